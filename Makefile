@@ -1,0 +1,65 @@
+# Every target sets up .venv/ by itself. Paths are relative: the checkout may lie under a name with a space.
+
+PYTHON ?=
+export PYTHON
+
+VENV_PYTHON := .venv/bin/python
+PIP_INSTALL := $(VENV_PYTHON) -m pip install -qq --disable-pip-version-check
+RUNTIME := .venv/.ready-run
+READY := .venv/.ready
+SOURCES := $(wildcard src tests examples bench tools)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test check fix test-long coverage bench wheel clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+run: $(RUNTIME) ## Set up, serve examples/ with a demo; PORT=8787 chooses the port
+	@$(VENV_PYTHON) tools/demo.py
+
+test: $(READY) ## Run the tests (under 6 minutes)
+	$(VENV_PYTHON) -m pytest -q
+
+check: $(READY) ## Check format, lint, types and import rules
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m mypy $(SOURCES)
+	.venv/bin/lint-imports --no-logo
+
+fix: $(READY) ## Format, and repair what lint can repair
+	$(VENV_PYTHON) -m ruff check --fix-only .
+	$(VENV_PYTHON) -m ruff format .
+
+test-long: $(READY) ## Run the tests that take minutes
+	$(VENV_PYTHON) -m pytest -q -m long
+
+coverage: $(READY) ## Run the tests and report which lines they reach
+	$(VENV_PYTHON) -m coverage run -m pytest -q
+	@$(VENV_PYTHON) -m coverage combine --quiet
+	@$(VENV_PYTHON) -m coverage report
+
+bench: $(READY) ## Measure this machine and Stepwell on it
+	$(VENV_PYTHON) -m bench
+
+wheel: $(READY) ## Build the wheel into dist/
+	$(VENV_PYTHON) -m build --wheel --outdir dist
+
+clean: ## Remove .venv/, dist/ and caches (never .stepwell/, your data)
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	find src tests examples bench tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(VENV_PYTHON):
+	@python=$$(sh tools/find-python) && echo "Setting up .venv/ with $$python (once, about a minute)" \
+		&& "$$python" -m venv --clear .venv
+
+$(RUNTIME): pyproject.toml constraints.txt | $(VENV_PYTHON)
+	@$(PIP_INSTALL) --upgrade pip
+	@$(PIP_INSTALL) -e . -c constraints.txt
+	@touch $(RUNTIME)
+
+$(READY): pyproject.toml constraints.txt | $(VENV_PYTHON)
+	@$(PIP_INSTALL) --upgrade pip
+	@$(PIP_INSTALL) -e ".[dev]" -c constraints.txt
+	@touch $(RUNTIME) $(READY)

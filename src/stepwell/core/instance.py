@@ -1,0 +1,113 @@
+"""What an instance is, at any point of its history: statuses, and which record leads from one to the next.
+
+The row of an instance in the store holds the same facts, so that lists need no history. The row is the fold.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from stepwell.core.records import (
+    AttemptStarted,
+    Completed,
+    Created,
+    Failed,
+    Record,
+    Recorded,
+    Running,
+    SleepStarted,
+    Waiting,
+    WaitStarted,
+)
+
+
+class Status(StrEnum):
+    """The statuses of an instance, in the spelling of the HTTP API.
+
+    Source: developers.cloudflare.com/api/resources/workflows/subresources/instances/methods/get/
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    COMPLETE = "complete"
+    ERRORED = "errored"
+
+
+FINAL = frozenset({Status.COMPLETE, Status.ERRORED})
+
+# From which statuses a record may come, and where it leads. Records that are not here change no status.
+TRANSITIONS: dict[type[Record], dict[Status | None, Status]] = {
+    Created: {None: Status.QUEUED},
+    # A turn that was lost or interrupted leaves the instance running; the next claim finds it so.
+    Running: {
+        Status.QUEUED: Status.RUNNING,
+        Status.RUNNING: Status.RUNNING,
+        Status.WAITING: Status.RUNNING,
+    },
+    Waiting: {Status.RUNNING: Status.WAITING},
+    Completed: {Status.RUNNING: Status.COMPLETE},
+    Failed: {Status.RUNNING: Status.ERRORED},
+}
+
+
+class ImpossibleHistory(ValueError):
+    """A record came in a status that it cannot come in: the history is damaged, or the engine has a defect."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceState:
+    """The facts of an instance that its row repeats. `status` is None before the first record."""
+
+    status: Status | None = None
+    step_count: int = 0
+    created_at: int = 0
+    started_at: int | None = None
+    ended_at: int | None = None
+
+
+def advance(state: InstanceState, record: Record) -> InstanceState:
+    """Return the state after one more record.
+
+    Raises ImpossibleHistory if the record cannot come in this status.
+    """
+    match record:
+        case AttemptStarted(attempt=1) | SleepStarted() | WaitStarted():
+            return replace(state, step_count=state.step_count + 1)
+        case Created(at=at):
+            return InstanceState(_next_status(state, record), created_at=at)
+        case Running(at=at):
+            started_at = at if state.started_at is None else state.started_at
+            return replace(state, status=_next_status(state, record), started_at=started_at)
+        case Completed(at=at) | Failed(at=at):
+            return replace(state, status=_next_status(state, record), ended_at=at)
+        case Waiting():
+            return replace(state, status=_next_status(state, record))
+        case _:
+            return state
+
+
+def fold(history: Iterable[Record]) -> InstanceState:
+    """Return the state after a whole history."""
+    state = InstanceState()
+    for record in history:
+        state = advance(state, record)
+    return state
+
+
+def fold_as_far_as_possible(history: Iterable[Recorded]) -> InstanceState:
+    """Return the state before the first record that cannot come where it is."""
+    state = InstanceState()
+    for recorded in history:
+        try:
+            state = advance(state, recorded.record)
+        except ImpossibleHistory:
+            break
+    return state
+
+
+def _next_status(state: InstanceState, record: Record) -> Status:
+    try:
+        return TRANSITIONS[type(record)][state.status]
+    except KeyError:
+        raise ImpossibleHistory(f"{type(record).__name__} cannot follow the status {state.status}") from None

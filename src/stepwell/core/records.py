@@ -1,0 +1,257 @@
+"""The kinds of record: the facts that a history is made of.
+
+A record is a frozen value; its place in the history (`seq`) is given by the store. Times are in milliseconds since
+the epoch. Records of a turn are written by the worker that holds it; `Created` and `EventReceived` come from outside,
+`Running` is written by the claim itself. A key's first record (`AttemptStarted` with attempt 1, `SleepStarted`,
+`WaitStarted`) names the step in whose body the call was made, if any, as `parent`, and says as `nth` which of the
+calls of its kind and name there it was, where that is not the key's own count.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from stepwell.core.failures import Failure
+
+
+class StepKind(StrEnum):
+    """The kinds of step that a name is counted by."""
+
+    DO = "do"
+    SLEEP = "sleep"
+    WAIT = "wait"
+
+
+class Key(NamedTuple):
+    """One step of an instance: the `count`-th call of its kind with this name."""
+
+    kind: StepKind
+    name: str
+    count: int  # type: ignore[assignment]  # hides tuple.count, which no one needs of a key
+
+    @property
+    def label(self) -> str:
+        """The name that logs show, such as `charge-1`."""
+        return f"{self.name}-{self.count}"
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadRef:
+    """A value too large to lie in its record: where it is, its size in bytes, and its first characters."""
+
+    id: int
+    size: int
+    preview: str
+
+
+# JSON text, or where to read it.
+Payload = str | PayloadRef
+
+
+@dataclass(frozen=True, slots=True)
+class StepConfig:
+    """A step's config, merged with the defaults and frozen when the step first ran.
+
+    `delay` and `timeout` are kept as the author wrote them: milliseconds, or a duration in words. `delay` is
+    `"[dynamic]"` for a delay function.
+    """
+
+    limit: float
+    delay: float | str
+    backoff: str
+    timeout: float | str
+    sensitive: str | None = None
+
+
+DYNAMIC_DELAY = "[dynamic]"
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The instance was created, with its params."""
+
+    at: int
+    trigger: str
+    value: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A worker took the instance. The first one is its start. `lost` tells that the turn before was lost."""
+
+    at: int
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The instance was put back until something happens."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """An attempt of a step began. `attempt` counts every try, from 1; the first has the config."""
+
+    at: int
+    key: Key
+    attempt: int
+    config: StepConfig | None = None
+    parent: Key | None = None
+    nth: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """An attempt failed and there will be another at `retry_at`; None: the step's failure follows."""
+
+    at: int
+    key: Key
+    attempt: int
+    error: Failure
+    retry_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLost:
+    """The worker died during the attempt. It counts; the next one starts at once."""
+
+    at: int
+    key: Key
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptInterrupted:
+    """The engine ended the attempt (reload, drain, end of the instance). It does not count."""
+
+    at: int
+    key: Key
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepSucceeded:
+    """The attempt, and with it the step, returned a value."""
+
+    at: int
+    key: Key
+    attempt: int
+    value: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """The step failed for good. An open attempt ends with the same error."""
+
+    at: int
+    key: Key
+    attempt: int
+    error: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class StepCancelled:
+    """The author cancelled the call: of a step, a sleep or a wait."""
+
+    at: int
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class SleepStarted:
+    """A sleep began; it ends at `until`."""
+
+    at: int
+    key: Key
+    until: int
+    parent: Key | None = None
+    nth: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SleepEnded:
+    """A sleep is over."""
+
+    at: int
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class WaitStarted:
+    """A wait for an event of a type began; it times out at `deadline`."""
+
+    at: int
+    key: Key
+    event_type: str
+    deadline: int
+    timeout_ms: int
+    parent: Key | None = None
+    nth: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitEnded:
+    """A wait got the event with the number `event_seq`, or timed out (None)."""
+
+    at: int
+    key: Key
+    event_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventReceived:
+    """Somebody sent an event."""
+
+    at: int
+    event_type: str
+    value: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """`run` returned a value."""
+
+    at: int
+    value: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An error escaped `run`, or the engine gave the instance up."""
+
+    at: int
+    error: Failure
+
+
+# What a step call waits for. Results are delivered to the author in the order of these records.
+Result = StepSucceeded | StepFailed | StepCancelled | SleepEnded | WaitEnded
+RESULTS = (StepSucceeded, StepFailed, StepCancelled, SleepEnded, WaitEnded)
+
+Record = (
+    Created
+    | Running
+    | Waiting
+    | AttemptStarted
+    | AttemptFailed
+    | AttemptLost
+    | AttemptInterrupted
+    | StepSucceeded
+    | StepFailed
+    | StepCancelled
+    | SleepStarted
+    | SleepEnded
+    | WaitStarted
+    | WaitEnded
+    | EventReceived
+    | Completed
+    | Failed
+)
+
+
+class Recorded(NamedTuple):
+    """A record in its place in the history."""
+
+    seq: int
+    record: Record

@@ -1,0 +1,287 @@
+"""The log of an instance: its history folded into what `GET instance` shows.
+
+Names are spelled as on the wire. Times are milliseconds. Entries are in the order in which the steps were called.
+
+Source: developers.cloudflare.com/api/resources/workflows/subresources/instances/methods/get/
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from stepwell.core.failures import Failure
+from stepwell.core.instance import InstanceState, advance
+from stepwell.core.records import (
+    AttemptFailed,
+    AttemptInterrupted,
+    AttemptLost,
+    AttemptStarted,
+    Completed,
+    Created,
+    EventReceived,
+    Failed,
+    Key,
+    Payload,
+    PayloadRef,
+    Record,
+    Recorded,
+    SleepEnded,
+    SleepStarted,
+    StepCancelled,
+    StepConfig,
+    StepFailed,
+    StepSucceeded,
+    WaitEnded,
+    WaitStarted,
+)
+from stepwell.errors import WorkflowInternalError, WorkflowTimeoutError
+from stepwell.limits import LOG_OUTPUT_CHARACTERS
+
+TRUNCATED = "[truncated output]"
+REDACTED = "[REDACTED]"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+LOST = Failure(
+    WorkflowInternalError.name,
+    "The attempt was lost: its worker process ended before the attempt did.",
+)
+INTERRUPTED = Failure(
+    "AttemptInterrupted",
+    "The engine ended the attempt (reload, stop, or end of the instance). It does not count as a failure.",
+)
+CANCELLED = Failure("CancelledError", "The workflow cancelled the call.")
+
+
+def timed_out(timeout_ms: int) -> Failure:
+    """Return the failure of an attempt or a wait that ran out of time.
+
+    Source: developers.cloudflare.com/workflows/build/events-and-parameters/
+    """
+    return Failure(WorkflowTimeoutError.name, f"Execution timed out after {timeout_ms}ms")
+
+
+@dataclass(slots=True)
+class AttemptEntry:
+    """One attempt; `end` and `success` are None while it runs."""
+
+    start: int
+    end: int | None = None
+    success: bool | None = None
+    error: Failure | None = None
+
+
+@dataclass(slots=True)
+class StepEntry:
+    """A `step.do`; `end` and `success` are None until it has ended for good."""
+
+    name: str
+    start: int
+    config: StepConfig
+    end: int | None = None
+    success: bool | None = None
+    output: str | None = None
+    attempts: list[AttemptEntry] = field(default_factory=list)
+    type: Literal["step"] = "step"
+
+
+@dataclass(slots=True)
+class SleepEntry:
+    """A sleep; `end` is the planned wake-up."""
+
+    name: str
+    start: int
+    end: int
+    finished: bool = False
+    error: Failure | None = None
+    type: Literal["sleep"] = "sleep"
+
+
+@dataclass(slots=True)
+class WaitEntry:
+    """A wait for an event; `end` is the planned time-out while it waits, then the moment when it ended."""
+
+    name: str
+    start: int
+    end: int
+    event_type: str
+    timeout_ms: int
+    finished: bool = False
+    error: Failure | None = None
+    output: str | None = None
+    type: Literal["waitForEvent"] = "waitForEvent"
+
+
+Entry = StepEntry | SleepEntry | WaitEntry
+
+
+@dataclass(slots=True)
+class InstanceLog:
+    """Everything that `GET instance` tells, from the history alone."""
+
+    state: InstanceState = field(default_factory=InstanceState)
+    trigger: str = "unknown"
+    params: Payload = "{}"
+    output: Payload | None = None
+    error: Failure | None = None
+    entries: list[Entry] = field(default_factory=list)
+
+    def add_summary(self, record: Record) -> None:
+        """Take note of what params, output or error a record tells."""
+        match record:
+            case Created():
+                self.trigger, self.params = record.trigger, record.value
+            case Completed():
+                self.output = record.value
+            case Failed():
+                self.error = record.error
+
+
+def fold_log(history: Iterable[Recorded]) -> InstanceLog:
+    """Return the log after a whole history."""
+    builder = _Builder()
+    for recorded in history:
+        builder.add(recorded)
+    return builder.log
+
+
+def open_attempts(log: InstanceLog) -> list[str]:
+    """Return the names of the steps with an attempt in flight."""
+    return [
+        entry.name
+        for entry in log.entries
+        if isinstance(entry, StepEntry) and entry.attempts and entry.attempts[-1].end is None
+    ]
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.log = InstanceLog()
+        self._entries: dict[Key, Entry] = {}
+        self._events: dict[int, EventReceived] = {}
+
+    def add(self, recorded: Recorded) -> None:
+        record = recorded.record
+        self.log.state = advance(self.log.state, record)
+        match record:
+            case Created() | Completed() | Failed():
+                self.log.add_summary(record)
+            case EventReceived():
+                self._events[recorded.seq] = record
+            case AttemptStarted() | SleepStarted() | WaitStarted():
+                self._start(record)
+            case AttemptFailed() | AttemptLost() | AttemptInterrupted():
+                self._end_attempt(self._step(record.key), record.at, _failure_of(record))
+            case StepSucceeded() | StepFailed():
+                self._end_step(record)
+            case SleepEnded():
+                self._end_sleep(record)
+            case WaitEnded():
+                self._end_wait(record)
+            case StepCancelled():
+                self._cancel(record)
+
+    def _start(self, record: AttemptStarted | SleepStarted | WaitStarted) -> None:
+        key = record.key
+        if isinstance(record, AttemptStarted):
+            if record.config is not None and key not in self._entries:
+                self._list(key, StepEntry(key.label, record.at, record.config))
+            step = self._step(key)
+            # A call that its body cancelled may be made again by the body's next attempt.
+            step.end = step.success = None
+            step.attempts.append(AttemptEntry(record.at))
+        elif isinstance(record, SleepStarted):
+            self._list(key, SleepEntry(key.label, record.at, record.until))
+        else:
+            entry = WaitEntry(key.label, record.at, record.deadline, record.event_type, record.timeout_ms)
+            self._list(key, entry)
+
+    def _list(self, key: Key, entry: Entry) -> None:
+        self._entries[key] = entry
+        self.log.entries.append(entry)
+
+    def _end_attempt(self, entry: StepEntry, at: int, error: Failure | None) -> None:
+        attempt = entry.attempts[-1]
+        if attempt.end is None:
+            attempt.end, attempt.success, attempt.error = at, error is None, error
+
+    def _end_step(self, record: StepSucceeded | StepFailed) -> None:
+        entry = self._step(record.key)
+        entry.end, entry.success = record.at, isinstance(record, StepSucceeded)
+        if isinstance(record, StepSucceeded):
+            entry.output = REDACTED if entry.config.sensitive else log_output(record.value)
+            self._end_attempt(entry, record.at, None)
+        else:
+            self._end_attempt(entry, record.at, record.error)
+
+    def _end_sleep(self, record: SleepEnded) -> None:
+        entry = self._sleep(record.key)
+        if entry.error is not None:
+            # Cancelled by one attempt of a body, and waited for by the next.
+            entry.end, entry.error = record.at, None
+        entry.finished = True
+
+    def _end_wait(self, record: WaitEnded) -> None:
+        entry = self._wait(record.key)
+        entry.finished, entry.end, entry.error = True, record.at, None
+        if record.event_seq is None:
+            entry.error = timed_out(entry.timeout_ms)
+        else:
+            entry.output = _event_output(self._events[record.event_seq])
+
+    def _cancel(self, record: StepCancelled) -> None:
+        entry = self._entries[record.key]
+        entry.end = record.at
+        if isinstance(entry, StepEntry):
+            entry.success = False
+            self._end_attempt(entry, record.at, CANCELLED)
+        else:
+            entry.finished, entry.error = True, CANCELLED
+
+    def _step(self, key: Key) -> StepEntry:
+        entry = self._entries[key]
+        assert isinstance(entry, StepEntry)
+        return entry
+
+    def _sleep(self, key: Key) -> SleepEntry:
+        entry = self._entries[key]
+        assert isinstance(entry, SleepEntry)
+        return entry
+
+    def _wait(self, key: Key) -> WaitEntry:
+        entry = self._entries[key]
+        assert isinstance(entry, WaitEntry)
+        return entry
+
+
+def log_output(value: Payload) -> str | None:
+    """Return a value as the log shows it: its JSON text, cut after 1,024 characters; None for no value."""
+    text = value.preview if isinstance(value, PayloadRef) else value
+    if isinstance(value, PayloadRef) or len(text) > LOG_OUTPUT_CHARACTERS:
+        return text[:LOG_OUTPUT_CHARACTERS] + TRUNCATED
+    return None if text == "null" else text
+
+
+def iso(at: int) -> str:
+    """Return a moment as the API writes it: UTC with three decimals and `Z`."""
+    moment = _EPOCH + timedelta(milliseconds=at)
+    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
+
+
+def _event_output(event: EventReceived) -> str:
+    head = f'{{"type":{json.dumps(event.event_type)},"timestamp":"{iso(event.at)}","payload":'
+    if isinstance(event.value, PayloadRef):
+        return (head + event.value.preview)[:LOG_OUTPUT_CHARACTERS] + TRUNCATED
+    return log_output(f"{head}{event.value}}}") or ""
+
+
+def _failure_of(record: AttemptFailed | AttemptLost | AttemptInterrupted) -> Failure:
+    match record:
+        case AttemptFailed(error=error):
+            return error
+        case AttemptLost():
+            return LOST
+        case AttemptInterrupted():
+            return INTERRUPTED

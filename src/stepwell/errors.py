@@ -1,0 +1,276 @@
+"""Every error that Stepwell raises on purpose.
+
+    StepwellError
+    |-- InvalidInput              a value from outside breaks a rule            400  10002
+    |   `-- InvalidInstanceId     an instance id breaks the name rule           400  10002
+    |-- WorkflowNotFound          no workflow of that name                      404  10200
+    |-- InstanceNotFound          no instance of that id                        404  10400
+    |-- InstanceAlreadyExists     the id is taken                               400  10405
+    |-- InstanceFinished          the instance has ended                        400  10401
+    |-- StoreError                the store cannot do what was asked            500  10001
+    |   |-- StoreUnavailable      for now: full disk, lost connection; may work later
+    |   |-- StoreDamaged          the file is not a healthy store
+    |   |-- StoreInUse            another server holds the store
+    |   |-- StoreTooNew           the schema is newer than this program
+    |   `-- OutOfOrder            a commit came before its predecessor: a defect
+    |-- TurnLost                  the turn was fenced out: another one owns the instance
+    |-- ScriptError               the author's file cannot be loaded
+    `-- AuthorError               what a step call raises into the author's code
+        |-- NonRetryableError     raised by authors: do not try this step again
+        |-- WorkflowTimeoutError  an attempt or a wait ran out of time
+        |-- WorkflowInternalError the engine, not the author, is at fault
+        |-- WorkflowFatalError    a rule was broken; trying again cannot help
+        |   |-- InvalidStepName
+        |   |-- InvalidStepConfig
+        |   |-- InvalidEventType
+        |   |-- StepLimitReached
+        |   `-- NotSerialisable   a value that cannot be stored
+        |-- NonRetryableDelayError a delay function failed
+        |-- SleepInThePast        sleep_until was given a moment that is over
+        `-- StepFailed            stands in for an exception class that is not a builtin
+
+    TurnClosed                    a BaseException: a step call in a turn that has ended
+
+`code` and `http_status` say how the HTTP API answers; `name` is what logs and `error.name` show.
+"""
+
+from typing import Any, ClassVar
+
+
+class StepwellError(Exception):
+    """Base of all errors of Stepwell."""
+
+    code: ClassVar[int] = 10001
+    http_status: ClassVar[int] = 500
+
+
+class InvalidInput(StepwellError):
+    """A value from outside breaks a rule. `field` names it; the message names value and remedy."""
+
+    code = 10002
+    http_status = 400
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+class InvalidInstanceId(InvalidInput):
+    """An instance id breaks the name rule."""
+
+
+class WorkflowNotFound(StepwellError):
+    """No workflow of that name in the account."""
+
+    code = 10200
+    http_status = 404
+
+    def __init__(self, workflow: str) -> None:
+        self.workflow = workflow
+        super().__init__(f'workflow.not_found: no workflow "{workflow}" in this account')
+
+
+class InstanceNotFound(StepwellError):
+    """No instance of that id in the workflow."""
+
+    code = 10400
+    http_status = 404
+
+    def __init__(self, workflow: str, instance: str) -> None:
+        self.workflow = workflow
+        self.instance = instance
+        super().__init__(f'instance.not_found: no instance "{instance}" in workflow "{workflow}"')
+
+
+class InstanceAlreadyExists(StepwellError):
+    """The id is taken. Answered with 400 because SDKs repeat a 409."""
+
+    code = 10405
+    http_status = 400
+
+    def __init__(self, workflow: str, instance: str) -> None:
+        self.workflow = workflow
+        self.instance = instance
+        super().__init__(
+            f'instance.already_exists: workflow "{workflow}" already has an instance "{instance}"; '
+            "use another id, or leave it out to get a new one"
+        )
+
+
+class InstanceFinished(StepwellError):
+    """The operation needs an instance that has not ended."""
+
+    code = 10401
+    http_status = 400
+
+    def __init__(self, workflow: str, instance: str, status: str, operation: str) -> None:
+        self.workflow = workflow
+        self.instance = instance
+        self.status = status
+        super().__init__(
+            f'instance.finished: cannot {operation}: instance "{instance}" of workflow "{workflow}" is {status}'
+        )
+
+
+class StoreError(StepwellError):
+    """The store cannot do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store refused a read or write for now (full disk, lost connection). Nothing was written."""
+
+
+class StoreDamaged(StoreError):
+    """The file is not a healthy Stepwell store."""
+
+
+class StoreInUse(StoreError):
+    """Another server, whose process id the message names, holds the store."""
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer Stepwell."""
+
+
+class OutOfOrder(StoreError):
+    """A commit came before its predecessor of the same turn. Nothing was written."""
+
+
+class TurnLost(StepwellError):
+    """The turn no longer owns its instance; nothing that it sends is recorded."""
+
+    def __init__(self, row: int, turn: int) -> None:
+        self.row = row
+        self.turn = turn
+        super().__init__(f"turn {turn} of instance row {row} has been fenced out")
+
+
+class TurnClosed(BaseException):
+    """A step was called in a turn that has ended. Not an Exception, so that author code does not catch it."""
+
+
+class ScriptError(StepwellError):
+    """The author's file cannot be loaded; the message is the report to show, without a stack trace of ours."""
+
+
+class AuthorError(StepwellError):
+    """Base of what step calls raise into the author's code."""
+
+    name: ClassVar[str] = "Error"
+
+
+class NonRetryableError(AuthorError):
+    """Raise this in a step to fail it at once, without further attempts.
+
+    Source: developers.cloudflare.com/workflows/build/sleeping-and-retrying/
+    """
+
+    name = "NonRetryableError"
+
+    def __init__(self, message: str = "", name: str | None = None) -> None:
+        super().__init__(message)
+        if name is not None:
+            self.name = name  # type: ignore[misc]  # the author's own name for it
+
+
+class WorkflowTimeoutError(AuthorError):
+    """An attempt, or a wait for an event, ran out of time."""
+
+    name = "WorkflowTimeoutError"
+
+
+class WorkflowInternalError(AuthorError):
+    """The engine or its process, not the author's code, ended an attempt."""
+
+    name = "WorkflowInternalError"
+
+
+class WorkflowFatalError(AuthorError):
+    """A rule of the engine was broken; trying again cannot help. It can be caught and uses no attempt."""
+
+    name = "WorkflowFatalError"
+
+
+class InvalidStepName(WorkflowFatalError):
+    """A step name that is no string, is too long, or has control characters."""
+
+    def __init__(self, step: object, expected: str) -> None:
+        self.step = step
+        super().__init__(f"Step name {step!r:.300} must be {expected}.")
+
+
+class InvalidStepConfig(WorkflowFatalError):
+    """A field of a step's config has a value that it cannot have."""
+
+    def __init__(self, step: str, field: str, value: Any, expected: str) -> None:
+        self.step = step
+        self.field = field
+        self.value = value
+        super().__init__(f'Step "{step}": {field} must be {expected}, got {_short(value)}.')
+
+
+class InvalidEventType(WorkflowFatalError):
+    """A wait names an event type that no event can have."""
+
+    def __init__(self, step: str, event_type: object, expected: str) -> None:
+        self.step = step
+        self.event_type = event_type
+        super().__init__(f'Step "{step}": the event type must be {expected}, got {_short(event_type)}.')
+
+
+class StepLimitReached(WorkflowFatalError):
+    """The instance called more steps than its limit allows."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"The limit of {limit} steps has been reached. Start another instance for the rest, or raise the limit."
+        )
+
+
+class NotSerialisable(WorkflowFatalError):
+    """A value cannot be stored. `path` leads to the part at fault, for example `result["items"][3]`."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path} is not serialisable: {problem}.")
+
+
+class NonRetryableDelayError(AuthorError):
+    """A delay function raised, was too slow, or returned something that is no delay."""
+
+    name = "NonRetryableDelayError"
+
+
+class SleepInThePast(AuthorError):
+    """`sleep_until` was given a moment that is over.
+
+    Source: developers.cloudflare.com/workflows/build/sleeping-and-retrying/
+    """
+
+    def __init__(self, step: str, until_ms: int, now_ms: int) -> None:
+        self.step = step
+        super().__init__(
+            f'Sleep "{step}": the moment {until_ms} is {now_ms - until_ms} ms in the past '
+            "(numbers are milliseconds since 1970); give a moment to come."
+        )
+
+
+class StepFailed(AuthorError):
+    """Stands in for an exception of a step whose class is not a builtin. `name` is the class's name."""
+
+    def __init__(self, name: str, message: str) -> None:
+        self.name = name  # type: ignore[misc]  # here each error has a name of its own
+        super().__init__(message)
+
+
+_SHOWN_CHARACTERS = 100
+
+
+def _short(value: object) -> str:
+    try:
+        text = f'"{value}"' if isinstance(value, str) else repr(value)
+    except Exception:  # an author's __repr__ may raise, and an integer may have too many digits to be printed
+        text = f"a {type(value).__name__} that cannot be printed"
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."

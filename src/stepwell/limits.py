@@ -1,0 +1,75 @@
+"""Limits and name rules, each with its public source.
+
+Source, unless said otherwise: developers.cloudflare.com/workflows/reference/limits/
+"""
+
+import re
+
+from stepwell.durations import DAY_MS, SECOND_MS
+
+WORKFLOW_NAME_LENGTH = 64
+INSTANCE_ID_LENGTH = 100
+# A cron instance is called `<cron>-<ms>`: 256 characters of cron, a dash, 14 digits.
+ADDRESSED_INSTANCE_ID_LENGTH = 271
+EVENT_TYPE_LENGTH = 100
+STEP_NAME_LENGTH = 256
+STEPS_PER_INSTANCE = 10_000
+RETRIES_PER_STEP = 10_000
+PAYLOAD_BYTES = 2**20
+STEP_RESULT_BYTES = 2**20
+SLEEP_MS = 365 * DAY_MS
+WAIT_MIN_MS = SECOND_MS
+WAIT_MAX_MS = 365 * DAY_MS
+# Ours: values nested deeper than this are refused, so that no decoder meets its recursion limit.
+VALUE_DEPTH = 256
+# Ours: a value of up to this many bytes lies in its record; a larger one lies apart and is read when delivered.
+INLINE_VALUE_BYTES = 4096
+# Step outputs in the instance log are cut here; `GET .../step` has the whole. Seen in Cloudflare's answers.
+LOG_OUTPUT_CHARACTERS = 1024
+# Ours: turns that may be lost in a row, without any outcome recorded, before the instance is given up.
+LOST_TURNS = 10
+
+NAME_RULE = "letters, digits, - and _, not starting with -"
+
+_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9-_]*", re.ASCII)
+_ADDRESSED_ID = re.compile(r"[a-zA-Z0-9, */#_-]+", re.ASCII)
+_RESERVED_ID = re.compile(r"cf_[0-9a-f]{64}", re.ASCII)
+_RESERVED_IDS = frozenset({"batch", "terminate", "terminateAll"})
+_CONTROL = re.compile(r"[\x00-\x1f]")
+
+
+def is_workflow_name(name: str) -> bool:
+    """Tell whether a workflow may be called this."""
+    return len(name) <= WORKFLOW_NAME_LENGTH and _NAME.fullmatch(name) is not None
+
+
+def is_new_instance_id(instance: str) -> bool:
+    """Tell whether a user may give an instance this id. Reserved ids are not available."""
+    return (
+        len(instance) <= INSTANCE_ID_LENGTH
+        and _NAME.fullmatch(instance) is not None
+        and _RESERVED_ID.fullmatch(instance) is None
+        and instance not in _RESERVED_IDS
+    )
+
+
+def is_addressed_instance_id(instance: str) -> bool:
+    """Tell whether an existing instance can have this id; ids of cron instances use a wider alphabet."""
+    return len(instance) <= ADDRESSED_INSTANCE_ID_LENGTH and _ADDRESSED_ID.fullmatch(instance) is not None
+
+
+def is_event_type(event_type: object) -> bool:
+    """Tell whether an event may have this type. A dot is not allowed."""
+    return (
+        isinstance(event_type, str) and len(event_type) <= EVENT_TYPE_LENGTH and _NAME.fullmatch(event_type) is not None
+    )
+
+
+def is_step_name(name: object) -> bool:
+    """Tell whether a step may be called this: any text without control characters, up to 256 characters."""
+    return (
+        isinstance(name, str)
+        and len(name) <= STEP_NAME_LENGTH
+        and _CONTROL.search(name) is None
+        and not any("\ud800" <= c <= "\udfff" for c in name)
+    )

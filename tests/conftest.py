@@ -1,0 +1,44 @@
+"""What every test gets: nothing blocks the event loop, and what is missing is named."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
+
+# A shared machine stalls now and then; pytest-timeout catches what really hangs.
+settings.register_profile("stepwell", deadline=None, print_blob=True)
+settings.load_profile("stepwell")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def blockbuster() -> Iterator[BlockBuster]:
+    """Fail a test in which Stepwell's own code blocks the event loop.
+
+    Only calls beneath src/stepwell count: a test may read a file on its own loop. Author code that a runner
+    awaits is beneath it; tests of stuck authors use a worker process. Where the shell has to block, name the
+    place here, with the reason: `calls.functions["os.stat"].can_block_in("stepwell/x.py", {"function"})`.
+    """
+    with blockbuster_ctx("stepwell") as calls:
+        yield calls
+
+
+def _require(name: str, what: str, found: bool | None = None) -> None:
+    if shutil.which(name) is not None if found is None else found:
+        return
+    reason = f"needs {name}: {what}"
+    if os.environ.get("STEPWELL_TEST_REQUIRE") == "all":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def require() -> Callable[..., None]:
+    """Skip a test by name: `require("node", "the dashboard's own tests")`.
+
+    `name` is a program on PATH or a path to one; for anything else say in `found` whether it is there. With
+    STEPWELL_TEST_REQUIRE=all the test fails instead.
+    """
+    return _require

@@ -1,0 +1,144 @@
+"""Statuses, and which record leads from one to the next."""
+
+from itertools import product
+from typing import get_args
+
+import pytest
+
+from stepwell.core.failures import Failure
+from stepwell.core.instance import (
+    FINAL,
+    ImpossibleHistory,
+    InstanceState,
+    Status,
+    advance,
+    fold,
+    fold_as_far_as_possible,
+)
+from stepwell.core.records import (
+    AttemptFailed,
+    AttemptInterrupted,
+    AttemptLost,
+    AttemptStarted,
+    Completed,
+    Created,
+    EventReceived,
+    Failed,
+    Key,
+    Record,
+    Recorded,
+    Running,
+    SleepEnded,
+    SleepStarted,
+    StepCancelled,
+    StepFailed,
+    StepKind,
+    StepSucceeded,
+    WaitEnded,
+    Waiting,
+    WaitStarted,
+)
+from stepwell.core.retries import DEFAULTS
+
+CHARGE = Key(StepKind.DO, "charge", 1)
+ERROR = Failure("ValueError", "no")
+
+ALLOWED = {
+    (None, Created): Status.QUEUED,
+    (Status.QUEUED, Running): Status.RUNNING,
+    (Status.RUNNING, Running): Status.RUNNING,
+    (Status.WAITING, Running): Status.RUNNING,
+    (Status.RUNNING, Waiting): Status.WAITING,
+    (Status.RUNNING, Completed): Status.COMPLETE,
+    (Status.RUNNING, Failed): Status.ERRORED,
+}
+CHANGES: dict[type[Record], Record] = {
+    Created: Created(1, "api", "{}"),
+    Running: Running(1),
+    Waiting: Waiting(1),
+    Completed: Completed(1, "null"),
+    Failed: Failed(1, ERROR),
+}
+OTHERS: list[Record] = [
+    AttemptStarted(1, CHARGE, 2),
+    AttemptFailed(1, CHARGE, 1, ERROR, 5),
+    AttemptLost(1, CHARGE, 1),
+    AttemptInterrupted(1, CHARGE, 1),
+    StepSucceeded(1, CHARGE, 1, "1"),
+    StepFailed(1, CHARGE, 1, ERROR),
+    StepCancelled(1, CHARGE),
+    SleepEnded(1, Key(StepKind.SLEEP, "nap", 1)),
+    WaitEnded(1, Key(StepKind.WAIT, "answer", 1)),
+    EventReceived(1, "go", "1"),
+]
+
+
+@pytest.mark.parametrize(("status", "kind"), list(product([None, *Status], CHANGES)))
+def test_status_changes_only_as_the_table_says(status: Status | None, kind: type[Record]) -> None:
+    """Each change of status is in the table; any other is refused as damage."""
+    state = InstanceState(status)
+
+    if (expected := ALLOWED.get((status, kind))) is not None:
+        assert advance(state, CHANGES[kind]).status == expected
+    else:
+        with pytest.raises(ImpossibleHistory, match=kind.__name__):
+            advance(state, CHANGES[kind])
+
+
+def test_history_folds_into_the_facts_of_the_row() -> None:
+    """Status, step count and times of an instance come from its records alone."""
+    history: list[Record] = [
+        Created(100, "api", "{}"),
+        EventReceived(110, "go", "1"),
+        Running(200),
+        AttemptStarted(210, CHARGE, 1, DEFAULTS),
+        AttemptFailed(220, CHARGE, 1, ERROR, 230),
+        AttemptStarted(230, CHARGE, 2),
+        StepSucceeded(240, CHARGE, 2, "1"),
+        SleepStarted(250, Key(StepKind.SLEEP, "nap", 1), 900),
+        WaitStarted(250, Key(StepKind.WAIT, "answer", 1), "go", 900, 650),
+        Waiting(260),
+        Running(900),
+        SleepEnded(900, Key(StepKind.SLEEP, "nap", 1)),
+        Completed(950, "1"),
+    ]
+
+    assert fold(history) == InstanceState(Status.COMPLETE, 3, created_at=100, started_at=200, ended_at=950)
+
+
+def test_nothing_leaves_a_final_status() -> None:
+    """An instance that has ended stays as it is."""
+    assert {Status.COMPLETE, Status.ERRORED} == FINAL
+    for status in FINAL:
+        with pytest.raises(ImpossibleHistory):
+            advance(InstanceState(status), Running(1))
+
+
+def test_damaged_history_is_folded_as_far_as_it_goes() -> None:
+    """What can be read of a damaged history still gives the row's facts."""
+    history: list[Record] = [
+        Created(1, "api", "{}"),
+        Running(2),
+        SleepStarted(3, CHARGE, 9),
+        Created(4, "api", "{}"),
+        Running(5),
+    ]
+
+    state = fold_as_far_as_possible(Recorded(seq, record) for seq, record in enumerate(history, 1))
+
+    assert (state.status, state.step_count) == (Status.RUNNING, 1)
+
+
+@pytest.mark.parametrize("record", [pytest.param(record, id=type(record).__name__) for record in OTHERS])
+def test_what_happens_to_a_step_that_has_begun_changes_nothing(record: Record) -> None:
+    """Neither status nor times nor the count of steps tell of attempts, results and events."""
+    before = InstanceState(Status.RUNNING, 1, 1, 1, None)
+
+    assert advance(before, record) == before
+
+
+def test_every_kind_of_record_is_tested_here() -> None:
+    """A new kind of record has to say what it does to the status."""
+    kinds = {*CHANGES, *(type(record) for record in OTHERS), SleepStarted, WaitStarted}
+
+    assert kinds == set(get_args(Record))

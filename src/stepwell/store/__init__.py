@@ -1,0 +1,45 @@
+"""The memory. A store keeps instances and their histories; it knows core's records and nothing above.
+
+`Store` is the contract that SQLite, PostgreSQL and the socket to a parent process all keep; what can be asked of it,
+with one promise per operation, is in `operations`.
+"""
+
+import asyncio
+from typing import Protocol, TypeVar
+
+from stepwell.store.operations import Operation
+
+__all__ = ["Listener", "Store"]
+
+A = TypeVar("A")
+
+
+class Listener(Protocol):
+    """What a worker wants to hear of. Called on the event loop that uses the store; a lost call costs only time."""
+
+    def instance_due(self, at: int) -> None:
+        """Hear that something which nobody holds will be due at this moment, or is."""
+
+    def instance_told(self, row: int) -> None:
+        """Hear that an instance which this worker holds got a record from outside."""
+
+
+class Store(Protocol):
+    """Keeps what it has acknowledged."""
+
+    def run(self, operation: Operation[A]) -> asyncio.Future[A]:
+        """Do an operation, whole and durably, or not at all; see `operations` for each one's contract.
+
+        Writes of one caller are done in the order of the calls; a read sees everything that was acknowledged before
+        it was asked. Cancelling the future does not undo anything. Raises StoreUnavailable if nothing was written, or
+        if whether it was is not known: a commit, release or registration may then be sent again and is done once.
+        """
+
+    def listen(self, worker: int, listener: Listener) -> None:
+        """Tell a worker of instances that are due and of records from outside."""
+
+    def ignore(self, worker: int) -> None:
+        """Tell a worker nothing more."""
+
+    async def close(self) -> None:
+        """Finish what was asked and let go of files and threads."""

@@ -1,0 +1,81 @@
+"""Records as rows and back.
+
+A record's `at` and `value` have columns of their own; its other fields are one JSON object, so that a person with
+nothing but the `sqlite3` shell can read a history.
+"""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, get_args
+
+import msgspec
+
+from stepwell.core.failures import Failure
+from stepwell.core.records import Key, Payload, PayloadRef, Record, Recorded, StepConfig, StepKind
+from stepwell.limits import INLINE_VALUE_BYTES, LOG_OUTPUT_CHARACTERS
+from stepwell.store.operations import RecordRow
+
+
+def to_row(record: Record) -> RecordRow:
+    """Return the row of a record; the store gives it its seq."""
+    kind = type(record)
+    body = {name: part for name in _BODY[kind] if (part := getattr(record, name)) is not None}
+    value = getattr(record, "value", None)
+    # A reference is never written again: only values that have just been made are.
+    assert not isinstance(value, PayloadRef)
+    return RecordRow(_NAMES[kind], record.at, msgspec.json.encode(body).decode(), value)
+
+
+def from_row(row: RecordRow) -> Recorded:
+    """Return the record of a row."""
+    kind = _KINDS[row.kind]
+    body: dict[str, Any] = msgspec.json.decode(row.body)
+    for name, build in _BUILDERS.items():
+        if name in body:
+            body[name] = build(body[name])
+    if row.value is not None:
+        body["value"] = _payload(row)
+    return Recorded(row.seq, kind(at=row.at, **body))
+
+
+def from_rows(rows: Iterable[RecordRow]) -> list[Recorded]:
+    """Return the records of rows, in the same order."""
+    return [from_row(row) for row in rows]
+
+
+def lies_apart(row: RecordRow) -> bool:
+    """Tell whether a new row's value is too large to lie in its record."""
+    value = row.value
+    return value is not None and (
+        len(value) > INLINE_VALUE_BYTES
+        # Only a text near the limit needs to be encoded to know its bytes.
+        or (len(value) * 4 > INLINE_VALUE_BYTES and len(value.encode()) > INLINE_VALUE_BYTES)
+    )
+
+
+def preview(value: str) -> str:
+    """Return what a record keeps of a value that lies apart."""
+    return value[:LOG_OUTPUT_CHARACTERS]
+
+
+def _payload(row: RecordRow) -> Payload:
+    assert row.value is not None
+    return row.value if row.payload is None else PayloadRef(row.payload, row.size, row.value)
+
+
+def _name(kind: type[Record]) -> str:
+    """StepSucceeded -> step_succeeded."""
+    return "".join("_" + c.lower() if c.isupper() else c for c in kind.__name__).lstrip("_")
+
+
+_BUILDERS: dict[str, Any] = {
+    "key": lambda parts: Key(StepKind(parts[0]), parts[1], parts[2]),
+    "parent": lambda parts: Key(StepKind(parts[0]), parts[1], parts[2]),
+    "error": lambda parts: Failure(**parts),
+    "config": lambda parts: StepConfig(**parts),
+}
+_KINDS: dict[str, Any] = {_name(kind): kind for kind in get_args(Record)}
+_NAMES: dict[type, str] = {kind: name for name, kind in _KINDS.items()}
+_BODY: dict[type, list[str]] = {
+    kind: [f.name for f in fields(kind) if f.name not in {"at", "value"}] for kind in get_args(Record)
+}

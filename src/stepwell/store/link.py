@@ -1,0 +1,151 @@
+"""The line between a parent process and a worker: frames over a socket pair, each a msgpack message.
+
+A frame is four bytes of length and a message. What is written within one pass of the event loop goes out as one piece.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, cast
+
+import msgspec
+
+_HEAD_BYTES = 4
+# A frame holds at most one operation with its payloads; more than this is no frame of ours.
+_LONGEST_FRAME = 2**28
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Base of what is said on the line."""
+
+
+class Ask(Message, frozen=True):
+    """Worker: do this operation. `body` is the encoded operation."""
+
+    id: int
+    body: msgspec.Raw
+
+
+class Answer(Message, frozen=True):
+    """Parent: what the operation answered, encoded."""
+
+    id: int
+    body: msgspec.Raw
+
+
+class Refusal(Message, frozen=True):
+    """Parent: the operation raised this error of ours."""
+
+    id: int
+    kind: str
+    message: str
+    fields: dict[str, Any]
+
+
+class Due(Message, frozen=True):
+    """Parent: something that nobody holds is or will be due."""
+
+    at: int
+
+
+class Told(Message, frozen=True):
+    """Parent: an instance that you hold got a record from outside."""
+
+    row: int
+
+
+class Loaded(Message, frozen=True):
+    """Worker: the author's files are loaded and I claim instances from now on."""
+
+    worker: int
+    workflows: list[str]
+
+
+class LoadFailed(Message, frozen=True):
+    """Worker: the author's files cannot be loaded; this is the report."""
+
+    report: str
+
+
+class Drain(Message, frozen=True):
+    """Parent: claim no more, and end when the attempts in flight have."""
+
+
+class Interrupt(Message, frozen=True):
+    """Parent: put everything back now, and end."""
+
+
+class Ping(Message, frozen=True):
+    """Parent: say that you are there."""
+
+    number: int
+
+
+class Pong(Message, frozen=True):
+    """Worker: I am. A worker whose event loop is blocked cannot say so."""
+
+    number: int
+
+
+AnyMessage = Ask | Answer | Refusal | Due | Told | Loaded | LoadFailed | Drain | Interrupt | Ping | Pong
+
+encode = msgspec.msgpack.Encoder().encode
+decode_message = msgspec.msgpack.Decoder(AnyMessage).decode
+
+
+class Line(asyncio.Protocol):
+    """One end of the line."""
+
+    def __init__(self, received: Callable[[Message], None], lost: Callable[[], None]) -> None:
+        self._received = received
+        self._lost = lost
+        self._incoming = bytearray()
+        self._outgoing: list[bytes] = []
+        self._transport: asyncio.WriteTransport | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def send(self, message: Message) -> None:
+        """Send a message with the others of this pass of the loop."""
+        if not self._outgoing:
+            # An empty context: sending is not work of the author's task that caused it.
+            self._loop.call_soon(self.flush, context=Context())
+        body = encode(message)
+        self._outgoing += [len(body).to_bytes(_HEAD_BYTES, "little"), body]
+
+    def flush(self) -> None:
+        """Send what is waiting now."""
+        outgoing, self._outgoing = self._outgoing, []
+        if self._transport is not None and not self._transport.is_closing() and outgoing:
+            self._transport.write(b"".join(outgoing))
+
+    def close(self) -> None:
+        """Hang up, after what was sent."""
+        self.flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        # A cast: a stream's transport can write, but uvloop's does not inherit from asyncio's class.
+        self._transport = cast(asyncio.WriteTransport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Tell that the other end is gone."""
+        self._lost()
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what came into frames."""
+        incoming = self._incoming
+        incoming += data
+        start = 0
+        while len(incoming) - start >= _HEAD_BYTES:
+            length = int.from_bytes(incoming[start : start + _HEAD_BYTES], "little")
+            if length > _LONGEST_FRAME:
+                self.close()
+                return
+            end = start + _HEAD_BYTES + length
+            if len(incoming) < end:
+                break
+            self._received(decode_message(bytes(incoming[start + _HEAD_BYTES : end])))
+            start = end
+        del incoming[:start]

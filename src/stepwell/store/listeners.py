@@ -1,0 +1,52 @@
+"""Who is told what a transaction of this process made due, or added to an instance that is held."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from stepwell.store import Listener
+
+
+class Listeners:
+    """Listening workers, each with its event loop. Told from any thread."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[int, tuple[asyncio.AbstractEventLoop, Listener]] = {}
+
+    def add(self, worker: int, listener: Listener) -> None:
+        """Tell a worker from now on, on the running loop."""
+        self._listeners[worker] = (asyncio.get_running_loop(), listener)
+
+    def remove(self, worker: int) -> None:
+        """Tell a worker nothing more."""
+        self._listeners.pop(worker, None)
+
+    def instance_due(self, at: int) -> None:
+        """Tell every worker that something is due at a moment."""
+        for loop, listener in list(self._listeners.values()):
+            call_soon(loop, listener.instance_due, at)
+
+    def instance_told(self, worker: int, row: int) -> None:
+        """Tell a worker that an instance that it holds got a record from outside."""
+        if worker in self._listeners:
+            loop, listener = self._listeners[worker]
+            call_soon(loop, listener.instance_told, row)
+
+
+def call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
+    """Call on a loop from any thread. A loop that has been closed has nobody left to tell."""
+    if _is_running_here(loop):
+        loop.call_soon(callback, *args)
+        return
+    try:
+        loop.call_soon_threadsafe(callback, *args)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
+
+
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

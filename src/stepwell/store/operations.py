@@ -1,0 +1,333 @@
+"""What can be asked of a store. Each operation is a value; its contract is its docstring.
+
+An operation is one transaction: it happens whole and is durable before its answer, or not at all. An operation that
+raises has written nothing. Times are milliseconds since the epoch. `row` is the internal number of an instance, never
+used again after a delete; (row, turn) is the fence, and (row, turn, n) makes sending twice the same as once.
+"""
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+Answer = TypeVar("Answer")
+
+
+class RecordRow(msgspec.Struct, frozen=True, array_like=True):
+    """A record as it is stored: `body` is the JSON text of its fields; `value` lies beside it or, if large, apart.
+
+    `payload` is the number of a value that lies apart; `value` then holds its first characters and `size` its bytes.
+    """
+
+    kind: str
+    at: int
+    body: str
+    value: str | None = None
+    payload: int | None = None
+    size: int = 0
+    seq: int = 0
+
+
+class Operation(msgspec.Struct, Generic[Answer], frozen=True, array_like=True, tag=True):
+    """Base of all operations; the parameter is the type of the answer."""
+
+
+class InstanceRow(msgspec.Struct, frozen=True, array_like=True):
+    """The row of an instance."""
+
+    row: int
+    account: str
+    workflow: str
+    workflow_id: str
+    id: str
+    version: str
+    status: str
+    trigger: str
+    step_count: int
+    seq: int
+    turn: int
+    due_at: int | None
+    created_at: int
+    modified_at: int
+    started_at: int | None
+    ended_at: int | None
+
+
+class WorkflowRow(msgspec.Struct, frozen=True, array_like=True):
+    """A workflow, its newest version, and how many instances have each status."""
+
+    id: str
+    account: str
+    name: str
+    script: str
+    class_name: str
+    version: str
+    created_at: int
+    modified_at: int
+    triggered_at: int | None
+    counts: dict[str, int]
+
+
+# ---- workflows
+
+
+class RegisterWorkflow(Operation[WorkflowRow], frozen=True):
+    """Make a workflow known, or a new version of it if the script's hash differs from the newest version's.
+
+    `workflow_id` and `version_id` are used if a new row is needed.
+    """
+
+    account: str
+    name: str
+    script: str
+    class_name: str
+    sha256: str
+    workflow_id: str
+    version_id: str
+    now: int
+
+
+class GetWorkflow(Operation[WorkflowRow], frozen=True):
+    """Return a workflow. Raises WorkflowNotFound."""
+
+    account: str
+    name: str
+
+
+class Workflows(msgspec.Struct, frozen=True, array_like=True):
+    """A page of workflows and how many there are in all."""
+
+    rows: list[WorkflowRow]
+    total: int
+
+
+class ListWorkflows(Operation[Workflows], frozen=True):
+    """Return workflows by name, ascending; `search` is a part of the name, upper and lower case alike."""
+
+    account: str
+    limit: int
+    offset: int
+    search: str | None = None
+
+
+# ---- instances, from outside
+
+
+class CreateInstance(Operation[InstanceRow], frozen=True):
+    """Add an instance of the newest version, due now, with its first record.
+
+    Raises WorkflowNotFound or InstanceAlreadyExists.
+    """
+
+    account: str
+    workflow: str
+    id: str
+    trigger: str
+    record: RecordRow
+    now: int
+
+
+class AppendEvent(Operation[int], frozen=True):
+    """Add an event to an instance that has not ended, and answer its seq.
+
+    An instance that nobody holds becomes due now; the worker that holds one is told.
+    Raises WorkflowNotFound, InstanceNotFound or InstanceFinished.
+    """
+
+    account: str
+    workflow: str
+    id: str
+    record: RecordRow
+    now: int
+
+
+class InstanceHistory(msgspec.Struct, frozen=True, array_like=True):
+    """An instance at one moment: its row and its records."""
+
+    row: InstanceRow
+    records: list[RecordRow]
+
+
+class GetInstance(Operation[InstanceHistory], frozen=True):
+    """Return an instance and its history, both of the same moment.
+
+    Without `with_steps` only the records that tell params, output and error are read.
+    Raises WorkflowNotFound or InstanceNotFound.
+    """
+
+    account: str
+    workflow: str
+    id: str
+    with_steps: bool = True
+
+
+class Instances(msgspec.Struct, frozen=True, array_like=True):
+    """A page of instances and how many match in all."""
+
+    rows: list[InstanceRow]
+    total: int
+
+
+class ListInstances(Operation[Instances], frozen=True):
+    """Return instances of a workflow by creation, newest first unless `ascending`.
+
+    `after` is (created_at, row) of the last instance already seen. `from_ms` and `to_ms` bound the creation time,
+    both included. Raises WorkflowNotFound.
+    """
+
+    account: str
+    workflow: str
+    limit: int
+    offset: int = 0
+    after: tuple[int, int] | None = None
+    ascending: bool = False
+    status: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
+class ReadPayload(Operation[str], frozen=True):
+    """Return a value that lies apart."""
+
+    payload: int
+
+
+# ---- workers
+
+
+class RegisterWorker(Operation[int], frozen=True):
+    """Add a worker whose lease ends at `lease_until` unless it is renewed; answer its number, never used again."""
+
+    name: str
+    lease_until: int
+    now: int
+
+
+class RenewLease(Operation[bool], frozen=True):
+    """Let a worker be believed alive for longer; False if its lease has been ended."""
+
+    worker: int
+    lease_until: int
+
+
+class EndLease(Operation[int], frozen=True):
+    """Believe a worker dead: what it holds can be claimed at once. Answers how many instances it held."""
+
+    worker: int
+
+
+class Holding(msgspec.Struct, frozen=True, array_like=True):
+    """An instance that a worker holds."""
+
+    workflow: str
+    id: str
+    records: list[RecordRow]
+
+
+class ListHoldings(Operation[list[Holding]], frozen=True):
+    """Return instances that a worker holds, latest change first, with their histories."""
+
+    worker: int
+    limit: int
+
+
+class Claim(msgspec.Struct, frozen=True, array_like=True):
+    """A turn: the right to write to one instance. `n` is the number of its last record so far.
+
+    `lost_turns` counts the turns in a row that ended without an outcome or a park; 0 means that none was lost.
+    """
+
+    row: int
+    turn: int
+    n: int
+    account: str
+    workflow: str
+    id: str
+    version: str
+    created_at: int
+    lost_turns: int
+
+
+class Claims(msgspec.Struct, frozen=True, array_like=True):
+    """The turns that a worker got, and when the next instance is due that nobody holds (None: none is)."""
+
+    turns: list[Claim]
+    next_due_at: int | None
+
+
+class ClaimDue(Operation[Claims], frozen=True):
+    """Take up to `limit` instances that are due, or whose holder's lease has ended, earliest first.
+
+    Raises each one's turn and records *running* in the same transaction.
+    """
+
+    worker: int
+    now: int
+    limit: int
+
+
+# ---- turns
+
+
+class ReadHistory(Operation[list[RecordRow]], frozen=True):
+    """Return the records of an instance after `seq`, in order."""
+
+    row: int
+    after: int = 0
+
+
+class Committed(msgspec.Struct, frozen=True, array_like=True):
+    """The instance's last seq after a commit, and the records from outside since `seen`."""
+
+    seq: int
+    outside: list[RecordRow]
+
+
+class Commit(Operation[Committed], frozen=True):
+    """Append records to the history of an instance.
+
+    `n` is the number, within the turn, of the last record before these. Records that are there already are passed
+    over, so a commit whose fate is unknown can be sent again. `seen` is the last seq that the turn knows of.
+    A commit that is not `urgent` may wait a few milliseconds for company. `is_outcome` clears the lost turns.
+    Raises TurnLost if the turn is no longer the instance's, OutOfOrder if an earlier commit of the turn is missing.
+    """
+
+    row: int
+    turn: int
+    n: int
+    seen: int
+    records: list[RecordRow]
+    step_count: int
+    now: int
+    urgent: bool = True
+    is_outcome: bool = False
+
+
+class Released(msgspec.Struct, frozen=True, array_like=True):
+    """Whether the instance was let go; if not, the records from outside that the turn has to see first."""
+
+    done: bool
+    seq: int
+    outside: list[RecordRow]
+
+
+class Release(Operation[Released], frozen=True):
+    """End a turn: append the last records, set the status, and let the instance go.
+
+    Refused, without writing anything, if records came from outside after `seen`, unless `ended_at` is given: an
+    instance that ends takes no notice of them. `due_at` is when it needs its next turn; None: never.
+    Sent again after it was done, it is done. Raises TurnLost or OutOfOrder as Commit does.
+    """
+
+    row: int
+    turn: int
+    n: int
+    seen: int
+    records: list[RecordRow]
+    step_count: int
+    status: str
+    due_at: int | None
+    ended_at: int | None
+    now: int
+
+
+OPERATIONS: tuple[type[Operation[Any]], ...] = tuple(Operation.__subclasses__())

@@ -1,0 +1,114 @@
+"""A store that is reached over the line to a parent process. How workers commit without opening the file."""
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from stepwell import errors
+from stepwell.errors import StepwellError, StoreUnavailable
+from stepwell.store import Listener
+from stepwell.store.link import Answer, Ask, Due, Line, Message, Refusal, Told, encode
+from stepwell.store.operations import Operation
+
+A = TypeVar("A")
+
+_HUNG_UP = "the line to the parent process is closed"
+
+
+class RemoteStore:
+    """Asks the parent to do each operation; many can be under way at once.
+
+    Messages that are not about operations go to `heard`. `hung_up` is called when the parent is gone.
+    """
+
+    def __init__(self, heard: Callable[[Message], None], hung_up: Callable[[], None]) -> None:
+        self._heard = heard
+        self._hung_up = hung_up
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, tuple[asyncio.Future[Any], msgspec.msgpack.Decoder[Any]]] = {}
+        self._listener: Listener | None = None
+        self._line: Line | None = None
+
+    async def connect(self, sock: socket.socket) -> None:
+        """Take the worker's end of the line."""
+        loop = asyncio.get_running_loop()
+        _, self._line = await loop.create_unix_connection(lambda: Line(self._receive, self._lose), sock=sock)
+
+    def run(self, operation: Operation[A]) -> asyncio.Future[A]:
+        """Do an operation; see `Store.run`."""
+        future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        if self._line is None:
+            future.set_exception(StoreUnavailable(_HUNG_UP))
+            return future
+        number = next(self._numbers)
+        self._asked[number] = (future, _answer_decoder(type(operation)))
+        self._line.send(Ask(number, msgspec.Raw(encode(operation))))
+        return future
+
+    def say(self, message: Message) -> None:
+        """Say something to the parent that is not about an operation."""
+        if self._line is not None:
+            self._line.send(message)
+            self._line.flush()
+
+    def listen(self, worker: int, listener: Listener) -> None:  # noqa: ARG002 - the parent knows which worker this is
+        """Tell this process's worker of what is due and what came from outside."""
+        self._listener = listener
+
+    def ignore(self, worker: int) -> None:  # noqa: ARG002 - the parent knows which worker this is
+        """Tell this process's worker nothing more."""
+        self._listener = None
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._line is not None:
+            self._line.close()
+
+    def _receive(self, message: Message) -> None:
+        match message:
+            case Answer(id=number, body=body):
+                future, decoder = self._asked.pop(number)
+                if not future.done():
+                    future.set_result(decoder.decode(body))
+            case Refusal(id=number):
+                future, _ = self._asked.pop(number)
+                if not future.done():
+                    future.set_exception(_rebuild(message))
+            case Due(at=at):
+                if self._listener is not None:
+                    self._listener.instance_due(at)
+            case Told(row=row):
+                if self._listener is not None:
+                    self._listener.instance_told(row)
+            case _:
+                self._heard(message)
+
+    def _lose(self) -> None:
+        self._line = None
+        asked, self._asked = self._asked, {}
+        for future, _ in asked.values():
+            if not future.done():
+                future.set_exception(StoreUnavailable(_HUNG_UP))
+        self._hung_up()
+
+
+@cache
+def _answer_decoder(kind: type[Operation[Any]]) -> msgspec.msgpack.Decoder[Any]:
+    """Return the decoder of an operation's answer, whose type is the parameter of its base."""
+    (base,) = kind.__orig_bases__  # type: ignore[attr-defined]  # every operation is a subclass of Operation[...]
+    (answer,) = get_args(base)
+    return msgspec.msgpack.Decoder(answer)
+
+
+def _rebuild(refusal: Refusal) -> StepwellError:
+    """Build the error that the parent's store raised; only classes of `stepwell.errors` are built."""
+    kind = getattr(errors, refusal.kind, StoreUnavailable)
+    error: StepwellError = kind.__new__(kind)
+    Exception.__init__(error, refusal.message)
+    error.__dict__.update(refusal.fields)
+    return error

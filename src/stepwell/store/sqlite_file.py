@@ -1,0 +1,173 @@
+"""The file of a store: its lock, its connections, and what is checked before it is trusted.
+
+Rules that keep a WAL database whole: one process has the file, one connection of it writes, and that one
+alone checkpoints; readers are read-only. Nothing is written before the file is known to be ours.
+"""
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+
+from stepwell.errors import StoreDamaged, StoreError, StoreUnavailable
+from stepwell.store import migrations
+from stepwell.store.sqlite_faults import locked_by
+from stepwell.store.sqlite_rows import every, only
+
+# "Step" in ASCII: what `file` and we know a store by.
+APPLICATION_ID = 0x53746570
+# Releases before it can damage a WAL database; source: sqlite.org/wal.html#walresetbug
+OLDEST_SQLITE = (3, 51, 3)
+BUSY_TIMEOUT_MS = 2_000
+CHECKPOINT_PAGES = 4_000
+WRITER_CACHE_KIB = 32_768
+# A file up to this size is checked page by page when it is opened; a larger one would delay the start.
+QUICK_CHECK_BYTES = 16 * 2**20
+# Read when this module is imported: a store in memory is opened on an event loop, and files would block it.
+_MIGRATIONS = migrations.known("sqlite")
+
+
+class FileLock:
+    """Keeps other servers away from a file, for as long as this process lives or until it is released."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock. Raises StoreInUse, naming the other's process id."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = path.with_name(path.name + ".lock")
+        self._descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._take(path)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def release(self) -> None:
+        """Let others have the file. The lock file stays: removing it could take a lock from under another."""
+        os.close(self._descriptor)
+
+    def _take(self, path: Path) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
+            raise locked_by(path, pid) from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def open_writer(path: Path) -> apsw.Connection:
+    """Open the one connection that writes; make the file and its tables if need be.
+
+    Raises StoreUnavailable, StoreDamaged or StoreTooNew; and SQLite's and the system's errors, for `translated`.
+    """
+    check_sqlite(apsw.sqlite_lib_version())
+    # SQLite would make the file readable for everybody.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = apsw.Connection(str(path))
+    try:
+        _prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path) -> apsw.Connection:
+    """Open a connection that can only read."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    connection.execute("pragma query_only = 1")
+    connection.execute("pragma wal_autocheckpoint = 0")
+    connection.execute("pragma cell_size_check = 1")
+    return connection
+
+
+def open_in_memory() -> apsw.Connection:
+    """Open a store that lives as long as its connection."""
+    check_sqlite(apsw.sqlite_lib_version())
+    connection = apsw.Connection(":memory:")
+    migrate(connection, _MIGRATIONS, ":memory:")
+    return connection
+
+
+def migrate(connection: apsw.Connection, files: Sequence[migrations.Migration], where: str) -> None:
+    """Bring the schema up to date, all of it or nothing; `where` names the store in errors."""
+    with_table = """
+        create table if not exists schema_version (
+            n integer primary key,
+            name text not null,
+            sha256 text not null,
+            applied_at integer not null
+        ) strict
+        """
+    connection.execute("begin immediate")
+    try:
+        connection.execute(with_table)
+        rows = every(connection, "select n, name, sha256 from schema_version order by n")
+        applied = [migrations.Applied(*row) for row in rows]
+        for migration in migrations.pending(applied, files, f"Store {where}"):
+            _apply(connection, migration)
+        _end_leases(connection)
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
+
+
+def check_sqlite(version: str) -> None:
+    """Refuse an SQLite that is too old. Raises StoreError."""
+    if tuple(int(part) for part in version.split(".")) < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise StoreError(f"SQLite {version} can damage a store; install apsw {oldest} or newer, which brings its own")
+
+
+def _prepare(connection: apsw.Connection, path: Path) -> None:
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    _check_ours(connection, path)
+    # One-way doors: these count only before the first table.
+    connection.execute("pragma auto_vacuum = incremental")
+    connection.execute("pragma secure_delete = 1")
+    if only(connection, "pragma journal_mode = wal") != ("wal",):
+        raise StoreUnavailable(f"Store {path}: this file system has no shared memory: use a local disk")
+    connection.execute("pragma synchronous = full")
+    if sys.platform == "darwin":
+        # fsync on macOS leaves data in the disk's own cache.
+        connection.execute("pragma fullfsync = 1")
+    connection.execute("pragma cell_size_check = 1")
+    connection.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute(f"pragma cache_size = -{WRITER_CACHE_KIB}")
+    migrate(connection, _MIGRATIONS, str(path))
+
+
+def _check_ours(connection: apsw.Connection, path: Path) -> None:
+    if only(connection, "select count(*) from sqlite_schema") == (0,):
+        return
+    if only(connection, "pragma application_id") != (APPLICATION_ID,):
+        raise StoreDamaged(f"Store {path}: the file is a database, but not of Stepwell: give another path")
+    if path.stat().st_size <= QUICK_CHECK_BYTES:
+        (verdict,) = only(connection, "pragma quick_check(1)")
+        if verdict != "ok":
+            raise StoreDamaged(f"Store {path}: the file is damaged: restore it from a backup ({verdict})")
+
+
+def _apply(connection: apsw.Connection, migration: migrations.Migration) -> None:
+    connection.execute(f"pragma application_id = {APPLICATION_ID}")
+    connection.execute(migration.sql)
+    connection.execute(
+        """
+        insert into schema_version (n, name, sha256, applied_at)
+        values (:n, :name, :sha256, :applied_at)
+        """,
+        (migration.n, migration.name, migration.sha256, time.time_ns() // 1_000_000),
+    )
+
+
+def _end_leases(connection: apsw.Connection) -> None:
+    """End every lease: workers reach this file through the process that has it, and that one is new."""
+    connection.execute("update workers set lease_until = 0")
+    connection.execute("delete from workers where row not in (select owner from instances where owner is not null)")

@@ -1,0 +1,134 @@
+"""The operations that only read. Each sees one moment of the store."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import apsw
+
+from stepwell.errors import InstanceNotFound
+from stepwell.store.operations import (
+    GetInstance,
+    GetWorkflow,
+    Holding,
+    InstanceHistory,
+    InstanceRow,
+    Instances,
+    ListHoldings,
+    ListInstances,
+    ListWorkflows,
+    Operation,
+    ReadHistory,
+    ReadPayload,
+    RecordRow,
+)
+from stepwell.store.sqlite_records import history, read_payload, summary
+from stepwell.store.sqlite_rows import Values, every, first, only
+from stepwell.store.sqlite_workflows import find_workflow, get_workflow, list_workflows
+
+_INSTANCE_COLUMNS = """
+    i.row, w.account, w.name, w.id, i.id, i.version, i.status, i.trigger, i.step_count, i.seq, i.turn,
+    i.due_at, i.created_at, i.modified_at, i.started_at, i.ended_at
+    """
+_INSTANCE = f"""
+    select {_INSTANCE_COLUMNS}
+    from workflows as w
+    join instances as i on i.workflow = w.row
+    where w.account = :account
+        and w.name = :workflow
+        and i.id = :id
+    """
+_HOLDINGS = """
+    select i.row, w.name, i.id
+    from instances as i
+    join workflows as w on w.row = i.workflow
+    where i.owner = :worker
+    order by i.modified_at desc, i.row desc
+    limit :limit
+    """
+
+
+def read(connection: apsw.Connection, operation: Operation[Any]) -> object:
+    """Do an operation that only reads, at one moment of the store."""
+    connection.execute("begin")
+    try:
+        return READS[type(operation)](connection, operation)
+    finally:
+        # SQLite may have ended it on its own after a fault of the disk.
+        if connection.in_transaction:
+            connection.execute("rollback")
+
+
+def _get_instance(connection: apsw.Connection, operation: GetInstance) -> InstanceHistory:
+    found = first(connection, _INSTANCE, (operation.account, operation.workflow, operation.id))
+    if found is None:
+        find_workflow(connection, operation.account, operation.workflow)
+        raise InstanceNotFound(operation.workflow, operation.id)
+    row = InstanceRow(*found)
+    if operation.with_steps:
+        return InstanceHistory(row, history(connection, row.row))
+    return InstanceHistory(row, summary(connection, row.row, has_ended=row.ended_at is not None))
+
+
+def _list_instances(connection: apsw.Connection, operation: ListInstances) -> Instances:
+    workflow = find_workflow(connection, operation.account, operation.workflow)
+    where, values = _matching(operation, workflow.row)
+    (total,) = only(connection, f"select count(*) from instances as i where {where}", values)
+    after, after_values = _after(operation)
+    page = (*values, *after_values, operation.limit, operation.offset)
+    rows = every(connection, _page(f"{where} {after}", operation.ascending), page)
+    return Instances([InstanceRow(*columns) for columns in rows], total)
+
+
+def _read_history(connection: apsw.Connection, operation: ReadHistory) -> list[RecordRow]:
+    return history(connection, operation.row, operation.after)
+
+
+def _read_payload(connection: apsw.Connection, operation: ReadPayload) -> str:
+    return read_payload(connection, operation.payload)
+
+
+def _list_holdings(connection: apsw.Connection, operation: ListHoldings) -> list[Holding]:
+    held = every(connection, _HOLDINGS, (operation.worker, operation.limit))
+    return [Holding(workflow, id, history(connection, row)) for row, workflow, id in held]
+
+
+def _matching(operation: ListInstances, workflow: int) -> tuple[str, Values]:
+    """Return the condition for all instances that match, whatever the page, and its values."""
+    bounds = {
+        "i.status = :status": operation.status,
+        "i.created_at >= :from_ms": operation.from_ms,
+        "i.created_at <= :to_ms": operation.to_ms,
+    }
+    used = {condition: value for condition, value in bounds.items() if value is not None}
+    return " and ".join(["i.workflow = :workflow", *used]), (workflow, *used.values())
+
+
+def _after(operation: ListInstances) -> tuple[str, Values]:
+    """Return the condition for what comes after the last instance already seen, and its values."""
+    if operation.after is None:
+        return "", ()
+    return f"and (i.created_at, i.row) {'>' if operation.ascending else '<'} (:at, :row)", operation.after
+
+
+def _page(where: str, ascending: bool) -> str:
+    direction = "asc" if ascending else "desc"
+    return f"""
+        select {_INSTANCE_COLUMNS}
+        from instances as i
+        join workflows as w on w.row = i.workflow
+        where {where}
+        order by i.created_at {direction}, i.row {direction}
+        limit :limit
+        offset :offset
+        """
+
+
+READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] = {
+    GetWorkflow: get_workflow,
+    ListWorkflows: list_workflows,
+    GetInstance: _get_instance,
+    ListInstances: _list_instances,
+    ReadPayload: _read_payload,
+    ReadHistory: _read_history,
+    ListHoldings: _list_holdings,
+}

@@ -1,0 +1,141 @@
+"""Records and large values in the file, each with a checksum.
+
+SQLite notices damage to its own structure, not to what is stored in it: a sector of zeros in the middle of a value
+would be answered as the value. A history with a gap, or without its end, is noticed here too. What is noticed is
+raised as SQLite's own error of a damaged file.
+"""
+
+from collections.abc import Sequence
+from zlib import crc32
+
+import apsw
+
+from stepwell.store import codec
+from stepwell.store.operations import RecordRow
+from stepwell.store.sqlite_rows import Row, Values, every, first, only
+
+# Where a record is: (instance, seq, turn, n).
+Place = tuple[int, int, int, int]
+
+_COLUMNS = "instance, seq, turn, n, kind, at, body, value, payload, size, crc"
+_INSERT = f"""
+    insert into records ({_COLUMNS}, tx)
+    values (:instance, :seq, :turn, :n, :kind, :at, :body, :value, :payload, :size, :crc, :tx)
+    """
+_HISTORY = f"""
+    select {_COLUMNS}
+    from records
+    where instance = :instance
+        and seq > :after
+    order by seq
+    """
+_LAST = """
+    select seq
+    from instances
+    where row = :instance
+    """
+_OUTSIDE = f"""
+    select {_COLUMNS}
+    from records
+    where instance = :instance
+        and seq > :seen
+        and turn = 0
+    order by seq
+    """
+_FIRST = f"""
+    select {_COLUMNS}
+    from records
+    where instance = :instance
+        and seq = 1
+    """
+_END = f"""
+    select {_COLUMNS}
+    from records
+    where instance = :instance
+        and kind in ('completed', 'failed')
+    order by seq desc
+    limit 1
+    """
+_INSERT_PAYLOAD = """
+    insert into payloads (instance, body, crc)
+    values (:instance, :body, :crc)
+    returning row
+    """
+_PAYLOAD = """
+    select body, crc
+    from payloads
+    where row = :payload
+    """
+
+
+def new_record(connection: apsw.Connection, place: Place, record: RecordRow, tx: int) -> Values:
+    """Return a new record as it is to be inserted, its value put apart if it is large."""
+    value, payload, size = record.value, None, 0
+    if value is not None and codec.lies_apart(record):
+        payload, size = _put_apart(connection, place[0], value), len(value.encode())
+        value = codec.preview(value)
+    columns = (*place, record.kind, record.at, record.body, value, payload, size)
+    return (*columns, _checksum(columns), tx)
+
+
+def insert(connection: apsw.Connection, records: Sequence[Values]) -> None:
+    """Write new records. One statement for all of them: each hand-over to SQLite costs."""
+    connection.executemany(_INSERT, records)
+
+
+def history(connection: apsw.Connection, instance: int, after: int = 0) -> list[RecordRow]:
+    """Return the records of an instance after a seq, all of them."""
+    last = first(connection, _LAST, (instance,))
+    if last is None:
+        return []
+    records = [_record(columns) for columns in connection.execute(_HISTORY, (instance, after))]
+    if [record.seq for record in records] != list(range(after + 1, last[0] + 1)):
+        raise apsw.CorruptError(f"the history of instance row {instance} has a gap")
+    return records
+
+
+def outside(connection: apsw.Connection, instance: int, seen: int) -> list[RecordRow]:
+    """Return the records from outside after a seq."""
+    return [_record(columns) for columns in connection.execute(_OUTSIDE, (instance, seen))]
+
+
+def summary(connection: apsw.Connection, instance: int, *, has_ended: bool) -> list[RecordRow]:
+    """Return the records that tell params, output and error.
+
+    The end is looked for from the end, and only where there is one: that is short for the longest history.
+    """
+    records = every(connection, _FIRST, (instance,))
+    if has_ended:
+        records += every(connection, _END, (instance,))
+    if len(records) != 1 + has_ended:
+        raise apsw.CorruptError(f"the history of instance row {instance} has a gap")
+    return [_record(columns) for columns in records]
+
+
+def read_payload(connection: apsw.Connection, payload: int) -> str:
+    """Return a value that lies apart."""
+    body, crc = first(connection, _PAYLOAD, (payload,)) or ("", None)
+    if crc != crc32(body.encode()):
+        raise apsw.CorruptError(f"the value {payload} is damaged or missing")
+    text: str = body
+    return text
+
+
+# The columns before the checksum, as one text.
+_CHECKED = "%s\0" * 10
+
+
+def _put_apart(connection: apsw.Connection, instance: int, body: str) -> int:
+    (payload,) = only(connection, _INSERT_PAYLOAD, (instance, body, crc32(body.encode())))
+    return int(payload)
+
+
+def _record(columns: Row) -> RecordRow:
+    instance, seq, _, _, kind, at, body, value, payload, size, crc = columns
+    if crc != _checksum(columns[:-1]):
+        raise apsw.CorruptError(f"record {seq} of instance row {instance} is damaged")
+    return RecordRow(kind, at, body, value, payload, size, seq)
+
+
+def _checksum(columns: Values) -> int:
+    return crc32((_CHECKED % columns).encode())

@@ -1,0 +1,192 @@
+"""The threads of a file: one that writes whatever is waiting as one transaction, and some that read.
+
+A caller's event loop is told of a whole batch in one call, and only once the batch is durable.
+"""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any, NamedTuple
+
+import apsw
+
+from stepwell.store.listeners import call_soon
+from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RecordRow, Release
+from stepwell.store.sqlite_faults import translate
+from stepwell.store.sqlite_ledger import Ledger
+from stepwell.store.sqlite_reads import read
+from stepwell.store.sqlite_transaction import Tidings
+
+# A batch ends here: the first caller of a large one should not wait for all the others.
+BATCH_OPERATIONS = 500
+BATCH_CHARACTERS = 4 * 2**20
+LINGER_S = 0.005
+# A busy event loop lets go of the interpreter often, but only for microseconds, and each time the wait of a
+# thread begins anew. With Python's 5 ms the writer can starve: a commit then takes a second (measured).
+SWITCH_INTERVAL_S = 0.000_05
+
+
+class Request(NamedTuple):
+    """An operation and who waits for it."""
+
+    operation: Operation[Any]
+    future: "asyncio.Future[Any]"
+
+
+# None ends a thread once everything before it is done.
+Requests = SimpleQueue[Request | None]
+
+
+class WriterThread:
+    """Writes requests in their order, in batches."""
+
+    def __init__(self, ledger: Ledger, announce: Callable[[Tidings], None]) -> None:
+        self._ledger = ledger
+        self._announce = announce
+        self._requests: Requests = SimpleQueue()
+        sys.setswitchinterval(min(SWITCH_INTERVAL_S, sys.getswitchinterval()))
+        self._thread = threading.Thread(target=self._work, name="stepwell-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, request: Request) -> None:
+        """Ask for a request to be written."""
+        self._requests.put(request)
+
+    def finish(self) -> None:
+        """Wait until everything asked is done, and end. Blocks."""
+        self._requests.put(None)
+        self._thread.join()
+        self._ledger.close()
+
+    def _work(self) -> None:
+        while batch := self._gather():
+            written = self._ledger.write([request.operation for request in batch])
+            answer(batch, written.outcomes)
+            self._announce(written.tidings)
+
+    def _gather(self) -> list[Request]:
+        """Wait for a request and take what is waiting with it; nothing is the end."""
+        first = self._requests.get()
+        if first is None:
+            return []
+        batch = _Batch(first)
+        while not batch.is_full and (request := self._company(batch)):
+            batch.add(request)
+        return batch.requests
+
+    def _company(self, batch: "_Batch") -> Request | None:
+        """Return the next request for a batch, or None if the batch is to go as it is."""
+        # Asking first is cheaper than an exception for each batch of one.
+        if batch.is_urgent and self._requests.empty():
+            return None
+        try:
+            request = self._requests.get(timeout=batch.patience_s())
+        except Empty:
+            return None
+        if request is None:
+            self._requests.put(None)
+        return request
+
+
+class _Batch:
+    """Requests to be written together. While none of them is urgent it waits for company."""
+
+    def __init__(self, first: Request) -> None:
+        self.requests: list[Request] = []
+        self.is_urgent = False
+        self._characters = 0
+        self._deadline = monotonic() + LINGER_S
+        self.add(first)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.requests) >= BATCH_OPERATIONS or self._characters >= BATCH_CHARACTERS
+
+    def add(self, request: Request) -> None:
+        operation = request.operation
+        self.requests.append(request)
+        self._characters += _characters(operation)
+        if not isinstance(operation, Commit) or operation.urgent:
+            self.is_urgent = True
+
+    def patience_s(self) -> float:
+        return 0.0 if self.is_urgent else max(0.0, self._deadline - monotonic())
+
+
+class ReaderThreads:
+    """Reads requests, each thread on a connection of its own: a long read does not hold up the others."""
+
+    def __init__(self, connections: Sequence[apsw.Connection], where: str) -> None:
+        self._where = where
+        self._requests: Requests = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, args=(connection,), name="stepwell-reader", daemon=True)
+            for connection in connections
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, request: Request) -> None:
+        """Ask for a request to be read."""
+        self._requests.put(request)
+
+    def finish(self) -> None:
+        """Wait until everything asked is done, and end. Blocks."""
+        for _ in self._threads:
+            self._requests.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, connection: apsw.Connection) -> None:
+        while request := self._requests.get():
+            answer([request], [read_outcome(connection, request.operation, self._where)])
+        connection.close()
+
+
+def read_outcome(connection: apsw.Connection, operation: Operation[Any], where: str) -> object:
+    """Return the answer of a read, or the exception that its caller is to get."""
+    try:
+        return read(connection, operation)
+    except Exception as error:  # whatever it is, its caller has to hear of it
+        return translate(error, where)
+
+
+def answer(requests: Sequence[Request], outcomes: Sequence[object]) -> None:
+    """Give each request its outcome, with one call per event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], object]]] = {}
+    for request, outcome in zip(requests, outcomes, strict=True):
+        by_loop.setdefault(request.future.get_loop(), []).append((request.future, outcome))
+    for loop, settled in by_loop.items():
+        call_soon(loop, _settle_all, settled)
+
+
+def settle(future: "asyncio.Future[Any]", outcome: object) -> None:
+    """Complete a future with its outcome, unless its caller has cancelled it."""
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+def _settle_all(settled: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
+    for future, outcome in settled:
+        settle(future, outcome)
+
+
+def _characters(operation: Operation[Any]) -> int:
+    match operation:
+        case Commit() | Release():
+            return sum(map(_length, operation.records))
+        case CreateInstance() | AppendEvent():
+            return _length(operation.record)
+        case _:
+            return 0
+
+
+def _length(record: RecordRow) -> int:
+    return len(record.body) + len(record.value or "")

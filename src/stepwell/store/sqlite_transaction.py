@@ -1,0 +1,74 @@
+"""One transaction of the file's writer, and what the operations that write have in common.
+
+Parameters are named in the SQL and bound by position, in the order of their first appearance: that is
+cheaper, and these statements run at every step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import apsw
+
+from stepwell.store.operations import RecordRow
+from stepwell.store.sqlite_records import Place, insert, new_record, outside
+from stepwell.store.sqlite_rows import Values
+
+
+@dataclass(slots=True)
+class Tidings:
+    """What listeners hear once it is durable: the earliest moment of something due; (worker, row) told."""
+
+    due_at: int | None = None
+    told: list[tuple[int, int]] = field(default_factory=list)
+
+    def due(self, at: int) -> None:
+        """Note that something that nobody holds is due at a moment."""
+        if self.due_at is None or at < self.due_at:
+            self.due_at = at
+
+    def tell(self, worker: int, row: int) -> None:
+        """Note that an instance that a worker holds got a record from outside."""
+        self.told.append((worker, row))
+
+    def add(self, other: "Tidings") -> None:
+        """Note what another transaction noted."""
+        if other.due_at is not None:
+            self.due(other.due_at)
+        self.told += other.told
+
+
+class Transaction:
+    """A transaction under way; `tx` is its number. New records are written together, before any is read."""
+
+    def __init__(self, connection: apsw.Connection, tx: int) -> None:
+        self.connection = connection
+        self.execute = connection.execute
+        self.tx = tx
+        self.tidings = Tidings()
+        self._records: list[Values] = []
+
+    def append(self, row: int, seq: int, record: RecordRow) -> None:
+        """Add a record from outside; `seq` is its own."""
+        self._append((row, seq, 0, 0), record)
+
+    def append_turn(self, row: int, seq: int, fence: tuple[int, int], records: Sequence[RecordRow]) -> None:
+        """Add records of a turn; `seq` and `fence` (turn, n) are those of the last record before them."""
+        turn, n = fence
+        for record in records:
+            seq += 1
+            n += 1
+            self._append((row, seq, turn, n), record)
+
+    def outside(self, row: int, seen: int) -> list[RecordRow]:
+        """Return the records from outside after a seq."""
+        self.flush()
+        return outside(self.connection, row, seen)
+
+    def flush(self) -> None:
+        """Write the new records, together."""
+        if self._records:
+            insert(self.connection, self._records)
+            self._records.clear()
+
+    def _append(self, place: Place, record: RecordRow) -> None:
+        self._records.append(new_record(self.connection, place, record, self.tx))

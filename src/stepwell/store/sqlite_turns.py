@@ -1,0 +1,277 @@
+"""The operations of a turn: claim, commit, release.
+
+The fence is in the statements themselves: an update names the row, the turn and the number of the turn's last
+record, and what matches no row has written nothing. Only then is it asked why.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from stepwell.core.records import Running
+from stepwell.errors import OutOfOrder, TurnLost
+from stepwell.store import codec
+from stepwell.store.operations import (
+    Claim,
+    ClaimDue,
+    Claims,
+    Commit,
+    Committed,
+    RecordRow,
+    Release,
+    Released,
+)
+from stepwell.store.sqlite_rows import every, first
+from stepwell.store.sqlite_transaction import Transaction
+
+# The due ones come by their index, the lost ones by the few workers whose lease is over; `cross join` keeps
+# SQLite to that order of looking. A worker never takes its own as lost, however late it renews.
+_DUE = """
+    select i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at
+    from (
+        select row, since
+        from (
+            select row, due_at as since
+            from instances
+            where due_at <= :now
+            order by due_at
+            limit :limit
+        )
+        union all
+        select held.row, holder.lease_until as since
+        from workers as holder
+        cross join instances as held on held.owner = holder.row
+        where holder.lease_until <= :now
+            and holder.row <> :worker
+    ) as due
+    cross join instances as i on i.row = due.row
+    cross join workflows as w on w.row = i.workflow
+    order by due.since, i.row
+    limit :limit
+    """
+# Raising the turn closes the race with the turn before: from here on its commits match no row.
+_CLAIM = """
+    update instances
+    set turn = turn + 1,
+        n = 1,
+        seq = seq + 1,
+        owner = :worker,
+        due_at = null,
+        status = 'running',
+        started_at = coalesce(started_at, :now),
+        lost_turns = lost_turns + (owner is not null),
+        modified_at = :now,
+        tx = :tx
+    where row = :row
+        and turn = :turn
+    """
+_MAY_CLAIM = """
+    select 1
+    from workers
+    where row = :worker
+        and lease_until > 0
+    """
+# A worker that was claimed from is dead to the store: it must not renew its lease and believe otherwise.
+_END_CLAIMED = """
+    update workers
+    set lease_until = 0
+    where row = :worker
+    """
+_FORGET_WORKER = """
+    delete from workers
+    where row = :worker
+        and lease_until = 0
+        and not exists (select 1 from instances where owner = :worker)
+    """
+_NEXT_DUE = """
+    select due_at
+    from instances
+    where due_at is not null
+    order by due_at
+    limit 1
+    """
+_LOST_LEFT = """
+    select 1
+    from workers as holder
+    cross join instances as held on held.owner = holder.row
+    where holder.lease_until <= :now
+        and holder.row <> :worker
+    limit 1
+    """
+# Closes the race between a turn and its successor (turn), a release (owner) and its own commits (n).
+_COMMIT = """
+    update instances
+    set n = n + :count,
+        seq = seq + :count,
+        step_count = :step_count,
+        lost_turns = lost_turns * :keep_lost,
+        modified_at = :now,
+        tx = :tx
+    where row = :row
+        and turn = :turn
+        and n = :n
+        and owner is not null
+    returning seq
+    """
+# The seq closes the race with an event that came after the turn last looked, and would be slept over.
+_RELEASE = """
+    update instances
+    set n = n + :count,
+        seq = seq + :count,
+        step_count = :step_count,
+        status = :status,
+        due_at = :due_at,
+        ended_at = :ended_at,
+        owner = null,
+        lost_turns = lost_turns * (:status = 'running'),
+        modified_at = :now,
+        tx = :tx
+    where row = :row
+        and turn = :turn
+        and n = :n
+        and owner is not null
+        and (seq = :seen or :ended_at is not null)
+    returning seq
+    """
+_PLACE = """
+    select turn, n, seq, owner
+    from instances
+    where row = :row
+    """
+
+
+class _Due(NamedTuple):
+    """An instance that can be claimed."""
+
+    row: int
+    turn: int
+    seq: int
+    owner: int | None
+    lost_turns: int
+    account: str
+    workflow: str
+    id: str
+    version: str
+    created_at: int
+
+
+class _Place(NamedTuple):
+    """Where an instance is: enough to tell why a commit matched no row."""
+
+    turn: int
+    n: int
+    seq: int
+    owner: int | None
+
+
+def claim_due(transaction: Transaction, operation: ClaimDue) -> Claims:
+    """Do ClaimDue. A worker whose lease has been ended gets nothing."""
+    worker, now = operation.worker, operation.now
+    if first(transaction.connection, _MAY_CLAIM, (worker,)) is None:
+        return Claims([], None)
+    found = every(transaction.connection, _DUE, (now, operation.limit, worker))
+    due = [_Due(*columns) for columns in found]
+    claims = [_claim(transaction, operation, instance) for instance in due]
+    for holder in {instance.owner for instance in due if instance.owner is not None}:
+        transaction.execute(_END_CLAIMED, (holder,))
+        transaction.execute(_FORGET_WORKER, (holder,))
+    return Claims(claims, _next_due_at(transaction, operation))
+
+
+def commit(transaction: Transaction, operation: Commit) -> Committed:
+    """Do Commit."""
+    row, turn, n, records = operation.row, operation.turn, operation.n, operation.records
+    count = len(records)
+    values = (count, operation.step_count, not operation.is_outcome, operation.now, transaction.tx)
+    matched = first(transaction.connection, _COMMIT, (*values, row, turn, n))
+    if matched is None:
+        return _commit_rest(transaction, operation)
+    seq: int = matched[0]
+    before = seq - count
+    transaction.append_turn(row, before, (turn, n), records)
+    outside = transaction.outside(row, operation.seen) if before > operation.seen else []
+    return Committed(seq, outside)
+
+
+def release(transaction: Transaction, operation: Release) -> Released:
+    """Do Release."""
+    row, turn, n, records = operation.row, operation.turn, operation.n, operation.records
+    count = len(records)
+    outcome = (operation.status, operation.due_at, operation.ended_at)
+    values = (count, operation.step_count, *outcome, operation.now, transaction.tx)
+    matched = first(transaction.connection, _RELEASE, (*values, row, turn, n, operation.seen))
+    if matched is None:
+        return _release_rest(transaction, operation)
+    seq: int = matched[0]
+    transaction.append_turn(row, seq - count, (turn, n), records)
+    if operation.due_at is not None:
+        transaction.tidings.due(operation.due_at)
+    return Released(done=True, seq=seq, outside=[])
+
+
+def _claim(transaction: Transaction, operation: ClaimDue, due: _Due) -> Claim:
+    turn, lost = due.turn + 1, due.owner is not None
+    transaction.execute(_CLAIM, (operation.worker, operation.now, transaction.tx, due.row, due.turn))
+    transaction.append_turn(due.row, due.seq, (turn, 0), [codec.to_row(Running(operation.now, lost))])
+    return Claim(
+        due.row,
+        turn,
+        n=1,
+        account=due.account,
+        workflow=due.workflow,
+        id=due.id,
+        version=due.version,
+        created_at=due.created_at,
+        lost_turns=due.lost_turns + lost,
+    )
+
+
+def _next_due_at(transaction: Transaction, operation: ClaimDue) -> int | None:
+    if first(transaction.connection, _LOST_LEFT, (operation.now, operation.worker)) is not None:
+        return operation.now
+    found = first(transaction.connection, _NEXT_DUE)
+    return None if found is None else int(found[0])
+
+
+def _commit_rest(transaction: Transaction, operation: Commit) -> Committed:
+    """Answer a commit that matched no row: it is there, or the rest of it is written, or it is refused."""
+    place = _place(transaction, operation)
+    if place.n >= operation.n + len(operation.records):
+        return Committed(place.seq, transaction.outside(operation.row, operation.seen))
+    if place.owner is None:
+        raise TurnLost(operation.row, operation.turn)
+    rest = _missing(place, operation.n, operation.records)
+    return commit(transaction, msgspec.structs.replace(operation, n=place.n, records=rest))
+
+
+def _release_rest(transaction: Transaction, operation: Release) -> Released:
+    """Answer a release that matched no row: as a commit, or with what came from outside."""
+    place = _place(transaction, operation)
+    if place.owner is None:
+        if place.n != operation.n + len(operation.records):
+            raise TurnLost(operation.row, operation.turn)
+        return Released(done=True, seq=place.seq, outside=[])
+    outside = transaction.outside(operation.row, operation.seen)
+    if outside and operation.ended_at is None:
+        return Released(done=False, seq=place.seq, outside=outside)
+    # What the turn does not know of is its own: the rest of the release is written on top.
+    rest = _missing(place, operation.n, operation.records)
+    return release(transaction, msgspec.structs.replace(operation, n=place.n, seen=place.seq, records=rest))
+
+
+def _place(transaction: Transaction, operation: Commit | Release) -> _Place:
+    found = first(transaction.connection, _PLACE, (operation.row,))
+    if found is None or found[0] != operation.turn:
+        raise TurnLost(operation.row, operation.turn)
+    return _Place(*found)
+
+
+def _missing(place: _Place, n: int, records: Sequence[RecordRow]) -> list[RecordRow]:
+    """Return the records that are not there yet. Raises OutOfOrder."""
+    present = place.n - n
+    if not 0 <= present <= len(records):
+        raise OutOfOrder(
+            f"records from number {n + 1} of a turn came when it had {place.n}: an earlier commit is missing"
+        )
+    return list(records[present:])

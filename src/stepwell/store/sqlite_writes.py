@@ -1,0 +1,202 @@
+"""The operations that write. One that raises an error of ours has written nothing."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from stepwell.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound
+from stepwell.store import sqlite_turns
+from stepwell.store.operations import (
+    AppendEvent,
+    ClaimDue,
+    Commit,
+    CreateInstance,
+    EndLease,
+    InstanceRow,
+    Operation,
+    RegisterWorker,
+    RegisterWorkflow,
+    Release,
+    RenewLease,
+)
+from stepwell.store.sqlite_rows import first, only
+from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sqlite_workflows import Workflow, find_workflow, register_workflow
+
+# Two creates with one id race for the unique index, not for a look before.
+_INSERT_INSTANCE = """
+    insert into instances (
+        account, workflow, id, version, status, trigger, due_at, seq, created_at, modified_at, tx
+    )
+    values (:account, :workflow, :id, :version, 'queued', :trigger, :now, 1, :now, :now, :tx)
+    on conflict do nothing
+    returning row
+    """
+_TRIGGERED = """
+    update workflows
+    set triggered_at = :now
+    where row = :row
+    """
+_TARGET = """
+    select i.row, i.seq, i.owner, i.status, i.due_at, i.ended_at
+    from workflows as w
+    join instances as i on i.workflow = w.row
+    where w.account = :account
+        and w.name = :workflow
+        and i.id = :id
+    """
+# The seq closes the race with a commit or a release: where one came first, this one looks again.
+_TELL_HELD = """
+    update instances
+    set seq = seq + 1,
+        modified_at = :now,
+        tx = :tx
+    where row = :row
+        and seq = :seq
+        and owner is not null
+    """
+_MAKE_DUE = """
+    update instances
+    set seq = seq + 1,
+        due_at = :due_at,
+        modified_at = :now,
+        tx = :tx
+    where row = :row
+        and seq = :seq
+        and owner is null
+    """
+_INSERT_WORKER = """
+    insert into workers (name, lease_until, created_at)
+    values (:name, :lease_until, :now)
+    returning row
+    """
+# A lease that was ended stays so: what its worker held may be another's by now.
+_RENEW = """
+    update workers
+    set lease_until = :lease_until
+    where row = :worker
+        and lease_until > 0
+    returning row
+    """
+_END_LEASE = """
+    update workers
+    set lease_until = 0
+    where row = :worker
+    """
+_HELD = """
+    select count(*)
+    from instances
+    where owner = :worker
+    """
+_FORGET_WORKER = """
+    delete from workers
+    where row = :worker
+    """
+
+
+class _Target(NamedTuple):
+    """What an event needs to know of its instance."""
+
+    row: int
+    seq: int
+    owner: int | None
+    status: str
+    due_at: int | None
+    ended_at: int | None
+
+
+def create_instance(transaction: Transaction, operation: CreateInstance) -> InstanceRow:
+    """Do CreateInstance."""
+    now = operation.now
+    workflow = find_workflow(transaction.connection, operation.account, operation.workflow)
+    named = (operation.account, workflow.row, operation.id, workflow.version, operation.trigger)
+    added = first(transaction.connection, _INSERT_INSTANCE, (*named, now, transaction.tx))
+    if added is None:
+        raise InstanceAlreadyExists(operation.workflow, operation.id)
+    (row,) = added
+    transaction.execute(_TRIGGERED, (now, workflow.row))
+    transaction.append(row, 1, operation.record)
+    transaction.tidings.due(now)
+    return _new_row(operation, row, workflow)
+
+
+def append_event(transaction: Transaction, operation: AppendEvent) -> int:
+    """Do AppendEvent."""
+    target = _target(transaction, operation)
+    if target.ended_at is not None:
+        raise InstanceFinished(operation.workflow, operation.id, target.status, "send an event")
+    row, now = target.row, operation.now
+    if target.owner is None:
+        due_at = now if target.due_at is None else min(now, target.due_at)
+        transaction.execute(_MAKE_DUE, (due_at, now, transaction.tx, row, target.seq))
+        transaction.tidings.due(due_at)
+    else:
+        transaction.execute(_TELL_HELD, (now, transaction.tx, row, target.seq))
+        transaction.tidings.tell(target.owner, row)
+    transaction.append(row, target.seq + 1, operation.record)
+    return target.seq + 1
+
+
+def register_worker(transaction: Transaction, operation: RegisterWorker) -> int:
+    """Do RegisterWorker."""
+    values = (operation.name, operation.lease_until, operation.now)
+    (worker,) = only(transaction.connection, _INSERT_WORKER, values)
+    return int(worker)
+
+
+def renew_lease(transaction: Transaction, operation: RenewLease) -> bool:
+    """Do RenewLease."""
+    return first(transaction.connection, _RENEW, (operation.lease_until, operation.worker)) is not None
+
+
+def end_lease(transaction: Transaction, operation: EndLease) -> int:
+    """Do EndLease. A worker that held nothing is forgotten."""
+    (held,) = only(transaction.connection, _HELD, (operation.worker,))
+    if held:
+        transaction.execute(_END_LEASE, (operation.worker,))
+        transaction.tidings.due(0)
+    else:
+        transaction.execute(_FORGET_WORKER, (operation.worker,))
+    return int(held)
+
+
+def _new_row(operation: CreateInstance, row: int, workflow: Workflow) -> InstanceRow:
+    return InstanceRow(
+        row,
+        operation.account,
+        operation.workflow,
+        workflow.id,
+        operation.id,
+        workflow.version,
+        "queued",
+        operation.trigger,
+        step_count=0,
+        seq=1,
+        turn=0,
+        due_at=operation.now,
+        created_at=operation.now,
+        modified_at=operation.now,
+        started_at=None,
+        ended_at=None,
+    )
+
+
+def _target(transaction: Transaction, operation: AppendEvent) -> _Target:
+    account, workflow = operation.account, operation.workflow
+    found = first(transaction.connection, _TARGET, (account, workflow, operation.id))
+    if found is None:
+        find_workflow(transaction.connection, account, workflow)
+        raise InstanceNotFound(workflow, operation.id)
+    return _Target(*found)
+
+
+WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
+    RegisterWorkflow: register_workflow,
+    CreateInstance: create_instance,
+    AppendEvent: append_event,
+    RegisterWorker: register_worker,
+    RenewLease: renew_lease,
+    EndLease: end_lease,
+    ClaimDue: sqlite_turns.claim_due,
+    Commit: sqlite_turns.commit,
+    Release: sqlite_turns.release,
+}

@@ -1,0 +1,131 @@
+"""The contract of every store: who is told of what, without asking again and again."""
+
+import asyncio
+
+from stepwell.store import Store
+from stepwell.store.operations import EndLease
+from tests.store.scenes import (
+    NOW,
+    Ear,
+    claim,
+    create,
+    creation,
+    happening,
+    heard,
+    held,
+    outcomes,
+    register,
+    release,
+    worker,
+)
+
+
+async def test_new_instance_is_due_for_every_listener(store: Store) -> None:
+    """Each worker that listens hears of an instance that was created."""
+    await register(store)
+    ears = [Ear(), Ear()]
+    for ear in ears:
+        store.listen(await worker(store), ear)
+
+    await create(store, "a", at=NOW + 5)
+
+    assert [await heard(ear.due) for ear in ears] == [NOW + 5, NOW + 5]
+
+
+async def test_event_for_a_parked_instance_is_due_now(store: Store) -> None:
+    """Workers hear of an instance that an event has made due."""
+    turn = await held(store, "a")
+    await store.run(release(turn, due_at=NOW + 3_600_000))
+    ear = Ear()
+    store.listen(await worker(store), ear)
+
+    await store.run(happening("a", at=NOW + 10))
+
+    assert await heard(ear.due) == NOW + 10
+
+
+async def test_event_for_a_held_instance_is_told_to_its_worker_alone(store: Store) -> None:
+    """The worker that holds an instance hears of an event for it, and nobody else does."""
+    await register(store)
+    number, other = await worker(store), await worker(store)
+    (row,) = await create(store, "a")
+    await claim(store, number)
+    ear, deaf = Ear(), Ear()
+    store.listen(number, ear)
+    store.listen(other, deaf)
+
+    await store.run(happening("a"))
+
+    assert await heard(ear.told) == row.row
+    await create(store, "b", at=NOW + 1)
+    assert await heard(deaf.due) == NOW + 1
+    assert deaf.told.empty()
+    assert ear.due.get_nowait() == NOW + 1
+
+
+async def test_parked_instance_tells_when_it_is_due(store: Store) -> None:
+    """Workers hear when an instance that was let go needs its next turn."""
+    turn = await held(store, "a")
+    ear = Ear()
+    store.listen(await worker(store), ear)
+
+    await store.run(release(turn, due_at=NOW + 777))
+
+    assert await heard(ear.due) == NOW + 777
+
+
+async def test_ended_lease_is_due_at_once(store: Store) -> None:
+    """Workers hear at once of what a dead one held."""
+    await register(store)
+    await create(store, "a")
+    dead = await worker(store)
+    await claim(store, dead)
+    ear = Ear()
+    store.listen(await worker(store), ear)
+
+    await store.run(EndLease(dead))
+
+    assert await heard(ear.due) <= NOW
+
+
+async def test_what_was_refused_is_not_told(store: Store) -> None:
+    """A create that was refused makes nothing due."""
+    await register(store)
+    await create(store, "a")
+    ear = Ear()
+    store.listen(await worker(store), ear)
+
+    await outcomes(store, [creation("a", at=NOW + 1)])
+    await create(store, "b", at=NOW + 2)
+
+    assert await heard(ear.due) == NOW + 2
+
+
+async def test_worker_that_is_ignored_hears_nothing(store: Store) -> None:
+    """After `ignore` a worker is not told any more."""
+    await register(store)
+    gone, there = await worker(store), await worker(store)
+    silent, ear = Ear(), Ear()
+    store.listen(gone, silent)
+    store.listen(there, ear)
+    store.ignore(gone)
+
+    await create(store, "a")
+
+    assert await heard(ear.due) == NOW
+    assert silent.due.empty()
+
+
+async def test_told_only_after_it_is_there(store: Store) -> None:
+    """A worker that claims because it was told finds the instance."""
+    await register(store)
+    number = await worker(store)
+    ear = Ear()
+    store.listen(number, ear)
+    created = asyncio.ensure_future(store.run(creation("a")))
+
+    at = await heard(ear.due)
+    claims = await claim(store, number, at=at)
+
+    await created
+    assert [turn.id for turn in claims.turns] == ["a"]

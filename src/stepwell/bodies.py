@@ -1,0 +1,135 @@
+"""Calling the author's functions: step bodies and delay functions."""
+
+import asyncio
+import hashlib
+import inspect
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any
+
+from stepwell import durations, limits, values
+from stepwell.calls import StepCall
+from stepwell.clock import Clock, sleep_ms
+from stepwell.core import retries
+from stepwell.core.execution import Attempt
+from stepwell.core.failures import Failure
+from stepwell.core.records import DYNAMIC_DELAY, StepConfig
+from stepwell.errors import NonRetryableDelayError, WorkflowInternalError
+from stepwell.scope import CURRENT, AuthorExit
+from stepwell.threads import Threads
+from stepwell.workflow import StepContext
+
+DELAY_FUNCTION_MS = 5_000
+
+
+def step_context(attempt: Attempt, instance_key: str) -> StepContext:
+    """Return what a step's `ctx` parameter receives.
+
+    `instance_key` tells this run of the instance from all others; with the step it makes the idempotency key, which is
+    the same for all attempts of a step and new after a restart.
+    """
+    key, config = attempt.key, attempt.config
+    shown: dict[str, Any] = {"limit": config.limit, "backoff": config.backoff}
+    if config.delay != DYNAMIC_DELAY:
+        shown["delay"] = config.delay
+    said = f"{instance_key}\0{key.kind}\0{key.name}\0{key.count}"
+    context: StepContext = {
+        "step": {"name": key.name, "count": key.count},
+        "attempt": attempt.number,
+        "config": {"retries": shown, "timeout": config.timeout},
+        "idempotency_key": hashlib.sha256(said.encode()).hexdigest()[:32],
+    }
+    if config.sensitive:
+        context["config"]["sensitive"] = config.sensitive
+    return context
+
+
+async def call_body(call: StepCall, ctx: StepContext, threads: Threads) -> str:
+    """Run the author's function and return its result as JSON text.
+
+    Raises whatever it raises; NotSerialisable; WorkflowInternalError for a result that is too large.
+
+    Source: developers.cloudflare.com/workflows/reference/limits/
+    """
+    if call.is_async:
+        result = await call.body(ctx)
+    else:
+        result = await threads.run(_in_thread(call.body, ctx))
+        if inspect.isawaitable(result):
+            result = await result
+    text = values.encode(result)
+    if len(text) > limits.STEP_RESULT_BYTES or len(text.encode()) > limits.STEP_RESULT_BYTES:
+        raise WorkflowInternalError(
+            f"Step {call.key.label} output is too large: {len(text.encode()):,} bytes as JSON. "
+            f"At most {limits.STEP_RESULT_BYTES:,} are allowed; store the data elsewhere and return a reference."
+        )
+    return text
+
+
+def base_delay_ms(config: StepConfig) -> int:
+    """Return the delay of a config in milliseconds; the default where a delay function is gone from the code."""
+    delay = retries.DEFAULTS.delay if config.delay == DYNAMIC_DELAY else config.delay
+    return durations.to_ms(delay) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class DelayQuestion:
+    """What a delay function is asked: the failed attempt's context and error, and the step's name in messages."""
+
+    ctx: StepContext
+    failure: Failure
+    label: str
+
+
+async def ask_delay(function: Callable[..., Any], question: DelayQuestion, threads: Threads, clock: Clock) -> int:
+    """Ask the author's delay function how long to wait, in milliseconds; the backoff multiplies it.
+
+    Raises NonRetryableDelayError if it raises, takes more than 5 seconds, or returns no delay.
+
+    Source: developers.cloudflare.com/workflows/build/sleeping-and-retrying/
+    """
+    failure, about = question.failure, f'The delay function for step "{question.label}"'
+    argument = {"ctx": question.ctx, "error": {"name": failure.name, "message": failure.message}}
+    asking = asyncio.ensure_future(_call_delay(function, argument, threads))
+    slow = asyncio.ensure_future(sleep_ms(clock, DELAY_FUNCTION_MS))
+    try:
+        await asyncio.wait([asking, slow], return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            raise NonRetryableDelayError(f"{about} did not return within 5 seconds")
+        delay = _answer(asking, about)
+    finally:
+        asking.cancel()
+        slow.cancel()
+    ms = durations.to_ms(delay)
+    if ms is None:
+        raise NonRetryableDelayError(f"{about} returned {delay!r:.100}; expected {durations.EXPECTED}")
+    return ms
+
+
+def _answer(asking: asyncio.Future[Any], about: str) -> Any:
+    try:
+        return asking.result()
+    except (Exception, asyncio.CancelledError) as error:
+        cause = error.error if isinstance(error, AuthorExit) else error
+        raise NonRetryableDelayError(f"{about} threw an error: {cause}") from error
+
+
+async def _call_delay(function: Callable[..., Any], argument: dict[str, Any], threads: Threads) -> Any:
+    try:
+        if inspect.iscoroutinefunction(function):
+            return await function(argument)
+        delay = await threads.run(_in_thread(function, argument))
+        return await delay if isinstance(delay, Awaitable) else delay
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        # `sys.exit` must not end the loop, and a step call (there is no turn here) is an error like any other.
+        raise AuthorExit(error) from error
+
+
+def _in_thread(function: Callable[..., Any], argument: Any) -> Callable[[], Any]:
+    context = copy_context()
+    # The thread is not the loop: what it does there must not be counted.
+    context.run(CURRENT.set, None)
+    return lambda: context.run(function, argument)

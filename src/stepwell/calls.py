@@ -1,0 +1,171 @@
+"""The step calls of a scope that wait for their results, and the one order in which they get them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from stepwell.core.execution import Execution, Scope
+from stepwell.core.records import Key, Result, StepCancelled
+from stepwell.scope import EngineFuture, TaskScope
+from stepwell.workflow import StepBody
+
+# In a loop that sleeps, a cancellation that new code has dropped would let timers ring for ever.
+_TIMERS_RUNG = 10_000
+
+
+@dataclass(slots=True)
+class StepCall:
+    """What the author asked for with `step.do`, and the context he asked in."""
+
+    key: Key
+    config: Mapping[str, Any] | None
+    body: StepBody
+    is_async: bool
+    context: Context = field(default_factory=copy_context)
+
+
+@dataclass(slots=True)
+class _Waiter:
+    future: EngineFuture
+    is_cancelling: bool = False
+
+
+class CallPort(Protocol):
+    """The turn, as its step calls see it."""
+
+    execution: Execution
+
+    def cancelled(self, key: Key) -> Result | None:
+        """Take note that the author cancels a call; return what is, or now will be, on record of it."""
+
+    def deliver(self, scope: "CallScope", future: EngineFuture, result: Result) -> None:
+        """Let a call return or raise what is on record."""
+
+
+class CallScope(TaskScope):
+    """A scope whose code calls steps: that of `run`, or of one attempt (`parent` is then its step).
+
+    Results are delivered one at a time, in the order of their records. One that nobody has asked for is set
+    aside and given at once when asked.
+    """
+
+    def __init__(self, on_quiet: Callable[[TaskScope], None], port: CallPort, parent: Key | None = None) -> None:
+        super().__init__(on_quiet)
+        self.counts = Scope(parent)
+        self.results: deque[Key] = deque()
+        self.to_begin: list[StepCall] = []
+        # The code has called something since the turn last looked.
+        self.has_asked = False
+        # A large value is being read for the author; nothing else is delivered meanwhile.
+        self.is_loading = False
+        self._port = port
+        # The code runs because of a result, not because of a timer or anything else outside of the engine.
+        self._is_answering = True
+        self._waiting: dict[Key, _Waiter] = {}
+        self._aside: set[Key] = set()
+        # Those of the results set aside that have been asked for since.
+        self._asked: deque[Key] = deque()
+        self._timers_rung = 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether all tasks are blocked and have everything that is on record for them."""
+        return not (self.pending or self.results or self._asked or self.is_loading)
+
+    def begin_loading(self) -> None:
+        """Deliver nothing while a large value is being read."""
+        self.is_loading, self._is_answering = True, False
+
+    def end_loading(self) -> None:
+        """Deliver again, beginning with the value that has been read."""
+        self.is_loading, self._is_answering = False, True
+
+    def is_to_begin(self, key: Key) -> bool:
+        """Tell whether a call still waits for an attempt to begin."""
+        return key in self._waiting and key not in self._port.execution.outcomes
+
+    def unanswered(self) -> list[Key]:
+        """Return the keys that are waited for."""
+        return list(self._waiting)
+
+    async def result(self, key: Key) -> Any:
+        """Wait for the result of a call. If the author cancels it, that is on record before the call ends."""
+        while True:
+            waiter = self._expect(key)
+            try:
+                return await waiter.future
+            except asyncio.CancelledError:
+                # Cancelling a task cancels what it waits for; a future that is done otherwise was delivered.
+                if self.is_closed or not waiter.future.cancelled():
+                    raise
+                self._waiting.pop(key, None)
+                match self._port.cancelled(key):
+                    case None:
+                        raise
+                    case StepCancelled():
+                        await self._cancellation(key)
+                        raise
+                    case _ if self._is_answering:
+                        raise
+                    case _:
+                        # The author's timer met a result that is on record: the record has decided that race.
+                        continue
+
+    def deliver_next(self) -> bool:
+        """Give the next result to the call that waits for it; False if none is left, or none can be given now."""
+        self._is_answering = False
+        while queue := self._asked or self.results:
+            key = queue[0]
+            result = self._port.execution.outcomes[key]
+            waiter = self._waiting.get(key)
+            is_to_come = waiter and isinstance(result, StepCancelled) and not waiter.is_cancelling
+            if is_to_come and self._brings_about(result):
+                return True
+            queue.popleft()
+            if waiter is None:
+                self._aside.add(key)
+                continue
+            del self._waiting[key]
+            self._is_answering = True
+            if waiter.is_cancelling:
+                waiter.future.set_result(None)
+            else:
+                self._port.deliver(self, waiter.future, result)
+            return True
+        return False
+
+    def _brings_about(self, cancelled: Result) -> bool:
+        """Let the author cancel a call that he cancelled before; False if nothing that he waits for can make him.
+
+        A cancellation is his own act, and a result has brought it about, or a timer of his, or something foreign.
+        The results before it are delivered; a timer is made to ring, or a replay would take as long as the first
+        run did; what is foreign is waited for.
+        """
+        started_at = self._port.execution.state.started_at or cancelled.at
+        if self._timers_rung < _TIMERS_RUNG and self.ring_next_timer((cancelled.at - started_at) / 1000 + 1):
+            self._timers_rung += 1
+            return True
+        return self.foreign_wait() is not None
+
+    async def _cancellation(self, key: Key) -> None:
+        while True:
+            try:
+                await self._expect(key, is_cancelling=True).future
+            except asyncio.CancelledError:
+                # Cancelled once more; the record of the first time has yet to come.
+                if self.is_closed:
+                    raise
+            else:
+                return
+
+    def _expect(self, key: Key, *, is_cancelling: bool = False) -> _Waiter:
+        self.has_asked = True
+        waiter = _Waiter(EngineFuture(loop=asyncio.get_running_loop()), is_cancelling)
+        self._waiting[key] = waiter
+        if key in self._aside:
+            self._aside.discard(key)
+            self._asked.append(key)
+        return waiter

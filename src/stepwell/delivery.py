@@ -1,0 +1,107 @@
+"""How what is on record reaches the author's code: as the value or the error of a call, decoded anew each time."""
+
+import asyncio
+import logging
+from typing import Any, TypeVar
+
+from stepwell import values
+from stepwell.clock import Clock, sleep_ms
+from stepwell.core.execution import Execution
+from stepwell.core.failures import rebuild
+from stepwell.core.records import (
+    Created,
+    Payload,
+    PayloadRef,
+    Result,
+    SleepEnded,
+    StepCancelled,
+    StepFailed,
+    StepSucceeded,
+    WaitEnded,
+)
+from stepwell.core.steplog import timed_out
+from stepwell.errors import StoreUnavailable
+from stepwell.scope import EngineFuture
+from stepwell.store import Store
+from stepwell.store.operations import Claim, Operation, ReadPayload
+from stepwell.workflow import to_moment
+
+logger = logging.getLogger(__name__)
+
+A = TypeVar("A")
+
+_READ_AGAIN_AFTER_MS = 1_000
+
+
+class Reader:
+    """Reads for a turn, and asks again while the store is unavailable."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def read(self, operation: Operation[A]) -> A:
+        """Return the answer to a read, however long the store takes to give it."""
+        has_complained = False
+        while True:
+            try:
+                return await self._store.run(operation)
+            except StoreUnavailable as error:
+                if not has_complained:
+                    has_complained = True
+                    logger.warning("the store cannot be read, and is asked again each second: %s", error)
+                await sleep_ms(self._clock, _READ_AGAIN_AFTER_MS)
+
+    async def text(self, value: Payload) -> str:
+        """Return a value's JSON text, wherever it lies."""
+        return await self.read(ReadPayload(value.id)) if isinstance(value, PayloadRef) else value
+
+    async def event(self, claim: Claim, created: Created) -> dict[str, Any]:
+        """Return what `run` receives as its event.
+
+        Source: developers.cloudflare.com/workflows/build/workers-api/#workflowevent
+        """
+        return {
+            "payload": values.decode(await self.text(created.value)),
+            "timestamp": to_moment(created.at),
+            "instanceId": claim.id,
+            "workflowName": claim.workflow,
+        }
+
+
+def payload_of(result: Result, execution: Execution) -> Payload | None:
+    """Return the value that a result brings, if it brings one."""
+    match result:
+        case StepSucceeded(value=value):
+            return value
+        case WaitEnded(event_seq=int() as seq):
+            return execution.events[seq].value
+        case _:
+            return None
+
+
+def resolve(future: EngineFuture, result: Result, text: str | None, execution: Execution) -> None:
+    """Let a call return or raise what is on record; `text` is the JSON text of its payload."""
+    match result:
+        case StepSucceeded():
+            assert text is not None
+            future.set_result(values.decode(text))
+        case WaitEnded(event_seq=None):
+            _raise(future, rebuild(timed_out(execution.timeout_ms(result.key))))
+        case WaitEnded(event_seq=int() as seq):
+            assert text is not None
+            event = execution.events[seq]
+            payload = values.decode(text)
+            future.set_result({"payload": payload, "timestamp": to_moment(event.at), "type": event.event_type})
+        case StepFailed(error=error):
+            _raise(future, rebuild(error))
+        case SleepEnded():
+            future.set_result(None)
+        case StepCancelled():
+            _raise(future, asyncio.CancelledError())
+
+
+def _raise(future: EngineFuture, error: BaseException) -> None:
+    future.set_exception(error)
+    # Looking at it keeps asyncio from reporting an error that a cancelled caller never gets to see.
+    future.exception()

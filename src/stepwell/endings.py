@@ -1,0 +1,171 @@
+"""How a turn ends: the reasons for it, and what each of them does to the instance."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from typing import Any, assert_never
+
+from stepwell import values
+from stepwell.attempts import Attempts
+from stepwell.core.execution import Execution
+from stepwell.core.failures import Failure, describe
+from stepwell.core.instance import Status
+from stepwell.core.records import RESULTS, Record, Waiting
+from stepwell.recorder import Ending, Recorder
+from stepwell.scope import AuthorExit
+from stepwell.settings import TurnContext
+from stepwell.store.operations import Claim
+
+logger = logging.getLogger(__name__)
+
+# How long an instance rests after a defect of ours, or a damaged history, ended its turn.
+BROKEN_REST_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Everything waits, and nothing will happen before this moment."""
+
+    due_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The author's `run` has returned or raised."""
+
+    task: asyncio.Task[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """The author's code has waited too long for something outside of its steps; `where` says for what."""
+
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """The worker stops, or has to let the instance go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """An attempt failed in a way that nothing can catch."""
+
+    error: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Another worker has the instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The engine has a defect, or the history is damaged."""
+
+    error: BaseException
+
+
+Reason = Park | Returned | Stuck | Drained | Fatal | Lost | Broken
+
+
+class Endings:
+    """Ends the turn of a claim. Attempts in flight are stopped first and recorded as interrupted."""
+
+    def __init__(self, claim: Claim, context: TurnContext, recorder: Recorder, attempts: Attempts) -> None:
+        self._claim = claim
+        self._clock = context.clock
+        self._settings = context.settings
+        self._recorder = recorder
+        self._attempts = attempts
+
+    async def end(self, reason: Reason, execution: Execution) -> bool:
+        """Let the instance go; False if something came from outside that the author's code has to meet first."""
+        match reason:
+            case Park(due_at=due_at):
+                waiting = Waiting(self._clock.now())
+                return await self._release(execution, [waiting], Ending(Status.WAITING, due_at))
+            case Returned(task=task):
+                await self._finish(execution, task)
+            case Fatal(error=error):
+                await self._stop_attempts(execution)
+                await self.give_up(execution, error)
+            case Drained():
+                await self._stop_attempts(execution)
+                await self._put_back(execution, [], Ending(Status.RUNNING, self._clock.now()))
+            case Stuck(where=where):
+                await self._rest_stuck(execution, where)
+            case Broken(error=error):
+                await self._rest_broken(execution, error)
+            case Lost():
+                logger.info("turn of %s/%s was lost", self._claim.workflow, self._claim.id)
+            case _:
+                assert_never(reason)
+        return True
+
+    async def give_up(self, execution: Execution, error: Failure) -> None:
+        """End the instance with an error."""
+        execution.errored(error, self._clock.now())
+        await self._release_final(execution)
+
+    async def _finish(self, execution: Execution, task: asyncio.Task[Any]) -> None:
+        await self._stop_attempts(execution)
+        try:
+            output = values.encode(task.result(), "output")
+        except BaseException as error:  # the author's own, whatever it is; our own task was not cancelled
+            cause = error.error if isinstance(error, AuthorExit) else error
+            await self.give_up(execution, describe(cause))
+            return
+        execution.completed(output, self._clock.now())
+        await self._release_final(execution)
+
+    async def _stop_attempts(self, execution: Execution) -> None:
+        await self._attempts.stop(self._settings.close_grace_ms)
+        execution.interrupt_attempts(self._clock.now())
+
+    async def _rest_stuck(self, execution: Execution, where: str) -> None:
+        rest_ms = self._settings.foreign_wait_ms
+        logger.warning(
+            "%s/%s has waited for %s for %d s outside of its steps; its turn is closed and it will be replayed. "
+            "Put such waits into a step.",
+            self._claim.workflow,
+            self._claim.id,
+            where,
+            rest_ms // 1000,
+        )
+        now = self._clock.now()
+        due_at = min(execution.next_due() or now + rest_ms, now + rest_ms)
+        await self._put_back(execution, [Waiting(now)], Ending(Status.WAITING, due_at))
+
+    async def _rest_broken(self, execution: Execution, error: BaseException) -> None:
+        logger.error(
+            "the turn of %s/%s ended by a defect; it rests for a minute",
+            self._claim.workflow,
+            self._claim.id,
+            exc_info=error,
+        )
+        await self._stop_attempts(execution)
+        # A history that could not be read has no status; the claim made it running.
+        status = execution.state.status or Status.RUNNING
+        await self._put_back(execution, [], Ending(status, self._clock.now() + BROKEN_REST_MS))
+
+    async def _put_back(self, execution: Execution, last: list[Record], ending: Ending) -> None:
+        """Let the instance go, whatever has come from outside: its next turn meets that, and at once."""
+        while not await self._release(execution, last, ending):
+            ending = replace(ending, due_at=self._clock.now())
+
+    async def _release(self, execution: Execution, last: list[Record], ending: Ending) -> bool:
+        records = execution.take()
+        step_count = execution.state.step_count
+        if await self._recorder.release([*records, *last], step_count, ending):
+            return True
+        if records:
+            urgent = any(isinstance(record, RESULTS) for record in records)
+            self._recorder.record(records, step_count, urgent=urgent)
+        return False
+
+    async def _release_final(self, execution: Execution) -> None:
+        state = execution.state
+        assert state.status is not None
+        await self._recorder.release(execution.take(), state.step_count, Ending(state.status, None, state.ended_at))

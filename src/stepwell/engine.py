@@ -1,0 +1,155 @@
+"""Engine: the one door. API, dashboard, command line and test kit ask it; it asks the store.
+
+Values come and go as JSON text, so that what was sent is what is stored and shown.
+"""
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+
+from stepwell import limits
+from stepwell.clock import Clock, SystemClock
+from stepwell.core.records import Created, EventReceived, Payload, PayloadRef
+from stepwell.core.steplog import InstanceLog, fold_log
+from stepwell.errors import InvalidInput, InvalidInstanceId
+from stepwell.store import Store, codec, operations
+
+_FOLDED_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """What a caller says of an instance to create. `id` None: a new UUID. `params` is JSON text."""
+
+    id: str | None = None
+    params: str = "{}"
+    trigger: str = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceView:
+    """An instance with its log; `params` and `output` are whole, as JSON text; output None: there is none."""
+
+    row: operations.InstanceRow
+    log: InstanceLog
+    params: str
+    output: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFilter:
+    """Which instances to list, and in which order. Times bound the creation, both included."""
+
+    limit: int = 50
+    offset: int = 0
+    after: tuple[int, int] | None = None
+    ascending: bool = False
+    status: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
+@dataclass(slots=True)
+class Engine:
+    """Create, read and control instances, whatever store lies behind."""
+
+    store: Store
+    clock: Clock = field(default_factory=SystemClock)
+
+    async def create(self, account: str, workflow: str, new: NewInstance) -> operations.InstanceRow:
+        """Create an instance that is due at once; durable when this returns.
+
+        Raises InvalidInstanceId, InvalidInput (params too large), WorkflowNotFound or InstanceAlreadyExists.
+        """
+        instance = str(uuid.uuid4()) if new.id is None else new.id
+        if not limits.is_new_instance_id(instance):
+            raise InvalidInstanceId(
+                "instance_id",
+                f'instance.invalid_id: instance_id "{instance:.300}" must be 1 to {limits.INSTANCE_ID_LENGTH} of: '
+                f"{limits.NAME_RULE}; `cf_` with 64 hex digits, batch, terminate and terminateAll are reserved",
+            )
+        _check_size("params", new.params)
+        now = self.clock.now()
+        record = codec.to_row(Created(now, new.trigger, new.params))
+        return await self.store.run(operations.CreateInstance(account, workflow, instance, new.trigger, record, now))
+
+    async def get(self, account: str, workflow: str, instance: str, *, with_steps: bool = True) -> InstanceView:
+        """Return an instance and its log. Raises WorkflowNotFound or InstanceNotFound."""
+        found = await self.store.run(operations.GetInstance(account, workflow, instance, with_steps))
+        if not with_steps:
+            log = _brief(found.records)
+        elif len(found.records) <= _FOLDED_AT_ONCE:
+            log = _fold(found.records)
+        else:
+            # A long history takes a tenth of a second; others are to be answered meanwhile.
+            log = await asyncio.to_thread(_fold, found.records)
+        output = None if log.output is None else await self.payload(log.output)
+        return InstanceView(found.row, log, await self.payload(log.params), output)
+
+    async def list(self, account: str, workflow: str, wanted: InstanceFilter) -> operations.Instances:
+        """Return a page of a workflow's instances. Raises WorkflowNotFound."""
+        return await self.store.run(
+            operations.ListInstances(
+                account,
+                workflow,
+                limit=wanted.limit,
+                offset=wanted.offset,
+                after=wanted.after,
+                ascending=wanted.ascending,
+                status=wanted.status,
+                from_ms=wanted.from_ms,
+                to_ms=wanted.to_ms,
+            )
+        )
+
+    async def send_event(self, account: str, workflow: str, instance: str, event_type: str, payload: str) -> int:
+        """Store an event for an instance and answer when it was received; durable when this returns.
+
+        Raises InvalidInput, WorkflowNotFound, InstanceNotFound or InstanceFinished.
+        """
+        if not limits.is_event_type(event_type):
+            raise InvalidInput(
+                "event_type",
+                f'workflow.invalid_event_type: event type "{event_type:.300}" must be 1 to '
+                f"{limits.EVENT_TYPE_LENGTH} of: {limits.NAME_RULE}; a dot is not allowed",
+            )
+        _check_size("event payload", payload)
+        now = self.clock.now()
+        record = codec.to_row(EventReceived(now, event_type, payload))
+        await self.store.run(operations.AppendEvent(account, workflow, instance, record, now))
+        return now
+
+    async def workflow(self, account: str, name: str) -> operations.WorkflowRow:
+        """Return a workflow with its counts. Raises WorkflowNotFound."""
+        return await self.store.run(operations.GetWorkflow(account, name))
+
+    async def workflows(
+        self, account: str, *, limit: int, offset: int = 0, search: str | None = None
+    ) -> operations.Workflows:
+        """Return a page of workflows, by name."""
+        return await self.store.run(operations.ListWorkflows(account, limit, offset, search))
+
+    async def payload(self, value: Payload) -> str:
+        """Return the JSON text of a value, wherever it lies."""
+        if isinstance(value, PayloadRef):
+            return await self.store.run(operations.ReadPayload(value.id))
+        return value
+
+
+def _fold(records: list[operations.RecordRow]) -> InstanceLog:
+    return fold_log(codec.from_rows(records))
+
+
+def _brief(records: list[operations.RecordRow]) -> InstanceLog:
+    """Fold the few records that tell params, output and error; the row tells the rest."""
+    log = InstanceLog()
+    for recorded in codec.from_rows(records):
+        log.add_summary(recorded.record)
+    return log
+
+
+def _check_size(what: str, text: str) -> None:
+    size = len(text.encode())
+    if size > limits.PAYLOAD_BYTES:
+        allowed = f"at most {limits.PAYLOAD_BYTES:,} are allowed"
+        raise InvalidInput(what, f"body: {what} is {size:,} bytes as JSON; {allowed}")

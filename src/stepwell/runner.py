@@ -1,0 +1,462 @@
+"""One turn: the whole meeting of author code and core.
+
+The author's `run` is a task of a scope that tells when all its tasks are blocked. Only then does the turn act, in
+this order: it hands the author the next result that is on record; when there is none left it lets time and events
+decide and begins the attempts that were asked for; when nothing is left to do it puts the instance back into the
+store.
+
+A turn that has ended is closed: the instance is let go first, then every task is cancelled, and what the author's
+coroutines still return or raise is ignored. Python runs their `finally` blocks at that moment.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from contextvars import Context, copy_context
+from typing import Any
+
+from stepwell import endings
+from stepwell.attempts import Attempts
+from stepwell.calls import CallScope, StepCall
+from stepwell.clock import Alarm
+from stepwell.core.execution import Execution, RunAttempt
+from stepwell.core.failures import Failure
+from stepwell.core.instance import fold_as_far_as_possible
+from stepwell.core.records import RESULTS, Created, Key, PayloadRef, Record, Recorded, Result, StepKind
+from stepwell.delivery import Reader, payload_of, resolve
+from stepwell.endings import Endings, Park, Reason
+from stepwell.errors import TurnClosed, TurnLost, WorkflowInternalError
+from stepwell.recorder import Recorder, RecorderEvents
+from stepwell.scope import CURRENT, EngineFuture, TaskScope
+from stepwell.settings import TurnContext
+from stepwell.store import codec
+from stepwell.store.operations import Claim, ReadHistory
+from stepwell.workflow import Env, StepBody, WorkflowEntrypoint, WorkflowStep
+
+logger = logging.getLogger(__name__)
+
+
+class Turn:
+    """A stretch in which this process holds an instance."""
+
+    def __init__(self, claim: Claim, workflow: type[WorkflowEntrypoint], context: TurnContext) -> None:
+        self.claim = claim
+        # Tasks that were still alive when the turn was closed and given up.
+        self.abandoned = 0
+        self.clock = context.clock
+        self.threads = context.threads
+        self.execution = Execution((), 0)
+        self._workflow = workflow
+        self._settings = context.settings
+        self._reader = Reader(context.store, context.clock)
+        events = RecorderEvents(self._heard, self._lost, self.broke)
+        self._recorder = Recorder(context.store, claim, context.clock, events)
+        self._main = CallScope(self.quiet, self)
+        self._attempts = Attempts(self)
+        self._endings = Endings(claim, context, self._recorder, self._attempts)
+        self._calls: dict[Key, tuple[CallScope, StepCall]] = {}
+        # Scopes with attempts to begin.
+        self._asking: dict[CallScope, None] = {}
+        self._helpers: set[asyncio.Task[None]] = set()
+        self._run_task: asyncio.Task[Any] | None = None
+        self._reason: Reason | None = None
+        self._has_reason = asyncio.Event()
+        self._alarm: Alarm | None = None
+        self._alarm_at: int | None = None
+        self._foreign_alarm: Alarm | None = None
+        self._was_told = False
+        self._is_draining = False
+        self._is_over = False
+        self._is_closing = False
+
+    # ---- what the worker calls
+
+    async def run(self) -> None:
+        """Hold the turn until the instance is put back, has ended, or is lost."""
+        try:
+            await self._open()
+            await self._meet()
+        except TurnLost:
+            logger.info("turn of %s/%s was lost to another worker", self.claim.workflow, self.claim.id)
+        finally:
+            await self._close()
+
+    def told(self) -> None:
+        """Look for records from outside."""
+        if self._run_task is None:
+            self._was_told = True
+        elif not self._is_over:
+            self._recorder.refresh()
+
+    def drain(self) -> None:
+        """Begin no further attempt, and put the instance back when those in flight have ended."""
+        self._is_draining = True
+        self.advance()
+
+    def interrupt(self) -> None:
+        """Put the instance back now; attempts in flight are interrupted and do not count."""
+        self._end_for(endings.Drained())
+
+    def abandon(self) -> None:
+        """Write nothing more, as if the process had died."""
+        self._is_over = True
+        self._recorder.stop()
+
+    def waits_for_real(self) -> bool:
+        """Tell whether the author's code waits for a timer of its own, or is being closed."""
+        return self._is_closing or any(scope.has_timer() for scope in (self._main, *self._attempts.scopes()))
+
+    def steps_in_flight(self) -> list[str]:
+        """Return the names of the steps that are being tried."""
+        return [key.label for key in self._attempts]
+
+    # ---- what the author's code calls
+
+    async def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody, *, is_async: bool) -> Any:
+        """Run a step's body, or return what it returned before."""
+        scope = self._calling_scope()
+        key = self.execution.next_key(StepKind.DO, name, scope.counts)
+        answer = self.execution.ask_step(key, config, self.clock.now())
+        call = StepCall(key, config, body, is_async)
+        self._calls[key] = (scope, call)
+        if isinstance(answer, RunAttempt):
+            self._ask(scope, call)
+        return await scope.result(key)
+
+    async def sleep(self, name: Any, duration: object) -> None:
+        """Sleep for a duration."""
+        scope = self._calling_scope()
+        key = self.execution.next_key(StepKind.SLEEP, name, scope.counts)
+        self.execution.ask_sleep(key, duration, self.clock.now())
+        await scope.result(key)
+
+    async def sleep_until(self, name: Any, until_ms: int) -> None:
+        """Sleep until a moment."""
+        scope = self._calling_scope()
+        key = self.execution.next_key(StepKind.SLEEP, name, scope.counts)
+        self.execution.ask_sleep_until(key, until_ms, self.clock.now())
+        await scope.result(key)
+
+    async def wait_for_event(self, name: Any, event_type: object, timeout: object) -> dict[str, Any]:
+        """Wait for an event of a type."""
+        scope = self._calling_scope()
+        key = self.execution.next_key(StepKind.WAIT, name, scope.counts)
+        self.execution.ask_wait(key, event_type, timeout, self.clock.now())
+        event: dict[str, Any] = await scope.result(key)
+        return event
+
+    def places(self) -> tuple[object, ...]:
+        """Return whose calls are being made, innermost first: those of an attempt, those of `run`."""
+        scope = self._calling_scope()
+        return (scope,) if scope is self._main else (scope, self._main)
+
+    def _calling_scope(self) -> CallScope:
+        scope = CURRENT.get()
+        if self._is_over or not isinstance(scope, CallScope) or scope.is_closed:
+            raise TurnClosed("a step was called after its turn had ended, or from outside of the workflow's own tasks")
+        return scope
+
+    def _ask(self, scope: CallScope, call: StepCall) -> None:
+        scope.to_begin.append(call)
+        self._asking[scope] = None
+
+    # ---- the beginning
+
+    async def _open(self) -> None:
+        """Read the history and start the author's code, unless the instance has to be given up."""
+        rows = await self._reader.read(ReadHistory(self.claim.row))
+        settings, now = self._settings, self.clock.now()
+        history: list[Recorded] = []
+        try:
+            history.extend(map(codec.from_row, rows))
+            self.execution = Execution(history, now, defaults=settings.defaults, step_limit=settings.step_limit)
+        except Exception as error:  # whatever is wrong with it, the history is damaged
+            self.execution.state = fold_as_far_as_possible(history)
+            self.broke(error)
+        self._recorder.begin(rows[-1].seq)
+        if self._reason is not None:
+            return
+        if self.claim.lost_turns >= settings.lost_turns:
+            self._end_for(endings.Fatal(_poisoned(self.claim.lost_turns)))
+            return
+        for key in self.execution.outcomes:
+            self._route(key)
+        created = history[0].record
+        assert isinstance(created, Created)
+        self._start(await self._reader.event(self.claim, created))
+
+    def _start(self, event: dict[str, Any]) -> None:
+        # A context of its own: what the worker's context holds is no business of the author's.
+        name = f"{self.claim.workflow}/{self.claim.id}"
+        task = self._run_task = self._main.run_in(copy_context(), self._author(event), name)
+        # Whether it returns is not asked when all tasks are blocked: those that it leaves behind may never be.
+        task.add_done_callback(lambda task: self._end_for(endings.Returned(task)), context=Context())
+        if self._was_told:
+            self.told()
+
+    async def _author(self, event: dict[str, Any]) -> Any:
+        workflow = self._workflow(None, Env())
+        result = workflow.run(event, WorkflowStep(self))
+        return await result if hasattr(result, "__await__") else result
+
+    # ---- the middle: what happens while the author's code runs
+
+    def quiet(self, scope: TaskScope) -> None:
+        """Act when all tasks of a scope are blocked: deliver the next result, or go on."""
+        assert isinstance(scope, CallScope)
+        if self._is_over or scope.is_closed or scope.is_loading:
+            return
+        try:
+            if scope.deliver_next():
+                if not (scope.pending or scope.is_loading):
+                    self._watch_foreign(scope.foreign_wait())
+            elif scope is self._main or scope.has_asked:
+                scope.has_asked = False
+                self._advance()
+        except Exception as error:  # a defect must end this turn, not the loop
+            self.broke(error)
+
+    def advance(self) -> None:
+        """Let time and events decide, begin what was asked for, and rest if there is nothing else to do."""
+        try:
+            self._advance()
+        except Exception as error:  # a defect must end this turn, not the loop
+            self.broke(error)
+
+    def _advance(self) -> None:
+        if self._is_over or self._reason or self._run_task is None or not self._main.is_settled:
+            return
+        now = self.clock.now()
+        for key in self.execution.settle(now):
+            self._ask(*self._calls[key])
+        begun = [] if self._is_draining else [self._attempts.start(call, now) for call in self._ready_calls()]
+        if begun:
+            self._watch_foreign(None)
+        elif self._may_rest(now):
+            return
+        self._flush()
+        for running in begun:
+            self._attempts.launch(running, now)
+        self._set_alarm(self.execution.next_due())
+
+    def _ready_calls(self) -> list[StepCall]:
+        ready: list[StepCall] = []
+        for scope in [scope for scope in self._asking if scope.is_settled]:
+            del self._asking[scope]
+            # A call may have been cancelled since.
+            ready += [call for call in scope.to_begin if scope.is_to_begin(call.key)]
+            scope.to_begin.clear()
+        return ready
+
+    def _may_rest(self, now: int) -> bool:
+        """Give the reason to let the instance go if nothing keeps the turn open; tell whether it was given."""
+        if self._attempts or self._recorder.is_busy or self.execution.has_new_results:
+            self._watch_foreign(None)
+            return False
+        if self._is_draining:
+            return self._end_for(endings.Drained())
+        due_at = self.execution.next_due()
+        where = "a timer of the workflow's own code" if self._main.has_timer() else self._main.foreign_wait()
+        if where is None and due_at is None:
+            where = "something that only the workflow's own code can bring about"
+        self._watch_foreign(where)
+        if where is not None or due_at is None:
+            return False
+        if self._settings.parks_always or due_at - now > self._settings.hibernate_after_ms:
+            return self._end_for(Park(due_at))
+        return False
+
+    def _flush(self) -> None:
+        records = self.execution.take()
+        if records:
+            urgent = any(isinstance(record, RESULTS) for record in records)
+            self._recorder.record(records, self.execution.state.step_count, urgent=urgent)
+
+    def _heard(self, records: Sequence[Record], outside: Sequence[Recorded]) -> None:
+        """Take note of what is durable, and of what came from outside."""
+        for recorded in outside:
+            self.execution.receive(recorded)
+        scopes = {
+            scope: None for record in records if isinstance(record, RESULTS) and (scope := self._route(record.key))
+        }
+        for scope in scopes:
+            if not scope.pending:
+                self.quiet(scope)
+        if outside or not self._recorder.is_busy:
+            self.advance()
+
+    def _route(self, key: Key) -> CallScope | None:
+        """Queue a result for the scope that called it; None if that is over."""
+        parent = self.execution.parent_of(key)
+        if parent is None:
+            self._main.results.append(key)
+            return self._main
+        return self._attempts.route_nested(parent, key)
+
+    # ---- what step calls need
+
+    def cancelled(self, key: Key) -> Result | None:
+        """Take note that the author cancels a call; return what is, or now will be, on record of it."""
+        self._attempts.end(key)
+        if self._is_over:
+            return None
+        result = self.execution.cancel(key, self.clock.now())
+        self._flush()
+        return result
+
+    def deliver(self, scope: CallScope, future: EngineFuture, result: Result) -> None:
+        """Let a call return or raise what is on record. A value that lies apart is read first."""
+        self._calls.pop(result.key, None)
+        payload = payload_of(result, self.execution)
+        if isinstance(payload, PayloadRef):
+            scope.begin_loading()
+            self.help(self._load(scope, future, result, payload))
+        else:
+            resolve(future, result, payload, self.execution)
+
+    async def _load(self, scope: CallScope, future: EngineFuture, result: Result, payload: PayloadRef) -> None:
+        text = await self._reader.text(payload)
+        scope.end_loading()
+        if future.done():
+            # The author cancelled the call meanwhile; whether he gets the result is decided once more.
+            scope.results.appendleft(result.key)
+            self.quiet(scope)
+        else:
+            resolve(future, result, text, self.execution)
+
+    # ---- what attempts need
+
+    def instance_key(self) -> str:
+        """Return what tells this run of the instance from all others."""
+        claim = self.claim
+        return f"{claim.account}\0{claim.workflow}\0{claim.id}\0{self.execution.state.created_at}"
+
+    async def before_body(self) -> None:
+        """Wait until an attempt's body may run: after a lost turn its start is durable first, so that it counts."""
+        if self.claim.lost_turns:
+            await self._recorder.durable()
+            if self._is_over:
+                raise TurnClosed("the turn ended before the attempt could begin")
+
+    def fatal(self, error: Failure) -> None:
+        """End the instance: an attempt failed in a way that nothing can catch."""
+        self._end_for(endings.Fatal(error))
+
+    def broke(self, error: BaseException) -> None:
+        """End the turn: the engine has a defect, or the history is damaged."""
+        self._end_for(endings.Broken(error))
+
+    def help(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the author's code, until the turn ends."""
+        # An empty context: it is not work of the author's task that caused it.
+        task = asyncio.get_running_loop().create_task(work, context=Context())
+        self._helpers.add(task)
+        task.add_done_callback(self._helped, context=Context())
+
+    def _helped(self, task: asyncio.Task[None]) -> None:
+        self._helpers.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.broke(error)
+
+    # ---- alarms, and reasons to end
+
+    def _set_alarm(self, at: int | None) -> None:
+        if at == self._alarm_at:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = None if at is None else self.clock.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm_at = None
+        self.advance()
+
+    def _watch_foreign(self, where: str | None) -> None:
+        """Keep an eye on a wait for something that the engine does not know; None: there is none now."""
+        if where is None:
+            if self._foreign_alarm is not None:
+                self._foreign_alarm.cancel()
+                self._foreign_alarm = None
+        elif self._foreign_alarm is None:
+            at = self.clock.now() + self._settings.foreign_wait_ms
+            self._foreign_alarm = self.clock.call_at(at, lambda: self._stick(where))
+
+    def _stick(self, where: str) -> None:
+        self._end_for(endings.Stuck(where))
+
+    def _lost(self) -> None:
+        self._is_over = True
+        self._end_for(endings.Lost())
+
+    def _end_for(self, reason: Reason) -> bool:
+        # A wish to park gives way to anything else.
+        if self._reason is None or isinstance(self._reason, Park):
+            self._reason = reason
+            self._has_reason.set()
+        return True
+
+    # ---- the end
+
+    async def _meet(self) -> None:
+        """Wait for a reason to end the turn, until one holds."""
+        while True:
+            await self._has_reason.wait()
+            if isinstance(self._reason, Park) and not self._is_over:
+                # Other callbacks have run since. It is decided again, and none runs until the release is sent.
+                self._forget_reason()
+                self.advance()
+            if self._reason is None:
+                continue
+            self._is_over = True
+            if await self._endings.end(self._reason, self.execution):
+                return
+            self._is_over = False
+            self._forget_reason()
+            if not self._main.pending:
+                self.quiet(self._main)
+
+    def _forget_reason(self) -> None:
+        self._reason = None
+        self._has_reason.clear()
+
+    async def _close(self) -> None:
+        """Cancel what is left of the author's code and wait a little for it."""
+        self._is_over = self._is_closing = True
+        self._recorder.stop()
+        for alarm in (self._alarm, self._foreign_alarm):
+            if alarm is not None:
+                alarm.cancel()
+        for helper in self._helpers:
+            helper.cancel()
+        await self._attempts.stop(0)
+        self._main.is_closed = True
+        for task in list(self._main.tasks):
+            task.cancel()
+        await self._wait_for_tasks()
+        self._is_closing = False
+
+    async def _wait_for_tasks(self) -> None:
+        # By the real clock: what the author's `finally` blocks do takes real time. They may start tasks too.
+        end = time.monotonic() + self._settings.close_grace_ms / 1000
+        while alive := [*self._main.tasks, *self._attempts.left()]:
+            if time.monotonic() >= end:
+                break
+            await asyncio.wait(alive, timeout=max(end - time.monotonic(), 0))
+        self.abandoned = len(alive)
+        if alive:
+            logger.warning(
+                "%d tasks of %s/%s did not end when their turn did; they are abandoned",
+                len(alive),
+                self.claim.workflow,
+                self.claim.id,
+            )
+
+
+def _poisoned(lost_turns: int) -> Failure:
+    return Failure(
+        WorkflowInternalError.name,
+        f"The worker process was lost {lost_turns} times in a row while this instance ran, so it is not tried again. "
+        "The log names the step that ran; restart the instance when the cause is mended.",
+    )

@@ -1,0 +1,201 @@
+"""Author's files: find, load and name the workflows in them. Loading runs the author's code, so only workers do it."""
+
+import hashlib
+import importlib.util
+import json
+import linecache
+import re
+import sys
+import tomllib
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from stepwell import limits
+from stepwell.errors import NonRetryableError, ScriptError
+from stepwell.workflow import WorkflowEntrypoint
+
+_WRANGLER_FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
+# A comment or a trailing comma, outside of strings.
+_JSONC = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """An author's script: its name, the hash of its source files, and its workflows by name."""
+
+    name: str
+    sha256: str
+    workflows: dict[str, type[WorkflowEntrypoint]]
+
+
+def load(path: Path) -> list[Script]:
+    """Load a file, or each file of a folder that has a workflow.
+
+    A folder's files whose names begin with `_`, `.` or `test_` are left out. Raises ScriptError, whose message is the
+    report for the author.
+    """
+    path = path.resolve()
+    if not path.exists():
+        raise ScriptError(f"{path} does not exist; give a Python file, or a folder of them, that has a workflow")
+    files = _files_of(path)
+    folder = path if path.is_dir() else path.parent
+    _offer_workers_package(folder)
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    scripts = [script for file in files if (script := _load_file(file, folder)) is not None]
+    if not scripts:
+        raise ScriptError(
+            f"no workflow in {path}: define a class that inherits from stepwell.WorkflowEntrypoint "
+            "and has `async def run(self, event, step)`"
+        )
+    _refuse_same_names(scripts)
+    return scripts
+
+
+def workflow_name(workflow: type[WorkflowEntrypoint]) -> str:
+    """Return the name of a workflow that no wrangler file names: `OrderWorkflow` is `order-workflow`."""
+    return "-".join(word.lower() for word in _WORD.findall(workflow.__name__)) or "workflow"
+
+
+def _files_of(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(file for file in path.glob("*.py") if not file.name.startswith(("_", ".", "test_")))
+
+
+def _load_file(file: Path, folder: Path) -> Script | None:
+    before = set(sys.modules)
+    module = _import(file)
+    classes = [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, WorkflowEntrypoint) and kind.__module__ == module.__name__
+    ]
+    if not classes:
+        return None
+    config = _wrangler_config(folder)
+    named = _names(config)
+    workflows: dict[str, type[WorkflowEntrypoint]] = {}
+    for kind in classes:
+        name = named.get(kind.__name__, workflow_name(kind))
+        if name in workflows:
+            raise ScriptError(
+                f"{file}: the classes {workflows[name].__name__} and {kind.__name__} would both be called "
+                f'"{name}"; rename one'
+            )
+        if not limits.is_workflow_name(name):
+            raise ScriptError(
+                f'{file}: "{name}" cannot name a workflow: 1 to {limits.WORKFLOW_NAME_LENGTH} of {limits.NAME_RULE}'
+            )
+        workflows[name] = kind
+    return Script(_script_name(config, file), _hash(file, folder, set(sys.modules) - before), workflows)
+
+
+def _import(file: Path) -> ModuleType:
+    name = file.stem if file.stem.isidentifier() and file.stem not in sys.modules else f"_script_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ScriptError(f"{file} is not a Python file; its name has to end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    linecache.checkcache()
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise ScriptError(_syntax_report(error)) from error
+    except (Exception, SystemExit) as error:
+        raise ScriptError(_import_report(file, error)) from error
+    return module
+
+
+def _syntax_report(error: SyntaxError) -> str:
+    """Show file, line and caret, as Python does."""
+    return "".join(traceback.format_exception_only(error)).rstrip()
+
+
+def _import_report(file: Path, error: BaseException) -> str:
+    """Show the author's part of the trace: from his file on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = next((i for i, frame in enumerate(frames) if frame.filename == str(file)), 0)
+    shown = "".join(traceback.format_list(frames[own:]) + traceback.format_exception_only(error))
+    return f"{file} cannot be loaded:\n{shown.rstrip()}"
+
+
+def _hash(file: Path, folder: Path, loaded: Iterable[str]) -> str:
+    """Hash the script's file and the modules of its folder that loading it brought in."""
+    files = {file}
+    for name in loaded:
+        origin = getattr(sys.modules.get(name), "__file__", None)
+        if origin and Path(origin).is_relative_to(folder):
+            files.add(Path(origin))
+    digest = hashlib.sha256()
+    for source in sorted(files):
+        content = source.read_bytes()
+        digest.update(f"{source.relative_to(folder)}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _refuse_same_names(scripts: list[Script]) -> None:
+    owners: dict[str, str] = {}
+    for script in scripts:
+        for name in script.workflows:
+            if name in owners:
+                raise ScriptError(f'the scripts "{owners[name]}" and "{script.name}" both have a workflow "{name}"')
+            owners[name] = script.name
+
+
+def _offer_workers_package(folder: Path) -> None:
+    """Let `from workers import ...` of a Cloudflare source work, unless the author has a package of that name.
+
+    Source: developers.cloudflare.com/workflows/python/
+    """
+    if (folder / "workers.py").exists() or (folder / "workers").is_dir():
+        return
+    package, workflows = ModuleType("workers"), ModuleType("workers.workflows")
+    package.__path__ = []
+    package.WorkflowEntrypoint = WorkflowEntrypoint  # type: ignore[attr-defined]  # a module made by hand
+    package.workflows = workflows  # type: ignore[attr-defined]  # a module made by hand
+    workflows.NonRetryableError = NonRetryableError  # type: ignore[attr-defined]  # a module made by hand
+    sys.modules.setdefault("workers", package)
+    sys.modules.setdefault("workers.workflows", workflows)
+
+
+def _wrangler_config(folder: Path) -> Mapping[str, Any]:
+    """Read the wrangler file beside the source, if there is one.
+
+    Source: developers.cloudflare.com/workers/wrangler/configuration/
+    """
+    for name in _WRANGLER_FILES:
+        file = folder / name
+        if file.exists():
+            try:
+                return _parse_config(file)
+            except ValueError as error:
+                raise ScriptError(f"{file} cannot be read: {error}") from error
+    return {}
+
+
+def _parse_config(file: Path) -> Mapping[str, Any]:
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".toml":
+        return tomllib.loads(text)
+    bare = _JSONC.sub(lambda found: found[0] if found[0].startswith('"') else "", text)
+    config = json.loads(bare)
+    if not isinstance(config, dict):
+        raise ValueError("it has to be a JSON object")  # noqa: TRY004 - a fault of the file, as the parser's are
+    return config
+
+
+def _names(config: Mapping[str, Any]) -> dict[str, str]:
+    entries = config.get("workflows") or []
+    return {entry["class_name"]: entry["name"] for entry in entries if "class_name" in entry and "name" in entry}
+
+
+def _script_name(config: Mapping[str, Any], file: Path) -> str:
+    return str(config.get("name") or file.stem)

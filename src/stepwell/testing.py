@@ -1,0 +1,212 @@
+"""A whole engine inside the process, for tests: the store in memory, a worker, and a clock that stands still.
+
+    async def test_order() -> None:
+        async with TestEngine.open([Order]) as engine:
+            instance = await engine.create(Order, id="42", params={"item": "book"})
+            await engine.run_until_idle()
+            assert await instance.output() == {"paid": True}
+
+Sleeps, retry delays, time-outs and waits take no time: `advance` moves the clock past them, in order.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from stepwell import durations, values
+from stepwell.clock import VirtualClock
+from stepwell.core.failures import Failure
+from stepwell.core.steplog import InstanceLog
+from stepwell.engine import Engine, InstanceView, NewInstance
+from stepwell.scripts import workflow_name
+from stepwell.settings import TurnContext, TurnSettings
+from stepwell.store import Store
+from stepwell.store.operations import EndLease, RegisterWorkflow
+from stepwell.store.sqlite import SqliteStore
+from stepwell.threads import Threads
+from stepwell.worker import Worker
+from stepwell.workflow import WorkflowEntrypoint
+
+ACCOUNT = "local"
+
+Workflow = type[WorkflowEntrypoint]
+
+
+@dataclass(frozen=True, slots=True)
+class TestInstance:
+    """One instance, as a test sees it."""
+
+    __test__ = False
+
+    engine: Engine
+    workflow: str
+    id: str
+
+    async def view(self) -> InstanceView:
+        """Return everything about the instance."""
+        return await self.engine.get(ACCOUNT, self.workflow, self.id)
+
+    async def status(self) -> str:
+        """Return the status."""
+        return (await self.view()).row.status
+
+    async def output(self) -> Any:
+        """Return what `run` returned, or None."""
+        output = (await self.view()).output
+        return None if output is None else values.decode(output)
+
+    async def error(self) -> Failure | None:
+        """Return the error that ended the instance, if one did."""
+        return (await self.view()).log.error
+
+    async def log(self) -> InstanceLog:
+        """Return the step log."""
+        return (await self.view()).log
+
+    async def send_event(self, event_type: str, payload: Any = None) -> None:
+        """Send an event."""
+        await self.engine.send_event(ACCOUNT, self.workflow, self.id, event_type, values.encode(payload, "payload"))
+
+
+class TestEngine:
+    """An engine with its worker, in this process and on this event loop."""
+
+    __test__ = False
+
+    def __init__(
+        self, store: Store, clock: VirtualClock, workflows: Iterable[Workflow], settings: TurnSettings
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.engine = Engine(store, clock)
+        self.threads = Threads()
+        self._workflows = {workflow_name(workflow): workflow for workflow in workflows}
+        self._settings = settings
+        self._worker: Worker | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        workflows: Iterable[Workflow],
+        *,
+        settings: TurnSettings | None = None,
+        store: Store | None = None,
+        clock: VirtualClock | None = None,
+    ) -> AsyncIterator["TestEngine"]:
+        """Open an engine that runs these workflows; on leaving it stops without waiting for anything."""
+        engine = cls(
+            store if store is not None else SqliteStore.in_memory(),
+            clock or VirtualClock(),
+            workflows,
+            settings or TurnSettings(),
+        )
+        await engine._register()
+        await engine.start_worker()
+        try:
+            yield engine
+        finally:
+            await engine.crash()
+            if store is None:
+                await engine.store.close()
+
+    async def create(self, workflow: Workflow, *, id: str | None = None, params: Any = None) -> TestInstance:
+        """Create an instance; nothing of it runs before the test awaits something."""
+        name = workflow_name(workflow)
+        text = "{}" if params is None else values.encode(params, "params")
+        row = await self.engine.create(ACCOUNT, name, NewInstance(id, text))
+        return TestInstance(self.engine, name, row.id)
+
+    def instance(self, workflow: Workflow, id: str) -> TestInstance:
+        """Return a handle of an instance that exists."""
+        return TestInstance(self.engine, workflow_name(workflow), id)
+
+    async def run_until_idle(self) -> None:
+        """Let everything happen that can happen without the clock moving on."""
+        while True:
+            await _until_loop_is_quiet()
+            if not self._waits_for_real():
+                return
+            await asyncio.sleep(0.001)
+
+    async def advance(self, duration: object) -> None:
+        """Move the clock on by milliseconds or a duration such as "1 day", through every alarm on the way."""
+        ms = durations.to_ms(duration)
+        if ms is None:
+            raise ValueError(f"duration must be {durations.EXPECTED}, got {duration!r}")
+        end = self.clock.now() + ms
+        await self.run_until_idle()
+        while (alarm_at := self.clock.next_alarm_at()) is not None and alarm_at <= end:
+            self.clock.move_to(alarm_at)
+            await self.run_until_idle()
+        self.clock.move_to(end)
+        await self.run_until_idle()
+
+    async def start_worker(self) -> None:
+        """Start the worker, after `crash` or `stop`."""
+        context = TurnContext(self.store, self.clock, self.threads, self._settings)
+        self._worker = Worker(context, self._workflows)
+        await self._worker.start()
+        self._task = asyncio.get_running_loop().create_task(self._worker.run())
+
+    async def crash(self) -> None:
+        """Drop the worker as a killed process would be dropped, and end its lease as its parent would."""
+        worker, task = self._take_worker()
+        if worker is None or task is None:
+            return
+        task.cancel()
+        await worker.abandon()
+        await asyncio.wait([task])
+        await self.store.run(EndLease(worker.number))
+
+    async def stop(self) -> None:
+        """Stop the worker politely: attempts in flight are interrupted."""
+        worker, task = self._take_worker()
+        if worker is None or task is None:
+            return
+        worker.drain()
+        worker.interrupt()
+        await asyncio.wait([task])
+        await self.store.run(EndLease(worker.number))
+
+    def _take_worker(self) -> tuple[Worker | None, asyncio.Task[None] | None]:
+        worker, task, self._worker, self._task = self._worker, self._task, None, None
+        return worker, task
+
+    async def _register(self) -> None:
+        for name, workflow in self._workflows.items():
+            await self.store.run(
+                RegisterWorkflow(
+                    ACCOUNT,
+                    name,
+                    "tests",
+                    workflow.__name__,
+                    "0" * 64,
+                    _uuid(name, 1),
+                    _uuid(name, 2),
+                    self.clock.now(),
+                )
+            )
+
+    def _waits_for_real(self) -> bool:
+        """Tell whether something is under way that passes in real time: a thread, a timer of the author's."""
+        if self.threads.running:
+            return True
+        worker = self._worker
+        return worker is not None and (worker.is_claiming or any(t.waits_for_real() for t in worker.turns.values()))
+
+
+async def _until_loop_is_quiet() -> None:
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(0)
+    # The loop's own queue of callbacks: when it is empty after a pass, nothing is left to run.
+    while loop._ready:  # type: ignore[attr-defined]  # noqa: ASYNC110 - no public way to ask, nor to be told
+        await asyncio.sleep(0)
+
+
+def _uuid(name: str, number: int) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name}/{number}"))

@@ -1,0 +1,210 @@
+"""A worker: claims instances that are due and holds their turns."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from stepwell.clock import Alarm
+from stepwell.core.instance import Status, fold
+from stepwell.core.records import Waiting
+from stepwell.errors import StoreError, StoreUnavailable
+from stepwell.runner import Turn
+from stepwell.scope import install
+from stepwell.settings import TurnContext
+from stepwell.store import codec
+from stepwell.store.operations import Claim, ClaimDue, Claims, ReadHistory, RegisterWorker, Release
+from stepwell.workflow import WorkflowEntrypoint
+
+logger = logging.getLogger(__name__)
+
+# A worker on the store's own machine is believed alive until its death is seen.
+LEASE_FOR_EVER = 2**62
+
+_CLAIM_AT_ONCE = 100
+_RETRY_AFTER_MS = 1_000
+_UNKNOWN_REST_MS = 10_000
+_DEFECT_REST_MS = 60_000
+
+
+class Worker:
+    """Claims and runs up to `capacity` turns at a time."""
+
+    def __init__(
+        self,
+        context: TurnContext,
+        workflows: Mapping[str, type[WorkflowEntrypoint]],
+        *,
+        name: str = "worker",
+        capacity: int = 500,
+    ) -> None:
+        self.number = 0
+        self.turns: dict[int, Turn] = {}
+        self._context = context
+        self._workflows = workflows
+        self._name = name
+        self._capacity = capacity
+        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._due = asyncio.Event()
+        self._alarm: Alarm | None = None
+        self._alarm_at: int | None = None
+        self._is_claiming = False
+        self._is_draining = False
+        self._has_complained = False
+        self._unknown: set[str] = set()
+
+    async def start(self) -> None:
+        """Make the worker known to the store; `run` may be called then."""
+        install(asyncio.get_running_loop())
+        now = self._context.clock.now()
+        self.number = await self._context.store.run(RegisterWorker(self._name, LEASE_FOR_EVER, now))
+        self._context.store.listen(self.number, self)
+
+    async def run(self) -> None:
+        """Claim and run turns until `drain` is called and the last turn has ended."""
+        try:
+            while not self._is_draining:
+                await self._claim()
+                await self._due.wait()
+            while self._tasks:
+                await asyncio.wait(list(self._tasks))
+        finally:
+            self._set_alarm(None)
+            self._context.store.ignore(self.number)
+
+    def drain(self) -> None:
+        """Claim no more, begin no further attempts, and let `run` return when those in flight have ended."""
+        self._is_draining = True
+        self._due.set()
+        for turn in list(self.turns.values()):
+            turn.drain()
+
+    def interrupt(self) -> None:
+        """Put all instances back now; their attempts in flight are interrupted and do not count."""
+        for turn in list(self.turns.values()):
+            turn.interrupt()
+
+    async def abandon(self) -> None:
+        """Stop as if the process had died: nothing more is written, and what was held stays held."""
+        self._is_draining = True
+        for turn in list(self.turns.values()):
+            turn.abandon()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    def instance_due(self, at: int) -> None:
+        """Claim at this moment, when something that nobody holds is due."""
+        if at <= self._context.clock.now():
+            self._due.set()
+        elif self._alarm_at is None or at < self._alarm_at:
+            self._set_alarm(at)
+
+    def instance_told(self, row: int) -> None:
+        """Let a turn know that its instance got a record from outside."""
+        turn = self.turns.get(row)
+        if turn is not None:
+            turn.told()
+
+    @property
+    def is_claiming(self) -> bool:
+        """Tell whether a claim is under way or wanted."""
+        return self._is_claiming or (self._due.is_set() and not self._is_draining)
+
+    async def _claim(self) -> None:
+        """Take what is due, as far as there is room."""
+        self._due.clear()
+        room = min(self._capacity - len(self.turns), _CLAIM_AT_ONCE)
+        if room <= 0:
+            # The end of a turn sets the event again.
+            return
+        self._is_claiming = True
+        clock = self._context.clock
+        try:
+            claims = await self._context.store.run(ClaimDue(self.number, clock.now(), room))
+        except StoreUnavailable as error:
+            if not self._has_complained:
+                self._has_complained = True
+                logger.warning("no instance can be claimed; the store is asked again each second: %s", error)
+            self._set_alarm(clock.now() + _RETRY_AFTER_MS)
+            return
+        finally:
+            self._is_claiming = False
+        self._has_complained = False
+        self._begin(claims, room)
+
+    def _begin(self, claims: Claims, room: int) -> None:
+        for claim in claims.turns:
+            task = asyncio.get_running_loop().create_task(self._hold(claim))
+            self._tasks[task] = None
+            task.add_done_callback(self._tasks.pop)
+        if len(claims.turns) == room:
+            self._due.set()
+        else:
+            self._set_alarm(claims.next_due_at)
+
+    async def _hold(self, claim: Claim) -> None:
+        workflow = self._workflows.get(claim.workflow)
+        turn = None
+        try:
+            if workflow is None:
+                self._name_unknown(claim)
+                await self._rest(claim, _UNKNOWN_REST_MS)
+                return
+            turn = self.turns[claim.row] = Turn(claim, workflow, self._context)
+            if self._is_draining:
+                turn.drain()
+            await turn.run()
+        except StoreError as error:
+            # Not `exception`: it is the store's trouble, and its text says all.
+            logger.error("the turn of %s/%s cannot go on: %s", claim.workflow, claim.id, error)  # noqa: TRY400 - see above
+        except Exception:
+            logger.exception("the turn of %s/%s ended by a defect of Stepwell", claim.workflow, claim.id)
+            await self._rest(claim, _DEFECT_REST_MS)
+        finally:
+            # The next turn of the instance may have begun here already.
+            if turn is not None and self.turns.get(claim.row) is turn:
+                del self.turns[claim.row]
+            self._due.set()
+
+    def _name_unknown(self, claim: Claim) -> None:
+        if claim.workflow not in self._unknown:
+            self._unknown.add(claim.workflow)
+            logger.warning(
+                'instance "%s" belongs to workflow "%s", which is not in the files served now; it waits for it',
+                claim.id,
+                claim.workflow,
+            )
+
+    async def _rest(self, claim: Claim, rest_ms: int) -> None:
+        """Put an instance back that this worker cannot run: another one, or a later version, may."""
+        rows = await self._context.store.run(ReadHistory(claim.row))
+        history = codec.from_rows(rows)
+        now = self._context.clock.now()
+        state = fold(recorded.record for recorded in history)
+        await self._context.store.run(
+            Release(
+                claim.row,
+                claim.turn,
+                claim.n,
+                history[-1].seq,
+                [codec.to_row(Waiting(now))],
+                state.step_count,
+                Status.WAITING,
+                now + rest_ms,
+                None,
+                now,
+            )
+        )
+
+    def _set_alarm(self, at: int | None) -> None:
+        if at == self._alarm_at:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = None if at is None else self._context.clock.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm_at = None
+        self._due.set()

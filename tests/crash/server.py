@@ -1,0 +1,130 @@
+"""A real `stepwell dev` in a process of its own, and a small client for it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+Found = TypeVar("Found")
+
+READY = "Stepwell is ready: "
+DEADLINE_S = 30.0
+
+
+def run_dev(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run `stepwell dev` that is expected to end by itself."""
+    command = [sys.executable, "-m", "stepwell", "dev", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+
+
+class DevServer:
+    """A server on a folder, which keeps its data there. Use it as a context manager: it leaves no process behind."""
+
+    def __init__(self, folder: Path, path: str = "flows.py") -> None:
+        self.folder = folder
+        self.lines: list[str] = []
+        command = [sys.executable, "-m", "stepwell", "dev", path, "--port", "0", "--data", "data"]
+        self.process = subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            ready = self.wait_for_line(READY)
+        except BaseException:
+            self.kill()
+            raise
+        self.url = ready.removeprefix(READY).strip()
+
+    def __enter__(self) -> "DevServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def log(self) -> str:
+        """Everything printed so far."""
+        return "\n".join(self.lines)
+
+    def wait_for_line(self, part: str) -> str:
+        """Return the first line with this text in it, now or soon."""
+        return wait_until(lambda: next((line for line in list(self.lines) if part in line), None), lambda: self.log)
+
+    def workers(self) -> list[int]:
+        """Return the process ids of the worker processes."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def terminate(self) -> int:
+        """Send SIGTERM and return the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(DEADLINE_S)
+        self._reader.join(DEADLINE_S)
+        return code
+
+    def kill(self) -> None:
+        """Send SIGKILL to the server alone, and wait until its workers have ended too."""
+        workers = self.workers() if self.process.poll() is None else []
+        self.process.kill()
+        self.process.wait(DEADLINE_S)
+        wait_until(lambda: not any(_is_alive(pid) for pid in workers), lambda: "a worker outlived its server")
+        self._reader.join(DEADLINE_S)
+
+    def call(self, path: str, body: Any = None) -> Any:
+        """Ask the API and return the result. `path` is what follows `/workflows`."""
+        url = f"{self.url}/client/v4/accounts/local/workflows{path}"
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=DEADLINE_S) as answer:
+            return json.load(answer)["result"]
+
+    def create(self, workflow: str, instance: str, params: Any = None) -> Any:
+        """Create an instance."""
+        return self.call(f"/{workflow}/instances", {"instance_id": instance, "params": params})
+
+    def get(self, workflow: str, instance: str) -> Any:
+        """Return an instance's status and log."""
+        return self.call(f"/{workflow}/instances/{instance}")
+
+    def wait_for_status(self, workflow: str, instance: str, status: str) -> Any:
+        """Return the instance once it has this status."""
+
+        def look() -> Any:
+            found = self.get(workflow, instance)
+            return found if found["status"] == status else None
+
+        return wait_until(look, lambda: f"{self.log}\n{self.get(workflow, instance)}")
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as output:
+            for line in output:
+                self.lines.append(line.rstrip("\n"))
+
+
+def wait_until(condition: Callable[[], Found | None], explain: Callable[[], str]) -> Found:
+    """Return the condition's value once it is true."""
+    end = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"waited in vain for {DEADLINE_S:.0f} s:\n{explain()}")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A killed orphan that init has not collected yet is as good as gone.
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

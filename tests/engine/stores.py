@@ -1,0 +1,165 @@
+"""Stores for tests: the real one in memory, which checks what is written, and can be made to fail."""
+
+import asyncio
+import sys
+from collections import Counter
+from typing import Any, TypeVar
+
+from stepwell.core.instance import fold
+from stepwell.core.records import RESULTS, AttemptStarted, Key, Recorded, SleepStarted, StepSucceeded, WaitStarted
+from stepwell.errors import StoreUnavailable
+from stepwell.store import Listener, codec
+from stepwell.store.operations import ClaimDue, Claims, Commit, GetInstance, Operation, Release
+from stepwell.store.sqlite import SqliteStore
+
+A = TypeVar("A")
+
+
+def is_turn_write(operation: object) -> bool:
+    """Tell whether an operation is what a worker writes in its turns."""
+    return isinstance(operation, ClaimDue | Commit | Release)
+
+
+class CheckedStore:
+    """A store in memory that holds an instance's row against its history after each write of a worker.
+
+    `succeeded` has the steps whose success is on record.
+    """
+
+    def __init__(self) -> None:
+        self.inner = SqliteStore.in_memory()
+        self.writes = 0
+        self.succeeded: set[Key] = set()
+        self._names: dict[int, tuple[str, str, str]] = {}
+
+    def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
+        """Do an operation."""
+        answer = self.inner.run(operation)
+        if is_turn_write(operation) and answer.exception() is None:
+            self._check(operation, answer.result())
+        return answer
+
+    def listen(self, worker: int, listener: Listener) -> None:
+        """Tell a worker of what happens."""
+        self.inner.listen(worker, listener)
+
+    def ignore(self, worker: int) -> None:
+        """Tell a worker nothing more."""
+        self.inner.ignore(worker)
+
+    async def close(self) -> None:
+        """Close the store."""
+        await self.inner.close()
+
+    def history(self, account: str, workflow: str, instance: str) -> list[Recorded]:
+        """Return an instance's records."""
+        return codec.from_rows(self.inner.run(GetInstance(account, workflow, instance)).result().records)
+
+    def _check(self, operation: Any, answer: Any) -> None:
+        if isinstance(answer, Claims):
+            for claim in answer.turns:
+                self._names[claim.row] = (claim.account, claim.workflow, claim.id)
+                self._check_instance(claim.row)
+            self.writes += bool(answer.turns)
+        else:
+            self.writes += bool(getattr(operation, "records", None))
+            self._check_instance(operation.row)
+
+    def _check_instance(self, row: int) -> None:
+        found = self.inner.run(GetInstance(*self._names[row])).result()
+        records = [recorded.record for recorded in codec.from_rows(found.records)]
+        state, shown = fold(records), found.row
+        as_shown = (shown.status, shown.step_count, shown.created_at, shown.started_at, shown.ended_at)
+        assert as_shown == (
+            state.status,
+            state.step_count,
+            state.created_at,
+            state.started_at,
+            state.ended_at,
+        )
+        successes = [record.key for record in records if isinstance(record, StepSucceeded)]
+        assert not [key for key, count in Counter(successes).items() if count > 1]
+        self.succeeded |= set(successes)
+        starts = (AttemptStarted, SleepStarted, WaitStarted)
+        nested = {record.key for record in records if isinstance(record, starts) and record.parent is not None}
+        outcomes = Counter(record.key for record in records if isinstance(record, RESULTS))
+        assert not [key for key, count in outcomes.items() if count > 1 and key not in nested]
+
+
+class DyingStore(CheckedStore):
+    """A store whose workers all die after its n-th write: that one is done, and nothing after it.
+
+    With `answers_last` its answer still arrives.
+    """
+
+    def __init__(self, dies_after: int, *, answers_last: bool = False) -> None:
+        super().__init__()
+        self._dies_after = dies_after
+        self._answers_last = answers_last
+        self.death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_dead(self) -> bool:
+        """Tell whether the workers have died."""
+        return self.death.done()
+
+    def revive(self, lifetime: int | None = None) -> None:
+        """Let new workers live, for so many more writes or for ever."""
+        self._dies_after = self.writes + (sys.maxsize if lifetime is None else lifetime)
+        self.death = asyncio.get_running_loop().create_future()
+
+    def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
+        """Do an operation, or never answer."""
+        if not is_turn_write(operation):
+            return super().run(operation)
+        if self.is_dead:
+            return never()
+        answer: asyncio.Future[A] = super().run(operation)
+        if self.writes < self._dies_after:
+            return answer
+        self.death.set_result(None)
+        return answer if self._answers_last else never()
+
+
+class RefusingStore(CheckedStore):
+    """A store that can be told to refuse writes, to lose the answers to a turn's, or to keep answers for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refuses = False
+        self.loses_answers = False
+        self.holds_answers = False
+        self._held: list[tuple[asyncio.Future[Any], Any]] = []
+
+    def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
+        """Do an operation as told."""
+        if not is_turn_write(operation):
+            return super().run(operation)
+        if self.refuses:
+            return refused("the disk is full")
+        answer: asyncio.Future[A] = super().run(operation)
+        if self.loses_answers and not isinstance(operation, ClaimDue):
+            return refused("the connection was lost")
+        if self.holds_answers:
+            held: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+            self._held.append((held, answer.result()))
+            return held
+        return answer
+
+    def let_answers_go(self) -> None:
+        """Give the answers that were kept, all at once."""
+        held, self._held = self._held, []
+        for future, answer in held:
+            future.set_result(answer)
+
+
+def never() -> "asyncio.Future[Any]":
+    """Return an answer that never comes."""
+    return asyncio.get_running_loop().create_future()
+
+
+def refused(reason: str) -> "asyncio.Future[Any]":
+    """Return the answer of a store that cannot do what was asked for now."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    future.set_exception(StoreUnavailable(reason))
+    return future

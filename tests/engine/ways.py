@@ -1,0 +1,114 @@
+"""The ways in which an instance can come to its end: straight, replayed at each wait, crashed after each write."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stepwell import WorkflowEntrypoint
+from stepwell.core.failures import Failure
+from stepwell.settings import TurnSettings
+from stepwell.testing import TestEngine, TestInstance
+from tests.engine.stores import CheckedStore, DyingStore
+
+LATE_MS = 3_600_000
+FINAL = {"complete", "errored"}
+
+
+@dataclass(frozen=True)
+class Sending:
+    """An event that is sent before the instance runs or, if it is late, an hour after."""
+
+    event_type: str
+    payload: Any = None
+    is_late: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is run: a workflow, its params, and the events that it gets."""
+
+    workflow: type[WorkflowEntrypoint]
+    params: Any = None
+    sendings: Sequence[Sending] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an instance ended."""
+
+    status: str
+    output: Any
+    error: Failure | None
+
+
+async def every_way(job: Job, *, crashes: bool = True) -> Any:
+    """Run a job in every way, see that it always ends in the same, and return that.
+
+    The output if it completes, else the error.
+    """
+    straight = CheckedStore()
+    expected = await outcome(job, straight)
+    assert await outcome(job, CheckedStore(), parks_always=True) == expected
+    if crashes:
+        await crash_everywhere(job, expected, straight.writes)
+    return expected.output if expected.error is None else expected.error
+
+
+async def crash_everywhere(job: Job, expected: Outcome, writes: int) -> None:
+    """Run a job once for each of its writes, with a crash after it: before and after its answer arrives."""
+    for n in range(1, writes):
+        for answers_last in (False, True):
+            ended = await outcome(job, DyingStore(n, answers_last=answers_last))
+            assert ended == expected, f"crash after write {n} of {writes}, answered: {answers_last}"
+
+
+async def outcome(job: Job, store: CheckedStore, *, parks_always: bool = False, lifetime: int | None = None) -> Outcome:
+    """Run a job to its end, with a new worker each time when the store's die: once, or after so many writes each."""
+    settings = TurnSettings(parks_always=parks_always, lost_turns=1_000_000, close_grace_ms=50)
+    try:
+        async with TestEngine.open([job.workflow], settings=settings, store=store) as engine:
+            instance = await engine.create(job.workflow, id="1", params=job.params)
+            await _send(instance, job, late=False)
+            late_at: int | None = engine.clock.now() + LATE_MS
+            while not await _ends(engine, store, instance, lifetime):
+                alarm_at = engine.clock.next_alarm_at()
+                if late_at is not None and (alarm_at is None or alarm_at > late_at):
+                    engine.clock.move_to(late_at)
+                    late_at = None
+                    await _send(instance, job, late=True)
+                    continue
+                assert alarm_at is not None, "nothing will ever happen again"
+                engine.clock.move_to(alarm_at)
+            view = await instance.view()
+            return Outcome(view.row.status, await instance.output(), view.log.error)
+    finally:
+        await store.close()
+
+
+async def _ends(engine: TestEngine, store: CheckedStore, instance: TestInstance, lifetime: int | None) -> bool:
+    while isinstance(store, DyingStore) and await _dies(engine, store):
+        await engine.crash()
+        store.revive(lifetime)
+        await engine.start_worker()
+    await engine.run_until_idle()
+    return await instance.status() in FINAL
+
+
+async def _dies(engine: TestEngine, store: DyingStore) -> bool:
+    """Let happen what can happen now; tell whether the worker died of it."""
+    idle = asyncio.create_task(engine.run_until_idle())
+    await asyncio.wait([idle, store.death], return_when=asyncio.FIRST_COMPLETED)
+    if not store.is_dead:
+        return False
+    idle.cancel()
+    # What the last answer brought about, if there was one, still happens.
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return True
+
+
+async def _send(instance: TestInstance, job: Job, *, late: bool) -> None:
+    for sending in job.sendings:
+        if sending.is_late == late:
+            await instance.send_event(sending.event_type, sending.payload)

@@ -1,0 +1,147 @@
+"""From what the engine gives to what the API shows."""
+
+import msgspec
+
+from stepwell.api import models
+from stepwell.api.paging import Cut, StepPage, cut
+from stepwell.core.failures import Failure
+from stepwell.core.instance import Status
+from stepwell.core.records import StepConfig
+from stepwell.core.steplog import AttemptEntry, Entry, SleepEntry, StepEntry, WaitEntry, iso
+from stepwell.engine import InstanceView
+from stepwell.store.operations import InstanceRow, WorkflowRow
+
+# Numbers of more digits would only be longer as integers, not more exact.
+_INTEGRAL_BELOW = 2.0**53
+
+_SUCCESS = {Status.COMPLETE.value: True, Status.ERRORED.value: False}
+
+
+def workflow(row: WorkflowRow) -> models.Workflow:
+    """Show a workflow, with a count for every status."""
+    return models.Workflow(
+        id=row.id,
+        name=row.name,
+        class_name=row.class_name,
+        script_name=row.script,
+        created_on=iso(row.created_at),
+        modified_on=iso(row.modified_at),
+        triggered_on=_moment(row.triggered_at),
+        instances={status: row.counts.get(status, 0) for status in models.STATUSES},
+        schedules=[],
+    )
+
+
+def created_instance(row: InstanceRow) -> models.CreatedInstance:
+    """Show an instance that was just created."""
+    return models.CreatedInstance(row.id, row.status, row.version, row.workflow_id, row.trigger)
+
+
+def listed_instance(row: InstanceRow) -> models.ListedInstance:
+    """Show an instance as a list does."""
+    return models.ListedInstance(
+        id=row.id,
+        status=row.status,
+        created_on=iso(row.created_at),
+        modified_on=iso(row.modified_at),
+        started_on=_moment(row.started_at),
+        ended_on=_moment(row.ended_at),
+        version_id=row.version,
+        workflow_id=row.workflow_id,
+        trigger_source=row.trigger,
+    )
+
+
+def instance(view: InstanceView, page: StepPage) -> tuple[models.Instance, models.ResultInfo]:
+    """Show logs and status of an instance, with one page of its steps."""
+    row, shown = view.row, _steps(view, page)
+    answer = models.Instance(
+        status=row.status,
+        params=msgspec.Raw(view.params.encode()),
+        trigger=models.Trigger(row.trigger),
+        version_id=row.version,
+        queued=iso(row.created_at),
+        start=_moment(row.started_at),
+        end=_moment(row.ended_at),
+        success=_SUCCESS.get(row.status),
+        error=_error(view.log.error),
+        output=_output(view.output),
+        rollback=None,
+        step_count=row.step_count,
+        steps=[_entry(entry) for entry in shown.entries],
+    )
+    return answer, shown.info
+
+
+def _steps(view: InstanceView, page: StepPage) -> Cut[Entry]:
+    return cut(view.log.entries, view.row.step_count, page)
+
+
+def _output(text: str | None) -> msgspec.Raw | str | None:
+    """Return a number or a text as it is, anything else as its JSON text."""
+    if text is None or text == "null":
+        return None
+    if text[0] in '"-0123456789':
+        return msgspec.Raw(text.encode())
+    return text
+
+
+def _entry(entry: Entry) -> models.Step | models.Sleep | models.Wait:
+    match entry:
+        case StepEntry():
+            return _step(entry)
+        case SleepEntry():
+            return models.Sleep(entry.name, iso(entry.start), iso(entry.end), entry.finished, _error(entry.error))
+        case WaitEntry():
+            return _wait(entry)
+
+
+def _step(entry: StepEntry) -> models.Step:
+    return models.Step(
+        name=entry.name,
+        start=iso(entry.start),
+        end=_moment(entry.end),
+        success=entry.success,
+        output=entry.output,
+        config=_config(entry.config),
+        attempts=[_attempt(attempt) for attempt in entry.attempts],
+    )
+
+
+def _wait(entry: WaitEntry) -> models.Wait:
+    return models.Wait(
+        name=entry.name,
+        event_type=entry.event_type,
+        start=iso(entry.start),
+        end=iso(entry.end),
+        finished=entry.finished,
+        error=_error(entry.error),
+        output=msgspec.UNSET if entry.output is None else entry.output,
+    )
+
+
+def _attempt(attempt: AttemptEntry) -> models.Attempt:
+    return models.Attempt(iso(attempt.start), _moment(attempt.end), attempt.success, _error(attempt.error))
+
+
+def _config(config: StepConfig) -> models.Config:
+    return models.Config(
+        retries=models.Retries(_as_written(config.limit), _as_written(config.delay), config.backoff),
+        timeout=_as_written(config.timeout),
+        sensitive=config.sensitive or msgspec.UNSET,
+    )
+
+
+def _as_written(number: float | str) -> float | str:
+    """Show 5.0 as 5."""
+    if isinstance(number, float) and number.is_integer() and abs(number) < _INTEGRAL_BELOW:
+        return int(number)
+    return number
+
+
+def _error(failure: Failure | None) -> models.ErrorText | None:
+    return None if failure is None else models.ErrorText(failure.name, failure.message)
+
+
+def _moment(at: int | None) -> str | None:
+    return None if at is None else iso(at)

@@ -1,0 +1,58 @@
+"""The HTTP API as an ASGI application: guard, route, handle, and wrap whatever went wrong."""
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stepwell.api import envelope, guards, path, routes
+from stepwell.api.query import Query
+from stepwell.api.request import ApiRequest
+from stepwell.engine import Engine
+
+# Whose workflows the page shows where no account is fixed.
+_DEFAULT_ACCOUNT = "local"
+
+
+def create_app(engine: Engine, *, account: str | None, hosts: frozenset[str] | None) -> ASGIApp:
+    """Return the application.
+
+    `account` is the one that every account id in a path means; None: each id means itself. `hosts` are the
+    names, without port, that requests may be sent to, `*.x` meaning all below x; None: any name.
+    """
+    return _App(engine, account, hosts)
+
+
+class _App:
+    def __init__(self, engine: Engine, account: str | None, hosts: frozenset[str] | None) -> None:
+        self._engine = engine
+        self._account = account
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Nothing else is spoken: no lifespan, no WebSocket."""
+        if scope["type"] != "http":
+            return
+        response = await self._respond(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _respond(self, http: Request) -> Response:
+        try:
+            return await self._handle(http)
+        except ClientDisconnect:
+            # Nobody reads this; the server drops it.
+            return Response(status_code=400)
+        except Exception as error:  # whatever it is, the caller gets an envelope and the server goes on
+            return envelope.failure(error, f"{http.method} {_raw_path(http.scope)}")
+
+    async def _handle(self, http: Request) -> Response:
+        guards.check(http.method, http.headers, self._hosts)
+        handler, raw_parts = routes.find(http.method, _raw_path(http.scope))
+        parts = path.decode(raw_parts)
+        account = self._account or parts.get("account_id", _DEFAULT_ACCOUNT)
+        query = Query(http.scope["query_string"])
+        return await handler(self._engine, ApiRequest(account, parts, query, http))
+
+
+def _raw_path(scope: Scope) -> str:
+    raw: bytes = scope["raw_path"]
+    return raw.partition(b"?")[0].decode("latin-1")

@@ -1,0 +1,81 @@
+"""The body of a request: read with a bound, decoded once, and refused with a reason.
+
+JSON arrives as it will be stored: its text is kept, so integers keep all their digits.
+"""
+
+import re
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from stepwell.api.refusals import BodyTooLarge, invalid
+from stepwell.errors import InvalidInput
+from stepwell.limits import PAYLOAD_BYTES, VALUE_DEPTH
+
+# Ours: params that are sent as a JSON string grow by their escapes; no valid body grows further than this.
+BODY_BYTES = 4 * PAYLOAD_BYTES
+
+_SURROGATE_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+T = TypeVar("T")
+
+
+async def read(request: Request) -> bytes:
+    """Return the whole body. Raises BodyTooLarge as soon as it is known to be."""
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length[:20]) > BODY_BYTES:
+        raise BodyTooLarge(BODY_BYTES)
+    parts = bytearray()
+    async for part in request.stream():
+        parts += part
+        if len(parts) > BODY_BYTES:
+            raise BodyTooLarge(BODY_BYTES)
+    return bytes(parts).strip(b" \t\r\n")
+
+
+def decode(text: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
+    """Return JSON as a value of a type. Raises InvalidInput, saying of `what` how it is wrong."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise invalid(what, f"{what}: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(what, bytes(text), error) from None
+
+
+def json_text(text: bytes | msgspec.Raw, what: str) -> str:
+    """Return JSON as the text that is stored. Raises InvalidInput if it is none, or nested too deep."""
+    _check_depth(decode(text, object, what), what)
+    return bytes(text).decode()
+
+
+def _malformed(what: str, text: bytes, error: Exception) -> InvalidInput:
+    if isinstance(error, RecursionError):
+        return _too_deep(what)
+    if isinstance(error, UnicodeDecodeError):
+        return invalid(what, f"{what} is not UTF-8")
+    # The decoder says of a lone surrogate that the input ends too early, which helps nobody.
+    if _SURROGATE.search(_SURROGATE_PAIR.sub(b"", text)):
+        return invalid(what, f"{what} has a lone surrogate such as \\ud800, which is no character; leave it out")
+    return invalid(what, f"{what} is not JSON: {error}")
+
+
+def _check_depth(value: object, what: str) -> None:
+    level = [value]
+    for _ in range(VALUE_DEPTH):
+        level = [part for outer in level for part in _parts(outer)]
+        if not level:
+            return
+    raise _too_deep(what)
+
+
+def _parts(value: object) -> list[object]:
+    """Return the containers that lie directly in a value."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [part for part in inner if isinstance(part, dict | list)]
+
+
+def _too_deep(what: str) -> InvalidInput:
+    return invalid(what, f"{what} is nested more than {VALUE_DEPTH} deep")

@@ -1,0 +1,65 @@
+"""The envelope round every answer, and the one place where an error becomes a status, a code and a message.
+
+Source: developers.cloudflare.com/fundamentals/api/how-to/make-api-calls/
+"""
+
+import logging
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from stepwell.api.models import Failure, Problem, ResultInfo, Success
+from stepwell.api.refusals import Refusal
+from stepwell.errors import StepwellError, StoreError
+
+# Cloudflare's messages begin with a dotted key below this one.
+KEY = "workflows.api.error."
+
+# SDKs repeat a 500 twice; a store that is full or away for a moment gets that moment.
+_RETRY_AFTER_S = 2
+
+_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+_log = logging.getLogger(__name__)
+_encoder = msgspec.json.Encoder()
+
+
+def success(result: object, info: ResultInfo | None = None) -> Response:
+    """Return the answer that carries a result."""
+    return _respond(200, Success(result=result, result_info=msgspec.UNSET if info is None else info))
+
+
+def failure(error: Exception, request: str) -> Response:
+    """Return the answer to a request that failed; `request` is what the log calls it.
+
+    What nobody foresaw is logged under an id and told by that id alone: its text could hold anything.
+    """
+    match error:
+        case Refusal():
+            return _refuse(error.http_status, error.code, str(error), error.headers)
+        case StoreError():
+            _log.error("the store refused %s: %s", request, error)
+            text = f"{KEY}internal_server: {error}"
+            return _refuse(error.http_status, error.code, text, {"retry-after": str(_RETRY_AFTER_S)})
+        case StepwellError() if error.http_status < StepwellError.http_status:
+            return _refuse(error.http_status, error.code, KEY + str(error))
+        case _:
+            return _confess(error, request)
+
+
+def _confess(error: Exception, request: str) -> Response:
+    error_id = uuid.uuid4()
+    _log.error("error %s while answering %s", error_id, request, exc_info=error)
+    text = f"{KEY}internal_server: something went wrong here; the server's log has it as error {error_id}"
+    return _refuse(StepwellError.http_status, StepwellError.code, text)
+
+
+def _refuse(status: int, code: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    return _respond(status, Failure(errors=[Problem(code, message)]), headers)
+
+
+def _respond(status: int, answer: Any, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(_encoder.encode(answer), status, {**_HEADERS, **(headers or {})}, "application/json")

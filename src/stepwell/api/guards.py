@@ -1,0 +1,56 @@
+"""Who may ask at all: checked once, before the route is looked up. Tokens will be checked here too.
+
+A page on the internet can point its own name at 127.0.0.1 (DNS rebinding), or post to it without being able
+to read the answer. The first is seen by the Host header, the second by the Origin header; browsers let no
+page forge either.
+"""
+
+from starlette.datastructures import Headers
+
+from stepwell.api.refusals import Forbidden
+
+# Names that lead to this machine whoever answers for them. An entry `*.x` stands for every name below x.
+LOOPBACK_HOSTS = frozenset({"localhost", "*.localhost", "127.0.0.1", "[::1]"})
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def check(method: str, headers: Headers, hosts: frozenset[str] | None) -> None:
+    """Raise Forbidden if the request's Host is not among `hosts`, or if another site's page sent a change.
+
+    `hosts` None: any Host may be named, because the server is reached under names that it does not know.
+    """
+    if hosts is not None:
+        _check_host(headers.getlist("host"), hosts)
+    if method not in _READING:
+        _check_origin(headers)
+
+
+def _check_host(given: list[str], hosts: frozenset[str]) -> None:
+    if len(given) == 1 and _is_among(_without_port(given[0]), hosts):
+        return
+    shown = ", ".join(f'"{host:.300}"' for host in given) or "none"
+    raise Forbidden(
+        f"the Host header names {shown}; this server answers to: {', '.join(sorted(hosts))}. "
+        "Use one of these names, or start the server with --allow-host NAME."
+    )
+
+
+def _check_origin(headers: Headers) -> None:
+    host = headers.get("host", "")
+    for origin in headers.getlist("origin"):
+        if origin.partition("://")[2].lower() != host.lower():
+            raise Forbidden(
+                f'a page of the origin "{origin:.300}" may not change anything at "{host:.300}"; '
+                "send the request from a program, or from a page of this server"
+            )
+
+
+def _is_among(name: str, hosts: frozenset[str]) -> bool:
+    return name in hosts or any(host.startswith("*.") and name.endswith(host[1:]) for host in hosts)
+
+
+def _without_port(host: str) -> str:
+    """[::1]:8787 -> [::1]."""
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and port.isdigit() else host.lower()

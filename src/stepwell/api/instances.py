@@ -1,0 +1,44 @@
+"""Instances: create one, list them, get logs and status, send an event.
+
+Source: developers.cloudflare.com/api/resources/workflows/subresources/instances/
+"""
+
+from starlette.responses import Response
+
+from stepwell.api import answers, envelope, new_instance
+from stepwell.api.instance_list import InstanceList
+from stepwell.api.models import EventReceipt
+from stepwell.api.paging import StepPage
+from stepwell.api.request import ApiRequest
+from stepwell.core.steplog import iso
+from stepwell.engine import Engine
+
+
+async def create_instance(engine: Engine, request: ApiRequest) -> Response:
+    """Create an instance; it is due at once."""
+    new = new_instance.decode(await request.body())
+    row = await engine.create(request.account, request.workflow, new)
+    return envelope.success(answers.created_instance(row))
+
+
+async def list_instances(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with a page of instances, newest first unless asked otherwise."""
+    wanted = InstanceList.asked_by(request.query)
+    rows, info = await wanted.read(engine, request.account, request.workflow)
+    return envelope.success([answers.listed_instance(row) for row in rows], info)
+
+
+async def get_instance(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with logs and status of an instance."""
+    page = StepPage.asked_by(request.query)
+    is_simple = request.query.choice("simple", ("true", "false")) == "true"
+    view = await engine.get(request.account, request.workflow, request.instance, with_steps=not is_simple)
+    return envelope.success(*answers.instance(view, page))
+
+
+async def send_event(engine: Engine, request: ApiRequest) -> Response:
+    """Store an event for an instance; the body is its payload."""
+    payload = await request.json_text("event payload")
+    event_type = request.path["event_type"]
+    at = await engine.send_event(request.account, request.workflow, request.instance, event_type, payload)
+    return envelope.success(EventReceipt(request.instance, iso(at)))

@@ -1,0 +1,222 @@
+"""Every answer of the API, field by field in Cloudflare's spelling; nothing of ours is among them.
+
+Moments are ISO 8601 text in UTC with three decimals and `Z`. A field that is UNSET is left out of the answer.
+
+Source: developers.cloudflare.com/api/resources/workflows/
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+# In the order in which Cloudflare lists them for a workflow's counts.
+STATUSES = (
+    "complete",
+    "errored",
+    "paused",
+    "queued",
+    "rollingBack",
+    "running",
+    "terminated",
+    "waiting",
+    "waitingForPause",
+)
+
+# ---- the envelope
+
+
+class Problem(Struct):
+    """What is wrong: a number for programs, a sentence for people."""
+
+    code: int
+    message: str
+
+
+class ResultInfo(Struct):
+    """Where a page stands in the whole. `cursor` leads to the next page and is empty on the last."""
+
+    count: int | UnsetType = UNSET
+    per_page: int | UnsetType = UNSET
+    total_count: int | UnsetType = UNSET
+    cursor: str | UnsetType = UNSET
+    page: int | UnsetType = UNSET
+    total_pages: int | UnsetType = UNSET
+
+
+class Success(Struct, kw_only=True):
+    """The envelope of a result."""
+
+    success: Literal[True] = True
+    errors: list[Problem] = []
+    messages: list[Problem] = []
+    result: object
+    result_info: ResultInfo | UnsetType = UNSET
+
+
+class Failure(Struct, kw_only=True):
+    """The envelope of a refusal."""
+
+    success: Literal[False] = False
+    errors: list[Problem]
+    messages: list[Problem] = []
+    result: None = None
+
+
+# ---- workflows
+
+
+class Schedule(Struct):
+    """A cron expression of a workflow, and when it fires next."""
+
+    cron: str
+    next_instance: str
+
+
+class Workflow(Struct):
+    """A workflow and how many of its instances have each status."""
+
+    id: str
+    name: str
+    class_name: str
+    script_name: str
+    created_on: str
+    modified_on: str
+    triggered_on: str | None
+    instances: dict[str, int]
+    schedules: list[Schedule]
+
+
+# ---- instances
+
+
+class CreatedInstance(Struct):
+    """An instance that has just been created."""
+
+    id: str
+    status: str
+    version_id: str
+    workflow_id: str
+    trigger_source: str
+
+
+class ListedInstance(Struct):
+    """An instance as a list shows it."""
+
+    id: str
+    status: str
+    created_on: str
+    modified_on: str
+    started_on: str | None
+    ended_on: str | None
+    version_id: str
+    workflow_id: str
+    trigger_source: str
+
+
+class EventReceipt(Struct, rename="camel"):
+    """The acknowledgement of an event."""
+
+    instance_id: str
+    timestamp: str
+
+
+class ErrorText(Struct):
+    """An error as logs show it: no stack."""
+
+    name: str
+    message: str
+
+
+class Trigger(Struct):
+    """What created the instance."""
+
+    source: str
+
+
+class Attempt(Struct):
+    """One try of a step."""
+
+    start: str
+    end: str | None
+    success: bool | None
+    error: ErrorText | None
+
+
+class Retries(Struct):
+    """How often and how fast a step is tried again; `delay` as its author wrote it."""
+
+    limit: float | str
+    delay: float | str
+    backoff: str
+
+
+class Config(Struct):
+    """A step's config, merged with the defaults."""
+
+    retries: Retries
+    timeout: float | str
+    sensitive: str | UnsetType = UNSET
+
+
+class Step(Struct, tag_field="type", tag="step"):
+    """A `step.do` in the log."""
+
+    name: str
+    start: str
+    end: str | None
+    success: bool | None
+    output: str | None
+    config: Config
+    attempts: list[Attempt]
+
+
+class Sleep(Struct, tag_field="type", tag="sleep"):
+    """A sleep in the log; `end` is planned until it is `finished`."""
+
+    name: str
+    start: str
+    end: str
+    finished: bool
+    error: ErrorText | None
+
+
+class Wait(Struct, tag_field="type", tag="waitForEvent"):
+    """A wait for an event in the log; `output` is there once an event has ended it."""
+
+    name: str
+    event_type: str
+    start: str
+    end: str
+    finished: bool
+    error: ErrorText | None
+    output: str | UnsetType = UNSET
+
+
+class CronFiring(Struct, rename="camel"):
+    """The firing that created an instance."""
+
+    cron: str
+    scheduled_time: int
+
+
+class Instance(Struct):
+    """Logs and status of an instance.
+
+    `output` is a number, the text itself, or the JSON text of anything else. No rollback has run: it is null.
+    """
+
+    status: str
+    params: Raw
+    trigger: Trigger
+    version_id: str = msgspec.field(name="versionId")
+    queued: str
+    start: str | None
+    end: str | None
+    success: bool | None
+    error: ErrorText | None
+    output: Raw | str | None
+    rollback: None
+    step_count: int
+    steps: list[Step | Sleep | Wait]
+    schedule: CronFiring | UnsetType = UNSET

@@ -1,0 +1,121 @@
+"""Pages: of instances, of workflows, and of the steps of one instance.
+
+A cursor is opaque to clients: base64url of a few numbers that say where the next page begins, so that what is
+added meanwhile moves nothing.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from stepwell.api.models import ResultInfo
+from stepwell.api.query import Query, bad_cursor
+
+# Ours: Cloudflare does not page the steps of an instance, and no instance has more.
+STEPS_PER_PAGE = 10_000
+
+_LARGEST = 2**63 - 1
+_INSTANCE = re.compile(r"i(-?\d{1,19}),(\d{1,19})", re.ASCII)
+_STEP = re.compile(r"s(asc|desc),(\d{1,9})", re.ASCII)
+
+T = TypeVar("T")
+
+
+# ---- instances
+
+
+def instance_cursor(created_at: int, row: int) -> str:
+    """Return the cursor that leads past an instance."""
+    return _seal(f"i{created_at},{row}")
+
+
+def after_instance(cursor: str | None) -> tuple[int, int] | None:
+    """Return creation time and row of the last instance already seen. Raises InvalidInput."""
+    if cursor is None:
+        return None
+    created_at, row = (int(number) for number in _open(cursor, _INSTANCE))
+    if max(abs(created_at), row) > _LARGEST:
+        raise bad_cursor(cursor)
+    return created_at, row
+
+
+def total_pages(total: int, per_page: int) -> int:
+    """Return how many pages hold so many entries."""
+    return -(-total // per_page)
+
+
+# ---- steps
+
+
+@dataclass(frozen=True, slots=True)
+class StepPage:
+    """Which entries of a log to show: from which end, how many, and how many of that end were there before.
+
+    `position` counts from the log's beginning, so entries that are added meanwhile move no page.
+    """
+
+    order: str = "asc"
+    per_page: int | None = None
+    position: int | None = None
+
+    @classmethod
+    def asked_by(cls, query: Query) -> "StepPage":
+        """Return the page that a query asks for. Raises InvalidInput."""
+        order = query.choice("order", ("asc", "desc")) or "asc"
+        per_page = query.number("per_page", STEPS_PER_PAGE)
+        cursor = query.cursor()
+        return cls(order, per_page, None if cursor is None else _step_position(cursor, order))
+
+
+@dataclass(frozen=True, slots=True)
+class Cut(Generic[T]):
+    """The entries of a page, and what to say of their place in the whole."""
+
+    entries: Sequence[T]
+    info: ResultInfo
+
+
+def cut(entries: Sequence[T], total: int, page: StepPage) -> Cut[T]:
+    """Return the part of a log that a page shows; `total` counts the entries of the whole log."""
+    end = len(entries) if page.position is None else min(page.position, len(entries))
+    if page.order == "desc":
+        start = 0 if page.per_page is None else max(end - page.per_page, 0)
+        shown, rest, position = entries[start:end][::-1], start, start
+    else:
+        start = 0 if page.position is None else end
+        stop = len(entries) if page.per_page is None else min(start + page.per_page, len(entries))
+        shown, rest, position = entries[start:stop], len(entries) - stop, stop
+    cursor = _seal(f"s{page.order},{position}") if rest else ""
+    per_page = len(shown) if page.per_page is None else page.per_page
+    return Cut(shown, ResultInfo(len(shown), per_page, total, cursor, 1))
+
+
+def _step_position(cursor: str, order: str) -> int:
+    found, position = _open(cursor, _STEP)
+    if found != order:
+        raise bad_cursor(cursor)
+    return int(position)
+
+
+# ---- both
+
+
+def _seal(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _open(cursor: str, form: re.Pattern[str]) -> tuple[str, ...]:
+    found = form.fullmatch(_unsealed(cursor))
+    if found is None:
+        raise bad_cursor(cursor)
+    return found.groups()
+
+
+def _unsealed(cursor: str) -> str:
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""

@@ -1,0 +1,57 @@
+"""Refusals that only HTTP knows: a request that leads nowhere, or may not be made, or is too large.
+
+Cloudflare's gateway gives the first three, before any Workflows code sees the request, so their messages
+carry no `workflows.api.error.` key.
+"""
+
+from collections.abc import Iterable
+
+from stepwell.errors import InvalidInput, StepwellError
+
+
+class Refusal(StepwellError):
+    """Base of the answers that the gateway gives. `headers` go with the answer."""
+
+    headers: dict[str, str] | None = None
+
+
+class RouteNotFound(Refusal):
+    """No route has this path, or none that is built yet."""
+
+    code = 7003
+    http_status = 404
+
+    def __init__(self, method: str, path: str, reason: str) -> None:
+        super().__init__(f"could not route {method} {path:.300}: {reason}")
+
+
+class MethodNotAllowed(Refusal):
+    """The path is right, the method is not. `headers` name the right ones."""
+
+    code = 7001
+    http_status = 405
+
+    def __init__(self, method: str, path: str, allowed: Iterable[str]) -> None:
+        self.headers = {"allow": ", ".join(allowed)}
+        super().__init__(f"{method} is not a method of {path:.300}; use one of: {self.headers['allow']}")
+
+
+class Forbidden(Refusal):
+    """The request may not be made from there, or by this caller."""
+
+    code = 10000
+    http_status = 403
+
+
+class BodyTooLarge(InvalidInput):
+    """The body is larger than any valid one; it was not read to its end."""
+
+    http_status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__("body", f"body: the request body is larger than {limit:,} bytes, which no valid one is")
+
+
+def invalid(field: str, problem: str) -> InvalidInput:
+    """Return the refusal of a part of the request, under the key that Cloudflare has for all of them."""
+    return InvalidInput(field, f"body: {problem}")

@@ -1,0 +1,41 @@
+"""A request as handlers see it: where it leads, its query, its body."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from stepwell.api import body
+from stepwell.api.query import Query
+from stepwell.api.refusals import invalid
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """A request whose route is known. `account` is whose workflows it is about."""
+
+    account: str
+    path: Mapping[str, str]
+    query: Query
+    http: Request
+
+    @property
+    def workflow(self) -> str:
+        """The workflow's name in the path."""
+        return self.path["workflow_name"]
+
+    @property
+    def instance(self) -> str:
+        """The instance's id in the path."""
+        return self.path["instance_id"]
+
+    async def body(self) -> bytes:
+        """Return the body, without white space around it; it may be empty. Raises BodyTooLarge."""
+        return await body.read(self.http)
+
+    async def json_text(self, what: str) -> str:
+        """Return the body as the JSON text that is stored. Raises InvalidInput, also for an empty body."""
+        text = await self.body()
+        if not text:
+            raise invalid(what, f"{what} is missing: send any JSON value as the request's body, such as {{}}")
+        return body.json_text(text, what)

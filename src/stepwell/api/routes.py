@@ -1,0 +1,136 @@
+"""The routes as data, and how a path finds its own.
+
+Patterns are matched on the percent-encoded path, so that an escaped slash stays inside its part. Some clients
+escape nothing, though, and ids of cron instances contain slashes; so an instance's id takes everything up to
+the rest of its pattern. They are tried in order: fixed words first, then those with a tail behind the id,
+then the id alone.
+
+Routes that Cloudflare has and we do not have yet are listed without a handler: their words are taken already.
+
+Source: developers.cloudflare.com/api/resources/workflows/
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from stepwell.api import instances, site, workflows
+from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
+from stepwell.api.request import ApiRequest
+from stepwell.engine import Engine
+
+Handler = Callable[[Engine, ApiRequest], Awaitable[Response]]
+
+_WORKFLOWS = "/client/v4/accounts/{account_id}/workflows"
+_ONE = _WORKFLOWS + "/{workflow_name}"
+_INSTANCES = _ONE + "/instances"
+_INSTANCE = _INSTANCES + "/{instance_id}"
+_TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path. `number` is its line in docs/compatibility.md; None: the route is ours."""
+
+    method: str
+    pattern: str
+    number: int | None
+    summary: str
+    handler: Handler | None = None
+    query: tuple[str, ...] = ()
+
+
+ROUTES = (
+    Route("GET", "/", None, "A page for people", site.show_page, ("workflow", "instance")),
+    Route("GET", "/healthz", None, "Whether the server answers", site.tell_health),
+    # fixed words
+    Route("GET", _WORKFLOWS + "/settings", 23, "Get the account's retention"),
+    Route("PATCH", _WORKFLOWS + "/settings", 24, "Change the account's retention"),
+    Route("POST", _INSTANCES + "/batch", 7, "Create up to 100 instances"),
+    Route("POST", _INSTANCES + "/batch/delete", 8, "Delete up to 100 instances"),
+    Route("POST", _INSTANCES + "/batch/terminate", 9, "Terminate up to 100 instances"),
+    Route("PUT", _INSTANCES + "/terminate", 10, "Terminate all instances"),
+    Route("GET", _INSTANCES + "/terminate", 11, "Whether all instances are being terminated"),
+    # tails behind an instance's id
+    Route("POST", _INSTANCE + "/events/{event_type}", 16, "Send an event to an instance", instances.send_event),
+    Route("GET", _INSTANCE + "/step", 14, "Get the whole output of a step"),
+    Route("PATCH", _INSTANCE + "/status", 15, "Pause, resume, terminate or restart an instance"),
+    Route("GET", _INSTANCE + "/subscribe/token", 18, "Get a token for the stream of an instance"),
+    Route("GET", _INSTANCE + "/subscribe", 17, "Follow an instance"),
+    # the rest
+    Route(
+        "GET",
+        _INSTANCE,
+        12,
+        "Get logs and status from instance",
+        instances.get_instance,
+        ("order", "simple", "per_page", "cursor"),
+    ),
+    Route("DELETE", _INSTANCE, 13, "Delete an instance"),
+    Route(
+        "GET",
+        _INSTANCES,
+        5,
+        "List instances of a workflow",
+        instances.list_instances,
+        ("cursor", "page", "per_page", "direction", "status", "date_start", "date_end"),
+    ),
+    Route("POST", _INSTANCES, 6, "Create an instance", instances.create_instance),
+    Route("GET", _ONE + "/versions", 19, "List versions of a workflow"),
+    Route("GET", _ONE + "/versions/{version_id}", 20, "Get a version"),
+    Route("GET", _ONE + "/versions/{version_id}/graph", 21, "Get the graph of a version"),
+    Route("GET", _ONE + "/versions/{version_id}/dag", 22, "Get the graph of a version in its older form"),
+    Route("GET", _ONE, 2, "Get a workflow", workflows.get_workflow),
+    Route("PUT", _ONE, 3, "Create or change a workflow"),
+    Route("DELETE", _ONE, 4, "Delete a workflow"),
+    Route("GET", _WORKFLOWS, 1, "List workflows", workflows.list_workflows, ("page", "per_page", "search")),
+    Route("GET", _TRIGGERS, 25, "Get the event triggers of a script"),
+    Route("PUT", _TRIGGERS, 26, "Replace the event triggers of a script"),
+    Route("PATCH", _TRIGGERS, 27, "Change the event triggers of a script"),
+    Route("DELETE", _TRIGGERS, 28, "Delete the event triggers of a script"),
+)
+
+
+def find(method: str, path: str) -> tuple[Handler, dict[str, str]]:
+    """Return the handler for a percent-encoded path, and the still encoded parts of the path by name.
+
+    Raises RouteNotFound or MethodNotAllowed.
+    """
+    for pattern, by_method in _TABLE:
+        found = pattern.fullmatch(path.removesuffix("/") or "/")
+        if found is not None:
+            return _choose(by_method, method, path), found.groupdict()
+    raise RouteNotFound(method, path, "no such route; docs/compatibility.md lists them all")
+
+
+def _choose(by_method: dict[str, Route], method: str, path: str) -> Handler:
+    route = by_method.get("GET" if method == "HEAD" else method)
+    if route is not None and route.handler is not None:
+        return route.handler
+    allowed = _allowed(by_method)
+    if route is not None or not allowed:
+        raise RouteNotFound(method, path, "Cloudflare has this route, Stepwell does not have it yet")
+    raise MethodNotAllowed(method, path, allowed)
+
+
+def _allowed(by_method: dict[str, Route]) -> list[str]:
+    allowed = [method for method, route in by_method.items() if route.handler is not None]
+    return [*allowed, "HEAD"] if "GET" in allowed else allowed
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    regex = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", re.escape(pattern).replace(r"\{", "{").replace(r"\}", "}"))
+    return re.compile(regex.replace("(?P<instance_id>[^/]+)", "(?P<instance_id>.+)"))
+
+
+def _table() -> list[tuple[re.Pattern[str], dict[str, Route]]]:
+    """Gather the routes by pattern, in their order."""
+    by_pattern: dict[str, dict[str, Route]] = {}
+    for route in ROUTES:
+        by_pattern.setdefault(route.pattern, {})[route.method] = route
+    return [(_compile(pattern), by_method) for pattern, by_method in by_pattern.items()]
+
+
+_TABLE = _table()

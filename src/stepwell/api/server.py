@@ -1,0 +1,122 @@
+"""The HTTP server: uvicorn with httptools, told to be quiet, to bound what it reads, and to stop when asked.
+
+It installs no signal handlers: whoever starts it decides what ends it. The event loop is the caller's, too.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# Request line and headers together. Ours; Cloudflare's edge takes less.
+HEAD_BYTES = 64 * 1024
+
+_BAD_REQUEST = (
+    b'{"success":false,"errors":[{"code":10002,"message":"workflows.api.error.body: this is no HTTP that can '
+    b'be read, or its headers are longer than 64 KiB"}],"messages":[],"result":null}'
+)
+
+
+class HttpServer:
+    """Serves an application on a socket that is bound already."""
+
+    def __init__(self, app: ASGIApp, *, max_connections: int = 4096) -> None:
+        """Above `max_connections` requests are answered with 503."""
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                limit_concurrency=max_connections,
+                timeout_keep_alive=75,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, sock: socket.socket) -> None:
+        """Answer requests on the socket from now on. The socket is the server's: stop closes it."""
+        self._serving = asyncio.create_task(self._server.serve(sockets=[sock]))
+        ready = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if self._serving.done():
+            ready.cancel()
+            await self._serving
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more requests, let those in flight end for so many seconds, then cut them off."""
+        if self._serving is None:
+            return
+        self._server.config.timeout_graceful_shutdown = grace_s  # type: ignore[assignment]  # goes to asyncio as it is
+        self._server.leave()
+        await self._serving
+        self._server.cut_off()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self._leaving = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        # uvicorn would look ten times a second whether to stop. Its Date header needs a look once a second.
+        while not self._leaving.is_set():
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), 1)
+
+    def leave(self) -> None:
+        self.should_exit = True
+        self._leaving.set()
+
+    def cut_off(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
+class _Protocol(HttpToolsProtocol):
+    """Refuses heads without end, and says in the envelope what is no HTTP."""
+
+    _head_bytes = 0
+    _in_head = False
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
+        if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
+            raise ValueError("the head of the request is too large")
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text is no envelope
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(_BAD_REQUEST)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + _BAD_REQUEST)
+        self.transport.close()

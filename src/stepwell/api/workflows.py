@@ -1,0 +1,32 @@
+"""Workflows: list them, show one.
+
+Source: developers.cloudflare.com/api/resources/workflows/methods/list/
+"""
+
+from starlette.responses import Response
+
+from stepwell.api import answers, envelope
+from stepwell.api.models import ResultInfo
+from stepwell.api.paging import total_pages
+from stepwell.api.request import ApiRequest
+from stepwell.engine import Engine
+from stepwell.limits import WORKFLOW_NAME_LENGTH
+
+PER_PAGE = 10
+MOST_PER_PAGE = 100
+
+
+async def list_workflows(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with a page of workflows; an empty page past the last one is how SDKs find the end."""
+    page = request.query.number("page") or 1
+    per_page = request.query.number("per_page", MOST_PER_PAGE) or PER_PAGE
+    search = request.query.text("search", WORKFLOW_NAME_LENGTH)
+    found = await engine.workflows(request.account, limit=per_page, offset=(page - 1) * per_page, search=search)
+    info = ResultInfo(len(found.rows), per_page, found.total, page=page, total_pages=total_pages(found.total, per_page))
+    return envelope.success([answers.workflow(row) for row in found.rows], info)
+
+
+async def get_workflow(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with a workflow and its counts."""
+    row = await engine.workflow(request.account, request.workflow)
+    return envelope.success(answers.workflow(row))

@@ -1,0 +1,68 @@
+"""Requests without a socket and without a client's tidying: the path arrives as it is written."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from starlette.types import ASGIApp, Message
+
+BASE = "/client/v4/accounts/any-account/"
+ENVELOPE_MEMBERS = {"success", "errors", "messages", "result"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the application answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the decoded body."""
+        return msgspec.json.decode(self.body)
+
+    def refusal(self) -> tuple[int, int, str]:
+        """Return status, code and message of a failure, after checking that its envelope is one."""
+        envelope = self.json()
+        assert set(envelope) == ENVELOPE_MEMBERS
+        assert (envelope["success"], envelope["messages"], envelope["result"]) == (False, [], None)
+        (problem,) = envelope["errors"]
+        assert set(problem) == {"code", "message"}
+        return self.status, problem["code"], problem["message"]
+
+
+async def ask(
+    app: ASGIApp,
+    target: str,
+    method: str = "GET",
+    body: bytes | Iterable[bytes] = b"",
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] = (("host", "localhost:8787"),),
+) -> Answer:
+    """Send one request. A target that does not begin with a slash lies below the account."""
+    path, _, query = (target if target.startswith("/") else BASE + target).partition("?")
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": unquote(path),
+        "raw_path": path.encode("latin-1"),
+        "query_string": query.encode("latin-1"),
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs],
+    }
+    parts = [body] if isinstance(body, bytes) else list(body)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        part = parts.pop(0) if parts else b""
+        return {"type": "http.request", "body": part, "more_body": bool(parts)}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start = sent[0]
+    answered = {name.decode(): value.decode() for name, value in start["headers"]}
+    return Answer(start["status"], answered, b"".join(message.get("body", b"") for message in sent[1:]))

@@ -1,0 +1,69 @@
+"""An engine over an empty store, the application over it, and a real server where the socket matters."""
+
+import socket
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from stepwell.api import LOOPBACK_HOSTS, HttpServer, create_app
+from stepwell.clock import VirtualClock
+from stepwell.engine import Engine
+from stepwell.store.sqlite import SqliteStore
+from tests.api.histories import Histories
+
+# 2026-11-23T10:00:00.000Z
+NOW = 1_795_428_000_000
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """A clock that stands still."""
+    return VirtualClock(NOW)
+
+
+@pytest.fixture
+def store() -> SqliteStore:
+    """An empty store in memory; made outside the event loop, since that reads files."""
+    return SqliteStore.in_memory()
+
+
+@pytest.fixture
+async def engine(store: SqliteStore, clock: VirtualClock) -> AsyncIterator[Engine]:
+    """An engine over an empty store."""
+    yield Engine(store, clock)
+    await store.close()
+
+
+@pytest.fixture
+async def histories(engine: Engine, clock: VirtualClock) -> Histories:
+    """A writer of instances; the workflow `order` is known."""
+    histories = Histories(engine, clock)
+    await histories.register("order")
+    return histories
+
+
+@pytest.fixture
+def app(engine: Engine) -> ASGIApp:
+    """The application as `stepwell dev` runs it."""
+    return create_app(engine, account="local", hosts=LOOPBACK_HOSTS)
+
+
+@pytest.fixture
+async def client(app: ASGIApp, histories: Histories) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application, without a socket; its paths begin below the account."""
+    transport = httpx.ASGITransport(app)
+    base_url = "http://localhost:8787/client/v4/accounts/any-account/"
+    async with httpx.AsyncClient(transport=transport, base_url=base_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def port(app: ASGIApp, histories: Histories) -> AsyncIterator[int]:
+    """The port of a real server on 127.0.0.1."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(app)
+    await server.start(sock)
+    yield sock.getsockname()[1]
+    await server.stop(0.5)

@@ -1,0 +1,234 @@
+"""The real server on a real socket: what it reads, what it refuses, how it stops."""
+
+import asyncio
+import socket
+import time
+from dataclasses import dataclass
+
+import msgspec
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stepwell.api import HttpServer
+from tests.api.histories import Histories
+
+GET = b"GET %s HTTP/1.1\r\nhost: localhost\r\n\r\n"
+INSTANCES = b"/client/v4/accounts/a/workflows/order/instances"
+
+
+@dataclass
+class Connection:
+    """A connection to a server."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Read one answer: status, headers, body."""
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in head[1:-2])
+        body = await self.reader.readexactly(int(headers["content-length"]))
+        return int(head[0].split()[1]), headers, body
+
+    async def is_closed(self) -> bool:
+        """Wait for the server to close."""
+        async with asyncio.timeout(5):
+            return await self.reader.read() == b""
+
+    async def close(self) -> None:
+        self.writer.close()
+        await asyncio.wait([asyncio.ensure_future(self.writer.wait_closed())])
+
+
+async def _connect(port: int) -> Connection:
+    return Connection(*await asyncio.open_connection("127.0.0.1", port))
+
+
+async def _ask(port: int, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    connection = await _connect(port)
+    await connection.send(request)
+    answer = await connection.answer()
+    await connection.close()
+    return answer
+
+
+def _code(body: bytes) -> int:
+    code: int = msgspec.json.decode(body)["errors"][0]["code"]
+    return code
+
+
+async def test_server_does_not_name_itself(port: int) -> None:
+    """No header tells what software answers."""
+    status, headers, body = await _ask(port, GET % b"/healthz")
+
+    assert (status, body) == (200, b'{"status":"ok"}')
+    assert "server" not in headers
+
+
+async def test_chunked_body_is_taken(port: int) -> None:
+    """A body may come in chunks, without a content type."""
+    request = (
+        b"POST " + INSTANCES + b" HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+        b'f\r\n{"instance_id":\r\n4\r\n"a"}\r\n0\r\n\r\n'
+    )
+
+    status, _, body = await _ask(port, request)
+
+    assert (status, msgspec.json.decode(body)["result"]["id"]) == (200, "a")
+
+
+async def test_unescaped_path_is_taken(port: int, histories: Histories) -> None:
+    """An id with slashes and stars reaches its route as clients write it."""
+    status, _, body = await _ask(port, GET % (INSTANCES + b"/*/30%20*%20*%20*%20*-1786001400000?"))
+
+    assert (status, _code(body)) == (404, 10400)
+
+
+async def test_oversized_body_is_refused(port: int) -> None:
+    """A client that announces too much is told before it has sent it, and may go on with its connection."""
+    connection = await _connect(port)
+    await connection.send(
+        b"POST " + INSTANCES + b" HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9000000\r\n\r\n" + b"x" * 1000
+    )
+
+    status, _, body = await connection.answer()
+    await connection.send(b"x" * (9_000_000 - 1000) + GET % b"/healthz")
+    next_status, _, _ = await connection.answer()
+    await connection.close()
+
+    assert (status, _code(body), next_status) == (413, 10002, 200)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        pytest.param(b"nonsense\r\n\r\n", id="no HTTP"),
+        pytest.param(b"GET /\xff HTTP/1.1\r\nhost: localhost\r\n\r\n", id="path beyond ASCII"),
+        pytest.param(b"GET / HTTP/1.1\r\nhost: localhost\r\nx: " + b"y" * 66_000 + b"\r\n" * 2, id="long header"),
+        pytest.param(b"GET / HTTP/1.1\r\nx: " + b"y" * 66_000, id="header without end"),
+        pytest.param(b"GET /" + b"y" * 66_000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n", id="long path"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 11_000, id="headers without end"),
+    ],
+)
+async def test_what_is_no_request_is_refused_in_the_envelope(port: int, request_bytes: bytes) -> None:
+    """What is no HTTP, or has an endless head, gets 400 in the envelope and a closed connection."""
+    connection = await _connect(port)
+    await connection.send(request_bytes)
+
+    status, headers, body = await connection.answer()
+    await connection.close()
+
+    assert (status, headers["connection"], _code(body)) == (400, "close", 10002)
+
+
+async def test_http_1_0_without_a_host_is_refused(port: int) -> None:
+    """A request that names no host is not for any of the allowed ones."""
+    status, _, body = await _ask(port, b"GET / HTTP/1.0\r\n\r\n")
+
+    assert (status, _code(body)) == (403, 10000)
+
+
+async def test_requests_may_be_pipelined(port: int) -> None:
+    """Requests on one connection are answered in their order."""
+    connection = await _connect(port)
+    await connection.send(GET % b"/healthz" + GET % b"/nothing")
+
+    answers = [await connection.answer(), await connection.answer()]
+    await connection.close()
+
+    assert [status for status, _, _ in answers] == [200, 404]
+
+
+class _SlowApp:
+    """Answers after a while; tells when it has begun."""
+
+    def __init__(self, seconds: float) -> None:
+        self.has_begun = asyncio.Event()
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.has_begun.set()
+        await asyncio.sleep(self._seconds)
+        await PlainTextResponse("late")(scope, receive, send)
+
+
+async def _serve(app: ASGIApp) -> tuple[HttpServer, int]:
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(app)
+    await server.start(sock)
+    return server, sock.getsockname()[1]
+
+
+async def test_idle_connections_do_not_hold_up_the_stop(app: ASGIApp) -> None:
+    """Open connections that wait for their next request, or never sent one, are closed at once."""
+    server, port = await _serve(app)
+    silent, kept = await _connect(port), await _connect(port)
+    await kept.send(GET % b"/healthz")
+    await kept.answer()
+    begun = time.monotonic()
+
+    await server.stop(30)
+
+    assert time.monotonic() - begun < 3
+    assert [await silent.is_closed(), await kept.is_closed()] == [True, True]
+    await silent.close()
+    await kept.close()
+
+
+async def test_request_in_flight_is_answered_before_the_stop() -> None:
+    """A request that ends within the grace gets its answer."""
+    slow = _SlowApp(0.2)
+    server, port = await _serve(slow)
+    connection = await _connect(port)
+    await connection.send(GET % b"/")
+    await slow.has_begun.wait()
+
+    await server.stop(30)
+
+    assert (await connection.answer())[2] == b"late"
+    await connection.close()
+
+
+async def test_request_beyond_the_grace_is_cut_off() -> None:
+    """A request that outlasts the grace does not outlast the server."""
+    slow = _SlowApp(60)
+    server, port = await _serve(slow)
+    connection = await _connect(port)
+    await connection.send(GET % b"/")
+    await slow.has_begun.wait()
+    begun = time.monotonic()
+
+    await server.stop(0.1)
+
+    assert time.monotonic() - begun < 3
+    await connection.close()
+
+
+async def test_port_is_free_after_the_stop(app: ASGIApp) -> None:
+    """A stopped server has let go of its port, and stopping it again does nothing."""
+    server, port = await _serve(app)
+
+    await server.stop(1)
+    await server.stop(1)
+
+    socket.create_server(("127.0.0.1", port)).close()
+
+
+async def test_connections_are_limited(app: ASGIApp) -> None:
+    """Beyond the limit a connection is told to come back."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(app, max_connections=2)
+    await server.start(sock)
+    port = sock.getsockname()[1]
+    held = await _connect(port)
+
+    status, _, _ = await _ask(port, GET % b"/healthz")
+
+    assert status == 503
+    await held.close()
+    await server.stop(1)

@@ -1,0 +1,268 @@
+"""Cloudflare's own Python package, unchanged, against a real server, whose answers have to fit its models."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, get_args, get_origin
+
+import pytest
+from cloudflare import AsyncCloudflare, BadRequestError, NotFoundError
+from cloudflare._models import BaseModel
+from cloudflare.types.workflows import (
+    InstanceCreateResponse,
+    InstanceGetResponse,
+    InstanceListResponse,
+    WorkflowGetResponse,
+    WorkflowListResponse,
+)
+from cloudflare.types.workflows.instances import EventCreateResponse
+from pydantic import TypeAdapter
+
+from tests.api.histories import Histories
+
+ACCOUNT = "0123456789abcdef0123456789abcdef"
+STATUSES = ["queued", "running", "waiting", "complete", "errored"]
+
+
+@pytest.fixture
+async def sdk(port: int, histories: Histories) -> AsyncIterator[AsyncCloudflare]:
+    """A client of the server, made as its documentation says."""
+    base_url = f"http://127.0.0.1:{port}/client/v4"
+    async with AsyncCloudflare(base_url=base_url, api_token="x", max_retries=0) as client:
+        yield client
+
+
+def _undeclared(value: Any, model: Any) -> list[str]:
+    """Return the members of an answer that a model, at any depth, does not declare."""
+    if isinstance(value, list):
+        return [name for item in value for name in _undeclared(item, get_args(model)[0])]
+    if not isinstance(value, dict):
+        return []
+    kind = _model_of(value, model)
+    if kind is None:
+        return []
+    fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+    unknown = [name for name in value if name not in fields]
+    return unknown + [
+        name for member in value if member in fields for name in _undeclared(value[member], fields[member])
+    ]
+
+
+def _model_of(value: dict[str, Any], model: Any) -> type[BaseModel] | None:
+    """Return the model of an object: of a union, the one of its `type`, else the only one."""
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return model
+    models = [part for part in get_args(model) if isinstance(part, type) and issubclass(part, BaseModel)]
+    for candidate in models:
+        if len(models) == 1 or value.get("type") in get_args(candidate.model_fields["type"].annotation):
+            return candidate
+    assert not models or get_origin(model) is dict, f"{value} fits no model of {model}"
+    return None
+
+
+def _check(answer: Any, model: type[BaseModel], *, but: frozenset[str] = frozenset()) -> None:
+    """Hold an answer against its model: strictly typed, nothing missing, nothing that the model lacks."""
+    problems = _problems(answer, model)
+    assert [problem for problem in problems if problem not in but] == []
+
+
+def _problems(answer: Any, model: type[BaseModel]) -> list[str]:
+    from pydantic import ValidationError
+
+    try:
+        TypeAdapter(model).validate_json(json.dumps(answer), strict=True)
+    except ValidationError as error:
+        return [".".join(str(part) for part in problem["loc"]) for problem in error.errors()]
+    return _undeclared(answer, model)
+
+
+@pytest.mark.parametrize(
+    ("params", "shown"),
+    [
+        pytest.param('{"orderId": 7}', {"orderId": 7}, id="JSON in a string"),
+        pytest.param("plain text", "plain text", id="text that is no JSON"),
+        pytest.param({"orderId": 7}, {"orderId": 7}, id="the value itself"),
+    ],
+)
+async def test_sdk_creates_an_instance(sdk: AsyncCloudflare, params: Any, shown: Any) -> None:
+    """`instances.create` takes params as its type says, and as a value."""
+    raw = await sdk.workflows.instances.with_raw_response.create(
+        "order", account_id=ACCOUNT, instance_id="order-1", params=params
+    )
+
+    created = await raw.parse()
+    found = await sdk.workflows.instances.get("order-1", account_id=ACCOUNT, workflow_name="order")
+    _check(json.loads(await raw.read())["result"], InstanceCreateResponse)
+    assert (created.id, created.status, created.trigger_source) == ("order-1", "queued", "api")
+    assert found.params == shown
+
+
+async def test_sdk_creates_an_instance_of_nothing(sdk: AsyncCloudflare) -> None:
+    """`instances.create` without anything gives an id and `{}`."""
+    created = await sdk.workflows.instances.create("order", account_id=ACCOUNT)
+
+    found = await sdk.workflows.instances.get(created.id, account_id=ACCOUNT, workflow_name="order")
+
+    assert (len(created.id), found.params) == (36, {})
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_sdk_gets_an_instance(sdk: AsyncCloudflare, histories: Histories, status: str) -> None:
+    """`instances.get` gives logs and status, strictly as its model declares them.
+
+    One departure, Cloudflare's own: its model does not let `output` be null, as it is until there is one.
+    """
+    await getattr(histories, status)("order", "order-1")
+
+    raw = await sdk.workflows.instances.with_raw_response.get("order-1", account_id=ACCOUNT, workflow_name="order")
+
+    found = await raw.parse()
+    answer = json.loads(await raw.read())["result"]
+    is_null = answer["output"] is None
+    _check(answer, InstanceGetResponse, but=frozenset({"output.str", "output.float"} if is_null else ()))
+    _check({**answer, "output": "text"}, InstanceGetResponse)
+    assert (found.status, len(found.steps), found.step_count) == (
+        status,
+        len(answer["steps"]),
+        len(answer["steps"]),
+    )
+
+
+async def test_sdk_understands_every_entry(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """Entries arrive as the classes of their types, with times as datetimes."""
+    await histories.complete("order", "order-1")
+
+    found = await sdk.workflows.instances.get("order-1", account_id=ACCOUNT, workflow_name="order", order="desc")
+
+    assert [type(entry).__name__ for entry in found.steps] == [
+        "StepUnionMember3",
+        "StepUnionMember3",
+        "StepUnionMember1",
+        "StepUnionMember0",
+        "StepUnionMember0",
+        "StepUnionMember0",
+        "StepUnionMember0",
+        "StepUnionMember0",
+    ]
+    assert found.end is not None
+    assert found.end.isoformat() == "2026-11-23T10:00:00.240000+00:00"
+    assert (found.success, found.output) == (True, '{"paid":true}')
+
+
+async def test_sdk_gets_an_instance_without_its_steps(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """`simple="true"` leaves the steps out and counts them."""
+    await histories.complete("order", "order-1")
+
+    found = await sdk.workflows.instances.get("order-1", account_id=ACCOUNT, workflow_name="order", simple="true")
+
+    assert (found.steps, found.step_count) == ([], 8)
+
+
+async def test_sdk_lists_instances_to_the_end(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """`instances.list` pages by itself, and ends."""
+    ids = [await histories.queued("order", f"i{number}") for number in range(7)]
+
+    listed = [instance.id async for instance in sdk.workflows.instances.list("order", account_id=ACCOUNT, per_page=3)]
+
+    assert listed == ids[::-1]
+
+
+async def test_sdk_lists_instances_from_a_cursor_to_an_end(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """`instances.list` that begins with a cursor, and so goes on with cursor and page, ends too."""
+    for number in range(7):
+        await histories.queued("order", f"i{number}")
+    first = await sdk.workflows.instances.with_raw_response.list("order", account_id=ACCOUNT, per_page=3)
+    cursor = json.loads(await first.read())["result_info"]["cursor"]
+
+    listed = [
+        instance.id
+        async for instance in sdk.workflows.instances.list("order", account_id=ACCOUNT, per_page=3, cursor=cursor)
+    ]
+
+    assert listed == ["i3", "i2", "i1"]
+
+
+async def test_sdk_filters_instances(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """`instances.list` takes status, order and datetimes, and its answers keep its model."""
+    for status in STATUSES[::-1]:
+        await getattr(histories, status)("order", status)
+    queued = (await sdk.workflows.instances.get("queued", account_id=ACCOUNT, workflow_name="order")).queued
+
+    raw = await sdk.workflows.instances.with_raw_response.list(
+        "order",
+        account_id=ACCOUNT,
+        status="queued",
+        direction="asc",
+        date_start=queued,
+        date_end=queued,
+        per_page=1.0,
+    )
+
+    (answer,) = json.loads(await raw.read())["result"]
+    _check(answer, InstanceListResponse)
+    assert answer["id"] == "queued"
+
+
+async def test_sdk_sends_an_event(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """`instances.events.create` is acknowledged in its model's shape."""
+    await histories.queued("order", "order-1")
+
+    raw = await sdk.workflows.instances.events.with_raw_response.create(
+        "approved", account_id=ACCOUNT, workflow_name="order", instance_id="order-1", body={"by": "ann"}
+    )
+
+    _check(json.loads(await raw.read())["result"], EventCreateResponse)
+
+
+async def test_sdk_gets_a_workflow(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """`workflows.get` gives counts, strictly as its model declares them."""
+    await histories.complete("order", "order-1")
+
+    raw = await sdk.workflows.with_raw_response.get("order", account_id=ACCOUNT)
+
+    found = await raw.parse()
+    _check(json.loads(await raw.read())["result"], WorkflowGetResponse)
+    assert (found.name, found.instances["complete"]) == ("order", 1)
+
+
+async def test_sdk_lists_workflows_to_the_end(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """`workflows.list` pages by itself, ends, and its answers keep its model."""
+    for number in range(5):
+        await histories.register(f"w{number}")
+
+    listed = [workflow.name async for workflow in sdk.workflows.list(account_id=ACCOUNT, per_page=2)]
+
+    raw = await sdk.workflows.with_raw_response.list(account_id=ACCOUNT)
+    assert listed == ["order", "w0", "w1", "w2", "w3", "w4"]
+    for answer in json.loads(await raw.read())["result"]:
+        _check(answer, WorkflowListResponse)
+
+
+async def test_sdk_knows_missing_things(sdk: AsyncCloudflare) -> None:
+    """What is not there arrives as NotFoundError with Cloudflare's code."""
+    with pytest.raises(NotFoundError) as no_instance:
+        await sdk.workflows.instances.get("none", account_id=ACCOUNT, workflow_name="order")
+    with pytest.raises(NotFoundError) as no_workflow:
+        await sdk.workflows.get("none", account_id=ACCOUNT)
+
+    codes = [error.value.errors[0].code for error in (no_instance, no_workflow)]
+
+    assert codes == [10400, 10200]
+
+
+async def test_sdk_knows_a_duplicate(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """An id that is taken arrives as BadRequestError with Cloudflare's code, and is not tried again."""
+    await histories.queued("order", "order-1")
+
+    with pytest.raises(BadRequestError) as duplicate:
+        await sdk.workflows.instances.create("order", account_id=ACCOUNT, instance_id="order-1")
+
+    assert duplicate.value.errors[0].code == 10405
+
+
+async def test_sdk_reaches_ids_of_cron_instances(sdk: AsyncCloudflare) -> None:
+    """An id with spaces, stars and a slash, as the package escapes it, reaches its route."""
+    with pytest.raises(NotFoundError) as missing:
+        await sdk.workflows.instances.get("*/30 * * * *-1786001400000", account_id=ACCOUNT, workflow_name="order")
+
+    assert missing.value.errors[0].code == 10400
+    assert '"*/30 * * * *-1786001400000"' in str(missing.value.errors[0].message)

@@ -1,0 +1,309 @@
+"""Starts worker processes, watches them, replaces those that die or hang, and drains those that are replaced.
+
+What the author's code does to its process is seen here: the log names instance and step, the worker's lease is ended at
+once, so that what it held is taken up again, and another worker is started.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepwell.core.steplog import fold_log, open_attempts
+from stepwell.errors import ScriptError, StoreError
+from stepwell.store import Store, codec
+from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong
+from stepwell.store.operations import ListHoldings, RenewLease
+from stepwell.store.serving import WorkerLine
+from stepwell.worker import LEASE_FOR_EVER
+
+logger = logging.getLogger(__name__)
+
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorSettings:
+    """How patient the supervisor is, in seconds.
+
+    `grace_s`: how long attempts in flight may go on when their worker is to stop. `blocked_after_s`: when a worker that
+    does not answer is named in the log. `stuck_after_s`: when it is killed and replaced.
+    """
+
+    grace_s: float = 5.0
+    ping_every_s: float = 0.5
+    blocked_after_s: float = 1.5
+    stuck_after_s: float = 300.0
+    restart_pause_s: float = 0.1
+    longest_restart_pause_s: float = 5.0
+
+
+class Supervisor:
+    """Keeps one worker alive for the author's files at `path`."""
+
+    def __init__(self, store: Store, path: Path, settings: SupervisorSettings | None = None) -> None:
+        self._store = store
+        self._path = path
+        self._settings = settings or SupervisorSettings()
+        self._number = 0
+        self._current: WorkerChild | None = None
+        self._children: dict[WorkerChild, asyncio.Task[None]] = {}
+        self._is_stopping = False
+        self._failures = 0
+        # Closes when this process dies, which ends the workers even while they are blocked.
+        self._lifeline, self._lifeline_end = os.pipe()
+
+    @property
+    def workflows(self) -> list[str]:
+        """The workflows that the current worker serves."""
+        return self._current.workflows if self._current is not None else []
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process id of the current worker."""
+        return self._current.pid if self._current is not None else None
+
+    async def start(self) -> None:
+        """Start the worker; return when it has loaded the author's files. Raises ScriptError if it cannot."""
+        self._current = await self._spawn()
+        if self._current.is_gone:
+            raise ScriptError(f"{self._current.name} ended as soon as it had loaded the workflows")
+
+    async def reload(self) -> None:
+        """Replace the worker by one with the files as they are now; the old one keeps serving if they cannot be loaded.
+
+        Raises ScriptError in that case.
+        """
+        new = await self._spawn()
+        old, self._current = self._current, new
+        if old is not None:
+            # Its attempts in flight get their grace beside the new worker.
+            old.retire(self._settings.grace_s)
+
+    async def stop(self) -> None:
+        """Drain all workers within the grace and end them."""
+        self._is_stopping = True
+        for child in list(self._children):
+            child.retire(self._settings.grace_s)
+        if self._children:
+            await asyncio.wait(list(self._children.values()))
+        for end in (self._lifeline, self._lifeline_end):
+            with suppress(OSError):
+                os.close(end)
+
+    def kill_now(self) -> None:
+        """End all workers at once; their attempts are lost."""
+        for child in self._children:
+            child.kill()
+
+    async def _spawn(self) -> "WorkerChild":
+        """Start a worker; return it when it has loaded the author's files. Raises ScriptError."""
+        self._number += 1
+        child = WorkerChild(self._store, f"worker {self._number}", self._settings)
+        await child.start(self._path, self._lifeline)
+        self._children[child] = asyncio.get_running_loop().create_task(self._attend(child))
+        await child.loaded
+        return child
+
+    async def _attend(self, child: "WorkerChild") -> None:
+        """Watch a worker until it ends; if it should not have ended, start another."""
+        await child.watch()
+        child.is_gone = True
+        while child is self._current and not self._is_stopping:
+            await self._replace(child)
+        del self._children[child]
+
+    async def _replace(self, dead: "WorkerChild") -> None:
+        """Try once to put another worker in a dead one's place; after failures, with a growing pause before it."""
+        if self._failures:
+            pause_s = self._settings.restart_pause_s * 2 ** min(self._failures, 10)
+            await asyncio.sleep(min(pause_s, self._settings.longest_restart_pause_s))
+        try:
+            new = await self._spawn()
+        except ScriptError as error:
+            logger.error("no worker: %s", error)  # noqa: TRY400 - the author's error, whose report this is
+            self._failures += 1
+            return
+        self._failures = 0
+        if self._current is dead:
+            self._current = new
+        else:
+            new.retire(0)
+
+
+class WorkerChild:
+    """A worker process, from outside."""
+
+    def __init__(self, store: Store, name: str, settings: SupervisorSettings) -> None:
+        self.name = name
+        self.workflows: list[str] = []
+        self.has_served = False
+        self.is_gone = False
+        self.loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._store = store
+        self._settings = settings
+        self._line = WorkerLine(store, self._heard, self._hung_up)
+        self._line_ended = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._is_retired = False
+        self._retirement: asyncio.Task[None] | None = None
+        self._answered_at = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, once it has been started."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self, path: Path, lifeline: int) -> None:
+        """Start the process."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            # -P: a module of the working directory must not stand in for one of ours or of Python's.
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                "stepwell.worker_process",
+                str(theirs.fileno()),
+                str(lifeline),
+                str(path),
+                self.name,
+                pass_fds=(theirs.fileno(), lifeline),
+                stdin=asyncio.subprocess.DEVNULL,
+                # Out of the terminal's reach: Ctrl-C is for the parent, which drains the workers.
+                start_new_session=True,
+            )
+        await self._line.connect(ours)
+
+    async def watch(self) -> None:
+        """Return when the process has ended and what it held can be claimed by others."""
+        assert self._process is not None
+        pings = asyncio.get_running_loop().create_task(self._ping())
+        try:
+            code = await self._process.wait()
+        finally:
+            pings.cancel()
+            if self._retirement is not None:
+                self._retirement.cancel()
+        # What it said last is still to be read; nobody else has its end of the line, so this comes to an end.
+        await self._line_ended.wait()
+        await self._bury(code)
+
+    def retire(self, grace_s: float) -> None:
+        """Let the process end: at once when nothing is in flight, else within the grace."""
+        if not self._is_retired:
+            self._is_retired = True
+            self._retirement = asyncio.get_running_loop().create_task(self._retire(grace_s))
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def _retire(self, grace_s: float) -> None:
+        self._line.say(Drain())
+        await asyncio.sleep(grace_s)
+        self._line.say(Interrupt())
+        # Enough to record what is interrupted; a worker that is blocked will not.
+        await asyncio.sleep(2.0)
+        self.kill()
+
+    async def _bury(self, code: int) -> None:
+        """Say what died and what it was doing, and end its lease."""
+        was_expected = self._is_retired and code == 0
+        try:
+            held = [] if was_expected else await self._last_holdings()
+            await self._line.end_lease()
+        except StoreError as error:
+            logger.error("cannot end the lease of %s: %s", self.name, error)  # noqa: TRY400 - no defect of ours
+            held = []
+        if not self.loaded.done():
+            self.loaded.set_exception(ScriptError(f"{self.name} {_how(code)} while it loaded the workflows"))
+            # Whoever waits sees it; if nobody does, it is in the log below.
+            self.loaded.exception()
+        if not was_expected and self.has_served:
+            logger.warning("%s (pid %s) %s; %s", self.name, self.pid, _how(code), _doing(held))
+
+    def _heard(self, message: Message) -> None:
+        match message:
+            case Loaded(workflows=workflows):
+                self.workflows = workflows
+                self.has_served = True
+                if not self.loaded.done():
+                    self.loaded.set_result(None)
+            case LoadFailed(report=report):
+                if not self.loaded.done():
+                    self.loaded.set_exception(ScriptError(report))
+            case Pong():
+                self._answered_at = asyncio.get_running_loop().time()
+            case _:
+                logger.debug("unexpected %s from %s", type(message).__name__, self.name)
+
+    async def _ping(self) -> None:
+        """Ask the worker's event loop for a sign of life; name it when it is blocked, kill it when it stays so."""
+        with suppress(ScriptError):
+            await asyncio.shield(self.loaded)
+        time = asyncio.get_running_loop().time
+        self._answered_at = time()
+        number, warn_after = 0, self._settings.blocked_after_s
+        while True:
+            number += 1
+            self._line.say(Ping(number))
+            await asyncio.sleep(self._settings.ping_every_s)
+            silent_s = time() - self._answered_at
+            if silent_s < self._settings.blocked_after_s:
+                warn_after = self._settings.blocked_after_s
+            elif silent_s >= self._settings.stuck_after_s:
+                logger.warning("%s (pid %s) has been blocked for %.0f s and is killed", self.name, self.pid, silent_s)
+                self.kill()
+            elif silent_s >= warn_after:
+                warn_after *= 4
+                await self._warn_blocked(silent_s)
+
+    async def _warn_blocked(self, silent_s: float) -> None:
+        logger.warning(
+            "%s (pid %s) has been blocked for %.1f s; %s. A step that blocks should be a plain `def`: it then runs in "
+            "a thread",
+            self.name,
+            self.pid,
+            silent_s,
+            _doing(await self._holdings()),
+        )
+
+    def _hung_up(self) -> None:
+        self._line_ended.set()
+
+    async def _last_holdings(self) -> list[str]:
+        """Return what a dead worker holds, once everything that it sent is written."""
+        # Writes are done in order, so when this one is, those before it are.
+        await self._store.run(RenewLease(self._line.worker, LEASE_FOR_EVER))
+        return await self._holdings()
+
+    async def _holdings(self) -> list[str]:
+        """Return what the worker holds, as `workflow/id step`, latest change first."""
+        if not self._line.worker:
+            return []
+        holdings = await self._store.run(ListHoldings(self._line.worker, _NAMED_AT_MOST))
+        return [
+            f"{holding.workflow}/{holding.id} " + (", ".join(f"step {name}" for name in names) or "(no step in flight)")
+            for holding in holdings
+            for names in [open_attempts(fold_log(codec.from_rows(holding.records)))]
+        ]
+
+
+def _how(code: int) -> str:
+    if code < 0:
+        with suppress(ValueError):
+            return f"died of {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def _doing(held: list[str]) -> str:
+    return f"it was running {'; '.join(held)}" if held else "it held no instance"

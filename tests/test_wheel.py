@@ -1,0 +1,126 @@
+"""The wheel alone is enough: installed into an empty environment, in an empty folder, it serves."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CACHE = re.compile(r"(?:^|/)(?:__pycache__|\..*_cache)/")
+
+HELLO = """\
+from workers import WorkflowEntrypoint
+
+
+class Hello(WorkflowEntrypoint):
+    async def run(self, event, step):
+        @step.do("greet")
+        async def greet():
+            return f"Hello, {event['payload'].get('name', 'world')}"
+
+        return await greet()
+"""
+
+
+@pytest.mark.timeout(240)  # a package index may be slow; usually this takes about 15 s
+def test_wheel_serves_from_an_empty_folder(tmp_path: Path) -> None:
+    """The wheel brings all that `stepwell dev hello.py` needs, and SIGTERM ends it with exit code 0."""
+    command = _install(_build_wheel(tmp_path / "dist"), tmp_path / "environment")
+    folder = tmp_path / "empty folder"
+    folder.mkdir()
+    (folder / "hello.py").write_text(HELLO)
+    port = _free_port()
+
+    with _running([command, "dev", "hello.py", "--port", str(port)], folder) as server:
+        ready = _wait_until_ready(server)
+        health = httpx.get(f"http://127.0.0.1:{port}/healthz")
+        server.send_signal(signal.SIGTERM)
+        rest, _ = server.communicate(timeout=30)
+
+    assert ready == f"Stepwell is ready: http://127.0.0.1:{port}"
+    assert health.status_code == 200
+    assert (server.returncode, "Traceback" in rest) == (0, False)
+
+
+def test_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
+    """Whatever lies beneath src/stepwell is in the wheel: schema, pages and the typing marker too."""
+    package = ROOT / "src" / "stepwell"
+    expected = {
+        f"stepwell/{path.relative_to(package).as_posix()}"
+        for path in package.rglob("*")
+        if path.is_file() and not CACHE.search(path.relative_to(package).as_posix())
+    }
+
+    held = _names_in(_build_wheel(tmp_path))
+
+    assert {name for name in held if name.startswith("stepwell/")} == expected
+
+
+def _build_wheel(target: Path) -> Path:
+    options = ["--wheel", "--no-isolation", "--outdir", str(target)]
+    subprocess.run([sys.executable, "-m", "build", *options, str(ROOT)], check=True, capture_output=True)
+    (wheel,) = target.glob("*.whl")
+    return wheel
+
+
+def _install(wheel: Path, environment: Path) -> Path:
+    venv.create(environment, with_pip=True)
+    python = environment / "bin" / "python"
+    constraints = ROOT / "constraints.txt"
+    subprocess.run(
+        [python, "-m", "pip", "install", "-qq", wheel, "-c", constraints],
+        env=_clean_environment(environment.parent),
+        check=True,
+    )
+    return environment / "bin" / "stepwell"
+
+
+def _names_in(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def _clean_environment(home: Path) -> dict[str, str]:
+    # Nothing of this checkout may help the wheel.
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "STEPWELL", "VIRTUAL_"))
+    }
+    return kept | {"HOME": str(home)}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _running(command: list[str | Path], folder: Path) -> Iterator[subprocess.Popen[str]]:
+    environment = _clean_environment(folder.parent)
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+def _wait_until_ready(server: subprocess.Popen[str]) -> str:
+    assert server.stdout is not None
+    seen = []
+    for line in server.stdout:
+        seen.append(line)
+        if line.startswith("Stepwell is ready: "):
+            return line.rstrip("\n")
+    pytest.fail("the server ended before it was ready:\n" + "".join(seen))

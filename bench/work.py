@@ -1,0 +1,89 @@
+"""The works that are measured, on the processes of `stepwell dev` without its web server."""
+
+import asyncio
+import json
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepwell.core.steplog import StepEntry
+from stepwell.engine import Engine, NewInstance
+from stepwell.store.sqlite import SqliteStore
+from stepwell.supervisor import Supervisor
+
+ACCOUNT, WORKFLOW = "local", "steps"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A store and a worker process."""
+
+    engine: Engine
+    worker_pid: int
+
+    async def run(self, instances: int, steps: int) -> float:
+        """Create instances and wait until all are complete; return the seconds."""
+        params = json.dumps({"steps": steps})
+        start = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number in range(instances):
+                group.create_task(self.engine.create(ACCOUNT, WORKFLOW, NewInstance(f"i{number}", params)))
+        while (await self.engine.workflow(ACCOUNT, WORKFLOW)).counts.get("complete", 0) < instances:
+            await asyncio.sleep(0.005)
+        return time.perf_counter() - start
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of both processes so far."""
+        fields = Path(f"/proc/{self.worker_pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def worker_peak_mb(self) -> float:
+        """Return the largest memory of the worker so far."""
+        status = Path(f"/proc/{self.worker_pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+@asynccontextmanager
+async def deployment(folder: Path) -> AsyncIterator[Deployment]:
+    """Start a store and a worker in a folder, and stop them."""
+    folder.mkdir()
+    source = folder / "workflows.py"
+    shutil.copy(Path(__file__).with_name("workflows.py"), source)
+    store = SqliteStore.open(folder / "stepwell.db")
+    supervisor = Supervisor(store, source)
+    try:
+        await supervisor.start()
+        assert supervisor.worker_pid is not None
+        yield Deployment(Engine(store), supervisor.worker_pid)
+    finally:
+        await supervisor.stop()
+        await store.close()
+
+
+async def w1(folder: Path) -> dict[str, float]:
+    """Measure 1,000 instances of 10 steps each, all at once, their creation included."""
+    async with deployment(folder) as deployed:
+        cpu = deployed.cpu_seconds()
+        seconds = await deployed.run(1000, 10)
+        return {
+            "W1: steps/s": 10_000 / seconds,
+            "W1: instances/s": 1000 / seconds,
+            "W1: CPU us a step": (deployed.cpu_seconds() - cpu) * 100,
+            "W1: worker's peak memory, MB": deployed.worker_peak_mb(),
+        }
+
+
+async def w3(folder: Path) -> dict[str, float]:
+    """Measure one instance of 2,000 steps, one after the other."""
+    async with deployment(folder) as deployed:
+        await deployed.run(1, 2000)
+        log = (await deployed.engine.get(ACCOUNT, WORKFLOW, "i0")).log
+        ends = [entry.end for entry in log.entries if isinstance(entry, StepEntry) and entry.end is not None]
+        return {
+            "W3: steps/s": 1999 / (ends[-1] - ends[0]) * 1000,
+            "W3: last 200 steps' rate, first 200 = 1": (ends[199] - ends[0]) / (ends[-1] - ends[-200]),
+        }

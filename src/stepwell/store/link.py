@@ -42,15 +42,29 @@ class Refusal(Message, frozen=True):
     fields: dict[str, Any]
 
 
+class Listen(Message, frozen=True):
+    """Worker: tell me what this worker wants to hear of."""
+
+    worker: int
+
+
+class Ignore(Message, frozen=True):
+    """Worker: tell me nothing more for this worker."""
+
+    worker: int
+
+
 class Due(Message, frozen=True):
     """Parent: something that nobody holds is or will be due."""
 
+    worker: int
     at: int
 
 
 class Told(Message, frozen=True):
-    """Parent: an instance that you hold got a record from outside."""
+    """Parent: an instance that the worker holds got a record from outside."""
 
+    worker: int
     row: int
 
 
@@ -87,7 +101,9 @@ class Pong(Message, frozen=True):
     number: int
 
 
-AnyMessage = Ask | Answer | Refusal | Due | Told | Loaded | LoadFailed | Drain | Interrupt | Ping | Pong
+AnyMessage = (
+    Ask | Answer | Refusal | Listen | Ignore | Due | Told | Loaded | LoadFailed | Drain | Interrupt | Ping | Pong
+)
 
 encode = msgspec.msgpack.Encoder().encode
 decode_message = msgspec.msgpack.Decoder(AnyMessage).decode

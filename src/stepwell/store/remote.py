@@ -12,7 +12,7 @@ import msgspec
 from stepwell import errors
 from stepwell.errors import StepwellError, StoreUnavailable
 from stepwell.store import Listener
-from stepwell.store.link import Answer, Ask, Due, Line, Message, Refusal, Told, encode
+from stepwell.store.link import Answer, Ask, Due, Ignore, Line, Listen, Message, Refusal, Told, encode
 from stepwell.store.operations import Operation
 
 A = TypeVar("A")
@@ -31,7 +31,7 @@ class RemoteStore:
         self._hung_up = hung_up
         self._numbers = itertools.count(1)
         self._asked: dict[int, tuple[asyncio.Future[Any], msgspec.msgpack.Decoder[Any]]] = {}
-        self._listener: Listener | None = None
+        self._listeners: dict[int, Listener] = {}
         self._line: Line | None = None
 
     async def connect(self, sock: socket.socket) -> None:
@@ -56,16 +56,21 @@ class RemoteStore:
             self._line.send(message)
             self._line.flush()
 
-    def listen(self, worker: int, listener: Listener) -> None:  # noqa: ARG002 - the parent knows which worker this is
-        """Tell this process's worker of what is due and what came from outside."""
-        self._listener = listener
+    def listen(self, worker: int, listener: Listener) -> None:
+        """Tell a worker of what is due and what came from outside."""
+        self._listeners[worker] = listener
+        self.say(Listen(worker))
 
-    def ignore(self, worker: int) -> None:  # noqa: ARG002 - the parent knows which worker this is
-        """Tell this process's worker nothing more."""
-        self._listener = None
+    def ignore(self, worker: int) -> None:
+        """Tell a worker nothing more."""
+        if self._listeners.pop(worker, None) is not None:
+            self.say(Ignore(worker))
 
     async def close(self) -> None:
-        """Hang up."""
+        """Wait for the answers to what was asked, then hang up."""
+        waiting = [future for future, _ in self._asked.values() if not future.done()]
+        if waiting:
+            await asyncio.wait(waiting)
         if self._line is not None:
             self._line.close()
 
@@ -79,12 +84,12 @@ class RemoteStore:
                 future, _ = self._asked.pop(number)
                 if not future.done():
                     future.set_exception(_rebuild(message))
-            case Due(at=at):
-                if self._listener is not None:
-                    self._listener.instance_due(at)
-            case Told(row=row):
-                if self._listener is not None:
-                    self._listener.instance_told(row)
+            case Due(worker=worker, at=at):
+                if (listener := self._listeners.get(worker)) is not None:
+                    listener.instance_due(at)
+            case Told(worker=worker, row=row):
+                if (listener := self._listeners.get(worker)) is not None:
+                    listener.instance_told(row)
             case _:
                 self._heard(message)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from stepwell.errors import StepwellError
 from stepwell.store import Store
-from stepwell.store.link import Answer, Ask, Due, Line, Message, Refusal, Told, encode
+from stepwell.store.link import Answer, Ask, Due, Ignore, Line, Listen, Message, Refusal, Told, encode
 from stepwell.store.operations import OPERATIONS, EndLease, Operation, RegisterWorker
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ class WorkerLine:
         self._heard = heard
         self._hung_up = hung_up
         self._line: Line | None = None
+        self._listening: set[int] = set()
 
     async def connect(self, sock: socket.socket) -> None:
         """Take the parent's end of the line."""
@@ -47,28 +48,25 @@ class WorkerLine:
         if self._line is not None:
             self._line.close()
 
-    def instance_due(self, at: int) -> None:
-        """Pass on that something is due."""
-        self.say(Due(at))
-
-    def instance_told(self, row: int) -> None:
-        """Pass on that an instance got a record from outside."""
-        self.say(Told(row))
-
     async def end_lease(self) -> int:
         """Let what the worker held be claimed by others at once; answer how many instances those are."""
         if not self.worker:
             return 0
-        self._store.ignore(self.worker)
         return await self._store.run(EndLease(self.worker))
 
     def _receive(self, message: Message) -> None:
-        if isinstance(message, Ask):
-            operation = _decode_operation(message.body)
-            answer = self._store.run(operation)
-            answer.add_done_callback(lambda done: self._answer(message.id, operation, done), context=Context())
-        else:
-            self._heard(message)
+        match message:
+            case Ask(id=number, body=body):
+                operation = _decode_operation(body)
+                answer = self._store.run(operation)
+                answer.add_done_callback(lambda done: self._answer(number, operation, done), context=Context())
+            case Listen(worker=worker):
+                self._listening.add(worker)
+                self._store.listen(worker, _Ear(self, worker))
+            case Ignore(worker=worker):
+                self._ignore(worker)
+            case _:
+                self._heard(message)
 
     def _answer(self, number: int, operation: Operation[Any], done: asyncio.Future[Any]) -> None:
         try:
@@ -82,9 +80,28 @@ class WorkerLine:
             return
         if isinstance(operation, RegisterWorker):
             self.worker = result
-            self._store.listen(result, self)
         self.say(Answer(number, msgspec.Raw(encode(result))))
+
+    def _ignore(self, worker: int) -> None:
+        self._listening.discard(worker)
+        self._store.ignore(worker)
 
     def _lose(self) -> None:
         self._line = None
+        for worker in list(self._listening):
+            self._ignore(worker)
         self._hung_up()
+
+
+class _Ear:
+    """Passes on what a worker at the other end of a line wants to hear of."""
+
+    def __init__(self, line: WorkerLine, worker: int) -> None:
+        self._line = line
+        self._worker = worker
+
+    def instance_due(self, at: int) -> None:
+        self._line.say(Due(self._worker, at))
+
+    def instance_told(self, row: int) -> None:
+        self._line.say(Told(self._worker, row))

@@ -1,5 +1,6 @@
 """Author's files: find, load and name the workflows in them. Loading runs the author's code, so only workers do it."""
 
+import ast
 import hashlib
 import importlib.util
 import json
@@ -8,7 +9,7 @@ import re
 import sys
 import tomllib
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,11 +27,12 @@ _JSONC = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DO
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """An author's script: its name, the hash of its source files, and its workflows by name."""
+    """An author's script: its name, the hash of its source files, its workflows by name, and what to warn of."""
 
     name: str
     sha256: str
     workflows: dict[str, type[WorkflowEntrypoint]]
+    warnings: tuple[str, ...] = ()
 
 
 def load(path: Path) -> list[Script]:
@@ -93,7 +95,8 @@ def _load_file(file: Path, folder: Path) -> Script | None:
                 f'{file}: "{name}" cannot name a workflow: 1 to {limits.WORKFLOW_NAME_LENGTH} of {limits.NAME_RULE}'
             )
         workflows[name] = kind
-    return Script(_script_name(config, file), _hash(file, folder, set(sys.modules) - before), workflows)
+    digest = _hash(file, folder, set(sys.modules) - before)
+    return Script(_script_name(config, file), digest, workflows, tuple(_warnings(file)))
 
 
 def _import(file: Path) -> ModuleType:
@@ -124,6 +127,19 @@ def _import_report(file: Path, error: BaseException) -> str:
     own = next((i for i, frame in enumerate(frames) if frame.filename == str(file)), 0)
     shown = "".join(traceback.format_list(frames[own:]) + traceback.format_exception_only(error))
     return f"{file} cannot be loaded:\n{shown.rstrip()}"
+
+
+def _warnings(file: Path) -> Iterator[str]:
+    """Name each `finally` in a `run` that does something: it runs whenever the instance is put to sleep, too."""
+    tree = ast.parse(file.read_bytes())
+    runs = [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef) and node.name == "run"]
+    for block in (node for run in runs for node in ast.walk(run) if isinstance(node, ast.Try)):
+        calls = [node for part in block.finalbody for node in ast.walk(part) if isinstance(node, ast.Call)]
+        if calls:
+            yield (
+                f"{file}, line {calls[0].lineno}: a `finally` in `run` also runs each time the instance is put to "
+                "sleep; move what it does into a step"
+            )
 
 
 def _hash(file: Path, folder: Path, loaded: Iterable[str]) -> str:

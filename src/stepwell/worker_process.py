@@ -69,6 +69,8 @@ class WorkerProcess:
         workflows: dict[str, type] = {}
         now = SystemClock().now()
         for script in scripts:
+            for warning in script.warnings:
+                logger.warning("%s", warning)
             for name, workflow in script.workflows.items():
                 await self._store.run(
                     RegisterWorkflow(

@@ -1,0 +1,101 @@
+"""Loading an author's files: names, hashes, warnings, and reports of what is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from stepwell.errors import ScriptError
+from stepwell.scripts import load
+
+SOURCE = """
+from stepwell import WorkflowEntrypoint
+
+class {name}(WorkflowEntrypoint):
+    async def run(self, event, step):
+        try:
+            await step.sleep("nap", 5)
+        finally:
+            {last}
+"""
+
+
+def _write(folder: Path, file: str = "one.py", name: str = "OrderFlow", last: str = "pass") -> Path:
+    path = folder / file
+    path.write_text(SOURCE.format(name=name, last=last))
+    return path
+
+
+def test_class_name_becomes_the_workflow_name(tmp_path: Path) -> None:
+    """Without a wrangler file a workflow is called as its class, in kebab case, and its script as the file."""
+    (script,) = load(_write(tmp_path))
+
+    assert (script.name, list(script.workflows)) == ("one", ["order-flow"])
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        pytest.param(
+            "wrangler.jsonc",
+            """{ // the name of the script
+               "name": "shop", "workflows": [{"name": "orders", "class_name": "OrderFlow", "binding": "B",},],
+            }""",
+            id="jsonc",
+        ),
+        pytest.param(
+            "wrangler.toml",
+            'name = "shop"\n[[workflows]]\nname = "orders"\nclass_name = "OrderFlow"\nbinding = "B"\n',
+            id="toml",
+        ),
+    ],
+)
+def test_wrangler_file_names_script_and_workflow(tmp_path: Path, file: str, text: str) -> None:
+    """A wrangler file beside the source says how script and workflow are called."""
+    (tmp_path / file).write_text(text)
+
+    (script,) = load(_write(tmp_path))
+
+    assert (script.name, list(script.workflows)) == ("shop", ["orders"])
+
+
+def test_hash_changes_with_the_source_and_with_nothing_else(tmp_path: Path) -> None:
+    """The same source has the same hash, so that a restart makes no new version; another source has another."""
+    first = load(_write(tmp_path))[0].sha256
+
+    again = load(_write(tmp_path))[0].sha256
+    changed = load(_write(tmp_path, last="print()"))[0].sha256
+
+    assert first == again
+    assert first != changed
+
+
+def test_finally_that_does_something_is_warned_of_with_its_line(tmp_path: Path) -> None:
+    """A `finally` with a call in it runs at every sleep, which nobody expects: it is named with file and line."""
+    (quiet,) = load(_write(tmp_path))
+    path = _write(tmp_path, "two.py", last="print('done')")
+    (loud,) = load(path)
+
+    assert quiet.warnings == ()
+    assert loud.warnings[0].startswith(f"{path}, line 9: a `finally` in `run` also runs each time")
+
+
+def test_folder_is_loaded_file_by_file(tmp_path: Path) -> None:
+    """Each file of a folder that has a workflow is a script; tests and private files are left out."""
+    _write(tmp_path)
+    _write(tmp_path, "two.py", name="Other")
+    _write(tmp_path, "test_three.py", name="Third")
+    _write(tmp_path, "_four.py", name="Fourth")
+    (tmp_path / "helper.py").write_text("x = 1\n")
+
+    scripts = load(tmp_path)
+
+    assert [(script.name, *script.workflows) for script in scripts] == [("one", "order-flow"), ("two", "other")]
+
+
+def test_two_workflows_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Two scripts with a workflow of the same name are refused, naming both."""
+    _write(tmp_path)
+    _write(tmp_path, "two.py")
+
+    with pytest.raises(ScriptError, match='the scripts "one" and "two" both have a workflow "order-flow"'):
+        load(tmp_path)

@@ -146,11 +146,13 @@ class Recorder:
         )
 
     def _send(self, records: list[Record], *, urgent: bool) -> None:
+        # What is on its way counts as seen: anything from outside before it comes with its own answer.
+        seen = self._seq + self._n - self._acknowledged_n
         commit = Commit(
             self._claim.row,
             self._claim.turn,
             self._n,
-            self._seq,
+            seen,
             [codec.to_row(record) for record in records],
             self._step_count,
             self._clock.now(),

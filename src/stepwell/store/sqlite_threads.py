@@ -62,28 +62,25 @@ class WriterThread:
         self._ledger.close()
 
     def _work(self) -> None:
-        while batch := self._gather():
-            written = self._ledger.write([request.operation for request in batch])
-            answer(batch, written.outcomes)
+        while (first := self._requests.get()) is not None:
+            gathered = _Gathered(first)
+            # Done while company is awaited: what an urgent request finds done already it need not wait for.
+            batch = self._ledger.begin()
+            batch.do(first.operation)
+            while not gathered.is_full and (request := self._company(gathered)):
+                gathered.add(request)
+                batch.do(request.operation)
+            written = self._ledger.finish(batch)
+            answer(gathered.requests, written.outcomes)
             self._announce(written.tidings)
 
-    def _gather(self) -> list[Request]:
-        """Wait for a request and take what is waiting with it; nothing is the end."""
-        first = self._requests.get()
-        if first is None:
-            return []
-        batch = _Batch(first)
-        while not batch.is_full and (request := self._company(batch)):
-            batch.add(request)
-        return batch.requests
-
-    def _company(self, batch: "_Batch") -> Request | None:
+    def _company(self, gathered: "_Gathered") -> Request | None:
         """Return the next request for a batch, or None if the batch is to go as it is."""
         # Asking first is cheaper than an exception for each batch of one.
-        if batch.is_urgent and self._requests.empty():
+        if gathered.is_urgent and self._requests.empty():
             return None
         try:
-            request = self._requests.get(timeout=batch.patience_s())
+            request = self._requests.get(timeout=gathered.patience_s())
         except Empty:
             return None
         if request is None:
@@ -91,7 +88,7 @@ class WriterThread:
         return request
 
 
-class _Batch:
+class _Gathered:
     """Requests to be written together. While none of them is urgent it waits for company."""
 
     def __init__(self, first: Request) -> None:

@@ -92,15 +92,20 @@ class CallScope(TaskScope):
         return list(self._waiting)
 
     async def result(self, key: Key) -> Any:
-        """Wait for the result of a call. If the author cancels it, that is on record before the call ends."""
+        """Wait for the result of a call. If the author cancels it, that is on record before the call ends.
+
+        Where his timer meets a result that is on record, the record has decided that race, and the call returns it.
+        """
         while True:
             waiter = self._expect(key)
             try:
                 return await waiter.future
             except asyncio.CancelledError:
-                # Cancelling a task cancels what it waits for; a future that is done otherwise was delivered.
-                if self.is_closed or not waiter.future.cancelled():
+                if self.is_closed:
                     raise
+                if not waiter.future.cancelled():
+                    # Delivered in the same moment; and until a delivery has been met, only a timer can cancel.
+                    return waiter.future.result()
                 self._waiting.pop(key, None)
                 match self._port.cancelled(key):
                     case None:
@@ -110,9 +115,6 @@ class CallScope(TaskScope):
                         raise
                     case _ if self._is_answering:
                         raise
-                    case _:
-                        # The author's timer met a result that is on record: the record has decided that race.
-                        continue
 
     def deliver_next(self) -> bool:
         """Give the next result to the call that waits for it; False if none is left, or none can be given now."""
@@ -152,12 +154,15 @@ class CallScope(TaskScope):
 
     async def _cancellation(self, key: Key) -> None:
         while True:
+            waiter = self._expect(key, is_cancelling=True)
             try:
-                await self._expect(key, is_cancelling=True).future
+                await waiter.future
             except asyncio.CancelledError:
-                # Cancelled once more; the record of the first time has yet to come.
                 if self.is_closed:
                     raise
+                # Cancelled once more. The record of the first time may have been delivered in the same moment.
+                if not waiter.future.cancelled():
+                    return
             else:
                 return
 

@@ -231,9 +231,7 @@ class Turn:
         for key in self.execution.settle(now):
             self._ask(*self._calls[key])
         begun = [] if self._is_draining else [self._attempts.start(call, now) for call in self._ready_calls()]
-        if begun:
-            self._watch_foreign(None)
-        elif self._may_rest(now):
+        if not begun and self._may_rest(now):
             return
         self._flush()
         for running in begun:
@@ -288,6 +286,9 @@ class Turn:
 
     def _route(self, key: Key) -> CallScope | None:
         """Queue a result for the scope that called it; None if that is over."""
+        if key not in self.execution.outcomes:
+            # Cancelled by an attempt of a body, and wanted again by the next before the cancellation was durable.
+            return None
         parent = self.execution.parent_of(key)
         if parent is None:
             self._main.results.append(key)

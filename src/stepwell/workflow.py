@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import FunctionType
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
 
 from stepwell.errors import InvalidStepConfig
 
@@ -148,7 +147,7 @@ class DecoratedStep:
         self._concurrent = options.concurrent
         self._config = options.config
         # By whose calls they are: what a step's body has called is unknown to a replay, which does not run it.
-        self._latest: WeakKeyDictionary[object, asyncio.Future[Any]] = WeakKeyDictionary()
+        self._latest: dict[object, asyncio.Future[Any]] = {}
         self._check_depends()
 
     async def __call__(self) -> Any:

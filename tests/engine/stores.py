@@ -138,7 +138,9 @@ class RefusingStore(CheckedStore):
         if self.refuses:
             return refused("the disk is full")
         answer: asyncio.Future[A] = super().run(operation)
-        if self.loses_answers and not isinstance(operation, ClaimDue):
+        if isinstance(operation, ClaimDue):
+            return answer
+        if self.loses_answers:
             return refused("the connection was lost")
         if self.holds_answers:
             held: asyncio.Future[A] = asyncio.get_running_loop().create_future()
@@ -146,10 +148,17 @@ class RefusingStore(CheckedStore):
             return held
         return answer
 
-    def let_answers_go(self) -> None:
-        """Give the answers that were kept, all at once."""
+    @property
+    def held(self) -> int:
+        """How many answers are kept."""
+        return len(self._held)
+
+    def let_answers_go(self, *, losing: int = 0) -> None:
+        """Give the answers that were kept, all at once; the first ones are lost."""
         held, self._held = self._held, []
-        for future, answer in held:
+        for future, _ in held[:losing]:
+            future.set_exception(StoreUnavailable("the connection was lost"))
+        for future, answer in held[losing:]:
             future.set_result(answer)
 
 

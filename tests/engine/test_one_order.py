@@ -8,10 +8,12 @@ import pytest
 from stepwell import WorkflowEntrypoint
 from stepwell.core.records import StepCancelled, StepSucceeded
 from stepwell.core.steplog import StepEntry
+from stepwell.settings import TurnSettings
 from stepwell.testing import TestEngine
 from tests.engine.stores import CheckedStore, RefusingStore
 from tests.engine.ways import Job, Sending, every_way
 
+DAY_MS = 86_400_000
 ran: list[Any] = []
 
 
@@ -349,6 +351,67 @@ async def test_timeout_round_a_step_is_replayed() -> None:
     await store.close()
 
 
+async def test_cancellation_by_something_foreign_is_waited_for() -> None:
+    """What the author cancelled because of something outside of his steps is cancelled by it on replay too."""
+
+    class Foreign(WorkflowEntrypoint):
+        async def run(self, event, step):
+            async def do(name):
+                @step.do(name)
+                async def body():
+                    ran.append(name)
+                    if name == "hangs":
+                        await asyncio.Event().wait()
+
+                await body()
+
+            hangs = asyncio.create_task(do("hangs"))
+            await foreign
+            hangs.cancel()
+            await asyncio.gather(hangs, return_exceptions=True)
+            await do("after")
+            return [hangs.cancelled(), await step.sleep("long", "1 day")]
+
+    foreign = asyncio.get_running_loop().create_future()
+    async with TestEngine.open([Foreign]) as engine:
+        instance = await engine.create(Foreign)
+        await engine.run_until_idle()
+        foreign.set_result(None)
+        await engine.run_until_idle()
+        foreign = asyncio.get_running_loop().create_future()
+        await engine.advance("1 day")
+        assert await instance.status() == "running"
+
+        foreign.set_result(None)
+        await engine.run_until_idle()
+
+        assert await instance.output() == [True, None]
+        assert ran == ["hangs", "after"]
+
+
+async def test_cancellation_that_nothing_brings_about_any_more_ends_the_call() -> None:
+    """A call that was cancelled, and that new code does not cancel, is cancelled as it was the first time."""
+    version = 1
+
+    class Changing(WorkflowEntrypoint):
+        async def run(self, event, step):
+            task = asyncio.create_task(step.wait_for_event("answer", "answer"))
+            await step.sleep("short", 10)
+            if version == 1:
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await step.sleep("long", "1 day")
+            return task.cancelled()
+
+    async with TestEngine.open([Changing]) as engine:
+        instance = await engine.create(Changing)
+        await engine.advance("1 second")
+        version = 2
+        await engine.advance("1 day")
+
+        assert await instance.output() is True
+
+
 async def test_timer_that_meets_a_result_on_record_loses() -> None:
     """A step whose result is on record, but not delivered, returns it even if the author's timer rings first."""
 
@@ -363,6 +426,7 @@ async def test_timer_that_meets_a_result_on_record_loses() -> None:
                     result = await quick()
             except TimeoutError:
                 result = "too late"
+            ran.append(result)
             await step.sleep("a while", "1 day")
             return result
 
@@ -380,6 +444,104 @@ async def test_timer_that_meets_a_result_on_record_loses() -> None:
         await engine.advance("2 days")
 
         assert await instance.output() == "in time"
+        assert ran == ["in time", "in time"]
+    await store.close()
+
+
+async def test_cancellation_is_on_record_before_the_author_goes_on() -> None:
+    """A call that the author cancels ends when that is durable, and a replay meets it in its turn."""
+
+    class Cancelling(WorkflowEntrypoint):
+        async def run(self, event, step):
+            task = asyncio.create_task(step.sleep("long", "1 day"))
+            await step.sleep("short", 10)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            ran.append("cancelled")
+            return "done"
+
+    store = RefusingStore()
+    async with TestEngine.open([Cancelling], store=store) as engine:
+        instance = await engine.create(Cancelling)
+        await engine.run_until_idle()
+        store.holds_answers = True
+        await engine.advance(10)
+        # The end of the short sleep is on record; its answer brings the cancellation about.
+        store.let_answers_go()
+        await engine.run_until_idle()
+        assert ran == []
+        assert store.held == 1
+
+        store.holds_answers = False
+        store.let_answers_go()
+        await engine.run_until_idle()
+
+        assert ran == ["cancelled"]
+        assert await instance.output() == "done"
+    await store.close()
+
+
+async def test_second_cancellation_in_the_moment_of_the_first_ones_delivery_ends_the_call() -> None:
+    """A call that is cancelled again just when its cancellation is delivered is not waited for once more."""
+    tasks: list[asyncio.Task[Any]] = []
+
+    class Twice(WorkflowEntrypoint):
+        async def run(self, event, step):
+            tasks.append(asyncio.create_task(step.sleep("long", "1 day")))
+            await step.sleep("short", 10)
+            tasks[0].cancel()
+            await asyncio.gather(tasks[0], return_exceptions=True)
+            return tasks[0].cancelled()
+
+    store = RefusingStore()
+    async with TestEngine.open([Twice], store=store, settings=TurnSettings(hibernate_after_ms=DAY_MS)) as engine:
+        instance = await engine.create(Twice)
+        await engine.run_until_idle()
+        store.holds_answers = True
+        await engine.advance(10)
+        store.let_answers_go()
+        await engine.run_until_idle()
+        # The cancellation is on record.
+        assert store.held == 1
+
+        store.holds_answers = False
+        store.let_answers_go()
+        asyncio.get_running_loop().call_soon(tasks[0].cancel)
+        await engine.run_until_idle()
+
+        assert await instance.output() is True
+    await store.close()
+
+
+async def test_timer_in_the_moment_of_a_delivery_loses() -> None:
+    """A call that a timer cancels just when its result is delivered returns the result, as it will on replay."""
+    tasks: list[asyncio.Task[Any]] = []
+
+    class Timed(WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do()
+            async def work():
+                return "worked"
+
+            tasks.append(asyncio.create_task(work()))
+            result = (await asyncio.gather(tasks[-1], return_exceptions=True))[0]
+            ran.append(repr(result))
+            await step.sleep("a while", "1 day")
+
+    store = RefusingStore()
+    async with TestEngine.open([Timed], store=store) as engine:
+        instance = await engine.create(Timed)
+        while not tasks:  # noqa: ASYNC110 - the loop is never quiet
+            await asyncio.sleep(0)
+        store.holds_answers = True
+        await engine.run_until_idle()
+        store.holds_answers = False
+        store.let_answers_go()
+        asyncio.get_running_loop().call_soon(tasks[0].cancel)
+        await engine.advance("1 day")
+
+        assert await instance.status() == "complete"
+        assert ran == ["'worked'", "'worked'"]
     await store.close()
 
 
@@ -450,9 +612,7 @@ async def test_dependency_that_a_body_ran_is_not_the_workflows() -> None:
             async def total(rate):
                 return ["total", rate]
 
-            quoted = await quote()
-            await step.sleep("a while", "1 day")
-            return [quoted, await total()]
+            return [await quote(), await total()]
 
     assert await every_way(Job(Memo)) == [["quoted", 1], ["total", 2]]
 

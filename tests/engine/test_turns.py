@@ -134,7 +134,8 @@ async def test_retry_that_two_attempts_of_a_body_wait_for_is_one_attempt() -> No
             async def outer():
                 return await inner()
 
-            return await outer()
+            # Something else that is due before the retry keeps its first timer alive.
+            return (await asyncio.gather(outer(), step.sleep("other", 9900)))[0]
 
     async with TestEngine.open([Twice]) as engine:
         instance = await engine.create(Twice)
@@ -192,24 +193,27 @@ async def test_event_that_is_told_while_the_turn_decides_to_park_is_met() -> Non
             return (await step.wait_for_event("approval", "approved"))["payload"]
 
     class Telling(CheckedStore):
-        """Sends an event with each answer to a commit that has a success in it."""
+        """Sends an event so many passes of the loop after a success is on record."""
 
         instance: Any = None
+        passes = 0
 
         def run(self, operation):
             answer = super().run(operation)
             if isinstance(operation, Commit) and any(row.kind == "step_succeeded" for row in operation.records):
-                asyncio.get_running_loop().call_soon(
-                    lambda: asyncio.ensure_future(self.instance.send_event("approved", 1))
-                )
+                self.sending = asyncio.ensure_future(self._send())
             return answer
 
-    for delay in range(12):
+        async def _send(self):
+            for _ in range(self.passes):
+                await asyncio.sleep(0)
+            await self.instance.send_event("approved", 1)
+
+    for passes in range(20):
         store = Telling()
+        store.passes = passes
         async with TestEngine.open([Approval], store=store, settings=TurnSettings(parks_always=True)) as engine:
             store.instance = await engine.create(Approval)
-            for _ in range(delay):
-                await asyncio.sleep(0)
             await engine.run_until_idle()
             assert await store.instance.output() == 1
         await store.close()
@@ -285,6 +289,31 @@ async def test_instance_with_a_timer_of_its_own_does_not_park() -> None:
 
         assert await instance.output() == "done"
         assert seen == ["run"]
+
+
+async def test_callback_that_is_cancelled_after_it_ran_holds_up_nothing() -> None:
+    """Author code may cancel a callback of the loop that has run already, or cancel it twice."""
+
+    class Handles(WorkflowEntrypoint):
+        async def run(self, event, step):
+            loop = asyncio.get_running_loop()
+            ran, cancelled = loop.call_soon(seen.append, "ran"), loop.call_soon(seen.append, "never")
+            cancelled.cancel()
+            cancelled.cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            ran.cancel()
+            await step.sleep("nap", 2000)
+            return "rested"
+
+    async with TestEngine.open([Handles]) as engine:
+        instance = await engine.create(Handles)
+        await engine.run_until_idle()
+        assert (await instance.status(), seen) == ("waiting", ["ran"])
+
+        await engine.advance("2 seconds")
+
+        assert await instance.output() == "rested"
 
 
 async def test_await_that_nothing_can_end_is_told_as_such(caplog: pytest.LogCaptureFixture) -> None:
@@ -468,9 +497,29 @@ async def test_refused_commit_is_tried_again_and_nothing_is_given_before(caplog:
     await store.close()
 
 
+async def test_lost_answer_is_asked_for_again_though_later_ones_came() -> None:
+    """A commit whose answer is lost is sent again even if the commits behind it were answered."""
+    store = RefusingStore()
+    async with TestEngine.open([Paying], store=store) as engine:
+        instance = await engine.create(Paying)
+        while store.writes < 1:  # noqa: ASYNC110 - the loop is never quiet
+            await asyncio.sleep(0)
+        store.holds_answers = True
+        await engine.run_until_idle()
+        assert (seen, store.held) == (["pay"], 2)
+
+        store.holds_answers = False
+        store.let_answers_go(losing=1)
+        await engine.advance("2 seconds")
+
+        assert seen == ["pay", "ship"]
+        assert await instance.output() == [1, 2]
+    await store.close()
+
+
 @pytest.mark.parametrize("what", ["first answer", "all answers"])
 async def test_lost_answer_is_asked_for_again(what: str) -> None:
-    """A commit whose answer is lost is sent again, even if the commits behind it were answered."""
+    """A commit whose answer is lost is sent again, and what was written already stays as it is."""
 
     class FirstLost(CheckedStore):
         """Does a commit but loses its answer, once."""

@@ -147,4 +147,4 @@ def test_killed_at_random_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_killed_at_random_many_times(tmp_path: Path, seed: int) -> None:
     """The same with other moments, more instances and more kills."""
-    _soak(tmp_path, seed=seed, instances=200, kills=20)
+    _soak(tmp_path, seed=seed, instances=450, kills=20)

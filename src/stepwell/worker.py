@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 
 from stepwell.clock import Alarm
 from stepwell.core.instance import Status, fold
 from stepwell.core.records import Waiting
-from stepwell.errors import StoreError, StoreUnavailable
+from stepwell.errors import StoreError, StoreUnavailable, TurnLost
 from stepwell.runner import Turn
 from stepwell.scope import install
 from stepwell.settings import TurnContext
@@ -22,7 +23,7 @@ LEASE_FOR_EVER = 2**62
 
 _CLAIM_AT_ONCE = 100
 _RETRY_AFTER_MS = 1_000
-_UNKNOWN_REST_MS = 10_000
+_UNKNOWN_REST_MS = 60_000
 _DEFECT_REST_MS = 60_000
 
 
@@ -160,7 +161,9 @@ class Worker:
             logger.error("the turn of %s/%s cannot go on: %s", claim.workflow, claim.id, error)  # noqa: TRY400 - see above
         except Exception:
             logger.exception("the turn of %s/%s ended by a defect of Stepwell", claim.workflow, claim.id)
-            await self._rest(claim, _DEFECT_REST_MS)
+            # Refused if the turn had written already: then the instance stays held until this worker ends.
+            with suppress(StoreError, TurnLost):
+                await self._rest(claim, _DEFECT_REST_MS)
         finally:
             # The next turn of the instance may have begun here already.
             if turn is not None and self.turns.get(claim.row) is turn:

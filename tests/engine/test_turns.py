@@ -644,7 +644,7 @@ async def test_instance_of_an_unknown_workflow_is_put_back() -> None:
         assert (await instance.status(), seen) == ("waiting", [])
 
         engine._workflows.update(known)
-        await engine.advance("10 seconds")
+        await engine.advance("1 minute")
 
         assert await instance.output() == [1, 2]
 

@@ -107,10 +107,6 @@ class Turn:
         """Tell whether the author's code waits for a timer of its own, or is being closed."""
         return self._is_closing or any(scope.has_timer() for scope in (self._main, *self._attempts.scopes()))
 
-    def steps_in_flight(self) -> list[str]:
-        """Return the names of the steps that are being tried."""
-        return [key.label for key in self._attempts]
-
     # ---- what the author's code calls
 
     async def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody, *, is_async: bool) -> Any:

@@ -1,8 +1,18 @@
 """Stepwell: a durable workflow engine for Python that speaks the Cloudflare Workflows API."""
 
-from stepwell.errors import NonRetryableError, WorkflowTimeoutError
-from stepwell.workflow import WorkflowEntrypoint, WorkflowStep
+from stepwell.errors import NonRetryableError, RetryAfter, WorkflowTimeoutError
+from stepwell.steps import StepContext, step
+from stepwell.workflow import WorkflowEntrypoint, WorkflowEvent, WorkflowStep
 
-__all__ = ["NonRetryableError", "WorkflowEntrypoint", "WorkflowStep", "WorkflowTimeoutError"]
+__all__ = [
+    "NonRetryableError",
+    "RetryAfter",
+    "StepContext",
+    "WorkflowEntrypoint",
+    "WorkflowEvent",
+    "WorkflowStep",
+    "WorkflowTimeoutError",
+    "step",
+]
 
 __version__ = "0.1.0"

@@ -5,30 +5,44 @@ or the end of the turn, whatever it still returns or raises is ignored, and what
 """
 
 import asyncio
+import os
+import traceback
 from collections import defaultdict
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
-from stepwell import durations
-from stepwell.bodies import DelayQuestion, ask_delay, base_delay_ms, call_body, step_context
+from stepwell import durations, values
+from stepwell.bodies import DelayQuestion, ask_delay, base_delay_ms, call_body, step_facts
 from stepwell.calls import CallPort, CallScope, StepCall
+from stepwell.capture import SINK
 from stepwell.clock import Alarm, Clock
 from stepwell.core.execution import Attempt
-from stepwell.core.failures import Failure, describe
+from stepwell.core.failures import Failure, describe, leaves
 from stepwell.core.records import Key
-from stepwell.core.retries import delay_function
+from stepwell.core.retries import delay_function, may_retry
 from stepwell.core.steplog import timed_out
 from stepwell.errors import (
     NonRetryableDelayError,
     NonRetryableError,
     NotSerialisable,
+    RetryAfter,
+    TurnClosed,
+    UnreadableValue,
     WorkflowFatalError,
     WorkflowTimeoutError,
 )
+from stepwell.notes import AttemptSink, Notebook
 from stepwell.scope import AuthorExit, TaskScope
+from stepwell.steps import StepContext
 from stepwell.threads import Threads
+from stepwell.values import Classes
+
+# Where frames of a traceback are ours, not the author's.
+_OURS = str(Path(__file__).parent) + os.sep
 
 _NOT_RETRYABLE = (NonRetryableError, WorkflowFatalError, NonRetryableDelayError)
 
@@ -38,6 +52,8 @@ class AttemptHost(CallPort, Protocol):
 
     clock: Clock
     threads: Threads
+    classes: Classes
+    notebook: Notebook
 
     def instance_key(self) -> str:
         """Return what tells this run of the instance from all others."""
@@ -61,6 +77,27 @@ class AttemptHost(CallPort, Protocol):
         """Run something beside the author's code, until the turn ends."""
 
 
+class AttemptSignals:
+    """What goes between an attempt and its body, which may be in a thread: signs of life one way, the end the other."""
+
+    def __init__(self, hear: Callable[[], None], classes: Classes) -> None:
+        self.is_cancelled = False
+        self.details: Any = None
+        # Stored text of what was said last, until it is taken note of.
+        self.latest: str | None = None
+        self._hear = hear
+        self._classes = classes
+        self._loop = asyncio.get_running_loop()
+
+    def beat(self, details: Any) -> None:
+        """Take note of a sign of life. Raises TurnClosed if the attempt is over, or NotSerialisable."""
+        if self.is_cancelled:
+            raise TurnClosed("the attempt was ended; nothing comes of what it still does")
+        self.latest = values.encode(details, "details", self._classes)
+        # An empty context: it is not work of the author's.
+        self._loop.call_soon_threadsafe(self._hear, context=Context())
+
+
 @dataclass(slots=True)
 class RunningAttempt:
     """An attempt in flight."""
@@ -68,8 +105,11 @@ class RunningAttempt:
     call: StepCall
     attempt: Attempt
     scope: CallScope
+    signals: AttemptSignals
+    sink: AttemptSink
     task: asyncio.Task[None] | None = None
-    alarm: Alarm | None = None
+    alarms: list[Alarm] = field(default_factory=list)
+    heard_at: int = 0
     is_closed: bool = False
 
 
@@ -102,14 +142,20 @@ class Attempts:
         # A call that an earlier attempt cancelled has no outcome any more.
         nested = self._nested[call.key] = [key for key in self._nested[call.key] if key in execution.outcomes]
         scope.results.extend(nested)
-        running = self._running[call.key] = RunningAttempt(call, attempt, scope)
+        sink = self._host.notebook.attempt_sink(call.key, attempt.number, sensitive=bool(attempt.config.sensitive))
+        signals = AttemptSignals(lambda: self._hear(running), self._host.classes)
+        running = self._running[call.key] = RunningAttempt(call, attempt, scope, signals, sink)
         return running
 
     def launch(self, running: RunningAttempt, now: int) -> None:
         """Run the body of an attempt that was started."""
         timeout_ms = durations.to_ms(running.attempt.config.timeout) or 0
-        running.alarm = self._host.clock.call_at(now + timeout_ms, lambda: self._time_out(running, timeout_ms))
+        timed_out_at = now + timeout_ms
+        running.alarms.append(self._host.clock.call_at(timed_out_at, lambda: self._time_out(running, timeout_ms)))
+        running.heard_at = now
+        self._watch_heartbeat(running)
         context = running.call.context.copy()
+        context.run(SINK.set, running.sink)
         running.task = running.scope.run_in(context, self._attempt(running), running.call.key.label)
 
     def route_nested(self, parent: Key, key: Key) -> CallScope | None:
@@ -141,8 +187,10 @@ class Attempts:
     async def _attempt(self, running: RunningAttempt) -> None:
         try:
             await self._host.before_body()
-            context = step_context(running.attempt, self._host.instance_key())
-            text = await call_body(running.call, context, self._host.threads)
+            if running.attempt.ordinal > 1:
+                await self._take_details(running)
+            context = StepContext(step_facts(running.attempt, self._host.instance_key()), running.signals)
+            text = await call_body(running.call, context, self._host.threads, self._host.classes)
         except BaseException as error:  # the author's code may raise anything
             if running.is_closed:
                 raise
@@ -166,18 +214,24 @@ class Attempts:
             self._host.broke(defect)
 
     def _fail(self, running: RunningAttempt, error: BaseException) -> None:
-        key, failure, now = running.call.key, describe(error), self._host.clock.now()
-        function = delay_function(running.call.config)
+        key, failure, now = running.call.key, describe(error, self._host.classes), self._host.clock.now()
+        found = list(leaves(error))
+        self._host.notebook.failure(key, running.attempt.number, trace_of(error))
+        wait_ms = next((leaf.wait_ms for leaf in found if isinstance(leaf, RetryAfter)), None)
         if isinstance(error, NotSerialisable):
             # Source: developers.cloudflare.com/workflows/build/rules-of-workflows/
             self.end(key)
             self._host.execution.gave_up(key, failure, now)
             self._host.fatal(failure)
-        elif isinstance(error, _NOT_RETRYABLE):
+        elif any(isinstance(leaf, _NOT_RETRYABLE) for leaf in found) or not may_retry(running.call.config, found):
             self.end(key)
             self._host.execution.gave_up(key, failure, now)
             self._host.advance()
-        elif function is not None and not self._host.execution.is_last_attempt(key):
+        elif wait_ms is not None:
+            self.end(key)
+            self._host.execution.failed_until(key, failure, wait_ms, now)
+            self._host.advance()
+        elif delay_function(running.call.config) is not None and not self._host.execution.is_last_attempt(key):
             self._close(running)
             self._host.help(self._fail_after_asking(running, failure))
         else:
@@ -204,7 +258,7 @@ class Attempts:
         function = delay_function(running.call.config)
         assert function is not None
         question = DelayQuestion(
-            step_context(running.attempt, self._host.instance_key()), failure, running.call.key.label
+            step_facts(running.attempt, self._host.instance_key()), failure, running.call.key.label
         )
         try:
             return await ask_delay(function, question, self._host.threads, self._host.clock)
@@ -216,11 +270,39 @@ class Attempts:
             return
         self._conclude(running, WorkflowTimeoutError(timed_out(timeout_ms).message))
 
+    def _watch_heartbeat(self, running: RunningAttempt) -> None:
+        """Fail the attempt when it has been silent for too long; look again when it has not."""
+        silence_ms = durations.to_ms(running.attempt.config.heartbeat) if running.attempt.config.heartbeat else None
+        if silence_ms is None or running.is_closed:
+            return
+        due_at = running.heard_at + silence_ms
+        if self._host.clock.now() >= due_at:
+            self._conclude(running, WorkflowTimeoutError(f"No heartbeat came for {silence_ms}ms"))
+            return
+        del running.alarms[1:]
+        running.alarms.append(self._host.clock.call_at(due_at, lambda: self._watch_heartbeat(running)))
+
+    def _hear(self, running: RunningAttempt) -> None:
+        """Take note of the last sign of life, if there is one that was not heard yet."""
+        details, running.signals.latest = running.signals.latest, None
+        if details is not None and not running.is_closed:
+            running.heard_at = self._host.clock.now()
+            self._host.notebook.heartbeat(running.call.key, details)
+
+    async def _take_details(self, running: RunningAttempt) -> None:
+        """Hand what an earlier attempt said of itself to this one; what cannot be read any more is nothing."""
+        text = await self._host.notebook.heartbeat_details(running.call.key)
+        if text is not None:
+            with suppress(UnreadableValue):
+                running.signals.details = values.decode(text, self._host.classes)
+
     def _close(self, running: RunningAttempt) -> None:
         """Let nothing more come of an attempt, and end what its body had begun."""
-        running.is_closed = True
-        if running.alarm is not None:
-            running.alarm.cancel()
+        self._hear(running)
+        running.is_closed = running.signals.is_cancelled = True
+        running.sink.close()
+        for alarm in running.alarms:
+            alarm.cancel()
         scope = running.scope
         scope.is_closed = True
         for key in [*scope.unanswered(), *(call.key for call in scope.to_begin)]:
@@ -234,3 +316,12 @@ class Attempts:
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._left.pop(task, None)
+
+
+def trace_of(error: BaseException) -> str:
+    """Return the traceback of an author's error, from his first line on."""
+    tracebacks = traceback.TracebackException.from_exception(error)
+    frames = tracebacks.stack
+    own = next((i for i, frame in enumerate(frames) if not frame.filename.startswith(_OURS)), len(frames))
+    tracebacks.stack = traceback.StackSummary.from_list(frames[own:])
+    return "".join(tracebacks.format()).rstrip()

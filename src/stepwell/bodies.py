@@ -17,14 +17,16 @@ from stepwell.core.failures import Failure
 from stepwell.core.records import DYNAMIC_DELAY, StepConfig
 from stepwell.errors import NonRetryableDelayError, WorkflowInternalError
 from stepwell.scope import CURRENT, AuthorExit
+from stepwell.steps import StepContext
 from stepwell.threads import Threads
-from stepwell.workflow import StepContext
+from stepwell.values import Classes
+from stepwell.workflow import WorkflowEntrypoint
 
 DELAY_FUNCTION_MS = 5_000
 
 
-def step_context(attempt: Attempt, instance_key: str) -> StepContext:
-    """Return what a step's `ctx` parameter receives.
+def step_facts(attempt: Attempt, instance_key: str) -> dict[str, Any]:
+    """Return what a step's context tells.
 
     `instance_key` tells this run of the instance from all others; with the step it makes the idempotency key, which is
     the same for all attempts of a step and new after a restart.
@@ -34,31 +36,46 @@ def step_context(attempt: Attempt, instance_key: str) -> StepContext:
     if config.delay != DYNAMIC_DELAY:
         shown["delay"] = config.delay
     said = f"{instance_key}\0{key.kind}\0{key.name}\0{key.count}"
-    context: StepContext = {
+    facts: dict[str, Any] = {
         "step": {"name": key.name, "count": key.count},
         "attempt": attempt.number,
         "config": {"retries": shown, "timeout": config.timeout},
         "idempotency_key": hashlib.sha256(said.encode()).hexdigest()[:32],
     }
     if config.sensitive:
-        context["config"]["sensitive"] = config.sensitive
-    return context
+        facts["config"]["sensitive"] = config.sensitive
+    if config.heartbeat:
+        facts["config"]["heartbeat"] = config.heartbeat
+    return facts
 
 
-async def call_body(call: StepCall, ctx: StepContext, threads: Threads) -> str:
-    """Run the author's function and return its result as JSON text.
+def classes_for(workflow: type[WorkflowEntrypoint[Any]], classes: Classes) -> Classes:
+    """Return the classes that an instance's values may be made of: the script's, and those that the workflow names."""
+    output = values.annotation_of(workflow.run)
+    named = [*workflow.exceptions, *([] if output is None else [output])]
+    return classes.plus(*named) if named else classes
+
+
+def classes_of(call: StepCall, classes: Classes) -> Classes:
+    """Return the classes that a step's result may be made of: the script's, and those that its function names."""
+    annotation = values.annotation_of(call.body.function)
+    return classes if annotation is None else classes.plus(annotation)
+
+
+async def call_body(call: StepCall, ctx: StepContext, threads: Threads, classes: Classes) -> str:
+    """Run the author's function and return its result as stored text.
 
     Raises whatever it raises; NotSerialisable; WorkflowInternalError for a result that is too large.
 
     Source: developers.cloudflare.com/workflows/reference/limits/
     """
-    if call.is_async:
-        result = await call.body(ctx)
+    if call.body.is_async:
+        result = await call.body.call(ctx)
     else:
-        result = await threads.run(_in_thread(call.body, ctx))
+        result = await threads.run(_in_thread(call.body.call, ctx))
         if inspect.isawaitable(result):
             result = await result
-    text = values.encode(result)
+    text = values.encode(result, "result", classes_of(call, classes))
     if len(text) > limits.STEP_RESULT_BYTES or len(text.encode()) > limits.STEP_RESULT_BYTES:
         raise WorkflowInternalError(
             f"Step {call.key.label} output is too large: {len(text.encode()):,} bytes as JSON. "
@@ -77,7 +94,7 @@ def base_delay_ms(config: StepConfig) -> int:
 class DelayQuestion:
     """What a delay function is asked: the failed attempt's context and error, and the step's name in messages."""
 
-    ctx: StepContext
+    ctx: dict[str, Any]
     failure: Failure
     label: str
 
@@ -112,7 +129,7 @@ def _answer(asking: asyncio.Future[Any], about: str) -> Any:
         return asking.result()
     except (Exception, asyncio.CancelledError) as error:
         cause = error.error if isinstance(error, AuthorExit) else error
-        raise NonRetryableDelayError(f"{about} threw an error: {cause}") from error
+        raise NonRetryableDelayError(f"{about} threw an error: {cause}") from cause
 
 
 async def _call_delay(function: Callable[..., Any], argument: dict[str, Any], threads: Threads) -> Any:

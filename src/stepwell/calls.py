@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from stepwell.core.execution import Execution, Scope
 from stepwell.core.records import Key, Result, StepCancelled
 from stepwell.scope import EngineFuture, TaskScope
-from stepwell.workflow import StepBody
+from stepwell.steps import StepBody
 
 # In a loop that sleeps, a cancellation that new code has dropped would let timers ring for ever.
 _TIMERS_RUNG = 10_000
@@ -23,7 +23,6 @@ class StepCall:
     key: Key
     config: Mapping[str, Any] | None
     body: StepBody
-    is_async: bool
     context: Context = field(default_factory=copy_context)
 
 

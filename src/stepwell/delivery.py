@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from stepwell import values
 from stepwell.clock import Clock, sleep_ms
@@ -24,6 +24,7 @@ from stepwell.errors import StoreUnavailable
 from stepwell.scope import EngineFuture
 from stepwell.store import Store
 from stepwell.store.operations import Claim, Operation, ReadPayload
+from stepwell.values import Classes
 from stepwell.workflow import to_moment
 
 logger = logging.getLogger(__name__)
@@ -62,11 +63,18 @@ class Reader:
         Source: developers.cloudflare.com/workflows/build/workers-api/#workflowevent
         """
         return {
-            "payload": values.decode(await self.text(created.value)),
+            "payload": values.decode_json(await self.text(created.value)),
             "timestamp": to_moment(created.at),
             "instanceId": claim.id,
             "workflowName": claim.workflow,
         }
+
+
+class Sources(NamedTuple):
+    """What a result is read with: what is on record beside it, and the classes that its value may be made of."""
+
+    execution: Execution
+    classes: Classes
 
 
 def payload_of(result: Result, execution: Execution) -> Payload | None:
@@ -80,21 +88,25 @@ def payload_of(result: Result, execution: Execution) -> Payload | None:
             return None
 
 
-def resolve(future: EngineFuture, result: Result, text: str | None, execution: Execution) -> None:
-    """Let a call return or raise what is on record; `text` is the JSON text of its payload."""
+def resolve(future: EngineFuture, result: Result, text: str | None, sources: "Sources") -> None:
+    """Let a call return or raise what is on record; `text` is the stored text of its payload.
+
+    Raises UnreadableValue if the author's classes no longer fit it; the call waits then.
+    """
+    execution, classes = sources
     match result:
         case StepSucceeded():
             assert text is not None
-            future.set_result(values.decode(text))
+            future.set_result(values.decode(text, classes, f'the result of step "{result.key.label}"'))
         case WaitEnded(event_seq=None):
             _raise(future, rebuild(timed_out(execution.timeout_ms(result.key))))
         case WaitEnded(event_seq=int() as seq):
             assert text is not None
             event = execution.events[seq]
-            payload = values.decode(text)
+            payload = values.decode_json(text)
             future.set_result({"payload": payload, "timestamp": to_moment(event.at), "type": event.event_type})
         case StepFailed(error=error):
-            _raise(future, rebuild(error))
+            _raise(future, rebuild(error, classes))
         case SleepEnded():
             future.set_result(None)
         case StepCancelled():

@@ -3,18 +3,21 @@
 import asyncio
 import logging
 from dataclasses import dataclass, replace
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
 from stepwell import values
-from stepwell.attempts import Attempts
+from stepwell.attempts import Attempts, trace_of
 from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure, describe
 from stepwell.core.instance import Status
 from stepwell.core.records import RESULTS, Record, Waiting
+from stepwell.errors import UnreadableValue, WorkflowInternalError
+from stepwell.notes import Notebook
 from stepwell.recorder import Ending, Recorder
 from stepwell.scope import AuthorExit
 from stepwell.settings import TurnContext
 from stepwell.store.operations import Claim
+from stepwell.values import Classes
 
 logger = logging.getLogger(__name__)
 
@@ -70,11 +73,30 @@ class Broken:
 Reason = Park | Returned | Stuck | Drained | Fatal | Lost | Broken
 
 
+def poisoned(lost_turns: int) -> Failure:
+    """Return the error of an instance whose turns are lost again and again."""
+    return Failure(
+        WorkflowInternalError.name,
+        f"The worker process was lost {lost_turns} times in a row while this instance ran, so it is not tried again. "
+        "The log names the step that ran; restart the instance when the cause is mended.",
+    )
+
+
+class EndingHost(Protocol):
+    """The turn, as its end sees it."""
+
+    claim: Claim
+    classes: Classes
+    notebook: Notebook
+
+
 class Endings:
     """Ends the turn of a claim. Attempts in flight are stopped first and recorded as interrupted."""
 
-    def __init__(self, claim: Claim, context: TurnContext, recorder: Recorder, attempts: Attempts) -> None:
-        self._claim = claim
+    def __init__(self, host: EndingHost, context: TurnContext, recorder: Recorder, attempts: Attempts) -> None:
+        self._claim = host.claim
+        self._classes = host.classes
+        self._notebook = host.notebook
         self._clock = context.clock
         self._settings = context.settings
         self._recorder = recorder
@@ -112,10 +134,11 @@ class Endings:
     async def _finish(self, execution: Execution, task: asyncio.Task[Any]) -> None:
         await self._stop_attempts(execution)
         try:
-            output = values.encode(task.result(), "output")
+            output = values.encode(task.result(), "output", self._classes)
         except BaseException as error:  # the author's own, whatever it is; our own task was not cancelled
             cause = error.error if isinstance(error, AuthorExit) else error
-            await self.give_up(execution, describe(cause))
+            self._notebook.engine("ERROR", trace_of(cause))
+            await self.give_up(execution, describe(cause, self._classes))
             return
         execution.completed(output, self._clock.now())
         await self._release_final(execution)
@@ -139,16 +162,24 @@ class Endings:
         await self._put_back(execution, [Waiting(now)], Ending(Status.WAITING, due_at))
 
     async def _rest_broken(self, execution: Execution, error: BaseException) -> None:
+        self._tell_broken(error)
+        await self._stop_attempts(execution)
+        # A history that could not be read has no status; the claim made it running.
+        status = execution.state.status or Status.RUNNING
+        await self._put_back(execution, [], Ending(status, self._clock.now() + BROKEN_REST_MS))
+
+    def _tell_broken(self, error: BaseException) -> None:
+        if isinstance(error, UnreadableValue):
+            text = f"{error}. Nothing is lost: the instance rests for a minute, and then tries again."
+            self._notebook.engine("ERROR", text)
+            logger.error("%s/%s (version %s): %s", self._claim.workflow, self._claim.id, self._claim.version, text)
+            return
         logger.error(
             "the turn of %s/%s ended by a defect; it rests for a minute",
             self._claim.workflow,
             self._claim.id,
             exc_info=error,
         )
-        await self._stop_attempts(execution)
-        # A history that could not be read has no status; the claim made it running.
-        status = execution.state.status or Status.RUNNING
-        await self._put_back(execution, [], Ending(status, self._clock.now() + BROKEN_REST_MS))
 
     async def _put_back(self, execution: Execution, last: list[Record], ending: Ending) -> None:
         """Let the instance go, whatever has come from outside: its next turn meets that, and at once."""
@@ -156,6 +187,7 @@ class Endings:
             ending = replace(ending, due_at=self._clock.now())
 
     async def _release(self, execution: Execution, last: list[Record], ending: Ending) -> bool:
+        await self._notebook.flushed()
         records = execution.take()
         step_count = execution.state.step_count
         if await self._recorder.release([*records, *last], step_count, ending):
@@ -166,6 +198,7 @@ class Endings:
         return False
 
     async def _release_final(self, execution: Execution) -> None:
+        await self._notebook.flushed()
         state = execution.state
         assert state.status is not None
         await self._recorder.release(execution.take(), state.step_count, Ending(state.status, None, state.ended_at))

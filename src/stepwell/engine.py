@@ -28,7 +28,7 @@ class NewInstance:
 
 @dataclass(frozen=True, slots=True)
 class InstanceView:
-    """An instance with its log; `params` and `output` are whole, as JSON text; output None: there is none."""
+    """An instance with its log; `params` is whole, as JSON text, and `output` as stored text; None: there is none."""
 
     row: operations.InstanceRow
     log: InstanceLog
@@ -128,6 +128,13 @@ class Engine:
     ) -> operations.Workflows:
         """Return a page of workflows, by name."""
         return await self.store.run(operations.ListWorkflows(account, limit, offset, search))
+
+    async def log(self, account: str, workflow: str, instance: str, after: int, limit: int) -> operations.LogPage:
+        """Return what an instance has said after a line, and its progress.
+
+        Raises WorkflowNotFound or InstanceNotFound.
+        """
+        return await self.store.run(operations.ReadLog(account, workflow, instance, after, limit))
 
     async def payload(self, value: Payload) -> str:
         """Return the JSON text of a value, wherever it lies."""

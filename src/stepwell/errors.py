@@ -14,9 +14,13 @@
     |   |-- StoreTooNew           the schema is newer than this program
     |   `-- OutOfOrder            a commit came before its predecessor: a defect
     |-- TurnLost                  the turn was fenced out: another one owns the instance
+    |-- VersionChanged            the workflow has a newer version than the caller looked at
     |-- ScriptError               the author's file cannot be loaded
+    |-- UnreadableValue           a stored value no longer fits the author's classes
+    |-- UnfitValue                a JSON value does not fit the type it is wanted as
     `-- AuthorError               what a step call raises into the author's code
         |-- NonRetryableError     raised by authors: do not try this step again
+        |-- RetryAfter            raised by authors: try this step again after so long
         |-- WorkflowTimeoutError  an attempt or a wait ran out of time
         |-- WorkflowInternalError the engine, not the author, is at fault
         |-- WorkflowFatalError    a rule was broken; trying again cannot help
@@ -34,6 +38,8 @@
 `code` and `http_status` say how the HTTP API answers; `name` is what logs and `error.name` show.
 """
 
+import math
+from datetime import timedelta
 from typing import Any, ClassVar
 
 
@@ -149,6 +155,32 @@ class TurnClosed(BaseException):
     """A step was called in a turn that has ended. Not an Exception, so that author code does not catch it."""
 
 
+class VersionChanged(StepwellError):
+    """The newest version of a workflow is not the one that the caller looked at. Nothing was written."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        super().__init__(f"the newest version is {version}")
+
+
+class UnreadableValue(StepwellError):
+    """A stored value no longer fits the author's classes. `path` leads to the part at fault."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path} cannot be read: {problem}")
+
+
+class UnfitValue(StepwellError):
+    """A JSON value does not fit the type it is wanted as. `path` leads to the part at fault."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path}: {problem}")
+
+
 class ScriptError(StepwellError):
     """The author's file cannot be loaded; the message is the report to show, without a stack trace of ours."""
 
@@ -171,6 +203,24 @@ class NonRetryableError(AuthorError):
         super().__init__(message)
         if name is not None:
             self.name = name  # type: ignore[misc]  # the author's own name for it
+
+
+class RetryAfter(AuthorError):
+    """Raise this in a step to say when it is tried again, in place of its backoff; the attempt counts all the same.
+
+    `after` is a number of seconds, as in HTTP's Retry-After, or a timedelta. `raise RetryAfter(30) from error` keeps
+    the cause.
+    """
+
+    name = "RetryAfter"
+    wait_ms: int = 0
+
+    def __init__(self, after: float | timedelta, message: str = "") -> None:
+        seconds = after.total_seconds() if isinstance(after, timedelta) else after
+        if not _is_number(seconds) or not 0 <= seconds < math.inf:
+            raise ValueError(f"RetryAfter needs a number of seconds or a timedelta, not negative, got {_short(after)}")
+        self.wait_ms = math.ceil(seconds * 1000)
+        super().__init__(message or f"to be tried again after {seconds:g} s")
 
 
 class WorkflowTimeoutError(AuthorError):
@@ -266,6 +316,10 @@ class StepFailed(AuthorError):
 
 
 _SHOWN_CHARACTERS = 100
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _short(value: object) -> str:

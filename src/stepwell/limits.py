@@ -28,6 +28,13 @@ INLINE_VALUE_BYTES = 4096
 LOG_OUTPUT_CHARACTERS = 1024
 # Ours: turns that may be lost in a row, without any outcome recorded, before the instance is given up.
 LOST_TURNS = 10
+# Ours: how much of what code prints and logs is kept: lines of an instance, lines and characters of an attempt,
+# characters of a line, and of a traceback.
+LOG_LINES = 10_000
+ATTEMPT_LINES = 1_000
+ATTEMPT_CHARACTERS = 64 * 1024
+LINE_CHARACTERS = 8_192
+TRACE_CHARACTERS = 16 * 1024
 
 NAME_RULE = "letters, digits, - and _, not starting with -"
 

@@ -16,23 +16,27 @@ from collections.abc import Coroutine, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import Any
 
-from stepwell import endings
+from stepwell import endings, values
 from stepwell.attempts import Attempts
+from stepwell.bodies import classes_for, classes_of
 from stepwell.calls import CallScope, StepCall
+from stepwell.capture import SINK
 from stepwell.clock import Alarm
 from stepwell.core.execution import Execution, RunAttempt
 from stepwell.core.failures import Failure
 from stepwell.core.instance import fold_as_far_as_possible
 from stepwell.core.records import RESULTS, Created, Key, PayloadRef, Record, Recorded, Result, StepKind
-from stepwell.delivery import Reader, payload_of, resolve
+from stepwell.delivery import Reader, Sources, payload_of, resolve
 from stepwell.endings import Endings, Park, Reason
-from stepwell.errors import TurnClosed, TurnLost, WorkflowInternalError
+from stepwell.errors import TurnClosed, TurnLost
+from stepwell.notes import Notebook
 from stepwell.recorder import Recorder, RecorderEvents
 from stepwell.scope import CURRENT, EngineFuture, TaskScope
 from stepwell.settings import TurnContext
+from stepwell.steps import CURRENT_PORT, StepBody
 from stepwell.store import codec
 from stepwell.store.operations import Claim, ReadHistory
-from stepwell.workflow import Env, StepBody, WorkflowEntrypoint, WorkflowStep
+from stepwell.workflow import WorkflowEntrypoint, WorkflowEvent, WorkflowStep, params_type
 
 logger = logging.getLogger(__name__)
 
@@ -40,21 +44,25 @@ logger = logging.getLogger(__name__)
 class Turn:
     """A stretch in which this process holds an instance."""
 
-    def __init__(self, claim: Claim, workflow: type[WorkflowEntrypoint], context: TurnContext) -> None:
+    def __init__(self, claim: Claim, workflow: type[WorkflowEntrypoint[Any]], context: TurnContext) -> None:
         self.claim = claim
+        self.classes = classes_for(workflow, context.classes)
+        self.notebook = Notebook(context.store, claim, context.clock, keeps_output=context.settings.capture_output)
         # Tasks that were still alive when the turn was closed and given up.
         self.abandoned = 0
         self.clock = context.clock
         self.threads = context.threads
         self.execution = Execution((), 0)
         self._workflow = workflow
+        self._env = context.env
         self._settings = context.settings
         self._reader = Reader(context.store, context.clock)
         events = RecorderEvents(self._heard, self._lost, self.broke)
         self._recorder = Recorder(context.store, claim, context.clock, events)
         self._main = CallScope(self.quiet, self)
         self._attempts = Attempts(self)
-        self._endings = Endings(claim, context, self._recorder, self._attempts)
+        self._endings = Endings(self, context, self._recorder, self._attempts)
+        self.notebook.idle = self.advance
         self._calls: dict[Key, tuple[CallScope, StepCall]] = {}
         # Scopes with attempts to begin.
         self._asking: dict[CallScope, None] = {}
@@ -109,12 +117,12 @@ class Turn:
 
     # ---- what the author's code calls
 
-    async def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody, *, is_async: bool) -> Any:
+    async def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody) -> Any:
         """Run a step's body, or return what it returned before."""
         scope = self._calling_scope()
         key = self.execution.next_key(StepKind.DO, name, scope.counts)
         answer = self.execution.ask_step(key, config, self.clock.now())
-        call = StepCall(key, config, body, is_async)
+        call = StepCall(key, config, body)
         self._calls[key] = (scope, call)
         if isinstance(answer, RunAttempt):
             self._ask(scope, call)
@@ -141,6 +149,17 @@ class Turn:
         self.execution.ask_wait(key, event_type, timeout, self.clock.now())
         event: dict[str, Any] = await scope.result(key)
         return event
+
+    def set_progress(self, progress: object) -> None:
+        """Take note of how far the instance is."""
+        scope = self._calling_scope()
+        self.notebook.progress(values.encode_json(progress, "progress"), from_run=scope is self._main)
+
+    def log(self, message: str) -> None:
+        """Write a line into the instance's log."""
+        sink = SINK.get()
+        if sink is not None and sink.take("INFO", str(message), always=True):
+            logger.info("%s/%s: %s", self.claim.workflow, self.claim.id, message)
 
     def places(self) -> tuple[object, ...]:
         """Return whose calls are being made, innermost first: those of an attempt, those of `run`."""
@@ -174,7 +193,7 @@ class Turn:
         if self._reason is not None:
             return
         if self.claim.lost_turns >= settings.lost_turns:
-            self._end_for(endings.Fatal(_poisoned(self.claim.lost_turns)))
+            self._end_for(endings.Fatal(endings.poisoned(self.claim.lost_turns)))
             return
         for key in self.execution.outcomes:
             self._route(key)
@@ -185,14 +204,20 @@ class Turn:
     def _start(self, event: dict[str, Any]) -> None:
         # A context of its own: what the worker's context holds is no business of the author's.
         name = f"{self.claim.workflow}/{self.claim.id}"
-        task = self._run_task = self._main.run_in(copy_context(), self._author(event), name)
+        context = copy_context()
+        context.run(SINK.set, self.notebook.run_sink())
+        task = self._run_task = self._main.run_in(context, self._author(event), name)
         # Whether it returns is not asked when all tasks are blocked: those that it leaves behind may never be.
         task.add_done_callback(lambda task: self._end_for(endings.Returned(task)), context=Context())
         if self._was_told:
             self.told()
 
-    async def _author(self, event: dict[str, Any]) -> Any:
-        workflow = self._workflow(None, Env())
+    async def _author(self, facts: dict[str, Any]) -> Any:
+        CURRENT_PORT.set(self)
+        workflow = self._workflow(None, self._env)
+        event: WorkflowEvent[Any] = WorkflowEvent(facts, params_type(self._workflow))
+        # Before anything is done: params that do not fit fail the instance at once.
+        _ = event.payload
         result = workflow.run(event, WorkflowStep(self))
         return await result if hasattr(result, "__await__") else result
 
@@ -245,7 +270,7 @@ class Turn:
 
     def _may_rest(self, now: int) -> bool:
         """Give the reason to let the instance go if nothing keeps the turn open; tell whether it was given."""
-        if self._attempts or self._recorder.is_busy or self.execution.has_new_results:
+        if self._attempts or self._recorder.is_busy or self.notebook.is_busy or self.execution.has_new_results:
             self._watch_foreign(None)
             return False
         if self._is_draining:
@@ -265,6 +290,9 @@ class Turn:
         records = self.execution.take()
         if records:
             urgent = any(isinstance(record, RESULTS) for record in records)
+            if urgent:
+                # What a step has printed is stored no later than its result.
+                self.notebook.flush()
             self._recorder.record(records, self.execution.state.step_count, urgent=urgent)
 
     def _heard(self, records: Sequence[Record], outside: Sequence[Recorded]) -> None:
@@ -304,23 +332,32 @@ class Turn:
 
     def deliver(self, scope: CallScope, future: EngineFuture, result: Result) -> None:
         """Let a call return or raise what is on record. A value that lies apart is read first."""
-        self._calls.pop(result.key, None)
+        call = self._calls.pop(result.key, None)
         payload = payload_of(result, self.execution)
         if isinstance(payload, PayloadRef):
             scope.begin_loading()
-            self.help(self._load(scope, future, result, payload))
+            self.help(self._load(scope, future, result, call))
         else:
-            resolve(future, result, payload, self.execution)
+            resolve(future, result, payload, self._sources(call))
 
-    async def _load(self, scope: CallScope, future: EngineFuture, result: Result, payload: PayloadRef) -> None:
+    def _sources(self, call: tuple[CallScope, StepCall] | None) -> Sources:
+        return Sources(self.execution, self.classes if call is None else classes_of(call[1], self.classes))
+
+    async def _load(
+        self, scope: CallScope, future: EngineFuture, result: Result, call: tuple[CallScope, StepCall] | None
+    ) -> None:
+        payload = payload_of(result, self.execution)
+        assert payload is not None
         text = await self._reader.text(payload)
         scope.end_loading()
         if future.done():
             # The author cancelled the call meanwhile; whether he gets the result is decided once more.
             scope.results.appendleft(result.key)
+            if call is not None:
+                self._calls[result.key] = call
             self.quiet(scope)
         else:
-            resolve(future, result, text, self.execution)
+            resolve(future, result, text, self._sources(call))
 
     # ---- what attempts need
 
@@ -432,6 +469,7 @@ class Turn:
         for task in list(self._main.tasks):
             task.cancel()
         await self._wait_for_tasks()
+        self.notebook.close()
         self._is_closing = False
 
     async def _wait_for_tasks(self) -> None:
@@ -449,11 +487,3 @@ class Turn:
                 self.claim.workflow,
                 self.claim.id,
             )
-
-
-def _poisoned(lost_turns: int) -> Failure:
-    return Failure(
-        WorkflowInternalError.name,
-        f"The worker process was lost {lost_turns} times in a row while this instance ran, so it is not tried again. "
-        "The log names the step that ran; restart the instance when the cause is mended.",
-    )

@@ -59,6 +59,17 @@ def load(path: Path) -> list[Script]:
     return scripts
 
 
+def own_modules(folder: Path) -> list[ModuleType]:
+    """Return the modules of a script's folder that are loaded: not those of packages installed beneath it."""
+    return [
+        module
+        for module in list(sys.modules.values())
+        if (origin := getattr(module, "__file__", None))
+        and (file := Path(origin)).is_relative_to(folder)
+        and not {"site-packages", "dist-packages"} & set(file.parts)
+    ]
+
+
 def workflow_name(workflow: type[WorkflowEntrypoint]) -> str:
     """Return the name of a workflow that no wrangler file names: `OrderWorkflow` is `order-workflow`."""
     return "-".join(word.lower() for word in _WORD.findall(workflow.__name__)) or "workflow"

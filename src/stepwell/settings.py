@@ -1,6 +1,7 @@
 """How turns behave, and what they need besides their claim."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from stepwell import limits
 from stepwell.clock import Clock
@@ -8,6 +9,7 @@ from stepwell.core import retries
 from stepwell.core.records import StepConfig
 from stepwell.store import Store
 from stepwell.threads import Threads
+from stepwell.values import NO_CLASSES, Classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class TurnSettings:
     lost_turns: int = limits.LOST_TURNS
     step_limit: int = limits.STEPS_PER_INSTANCE
     defaults: StepConfig = retries.DEFAULTS
+    # Keep what steps print and log.
+    capture_output: bool = True
     # For tests: park whenever possible, so that each wait is a replay.
     parks_always: bool = False
 
@@ -36,3 +40,6 @@ class TurnContext:
     clock: Clock
     threads: Threads
     settings: TurnSettings
+    # What `self.env` is, and the classes that stored values may become.
+    env: Any = None
+    classes: Classes = NO_CLASSES

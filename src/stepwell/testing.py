@@ -10,10 +10,12 @@ Sleeps, retry delays, time-outs and waits take no time: `advance` moves the cloc
 """
 
 import asyncio
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from stepwell import durations, values
@@ -27,12 +29,13 @@ from stepwell.store import Store
 from stepwell.store.operations import EndLease, RegisterWorkflow
 from stepwell.store.sqlite import SqliteStore
 from stepwell.threads import Threads
+from stepwell.values import Classes
 from stepwell.worker import Worker
 from stepwell.workflow import WorkflowEntrypoint
 
 ACCOUNT = "local"
 
-Workflow = type[WorkflowEntrypoint]
+Workflow = type[WorkflowEntrypoint[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class TestInstance:
     engine: Engine
     workflow: str
     id: str
+    classes: Classes
 
     async def view(self) -> InstanceView:
         """Return everything about the instance."""
@@ -56,7 +60,7 @@ class TestInstance:
     async def output(self) -> Any:
         """Return what `run` returned, or None."""
         output = (await self.view()).output
-        return None if output is None else values.decode(output)
+        return None if output is None else values.decode(output, self.classes)
 
     async def error(self) -> Failure | None:
         """Return the error that ended the instance, if one did."""
@@ -68,7 +72,9 @@ class TestInstance:
 
     async def send_event(self, event_type: str, payload: Any = None) -> None:
         """Send an event."""
-        await self.engine.send_event(ACCOUNT, self.workflow, self.id, event_type, values.encode(payload, "payload"))
+        await self.engine.send_event(
+            ACCOUNT, self.workflow, self.id, event_type, values.encode_json(payload, "payload")
+        )
 
 
 class TestEngine:
@@ -84,6 +90,8 @@ class TestEngine:
         self.engine = Engine(store, clock)
         self.threads = Threads()
         self._workflows = {workflow_name(workflow): workflow for workflow in workflows}
+        self._classes = Classes(self._modules)
+        self._env: Any = None
         self._settings = settings
         self._worker: Worker | None = None
         self._task: asyncio.Task[None] | None = None
@@ -117,13 +125,13 @@ class TestEngine:
     async def create(self, workflow: Workflow, *, id: str | None = None, params: Any = None) -> TestInstance:
         """Create an instance; nothing of it runs before the test awaits something."""
         name = workflow_name(workflow)
-        text = "{}" if params is None else values.encode(params, "params")
+        text = "{}" if params is None else values.encode_json(params, "params")
         row = await self.engine.create(ACCOUNT, name, NewInstance(id, text))
-        return TestInstance(self.engine, name, row.id)
+        return TestInstance(self.engine, name, row.id, self._classes_of(workflow))
 
     def instance(self, workflow: Workflow, id: str) -> TestInstance:
         """Return a handle of an instance that exists."""
-        return TestInstance(self.engine, workflow_name(workflow), id)
+        return TestInstance(self.engine, workflow_name(workflow), id, self._classes_of(workflow))
 
     async def run_until_idle(self) -> None:
         """Let everything happen that can happen without the clock moving on."""
@@ -152,7 +160,7 @@ class TestEngine:
 
     async def start_worker(self) -> None:
         """Start the worker, after `crash` or `stop`."""
-        context = TurnContext(self.store, self.clock, self.threads, self._settings)
+        context = TurnContext(self.store, self.clock, self.threads, self._settings, self._env, self._classes)
         self._worker = Worker(context, self._workflows)
         await self._worker.start()
         self._task = asyncio.get_running_loop().create_task(self._worker.run())
@@ -176,6 +184,14 @@ class TestEngine:
         worker.interrupt()
         await asyncio.wait([task])
         await self.store.run(EndLease(worker.number))
+
+    def _modules(self) -> list[ModuleType]:
+        """Return the modules that the workflows are defined in."""
+        return [sys.modules[workflow.__module__] for workflow in self._workflows.values()]
+
+    def _classes_of(self, workflow: Workflow) -> Classes:
+        output = values.annotation_of(workflow.run)
+        return self._classes if output is None else self._classes.plus(output)
 
     def _take_worker(self) -> tuple[Worker | None, asyncio.Task[None] | None]:
         worker, task, self._worker, self._task = self._worker, self._task, None, None

@@ -15,15 +15,17 @@ import threading
 import uuid
 from pathlib import Path
 
+from stepwell import capture
 from stepwell.clock import SystemClock
 from stepwell.errors import ScriptError
 from stepwell.logs import configure
-from stepwell.scripts import Script, load
+from stepwell.scripts import Script, load, own_modules
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong
 from stepwell.store.operations import RegisterWorkflow
 from stepwell.store.remote import RemoteStore
 from stepwell.threads import Threads
+from stepwell.values import Classes
 from stepwell.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,9 @@ class WorkerProcess:
             self._store.say(LoadFailed(str(error)))
             return await self._leave(1)
         workflows = await self._register(scripts)
-        context = TurnContext(self._store, SystemClock(), Threads(), TurnSettings())
+        folder = (self._path if self._path.is_dir() else self._path.parent).resolve()
+        classes = Classes(lambda: own_modules(folder))
+        context = TurnContext(self._store, SystemClock(), Threads(), TurnSettings(), classes=classes)
         self._worker = Worker(context, workflows, name=self._name)
         await self._worker.start()
         _calm_garbage_collection()
@@ -109,6 +113,9 @@ def main() -> None:
     """Run a worker process."""
     line, lifeline, path, name = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
     configure()
+    # The author's INFO is caught, and shown, too; whoever wants less says so with his own level.
+    logging.getLogger().setLevel(logging.INFO)
+    capture.install()
     threading.Thread(target=_watch, args=(lifeline,), name="stepwell-lifeline", daemon=True).start()
     # The parent decides when to stop; a Ctrl-C in the terminal reaches it, not us.
     signal.signal(signal.SIGINT, lambda *_: None)

@@ -1,28 +1,38 @@
-"""What authors import: the class of a workflow and the step object that its `run` receives.
+"""What authors import: the class of a workflow, its event, and the step object that its `run` receives.
 
-The decorator is Cloudflare's: parameters name earlier steps, whose results are injected.
+The decorator is Cloudflare's: parameters name earlier steps, whose results are injected. The direct form
+`await step.do("name", function, *arguments)` is ours.
 
 Source: developers.cloudflare.com/workflows/python/
 """
 
-import asyncio
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from types import FunctionType
-from typing import Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Protocol, TypeVarTuple, get_args, overload
 
-from stepwell.errors import InvalidStepConfig
+from stepwell import values
+from stepwell.errors import InvalidStepConfig, UnfitValue, WorkflowFatalError
+from stepwell.steps import DecoratedStep, StepOptions, StepPort, bind
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Params = TypeVar("Params", default=Any)
+    R = TypeVar("R")
+else:
+    from typing import TypeVar
+
+    Params = TypeVar("Params")
+    R = TypeVar("R")
+
+P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 
 _END_OF_TIME_MS = 1e17
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-StepContext = dict[str, Any]
-"""What a step's `ctx` parameter receives: `step` (name, count), `attempt` (from 1), `config`, `idempotency_key`."""
-
-StepBody = Callable[[StepContext], Any]
 
 
 class Env:
@@ -33,79 +43,158 @@ class Env:
         raise AttributeError(f"self.env.{name}: Stepwell has no binding or variable of this name")
 
 
-class WorkflowEntrypoint:
+class WorkflowEvent(dict[str, Any], Generic[Params]):
+    """What `run` receives: a dict with `payload`, `timestamp`, `instanceId` and `workflowName`, as on Cloudflare.
+
+    The same are attributes; `payload` then has the type that the class was given: `WorkflowEntrypoint[Order]`.
+
+    Source: developers.cloudflare.com/workflows/build/workers-api/#workflowevent
+    """
+
+    def __init__(self, facts: Mapping[str, Any], params_type: Any = None) -> None:
+        super().__init__(facts)
+        self._params_type = params_type
+
+    @cached_property
+    def payload(self) -> Params:
+        """The params of the instance. Raises WorkflowFatalError if they do not fit their type."""
+        if self._params_type is None:
+            plain: Params = self["payload"]
+            return plain
+        try:
+            params: Params = values.convert(self["payload"], self._params_type, "params")
+        except UnfitValue as error:
+            raise WorkflowFatalError(f"The params do not fit the workflow: {error}") from None
+        return params
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the instance was created: a datetime in UTC without a zone."""
+        moment: datetime = self["timestamp"]
+        return moment
+
+    @property
+    def instance_id(self) -> str:
+        """The id of the instance."""
+        return str(self["instanceId"])
+
+    @property
+    def workflow_name(self) -> str:
+        """The name of the workflow."""
+        return str(self["workflowName"])
+
+
+class WorkflowEntrypoint(Generic[Params]):
     """Base of an author's workflow: override `run`.
+
+    `WorkflowEntrypoint[Order]` gives `event.payload` that type, and params that do not fit it are refused when an
+    instance is created. `exceptions` names exception classes of other packages that steps raise: they can be caught by
+    their own class then, as those of the script's own modules can.
 
     Source: developers.cloudflare.com/workflows/python/python-workers-api/
     """
 
-    def __init__(self, ctx: object = None, env: Env | None = None) -> None:
+    exceptions: ClassVar[Sequence[type[Exception]]] = ()
+
+    def __init__(self, ctx: object = None, env: Any = None) -> None:
         self.ctx = ctx
         self.env = env if env is not None else Env()
 
-    async def run(self, event: dict[str, Any], step: "WorkflowStep") -> Any:  # noqa: ARG002 - for authors to use
+    def run(self, event: WorkflowEvent[Params], step: "WorkflowStep") -> Any:  # noqa: ARG002 - for authors to use
         """Do the work. What it returns is the instance's output."""
         raise TypeError(f"{type(self).__name__} has no method `run(self, event, step)`")
 
 
-class StepPort(Protocol):
-    """What a turn offers to the step object: the calls that are durable."""
+def params_type(workflow: type[WorkflowEntrypoint[Any]]) -> Any:
+    """Return the type that a workflow's params have, or None if the author gave none."""
+    for kind in workflow.__mro__:
+        for base in vars(kind).get("__orig_bases__", ()):
+            arguments = get_args(base)
+            if getattr(base, "__origin__", None) is WorkflowEntrypoint and not isinstance(arguments[0], TypeVar):
+                return None if arguments[0] is Any else arguments[0]
+    return None
 
-    async def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody, *, is_async: bool) -> Any:
-        """Run a step's body, or return what it returned before."""
 
-    async def sleep(self, name: Any, duration: object) -> None:
-        """Sleep for a duration."""
-
-    async def sleep_until(self, name: Any, until_ms: int) -> None:
-        """Sleep until a moment."""
-
-    async def wait_for_event(self, name: Any, event_type: object, timeout: object) -> dict[str, Any]:
-        """Wait for an event of a type."""
-
-    def places(self) -> tuple[object, ...]:
-        """Return whose calls are being made, innermost first: those of a step's body, those of `run`."""
+class _Decorating(Protocol):
+    @overload
+    def __call__(self, function: Callable[..., Coroutine[Any, Any, R]], /) -> DecoratedStep[R]: ...
+    @overload
+    def __call__(self, function: Callable[..., R], /) -> DecoratedStep[R]: ...
 
 
 class WorkflowStep:
     """The step object of one run."""
 
     def __init__(self, port: StepPort) -> None:
-        self._port = port
-        self._steps: dict[str, DecoratedStep] = {}
+        self.port = port
+        self.steps: dict[str, DecoratedStep[Any]] = {}
 
+    @overload
+    def do(self, name: Callable[..., Coroutine[Any, Any, R]], /) -> DecoratedStep[R]: ...
+    @overload
+    def do(self, name: Callable[..., R], /) -> DecoratedStep[R]: ...
+    @overload
+    def do(
+        self, name: str, function: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
+    def do(
+        self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
     def do(
         self,
-        name: Any = None,
-        depends: Sequence["DecoratedStep"] | None = None,
+        name: str,
+        function: Callable[[*Ts], Coroutine[Any, Any, R]],
+        /,
+        *args: *Ts,
+        config: Mapping[str, Any] | None,
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
+    def do(
+        self, name: str, function: Callable[[*Ts], R], /, *args: *Ts, config: Mapping[str, Any] | None
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
+    def do(
+        self,
+        name: str | None = None,
+        depends: Sequence[DecoratedStep[Any]] | None = None,
         *,
         concurrent: bool = False,
         config: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Make a step of the decorated function; call the result and await it to run the step.
+    ) -> _Decorating: ...
+    def do(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # it does accept all of them
+        """Make a step of a function: as a decorator, or at once.
 
-        `name` is the function's own unless given. Each parameter of the function but `ctx` is the name of an earlier
+        `@step.do(name=None, depends=None, concurrent=False, config=None)`: call the decorated function and await it to
+        run the step. `name` is the function's own unless given. Each parameter but `ctx` is the name of an earlier
         decorated step and receives its result; or `depends` lists those steps, in the order of the parameters.
-        `concurrent` resolves them at the same time. `config` is `{"retries": {"limit", "delay", "backoff"},
-        "timeout"}`.
+        `concurrent` resolves them at the same time.
+
+        `await step.do(name, function, *args, config=None, **kwargs)`: run the function with these arguments as a step,
+        async or not. A parameter `ctx` that is not given receives the step's context.
+
+        `config` is `{"retries": {"limit", "delay", "backoff"}, "timeout", "sensitive"}` and, ours, `"heartbeat"`,
+        `"retry_on"` and `"dont_retry_on"` (exception classes).
 
         Source: developers.cloudflare.com/workflows/python/python-workers-api/
         """
-        options = StepOptions(depends, concurrent, config)
-        if inspect.isroutine(name):
-            return self._decorate(name, name.__name__, options)
-        return lambda function: self._decorate(function, function.__name__ if name is None else name, options)
+        if len(args) > 1 and callable(args[1]):
+            name, function, *arguments = args
+            config = kwargs.pop("config", None)
+            return self._run(name, config, bind(function, tuple(arguments), kwargs))
+        return self._decorator(*args, **kwargs)
 
     async def sleep(self, name: str, duration: object) -> None:
         """Sleep for a number of milliseconds or a duration such as "5 minutes"; at most 365 days."""
-        await self._port.sleep(name, duration)
+        await self.port.sleep(name, duration)
 
     async def sleep_until(self, name: str, timestamp: datetime | float) -> None:
         """Sleep until a moment: a datetime (UTC if it has no zone) or milliseconds since 1970.
 
         Raises SleepInThePast if it is over.
         """
-        await self._port.sleep_until(name, _moment(name, timestamp))
+        await self.port.sleep_until(name, _moment(name, timestamp))
 
     async def wait_for_event(self, name: str, event_type: str, /, timeout: object = "24 hours") -> dict[str, Any]:
         """Wait until somebody sends an event of this type; return its `payload`, `timestamp` and `type`.
@@ -113,128 +202,37 @@ class WorkflowStep:
         An event that came before the call is not lost. Raises WorkflowTimeoutError after `timeout` (1 second to
         365 days).
         """
-        return await self._port.wait_for_event(name, event_type, timeout)
+        return await self.port.wait_for_event(name, event_type, timeout)
 
-    def _decorate(self, function: Callable[..., Any], name: Any, options: "StepOptions") -> "DecoratedStep":
-        step = DecoratedStep(self, function, name, options)
+    async def set_progress(self, progress: object) -> None:
+        """Say how far the instance is, as any JSON value: the latest is shown with its status. Cheap, and no step."""
+        self.port.set_progress(progress)
+
+    def log(self, message: str) -> None:
+        """Write a line into the instance's log: once, not again at each replay."""
+        self.port.log(message)
+
+    async def _run(self, name: Any, config: Mapping[str, Any] | None, body: Any) -> Any:
+        return await self.port.do(name, config, body)
+
+    def _decorator(
+        self,
+        name: Any = None,
+        depends: Sequence[DecoratedStep[Any]] | None = None,
+        *,
+        concurrent: bool = False,
+        config: Mapping[str, Any] | None = None,
+    ) -> Any:
+        options = StepOptions(depends, concurrent, config)
+        if inspect.isroutine(name):
+            return self._decorate(name, name.__name__, options)
+        return lambda function: self._decorate(function, function.__name__ if name is None else name, options)
+
+    def _decorate(self, function: Callable[..., Any], name: Any, options: StepOptions) -> DecoratedStep[Any]:
+        step: DecoratedStep[Any] = DecoratedStep(self, function, name, options)
         if isinstance(name, str):
-            self._steps[name] = step
+            self.steps[name] = step
         return step
-
-
-@dataclass(frozen=True, slots=True)
-class StepOptions:
-    """What `@step.do` was told besides the function and the name."""
-
-    depends: Sequence["DecoratedStep"] | None
-    concurrent: bool
-    config: Mapping[str, Any] | None
-
-
-class DecoratedStep:
-    """A step made by `@step.do`: call it without arguments and await it.
-
-    A direct call always runs a new step. As a dependency it runs once: a result that is there is used again, one that
-    is on its way is awaited, a failure is not kept.
-    """
-
-    def __init__(self, owner: WorkflowStep, function: Callable[..., Any], name: Any, options: "StepOptions") -> None:
-        self.name = name
-        self._owner = owner
-        self._function = function
-        self._parameters = _parameters(function)
-        self._depends = options.depends
-        self._concurrent = options.concurrent
-        self._config = options.config
-        # By whose calls they are: what a step's body has called is unknown to a replay, which does not run it.
-        self._latest: dict[object, asyncio.Future[Any]] = {}
-        self._check_depends()
-
-    async def __call__(self) -> Any:
-        """Run the step, after the steps that it depends on; return its result."""
-        place = self._owner._port.places()[0]
-        latest = self._latest[place] = asyncio.get_running_loop().create_future()
-        # Nobody has to look at it: the caller gets the error anyway.
-        latest.add_done_callback(lambda future: future.cancelled() or future.exception())
-        try:
-            result = await self._run()
-        except BaseException as error:
-            if self._latest.get(place) is latest:
-                del self._latest[place]
-            if isinstance(error, Exception):
-                latest.set_exception(error)
-            else:
-                latest.cancel()
-            raise
-        latest.set_result(result)
-        return result
-
-    async def _run(self) -> Any:
-        arguments = await self._resolve()
-        function, parameters = self._function, self._parameters
-
-        def body(ctx: StepContext) -> Any:
-            return function(*(ctx if name == "ctx" else arguments[name] for name in parameters))
-
-        return await self._owner._port.do(self.name, self._config, body, is_async=inspect.iscoroutinefunction(function))
-
-    async def _resolve(self) -> dict[str, Any]:
-        needed = self._needed()
-        if self._concurrent:
-            results = await asyncio.gather(*(step._result() for step in needed.values()))
-            return dict(zip(needed, results, strict=True))
-        return {name: await step._result() for name, step in needed.items()}
-
-    def _needed(self) -> dict[str, "DecoratedStep"]:
-        names = self._dependent_parameters()
-        if self._depends is not None:
-            return dict(zip(names, self._depends, strict=True))
-        known = self._owner._steps
-        for name in names:
-            # A step that replaced one of its own name would wait for itself.
-            if known.get(name, self) is self:
-                raise TypeError(
-                    f"Received unexpected parameter {name}: step {self.name!r} can take `ctx` or the name of an "
-                    f"earlier step ({', '.join(known)})"
-                )
-        return {name: known[name] for name in names}
-
-    async def _result(self) -> Any:
-        while (latest := self._latest_result()) is not None:
-            try:
-                return await asyncio.shield(latest)
-            except asyncio.CancelledError:
-                # Either this task is cancelled, or the call that is waited for was: then the step is run again.
-                task = asyncio.current_task()
-                if not latest.cancelled() or (task is not None and task.cancelling()):
-                    raise
-        return await self()
-
-    def _latest_result(self) -> asyncio.Future[Any] | None:
-        places = self._owner._port.places()
-        return next((self._latest[place] for place in places if place in self._latest), None)
-
-    def _dependent_parameters(self) -> list[str]:
-        return [name for name in self._parameters if name != "ctx"]
-
-    def _check_depends(self) -> None:
-        if self._depends is None:
-            return
-        expected, given = len(self._dependent_parameters()), len(self._depends)
-        if expected != given:
-            raise TypeError(
-                f"Step {self.name!r} declares {expected} parameter(s) besides ctx, but `depends` has {given} item(s)"
-            )
-
-
-def _parameters(function: Callable[..., Any]) -> Sequence[str]:
-    """Return the names of a function's parameters."""
-    if type(function) is FunctionType and not hasattr(function, "__wrapped__"):
-        # A step is often decorated anew in each turn of a loop, and `inspect.signature` takes 15 us for it.
-        code = function.__code__
-        if not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) and not code.co_kwonlyargcount:
-            return code.co_varnames[: code.co_argcount]
-    return list(inspect.signature(function).parameters)
 
 
 def to_moment(at_ms: int) -> datetime:

@@ -1,4 +1,4 @@
-"""What a workflow may store."""
+"""Plain JSON: params, events, and what is JSON of results."""
 
 import enum
 from collections import namedtuple
@@ -53,7 +53,7 @@ def len_of(number: int) -> str:
 @given(JSON)
 def test_json_value_comes_back_the_same(value: Any) -> None:
     """Every JSON value is the same after storing, types included."""
-    decoded = values.decode(values.encode(value))
+    decoded = values.decode_json(values.encode_json(value))
 
     assert decoded == value
     assert repr(decoded) == repr(value)
@@ -62,7 +62,7 @@ def test_json_value_comes_back_the_same(value: Any) -> None:
 @pytest.mark.parametrize("number", [2**53 + 1, 2**63, -(2**63) - 1, 2**64, 10**4299 - 1, 1 - 10**4299], ids=len_of)
 def test_integer_keeps_all_its_digits(number: int) -> None:
     """Integers of up to 4,299 digits are exact."""
-    assert values.decode(values.encode(number)) == number
+    assert values.decode_json(values.encode_json(number)) == number
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_integer_keeps_all_its_digits(number: int) -> None:
 )
 def test_value_is_stored_as_the_json_that_people_see(value: object, text: str) -> None:
     """The stored form of a value is its JSON text."""
-    assert values.encode(value) == text
+    assert values.encode_json(value) == text
 
 
 def _nested(depth: int) -> Any:
@@ -100,13 +100,12 @@ def _cyclic() -> Any:
     [
         pytest.param(float("nan"), "result is not serialisable: nan is not a JSON number.", id="nan"),
         pytest.param([1, float("-inf")], "result[1] is not serialisable: -inf is not a JSON number.", id="infinity"),
-        pytest.param(b"x", "result is not serialisable: a bytes is not a JSON value.", id="bytes"),
         pytest.param(
             {"items": [1, {"at": object()}]},
             'result["items"][1]["at"] is not serialisable: a object is not a JSON value.',
             id="path",
         ),
-        pytest.param({1: 2}, "result is not serialisable: the key 1 is not a string.", id="key"),
+        pytest.param({(1, 2): 2}, "result is not serialisable: the key (1, 2) is not a string.", id="key"),
         pytest.param(
             {"a": {None: 2}}, 'result["a"] is not serialisable: the key None is not a string.', id="key deep inside"
         ),
@@ -133,20 +132,20 @@ def _cyclic() -> Any:
 def test_what_json_cannot_say_is_refused_by_its_path(value: object, message: str) -> None:
     """A refusal names the part at fault and why."""
     with pytest.raises(NotSerialisable) as refused:
-        values.encode(value)
+        values.encode_json(value)
 
     assert str(refused.value) == message
 
 
 def test_the_deepest_value_allowed_comes_back() -> None:
     """A value nested 256 deep is stored and read."""
-    assert values.decode(values.encode(_nested(256))) == _nested(256)
+    assert values.decode_json(values.encode_json(_nested(256))) == _nested(256)
 
 
 def test_caller_says_what_the_value_is() -> None:
     """A refusal calls the value by the name that its caller gives it."""
     with pytest.raises(NotSerialisable, match=r"^output is not serialisable"):
-        values.encode({1, 2}, "output")
+        values.encode_json(object(), "output")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_caller_says_what_the_value_is() -> None:
 )
 def test_subclass_of_a_json_type_comes_back_as_that_type(value: object, base: object) -> None:
     """A class of the author's own is not kept, its value is."""
-    decoded = values.decode(values.encode(value))
+    decoded = values.decode_json(values.encode_json(value))
 
     assert decoded == base
     assert type(decoded) is type(base)
@@ -174,4 +173,4 @@ def test_same_part_in_two_places_is_no_cycle() -> None:
     """A value may hold the same list twice."""
     part = [1]
 
-    assert values.encode([part, part]) == "[[1],[1]]"
+    assert values.encode_json([part, part]) == "[[1],[1]]"

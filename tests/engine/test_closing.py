@@ -225,7 +225,7 @@ async def test_exception_of_any_class_ends_the_instance() -> None:
         instance = await engine.create(Raising)
         await engine.run_until_idle()
 
-        assert await instance.error() == Failure("Odd", "in run")
+        assert await instance.error() == Failure("Odd", "in run", "tests.engine.test_closing:Odd")
         assert seen == ["in a step"]
 
 

@@ -267,7 +267,7 @@ async def test_value_or_error_is_the_same_the_first_time_and_on_replay() -> None
     output = await every_way(Job(Values), crashes=False)
 
     assert output == [
-        "{'pair': [1, 2], 'big': 1208925819614629174706176, 'float': 1.0, 'none': None, 'text': 'é'}",
+        "{'pair': (1, 2), 'big': 1208925819614629174706176, 'float': 1.0, 'none': None, 'text': 'é'}",
         "KeyError 'a' ",
         "StepFailed no CardDeclined",
         "NonRetryableError stop NonRetryableError",

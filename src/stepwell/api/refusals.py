@@ -43,6 +43,17 @@ class Forbidden(Refusal):
     http_status = 403
 
 
+class TooManyStreams(Refusal):
+    """As many callers follow instances as may do so at a time."""
+
+    code = 10429
+    http_status = 429
+
+    def __init__(self, limit: int) -> None:
+        self.headers = {"retry-after": "5"}
+        super().__init__(f"{limit} streams are open already, which is the limit; close one, or ask without follow")
+
+
 class BodyTooLarge(InvalidInput):
     """The body is larger than any valid one; it was not read to its end."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from stepwell.api import instances, site, workflows
+from stepwell.api import instances, logs, site, workflows
 from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
@@ -27,6 +27,8 @@ _WORKFLOWS = "/client/v4/accounts/{account_id}/workflows"
 _ONE = _WORKFLOWS + "/{workflow_name}"
 _INSTANCES = _ONE + "/instances"
 _INSTANCE = _INSTANCES + "/{instance_id}"
+# Stepwell's own.
+_EXTENSION = "/client/v4/accounts/{account_id}/stepwell/workflows/{workflow_name}/instances/{instance_id}"
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 
@@ -45,6 +47,7 @@ class Route:
 ROUTES = (
     Route("GET", "/", None, "A page for people", site.show_page, ("workflow", "instance")),
     Route("GET", "/healthz", None, "Whether the server answers", site.tell_health),
+    Route("GET", _EXTENSION + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
     # fixed words
     Route("GET", _WORKFLOWS + "/settings", 23, "Get the account's retention"),
     Route("PATCH", _WORKFLOWS + "/settings", 24, "Change the account's retention"),

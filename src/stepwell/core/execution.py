@@ -68,11 +68,12 @@ StepAnswer = AwaitResult | WaitUntil | RunAttempt
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt that has begun. `number` is what the author sees: interrupted attempts do not count."""
+    """An attempt that has begun. `number` is what the author sees: of the interrupted ones `ordinal` counts also."""
 
     key: Key
     number: int
     config: StepConfig
+    ordinal: int = 1
 
 
 class _Caller(NamedTuple):
@@ -235,7 +236,7 @@ class Execution:
         else:
             self._emit(AttemptStarted(now, key, step.ordinal + 1))
         step = self._steps[key]
-        return Attempt(key, step.failures + 1, step.config)
+        return Attempt(key, step.failures + 1, step.config, step.ordinal)
 
     def succeeded(self, key: Key, value: str, now: int) -> None:
         """Record that the open attempt returned a value (JSON text)."""
@@ -244,11 +245,15 @@ class Execution:
     def failed(self, key: Key, error: Failure, delay_ms: int, now: int) -> None:
         """Record that the open attempt failed: the step tries again after a wait, or has failed for good."""
         step = self._steps[key]
-        failures = step.failures + 1
-        if failures > step.config.limit:
+        self.failed_until(key, error, retries.wait_after(step.failures + 1, delay_ms, step.config.backoff), now)
+
+    def failed_until(self, key: Key, error: Failure, wait_ms: int, now: int) -> None:
+        """Do what `failed` does, with a wait that no backoff multiplies."""
+        step = self._steps[key]
+        if step.failures + 1 > step.config.limit:
             self.gave_up(key, error, now)
             return
-        retry_at = now + retries.wait_after(failures, delay_ms, step.config.backoff)
+        retry_at = now + min(wait_ms, retries.LONGEST_WAIT_MS)
         self._emit(AttemptFailed(now, key, step.ordinal, error, retry_at))
         self._set_timer(retry_at, key)
 

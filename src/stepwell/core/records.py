@@ -53,7 +53,7 @@ class StepConfig:
     """A step's config, merged with the defaults and frozen when the step first ran.
 
     `delay` and `timeout` are kept as the author wrote them: milliseconds, or a duration in words. `delay` is
-    `"[dynamic]"` for a delay function.
+    `"[dynamic]"` for a delay function. `heartbeat`: how long an attempt may be silent; None: for ever.
     """
 
     limit: float
@@ -61,6 +61,7 @@ class StepConfig:
     backoff: str
     timeout: float | str
     sensitive: str | None = None
+    heartbeat: float | str | None = None
 
 
 DYNAMIC_DELAY = "[dynamic]"

@@ -5,7 +5,7 @@ Attempts are `limit` + 1: the limit counts retries after the first attempt. No j
 Source: developers.cloudflare.com/workflows/build/sleeping-and-retrying/
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stepwell import durations
@@ -13,6 +13,7 @@ from stepwell.core.records import DYNAMIC_DELAY, StepConfig
 from stepwell.errors import InvalidStepConfig
 from stepwell.limits import RETRIES_PER_STEP
 
+_CLASS_KEYS = ("retry_on", "dont_retry_on")
 BACKOFFS = ("constant", "linear", "exponential")
 
 DEFAULTS = StepConfig(limit=5, delay=10_000, backoff="exponential", timeout="10 minutes")
@@ -52,12 +53,15 @@ def merge(step: str, config: Mapping[str, Any] | None, defaults: StepConfig = DE
     """Return a step's config, checked and merged with the defaults.
 
     Raises InvalidStepConfig naming field and value. `retries` needs both `limit` and `delay`; unknown keys are refused.
+    Ours: `heartbeat`, and `retry_on` and `dont_retry_on`, which are read from the live code at each failure.
 
     Source: developers.cloudflare.com/workflows/build/workers-api/#workflowstepconfig
     """
     if config is None:
         return defaults
-    _check_keys(step, "config", config, ("retries", "timeout", "sensitive"))
+    _check_keys(step, "config", config, ("retries", "timeout", "sensitive", *_CLASS_KEYS, "heartbeat"))
+    for key in _CLASS_KEYS:
+        _check_classes(step, key, config.get(key))
     limit, delay, backoff = _merge_retries(step, config.get("retries"), defaults)
     return StepConfig(
         limit=limit,
@@ -65,7 +69,21 @@ def merge(step: str, config: Mapping[str, Any] | None, defaults: StepConfig = DE
         backoff=backoff,
         timeout=_timeout(step, config.get("timeout"), defaults),
         sensitive=_sensitive(step, config.get("sensitive")),
+        heartbeat=_heartbeat(step, config.get("heartbeat")),
     )
+
+
+def may_retry(config: Mapping[str, Any] | None, errors: Sequence[BaseException]) -> bool:
+    """Tell whether `retry_on` and `dont_retry_on` of a config let an attempt that ended with these errors be followed.
+
+    The config may be a wrong one, as for `delay_function`.
+    """
+    if not isinstance(config, Mapping):
+        return True
+    wanted, unwanted = (_classes(config.get(key)) for key in _CLASS_KEYS)
+    if any(isinstance(error, unwanted) for error in errors):
+        return False
+    return config.get("retry_on") is None or all(isinstance(error, wanted) for error in errors)
 
 
 def _merge_retries(step: str, retries: Any, defaults: StepConfig) -> tuple[float, float | str, str]:
@@ -90,6 +108,25 @@ def _timeout(step: str, timeout: Any, defaults: StepConfig) -> float | str:
     if not durations.to_ms(timeout):
         raise InvalidStepConfig(step, "timeout", timeout, f"more than 0: {durations.EXPECTED}")
     return _as_written(timeout)
+
+
+def _heartbeat(step: str, heartbeat: Any) -> float | str | None:
+    if heartbeat is None:
+        return None
+    if not durations.to_ms(heartbeat):
+        raise InvalidStepConfig(step, "heartbeat", heartbeat, f"more than 0: {durations.EXPECTED}")
+    return _as_written(heartbeat)
+
+
+def _check_classes(step: str, key: str, given: Any) -> None:
+    kinds = given if isinstance(given, tuple | list) else (given,)
+    if given is not None and len(_classes(given)) != len(kinds):
+        raise InvalidStepConfig(step, key, given, "an exception class, or several in a tuple or list")
+
+
+def _classes(given: Any) -> tuple[type[BaseException], ...]:
+    kinds = given if isinstance(given, tuple | list) else (given,)
+    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseException))
 
 
 def _sensitive(step: str, sensitive: Any) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from stepwell import values
 from stepwell.core.failures import Failure
 from stepwell.core.instance import InstanceState, advance
 from stepwell.core.records import (
@@ -211,7 +212,7 @@ class _Builder:
         entry = self._step(record.key)
         entry.end, entry.success = record.at, isinstance(record, StepSucceeded)
         if isinstance(record, StepSucceeded):
-            entry.output = REDACTED if entry.config.sensitive else log_output(record.value)
+            entry.output = REDACTED if entry.config.sensitive else _step_output(record.value)
             self._end_attempt(entry, record.at, None)
         else:
             self._end_attempt(entry, record.at, record.error)
@@ -256,8 +257,12 @@ class _Builder:
         return entry
 
 
+def _step_output(value: Payload) -> str | None:
+    return log_output(value if isinstance(value, PayloadRef) else values.readable(value))
+
+
 def log_output(value: Payload) -> str | None:
-    """Return a value as the log shows it: its JSON text, cut after 1,024 characters; None for no value."""
+    """Return a JSON value as the log shows it: its text, cut after 1,024 characters; None for no value."""
     text = value.preview if isinstance(value, PayloadRef) else value
     if isinstance(value, PayloadRef) or len(text) > LOG_OUTPUT_CHARACTERS:
         return text[:LOG_OUTPUT_CHARACTERS] + TRUNCATED

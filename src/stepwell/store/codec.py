@@ -10,7 +10,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from stepwell.core.failures import Failure
+from stepwell import values
+from stepwell.core.failures import Failure, from_parts, to_parts
 from stepwell.core.records import Key, Payload, PayloadRef, Record, Recorded, StepConfig, StepKind
 from stepwell.limits import INLINE_VALUE_BYTES, LOG_OUTPUT_CHARACTERS
 from stepwell.store.operations import RecordRow
@@ -20,6 +21,8 @@ def to_row(record: Record) -> RecordRow:
     """Return the row of a record; the store gives it its seq."""
     kind = type(record)
     body = {name: part for name in _BODY[kind] if (part := getattr(record, name)) is not None}
+    if isinstance(error := body.get("error"), Failure):
+        body["error"] = to_parts(error)
     value = getattr(record, "value", None)
     # A reference is never written again: only values that have just been made are.
     assert not isinstance(value, PayloadRef)
@@ -53,9 +56,11 @@ def lies_apart(row: RecordRow) -> bool:
     )
 
 
-def preview(value: str) -> str:
-    """Return what a record keeps of a value that lies apart."""
-    return value[:LOG_OUTPUT_CHARACTERS]
+def preview(row: RecordRow) -> str:
+    """Return what a record keeps of a value that lies apart: its first characters, as people see it."""
+    assert row.value is not None
+    is_plain = row.kind in _PLAIN
+    return (row.value if is_plain else values.readable(row.value))[:LOG_OUTPUT_CHARACTERS]
 
 
 def _payload(row: RecordRow) -> Payload:
@@ -68,10 +73,12 @@ def _name(kind: type[Record]) -> str:
     return "".join("_" + c.lower() if c.isupper() else c for c in kind.__name__).lstrip("_")
 
 
+# What came from outside is JSON, and shown as it was sent.
+_PLAIN = frozenset(("created", "event_received"))
 _BUILDERS: dict[str, Any] = {
     "key": lambda parts: Key(StepKind(parts[0]), parts[1], parts[2]),
     "parent": lambda parts: Key(StepKind(parts[0]), parts[1], parts[2]),
-    "error": lambda parts: Failure(**parts),
+    "error": from_parts,
     "config": lambda parts: StepConfig(**parts),
 }
 _KINDS: dict[str, Any] = {_name(kind): kind for kind in get_args(Record)}

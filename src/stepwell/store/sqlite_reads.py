@@ -18,9 +18,12 @@ from stepwell.store.operations import (
     ListWorkflows,
     Operation,
     ReadHistory,
+    ReadLog,
+    ReadNote,
     ReadPayload,
     RecordRow,
 )
+from stepwell.store.sqlite_notes import read_log, read_note
 from stepwell.store.sqlite_records import history, read_payload, summary
 from stepwell.store.sqlite_rows import Values, every, first, only
 from stepwell.store.sqlite_workflows import find_workflow, get_workflow, list_workflows
@@ -131,4 +134,6 @@ READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] =
     ReadPayload: _read_payload,
     ReadHistory: _read_history,
     ListHoldings: _list_holdings,
+    ReadNote: read_note,
+    ReadLog: read_log,
 }

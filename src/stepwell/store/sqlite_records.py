@@ -73,7 +73,7 @@ def new_record(connection: apsw.Connection, place: Place, record: RecordRow, tx:
     value, payload, size = record.value, None, 0
     if value is not None and codec.lies_apart(record):
         payload, size = _put_apart(connection, place[0], value), len(value.encode())
-        value = codec.preview(value)
+        value = codec.preview(record)
     columns = (*place, record.kind, record.at, record.body, value, payload, size)
     return (*columns, _checksum(columns), tx)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from stepwell.store.listeners import call_soon
-from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RecordRow, Release
+from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RecordRow, Release, WriteNotes
 from stepwell.store.sqlite_faults import translate
 from stepwell.store.sqlite_ledger import Ledger
 from stepwell.store.sqlite_reads import read
@@ -106,11 +106,15 @@ class _Gathered:
         operation = request.operation
         self.requests.append(request)
         self._characters += _characters(operation)
-        if not isinstance(operation, Commit) or operation.urgent:
+        if not _may_wait(operation):
             self.is_urgent = True
 
     def patience_s(self) -> float:
         return 0.0 if self.is_urgent else max(0.0, self._deadline - monotonic())
+
+
+def _may_wait(operation: Operation[Any]) -> bool:
+    return isinstance(operation, WriteNotes) or (isinstance(operation, Commit) and not operation.urgent)
 
 
 class ReaderThreads:

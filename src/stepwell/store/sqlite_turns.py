@@ -28,7 +28,8 @@ from stepwell.store.sqlite_transaction import Transaction
 # The due ones come by their index, the lost ones by the few workers whose lease is over; `cross join` keeps
 # SQLite to that order of looking. A worker never takes its own as lost, however late it renews.
 _DUE = """
-    select i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at
+    select i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at,
+        i.logged, i.log_n
     from (
         select row, since
         from (
@@ -154,6 +155,8 @@ class _Due(NamedTuple):
     id: str
     version: str
     created_at: int
+    logged: int
+    log_n: int
 
 
 class _Place(NamedTuple):
@@ -224,6 +227,8 @@ def _claim(transaction: Transaction, operation: ClaimDue, due: _Due) -> Claim:
         version=due.version,
         created_at=due.created_at,
         lost_turns=due.lost_turns + lost,
+        logged=due.logged,
+        log_n=due.log_n,
     )
 
 

@@ -17,7 +17,9 @@ from stepwell.store.operations import (
     RegisterWorkflow,
     Release,
     RenewLease,
+    WriteNotes,
 )
+from stepwell.store.sqlite_notes import write_notes
 from stepwell.store.sqlite_rows import first, only
 from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.sqlite_workflows import Workflow, find_workflow, register_workflow
@@ -199,4 +201,5 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     ClaimDue: sqlite_turns.claim_due,
     Commit: sqlite_turns.commit,
     Release: sqlite_turns.release,
+    WriteNotes: write_notes,
 }

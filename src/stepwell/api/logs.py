@@ -1,0 +1,105 @@
+"""What instances say: the lines that their code prints and logs, and their progress. Stepwell's own routes.
+
+Every text in it is the author's: it goes out as JSON and nothing else.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+
+from stepwell.api import envelope
+from stepwell.api.refusals import TooManyStreams
+from stepwell.api.request import ApiRequest
+from stepwell.core.steplog import iso
+from stepwell.engine import Engine
+from stepwell.store.operations import LogLine, LogPage, Note
+
+LINES_AT_ONCE = 1_000
+STREAMS = 100
+# How soon a new line is seen by those who follow, and how often a silent stream shows that it lives.
+_LOOK_EVERY_S = 0.25
+_SIGN_OF_LIFE_S = 15.0
+
+_encoder = msgspec.json.Encoder()
+_open_streams: set[object] = set()
+
+
+class Line(msgspec.Struct):
+    """A line of the log. `step` is None for what `run` itself says; `level` is a log level, `stdout` or `stderr`."""
+
+    n: int
+    at: str
+    step: str | None
+    attempt: int | None
+    level: str
+    text: str
+
+
+class Progress(msgspec.Struct):
+    """How far the instance says it is."""
+
+    value: msgspec.Raw
+    at: str
+
+
+class Log(msgspec.Struct):
+    """A page of an instance's log. `next` is what to give as `after` for the lines behind it."""
+
+    status: str
+    progress: Progress | None
+    lines: list[Line]
+    next: int
+
+
+async def get_logs(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with lines of the log, oldest first; with `follow=true` with each new line until the instance ends."""
+    after = request.query.number("after") or 0
+    limit = request.query.number("limit", LINES_AT_ONCE) or 100
+    follows = request.query.choice("follow", ("true", "false")) == "true"
+    page = await engine.log(request.account, request.workflow, request.instance, after, limit)
+    if follows:
+        return _follow(engine, request, after)
+    lines = [_line(line) for line in page.lines]
+    log = Log(page.status, _progress(page.progress), lines, lines[-1].n if lines else after)
+    return envelope.success(log)
+
+
+def _follow(engine: Engine, request: ApiRequest, after: int) -> Response:
+    if len(_open_streams) >= STREAMS:
+        raise TooManyStreams(STREAMS)
+    return StreamingResponse(
+        _lines(engine, request, after), media_type="application/x-ndjson", headers={"cache-control": "no-store"}
+    )
+
+
+async def _lines(engine: Engine, request: ApiRequest, after: int) -> AsyncIterator[bytes]:
+    """Yield each line as a line of JSON, and an empty one now and then, until the instance has ended."""
+    stream = object()
+    _open_streams.add(stream)
+    time = asyncio.get_running_loop().time
+    said_at = time()
+    try:
+        while True:
+            page: LogPage = await engine.log(request.account, request.workflow, request.instance, after, LINES_AT_ONCE)
+            for line in page.lines:
+                after, said_at = line.n, time()
+                yield _encoder.encode(_line(line)) + b"\n"
+            if page.ended_at is not None and not page.lines:
+                return
+            if time() - said_at >= _SIGN_OF_LIFE_S:
+                said_at = time()
+                yield b"\n"
+            if not page.lines:
+                await asyncio.sleep(_LOOK_EVERY_S)
+    finally:
+        _open_streams.discard(stream)
+
+
+def _line(line: LogLine) -> Line:
+    return Line(line.n, iso(line.at), line.step, line.attempt, line.level, line.text)
+
+
+def _progress(note: Note | None) -> Progress | None:
+    return None if note is None else Progress(msgspec.Raw(note.value.encode()), iso(note.at))

@@ -1,0 +1,89 @@
+"""What the author's code prints and logs, caught on its way to the terminal.
+
+While a sink is current, each line that is printed or logged goes to it first, and on to where it was meant for only if
+the sink says so: what a replay says again is not shown again. Where no sink is current nothing changes. `install` does
+this for a whole process: it puts itself before the standard streams and before the handlers of `logging`.
+"""
+
+import logging
+import sys
+from contextvars import ContextVar
+from typing import Any, Protocol, TextIO
+
+
+class Sink(Protocol):
+    """Where a stretch of author code says something. May be called from any thread."""
+
+    # What has been printed of a line that has not ended, by stream.
+    partial: dict[str, str]
+
+    def take(self, level: str, text: str, *, always: bool = False) -> bool:
+        """Take a line; tell whether it is to be shown too. `always`: it is kept even where output is not."""
+
+
+SINK: ContextVar[Sink | None] = ContextVar("stepwell_sink", default=None)
+
+_call_handlers = logging.Logger.callHandlers
+_formatter = logging.Formatter()
+
+
+def install() -> None:
+    """Begin to catch, once for the process."""
+    if not isinstance(sys.stdout, _Stream):
+        sys.stdout = _Stream(sys.stdout, "stdout")
+        sys.stderr = _Stream(sys.stderr, "stderr")
+    logging.Logger.callHandlers = _catch  # type: ignore[method-assign,assignment]  # all handlers lie behind it
+
+
+def uninstall() -> None:
+    """Let everything go its own way again; for tests."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, _Stream):
+            setattr(sys, name, stream.stream)
+    logging.Logger.callHandlers = _call_handlers  # type: ignore[method-assign]  # as before
+
+
+class _Stream:
+    def __init__(self, stream: TextIO, level: str) -> None:
+        self.stream = stream
+        self._level = level
+
+    def write(self, text: str) -> int:
+        sink = SINK.get()
+        if sink is None:
+            return self.stream.write(text)
+        *lines, rest = (sink.partial.get(self._level, "") + text).split("\n")
+        sink.partial[self._level] = rest
+        for line in lines:
+            if sink.take(self._level, line):
+                self.stream.write(line + "\n")
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def _catch(logger: logging.Logger, record: logging.LogRecord) -> None:
+    sink = SINK.get()
+    if sink is None or record.name.partition(".")[0] == "stepwell":
+        _call_handlers(logger, record)
+    elif sink.take(record.levelname, _text(record)):
+        # The handlers write to the streams above: there it would be taken twice.
+        token = SINK.set(None)
+        try:
+            _call_handlers(logger, record)
+        finally:
+            SINK.reset(token)
+
+
+def _text(record: logging.LogRecord) -> str:
+    try:
+        text = record.getMessage()
+    except Exception as error:  # a message whose arguments do not fit it
+        text = f"{record.msg} <{type(error).__name__}: {error}>"
+    return f"{text}\n{_formatter.formatException(record.exc_info)}" if record.exc_info else text

@@ -1,0 +1,237 @@
+"""What an instance says beside its history: the lines that its code prints and logs, its progress, its heartbeats.
+
+Nothing of this decides anything; it is for people, and for the next attempt of a step. What `run` itself says is said
+again at each replay: it is counted, and as much as is stored already is passed over.
+"""
+
+import asyncio
+import json
+from contextvars import Context
+
+from stepwell import limits
+from stepwell.clock import Clock
+from stepwell.core.records import Key
+from stepwell.errors import StoreUnavailable, TurnLost
+from stepwell.store import Store
+from stepwell.store.operations import Claim, LogLine, Note, ReadNote, WriteNotes
+
+PROGRESS = "progress"
+
+_RETRY_AFTER_MS = 1_000
+_CUT = "[... cut]"
+
+
+class RunSink:
+    """What `run` itself says, outside of steps."""
+
+    def __init__(self, notebook: "Notebook") -> None:
+        self.partial: dict[str, str] = {}
+        self._notebook = notebook
+
+    def take(self, level: str, text: str, *, always: bool = False) -> bool:
+        """Take a line; one that was stored in an earlier turn is passed over."""
+        return self._notebook.hear(level, text, always=always)
+
+
+class AttemptSink:
+    """What an attempt says, up to its bounds. After `close` nothing is taken."""
+
+    def __init__(self, notebook: "Notebook", key: Key, attempt: int, *, keeps: bool, keeps_own: bool) -> None:
+        self.partial: dict[str, str] = {}
+        self._notebook = notebook
+        self._step = key.label
+        self._attempt = attempt
+        self._keeps = keeps
+        self._keeps_own = keeps_own
+        self._lines = 0
+        self._characters = 0
+        self._is_closed = False
+
+    def take(self, level: str, text: str, *, always: bool = False) -> bool:
+        """Take a line; what is beyond the bounds is shown and not kept."""
+        if self._is_closed:
+            return False
+        is_wanted = self._keeps or (always and self._keeps_own)
+        if is_wanted and self._lines <= limits.ATTEMPT_LINES and self._characters <= limits.ATTEMPT_CHARACTERS:
+            self._lines += 1
+            self._characters += len(text)
+            is_full = self._lines > limits.ATTEMPT_LINES or self._characters > limits.ATTEMPT_CHARACTERS
+            shown = "what the attempt says from here on is not kept" if is_full else text
+            self._notebook.add(self._step, self._attempt, level, shown)
+        return True
+
+    def close(self) -> None:
+        """Take no more; the code may go on in a thread that cannot be stopped."""
+        for level, text in self.partial.items():
+            if text:
+                self.take(level, text)
+        self._is_closed = True
+
+
+class Notebook:
+    """Gathers what the instance of a turn says, and writes it. `idle` is called when everything has been written."""
+
+    def __init__(self, store: Store, claim: Claim, clock: Clock, *, keeps_output: bool) -> None:
+        self.idle = _nothing
+        self._store = store
+        self._claim = claim
+        self._clock = clock
+        self._keeps_output = keeps_output
+        self._said = 0
+        self._logged = claim.logged
+        self._log_n = claim.log_n
+        self._lines: list[LogLine] = []
+        self._notes: dict[str, Note] = {}
+        self._beats: dict[Key, str] = {}
+        self._in_flight = False
+        self._has_news = False
+        self._is_planned = False
+        self._is_closed = False
+        self._waiting: list[asyncio.Future[None]] = []
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether something has been said that is not stored yet."""
+        return not self._is_closed and (self._in_flight or self._has_news)
+
+    def run_sink(self) -> RunSink:
+        """Return where `run` itself speaks."""
+        return RunSink(self)
+
+    def attempt_sink(self, key: Key, attempt: int, *, sensitive: bool) -> AttemptSink:
+        """Return where an attempt speaks; what one of a sensitive step says is shown and not kept."""
+        return AttemptSink(self, key, attempt, keeps=self._keeps_output and not sensitive, keeps_own=not sensitive)
+
+    def hear(self, level: str, text: str, *, always: bool = False) -> bool:
+        """Take a line of `run`; tell whether it is new."""
+        if not self._is_new():
+            return False
+        if self._keeps_output or always:
+            self.add(None, None, level, text)
+        return True
+
+    def progress(self, value: str, *, from_run: bool) -> None:
+        """Take how far the instance is, as JSON text; what a replay of `run` says again is passed over."""
+        if not from_run or self._is_new():
+            self._put(PROGRESS, value)
+
+    def heartbeat(self, key: Key, details: str) -> None:
+        """Take what an attempt of a step said with its last sign of life, as stored text."""
+        self._beats[key] = details
+        self._put(_beat_name(key), details)
+
+    async def heartbeat_details(self, key: Key) -> str | None:
+        """Return what an attempt of a step said last, in this turn or an earlier one."""
+        if key in self._beats:
+            return self._beats[key]
+        try:
+            return await self._store.run(ReadNote(self._claim.row, _beat_name(key)))
+        except StoreUnavailable:
+            # It is help for the next attempt, no promise to it.
+            return None
+
+    def failure(self, key: Key, attempt: int, trace: str) -> None:
+        """Take the traceback of a failed attempt."""
+        self.add(key.label, attempt, "ERROR", trace)
+
+    def engine(self, level: str, text: str) -> None:
+        """Take a line of the engine's own about the instance."""
+        self.add(None, None, level, text)
+
+    def add(self, step: str | None, attempt: int | None, level: str, text: str) -> None:
+        """Gather a line. From any thread."""
+        self._lines.append(LogLine(self._clock.now(), step, attempt, level, _bounded(text)))
+        self._plan()
+
+    def flush(self) -> None:
+        """Write what is gathered, without waiting for it."""
+        if self._is_closed or self._in_flight or not self._has_news:
+            return
+        self._in_flight, self._has_news = True, False
+        lines, notes = self._lines[: limits.ATTEMPT_LINES], list(self._notes.values())
+        operation = WriteNotes(self._claim.row, self._claim.turn, self._log_n, lines, notes, self._logged)
+        answer = self._store.run(operation)
+        answer.add_done_callback(lambda done: self._answered(done, operation), context=Context())
+
+    async def flushed(self) -> None:
+        """Write what is gathered, and wait for it."""
+        while self.is_busy:
+            self.flush()
+            waiting = self._loop.create_future()
+            self._waiting.append(waiting)
+            await waiting
+
+    def close(self) -> None:
+        """Take no more, and write no more."""
+        self._is_closed = True
+        self._wake()
+
+    def _is_new(self) -> bool:
+        self._said += 1
+        if self._is_closed or self._said <= self._claim.logged:
+            return False
+        self._logged = self._said
+        self._plan()
+        return True
+
+    def _put(self, name: str, value: str) -> None:
+        self._notes[name] = Note(name, self._clock.now(), value)
+        self._plan()
+
+    def _plan(self) -> None:
+        """Write soon: with the rest of this pass of the loop."""
+        self._has_news = True
+        if not self._is_planned and not self._is_closed:
+            self._is_planned = True
+            # An empty context: writing is not work of the author's code that has spoken.
+            self._loop.call_soon_threadsafe(self._write_planned, context=Context())
+
+    def _write_planned(self) -> None:
+        self._is_planned = False
+        self.flush()
+
+    def _answered(self, answer: "asyncio.Future[int]", operation: WriteNotes) -> None:
+        self._in_flight = False
+        try:
+            self._log_n = answer.result()
+        except StoreUnavailable:
+            # The recorder complains of it. What is said meanwhile is gathered, up to a bound.
+            self._has_news = True
+            del self._lines[limits.LOG_LINES :]
+            self._clock.call_at(self._clock.now() + _RETRY_AFTER_MS, self.flush)
+            return
+        except TurnLost:
+            self.close()
+            return
+        del self._lines[: len(operation.lines)]
+        for note in operation.notes:
+            if self._notes.get(note.name) is note:
+                del self._notes[note.name]
+        self._has_news = bool(self._lines or self._notes) or self._logged > operation.logged
+        self.flush()
+        if not self.is_busy:
+            self._wake()
+            self.idle()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+def _nothing() -> None:
+    """Nobody waits."""
+
+
+def _beat_name(key: Key) -> str:
+    return "heartbeat " + json.dumps([key.kind, key.name, key.count])
+
+
+def _bounded(text: str) -> str:
+    """Keep the beginning and the end of a long text; lone surrogates, which no store can hold, are replaced."""
+    bound = limits.TRACE_CHARACTERS if "\n" in text else limits.LINE_CHARACTERS
+    if len(text) > bound:
+        text = f"{text[: bound // 2]}{_CUT}{text[-bound // 2 :]}"
+    return text.encode(errors="replace").decode()

@@ -1,0 +1,307 @@
+"""What authors call as steps: decorated functions, marked functions, and the context that a step's body receives.
+
+Source: developers.cloudflare.com/workflows/python/python-workers-api/
+"""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class AttemptPort(Protocol):
+    """What an attempt offers to its body. Safe to use from the body's thread."""
+
+    is_cancelled: bool
+    details: Any
+
+    def beat(self, details: Any) -> None:
+        """Take note of a sign of life."""
+
+
+class StepContext(dict[str, Any]):
+    """What a step's `ctx` parameter receives: a dict with `step` (name, count), `attempt` (from 1) and `config`.
+
+    `idempotency_key` is the same for all attempts of a step, and no other step's: hand it to services that take one.
+
+    Source: developers.cloudflare.com/workflows/build/step-context/
+    """
+
+    def __init__(self, facts: Mapping[str, Any], port: AttemptPort | None = None) -> None:
+        super().__init__(facts)
+        self._port = port
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        number: int = self["attempt"]
+        return number
+
+    @property
+    def idempotency_key(self) -> str:
+        """Text that is the same for all attempts of this step, and no other step's."""
+        key: str = self["idempotency_key"]
+        return key
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nothing will come of this attempt: it ran out of time, was cancelled, or its worker stops.
+
+        A function in a thread cannot be stopped from outside; look at this in long loops.
+        """
+        return self._port is not None and self._port.is_cancelled
+
+    @property
+    def heartbeat_details(self) -> Any:
+        """What an earlier attempt of this step said last in `heartbeat`, or None."""
+        return None if self._port is None else self._port.details
+
+    def heartbeat(self, details: Any = None) -> None:
+        """Give a sign of life; `details` (storable as a result is) are handed to the next attempt, if there is one.
+
+        With `heartbeat` in the step's config an attempt that gives none for so long fails with WorkflowTimeoutError.
+        In an attempt that was cancelled this raises TurnClosed, which ends the function.
+        """
+        if self._port is not None:
+            self._port.beat(details)
+
+
+@dataclass(frozen=True, slots=True)
+class StepBody:
+    """What an attempt calls: the author's `function` with its arguments bound."""
+
+    call: Callable[[StepContext], Any]
+    function: Callable[..., Any]
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it runs on the event loop; else in a thread."""
+        return inspect.iscoroutinefunction(self.function)
+
+
+class StepPort(Protocol):
+    """What a turn offers to authors: the calls that are durable."""
+
+    async def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody) -> Any:
+        """Run a step's body, or return what it returned before."""
+
+    async def sleep(self, name: Any, duration: object) -> None:
+        """Sleep for a duration."""
+
+    async def sleep_until(self, name: Any, until_ms: int) -> None:
+        """Sleep until a moment."""
+
+    async def wait_for_event(self, name: Any, event_type: object, timeout: object) -> dict[str, Any]:
+        """Wait for an event of a type."""
+
+    def set_progress(self, progress: object) -> None:
+        """Take note of how far the instance is."""
+
+    def log(self, message: str) -> None:
+        """Write a line into the instance's log."""
+
+    def places(self) -> tuple[object, ...]:
+        """Return whose calls are being made, innermost first: those of a step's body, those of `run`."""
+
+
+CURRENT_PORT: ContextVar[StepPort | None] = ContextVar("stepwell_port", default=None)
+
+
+def bind(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> StepBody:
+    """Return the body that calls a function with these arguments, and with `ctx` where it takes that."""
+    target = function.function if isinstance(function, StepFunction) else function
+    wants_ctx = "ctx" not in kwargs and "ctx" in list(parameters_of(target))[len(args) :]
+
+    def call(ctx: StepContext) -> Any:
+        return target(*args, **kwargs, ctx=ctx) if wants_ctx else target(*args, **kwargs)
+
+    return StepBody(call, target)
+
+
+class StepFunction(Generic[P, R]):
+    """A function marked with `@step`: called in a workflow it is a step; called anywhere else it just runs."""
+
+    def __init__(
+        self, function: Callable[P, R | Coroutine[Any, Any, R]], name: str | None, config: Mapping[str, Any] | None
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.__name__ = function.__name__
+        self.function = function
+        self.name = name or function.__name__
+        self.config = config
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the step with these arguments, or return what it returned before."""
+        port = CURRENT_PORT.get()
+        if port is not None:
+            result: R = await port.do(self.name, self.config, bind(self.function, args, kwargs))
+            return result
+        outcome = self.function(*args, **kwargs)
+        if inspect.isawaitable(outcome):
+            return await outcome
+        return outcome
+
+    def __get__(self, instance: object, owner: type | None = None) -> "Callable[..., Coroutine[Any, Any, R]]":
+        """Be a method where it stands in a class."""
+        method: Any = self.__call__
+        return self if instance is None else functools.partial(method, instance)
+
+
+class _Marking(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> StepFunction[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> StepFunction[P, R]: ...
+
+
+@overload
+def step(function: Callable[P, Coroutine[Any, Any, R]], /) -> StepFunction[P, R]: ...
+@overload
+def step(function: Callable[P, R], /) -> StepFunction[P, R]: ...
+@overload
+def step(*, name: str | None = None, config: Mapping[str, Any] | None = None) -> _Marking: ...
+def step(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Any:
+    """Mark a function as a step, for any workflow: `await charge(order)` in a workflow is a step named `charge`.
+
+    Bare, or with `name` and `config` as `step.do` has them. A parameter `ctx` that is not given receives the
+    step's context. Outside of a workflow, in a test for example, the function just runs.
+    """
+    if function is not None:
+        return StepFunction(function, name, config)
+    return lambda function: StepFunction(function, name, config)
+
+
+class StepOwner(Protocol):
+    """The step object of a run, as its decorated steps see it."""
+
+    port: StepPort
+    steps: dict[str, "DecoratedStep[Any]"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """What `@step.do` was told besides the function and the name."""
+
+    depends: Sequence["DecoratedStep[Any]"] | None
+    concurrent: bool
+    config: Mapping[str, Any] | None
+
+
+class DecoratedStep(Generic[R_co]):
+    """A step made by `@step.do`: call it without arguments and await it.
+
+    A direct call always runs a new step. As a dependency it runs once: a result that is there is used again, one that
+    is on its way is awaited, a failure is not kept.
+    """
+
+    def __init__(self, owner: StepOwner, function: Callable[..., Any], name: Any, options: StepOptions) -> None:
+        self.name = name
+        self._owner = owner
+        self._function = function
+        self._parameters = parameters_of(function)
+        self._depends = options.depends
+        self._concurrent = options.concurrent
+        self._config = options.config
+        # By whose calls they are: what a step's body has called is unknown to a replay, which does not run it.
+        self._latest: dict[object, asyncio.Future[Any]] = {}
+        self._check_depends()
+
+    async def __call__(self) -> R_co:
+        """Run the step, after the steps that it depends on; return its result."""
+        place = self._owner.port.places()[0]
+        latest = self._latest[place] = asyncio.get_running_loop().create_future()
+        # Nobody has to look at it: the caller gets the error anyway.
+        latest.add_done_callback(lambda future: future.cancelled() or future.exception())
+        try:
+            result: R_co = await self._run()
+        except BaseException as error:
+            if self._latest.get(place) is latest:
+                del self._latest[place]
+            if isinstance(error, Exception):
+                latest.set_exception(error)
+            else:
+                latest.cancel()
+            raise
+        latest.set_result(result)
+        return result
+
+    async def _run(self) -> Any:
+        arguments = await self._resolve()
+        function, parameters = self._function, self._parameters
+
+        def call(ctx: StepContext) -> Any:
+            return function(*(ctx if name == "ctx" else arguments[name] for name in parameters))
+
+        return await self._owner.port.do(self.name, self._config, StepBody(call, function))
+
+    async def _resolve(self) -> dict[str, Any]:
+        needed = self._needed()
+        if self._concurrent:
+            results = await asyncio.gather(*(step._result() for step in needed.values()))
+            return dict(zip(needed, results, strict=True))
+        return {name: await step._result() for name, step in needed.items()}
+
+    def _needed(self) -> dict[str, "DecoratedStep[Any]"]:
+        names = self._dependent_parameters()
+        if self._depends is not None:
+            return dict(zip(names, self._depends, strict=True))
+        known = self._owner.steps
+        for name in names:
+            # A step that replaced one of its own name would wait for itself.
+            if known.get(name, self) is self:
+                raise TypeError(
+                    f"Received unexpected parameter {name}: step {self.name!r} can take `ctx` or the name of an "
+                    f"earlier step ({', '.join(known)})"
+                )
+        return {name: known[name] for name in names}
+
+    async def _result(self) -> Any:
+        while (latest := self._latest_result()) is not None:
+            try:
+                return await asyncio.shield(latest)
+            except asyncio.CancelledError:
+                # Either this task is cancelled, or the call that is waited for was: then the step is run again.
+                task = asyncio.current_task()
+                if not latest.cancelled() or (task is not None and task.cancelling()):
+                    raise
+        return await self()
+
+    def _latest_result(self) -> asyncio.Future[Any] | None:
+        places = self._owner.port.places()
+        return next((self._latest[place] for place in places if place in self._latest), None)
+
+    def _dependent_parameters(self) -> list[str]:
+        return [name for name in self._parameters if name != "ctx"]
+
+    def _check_depends(self) -> None:
+        if self._depends is None:
+            return
+        expected, given = len(self._dependent_parameters()), len(self._depends)
+        if expected != given:
+            raise TypeError(
+                f"Step {self.name!r} declares {expected} parameter(s) besides ctx, but `depends` has {given} item(s)"
+            )
+
+
+def parameters_of(function: Callable[..., Any]) -> Sequence[str]:
+    """Return the names of a function's parameters."""
+    if type(function) is FunctionType and not hasattr(function, "__wrapped__"):
+        # A step is often decorated anew in each turn of a loop, and `inspect.signature` takes 15 us for it.
+        code = function.__code__
+        if not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) and not code.co_kwonlyargcount:
+            return code.co_varnames[: code.co_argcount]
+    return list(inspect.signature(function).parameters)

@@ -1,0 +1,109 @@
+"""What instances say beside their history: log lines and notes."""
+
+import apsw
+
+from stepwell import limits
+from stepwell.errors import InstanceNotFound, TurnLost
+from stepwell.store.operations import LogLine, LogPage, Note, ReadLog, ReadNote, WriteNotes
+from stepwell.store.sqlite_rows import every, first
+from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sqlite_workflows import find_workflow
+
+PROGRESS = "progress"
+
+# Closes the race with the turn's successor (turn), its release (owner), and a first sending of the same (log_n).
+_COUNT = """
+    update instances
+    set log_n = log_n + :count,
+        logged = :logged
+    where row = :row
+        and turn = :turn
+        and log_n = :log_n
+        and owner is not null
+    """
+_PLACE = """
+    select turn, log_n, owner
+    from instances
+    where row = :row
+    """
+_INSERT_LINE = """
+    insert into log_lines (instance, n, at, step, attempt, level, body)
+    values (:instance, :n, :at, :step, :attempt, :level, :body)
+    """
+_DROP_OLDEST = """
+    delete from log_lines
+    where instance = :instance
+        and n <= :n
+    """
+_PUT_NOTE = """
+    insert into notes (instance, name, at, value)
+    values (:instance, :name, :at, :value)
+    on conflict (instance, name) do update set at = excluded.at, value = excluded.value
+    """
+_NOTE = """
+    select name, at, value
+    from notes
+    where instance = :instance
+        and name = :name
+    """
+_INSTANCE = """
+    select i.row, i.status, i.ended_at
+    from workflows as w
+    join instances as i on i.workflow = w.row
+    where w.account = :account
+        and w.name = :workflow
+        and i.id = :id
+    """
+_LINES = """
+    select at, step, attempt, level, body, n
+    from log_lines
+    where instance = :instance
+        and n > :after
+    order by n
+    limit :limit
+    """
+
+
+def write_notes(transaction: Transaction, operation: WriteNotes) -> int:
+    """Do WriteNotes."""
+    row, count = operation.row, len(operation.lines)
+    last = operation.log_n + count
+    transaction.execute(_COUNT, (count, operation.logged, row, operation.turn, operation.log_n))
+    if not transaction.connection.changes():
+        _refuse_unless_done(transaction, operation, last)
+        return last
+    for n, line in enumerate(operation.lines, operation.log_n + 1):
+        transaction.execute(_INSERT_LINE, (row, n, line.at, line.step, line.attempt, line.level, line.text))
+    if count and last > limits.LOG_LINES:
+        transaction.execute(_DROP_OLDEST, (row, last - limits.LOG_LINES))
+    for note in operation.notes:
+        transaction.execute(_PUT_NOTE, (row, note.name, note.at, note.value))
+    return last
+
+
+def read_note(connection: apsw.Connection, operation: ReadNote) -> str | None:
+    """Do ReadNote."""
+    note = _note(connection, operation.row, operation.name)
+    return None if note is None else note.value
+
+
+def read_log(connection: apsw.Connection, operation: ReadLog) -> LogPage:
+    """Do ReadLog."""
+    found = first(connection, _INSTANCE, (operation.account, operation.workflow, operation.id))
+    if found is None:
+        find_workflow(connection, operation.account, operation.workflow)
+        raise InstanceNotFound(operation.workflow, operation.id)
+    row, status, ended_at = found
+    lines = [LogLine(*columns) for columns in every(connection, _LINES, (row, operation.after, operation.limit))]
+    return LogPage(lines, _note(connection, row, PROGRESS), status, ended_at)
+
+
+def _note(connection: apsw.Connection, row: int, name: str) -> Note | None:
+    found = first(connection, _NOTE, (row, name))
+    return None if found is None else Note(*found)
+
+
+def _refuse_unless_done(transaction: Transaction, operation: WriteNotes, last: int) -> None:
+    found = first(transaction.connection, _PLACE, (operation.row,))
+    if found is None or found[0] != operation.turn or found[1] != last or found[2] is None:
+        raise TurnLost(operation.row, operation.turn)

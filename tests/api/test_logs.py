@@ -1,0 +1,125 @@
+"""The route of what instances say."""
+
+import json
+from collections.abc import Sequence
+
+import httpx
+from starlette.types import ASGIApp
+
+from stepwell.engine import Engine, NewInstance
+from stepwell.store.operations import ClaimDue, LogLine, Note, RegisterWorker, Release, WriteNotes
+from tests.api.asgi import ask
+from tests.api.conftest import NOW
+from tests.api.histories import Histories
+
+SAID = {"at": "2026-11-23T10:00:00.000Z", "step": "charge-1", "attempt": 1, "level": "INFO"}
+LOGS = "stepwell/workflows/order/instances/a/logs"
+
+
+async def write(engine: Engine, lines: Sequence[str], progress: str | None = None) -> None:
+    """Let an instance `a`, made if need be and held by a worker, say some lines."""
+    worker = await engine.store.run(RegisterWorker("tests", 2**62, NOW))
+    await engine.create("local", "order", NewInstance("a"))
+    (claim,) = (await engine.store.run(ClaimDue(worker, NOW, 1))).turns
+    said = [LogLine(NOW, "charge-1", 1, "INFO", text) for text in lines]
+    notes = [] if progress is None else [Note("progress", NOW, progress)]
+    await engine.store.run(WriteNotes(claim.row, claim.turn, claim.log_n, said, notes, 0))
+
+
+async def test_log_has_what_the_code_said(client: httpx.AsyncClient, engine: Engine) -> None:
+    """Lines in their order, with step and attempt, and the progress as it was given."""
+    await write(engine, ["one", "<b>two</b>\x1b[31m"], '{"percent":50}')
+
+    answer = (await client.get(LOGS)).json()
+
+    assert answer["result"] == {
+        "status": "running",
+        "progress": {"value": {"percent": 50}, "at": "2026-11-23T10:00:00.000Z"},
+        "lines": [
+            {
+                "n": 1,
+                "at": "2026-11-23T10:00:00.000Z",
+                "step": "charge-1",
+                "attempt": 1,
+                "level": "INFO",
+                "text": "one",
+            },
+            {
+                "n": 2,
+                "at": "2026-11-23T10:00:00.000Z",
+                "step": "charge-1",
+                "attempt": 1,
+                "level": "INFO",
+                "text": "<b>two</b>\x1b[31m",
+            },
+        ],
+        "next": 2,
+    }
+
+
+async def test_log_is_read_page_by_page(client: httpx.AsyncClient, engine: Engine) -> None:
+    """`next` of one page is `after` of the next."""
+    await write(engine, ["one", "two", "three"])
+
+    first = (await client.get(LOGS, params={"limit": 2})).json()["result"]
+    second = (await client.get(LOGS, params={"limit": 2, "after": first["next"]})).json()["result"]
+    third = (await client.get(LOGS, params={"after": second["next"]})).json()["result"]
+
+    assert [[line["text"] for line in page["lines"]] for page in (first, second, third)] == [
+        ["one", "two"],
+        ["three"],
+        [],
+    ]
+    assert third["next"] == 3
+
+
+async def test_log_of_an_instance_that_said_nothing_is_empty(client: httpx.AsyncClient, histories: Histories) -> None:
+    """A new instance has no lines and no progress."""
+    await client.post("workflows/order/instances", json={"instance_id": "a"})
+
+    assert (await client.get(LOGS)).json()["result"] == {"status": "queued", "progress": None, "lines": [], "next": 0}
+
+
+async def test_log_of_what_there_is_not_is_404(app: ASGIApp, histories: Histories) -> None:
+    """Unknown workflows and instances are named."""
+    assert (await ask(app, LOGS)).refusal()[:2] == (404, 10400)
+    assert (await ask(app, LOGS.replace("order", "nothing"))).refusal()[:2] == (404, 10200)
+
+
+async def test_query_of_the_log_is_checked(app: ASGIApp, histories: Histories) -> None:
+    """A wrong value is refused with what is allowed."""
+    for query in ("limit=0", "limit=1001", "after=x", "follow=yes"):
+        assert (await ask(app, f"{LOGS}?{query}")).refusal()[:2] == (400, 10002)
+
+
+async def test_follower_sees_each_line_until_the_end(port: int, engine: Engine) -> None:
+    """`follow=true` sends lines of JSON as they come, and ends with the instance."""
+    await write(engine, ["one"])
+    url = f"http://127.0.0.1:{port}/client/v4/accounts/any/{LOGS}?follow=true"
+    seen: list[str] = []
+
+    async with httpx.AsyncClient(trust_env=False) as client, client.stream("GET", url) as answer:
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        async for line in answer.aiter_lines():
+            seen.append(json.loads(line)["text"])
+            if seen == ["one"]:
+                await engine.store.run(WriteNotes(1, 1, 1, [LogLine(NOW, None, None, "INFO", "two")], [], 0))
+                await engine.store.run(Release(1, 1, 1, 2, [], 0, "complete", None, NOW, NOW))
+
+    assert seen == ["one", "two"]
+
+
+async def test_streams_are_bounded(app: ASGIApp, histories: Histories, engine: Engine) -> None:
+    """One follower too many is told so, and how to go on."""
+    from stepwell.api import logs
+
+    await write(engine, ["one"])
+    held = [object() for _ in range(logs.STREAMS)]
+    logs._open_streams.update(held)
+    try:
+        status, code, message = (await ask(app, f"{LOGS}?follow=true")).refusal()
+    finally:
+        logs._open_streams.difference_update(held)
+
+    assert (status, code) == (429, 10429)
+    assert "100 streams are open already" in message

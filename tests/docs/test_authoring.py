@@ -1,0 +1,48 @@
+"""What docs/authoring.md shows runs as it is shown."""
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from stepwell import WorkflowEntrypoint
+from stepwell.testing import TestEngine
+
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "authoring.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("number", "params", "output"),
+    [
+        pytest.param(0, {"item": "book", "cents": 6}, "sent 42 on A5", id="steps"),
+        pytest.param(1, None, 51, id="errors"),
+        pytest.param(2, None, "copied", id="long steps"),
+    ],
+)
+async def test_workflow_of_the_page_runs(
+    number: int, params: Any, output: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each workflow shown completes with what it says it returns."""
+    module = ModuleType(f"shown_{number}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(BLOCKS[number], f"authoring.md, block {number}", "exec"), vars(module))
+    (flow,) = [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, WorkflowEntrypoint) and kind is not WorkflowEntrypoint
+    ]
+
+    async with TestEngine.open([flow]) as engine:
+        instance = await engine.create(flow, params=params)
+        await engine.advance("1 hour")
+
+        assert await instance.output() == output, await instance.error()
+
+
+def test_every_workflow_of_the_page_is_tried() -> None:
+    """A block more needs a case more."""
+    assert len(BLOCKS) == 3

@@ -11,10 +11,12 @@ from stepwell import limits
 from stepwell.clock import Clock, SystemClock
 from stepwell.core.records import Created, EventReceived, Payload, PayloadRef
 from stepwell.core.steplog import InstanceLog, fold_log
-from stepwell.errors import InvalidInput, InvalidInstanceId
+from stepwell.errors import InvalidInput, InvalidInstanceId, VersionChanged
+from stepwell.params import ParamsCheck
 from stepwell.store import Store, codec, operations
 
 _FOLDED_AT_ONCE = 1_000
+_CHECKED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,14 @@ class Engine:
 
     store: Store
     clock: Clock = field(default_factory=SystemClock)
+    # By workflow: its newest version that is known, and what its params have to be. The store says when it changes.
+    _checks: dict[tuple[str, str], tuple[str, ParamsCheck | None]] = field(default_factory=dict)
 
     async def create(self, account: str, workflow: str, new: NewInstance) -> operations.InstanceRow:
         """Create an instance that is due at once; durable when this returns.
 
-        Raises InvalidInstanceId, InvalidInput (params too large), WorkflowNotFound or InstanceAlreadyExists.
+        Raises InvalidInstanceId, InvalidInput (params too large, or not of their type), WorkflowNotFound or
+        InstanceAlreadyExists.
         """
         instance = str(uuid.uuid4()) if new.id is None else new.id
         if not limits.is_new_instance_id(instance):
@@ -71,7 +76,14 @@ class Engine:
         _check_size("params", new.params)
         now = self.clock.now()
         record = codec.to_row(Created(now, new.trigger, new.params))
-        return await self.store.run(operations.CreateInstance(account, workflow, instance, new.trigger, record, now))
+        while True:
+            checked = await self._check_params(account, workflow, new.params)
+            try:
+                return await self.store.run(
+                    operations.CreateInstance(account, workflow, instance, new.trigger, record, now, checked)
+                )
+            except VersionChanged:
+                self._checks.pop((account, workflow), None)
 
     async def get(self, account: str, workflow: str, instance: str, *, with_steps: bool = True) -> InstanceView:
         """Return an instance and its log. Raises WorkflowNotFound or InstanceNotFound."""
@@ -135,6 +147,22 @@ class Engine:
         Raises WorkflowNotFound or InstanceNotFound.
         """
         return await self.store.run(operations.ReadLog(account, workflow, instance, after, limit))
+
+    async def _check_params(self, account: str, workflow: str, params: str) -> str:
+        """Hold params against the schema of the workflow's version that is known, and return that version."""
+        known = self._checks.get((account, workflow))
+        if known is None:
+            found = await self.store.run(operations.GetParamsSchema(account, workflow))
+            check = None if found.schema is None else ParamsCheck(found.schema)
+            known = self._checks[account, workflow] = (found.version, check)
+        version, check = known
+        if check is not None:
+            if len(params) > _CHECKED_AT_ONCE:
+                # It may take a while, and others are to be answered meanwhile.
+                await asyncio.to_thread(check.check, params)
+            else:
+                check.check(params)
+        return version
 
     async def payload(self, value: Payload) -> str:
         """Return the JSON text of a value, wherever it lies."""

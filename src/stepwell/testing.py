@@ -31,7 +31,7 @@ from stepwell.store.sqlite import SqliteStore
 from stepwell.threads import Threads
 from stepwell.values import Classes
 from stepwell.worker import Worker
-from stepwell.workflow import WorkflowEntrypoint
+from stepwell.workflow import WorkflowEntrypoint, params_schema
 
 ACCOUNT = "local"
 
@@ -209,6 +209,7 @@ class TestEngine:
                     _uuid(name, 1),
                     _uuid(name, 2),
                     self.clock.now(),
+                    params_schema(workflow),
                 )
             )
 

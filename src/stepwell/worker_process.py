@@ -27,6 +27,7 @@ from stepwell.store.remote import RemoteStore
 from stepwell.threads import Threads
 from stepwell.values import Classes
 from stepwell.worker import Worker
+from stepwell.workflow import params_schema
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class WorkerProcess:
                         str(uuid.uuid4()),
                         str(uuid.uuid4()),
                         now,
+                        params_schema(workflow),
                     )
                 )
                 workflows[name] = workflow

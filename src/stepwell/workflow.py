@@ -7,6 +7,7 @@ Source: developers.cloudflare.com/workflows/python/
 """
 
 import inspect
+import json
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -113,6 +114,12 @@ def params_type(workflow: type[WorkflowEntrypoint[Any]]) -> Any:
             if getattr(base, "__origin__", None) is WorkflowEntrypoint and not isinstance(arguments[0], TypeVar):
                 return None if arguments[0] is Any else arguments[0]
     return None
+
+
+def params_schema(workflow: type[WorkflowEntrypoint[Any]]) -> str | None:
+    """Return the JSON Schema of a workflow's params as text, or None if any JSON will do."""
+    found = values.schema(params_type(workflow))
+    return None if found is None else json.dumps(found)
 
 
 class _Decorating(Protocol):

@@ -1,11 +1,17 @@
 """The forms of a step besides Cloudflare's decorator, and the typed event."""
 
 import asyncio
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
+import pydantic
+import pytest
+
 from stepwell import StepContext, WorkflowEntrypoint, WorkflowEvent, step
 from stepwell.core.steplog import StepEntry
+from stepwell.errors import InvalidInput
+from stepwell.store.operations import RegisterWorkflow
 from stepwell.testing import TestEngine
 from tests.engine.flows import ONCE, error_of, output_of, outputs_of
 from tests.engine.ways import Job, every_way
@@ -48,6 +54,17 @@ async def inner(n: int) -> int:
 class Order:
     item: str
     cents: int = 0
+
+
+class EvenNumber(pydantic.BaseModel):
+    n: int
+
+    @pydantic.field_validator("n")
+    @classmethod
+    def is_even(cls, n: int) -> int:
+        if n % 2:
+            raise ValueError(f"{n} is odd")
+        return n
 
 
 class TypedOrder(WorkflowEntrypoint[Order]):
@@ -194,3 +211,54 @@ async def test_payload_has_the_type_that_the_workflow_names() -> None:
         await engine.run_until_idle()
 
         assert await instance.output() == ["book", 0, {"item": "book"}, "1", "typed-order"]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        pytest.param({"item": 5}, "body: params.item does not fit: 5 is not of type 'string'", id="wrong type"),
+        pytest.param(None, "body: params does not fit: 'item' is a required property", id="none"),
+        pytest.param({"item": "x" * 20_000, "cents": "five"}, "body: params.cents does not fit: 'five'", id="large"),
+    ],
+)
+async def test_params_that_do_not_fit_are_refused_at_creation(params: Any, message: str) -> None:
+    """The caller is told the place and the reason, and no instance is made."""
+    async with TestEngine.open([TypedOrder]) as engine:
+        with pytest.raises(InvalidInput) as refused:
+            await engine.create(TypedOrder, id="1", params=params)
+
+        assert str(refused.value).startswith(message)
+        assert refused.value.http_status == 400
+        assert (await engine.engine.workflow("local", "typed-order")).counts == {}
+
+
+async def test_params_are_held_against_the_newest_version() -> None:
+    """An engine that knows an older version looks again, and creates or refuses by the newest."""
+    async with TestEngine.open([TypedOrder]) as engine:
+        await engine.create(TypedOrder, id="1", params={"item": "book"})
+        version = str(uuid.uuid4())
+        schema = '{"type":"object","required":["colour"]}'
+        register = RegisterWorkflow("local", "typed-order", "s", "C", "1" * 64, version, version, 0, schema)
+        await engine.store.run(register)
+
+        with pytest.raises(InvalidInput, match="'colour' is a required property"):
+            await engine.create(TypedOrder, id="2", params={"item": "book"})
+        created = await engine.create(TypedOrder, id="2", params={"colour": "red"})
+
+        assert (await created.view()).row.version == version
+
+
+async def test_params_that_only_the_code_can_refuse_fail_the_instance() -> None:
+    """A rule that no schema can say is met when the instance begins, and named."""
+
+    class Checked(WorkflowEntrypoint[EvenNumber]):
+        async def run(self, event, step):
+            return event.payload.n
+
+    async with TestEngine.open([Checked]) as engine:
+        instance = await engine.create(Checked, params={"n": 3})
+        await engine.run_until_idle()
+        error = await instance.error()
+
+    assert error is not None
+    assert error.message == "The params do not fit the workflow: params.n: Value error, 3 is odd"

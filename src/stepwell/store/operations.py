@@ -73,7 +73,8 @@ class WorkflowRow(msgspec.Struct, frozen=True, array_like=True):
 class RegisterWorkflow(Operation[WorkflowRow], frozen=True):
     """Make a workflow known, or a new version of it if the script's hash differs from the newest version's.
 
-    `workflow_id` and `version_id` are used if a new row is needed.
+    `workflow_id` and `version_id` are used if a new row is needed. `params_schema` is the JSON Schema of its params;
+    None: any JSON.
     """
 
     account: str
@@ -84,6 +85,21 @@ class RegisterWorkflow(Operation[WorkflowRow], frozen=True):
     workflow_id: str
     version_id: str
     now: int
+    params_schema: str | None = None
+
+
+class ParamsSchema(msgspec.Struct, frozen=True, array_like=True):
+    """The newest version of a workflow, and the JSON Schema of its params."""
+
+    version: str
+    schema: str | None
+
+
+class GetParamsSchema(Operation[ParamsSchema], frozen=True):
+    """Return what params of a workflow have to be. Raises WorkflowNotFound."""
+
+    account: str
+    name: str
 
 
 class GetWorkflow(Operation[WorkflowRow], frozen=True):
@@ -115,7 +131,8 @@ class ListWorkflows(Operation[Workflows], frozen=True):
 class CreateInstance(Operation[InstanceRow], frozen=True):
     """Add an instance of the newest version, due now, with its first record.
 
-    Raises WorkflowNotFound or InstanceAlreadyExists.
+    `checked` is the version whose schema the params were held against; None: they were not.
+    Raises WorkflowNotFound, InstanceAlreadyExists, or VersionChanged if the newest version is not the one checked.
     """
 
     account: str
@@ -124,6 +141,7 @@ class CreateInstance(Operation[InstanceRow], frozen=True):
     trigger: str
     record: RecordRow
     now: int
+    checked: str | None = None
 
 
 class AppendEvent(Operation[int], frozen=True):

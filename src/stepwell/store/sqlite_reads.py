@@ -8,6 +8,7 @@ import apsw
 from stepwell.errors import InstanceNotFound
 from stepwell.store.operations import (
     GetInstance,
+    GetParamsSchema,
     GetWorkflow,
     Holding,
     InstanceHistory,
@@ -26,7 +27,7 @@ from stepwell.store.operations import (
 from stepwell.store.sqlite_notes import read_log, read_note
 from stepwell.store.sqlite_records import history, read_payload, summary
 from stepwell.store.sqlite_rows import Values, every, first, only
-from stepwell.store.sqlite_workflows import find_workflow, get_workflow, list_workflows
+from stepwell.store.sqlite_workflows import find_workflow, get_params_schema, get_workflow, list_workflows
 
 _INSTANCE_COLUMNS = """
     i.row, w.account, w.name, w.id, i.id, i.version, i.status, i.trigger, i.step_count, i.seq, i.turn,
@@ -128,6 +129,7 @@ def _page(where: str, ascending: bool) -> str:
 
 READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] = {
     GetWorkflow: get_workflow,
+    GetParamsSchema: get_params_schema,
     ListWorkflows: list_workflows,
     GetInstance: _get_instance,
     ListInstances: _list_instances,

@@ -5,7 +5,15 @@ from typing import NamedTuple
 import apsw
 
 from stepwell.errors import WorkflowNotFound
-from stepwell.store.operations import GetWorkflow, ListWorkflows, RegisterWorkflow, WorkflowRow, Workflows
+from stepwell.store.operations import (
+    GetParamsSchema,
+    GetWorkflow,
+    ListWorkflows,
+    ParamsSchema,
+    RegisterWorkflow,
+    WorkflowRow,
+    Workflows,
+)
 from stepwell.store.sqlite_rows import every, first, only
 from stepwell.store.sqlite_transaction import Transaction
 
@@ -56,8 +64,20 @@ _VERSION_HASH = """
     where id = :version
     """
 _INSERT_VERSION = """
-    insert into versions (id, account, workflow, script, class_name, sha256, created_at)
-    values (:id, :account, :workflow, :script, :class_name, :sha256, :now)
+    insert into versions (id, account, workflow, script, class_name, sha256, created_at, params_schema)
+    values (:id, :account, :workflow, :script, :class_name, :sha256, :now, :params_schema)
+    """
+_SCHEMA = """
+    select params_schema
+    from versions
+    where id = :version
+    """
+# The same source can make another schema: with other packages beside it.
+_RENEW_SCHEMA = """
+    update versions
+    set params_schema = :params_schema
+    where id = :version
+        and params_schema is not :params_schema
     """
 
 
@@ -87,6 +107,13 @@ def find_workflow(connection: apsw.Connection, account: str, name: str) -> Workf
 def get_workflow(connection: apsw.Connection, operation: GetWorkflow) -> WorkflowRow:
     """Do GetWorkflow."""
     return _with_counts(connection, find_workflow(connection, operation.account, operation.name))
+
+
+def get_params_schema(connection: apsw.Connection, operation: GetParamsSchema) -> ParamsSchema:
+    """Do GetParamsSchema."""
+    version = find_workflow(connection, operation.account, operation.name).version
+    (schema,) = only(connection, _SCHEMA, (version,))
+    return ParamsSchema(version, schema)
 
 
 def list_workflows(connection: apsw.Connection, operation: ListWorkflows) -> Workflows:
@@ -122,11 +149,13 @@ def _renew(transaction: Transaction, operation: RegisterWorkflow, workflow: Work
         source = (operation.script, operation.class_name, operation.version_id)
         transaction.execute(_UPDATE, (*source, operation.now, workflow.row))
         _add_version(transaction, operation, workflow.row)
+    else:
+        transaction.execute(_RENEW_SCHEMA, (operation.params_schema, workflow.version))
 
 
 def _add_version(transaction: Transaction, operation: RegisterWorkflow, row: int) -> None:
     source = (operation.script, operation.class_name, operation.sha256)
-    values = (operation.version_id, operation.account, row, *source, operation.now)
+    values = (operation.version_id, operation.account, row, *source, operation.now, operation.params_schema)
     transaction.execute(_INSERT_VERSION, values)
 
 

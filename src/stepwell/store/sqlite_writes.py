@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from stepwell.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound
+from stepwell.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound, VersionChanged
 from stepwell.store import sqlite_turns
 from stepwell.store.operations import (
     AppendEvent,
@@ -110,6 +110,8 @@ def create_instance(transaction: Transaction, operation: CreateInstance) -> Inst
     """Do CreateInstance."""
     now = operation.now
     workflow = find_workflow(transaction.connection, operation.account, operation.workflow)
+    if operation.checked not in (None, workflow.version):
+        raise VersionChanged(workflow.version)
     named = (operation.account, workflow.row, operation.id, workflow.version, operation.trigger)
     added = first(transaction.connection, _INSERT_INSTANCE, (*named, now, transaction.tx))
     if added is None:

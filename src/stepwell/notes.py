@@ -18,6 +18,7 @@ from stepwell.store.operations import Claim, LogLine, Note, ReadNote, WriteNotes
 PROGRESS = "progress"
 
 _RETRY_AFTER_MS = 1_000
+_LINES_AT_ONCE = 1_000
 _CUT = "[... cut]"
 
 
@@ -31,6 +32,13 @@ class RunSink:
     def take(self, level: str, text: str, *, always: bool = False) -> bool:
         """Take a line; one that was stored in an earlier turn is passed over."""
         return self._notebook.hear(level, text, always=always)
+
+    def close(self) -> None:
+        """Take the line that was not ended. To be called when `run` has ended, not at each park."""
+        for level, text in self.partial.items():
+            if text:
+                self.take(level, text)
+        self.partial.clear()
 
 
 class AttemptSink:
@@ -84,6 +92,7 @@ class Notebook:
         self._notes: dict[str, Note] = {}
         self._beats: dict[Key, str] = {}
         self._in_flight = False
+        self._unanswered: WriteNotes | None = None
         self._has_news = False
         self._is_planned = False
         self._is_closed = False
@@ -149,10 +158,15 @@ class Notebook:
         if self._is_closed or self._in_flight or not self._has_news:
             return
         self._in_flight, self._has_news = True, False
-        lines, notes = self._lines[: limits.ATTEMPT_LINES], list(self._notes.values())
-        operation = WriteNotes(self._claim.row, self._claim.turn, self._log_n, lines, notes, self._logged)
+        # One whose fate is unknown is sent again as it was: it may have been done, and is done once.
+        operation = self._unanswered = self._unanswered or self._next()
         answer = self._store.run(operation)
         answer.add_done_callback(lambda done: self._answered(done, operation), context=Context())
+
+    def _next(self) -> WriteNotes:
+        lines, self._lines = self._lines[:_LINES_AT_ONCE], self._lines[_LINES_AT_ONCE:]
+        notes, self._notes = list(self._notes.values()), {}
+        return WriteNotes(self._claim.row, self._claim.turn, self._log_n, lines, notes, self._logged)
 
     async def flushed(self) -> None:
         """Write what is gathered, and wait for it."""
@@ -196,18 +210,15 @@ class Notebook:
         try:
             self._log_n = answer.result()
         except StoreUnavailable:
-            # The recorder complains of it. What is said meanwhile is gathered, up to a bound.
+            # The recorder complains of it. What is said meanwhile is gathered: the newest of it, as in the store.
             self._has_news = True
-            del self._lines[limits.LOG_LINES :]
+            del self._lines[: -limits.LOG_LINES]
             self._clock.call_at(self._clock.now() + _RETRY_AFTER_MS, self.flush)
             return
         except TurnLost:
             self.close()
             return
-        del self._lines[: len(operation.lines)]
-        for note in operation.notes:
-            if self._notes.get(note.name) is note:
-                del self._notes[note.name]
+        self._unanswered = None
         self._has_news = bool(self._lines or self._notes) or self._logged > operation.logged
         self.flush()
         if not self.is_busy:

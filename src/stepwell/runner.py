@@ -63,6 +63,7 @@ class Turn:
         self._attempts = Attempts(self)
         self._endings = Endings(self, context, self._recorder, self._attempts)
         self.notebook.idle = self.advance
+        self._sink = self.notebook.run_sink()
         self._calls: dict[Key, tuple[CallScope, StepCall]] = {}
         # Scopes with attempts to begin.
         self._asking: dict[CallScope, None] = {}
@@ -205,12 +206,16 @@ class Turn:
         # A context of its own: what the worker's context holds is no business of the author's.
         name = f"{self.claim.workflow}/{self.claim.id}"
         context = copy_context()
-        context.run(SINK.set, self.notebook.run_sink())
+        context.run(SINK.set, self._sink)
         task = self._run_task = self._main.run_in(context, self._author(event), name)
         # Whether it returns is not asked when all tasks are blocked: those that it leaves behind may never be.
-        task.add_done_callback(lambda task: self._end_for(endings.Returned(task)), context=Context())
+        task.add_done_callback(self._returned, context=Context())
         if self._was_told:
             self.told()
+
+    def _returned(self, task: asyncio.Task[Any]) -> None:
+        self._sink.close()
+        self._end_for(endings.Returned(task))
 
     async def _author(self, facts: dict[str, Any]) -> Any:
         CURRENT_PORT.set(self)

@@ -3,26 +3,20 @@
 import ast
 import hashlib
 import importlib.util
-import json
 import linecache
 import re
 import sys
-import tomllib
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-from stepwell import limits
+from stepwell import limits, wrangler
 from stepwell.errors import NonRetryableError, ScriptError
 from stepwell.workflow import WorkflowEntrypoint
 
-_WRANGLER_FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
-# A comment or a trailing comma, outside of strings.
-_JSONC = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +29,12 @@ class Script:
     warnings: tuple[str, ...] = ()
 
 
+def folder_of(path: Path) -> Path:
+    """Return the folder that a script, given as a file or a folder, lives in."""
+    path = path.resolve()
+    return path if path.is_dir() else path.parent
+
+
 def load(path: Path) -> list[Script]:
     """Load a file, or each file of a folder that has a workflow.
 
@@ -45,7 +45,7 @@ def load(path: Path) -> list[Script]:
     if not path.exists():
         raise ScriptError(f"{path} does not exist; give a Python file, or a folder of them, that has a workflow")
     files = _files_of(path)
-    folder = path if path.is_dir() else path.parent
+    folder = folder_of(path)
     _offer_workers_package(folder)
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
@@ -91,8 +91,8 @@ def _load_file(file: Path, folder: Path) -> Script | None:
     ]
     if not classes:
         return None
-    config = _wrangler_config(folder)
-    named = _names(config)
+    config = wrangler.read_config(folder)
+    named = wrangler.names(config)
     workflows: dict[str, type[WorkflowEntrypoint]] = {}
     for kind in classes:
         name = named.get(kind.__name__, workflow_name(kind))
@@ -107,7 +107,7 @@ def _load_file(file: Path, folder: Path) -> Script | None:
             )
         workflows[name] = kind
     digest = _hash(file, folder, set(sys.modules) - before)
-    return Script(_script_name(config, file), digest, workflows, tuple(_warnings(file)))
+    return Script(wrangler.script_name(config, file), digest, workflows, tuple(_warnings(file)))
 
 
 def _import(file: Path) -> ModuleType:
@@ -191,38 +191,3 @@ def _offer_workers_package(folder: Path) -> None:
     workflows.NonRetryableError = NonRetryableError  # type: ignore[attr-defined]  # a module made by hand
     sys.modules.setdefault("workers", package)
     sys.modules.setdefault("workers.workflows", workflows)
-
-
-def _wrangler_config(folder: Path) -> Mapping[str, Any]:
-    """Read the wrangler file beside the source, if there is one.
-
-    Source: developers.cloudflare.com/workers/wrangler/configuration/
-    """
-    for name in _WRANGLER_FILES:
-        file = folder / name
-        if file.exists():
-            try:
-                return _parse_config(file)
-            except ValueError as error:
-                raise ScriptError(f"{file} cannot be read: {error}") from error
-    return {}
-
-
-def _parse_config(file: Path) -> Mapping[str, Any]:
-    text = file.read_text(encoding="utf-8")
-    if file.suffix == ".toml":
-        return tomllib.loads(text)
-    bare = _JSONC.sub(lambda found: found[0] if found[0].startswith('"') else "", text)
-    config = json.loads(bare)
-    if not isinstance(config, dict):
-        raise ValueError("it has to be a JSON object")  # noqa: TRY004 - a fault of the file, as the parser's are
-    return config
-
-
-def _names(config: Mapping[str, Any]) -> dict[str, str]:
-    entries = config.get("workflows") or []
-    return {entry["class_name"]: entry["name"] for entry in entries if "class_name" in entry and "name" in entry}
-
-
-def _script_name(config: Mapping[str, Any], file: Path) -> str:
-    return str(config.get("name") or file.stem)

@@ -41,6 +41,8 @@ class SupervisorSettings:
     stuck_after_s: float = 300.0
     restart_pause_s: float = 0.1
     longest_restart_pause_s: float = 5.0
+    # Names of environment variables that the author's `self.env` has.
+    variables: tuple[str, ...] = ()
 
 
 class Supervisor:
@@ -174,6 +176,7 @@ class WorkerChild:
                 str(lifeline),
                 str(path),
                 self.name,
+                *self._settings.variables,
                 pass_fds=(theirs.fileno(), lifeline),
                 stdin=asyncio.subprocess.DEVNULL,
                 # Out of the terminal's reach: Ctrl-C is for the parent, which drains the workers.

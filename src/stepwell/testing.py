@@ -12,13 +12,14 @@ Sleeps, retry delays, time-outs and waits take no time: `advance` moves the cloc
 import asyncio
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from stepwell import durations, values
+from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import VirtualClock
 from stepwell.core.failures import Failure
 from stepwell.core.steplog import InstanceLog
@@ -83,7 +84,12 @@ class TestEngine:
     __test__ = False
 
     def __init__(
-        self, store: Store, clock: VirtualClock, workflows: Iterable[Workflow], settings: TurnSettings
+        self,
+        store: Store,
+        clock: VirtualClock,
+        workflows: Iterable[Workflow],
+        settings: TurnSettings,
+        env: Mapping[str, Any] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -91,7 +97,10 @@ class TestEngine:
         self.threads = Threads()
         self._workflows = {workflow_name(workflow): workflow for workflow in workflows}
         self._classes = Classes(self._modules)
-        self._env: Any = None
+        bindings = {name.upper().replace("-", "_"): name for name in self._workflows}
+        self.env = Env(
+            {binding: WorkflowBinding(self.engine, ACCOUNT, name) for binding, name in bindings.items()}, env or {}
+        )
         self._settings = settings
         self._worker: Worker | None = None
         self._task: asyncio.Task[None] | None = None
@@ -105,13 +114,18 @@ class TestEngine:
         settings: TurnSettings | None = None,
         store: Store | None = None,
         clock: VirtualClock | None = None,
+        env: Mapping[str, Any] | None = None,
     ) -> AsyncIterator["TestEngine"]:
-        """Open an engine that runs these workflows; on leaving it stops without waiting for anything."""
+        """Open an engine that runs these workflows; on leaving it stops without waiting for anything.
+
+        `env` has the variables of `self.env`, which also has a binding for each workflow: `ORDER_WORKFLOW`.
+        """
         engine = cls(
             store if store is not None else SqliteStore.in_memory(),
             clock or VirtualClock(),
             workflows,
             settings or TurnSettings(),
+            env,
         )
         await engine._register()
         await engine.start_worker()
@@ -160,7 +174,7 @@ class TestEngine:
 
     async def start_worker(self) -> None:
         """Start the worker, after `crash` or `stop`."""
-        context = TurnContext(self.store, self.clock, self.threads, self._settings, self._env, self._classes)
+        context = TurnContext(self.store, self.clock, self.threads, self._settings, self.env, self._classes)
         self._worker = Worker(context, self._workflows)
         await self._worker.start()
         self._task = asyncio.get_running_loop().create_task(self._worker.run())

@@ -1,7 +1,8 @@
 """The body of a worker process: load the author's files, claim and run turns, speak to the parent over the line.
 
 Started by the supervisor as `python -m stepwell.worker_process`, with the numbers of two inherited file descriptors:
-its end of the line, and the reading end of a pipe that closes when the parent dies.
+its end of the line, and the reading end of a pipe that closes when the parent dies; the author's path, the worker's
+name, and the names of environment variables that `self.env` has.
 """
 
 import asyncio
@@ -13,13 +14,16 @@ import socket
 import sys
 import threading
 import uuid
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stepwell import capture
+from stepwell import capture, wrangler
+from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import SystemClock
+from stepwell.engine import Engine
 from stepwell.errors import ScriptError
 from stepwell.logs import configure
-from stepwell.scripts import Script, load, own_modules
+from stepwell.scripts import Script, folder_of, load, own_modules
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong
 from stepwell.store.operations import RegisterWorkflow
@@ -37,8 +41,9 @@ ACCOUNT = "local"
 class WorkerProcess:
     """One worker in a process of its own."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, variables: Sequence[str] = ()) -> None:
         self._path = path
+        self._variables = variables
         self._name = name
         self._store = RemoteStore(self._heard, self._hung_up)
         self._worker: Worker | None = None
@@ -53,9 +58,10 @@ class WorkerProcess:
             self._store.say(LoadFailed(str(error)))
             return await self._leave(1)
         workflows = await self._register(scripts)
-        folder = (self._path if self._path.is_dir() else self._path.parent).resolve()
+        folder = folder_of(self._path)
         classes = Classes(lambda: own_modules(folder))
-        context = TurnContext(self._store, SystemClock(), Threads(), TurnSettings(), classes=classes)
+        env = self._env(workflows)
+        context = TurnContext(self._store, SystemClock(), Threads(), TurnSettings(), env, classes)
         self._worker = Worker(context, workflows, name=self._name)
         await self._worker.start()
         _calm_garbage_collection()
@@ -93,6 +99,17 @@ class WorkerProcess:
                 workflows[name] = workflow
         return workflows
 
+    def _env(self, workflows: Iterable[str]) -> Env:
+        """Make what `self.env` is: bindings and variables of the wrangler file, `.dev.vars`, the environment."""
+        folder = folder_of(self._path)
+        config = wrangler.read_config(folder)
+        # Without a wrangler file each workflow has a binding: ORDER_WORKFLOW is `order-workflow`.
+        named = wrangler.bindings(config) or {name.upper().replace("-", "_"): name for name in workflows}
+        engine = Engine(self._store)
+        bindings = {binding: WorkflowBinding(engine, ACCOUNT, name) for binding, name in named.items()}
+        environment = {name: os.environ[name] for name in self._variables if name in os.environ}
+        return Env(bindings, {**wrangler.variables(config, folder), **environment})
+
     def _heard(self, message: Message) -> None:
         match message:
             case Ping(number=number):
@@ -114,6 +131,7 @@ class WorkerProcess:
 def main() -> None:
     """Run a worker process."""
     line, lifeline, path, name = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+    variables = sys.argv[5:]
     configure()
     # The author's INFO is caught, and shown, too; whoever wants less says so with his own level.
     logging.getLogger().setLevel(logging.INFO)
@@ -122,7 +140,7 @@ def main() -> None:
     # The parent decides when to stop; a Ctrl-C in the terminal reaches it, not us.
     signal.signal(signal.SIGINT, lambda *_: None)
     with asyncio.Runner() as runner:
-        code = runner.run(WorkerProcess(path, name).run(socket.socket(fileno=line)))
+        code = runner.run(WorkerProcess(path, name, variables).run(socket.socket(fileno=line)))
         sys.stdout.flush()
         # Not sys.exit: a hung thread of the author's must not hold up the end.
         _exit(code)

@@ -36,14 +36,6 @@ _END_OF_TIME_MS = 1e17
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Env:
-    """Bindings and variables of a workflow."""
-
-    def __getattr__(self, name: str) -> Any:
-        """Refuse a binding that there is none of, by name."""
-        raise AttributeError(f"self.env.{name}: Stepwell has no binding or variable of this name")
-
-
 class WorkflowEvent(dict[str, Any], Generic[Params]):
     """What `run` receives: a dict with `payload`, `timestamp`, `instanceId` and `workflowName`, as on Cloudflare.
 
@@ -99,7 +91,7 @@ class WorkflowEntrypoint(Generic[Params]):
 
     def __init__(self, ctx: object = None, env: Any = None) -> None:
         self.ctx = ctx
-        self.env = env if env is not None else Env()
+        self.env = env
 
     def run(self, event: WorkflowEvent[Params], step: "WorkflowStep") -> Any:  # noqa: ARG002 - for authors to use
         """Do the work. What it returns is the instance's output."""

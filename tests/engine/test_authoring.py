@@ -157,7 +157,9 @@ async def test_binding_that_there_is_none_of_is_refused_by_name() -> None:
 
         error = await instance.error()
         assert error is not None
-        assert error.message == "self.env.DATABASE: Stepwell has no binding or variable of this name"
+        assert error.message.startswith(
+            "self.env.DATABASE: there is no binding or variable of this name (there is: BINDING)"
+        )
 
 
 # ---- the event

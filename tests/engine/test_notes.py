@@ -85,6 +85,7 @@ async def test_each_line_appears_once_however_often_it_is_replayed(
         ("work-1", 2, "INFO", "at 2"),
         (None, None, "WARNING", "half way"),
         (None, None, "INFO", "awake"),
+        (None, None, "stdout", "no end of line"),
     ]
     ((step, attempt, _, trace),) = traces
     assert (step, attempt) == ("work-1", 1)
@@ -236,6 +237,31 @@ async def test_words_wait_for_a_store_that_refuses() -> None:
         await engine.advance("1 minute")
 
         assert [line[3] for line in await said(engine, instance)] == ["one", "two"]
+    await store.close()
+
+
+async def test_words_whose_answer_was_lost_are_written_once() -> None:
+    """A write that was done though nobody was told is sent again as it was; what is said since comes after it."""
+    store = RefusingStore()
+    go_on = asyncio.Event()
+
+    async def run(event, step):
+        print("one")
+        await go_on.wait()
+        print("two")
+        await step.do("work", lambda: 5)
+        print("three")
+
+    async with opened(run, store=store) as (engine, instance):
+        store.loses_answers = True
+        await engine.run_until_idle()
+        go_on.set()
+        await engine.run_until_idle()
+        store.loses_answers = False
+        await engine.advance("1 minute")
+
+        assert [line[3] for line in await said(engine, instance)] == ["one", "two", "three"]
+        assert await instance.status() == "complete"
     await store.close()
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from stepwell.api import envelope
 from stepwell.api.refusals import TooManyStreams
@@ -69,32 +70,42 @@ async def get_logs(engine: Engine, request: ApiRequest) -> Response:
 def _follow(engine: Engine, request: ApiRequest, after: int) -> Response:
     if len(_open_streams) >= STREAMS:
         raise TooManyStreams(STREAMS)
-    return StreamingResponse(
-        _lines(engine, request, after), media_type="application/x-ndjson", headers={"cache-control": "no-store"}
-    )
+    # Counted from here on, so that many callers at once do not pass the bound together.
+    stream = object()
+    _open_streams.add(stream)
+    return _Stream(_lines(engine, request, after), stream)
+
+
+class _Stream(StreamingResponse):
+    """A stream that no longer counts once it has ended, however it ends."""
+
+    def __init__(self, lines: AsyncIterator[bytes], stream: object) -> None:
+        super().__init__(lines, media_type="application/x-ndjson", headers={"cache-control": "no-store"})
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            _open_streams.discard(self._stream)
 
 
 async def _lines(engine: Engine, request: ApiRequest, after: int) -> AsyncIterator[bytes]:
     """Yield each line as a line of JSON, and an empty one now and then, until the instance has ended."""
-    stream = object()
-    _open_streams.add(stream)
     time = asyncio.get_running_loop().time
     said_at = time()
-    try:
-        while True:
-            page: LogPage = await engine.log(request.account, request.workflow, request.instance, after, LINES_AT_ONCE)
-            for line in page.lines:
-                after, said_at = line.n, time()
-                yield _encoder.encode(_line(line)) + b"\n"
-            if page.ended_at is not None and not page.lines:
-                return
-            if time() - said_at >= _SIGN_OF_LIFE_S:
-                said_at = time()
-                yield b"\n"
-            if not page.lines:
-                await asyncio.sleep(_LOOK_EVERY_S)
-    finally:
-        _open_streams.discard(stream)
+    while True:
+        page: LogPage = await engine.log(request.account, request.workflow, request.instance, after, LINES_AT_ONCE)
+        for line in page.lines:
+            after, said_at = line.n, time()
+            yield _encoder.encode(_line(line)) + b"\n"
+        if page.ended_at is not None and not page.lines:
+            return
+        if time() - said_at >= _SIGN_OF_LIFE_S:
+            said_at = time()
+            yield b"\n"
+        if not page.lines:
+            await asyncio.sleep(_LOOK_EVERY_S)
 
 
 def _line(line: LogLine) -> Line:

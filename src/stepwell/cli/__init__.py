@@ -24,7 +24,8 @@ def main() -> None:
     metavar="NAME",
     help="Also answer requests to this host name (a proxy's). Repeatable.",
 )
-def dev(path: str, host: str, port: int, data: str, allow_host: tuple[str, ...]) -> None:
+@click.option("--env", multiple=True, metavar="NAME", help="Give workflows this environment variable. Repeatable.")
+def dev(path: str, host: str, port: int, data: str, allow_host: tuple[str, ...], env: tuple[str, ...]) -> None:  # noqa: PLR0913, PLR0917 - one for each option
     """Serve the workflows of PATH, a Python file or a folder of them, on this machine.
 
     Code is reloaded when a file changes. Everything is kept in the data folder; start again and it goes on where it
@@ -33,4 +34,4 @@ def dev(path: str, host: str, port: int, data: str, allow_host: tuple[str, ...])
     # Imported here: `stepwell --version` should not wait for a web server.
     from stepwell.cli.dev import DevOptions, serve
 
-    raise SystemExit(serve(DevOptions(path, host, port, data, allow_host)))
+    raise SystemExit(serve(DevOptions(path, host, port, data, allow_host, env)))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import os
 import signal
 import socket
 import sys
@@ -18,7 +19,8 @@ from stepwell.engine import Engine
 from stepwell.errors import ScriptError, StoreError
 from stepwell.logs import configure
 from stepwell.store.sqlite import SqliteStore
-from stepwell.supervisor import Supervisor
+from stepwell.supervisor import Supervisor, SupervisorSettings
+from stepwell.wrangler import DEV_VARS
 
 ACCOUNT = "local"
 DATABASE = "stepwell.db"
@@ -39,6 +41,7 @@ class DevOptions:
     port: int
     data: str
     allow_hosts: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 class CannotStart(Exception):
@@ -65,12 +68,15 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(options: DevOptions) -> int:
+    for name in options.variables:
+        if name not in os.environ:
+            raise CannotStart(f"--env {name}: there is no environment variable of this name; set it, or leave it out")
     stop = _Stop()
     sock = _bind(options.host, options.port)
     with contextlib.closing(sock):
         data = _data_folder(Path(options.data))
         store = SqliteStore.open(data / DATABASE)
-        supervisor = Supervisor(store, Path(options.path))
+        supervisor = Supervisor(store, Path(options.path), SupervisorSettings(variables=options.variables))
         try:
             with stop.on_signals(supervisor):
                 await _start_and_wait(options, sock, store, supervisor, stop)
@@ -140,7 +146,8 @@ def _folder(path: Path) -> Path:
 
 
 def _is_source(change: watchfiles.Change, path: str) -> bool:
-    return path.endswith(_WATCHED_SUFFIXES) and _IGNORES(change, path)
+    is_watched = path.endswith(_WATCHED_SUFFIXES) or Path(path).name == DEV_VARS
+    return is_watched and _IGNORES(change, path)
 
 
 def _bind(host: str, port: int) -> socket.socket:

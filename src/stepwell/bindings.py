@@ -1,0 +1,175 @@
+"""`self.env`: the workflows that a workflow can start and speak to, and its variables.
+
+Method and member names are Cloudflare's, in camelCase as in JavaScript and in snake_case.
+
+Source: developers.cloudflare.com/workflows/build/workers-api/#workflow
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stepwell import values
+from stepwell.core.instance import Status
+from stepwell.core.steplog import InstanceLog
+from stepwell.engine import Engine, NewInstance
+from stepwell.errors import InstanceAlreadyExists, InvalidInput
+
+BATCH = 100
+
+_TRIGGER = "binding"
+_OPTIONS = {
+    "id": "id",
+    "params": "params",
+    "retention": "retention",
+    "locationHint": "location_hint",
+    "location_hint": "location_hint",
+}
+# Cloudflare has them; Stepwell's engine does not yet.
+_NOT_YET = ("pause", "resume", "terminate", "restart", "delete", "subscribe", "delete_batch", "deleteBatch")
+_DUPLICATE = 10415
+
+
+class Env:
+    """Bindings and variables, as attributes."""
+
+    def __init__(self, bindings: Mapping[str, "WorkflowBinding"], variables: Mapping[str, Any]) -> None:
+        self._members = {**variables, **bindings}
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a binding or variable. Raises AttributeError, with what there is, for any other name."""
+        members: dict[str, Any] = self.__dict__.get("_members", {})
+        if name in members:
+            return members[name]
+        known = ", ".join(sorted(members)) or "nothing"
+        raise AttributeError(
+            f"self.env.{name}: there is no binding or variable of this name (there is: {known}). Variables come from "
+            "`vars` in the wrangler file, from .dev.vars, or from the environment with --env NAME; bindings of other "
+            "kinds than workflows do not exist here"
+        )
+
+    def __repr__(self) -> str:
+        """Show names alone: values may be secrets."""
+        return f"<Env {', '.join(sorted(self._members))}>"
+
+
+class WorkflowBinding:
+    """A workflow, seen from code of the same account."""
+
+    def __init__(self, engine: Engine, account: str, workflow: str) -> None:
+        self._engine = engine
+        self._account = account
+        self._workflow = workflow
+
+    async def create(self, options: Mapping[str, Any] | None = None, **more: Any) -> "WorkflowInstance":
+        """Create an instance: `create({"id": ..., "params": ...})` or `create(id=..., params=...)`.
+
+        Params are plain JSON, or what has a natural form in it. Raises InstanceAlreadyExists, InvalidInput or
+        WorkflowNotFound.
+        """
+        return await self._create({**(options or {}), **more})
+
+    async def get(self, id: str) -> "WorkflowInstance":
+        """Return an instance. Raises InstanceNotFound or WorkflowNotFound."""
+        await self._engine.get(self._account, self._workflow, id, with_steps=False)
+        return self._handle(id)
+
+    async def create_batch(self, batch: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Any:
+        """Create 1 to 100 instances.
+
+        Of a list, return the instances that were created; ids that exist are passed over. Of `{"instances": [...]}` or
+        `{"count": n, ...}`, return `{"created": [...], "errors": [{"index", "id", "code", "message"}]}`.
+        """
+        wanted = _wanted(batch)
+        if not 1 <= len(wanted) <= BATCH:
+            raise InvalidInput("batch", f"create_batch takes 1 to {BATCH} instances, got {len(wanted)}")
+        created: list[WorkflowInstance] = []
+        errors: list[dict[str, Any]] = []
+        seen: set[str] = set()
+        for index, options in enumerate(wanted):
+            id = options.get("id")
+            try:
+                created.append(await self._create(options))
+            except InstanceAlreadyExists as error:
+                code = _DUPLICATE if id in seen else error.code
+                errors.append({"index": index, "id": id, "code": code, "message": str(error)})
+            seen |= {id} if id is not None else set()
+        return {"created": created, "errors": errors} if isinstance(batch, Mapping) else created
+
+    createBatch = create_batch  # noqa: N815 - Cloudflare's spelling
+
+    def __getattr__(self, name: str) -> Any:
+        """Name what there is not yet."""
+        raise _missing("a workflow's binding", name)
+
+    async def _create(self, options: Mapping[str, Any]) -> "WorkflowInstance":
+        unknown = [name for name in options if name not in _OPTIONS]
+        if unknown:
+            known = ", ".join(_OPTIONS)
+            raise InvalidInput("options", f'create: the option "{unknown[0]:.100}" is not known; there are {known}')
+        params = options.get("params")
+        text = "{}" if params is None else values.encode_json(params, "params")
+        new = NewInstance(options.get("id"), text, _TRIGGER)
+        row = await self._engine.create(self._account, self._workflow, new)
+        return self._handle(row.id)
+
+    def _handle(self, id: str) -> "WorkflowInstance":
+        return WorkflowInstance(self._engine, self._account, self._workflow, id)
+
+
+class WorkflowInstance:
+    """An instance, seen from code of the same account.
+
+    Source: developers.cloudflare.com/workflows/build/workers-api/#workflowinstance
+    """
+
+    def __init__(self, engine: Engine, account: str, workflow: str, id: str) -> None:
+        self.id = id
+        self._engine = engine
+        self._account = account
+        self._workflow = workflow
+
+    async def status(self) -> dict[str, Any]:
+        """Return `status`, `error` (name and message, or None) and `output` (None until it is complete)."""
+        view = await self._engine.get(self._account, self._workflow, self.id, with_steps=False)
+        output = None if view.output is None else values.decode_json(values.readable(view.output))
+        return {"status": Status(view.row.status).value, "error": _error(view.log), "output": output}
+
+    async def send_event(self, event: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Send an event: `send_event({"type": ..., "payload": ...})`, or the two as keywords.
+
+        Raises InstanceFinished, InvalidInput or InstanceNotFound.
+        """
+        said = {**(event or {}), **more}
+        event_type = said.get("type")
+        if not isinstance(event_type, str):
+            raise InvalidInput("type", f"send_event needs a `type`, a text, got {event_type!r:.100}")
+        payload = values.encode_json(said.get("payload"), "payload")
+        await self._engine.send_event(self._account, self._workflow, self.id, event_type, payload)
+
+    sendEvent = send_event  # noqa: N815 - Cloudflare's spelling
+
+    def __getattr__(self, name: str) -> Any:
+        """Name what there is not yet."""
+        raise _missing("an instance", name)
+
+
+def _wanted(batch: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    if not isinstance(batch, Mapping):
+        return list(batch)
+    if "instances" in batch:
+        return list(batch["instances"])
+    count = batch.get("count")
+    if not isinstance(count, int) or count > BATCH:
+        raise InvalidInput("batch", f"create_batch: `count` must be an integer from 1 to {BATCH}, got {count!r:.100}")
+    common = {name: option for name, option in batch.items() if name != "count"}
+    return [common] * count
+
+
+def _error(log: InstanceLog) -> dict[str, str] | None:
+    return None if log.error is None else {"name": log.error.name, "message": log.error.message}
+
+
+def _missing(what: str, name: str) -> AttributeError:
+    if name in _NOT_YET:
+        return AttributeError(f"{name}: Cloudflare has this for {what}, Stepwell does not have it yet")
+    return AttributeError(f"{what} has no {name!r}")

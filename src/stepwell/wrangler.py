@@ -1,0 +1,72 @@
+"""The wrangler file and `.dev.vars` beside an author's source: names, bindings, variables.
+
+Source: developers.cloudflare.com/workers/wrangler/configuration/
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dotenv
+
+from stepwell.errors import ScriptError
+
+_WRANGLER_FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
+DEV_VARS = ".dev.vars"
+# A comment or a trailing comma, outside of strings.
+_JSONC = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
+
+Config = Mapping[str, Any]
+
+
+def read_config(folder: Path) -> Config:
+    """Return what the wrangler file of a folder says; empty if there is none. Raises ScriptError."""
+    for name in _WRANGLER_FILES:
+        file = folder / name
+        if file.exists():
+            try:
+                return _parse(file)
+            except ValueError as error:
+                raise ScriptError(f"{file} cannot be read: {error}") from error
+    return {}
+
+
+def names(config: Config) -> dict[str, str]:
+    """Return the workflow names that a wrangler file gives, by class name."""
+    return {entry["class_name"]: entry["name"] for entry in _workflows(config) if "class_name" in entry}
+
+
+def bindings(config: Config) -> dict[str, str]:
+    """Return the workflow names behind the bindings of a wrangler file, by binding."""
+    return {entry["binding"]: entry["name"] for entry in _workflows(config) if "binding" in entry}
+
+
+def variables(config: Config, folder: Path) -> dict[str, Any]:
+    """Return the variables of a wrangler file, and those of `.dev.vars`, which win.
+
+    Source: developers.cloudflare.com/workers/configuration/environment-variables/
+    """
+    return {**(config.get("vars") or {}), **dotenv.dotenv_values(folder / DEV_VARS, interpolate=False)}
+
+
+def script_name(config: Config, file: Path) -> str:
+    """Return the name of the script that a file is."""
+    return str(config.get("name") or file.stem)
+
+
+def _workflows(config: Config) -> list[Any]:
+    return [entry for entry in config.get("workflows") or [] if "name" in entry]
+
+
+def _parse(file: Path) -> Config:
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".toml":
+        return tomllib.loads(text)
+    bare = _JSONC.sub(lambda found: found[0] if found[0].startswith('"') else "", text)
+    config = json.loads(bare)
+    if not isinstance(config, dict):
+        raise ValueError("it has to be a JSON object")  # noqa: TRY004 - a fault of the file, as the parser's are
+    return config

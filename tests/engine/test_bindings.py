@@ -1,0 +1,243 @@
+"""`self.env`: the workflows that a workflow can start and speak to, and its variables."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepwell import WorkflowEntrypoint
+from stepwell.bindings import Env
+from stepwell.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound, InvalidInput
+from stepwell.testing import TestEngine
+from tests.crash.server import DevServer, run_dev
+
+
+@dataclass
+class Order:
+    item: str
+    due: date
+
+
+class Child(WorkflowEntrypoint):
+    async def run(self, event, step):
+        if event["payload"].get("fails"):
+            raise ValueError("bad")
+        if event["payload"].get("waits"):
+            return (await step.wait_for_event("wait", "go"))["payload"]
+        return event["payload"]
+
+
+class Parent(WorkflowEntrypoint):
+    # What to do with the binding.
+    work: Callable[[Any, Any], Awaitable[Any]]
+
+    async def run(self, event, step):
+        return await type(self).work(self.env.CHILD, step)
+
+
+async def does(work: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+    """Return what a workflow gets of the binding of another."""
+    flow = type("Parent", (Parent,), {"work": staticmethod(work), "__module__": __name__})
+    async with TestEngine.open([flow, Child]) as engine:
+        instance = await engine.create(flow)
+        await engine.run_until_idle()
+        error = await instance.error()
+        if error is not None:
+            return error.name, error.message
+        return await instance.output()
+
+
+async def test_workflow_starts_another_and_sees_how_it_ends() -> None:
+    """`create` in both forms gives a handle, whose `status` tells status, error and output."""
+
+    async def work(binding, step):
+        one = await binding.create({"id": "one", "params": {"n": 1}})
+        two = await binding.create(id="two", params={"fails": True})
+        three = await binding.create()
+        await step.sleep("nap", 500)
+        return [one.id, await one.status(), await two.status(), len(three.id), (await binding.get("one")).id]
+
+    async with TestEngine.open([Child]) as engine:
+        handle = await engine.env.CHILD.create(id="x")
+        await engine.run_until_idle()
+        assert (await handle.status())["status"] == "complete"
+    flow = type("Parent", (Parent,), {"work": staticmethod(work), "__module__": __name__})
+    async with TestEngine.open([flow, Child]) as engine:
+        instance = await engine.create(flow)
+        await engine.advance("1 minute")
+
+        assert await instance.output() == [
+            "one",
+            {"status": "complete", "error": None, "output": {"n": 1}},
+            {"status": "errored", "error": {"name": "ValueError", "message": "bad"}, "output": None},
+            36,
+            "one",
+        ]
+        view = await engine.engine.get("local", "child", "one")
+        assert view.row.trigger == "binding"
+
+
+async def test_params_are_said_in_plain_json() -> None:
+    """Typed params arrive as the JSON that is natural for them."""
+
+    async def work(binding, step):
+        handle = await binding.create(id="a", params=Order("book", date(2026, 1, 2)))
+        return (await handle.status())["status"]
+
+    flow = type("Parent", (Parent,), {"work": staticmethod(work), "__module__": __name__})
+    async with TestEngine.open([flow, Child]) as engine:
+        await engine.create(flow)
+        await engine.run_until_idle()
+
+        assert await engine.instance(Child, "a").output() == {"item": "book", "due": "2026-01-02"}
+
+
+async def test_event_is_sent_through_the_handle() -> None:
+    """`send_event` takes a dict, as on Cloudflare, or keywords."""
+
+    async def work(binding, step):
+        for id, send in (("a", "send_event"), ("b", "sendEvent")):
+            handle = await binding.create(id=id, params={"waits": True})
+            await getattr(handle, send)({"type": "go", "payload": id})
+        c = await binding.create(id="c", params={"waits": True})
+        await c.send_event(type="go", payload={"by": "ann"})
+
+    flow = type("Parent", (Parent,), {"work": staticmethod(work), "__module__": __name__})
+    async with TestEngine.open([flow, Child]) as engine:
+        await engine.create(flow)
+        await engine.run_until_idle()
+
+        assert [await engine.instance(Child, id).output() for id in "abc"] == ["a", "b", {"by": "ann"}]
+
+
+async def test_batch_creates_what_is_not_there() -> None:
+    """Of a list the new ones are returned; of an object also why the others were not made."""
+
+    async def work(binding, step):
+        first = await binding.create_batch([{"id": "a"}, {"id": "b", "params": {"n": 1}}])
+        again = await binding.createBatch([{"id": "b"}, {"id": "c"}])
+        told = await binding.create_batch({"instances": [{"id": "c"}, {"id": "d"}, {"id": "d"}]})
+        many = await binding.create_batch({"count": 3, "params": {"n": 5}})
+        return [
+            [handle.id for handle in first],
+            [handle.id for handle in again],
+            [handle.id for handle in told["created"]],
+            [(error["index"], error["id"], error["code"]) for error in told["errors"]],
+            len(many["created"]),
+        ]
+
+    assert await does(work) == [["a", "b"], ["c"], ["d"], [(0, "c", 10405), (2, "d", 10415)], 3]
+
+
+@pytest.mark.parametrize(
+    ("work", "kind"),
+    [
+        pytest.param(lambda binding: binding.get("nobody"), InstanceNotFound, id="unknown id"),
+        pytest.param(lambda binding: binding.create(id="taken"), InstanceAlreadyExists, id="id that is taken"),
+        pytest.param(lambda binding: binding.create(colour="red"), InvalidInput, id="unknown option"),
+        pytest.param(lambda binding: binding.create(params=object()), Exception, id="params that are no JSON"),
+        pytest.param(lambda binding: binding.create_batch([]), InvalidInput, id="no instance"),
+        pytest.param(lambda binding: binding.create_batch([{}] * 101), InvalidInput, id="too many"),
+        pytest.param(lambda binding: binding.create_batch({"count": 10**9}), InvalidInput, id="far too many"),
+        pytest.param(lambda binding: binding.create_batch({"count": "3"}), InvalidInput, id="count that is no number"),
+    ],
+)
+async def test_what_cannot_be_is_refused(work: Any, kind: type[Exception]) -> None:
+    """Each refusal is an error that a workflow can catch."""
+    async with TestEngine.open([Child]) as engine:
+        await engine.create(Child, id="taken")
+
+        with pytest.raises(kind):
+            await work(engine.env.CHILD)
+
+
+async def test_event_that_cannot_be_sent_is_refused() -> None:
+    """An event needs a type, and an instance that has not ended."""
+    async with TestEngine.open([Child]) as engine:
+        handle = await engine.env.CHILD.create(id="a")
+        with pytest.raises(InvalidInput, match="needs a `type`"):
+            await handle.send_event({"payload": 5})
+        await engine.run_until_idle()
+        with pytest.raises(InstanceFinished):
+            await handle.send_event(type="go")
+
+
+async def test_what_is_not_built_says_so() -> None:
+    """What Cloudflare has and Stepwell does not is told apart from what nobody has."""
+    async with TestEngine.open([Child]) as engine:
+        handle = await engine.env.CHILD.create()
+
+        for missing in (lambda: handle.pause, lambda: handle.subscribe, lambda: engine.env.CHILD.deleteBatch):
+            with pytest.raises(AttributeError, match="Stepwell does not have it yet"):
+                missing()
+        with pytest.raises(AttributeError, match="an instance has no 'colour'"):
+            _ = handle.colour
+
+
+def test_environment_shows_names_and_no_values() -> None:
+    """A variable may be a secret: it is in no repr and in no error."""
+    env = Env({}, {"TOKEN": "s3cret"})
+
+    assert env.TOKEN == "s3cret"
+    assert repr(env) == "<Env TOKEN>"
+    with pytest.raises(AttributeError) as refused:
+        _ = env.OTHER
+    assert "TOKEN" in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+SOURCE = """
+from workers import WorkflowEntrypoint
+
+class Shop(WorkflowEntrypoint):
+    async def run(self, event, step):
+        @step.do()
+        async def look():
+            return [self.env.COLOUR, self.env.TOKEN, self.env.LIMITS["n"], self.env.STEPWELL_TEST_NAME]
+
+        seen = await look()
+        child = await self.env.HELPERS.create({"params": {"seen": seen}})
+        await step.sleep("nap", "2 seconds")
+        return await child.status()
+
+class Helper(WorkflowEntrypoint):
+    async def run(self, event, step):
+        return event["payload"]["seen"]
+"""
+WRANGLER = """{
+    "name": "shop",
+    "vars": {"COLOUR": "red", "TOKEN": "public", "LIMITS": {"n": 5}},
+    "workflows": [
+        {"name": "shop", "class_name": "Shop", "binding": "SHOP"},
+        {"name": "helper", "class_name": "Helper", "binding": "HELPERS"}
+    ]
+}"""
+
+
+def test_server_gives_bindings_and_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`vars`, `.dev.vars` (which wins) and the environment's named variables are there in a real worker."""
+    monkeypatch.setenv("STEPWELL_TEST_NAME", "ann")
+    (tmp_path / "flows.py").write_text(SOURCE)
+    (tmp_path / "wrangler.jsonc").write_text(WRANGLER)
+    (tmp_path / ".dev.vars").write_text('# secrets\nTOKEN="s3cret # not a comment"\n')
+
+    with DevServer(tmp_path, "flows.py", "--env", "STEPWELL_TEST_NAME") as server:
+        server.create("shop", "1")
+        answer = server.wait_for_status("shop", "1", "complete")
+
+    assert answer["status"] == "complete"
+    assert '["red","s3cret # not a comment",5,"ann"]' in answer["output"]
+    assert "s3cret" not in server.log
+
+
+def test_variable_that_is_not_there_is_refused_at_the_start(tmp_path: Path) -> None:
+    """The error names it."""
+    (tmp_path / "flows.py").write_text(SOURCE)
+
+    done = run_dev("flows.py", "--env", "STEPWELL_TEST_MISSING", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "error: --env STEPWELL_TEST_MISSING: there is no environment variable of this name" in done.stderr

@@ -198,10 +198,13 @@ class Shop(WorkflowEntrypoint):
         async def look():
             return [self.env.COLOUR, self.env.TOKEN, self.env.LIMITS["n"], self.env.STEPWELL_TEST_NAME]
 
-        seen = await look()
-        child = await self.env.HELPERS.create({"params": {"seen": seen}})
+        @step.do()
+        async def start(look):
+            return (await self.env.HELPERS.create({"params": {"seen": look}})).id
+
+        child = await start()
         await step.sleep("nap", "2 seconds")
-        return await child.status()
+        return await (await self.env.HELPERS.get(child)).status()
 
 class Helper(WorkflowEntrypoint):
     async def run(self, event, step):

@@ -298,6 +298,25 @@ def test_nothing_is_imported_because_of_what_is_stored() -> None:
     assert "this" not in sys.modules
 
 
+@pytest.mark.parametrize("text", ['{"$":"bytes"}', '{"$":"decimal","v":"x"}', '{"$":"tuple","v":5}', '{"$":"future"}'])
+def test_text_that_is_no_value_of_ours_is_refused(text: str) -> None:
+    """A form that is incomplete or unknown is an error that says so, never a wrong value."""
+    with pytest.raises(UnreadableValue):
+        values.decode(text)
+
+
+def test_annotations_of_functions_made_by_one_factory_are_their_own() -> None:
+    """What one names is not taken for what the other does."""
+
+    def make(kind: type) -> Any:
+        def function() -> Any: ...
+
+        function.__annotations__["return"] = kind
+        return function
+
+    assert [values.annotation_of(make(kind)) for kind in (Item, Basket)] == [Item, Basket]
+
+
 # ---- classes that have changed
 
 

@@ -18,7 +18,8 @@ import msgspec
 class Classes:
     """A table of classes by stored name, `module:Class`.
 
-    `modules` is asked when it is needed, and again when a name is missing: modules may be imported late.
+    `modules` is asked when it is needed, and again when a name is missing: modules may be imported late. A module that
+    was looked through is not looked through again until another one comes.
     """
 
     def __init__(self, modules: Callable[[], Iterable[ModuleType]] = tuple, extra: Iterable[Any] = ()) -> None:

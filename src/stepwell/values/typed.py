@@ -10,6 +10,24 @@ import msgspec
 
 from stepwell.errors import UnfitValue
 
+# Annotations that lead to no class worth looking for.
+_PLAIN: tuple[Any, ...] = (
+    None,
+    "None",
+    bool,
+    "bool",
+    int,
+    "int",
+    float,
+    "float",
+    str,
+    "str",
+    list,
+    "list",
+    dict,
+    "dict",
+)
+
 _annotations: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
@@ -56,8 +74,9 @@ def annotation_of(function: Callable[..., Any]) -> Any:
     if not getattr(bare, "__annotations__", {}).get("return"):
         return None
     code = getattr(bare, "__code__", None)
-    if code is None:
-        return _resolve(bare)
+    # Functions made anew in each `run` share their code, but what a closure names may be another class each time.
+    if code is None or bare.__closure__ or "<locals>" in bare.__qualname__:
+        return None if bare.__annotations__["return"] in _PLAIN else _resolve(bare)
     if code not in _annotations:
         _annotations[code] = _resolve(bare)
     return _annotations[code]

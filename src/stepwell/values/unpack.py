@@ -30,7 +30,13 @@ def decode(text: str, classes: Classes = NO_CLASSES, path: str = "result") -> An
     Raises UnreadableValue, naming the place, if a class is gone or what is stored no longer fits it.
     """
     value = msgspec.json.decode(text)
-    return _unpack(value, path, classes) if has_forms(text) else value
+    if not has_forms(text):
+        return value
+    try:
+        return _unpack(value, path, classes)
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        problem = f"what is stored of it is no value that Stepwell wrote ({type(error).__name__}: {error})"
+        raise UnreadableValue(path, problem) from error
 
 
 def has_forms(text: str) -> bool:

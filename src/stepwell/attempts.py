@@ -89,6 +89,12 @@ class AttemptSignals:
         self._classes = classes
         self._loop = asyncio.get_running_loop()
 
+    def end(self) -> None:
+        """Let the body know that nothing comes of it any more."""
+        self.is_cancelled = True
+        # It leads back to the attempt: without the ring no garbage collection is needed for each of them.
+        self._hear = _nothing
+
     def beat(self, details: Any) -> None:
         """Take note of a sign of life. Raises TurnClosed if the attempt is over, or NotSerialisable."""
         if self.is_cancelled:
@@ -299,7 +305,8 @@ class Attempts:
     def _close(self, running: RunningAttempt) -> None:
         """Let nothing more come of an attempt, and end what its body had begun."""
         self._hear(running)
-        running.is_closed = running.signals.is_cancelled = True
+        running.is_closed = True
+        running.signals.end()
         running.sink.close()
         for alarm in running.alarms:
             alarm.cancel()
@@ -316,6 +323,10 @@ class Attempts:
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._left.pop(task, None)
+
+
+def _nothing() -> None:
+    """Nobody hears it."""
 
 
 def trace_of(error: BaseException) -> str:

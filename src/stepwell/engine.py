@@ -6,14 +6,17 @@ Values come and go as JSON text, so that what was sent is what is stored and sho
 import asyncio
 import uuid
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from stepwell import limits
 from stepwell.clock import Clock, SystemClock
 from stepwell.core.records import Created, EventReceived, Payload, PayloadRef
 from stepwell.core.steplog import InstanceLog, fold_log
 from stepwell.errors import InvalidInput, InvalidInstanceId, VersionChanged
-from stepwell.params import ParamsCheck
 from stepwell.store import Store, codec, operations
+
+if TYPE_CHECKING:
+    from stepwell.params import ParamsCheck
 
 _FOLDED_AT_ONCE = 1_000
 _CHECKED_AT_ONCE = 10_000
@@ -58,7 +61,7 @@ class Engine:
     store: Store
     clock: Clock = field(default_factory=SystemClock)
     # By workflow: its newest version that is known, and what its params have to be. The store says when it changes.
-    _checks: dict[tuple[str, str], tuple[str, ParamsCheck | None]] = field(default_factory=dict)
+    _checks: dict[tuple[str, str], tuple[str, "ParamsCheck | None"]] = field(default_factory=dict)
 
     async def create(self, account: str, workflow: str, new: NewInstance) -> operations.InstanceRow:
         """Create an instance that is due at once; durable when this returns.
@@ -153,7 +156,7 @@ class Engine:
         known = self._checks.get((account, workflow))
         if known is None:
             found = await self.store.run(operations.GetParamsSchema(account, workflow))
-            check = None if found.schema is None else ParamsCheck(found.schema)
+            check = None if found.schema is None else await asyncio.to_thread(_params_check, found.schema)
             known = self._checks[account, workflow] = (found.version, check)
         version, check = known
         if check is not None:
@@ -169,6 +172,13 @@ class Engine:
         if isinstance(value, PayloadRef):
             return await self.store.run(operations.ReadPayload(value.id))
         return value
+
+
+def _params_check(schema: str) -> "ParamsCheck":
+    # Imported here: it takes 8 MB and 60 ms, and most workflows have no typed params.
+    from stepwell.params import ParamsCheck  # noqa: PLC0415 - see above
+
+    return ParamsCheck(schema)
 
 
 def _fold(records: list[operations.RecordRow]) -> InstanceLog:

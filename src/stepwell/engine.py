@@ -62,6 +62,7 @@ class Engine:
     clock: Clock = field(default_factory=SystemClock)
     # By workflow: its newest version that is known, and what its params have to be. The store says when it changes.
     _checks: dict[tuple[str, str], tuple[str, "ParamsCheck | None"]] = field(default_factory=dict)
+    _learning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def create(self, account: str, workflow: str, new: NewInstance) -> operations.InstanceRow:
         """Create an instance that is due at once; durable when this returns.
@@ -153,12 +154,7 @@ class Engine:
 
     async def _check_params(self, account: str, workflow: str, params: str) -> str:
         """Hold params against the schema of the workflow's version that is known, and return that version."""
-        known = self._checks.get((account, workflow))
-        if known is None:
-            found = await self.store.run(operations.GetParamsSchema(account, workflow))
-            check = None if found.schema is None else await asyncio.to_thread(_params_check, found.schema)
-            known = self._checks[account, workflow] = (found.version, check)
-        version, check = known
+        version, check = self._checks.get((account, workflow)) or await self._learn(account, workflow)
         if check is not None:
             if len(params) > _CHECKED_AT_ONCE:
                 # It may take a while, and others are to be answered meanwhile.
@@ -166,6 +162,17 @@ class Engine:
             else:
                 check.check(params)
         return version
+
+    async def _learn(self, account: str, workflow: str) -> "tuple[str, ParamsCheck | None]":
+        """Ask the store what a workflow's newest version is, and what its params have to be."""
+        # A thousand creates at once ask once.
+        async with self._learning:
+            known = self._checks.get((account, workflow))
+            if known is None:
+                found = await self.store.run(operations.GetParamsSchema(account, workflow))
+                check = None if found.schema is None else await asyncio.to_thread(_params_check, found.schema)
+                known = self._checks[account, workflow] = (found.version, check)
+            return known
 
     async def payload(self, value: Payload) -> str:
         """Return the JSON text of a value, wherever it lies."""

@@ -11,9 +11,10 @@ import pytest
 from stepwell import StepContext, WorkflowEntrypoint, WorkflowEvent, step
 from stepwell.core.steplog import StepEntry
 from stepwell.errors import InvalidInput
-from stepwell.store.operations import RegisterWorkflow
+from stepwell.store.operations import GetParamsSchema, RegisterWorkflow
 from stepwell.testing import TestEngine
 from tests.engine.flows import ONCE, error_of, output_of, outputs_of
+from tests.engine.stores import CheckedStore
 from tests.engine.ways import Job, every_way
 
 
@@ -262,3 +263,21 @@ async def test_params_that_only_the_code_can_refuse_fail_the_instance() -> None:
 
     assert error is not None
     assert error.message == "The params do not fit the workflow: params.n: Value error, 3 is odd"
+
+
+async def test_many_creates_at_once_ask_for_the_schema_once() -> None:
+    """A burst at a fresh engine does not become a burst of questions."""
+
+    class CountingStore(CheckedStore):
+        asked = 0
+
+        def run(self, operation):
+            self.asked += isinstance(operation, GetParamsSchema)
+            return super().run(operation)
+
+    store = CountingStore()
+    async with TestEngine.open([TypedOrder], store=store) as engine:
+        await asyncio.gather(*(engine.create(TypedOrder, params={"item": "book"}) for _ in range(50)))
+
+    assert store.asked == 1
+    await store.close()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stepwell import durations, values
-from stepwell.bodies import DelayQuestion, ask_delay, base_delay_ms, call_body, step_facts
+from stepwell.bodies import DelayQuestion, ask_delay, base_delay_ms, call_body, step_facts, stored
 from stepwell.calls import CallPort, CallScope, StepCall
 from stepwell.capture import SINK
 from stepwell.clock import Alarm, Clock
@@ -33,6 +33,7 @@ from stepwell.errors import (
     TurnClosed,
     UnreadableValue,
     WorkflowFatalError,
+    WorkflowInternalError,
     WorkflowTimeoutError,
 )
 from stepwell.notes import AttemptSink, Notebook
@@ -196,20 +197,29 @@ class Attempts:
             if running.attempt.ordinal > 1:
                 await self._take_details(running)
             context = StepContext(step_facts(running.attempt, self._host.instance_key()), running.signals)
-            text = await call_body(running.call, context, self._host.threads, self._host.classes)
+            result = await call_body(running.call, context, self._host.threads)
         except BaseException as error:  # the author's code may raise anything
             if running.is_closed:
                 raise
             self._conclude(running, error)
         else:
             if not running.is_closed:
-                self._succeed(running, text)
+                self._succeed(running, result)
 
-    def _succeed(self, running: RunningAttempt, text: str) -> None:
+    def _succeed(self, running: RunningAttempt, result: object) -> None:
+        key = running.call.key
         try:
-            self.end(running.call.key)
-            self._host.execution.succeeded(running.call.key, text, self._host.clock.now())
+            text = stored(running.call, result, self._host.classes)
+            self.end(key)
+            self._host.execution.succeeded(key, text, self._host.clock.now())
             self._host.advance()
+        except NotSerialisable as error:
+            # Source: developers.cloudflare.com/workflows/build/rules-of-workflows/
+            failure = self._describe(running, error)
+            self._give_up(key, failure)
+            self._host.fatal(failure)
+        except WorkflowInternalError as error:
+            self._conclude(running, error)
         except Exception as error:  # a defect must end this turn, not hang it
             self._host.broke(error)
 
@@ -220,18 +230,11 @@ class Attempts:
             self._host.broke(defect)
 
     def _fail(self, running: RunningAttempt, error: BaseException) -> None:
-        key, failure, now = running.call.key, describe(error, self._host.classes), self._host.clock.now()
+        key, failure, now = running.call.key, self._describe(running, error), self._host.clock.now()
         found = list(leaves(error))
-        self._host.notebook.failure(key, running.attempt.number, trace_of(error))
         wait_ms = next((leaf.wait_ms for leaf in found if isinstance(leaf, RetryAfter)), None)
-        if isinstance(error, NotSerialisable):
-            # Source: developers.cloudflare.com/workflows/build/rules-of-workflows/
-            self.end(key)
-            self._host.execution.gave_up(key, failure, now)
-            self._host.fatal(failure)
-        elif any(isinstance(leaf, _NOT_RETRYABLE) for leaf in found) or not may_retry(running.call.config, found):
-            self.end(key)
-            self._host.execution.gave_up(key, failure, now)
+        if any(isinstance(leaf, _NOT_RETRYABLE) for leaf in found) or not may_retry(running.call.config, found):
+            self._give_up(key, failure)
             self._host.advance()
         elif wait_ms is not None:
             self.end(key)
@@ -244,6 +247,15 @@ class Attempts:
             self.end(key)
             self._host.execution.failed(key, failure, base_delay_ms(running.attempt.config), now)
             self._host.advance()
+
+    def _describe(self, running: RunningAttempt, error: BaseException) -> Failure:
+        """Return what is recorded of an attempt's error, and let the log have its traceback."""
+        self._host.notebook.failure(running.call.key, running.attempt.number, trace_of(error))
+        return describe(error, self._host.classes)
+
+    def _give_up(self, key: Key, failure: Failure) -> None:
+        self.end(key)
+        self._host.execution.gave_up(key, failure, self._host.clock.now())
 
     async def _fail_after_asking(self, running: RunningAttempt, failure: Failure) -> None:
         """Fail an attempt whose delay is told by the author's function. It counts as in flight meanwhile."""

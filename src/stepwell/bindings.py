@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepwell import values
-from stepwell.core.instance import Status
 from stepwell.core.steplog import InstanceLog
 from stepwell.engine import Engine, NewInstance
 from stepwell.errors import InstanceAlreadyExists, InvalidInput
@@ -17,13 +16,7 @@ from stepwell.errors import InstanceAlreadyExists, InvalidInput
 BATCH = 100
 
 _TRIGGER = "binding"
-_OPTIONS = {
-    "id": "id",
-    "params": "params",
-    "retention": "retention",
-    "locationHint": "location_hint",
-    "location_hint": "location_hint",
-}
+_OPTIONS = ("id", "params", "retention", "locationHint", "location_hint")
 # Cloudflare has them; Stepwell's engine does not yet.
 _NOT_YET = ("pause", "resume", "terminate", "restart", "delete", "subscribe", "delete_batch", "deleteBatch")
 _DUPLICATE = 10415
@@ -131,8 +124,8 @@ class WorkflowInstance:
     async def status(self) -> dict[str, Any]:
         """Return `status`, `error` (name and message, or None) and `output` (None until it is complete)."""
         view = await self._engine.get(self._account, self._workflow, self.id, with_steps=False)
-        output = None if view.output is None else values.decode_json(values.readable(view.output))
-        return {"status": Status(view.row.status).value, "error": _error(view.log), "output": output}
+        output = None if view.output is None else values.decode_json(view.output)
+        return {"status": view.row.status, "error": _error(view.log), "output": output}
 
     async def send_event(self, event: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Send an event: `send_event({"type": ..., "payload": ...})`, or the two as keywords.

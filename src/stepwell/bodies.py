@@ -62,19 +62,21 @@ def classes_of(call: StepCall, classes: Classes) -> Classes:
     return classes if annotation is None else classes.plus(annotation)
 
 
-async def call_body(call: StepCall, ctx: StepContext, threads: Threads, classes: Classes) -> str:
-    """Run the author's function and return its result as stored text.
+async def call_body(call: StepCall, ctx: StepContext, threads: Threads) -> Any:
+    """Run the author's function and return its result. Raises whatever it raises."""
+    if call.body.is_async:
+        return await call.body.call(ctx)
+    result = await threads.run(_in_thread(call.body.call, ctx))
+    return await result if inspect.isawaitable(result) else result
 
-    Raises whatever it raises; NotSerialisable; WorkflowInternalError for a result that is too large.
+
+def stored(call: StepCall, result: object, classes: Classes) -> str:
+    """Return the stored text of a step's result.
+
+    Raises NotSerialisable, or WorkflowInternalError for one that is too large.
 
     Source: developers.cloudflare.com/workflows/reference/limits/
     """
-    if call.body.is_async:
-        result = await call.body.call(ctx)
-    else:
-        result = await threads.run(_in_thread(call.body.call, ctx))
-        if inspect.isawaitable(result):
-            result = await result
     text = values.encode(result, "result", classes_of(call, classes))
     if len(text) > limits.STEP_RESULT_BYTES or len(text.encode()) > limits.STEP_RESULT_BYTES:
         raise WorkflowInternalError(

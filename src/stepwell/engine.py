@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stepwell import limits
+from stepwell import limits, values
 from stepwell.clock import Clock, SystemClock
 from stepwell.core.records import Created, EventReceived, Payload, PayloadRef
 from stepwell.core.steplog import InstanceLog, fold_log
@@ -33,7 +33,7 @@ class NewInstance:
 
 @dataclass(frozen=True, slots=True)
 class InstanceView:
-    """An instance with its log; `params` is whole, as JSON text, and `output` as stored text; None: there is none."""
+    """An instance with its log; `params` and `output` are whole, as JSON text; output None: there is none."""
 
     row: operations.InstanceRow
     log: InstanceLog
@@ -99,7 +99,7 @@ class Engine:
         else:
             # A long history takes a tenth of a second; others are to be answered meanwhile.
             log = await asyncio.to_thread(_fold, found.records)
-        output = None if log.output is None else await self.payload(log.output)
+        output = None if log.output is None else values.readable(await self.payload(log.output))
         return InstanceView(found.row, log, await self.payload(log.params), output)
 
     async def list(self, account: str, workflow: str, wanted: InstanceFilter) -> operations.Instances:

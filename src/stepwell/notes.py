@@ -6,6 +6,8 @@ again at each replay: it is counted, and as much as is stored already is passed 
 
 import asyncio
 import json
+import logging
+from collections import deque
 from contextvars import Context
 
 from stepwell import limits
@@ -13,9 +15,9 @@ from stepwell.clock import Clock
 from stepwell.core.records import Key
 from stepwell.errors import StoreUnavailable, TurnLost
 from stepwell.store import Store
-from stepwell.store.operations import Claim, LogLine, Note, ReadNote, WriteNotes
+from stepwell.store.operations import PROGRESS, Claim, LogLine, Note, ReadNote, WriteNotes
 
-PROGRESS = "progress"
+logger = logging.getLogger(__name__)
 
 _RETRY_AFTER_MS = 1_000
 _LINES_AT_ONCE = 1_000
@@ -86,14 +88,14 @@ class Notebook:
         self._clock = clock
         self._keeps_output = keeps_output
         self._said = 0
-        self._logged = claim.logged
+        self._logged = self._stored = claim.logged
         self._log_n = claim.log_n
-        self._lines: list[LogLine] = []
+        # While the store cannot write, the newest lines are kept, as in the store. Threads append to it.
+        self._lines: deque[LogLine] = deque(maxlen=limits.LOG_LINES)
         self._notes: dict[str, Note] = {}
         self._beats: dict[Key, str] = {}
         self._in_flight = False
         self._unanswered: WriteNotes | None = None
-        self._has_news = False
         self._is_planned = False
         self._is_closed = False
         self._waiting: list[asyncio.Future[None]] = []
@@ -102,7 +104,7 @@ class Notebook:
     @property
     def is_busy(self) -> bool:
         """Tell whether something has been said that is not stored yet."""
-        return not self._is_closed and (self._in_flight or self._has_news)
+        return not self._is_closed and (self._in_flight or self._has_news())
 
     def run_sink(self) -> RunSink:
         """Return where `run` itself speaks."""
@@ -142,29 +144,32 @@ class Notebook:
 
     def failure(self, key: Key, attempt: int, trace: str) -> None:
         """Take the traceback of a failed attempt."""
-        self.add(key.label, attempt, "ERROR", trace)
+        self.add(key.label, attempt, "ERROR", trace, limits.TRACE_CHARACTERS)
 
     def engine(self, level: str, text: str) -> None:
         """Take a line of the engine's own about the instance."""
-        self.add(None, None, level, text)
+        self.add(None, None, level, text, limits.TRACE_CHARACTERS)
 
-    def add(self, step: str | None, attempt: int | None, level: str, text: str) -> None:
-        """Gather a line. From any thread."""
-        self._lines.append(LogLine(self._clock.now(), step, attempt, level, _bounded(text)))
+    def add(
+        self, step: str | None, attempt: int | None, level: str, text: str, bound: int = limits.LINE_CHARACTERS
+    ) -> None:
+        """Gather a line of at most `bound` characters. From any thread."""
+        self._lines.append(LogLine(self._clock.now(), step, attempt, level, _bounded(text, bound)))
         self._plan()
 
     def flush(self) -> None:
         """Write what is gathered, without waiting for it."""
-        if self._is_closed or self._in_flight or not self._has_news:
+        if self._is_closed or self._in_flight or not self._has_news():
             return
-        self._in_flight, self._has_news = True, False
+        self._in_flight = True
         # One whose fate is unknown is sent again as it was: it may have been done, and is done once.
         operation = self._unanswered = self._unanswered or self._next()
         answer = self._store.run(operation)
-        answer.add_done_callback(lambda done: self._answered(done, operation), context=Context())
+        answer.add_done_callback(self._answered, context=Context())
 
     def _next(self) -> WriteNotes:
-        lines, self._lines = self._lines[:_LINES_AT_ONCE], self._lines[_LINES_AT_ONCE:]
+        lines = [self._lines.popleft() for _ in range(min(len(self._lines), _LINES_AT_ONCE))]
+        self._stored = self._logged
         notes, self._notes = list(self._notes.values()), {}
         return WriteNotes(self._claim.row, self._claim.turn, self._log_n, lines, notes, self._logged)
 
@@ -181,6 +186,9 @@ class Notebook:
         self._is_closed = True
         self._wake()
 
+    def _has_news(self) -> bool:
+        return bool(self._unanswered or self._lines or self._notes) or self._logged > self._stored
+
     def _is_new(self) -> bool:
         self._said += 1
         if self._is_closed or self._said <= self._claim.logged:
@@ -195,7 +203,6 @@ class Notebook:
 
     def _plan(self) -> None:
         """Write soon: with the rest of this pass of the loop."""
-        self._has_news = True
         if not self._is_planned and not self._is_closed:
             self._is_planned = True
             # An empty context: writing is not work of the author's code that has spoken.
@@ -205,21 +212,20 @@ class Notebook:
         self._is_planned = False
         self.flush()
 
-    def _answered(self, answer: "asyncio.Future[int]", operation: WriteNotes) -> None:
+    def _answered(self, answer: "asyncio.Future[int]") -> None:
         self._in_flight = False
         try:
             self._log_n = answer.result()
         except StoreUnavailable:
-            # The recorder complains of it. What is said meanwhile is gathered: the newest of it, as in the store.
-            self._has_news = True
-            del self._lines[: -limits.LOG_LINES]
+            # The recorder complains of it.
             self._clock.call_at(self._clock.now() + _RETRY_AFTER_MS, self.flush)
             return
         except TurnLost:
             self.close()
-            return
+        except Exception:  # what is said is not worth a turn, whatever the store has
+            logger.exception("what %s/%s says is not kept any more", self._claim.workflow, self._claim.id)
+            self.close()
         self._unanswered = None
-        self._has_news = bool(self._lines or self._notes) or self._logged > operation.logged
         self.flush()
         if not self.is_busy:
             self._wake()
@@ -240,9 +246,8 @@ def _beat_name(key: Key) -> str:
     return "heartbeat " + json.dumps([key.kind, key.name, key.count])
 
 
-def _bounded(text: str) -> str:
+def _bounded(text: str, bound: int) -> str:
     """Keep the beginning and the end of a long text; lone surrogates, which no store can hold, are replaced."""
-    bound = limits.TRACE_CHARACTERS if "\n" in text else limits.LINE_CHARACTERS
     if len(text) > bound:
         text = f"{text[: bound // 2]}{_CUT}{text[-bound // 2 :]}"
     return text.encode(errors="replace").decode()

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib.util
 import linecache
+import os
 import re
 import sys
 import traceback
@@ -61,12 +62,13 @@ def load(path: Path) -> list[Script]:
 
 def own_modules(folder: Path) -> list[ModuleType]:
     """Return the modules of a script's folder that are loaded: not those of packages installed beneath it."""
+    beneath = str(folder) + os.sep
+    # From their dicts: asking some modules for an attribute imports others, and an entry may be None.
     return [
         module
         for module in list(sys.modules.values())
-        if (origin := getattr(module, "__file__", None))
-        and (file := Path(origin)).is_relative_to(folder)
-        and not {"site-packages", "dist-packages"} & set(file.parts)
+        if (origin := getattr(module, "__dict__", {}).get("__file__") or "").startswith(beneath)
+        and not {"site-packages", "dist-packages"} & set(Path(origin).parts)
     ]
 
 

@@ -133,6 +133,7 @@ class StepFunction(Generic[P, R]):
         self, function: Callable[P, R | Coroutine[Any, Any, R]], name: str | None, config: Mapping[str, Any] | None
     ) -> None:
         functools.update_wrapper(self, function)
+        # Said once more for type checkers.
         self.__name__ = function.__name__
         self.function = function
         self.name = name or function.__name__

@@ -60,8 +60,8 @@ class TestInstance:
 
     async def output(self) -> Any:
         """Return what `run` returned, or None."""
-        output = (await self.view()).output
-        return None if output is None else values.decode(output, self.classes)
+        output = (await self.view()).log.output
+        return None if output is None else values.decode(await self.engine.payload(output), self.classes)
 
     async def error(self) -> Failure | None:
         """Return the error that ended the instance, if one did."""

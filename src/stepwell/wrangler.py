@@ -16,6 +16,7 @@ from stepwell.errors import ScriptError
 
 _WRANGLER_FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
 DEV_VARS = ".dev.vars"
+CONFIG_FILES = (*_WRANGLER_FILES, DEV_VARS)
 # A comment or a trailing comma, outside of strings.
 _JSONC = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
 

@@ -83,3 +83,18 @@ async def test_page_of_an_unknown_instance_is_404(client: httpx.AsyncClient) -> 
     answer = await client.get(f"{PAGE}?workflow=order&instance=gone")
 
     assert answer.status_code == 404
+
+
+async def test_page_and_answer_show_values_as_ordinary_json(client: httpx.AsyncClient, histories: Histories) -> None:
+    """How a value is stored is nowhere to be seen: the instance's output and a step's are JSON for people."""
+    stored = '{"$":"object","c":"shop:Receipt","v":{"total":{"$":"decimal","v":"1.50"},"raw":{"$":"bytes","v":"YWJj"}}}'
+    turn = await histories.turn("order", "a")
+    await turn.step(do("charge"), stored)
+    await turn.complete(stored)
+
+    page = (await client.get(f"{PAGE}?workflow=order&instance=a")).text
+    answer = (await client.get("workflows/order/instances/a")).json()["result"]
+
+    shown = '{"total":"1.50","raw":"[bytes(3)]"}'
+    assert (answer["output"], answer["steps"][0]["output"]) == (shown, shown)
+    assert page.count(shown.replace('"', "&quot;")) == 2

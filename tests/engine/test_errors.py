@@ -157,6 +157,24 @@ def test_what_cannot_be_stored_of_an_error_is_left_out() -> None:
     assert not hasattr(again, "socket")
 
 
+class Demanding(Exception):
+    def __new__(cls, *, code: int) -> "Demanding":
+        return super().__new__(cls)
+
+    def __init__(self, *, code: int) -> None:
+        super().__init__(f"code {code}")
+
+
+def test_class_that_cannot_be_made_is_stood_in_for() -> None:
+    """A class whose `__new__` wants what nobody knows keeps name and message, and ends no turn."""
+    classes = Classes(extra=[Demanding])
+
+    again = rebuild(describe(Demanding(code=5), classes), classes)
+
+    assert isinstance(again, StepFailed)
+    assert (again.name, str(again)) == ("Demanding", "code 5")
+
+
 def test_class_that_is_gone_is_stood_in_for() -> None:
     """An error whose class the script has no more keeps name and message."""
     again = rebuild(Failure("CardDeclined", "no funds", "shop:CardDeclined"))

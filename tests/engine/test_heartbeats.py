@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stepwell import WorkflowEntrypoint
-from stepwell.errors import TurnClosed
+from stepwell.errors import TurnClosed, WorkflowFatalError
 from tests.engine.flows import attempts_of, error_of, opened, output_of, restart, step_of
 from tests.engine.ways import Job, every_way
 
@@ -182,6 +182,18 @@ async def test_details_that_cannot_be_stored_fail_the_attempt() -> None:
 
     assert error is not None
     assert error.message.startswith('details["socket"]')
+
+
+async def test_refusal_inside_a_body_can_be_caught_by_the_workflow() -> None:
+    """Only a step's own result that cannot be stored ends the instance; what a body is refused is its error."""
+
+    async def run(event, step):
+        try:
+            await step.do("work", lambda ctx: ctx.heartbeat({"socket": object()}))
+        except WorkflowFatalError as error:
+            return str(error)[:17]
+
+    assert await output_of(run) == 'details["socket"]'
 
 
 @pytest.mark.parametrize("heartbeat", [0, -1, "soon", object()])

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from stepwell import capture
+from stepwell.errors import StoreDamaged
 from stepwell.settings import TurnSettings
+from stepwell.store.operations import WriteNotes
 from stepwell.testing import ACCOUNT, TestEngine, TestInstance
 from tests.engine import flows
 from tests.engine.flows import ONCE, restart
-from tests.engine.stores import RefusingStore
+from tests.engine.stores import CheckedStore, RefusingStore
 
 author = logging.getLogger("shop")
 Said = list[tuple[str | None, int | None, str, str]]
@@ -262,6 +264,31 @@ async def test_words_whose_answer_was_lost_are_written_once() -> None:
 
         assert [line[3] for line in await said(engine, instance)] == ["one", "two", "three"]
         assert await instance.status() == "complete"
+    await store.close()
+
+
+async def test_store_that_fails_on_words_does_not_hold_up_the_instance(caplog: pytest.LogCaptureFixture) -> None:
+    """What is said is not worth a turn: the instance goes on, and the log says that its words are lost."""
+
+    class FailingStore(CheckedStore):
+        def run(self, operation):
+            if isinstance(operation, WriteNotes):
+                failed = asyncio.get_running_loop().create_future()
+                failed.set_exception(StoreDamaged("a page is damaged"))
+                return failed
+            return super().run(operation)
+
+    async def run(event, step):
+        print("one")
+        await step.sleep("nap", "1 hour")
+        return 5
+
+    store = FailingStore()
+    async with opened(run, store=store) as (engine, instance):
+        await engine.advance("2 hours")
+
+        assert await instance.output() == 5
+    assert "what flow/a says is not kept any more" in caplog.text
     await store.close()
 
 

@@ -2,7 +2,6 @@
 
 import msgspec
 
-from stepwell import values
 from stepwell.api import models
 from stepwell.api.paging import Cut, StepPage, cut
 from stepwell.core.failures import Failure
@@ -66,7 +65,7 @@ def instance(view: InstanceView, page: StepPage) -> tuple[models.Instance, model
         end=_moment(row.ended_at),
         success=_SUCCESS.get(row.status),
         error=_error(view.log.error),
-        output=_output(None if view.output is None else values.readable(view.output)),
+        output=_output(view.output),
         rollback=None,
         step_count=row.step_count,
         steps=[_entry(entry) for entry in shown.entries],

@@ -20,7 +20,7 @@ from stepwell.errors import ScriptError, StoreError
 from stepwell.logs import configure
 from stepwell.store.sqlite import SqliteStore
 from stepwell.supervisor import Supervisor, SupervisorSettings
-from stepwell.wrangler import DEV_VARS
+from stepwell.wrangler import CONFIG_FILES, DEV_VARS
 
 ACCOUNT = "local"
 DATABASE = "stepwell.db"
@@ -137,8 +137,9 @@ _Fingerprint = dict[str, tuple[int, int]]
 
 def _fingerprint(path: Path) -> _Fingerprint:
     """Return what tells whether the author's files have changed."""
-    files = [path] if path.is_file() else path.glob("*.py")
-    return {str(file): (file.stat().st_mtime_ns, file.stat().st_size) for file in files}
+    sources = [path] if path.is_file() else path.glob("*.py")
+    beside = [file for name in CONFIG_FILES if (file := _folder(path) / name).exists()]
+    return {str(file): (file.stat().st_mtime_ns, file.stat().st_size) for file in [*sources, *beside]}
 
 
 def _folder(path: Path) -> Path:

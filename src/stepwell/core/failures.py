@@ -191,9 +191,12 @@ def _build_own(kind: type | None, arguments: list[Any], state: dict[str, Any]) -
     """Build an exception of the author's as it was: without its `__init__`, whose parameters nobody knows."""
     if kind is None or not issubclass(kind, Exception):
         return None
-    error: Exception = kind.__new__(kind)
-    error.args = tuple(arguments)
-    vars(error).update(state)
+    try:
+        error: Exception = kind.__new__(kind)
+        error.args = tuple(arguments)
+        vars(error).update(state)
+    except Exception:  # the author's own `__new__`, which may want anything
+        return None
     return error
 
 

@@ -354,6 +354,10 @@ class Release(Operation[Released], frozen=True):
 # ---- what an instance says beside its history
 
 
+# The note that says how far the instance is.
+PROGRESS = "progress"
+
+
 class LogLine(msgspec.Struct, frozen=True, array_like=True):
     """A line of an instance's log. `step` is a name with its count, such as `charge-1`; None: said by `run` itself.
 

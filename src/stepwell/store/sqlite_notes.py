@@ -4,12 +4,10 @@ import apsw
 
 from stepwell import limits
 from stepwell.errors import InstanceNotFound, TurnLost
-from stepwell.store.operations import LogLine, LogPage, Note, ReadLog, ReadNote, WriteNotes
+from stepwell.store.operations import PROGRESS, LogLine, LogPage, Note, ReadLog, ReadNote, WriteNotes
 from stepwell.store.sqlite_rows import every, first
 from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.sqlite_workflows import find_workflow
-
-PROGRESS = "progress"
 
 # Closes the race with the turn's successor (turn), its release (owner), and a first sending of the same (log_n).
 _COUNT = """

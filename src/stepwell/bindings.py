@@ -5,10 +5,13 @@ Method and member names are Cloudflare's, in camelCase as in JavaScript and in s
 Source: developers.cloudflare.com/workflows/build/workers-api/#workflow
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stepwell import values
+import msgspec
+
+from stepwell import answers, values
 from stepwell.core.steplog import InstanceLog
 from stepwell.engine import Engine, NewInstance
 from stepwell.errors import InstanceAlreadyExists, InvalidInput
@@ -20,6 +23,7 @@ _OPTIONS = ("id", "params", "retention", "locationHint", "location_hint")
 # Cloudflare has them; Stepwell's engine does not yet.
 _NOT_YET = ("pause", "resume", "terminate", "restart", "delete", "subscribe", "delete_batch", "deleteBatch")
 _DUPLICATE = 10415
+_ORDERS = ("asc", "desc")
 
 
 class Env:
@@ -126,6 +130,20 @@ class WorkflowInstance:
         view = await self._engine.get(self._account, self._workflow, self.id, with_steps=False)
         output = None if view.output is None else values.decode_json(view.output)
         return {"status": view.row.status, "error": _error(view.log), "output": output}
+
+    async def get(self, *, order: str = "asc", simple: bool = False) -> dict[str, Any]:
+        """Return logs and status, in the shape in which the HTTP API answers with them.
+
+        `order` is "asc" or "desc", by the start of the steps; `simple` leaves the steps out. Raises InvalidInput.
+
+        Source: developers.cloudflare.com/api/resources/workflows/subresources/instances/methods/get/
+        """
+        if order not in _ORDERS:
+            raise InvalidInput("order", f"order must be one of {', '.join(_ORDERS)}, got {order!r:.100}")
+        view = await self._engine.get(self._account, self._workflow, self.id, with_steps=not simple)
+        entries = view.log.entries if order == "asc" else view.log.entries[::-1]
+        shown: dict[str, Any] = json.loads(msgspec.json.encode(answers.instance(view, entries)))
+        return shown
 
     async def send_event(self, event: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Send an event: `send_event({"type": ..., "payload": ...})`, or the two as keywords.

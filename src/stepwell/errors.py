@@ -16,6 +16,7 @@
     |-- TurnLost                  the turn was fenced out: another one owns the instance
     |-- VersionChanged            the workflow has a newer version than the caller looked at
     |-- ScriptError               the author's file cannot be loaded
+    |-- CannotListen              an address cannot be listened on
     |-- UnreadableValue           a stored value no longer fits the author's classes
     |-- UnfitValue                a JSON value does not fit the type it is wanted as
     `-- AuthorError               what a step call raises into the author's code
@@ -183,6 +184,10 @@ class UnfitValue(StepwellError):
 
 class ScriptError(StepwellError):
     """The author's file cannot be loaded; the message is the report to show, without a stack trace of ours."""
+
+
+class CannotListen(StepwellError):
+    """An address cannot be listened on; the message says why and what to do."""
 
 
 class AuthorError(StepwellError):

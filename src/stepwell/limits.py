@@ -17,6 +17,8 @@ STEPS_PER_INSTANCE = 10_000
 RETRIES_PER_STEP = 10_000
 PAYLOAD_BYTES = 2**20
 STEP_RESULT_BYTES = 2**20
+# Source: developers.cloudflare.com/workers/platform/limits/#request-and-response-limits
+FETCH_BODY_BYTES = 100 * 10**6
 SLEEP_MS = 365 * DAY_MS
 WAIT_MIN_MS = SECOND_MS
 WAIT_MAX_MS = 365 * DAY_MS

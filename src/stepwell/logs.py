@@ -15,3 +15,5 @@ def configure(level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("stepwell").setLevel(level)
+    # It would tell of each start and stop; what is wrong it says as a warning.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

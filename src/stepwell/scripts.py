@@ -8,13 +8,15 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from stepwell import limits, wrangler
-from stepwell.errors import NonRetryableError, ScriptError
+from stepwell import limits, workers_package, wrangler
+from stepwell.errors import ScriptError
+from stepwell.project import Project
+from stepwell.web import WorkerEntrypoint
 from stepwell.workflow import WorkflowEntrypoint
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
@@ -22,41 +24,34 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """An author's script: its name, the hash of its source files, its workflows by name, and what to warn of."""
+    """An author's script: its name, the hash of its source files, its workflows by name, and what to warn of.
+
+    `worker` is the class whose `fetch` answers HTTP requests, if it has one.
+    """
 
     name: str
     sha256: str
     workflows: dict[str, type[WorkflowEntrypoint]]
+    worker: type[WorkerEntrypoint] | None = None
     warnings: tuple[str, ...] = ()
 
 
-def folder_of(path: Path) -> Path:
-    """Return the folder that a script, given as a file or a folder, lives in."""
-    path = path.resolve()
-    return path if path.is_dir() else path.parent
+def load(project: Project) -> list[Script]:
+    """Load each file of a project that has a workflow.
 
-
-def load(path: Path) -> list[Script]:
-    """Load a file, or each file of a folder that has a workflow.
-
-    A folder's files whose names begin with `_`, `.` or `test_` are left out. Raises ScriptError, whose message is the
-    report for the author.
+    Raises ScriptError, whose message is the report for the author.
     """
-    path = path.resolve()
-    if not path.exists():
-        raise ScriptError(f"{path} does not exist; give a Python file, or a folder of them, that has a workflow")
-    files = _files_of(path)
-    folder = folder_of(path)
-    _offer_workers_package(folder)
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    scripts = [script for file in files if (script := _load_file(file, folder)) is not None]
+    if str(project.folder) not in sys.path:
+        sys.path.insert(0, str(project.folder))
+    workers_package.offer()
+    scripts = [script for file in project.files if (script := _load_file(file, project)) is not None]
     if not scripts:
         raise ScriptError(
-            f"no workflow in {path}: define a class that inherits from stepwell.WorkflowEntrypoint "
+            f"no workflow in {project.source}: define a class that inherits from stepwell.WorkflowEntrypoint "
             "and has `async def run(self, event, step)`"
         )
     _refuse_same_names(scripts)
+    _refuse_two_workers(scripts)
     return scripts
 
 
@@ -77,26 +72,25 @@ def workflow_name(workflow: type[WorkflowEntrypoint]) -> str:
     return "-".join(word.lower() for word in _WORD.findall(workflow.__name__)) or "workflow"
 
 
-def _files_of(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    return sorted(file for file in path.glob("*.py") if not file.name.startswith(("_", ".", "test_")))
-
-
-def _load_file(file: Path, folder: Path) -> Script | None:
+def _load_file(file: Path, project: Project) -> Script | None:
     before = set(sys.modules)
     module = _import(file)
-    classes = [
-        kind
-        for kind in vars(module).values()
-        if isinstance(kind, type) and issubclass(kind, WorkflowEntrypoint) and kind.__module__ == module.__name__
-    ]
-    if not classes:
+    workflows = _workflows_of(module, file, wrangler.names(project.config))
+    if not workflows:
         return None
-    config = wrangler.read_config(folder)
-    named = wrangler.names(config)
+    digest = _hash(file, project.folder, set(sys.modules) - before)
+    name = wrangler.script_name(project.config, file)
+    return Script(name, digest, workflows, _worker_of(module, file), tuple(_warnings(file)))
+
+
+def _workflows_of(module: ModuleType, file: Path, named: Mapping[str, str]) -> dict[str, type[WorkflowEntrypoint]]:
+    """Return the workflows of a file by name: its own, and those that it imports for the wrangler file to name."""
     workflows: dict[str, type[WorkflowEntrypoint]] = {}
-    for kind in classes:
+    for kind in vars(module).values():
+        if not isinstance(kind, type) or not issubclass(kind, WorkflowEntrypoint) or kind is WorkflowEntrypoint:
+            continue
+        if kind.__module__ != module.__name__ and kind.__name__ not in named:
+            continue
         name = named.get(kind.__name__, workflow_name(kind))
         if name in workflows:
             raise ScriptError(
@@ -108,8 +102,24 @@ def _load_file(file: Path, folder: Path) -> Script | None:
                 f'{file}: "{name}" cannot name a workflow: 1 to {limits.WORKFLOW_NAME_LENGTH} of {limits.NAME_RULE}'
             )
         workflows[name] = kind
-    digest = _hash(file, folder, set(sys.modules) - before)
-    return Script(wrangler.script_name(config, file), digest, workflows, tuple(_warnings(file)))
+    return workflows
+
+
+def _worker_of(module: ModuleType, file: Path) -> type[WorkerEntrypoint] | None:
+    """Return the class whose `fetch` answers requests: `Default`, or the only one that there is.
+
+    Source: developers.cloudflare.com/workers/languages/python/
+    """
+    found = [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, WorkerEntrypoint) and kind.fetch is not WorkerEntrypoint.fetch
+    ]
+    default = [kind for kind in found if kind.__name__ == "Default"]
+    if len(found) > 1 and not default:
+        names = ", ".join(kind.__name__ for kind in found)
+        raise ScriptError(f"{file}: {names} have a `fetch`; call the one that answers requests `Default`")
+    return next(iter(default or found), None)
 
 
 def _import(file: Path) -> ModuleType:
@@ -179,17 +189,10 @@ def _refuse_same_names(scripts: list[Script]) -> None:
             owners[name] = script.name
 
 
-def _offer_workers_package(folder: Path) -> None:
-    """Let `from workers import ...` of a Cloudflare source work, unless the author has a package of that name.
-
-    Source: developers.cloudflare.com/workflows/python/
-    """
-    if (folder / "workers.py").exists() or (folder / "workers").is_dir():
-        return
-    package, workflows = ModuleType("workers"), ModuleType("workers.workflows")
-    package.__path__ = []
-    package.WorkflowEntrypoint = WorkflowEntrypoint  # type: ignore[attr-defined]  # a module made by hand
-    package.workflows = workflows  # type: ignore[attr-defined]  # a module made by hand
-    workflows.NonRetryableError = NonRetryableError  # type: ignore[attr-defined]  # a module made by hand
-    sys.modules.setdefault("workers", package)
-    sys.modules.setdefault("workers.workflows", workflows)
+def _refuse_two_workers(scripts: list[Script]) -> None:
+    owners = [script.name for script in scripts if script.worker is not None]
+    if len(owners) > 1:
+        raise ScriptError(
+            f"the scripts {', '.join(owners)} each have a WorkerEntrypoint with `fetch`, and one port serves one; "
+            "serve one of the files alone, or name it in the wrangler file's `main`"
+        )

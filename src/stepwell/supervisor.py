@@ -21,6 +21,7 @@ from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, P
 from stepwell.store.operations import ListHoldings, RenewLease
 from stepwell.store.serving import WorkerLine
 from stepwell.worker import LEASE_FOR_EVER
+from stepwell.worker_options import FetchOptions, WorkerOptions
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,10 @@ class SupervisorSettings:
     longest_restart_pause_s: float = 5.0
     # Names of environment variables that the author's `self.env` has.
     variables: tuple[str, ...] = ()
+    # Whether what steps print and log is kept.
+    keeps_output: bool = True
+    # Where the author's `fetch` is served; None: nowhere.
+    fetch: FetchOptions | None = None
 
 
 class Supervisor:
@@ -64,6 +69,11 @@ class Supervisor:
     def workflows(self) -> list[str]:
         """The workflows that the current worker serves."""
         return self._current.workflows if self._current is not None else []
+
+    @property
+    def serves_fetch(self) -> bool:
+        """Whether the current worker serves the author's `fetch`."""
+        return self._current is not None and self._current.serves_fetch
 
     @property
     def worker_pid(self) -> int | None:
@@ -144,6 +154,7 @@ class WorkerChild:
     def __init__(self, store: Store, name: str, settings: SupervisorSettings) -> None:
         self.name = name
         self.workflows: list[str] = []
+        self.serves_fetch = False
         self.has_served = False
         self.is_gone = False
         self.loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -166,18 +177,24 @@ class WorkerChild:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
+            fetch = self._settings.fetch
+            options = WorkerOptions(
+                theirs.fileno(),
+                lifeline,
+                str(path),
+                self.name,
+                list(self._settings.variables),
+                self._settings.keeps_output,
+                fetch,
+            )
             # -P: a module of the working directory must not stand in for one of ours or of Python's.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-P",
                 "-m",
                 "stepwell.worker_process",
-                str(theirs.fileno()),
-                str(lifeline),
-                str(path),
-                self.name,
-                *self._settings.variables,
-                pass_fds=(theirs.fileno(), lifeline),
+                options.to_argument(),
+                pass_fds=(theirs.fileno(), lifeline, *([] if fetch is None else [fetch.socket])),
                 stdin=asyncio.subprocess.DEVNULL,
                 # Out of the terminal's reach: Ctrl-C is for the parent, which drains the workers.
                 start_new_session=True,
@@ -236,8 +253,9 @@ class WorkerChild:
 
     def _heard(self, message: Message) -> None:
         match message:
-            case Loaded(workflows=workflows):
+            case Loaded(workflows=workflows, serves_fetch=serves_fetch):
                 self.workflows = workflows
+                self.serves_fetch = serves_fetch
                 self.has_served = True
                 if not self.loaded.done():
                     self.loaded.set_result(None)

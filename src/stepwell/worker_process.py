@@ -1,8 +1,6 @@
 """The body of a worker process: load the author's files, claim and run turns, speak to the parent over the line.
 
-Started by the supervisor as `python -m stepwell.worker_process`, with the numbers of two inherited file descriptors:
-its end of the line, and the reading end of a pipe that closes when the parent dies; the author's path, the worker's
-name, and the names of environment variables that `self.env` has.
+Started by the supervisor as `python -m stepwell.worker_process` with its options as an argument.
 """
 
 import asyncio
@@ -14,16 +12,18 @@ import socket
 import sys
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stepwell import capture, wrangler
+from stepwell import capture, sockets, wrangler
 from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import SystemClock
 from stepwell.engine import Engine
-from stepwell.errors import ScriptError
+from stepwell.errors import CannotListen, ScriptError
 from stepwell.logs import configure
-from stepwell.scripts import Script, folder_of, load, own_modules
+from stepwell.project import Project
+from stepwell.scripts import Script, load, own_modules
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong
 from stepwell.store.operations import RegisterWorkflow
@@ -31,7 +31,11 @@ from stepwell.store.remote import RemoteStore
 from stepwell.threads import Threads
 from stepwell.values import Classes
 from stepwell.worker import Worker
+from stepwell.worker_options import WorkerOptions
 from stepwell.workflow import params_schema
+
+if TYPE_CHECKING:
+    from stepwell.fetch import FetchServer
 
 logger = logging.getLogger(__name__)
 
@@ -41,33 +45,72 @@ ACCOUNT = "local"
 class WorkerProcess:
     """One worker in a process of its own."""
 
-    def __init__(self, path: Path, name: str, variables: Sequence[str] = ()) -> None:
-        self._path = path
-        self._variables = variables
-        self._name = name
+    def __init__(self, options: WorkerOptions) -> None:
+        self._options = options
         self._store = RemoteStore(self._heard, self._hung_up)
         self._worker: Worker | None = None
+        self._fetch: FetchServer | None = None
         self._is_done = False
 
-    async def run(self, sock: socket.socket) -> int:
+    async def run(self) -> int:
         """Work until the parent asks to stop; return the exit code."""
-        await self._store.connect(sock)
+        await self._store.connect(socket.socket(fileno=self._options.line))
         try:
-            scripts = load(self._path)
+            project = Project.at(Path(self._options.path))
+            scripts = load(project)
+            workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
+            env = self._env(project, workflows)
+            sock = self._fetch_socket(scripts)
         except ScriptError as error:
             self._store.say(LoadFailed(str(error)))
             return await self._leave(1)
-        workflows = await self._register(scripts)
-        folder = folder_of(self._path)
-        classes = Classes(lambda: own_modules(folder))
-        env = self._env(workflows)
-        context = TurnContext(self._store, SystemClock(), Threads(), TurnSettings(), env, classes)
-        self._worker = Worker(context, workflows, name=self._name)
-        await self._worker.start()
+        await self._register(scripts)
+        if sock is not None:
+            await self._serve_fetch(sock, scripts, env)
+        worker = self._worker = self._make_worker(project, workflows, env)
+        await worker.start()
         _calm_garbage_collection()
-        self._store.say(Loaded(self._worker.number, sorted(workflows)))
-        await self._worker.run()
+        self._store.say(Loaded(worker.number, sorted(workflows), sock is not None))
+        await worker.run()
+        if self._fetch is not None:
+            await self._fetch.stopped()
         return await self._leave(0)
+
+    def _make_worker(self, project: Project, workflows: dict[str, type], env: Env) -> Worker:
+        classes = Classes(lambda: own_modules(project.folder))
+        settings = TurnSettings(capture_output=self._options.keeps_output)
+        context = TurnContext(self._store, SystemClock(), Threads(), settings, env, classes)
+        return Worker(context, workflows, name=self._options.name)
+
+    def _fetch_socket(self, scripts: list[Script]) -> socket.socket | None:
+        """Return the socket to serve the author's `fetch` on. Raises ScriptError.
+
+        None if there is no `fetch`; unless there was one, and whoever calls is to hear that it is gone.
+        """
+        options = self._options.fetch
+        if options is None:
+            return None
+        sock = socket.socket(fileno=options.socket)
+        if sockets.is_listening(sock):
+            return sock
+        if not any(script.worker for script in scripts):
+            sock.close()
+            return None
+        try:
+            sockets.listen(sock, options.host, options.port, "--fetch-port")
+        except CannotListen as error:
+            raise ScriptError(f"the `fetch` of this code cannot be served: {error}") from error
+        return sock
+
+    async def _serve_fetch(self, sock: socket.socket, scripts: list[Script], env: Env) -> None:
+        # Imported here: most workers serve no HTTP.
+        from stepwell.fetch import FetchServer  # noqa: PLC0415 - see above
+
+        options = self._options.fetch
+        hosts = None if options is None or options.hosts is None else frozenset(options.hosts)
+        worker = next((script.worker for script in scripts if script.worker is not None), None)
+        self._fetch = FetchServer(worker, env, hosts)
+        await self._fetch.start(sock)
 
     async def _leave(self, code: int) -> int:
         self._is_done = True
@@ -76,8 +119,7 @@ class WorkerProcess:
         await asyncio.sleep(0)
         return code
 
-    async def _register(self, scripts: list[Script]) -> dict[str, type]:
-        workflows: dict[str, type] = {}
+    async def _register(self, scripts: list[Script]) -> None:
         now = SystemClock().now()
         for script in scripts:
             for warning in script.warnings:
@@ -96,31 +138,34 @@ class WorkerProcess:
                         params_schema(workflow),
                     )
                 )
-                workflows[name] = workflow
-        return workflows
 
-    def _env(self, workflows: Iterable[str]) -> Env:
+    def _env(self, project: Project, workflows: Iterable[str]) -> Env:
         """Make what `self.env` is: bindings and variables of the wrangler file, `.dev.vars`, the environment."""
-        folder = folder_of(self._path)
-        config = wrangler.read_config(folder)
         # Without a wrangler file each workflow has a binding: ORDER_WORKFLOW is `order-workflow`.
-        named = wrangler.bindings(config) or {name.upper().replace("-", "_"): name for name in workflows}
+        named = wrangler.bindings(project.config) or {name.upper().replace("-", "_"): name for name in workflows}
         engine = Engine(self._store)
         bindings = {binding: WorkflowBinding(engine, ACCOUNT, name) for binding, name in named.items()}
-        environment = {name: os.environ[name] for name in self._variables if name in os.environ}
-        return Env(bindings, {**wrangler.variables(config, folder), **environment})
+        environment = {name: os.environ[name] for name in self._options.variables if name in os.environ}
+        return Env(bindings, {**wrangler.variables(project.config, project.root), **environment})
 
     def _heard(self, message: Message) -> None:
         match message:
             case Ping(number=number):
                 self._store.say(Pong(number))
             case Drain() if self._worker is not None:
-                self._worker.drain()
+                self._drain(self._worker)
             case Interrupt() if self._worker is not None:
-                self._worker.drain()
+                self._drain(self._worker)
                 self._worker.interrupt()
+                if self._fetch is not None:
+                    self._fetch.cut_off()
             case _:
                 logger.debug("unexpected %s from the parent", type(message).__name__)
+
+    def _drain(self, worker: Worker) -> None:
+        worker.drain()
+        if self._fetch is not None:
+            self._fetch.begin_stop()
 
     def _hung_up(self) -> None:
         # The parent is gone: what we still do could not be recorded.
@@ -130,17 +175,16 @@ class WorkerProcess:
 
 def main() -> None:
     """Run a worker process."""
-    line, lifeline, path, name = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
-    variables = sys.argv[5:]
+    options = WorkerOptions.of_argument(sys.argv[1])
     configure()
     # The author's INFO is caught, and shown, too; whoever wants less says so with his own level.
     logging.getLogger().setLevel(logging.INFO)
     capture.install()
-    threading.Thread(target=_watch, args=(lifeline,), name="stepwell-lifeline", daemon=True).start()
+    threading.Thread(target=_watch, args=(options.lifeline,), name="stepwell-lifeline", daemon=True).start()
     # The parent decides when to stop; a Ctrl-C in the terminal reaches it, not us.
     signal.signal(signal.SIGINT, lambda *_: None)
     with asyncio.Runner() as runner:
-        code = runner.run(WorkerProcess(path, name, variables).run(socket.socket(fileno=line)))
+        code = runner.run(WorkerProcess(options).run())
         sys.stdout.flush()
         # Not sys.exit: a hung thread of the author's must not hold up the end.
         _exit(code)

@@ -17,8 +17,10 @@ from stepwell.errors import ScriptError
 _WRANGLER_FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
 DEV_VARS = ".dev.vars"
 CONFIG_FILES = (*_WRANGLER_FILES, DEV_VARS)
-# A comment or a trailing comma, outside of strings.
-_JSONC = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
+# What JSON does not have: comments, then trailing commas. Strings are matched too, to be passed over.
+_STRING = r'"(?:\\.|[^"\\])*"'
+_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_LAST_COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])", re.DOTALL)
 
 Config = Mapping[str, Any]
 
@@ -53,6 +55,12 @@ def variables(config: Config, folder: Path) -> dict[str, Any]:
     return {**(config.get("vars") or {}), **dotenv.dotenv_values(folder / DEV_VARS, interpolate=False)}
 
 
+def main(config: Config, folder: Path) -> Path | None:
+    """Return the Python file that a wrangler file of this folder names as the source, if it names one."""
+    named = config.get("main")
+    return (folder / named).resolve() if isinstance(named, str) and named.endswith(".py") else None
+
+
 def script_name(config: Config, file: Path) -> str:
     """Return the name of the script that a file is."""
     return str(config.get("name") or file.stem)
@@ -66,8 +74,9 @@ def _parse(file: Path) -> Config:
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".toml":
         return tomllib.loads(text)
-    bare = _JSONC.sub(lambda found: found[0] if found[0].startswith('"') else "", text)
-    config = json.loads(bare)
+    for unwanted in (_COMMENT, _LAST_COMMA):
+        text = unwanted.sub(lambda found: found[0] if found[0].startswith('"') else "", text)
+    config = json.loads(text)
     if not isinstance(config, dict):
         raise ValueError("it has to be a JSON object")  # noqa: TRY004 - a fault of the file, as the parser's are
     return config

@@ -7,9 +7,11 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from stepwell.api import LOOPBACK_HOSTS, HttpServer, create_app
+from stepwell.api import create_app
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
+from stepwell.hosts import LOOPBACK_HOSTS
+from stepwell.http_server import HttpServer
 from stepwell.store.sqlite import SqliteStore
 from tests.api.histories import Histories
 

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 import pytest
 
-from stepwell.api import models
+from stepwell import models
 from stepwell.api.new_instance import NewInstanceBody
 from stepwell.api.routes import ROUTES
 from stepwell.core.instance import Status

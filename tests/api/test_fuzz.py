@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp
 
-from stepwell.api import LOOPBACK_HOSTS, create_app
+from stepwell.api import create_app
 from stepwell.api.routes import ROUTES
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
+from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.store.sqlite import SqliteStore
 from tests.api.asgi import ENVELOPE_MEMBERS, Answer, ask
 from tests.api.histories import Histories

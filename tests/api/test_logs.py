@@ -57,6 +57,34 @@ async def test_log_has_what_the_code_said(client: httpx.AsyncClient, engine: Eng
     }
 
 
+async def test_status_has_the_progress(client: httpx.AsyncClient, engine: Engine) -> None:
+    """Status, counts and progress in one answer, without the log."""
+    await write(engine, [], '{"percent":50}')
+
+    answer = (await client.get(LOGS.removesuffix("/logs"))).json()["result"]
+
+    assert answer["progress"] == {"value": {"percent": 50}, "at": "2026-11-23T10:00:00.000Z"}
+    shown = ("id", "status", "started_on", "ended_on", "trigger_source", "step_count", "error", "output")
+    assert [answer[name] for name in shown] == ["a", "running", "2026-11-23T10:00:00.000Z", None, "api", 0, None, None]
+
+
+async def test_status_tells_how_the_instance_ended(
+    client: httpx.AsyncClient, engine: Engine, histories: Histories
+) -> None:
+    """The output is the JSON value itself; nothing was said of progress."""
+    await histories.complete("order", "done", '{"n":[1]}')
+
+    answer = (await client.get("stepwell/workflows/order/instances/done")).json()["result"]
+
+    assert (answer["status"], answer["output"], answer["error"], answer["progress"]) == (
+        "complete",
+        {"n": [1]},
+        None,
+        None,
+    )
+    assert answer["ended_on"] is not None
+
+
 async def test_log_is_read_page_by_page(client: httpx.AsyncClient, engine: Engine) -> None:
     """`next` of one page is `after` of the next."""
     await write(engine, ["one", "two", "three"])

@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from stepwell.api import HttpServer
+from stepwell.http_server import HttpServer
 from tests.api.histories import Histories
 
 GET = b"GET %s HTTP/1.1\r\nhost: localhost\r\n\r\n"

@@ -40,6 +40,9 @@ def test_help_of_dev_explains_every_option() -> None:
     assert "--host TEXT Address to listen on. [default: 127.0.0.1]" in text
     assert "--port INTEGER RANGE 0: any free one. [default: 8787; 0<=x<=65535]" in text
     assert "--data TEXT Folder of the database. [default: .stepwell]" in text
+    assert "--fetch-port PORT Where the `fetch` of a WorkerEntrypoint in PATH is served, if it has one." in text
+    assert "[default: the port after --port]" in text
+    assert "--no-output Do not keep what workflows print and log; it is shown all the same." in text
     assert "--allow-host NAME Also answer requests to this host name (a proxy's). Repeatable." in text
 
 

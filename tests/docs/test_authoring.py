@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stepwell import WorkflowEntrypoint
+from stepwell import WorkflowEntrypoint, workers_package
 from stepwell.testing import TestEngine
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "authoring.md").read_text()
@@ -21,6 +21,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
         pytest.param(0, {"item": "book", "cents": 6}, "sent 42 on A5", id="steps"),
         pytest.param(1, None, 51, id="errors"),
         pytest.param(2, None, "copied", id="long steps"),
+        pytest.param(3, {"name": "Ann"}, "Welcome, Ann!", id="worker"),
     ],
 )
 async def test_workflow_of_the_page_runs(
@@ -29,6 +30,9 @@ async def test_workflow_of_the_page_runs(
     """Each workflow shown completes with what it says it returns."""
     module = ModuleType(f"shown_{number}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
+    for name in ("workers", "workers.workflows"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    workers_package.offer()
     exec(compile(BLOCKS[number], f"authoring.md, block {number}", "exec"), vars(module))
     (flow,) = [
         kind
@@ -45,4 +49,4 @@ async def test_workflow_of_the_page_runs(
 
 def test_every_workflow_of_the_page_is_tried() -> None:
     """A block more needs a case more."""
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4

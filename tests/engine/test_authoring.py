@@ -22,6 +22,7 @@ from stepwell.errors import (
     StepLimitReached,
     WorkflowFatalError,
 )
+from stepwell.project import Project
 from stepwell.settings import TurnSettings
 from stepwell.testing import TestEngine
 from tests.engine.flows import ONCE, error_of, opened, output_of, outputs_of, restart, step_of, workflow
@@ -48,7 +49,7 @@ def imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 async def _load(file: Path, source: str) -> type[WorkflowEntrypoint]:
     file.write_text(dedent(source))
-    (script,) = await asyncio.to_thread(scripts.load, file)
+    (script,) = await asyncio.to_thread(scripts.load, Project.at(file))
     (loaded,) = script.workflows.values()
     return loaded
 

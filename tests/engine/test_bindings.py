@@ -95,6 +95,33 @@ async def test_params_are_said_in_plain_json() -> None:
         assert await engine.instance(Child, "a").output() == {"item": "book", "due": "2026-01-02"}
 
 
+async def test_handle_gives_what_the_api_answers() -> None:
+    """`get` has logs and status in the API's shape; `order` turns the steps round, `simple` leaves them out."""
+
+    class TwoSteps(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.do("one", lambda: {"a": 1})
+            await step.sleep("two", 5)
+            return event["payload"]
+
+    async with TestEngine.open([TwoSteps]) as engine:
+        handle = await engine.env.TWO_STEPS.create(id="a", params={"n": 1})
+        await engine.advance("1 second")
+
+        whole = await handle.get()
+        turned = await handle.get(order="desc")
+        brief = await handle.get(simple=True)
+        with pytest.raises(InvalidInput, match="order must be one of asc, desc, got 'up'"):
+            await handle.get(order="up")
+
+    assert (whole["status"], whole["params"], whole["trigger"]) == ("complete", {"n": 1}, {"source": "binding"})
+    assert (whole["output"], whole["success"], whole["step_count"]) == ('{"n":1}', True, 2)
+    assert [(step["type"], step["name"]) for step in whole["steps"]] == [("step", "one-1"), ("sleep", "two-1")]
+    assert whole["steps"][0]["output"] == '{"a":1}'
+    assert turned == {**whole, "steps": whole["steps"][::-1]}
+    assert brief == {**whole, "steps": []}
+
+
 async def test_event_is_sent_through_the_handle() -> None:
     """`send_event` takes a dict, as on Cloudflare, or keywords."""
 

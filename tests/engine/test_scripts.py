@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from stepwell.errors import ScriptError
+from stepwell.project import Project
 from stepwell.scripts import load
 
 SOURCE = """
@@ -27,7 +28,7 @@ def _write(folder: Path, file: str = "one.py", name: str = "OrderFlow", last: st
 
 def test_class_name_becomes_the_workflow_name(tmp_path: Path) -> None:
     """Without a wrangler file a workflow is called as its class, in kebab case, and its script as the file."""
-    (script,) = load(_write(tmp_path))
+    (script,) = load(Project.at(_write(tmp_path)))
 
     assert (script.name, list(script.workflows)) == ("one", ["order-flow"])
 
@@ -53,17 +54,17 @@ def test_wrangler_file_names_script_and_workflow(tmp_path: Path, file: str, text
     """A wrangler file beside the source says how script and workflow are called."""
     (tmp_path / file).write_text(text)
 
-    (script,) = load(_write(tmp_path))
+    (script,) = load(Project.at(_write(tmp_path)))
 
     assert (script.name, list(script.workflows)) == ("shop", ["orders"])
 
 
 def test_hash_changes_with_the_source_and_with_nothing_else(tmp_path: Path) -> None:
     """The same source has the same hash, so that a restart makes no new version; another source has another."""
-    first = load(_write(tmp_path))[0].sha256
+    first = load(Project.at(_write(tmp_path)))[0].sha256
 
-    again = load(_write(tmp_path))[0].sha256
-    changed = load(_write(tmp_path, last="print()"))[0].sha256
+    again = load(Project.at(_write(tmp_path)))[0].sha256
+    changed = load(Project.at(_write(tmp_path, last="print()")))[0].sha256
 
     assert first == again
     assert first != changed
@@ -71,9 +72,9 @@ def test_hash_changes_with_the_source_and_with_nothing_else(tmp_path: Path) -> N
 
 def test_finally_that_does_something_is_warned_of_with_its_line(tmp_path: Path) -> None:
     """A `finally` with a call in it runs at every sleep, which nobody expects: it is named with file and line."""
-    (quiet,) = load(_write(tmp_path))
+    (quiet,) = load(Project.at(_write(tmp_path)))
     path = _write(tmp_path, "two.py", last="print('done')")
-    (loud,) = load(path)
+    (loud,) = load(Project.at(path))
 
     assert quiet.warnings == ()
     assert loud.warnings[0].startswith(f"{path}, line 9: a `finally` in `run` also runs each time")
@@ -87,7 +88,7 @@ def test_folder_is_loaded_file_by_file(tmp_path: Path) -> None:
     _write(tmp_path, "_four.py", name="Fourth")
     (tmp_path / "helper.py").write_text("x = 1\n")
 
-    scripts = load(tmp_path)
+    scripts = load(Project.at(tmp_path))
 
     assert [(script.name, *script.workflows) for script in scripts] == [("one", "order-flow"), ("two", "other")]
 
@@ -98,4 +99,4 @@ def test_two_workflows_of_one_name_are_refused(tmp_path: Path) -> None:
     _write(tmp_path, "two.py")
 
     with pytest.raises(ScriptError, match='the scripts "one" and "two" both have a workflow "order-flow"'):
-        load(tmp_path)
+        load(Project.at(tmp_path))

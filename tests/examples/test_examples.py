@@ -9,6 +9,7 @@ import pytest
 
 from stepwell import WorkflowEntrypoint, scripts
 from stepwell.core.failures import Failure
+from stepwell.project import Project
 from tests.engine.ways import Job, Sending, every_way
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -23,7 +24,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
     workflows: dict[str, type[WorkflowEntrypoint]] = {}
-    for script in scripts.load(EXAMPLES):
+    for script in scripts.load(Project.at(EXAMPLES)):
         (workflows[script.name],) = script.workflows.values()
     yield workflows.__getitem__
     for name in set(sys.modules) - before:

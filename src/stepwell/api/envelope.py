@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from stepwell.api.models import Failure, Problem, ResultInfo, Success
 from stepwell.api.refusals import Refusal
 from stepwell.errors import StepwellError, StoreError
+from stepwell.models import Failure, Problem, ResultInfo, Success
 
 # Cloudflare's messages begin with a dotted key below this one.
 KEY = "workflows.api.error."

@@ -8,9 +8,7 @@ page forge either.
 from starlette.datastructures import Headers
 
 from stepwell.api.refusals import Forbidden
-
-# Names that lead to this machine whoever answers for them. An entry `*.x` stands for every name below x.
-LOOPBACK_HOSTS = frozenset({"localhost", "*.localhost", "127.0.0.1", "[::1]"})
+from stepwell.hosts import is_served
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -27,7 +25,7 @@ def check(method: str, headers: Headers, hosts: frozenset[str] | None) -> None:
 
 
 def _check_host(given: list[str], hosts: frozenset[str]) -> None:
-    if len(given) == 1 and _is_among(_without_port(given[0]), hosts):
+    if len(given) == 1 and is_served(given[0], hosts):
         return
     shown = ", ".join(f'"{host:.300}"' for host in given) or "none"
     raise Forbidden(
@@ -44,13 +42,3 @@ def _check_origin(headers: Headers) -> None:
                 f'a page of the origin "{origin:.300}" may not change anything at "{host:.300}"; '
                 "send the request from a program, or from a page of this server"
             )
-
-
-def _is_among(name: str, hosts: frozenset[str]) -> bool:
-    return name in hosts or any(host.startswith("*.") and name.endswith(host[1:]) for host in hosts)
-
-
-def _without_port(host: str) -> str:
-    """[::1]:8787 -> [::1]."""
-    name, colon, port = host.lower().rpartition(":")
-    return name if colon and port.isdigit() else host.lower()

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
-from stepwell.api.models import STATUSES, ResultInfo
 from stepwell.api.paging import after_instance, instance_cursor, total_pages
 from stepwell.api.query import Query
 from stepwell.engine import Engine, InstanceFilter
+from stepwell.models import STATUSES, ResultInfo
 from stepwell.store.operations import InstanceRow, Instances
 
 PER_PAGE = 50

@@ -5,13 +5,14 @@ Source: developers.cloudflare.com/api/resources/workflows/subresources/instances
 
 from starlette.responses import Response
 
-from stepwell.api import answers, envelope, new_instance
+from stepwell import answers
+from stepwell.api import envelope, new_instance
 from stepwell.api.instance_list import InstanceList
-from stepwell.api.models import EventReceipt
-from stepwell.api.paging import StepPage
+from stepwell.api.paging import StepPage, cut
 from stepwell.api.request import ApiRequest
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
+from stepwell.models import EventReceipt
 
 
 async def create_instance(engine: Engine, request: ApiRequest) -> Response:
@@ -33,7 +34,8 @@ async def get_instance(engine: Engine, request: ApiRequest) -> Response:
     page = StepPage.asked_by(request.query)
     is_simple = request.query.choice("simple", ("true", "false")) == "true"
     view = await engine.get(request.account, request.workflow, request.instance, with_steps=not is_simple)
-    return envelope.success(*answers.instance(view, page))
+    shown = cut(view.log.entries, view.row.step_count, page)
+    return envelope.success(answers.instance(view, shown.entries), shown.info)
 
 
 async def send_event(engine: Engine, request: ApiRequest) -> Response:

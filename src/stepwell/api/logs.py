@@ -63,7 +63,7 @@ async def get_logs(engine: Engine, request: ApiRequest) -> Response:
     if follows:
         return _follow(engine, request, after)
     lines = [_line(line) for line in page.lines]
-    log = Log(page.status, _progress(page.progress), lines, lines[-1].n if lines else after)
+    log = Log(page.status, progress(page.progress), lines, lines[-1].n if lines else after)
     return envelope.success(log)
 
 
@@ -112,5 +112,6 @@ def _line(line: LogLine) -> Line:
     return Line(line.n, iso(line.at), line.step, line.attempt, line.level, line.text)
 
 
-def _progress(note: Note | None) -> Progress | None:
+def progress(note: Note | None) -> Progress | None:
+    """Show how far an instance says it is."""
     return None if note is None else Progress(msgspec.Raw(note.value.encode()), iso(note.at))

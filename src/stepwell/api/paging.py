@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from stepwell.api.models import ResultInfo
 from stepwell.api.query import Query, bad_cursor
+from stepwell.models import ResultInfo
 
 # Ours: Cloudflare does not page the steps of an instance, and no instance has more.
 STEPS_PER_PAGE = 10_000

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from stepwell.api import instances, logs, site, workflows
+from stepwell.api import instance_status, instances, logs, site, workflows
 from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
@@ -28,7 +28,7 @@ _ONE = _WORKFLOWS + "/{workflow_name}"
 _INSTANCES = _ONE + "/instances"
 _INSTANCE = _INSTANCES + "/{instance_id}"
 # Stepwell's own.
-_EXTENSION = "/client/v4/accounts/{account_id}/stepwell/workflows/{workflow_name}/instances/{instance_id}"
+_OWN_INSTANCE = "/client/v4/accounts/{account_id}/stepwell/workflows/{workflow_name}/instances/{instance_id}"
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 
@@ -47,7 +47,8 @@ class Route:
 ROUTES = (
     Route("GET", "/", None, "A page for people", site.show_page, ("workflow", "instance")),
     Route("GET", "/healthz", None, "Whether the server answers", site.tell_health),
-    Route("GET", _EXTENSION + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
+    Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
+    Route("GET", _OWN_INSTANCE, None, "Status and progress of an instance", instance_status.get_status),
     # fixed words
     Route("GET", _WORKFLOWS + "/settings", 23, "Get the account's retention"),
     Route("PATCH", _WORKFLOWS + "/settings", 24, "Change the account's retention"),

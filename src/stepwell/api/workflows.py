@@ -5,12 +5,13 @@ Source: developers.cloudflare.com/api/resources/workflows/methods/list/
 
 from starlette.responses import Response
 
-from stepwell.api import answers, envelope
-from stepwell.api.models import ResultInfo
+from stepwell import answers
+from stepwell.api import envelope
 from stepwell.api.paging import total_pages
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
 from stepwell.limits import WORKFLOW_NAME_LENGTH
+from stepwell.models import ResultInfo
 
 PER_PAGE = 10
 MOST_PER_PAGE = 100

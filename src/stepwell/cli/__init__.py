@@ -24,9 +24,27 @@ def main() -> None:
     metavar="NAME",
     help="Also answer requests to this host name (a proxy's). Repeatable.",
 )
+@click.option(
+    "--fetch-port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Where the `fetch` of a WorkerEntrypoint in PATH is served, if it has one.  [default: the port after --port]",
+)
+@click.option("--no-output", is_flag=True, help="Do not keep what workflows print and log; it is shown all the same.")
 @click.option("--env", multiple=True, metavar="NAME", help="Give workflows this environment variable. Repeatable.")
-def dev(path: str, host: str, port: int, data: str, allow_host: tuple[str, ...], env: tuple[str, ...]) -> None:  # noqa: PLR0913, PLR0917 - one for each option
-    """Serve the workflows of PATH, a Python file or a folder of them, on this machine.
+def dev(  # noqa: PLR0913, PLR0917 - one for each option
+    path: str,
+    host: str,
+    port: int,
+    data: str,
+    allow_host: tuple[str, ...],
+    fetch_port: int | None,
+    no_output: bool,
+    env: tuple[str, ...],
+) -> None:
+    """Serve the workflows of PATH on this machine.
+
+    PATH is a Python file, a folder of them, or a folder whose wrangler file names one in `main`.
 
     Code is reloaded when a file changes. Everything is kept in the data folder; start again and it goes on where it
     was. Ctrl-C stops: steps in flight have 5 seconds to end, a second Ctrl-C ends at once.
@@ -34,4 +52,4 @@ def dev(path: str, host: str, port: int, data: str, allow_host: tuple[str, ...],
     # Imported here: `stepwell --version` should not wait for a web server.
     from stepwell.cli.dev import DevOptions, serve
 
-    raise SystemExit(serve(DevOptions(path, host, port, data, allow_host, env)))
+    raise SystemExit(serve(DevOptions(path, host, port, data, allow_host, env, fetch_port, not no_output)))

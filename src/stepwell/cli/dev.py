@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 import signal
 import socket
@@ -14,12 +13,17 @@ from pathlib import Path
 import click
 import watchfiles
 
-from stepwell.api import LOOPBACK_HOSTS, HttpServer, create_app
+from stepwell import sockets
+from stepwell.api import create_app
 from stepwell.engine import Engine
-from stepwell.errors import ScriptError, StoreError
+from stepwell.errors import CannotListen, ScriptError, StoreError
+from stepwell.hosts import LOOPBACK_HOSTS
+from stepwell.http_server import HttpServer
 from stepwell.logs import configure
+from stepwell.project import Project
 from stepwell.store.sqlite import SqliteStore
 from stepwell.supervisor import Supervisor, SupervisorSettings
+from stepwell.worker_options import FetchOptions
 from stepwell.wrangler import CONFIG_FILES, DEV_VARS
 
 ACCOUNT = "local"
@@ -42,6 +46,8 @@ class DevOptions:
     data: str
     allow_hosts: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    fetch_port: int | None = None
+    keeps_output: bool = True
 
 
 class CannotStart(Exception):
@@ -54,7 +60,7 @@ def serve(options: DevOptions) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(options))
-    except (CannotStart, ScriptError, StoreError) as error:
+    except (CannotStart, CannotListen, ScriptError, StoreError) as error:
         click.echo(f"error: {error}", err=True)
         return 1
 
@@ -72,128 +78,117 @@ async def _serve(options: DevOptions) -> int:
         if name not in os.environ:
             raise CannotStart(f"--env {name}: there is no environment variable of this name; set it, or leave it out")
     stop = _Stop()
-    sock = _bind(options.host, options.port)
-    with contextlib.closing(sock):
+    project = Project.at(Path(options.path))
+    with (
+        contextlib.closing(sockets.make(options.host, options.port)) as sock,
+        contextlib.closing(sockets.make(options.host, options.port)) as fetch_sock,
+    ):
+        sockets.listen(sock, options.host, options.port, "--port")
         data = _data_folder(Path(options.data))
         store = SqliteStore.open(data / DATABASE)
-        supervisor = Supervisor(store, Path(options.path), SupervisorSettings(variables=options.variables))
+        supervisor = Supervisor(store, Path(options.path), _settings(options, fetch_sock))
         try:
             with stop.on_signals(supervisor):
-                await _start_and_wait(options, sock, store, supervisor, stop)
+                await _start_and_wait(Served(options, project, store, supervisor, fetch_sock), sock, stop)
         finally:
             await supervisor.stop()
             await store.close()
     return 0
 
 
-async def _start_and_wait(
-    options: DevOptions, sock: socket.socket, store: SqliteStore, supervisor: Supervisor, stop: "_Stop"
-) -> None:
-    path = Path(options.path)
-    loaded = _fingerprint(path)
-    if not await stop.before(supervisor.start()):
+def _hosts(options: DevOptions) -> frozenset[str] | None:
+    """Return the names that requests may be sent to; None: any, as the server is reached from elsewhere."""
+    return LOOPBACK_HOSTS | set(options.allow_hosts) if sockets.is_loopback(options.host) else None
+
+
+def _settings(options: DevOptions, fetch_sock: socket.socket) -> SupervisorSettings:
+    hosts = _hosts(options)
+    port = options.fetch_port if options.fetch_port is not None else _port_after(options.port)
+    fetch = FetchOptions(fetch_sock.fileno(), options.host, port, None if hosts is None else sorted(hosts))
+    return SupervisorSettings(variables=options.variables, keeps_output=options.keeps_output, fetch=fetch)
+
+
+def _port_after(port: int) -> int:
+    """Return the port after another; any free one after any free one, and after the last."""
+    return (port + 1) % 65536 if port else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is being served, and by what."""
+
+    options: DevOptions
+    project: Project
+    store: SqliteStore
+    supervisor: Supervisor
+    fetch_sock: socket.socket
+
+
+async def _start_and_wait(served: Served, sock: socket.socket, stop: "_Stop") -> None:
+    loaded = _fingerprint(served.project)
+    if not await stop.before(served.supervisor.start()):
         return
-    hosts = LOOPBACK_HOSTS | set(options.allow_hosts) if _is_loopback(options.host) else None
-    server = HttpServer(create_app(Engine(store), account=ACCOUNT, hosts=hosts))
+    app = create_app(Engine(served.store), account=ACCOUNT, hosts=_hosts(served.options))
+    server = HttpServer(app)
     await server.start(sock)
     try:
-        _print_start(options, sock, supervisor)
-        await stop.before(_reload_on_change(path, loaded, supervisor))
+        _print_start(served, sock)
+        await stop.before(_reload_on_change(served, loaded))
         click.echo("Stopping; steps in flight have 5 seconds to end (Ctrl-C again: stop at once)")
     finally:
         # The API first: what is answered from now on could not be kept an eye on.
         await server.stop(GRACE_S)
 
 
-def _print_start(options: DevOptions, sock: socket.socket, supervisor: Supervisor) -> None:
-    click.echo(f"Data: {Path(options.data).resolve()}")
-    click.echo(f"Workflows: {', '.join(supervisor.workflows)}")
-    click.echo(f"Stepwell is ready: http://{_shown(options.host)}:{sock.getsockname()[1]}")
+def _print_start(served: Served, sock: socket.socket) -> None:
+    click.echo(f"Data: {Path(served.options.data).resolve()}")
+    click.echo(f"Workflows: {', '.join(served.supervisor.workflows)}")
+    _print_fetch(served)
+    click.echo(f"Stepwell is ready: http://{sockets.shown(served.options.host, sock.getsockname()[1])}")
     sys.stdout.flush()
 
 
-async def _reload_on_change(path: Path, loaded: "_Fingerprint", supervisor: Supervisor) -> None:
+def _print_fetch(served: Served) -> None:
+    if served.supervisor.serves_fetch:
+        port = served.fetch_sock.getsockname()[1]
+        click.echo(f"Worker (fetch): http://{sockets.shown(served.options.host, port)}")
+
+
+async def _reload_on_change(served: Served, loaded: "_Fingerprint") -> None:
     """Reload at each change since `loaded`, for ever. Code that cannot be loaded is reported; the old keeps serving."""
-    is_first = True
+    project, supervisor, is_first = served.project, served.supervisor, True
     async for changes in watchfiles.awatch(
-        _folder(path), watch_filter=_is_source, debounce=200, step=50, rust_timeout=1_000, yield_on_timeout=True
+        project.root, watch_filter=_is_source, debounce=200, step=50, rust_timeout=1_000, yield_on_timeout=True
     ):
         # A change before the watcher was at work is not told; so it is looked for once.
-        if not changes and not (is_first and loaded != _fingerprint(path)):
+        if not changes and not (is_first and loaded != _fingerprint(project)):
             is_first = False
             continue
         is_first = False
         names = ", ".join(sorted({Path(changed).name for _, changed in changes})) or "the source"
+        had_fetch = supervisor.serves_fetch
         try:
             await supervisor.reload()
         except ScriptError as error:
             click.echo(f"{names} changed, but the old code keeps serving:\n{error}", err=True)
         else:
             click.echo(f"{names} changed; now serving: {', '.join(supervisor.workflows)}")
+            if not had_fetch:
+                _print_fetch(served)
 
 
 _Fingerprint = dict[str, tuple[int, int]]
 
 
-def _fingerprint(path: Path) -> _Fingerprint:
+def _fingerprint(project: Project) -> _Fingerprint:
     """Return what tells whether the author's files have changed."""
-    sources = [path] if path.is_file() else path.glob("*.py")
-    beside = [file for name in CONFIG_FILES if (file := _folder(path) / name).exists()]
-    return {str(file): (file.stat().st_mtime_ns, file.stat().st_size) for file in [*sources, *beside]}
-
-
-def _folder(path: Path) -> Path:
-    return path if path.is_dir() else path.resolve().parent
+    beside = [file for name in CONFIG_FILES if (file := project.root / name).exists()]
+    return {str(file): (file.stat().st_mtime_ns, file.stat().st_size) for file in [*project.files, *beside]}
 
 
 def _is_source(change: watchfiles.Change, path: str) -> bool:
     is_watched = path.endswith(_WATCHED_SUFFIXES) or Path(path).name == DEV_VARS
     return is_watched and _IGNORES(change, path)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise CannotStart(f"cannot listen on {host}: {error.strerror}") from error
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind(address)
-        # Listening now, not later: so a second server on this port is refused.
-        sock.listen(2048)
-    except OSError as error:
-        sock.close()
-        raise CannotStart(_cannot_bind(host, port, error)) from error
-    sock.setblocking(False)
-    return sock
-
-
-def _cannot_bind(host: str, port: int, error: OSError) -> str:
-    if isinstance(error, PermissionError):
-        return f"port {port} needs more rights than you have; take one above 1023, such as --port 8787"
-    free = next((p for p in range(port + 1, min(port + 100, 65536)) if _is_free(host, p)), None)
-    hint = f"; port {free} is free: --port {free}" if free else ""
-    return f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}{hint}"
-
-
-def _is_free(host: str, port: int) -> bool:
-    try:
-        with contextlib.closing(_bind_quietly(host, port)):
-            return True
-    except OSError:
-        return False
-
-
-def _bind_quietly(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.bind(address)
-    except OSError:
-        sock.close()
-        raise
-    return sock
 
 
 def _data_folder(path: Path) -> Path:
@@ -207,17 +202,6 @@ def _data_folder(path: Path) -> Path:
             f"cannot write to the data folder {path.resolve()}: {error.strerror}; choose another with --data"
         ) from error
     return path.resolve()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 class _Stop:

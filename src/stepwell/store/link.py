@@ -73,6 +73,8 @@ class Loaded(Message, frozen=True):
 
     worker: int
     workflows: list[str]
+    # Whether the author's `fetch` is served.
+    serves_fetch: bool = False
 
 
 class LoadFailed(Message, frozen=True):

@@ -1,9 +1,10 @@
 """From what the engine gives to what the API shows."""
 
+from collections.abc import Sequence
+
 import msgspec
 
-from stepwell.api import models
-from stepwell.api.paging import Cut, StepPage, cut
+from stepwell import models
 from stepwell.core.failures import Failure
 from stepwell.core.instance import Status
 from stepwell.core.records import StepConfig
@@ -52,10 +53,10 @@ def listed_instance(row: InstanceRow) -> models.ListedInstance:
     )
 
 
-def instance(view: InstanceView, page: StepPage) -> tuple[models.Instance, models.ResultInfo]:
-    """Show logs and status of an instance, with one page of its steps."""
-    row, shown = view.row, _steps(view, page)
-    answer = models.Instance(
+def instance(view: InstanceView, entries: Sequence[Entry]) -> models.Instance:
+    """Show logs and status of an instance, with these entries of its log."""
+    row = view.row
+    return models.Instance(
         status=row.status,
         params=msgspec.Raw(view.params.encode()),
         trigger=models.Trigger(row.trigger),
@@ -64,17 +65,17 @@ def instance(view: InstanceView, page: StepPage) -> tuple[models.Instance, model
         start=_moment(row.started_at),
         end=_moment(row.ended_at),
         success=_SUCCESS.get(row.status),
-        error=_error(view.log.error),
+        error=error(view.log.error),
         output=_output(view.output),
         rollback=None,
         step_count=row.step_count,
-        steps=[_entry(entry) for entry in shown.entries],
+        steps=[_entry(entry) for entry in entries],
     )
-    return answer, shown.info
 
 
-def _steps(view: InstanceView, page: StepPage) -> Cut[Entry]:
-    return cut(view.log.entries, view.row.step_count, page)
+def error(failure: Failure | None) -> models.ErrorText | None:
+    """Show an error: its name and its message."""
+    return None if failure is None else models.ErrorText(failure.name, failure.message)
 
 
 def _output(text: str | None) -> msgspec.Raw | str | None:
@@ -91,7 +92,7 @@ def _entry(entry: Entry) -> models.Step | models.Sleep | models.Wait:
         case StepEntry():
             return _step(entry)
         case SleepEntry():
-            return models.Sleep(entry.name, iso(entry.start), iso(entry.end), entry.finished, _error(entry.error))
+            return models.Sleep(entry.name, iso(entry.start), iso(entry.end), entry.finished, error(entry.error))
         case WaitEntry():
             return _wait(entry)
 
@@ -115,13 +116,13 @@ def _wait(entry: WaitEntry) -> models.Wait:
         start=iso(entry.start),
         end=iso(entry.end),
         finished=entry.finished,
-        error=_error(entry.error),
+        error=error(entry.error),
         output=msgspec.UNSET if entry.output is None else entry.output,
     )
 
 
 def _attempt(attempt: AttemptEntry) -> models.Attempt:
-    return models.Attempt(iso(attempt.start), _moment(attempt.end), attempt.success, _error(attempt.error))
+    return models.Attempt(iso(attempt.start), _moment(attempt.end), attempt.success, error(attempt.error))
 
 
 def _config(config: StepConfig) -> models.Config:
@@ -137,10 +138,6 @@ def _as_written(number: float | str) -> float | str:
     if isinstance(number, float) and number.is_integer() and abs(number) < _INTEGRAL_BELOW:
         return int(number)
     return number
-
-
-def _error(failure: Failure | None) -> models.ErrorText | None:
-    return None if failure is None else models.ErrorText(failure.name, failure.message)
 
 
 def _moment(at: int | None) -> str | None:

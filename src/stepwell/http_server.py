@@ -60,6 +60,11 @@ class HttpServer:
         await self._serving
         self._server.cut_off()
 
+    def cut_off(self) -> None:
+        """End a `stop` that is under way: wait for no request any more."""
+        self._server.force_exit = True
+        self._server.cut_off()
+
 
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:

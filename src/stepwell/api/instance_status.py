@@ -1,0 +1,50 @@
+"""The status of an instance without its log, and how far it says it is. Stepwell's own route."""
+
+import msgspec
+from starlette.responses import Response
+
+from stepwell import answers
+from stepwell.api import envelope
+from stepwell.api.logs import Progress, progress
+from stepwell.api.request import ApiRequest
+from stepwell.engine import Engine
+from stepwell.models import ErrorText
+
+
+class InstanceStatus(msgspec.Struct):
+    """What Cloudflare's list says of an instance, how it ended, and its progress.
+
+    `output` is the JSON value itself, None until the instance is complete; `progress` is None until it said something.
+    """
+
+    id: str
+    status: str
+    created_on: str
+    modified_on: str
+    started_on: str | None
+    ended_on: str | None
+    version_id: str
+    workflow_id: str
+    trigger_source: str
+    step_count: int
+    error: ErrorText | None
+    output: msgspec.Raw | None
+    progress: Progress | None
+
+
+async def get_status(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with an instance's status and progress."""
+    where = request.account, request.workflow, request.instance
+    view = await engine.get(*where, with_steps=False)
+    # Read after the status: progress is never older than it.
+    page = await engine.log(*where, after=0, limit=1)
+    listed = msgspec.structs.asdict(answers.listed_instance(view.row))
+    return envelope.success(
+        InstanceStatus(
+            **listed,
+            step_count=view.row.step_count,
+            error=answers.error(view.log.error),
+            output=None if view.output is None else msgspec.Raw(view.output.encode()),
+            progress=progress(page.progress),
+        )
+    )

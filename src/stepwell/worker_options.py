@@ -1,0 +1,40 @@
+"""What a worker process is started with, as its parent hands it over on the command line."""
+
+import msgspec
+
+
+class FetchOptions(msgspec.Struct, frozen=True):
+    """Where the author's `fetch` is served: the parent's socket, and what to bind it to.
+
+    `hosts` are the names that it answers to; None: any.
+    """
+
+    socket: int
+    host: str
+    port: int
+    hosts: list[str] | None
+
+
+class WorkerOptions(msgspec.Struct, frozen=True):
+    """What a worker process needs to know.
+
+    `line` and `lifeline` are inherited file descriptors: its end of the line, and the reading end of a pipe that
+    closes when the parent dies. `variables` are names of environment variables for `self.env`.
+    """
+
+    line: int
+    lifeline: int
+    path: str
+    name: str
+    variables: list[str] = []
+    keeps_output: bool = True
+    fetch: FetchOptions | None = None
+
+    def to_argument(self) -> str:
+        """Return the options as one argument of a command."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def of_argument(cls, argument: str) -> "WorkerOptions":
+        """Return the options that an argument says."""
+        return msgspec.json.decode(argument, type=cls)

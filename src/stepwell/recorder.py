@@ -76,9 +76,10 @@ class Recorder:
         self._stopped = False
         self._idle: list[asyncio.Future[None]] = []
 
-    def begin(self, seq: int) -> None:
-        """Start after the history up to this seq has been read."""
+    def begin(self, seq: int, step_count: int) -> None:
+        """Start after the history up to this seq, which has so many steps, has been read."""
         self._seq = self._outside_seq = seq
+        self._step_count = step_count
 
     @property
     def is_busy(self) -> bool:

@@ -190,7 +190,7 @@ class Turn:
         except Exception as error:  # whatever is wrong with it, the history is damaged
             self.execution.state = fold_as_far_as_possible(history)
             self.broke(error)
-        self._recorder.begin(rows[-1].seq)
+        self._recorder.begin(rows[-1].seq, self.execution.state.step_count)
         if self._reason is not None:
             return
         if self.claim.lost_turns >= settings.lost_turns:

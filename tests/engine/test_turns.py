@@ -8,9 +8,11 @@ import pytest
 
 from stepwell import WorkflowEntrypoint
 from stepwell.core.records import AttemptStarted, EventReceived, Running, StepSucceeded, Waiting
+from stepwell.durations import DAY_MS
 from stepwell.settings import TurnSettings
 from stepwell.store.operations import Commit, ReadHistory, ReadPayload
 from stepwell.testing import TestEngine, TestInstance
+from tests.engine.flows import opened, restart
 from tests.engine.stores import CheckedStore, RefusingStore, refused
 
 seen: list[Any] = []
@@ -660,3 +662,20 @@ async def test_events_before_the_first_turn_are_inputs() -> None:
         assert count(store, instance, EventReceived) == 1
         assert await instance.output() == "rested"
     await store.close()
+
+
+async def test_event_in_a_resumed_turn_leaves_the_step_count() -> None:
+    """A turn whose first write has no record of its own keeps the count of the steps before it."""
+
+    async def run(event, step):
+        await step.do("work", lambda: 1)
+        await step.wait_for_event("wait", "go", timeout="1 day")
+
+    async with opened(run, settings=TurnSettings(hibernate_after_ms=2 * DAY_MS)) as (engine, instance):
+        await engine.run_until_idle()
+        await restart(engine)
+        await engine.run_until_idle()
+        await instance.send_event("other")
+        await engine.run_until_idle()
+
+        assert (await instance.view()).row.step_count == 2

@@ -1,6 +1,5 @@
 """Author's files: find, load and name the workflows in them. Loading runs the author's code, so only workers do it."""
 
-import ast
 import hashlib
 import importlib.util
 import linecache
@@ -8,12 +7,12 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from stepwell import limits, workers_package, wrangler
+from stepwell import checks, limits, workers_package, wrangler
 from stepwell.errors import ScriptError
 from stepwell.project import Project
 from stepwell.web import WorkerEntrypoint
@@ -78,9 +77,10 @@ def _load_file(file: Path, project: Project) -> Script | None:
     workflows = _workflows_of(module, file, wrangler.names(project.config))
     if not workflows:
         return None
-    digest = _hash(file, project.folder, set(sys.modules) - before)
+    sources = _sources(file, project.folder, set(sys.modules) - before)
+    warnings = tuple(str(finding) for source in sources for finding in checks.check(source))
     name = wrangler.script_name(project.config, file)
-    return Script(name, digest, workflows, _worker_of(module, file), tuple(_warnings(file)))
+    return Script(name, _hash(sources, project.folder), workflows, _worker_of(module, file), warnings)
 
 
 def _workflows_of(module: ModuleType, file: Path, named: Mapping[str, str]) -> dict[str, type[WorkflowEntrypoint]]:
@@ -152,28 +152,16 @@ def _import_report(file: Path, error: BaseException) -> str:
     return f"{file} cannot be loaded:\n{shown.rstrip()}"
 
 
-def _warnings(file: Path) -> Iterator[str]:
-    """Name each `finally` in a `run` that does something: it runs whenever the instance is put to sleep, too."""
-    tree = ast.parse(file.read_bytes())
-    runs = [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef) and node.name == "run"]
-    for block in (node for run in runs for node in ast.walk(run) if isinstance(node, ast.Try)):
-        calls = [node for part in block.finalbody for node in ast.walk(part) if isinstance(node, ast.Call)]
-        if calls:
-            yield (
-                f"{file}, line {calls[0].lineno}: a `finally` in `run` also runs each time the instance is put to "
-                "sleep; move what it does into a step"
-            )
+def _sources(file: Path, folder: Path, loaded: Iterable[str]) -> list[Path]:
+    """Return the script's file and the modules of its folder that loading it brought in."""
+    origins = (getattr(sys.modules.get(name), "__file__", None) for name in loaded)
+    beside = {Path(origin) for origin in origins if origin and Path(origin).is_relative_to(folder)}
+    return sorted({file, *beside})
 
 
-def _hash(file: Path, folder: Path, loaded: Iterable[str]) -> str:
-    """Hash the script's file and the modules of its folder that loading it brought in."""
-    files = {file}
-    for name in loaded:
-        origin = getattr(sys.modules.get(name), "__file__", None)
-        if origin and Path(origin).is_relative_to(folder):
-            files.add(Path(origin))
+def _hash(sources: list[Path], folder: Path) -> str:
     digest = hashlib.sha256()
-    for source in sorted(files):
+    for source in sources:
         content = source.read_bytes()
         digest.update(f"{source.relative_to(folder)}\0{len(content)}\0".encode())
         digest.update(content)

@@ -62,6 +62,7 @@ class Supervisor:
         self._children: dict[WorkerChild, asyncio.Task[None]] = {}
         self._is_stopping = False
         self._failures = 0
+        self._warned_of: set[str] = set()
         # Closes when this process dies, which ends the workers even while they are blocked.
         self._lifeline, self._lifeline_end = os.pipe()
 
@@ -120,7 +121,15 @@ class Supervisor:
         await child.start(self._path, self._lifeline)
         self._children[child] = asyncio.get_running_loop().create_task(self._attend(child))
         await child.loaded
+        self._warn(child.warnings)
         return child
+
+    def _warn(self, warnings: list[str]) -> None:
+        """Tell what the author is to be warned of: once, not with each worker."""
+        for warning in warnings:
+            if warning not in self._warned_of:
+                logger.warning("%s", warning)
+        self._warned_of = set(warnings)
 
     async def _attend(self, child: "WorkerChild") -> None:
         """Watch a worker until it ends; if it should not have ended, start another."""
@@ -155,6 +164,7 @@ class WorkerChild:
         self.name = name
         self.workflows: list[str] = []
         self.serves_fetch = False
+        self.warnings: list[str] = []
         self.has_served = False
         self.is_gone = False
         self.loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -253,8 +263,9 @@ class WorkerChild:
 
     def _heard(self, message: Message) -> None:
         match message:
-            case Loaded(workflows=workflows, serves_fetch=serves_fetch):
+            case Loaded(workflows=workflows, serves_fetch=serves_fetch, warnings=warnings):
                 self.workflows = workflows
+                self.warnings = warnings
                 self.serves_fetch = serves_fetch
                 self.has_served = True
                 if not self.loaded.done():

@@ -70,7 +70,8 @@ class WorkerProcess:
         worker = self._worker = self._make_worker(project, workflows, env)
         await worker.start()
         _calm_garbage_collection()
-        self._store.say(Loaded(worker.number, sorted(workflows), sock is not None))
+        warnings = [warning for script in scripts for warning in script.warnings]
+        self._store.say(Loaded(worker.number, sorted(workflows), sock is not None, warnings))
         await worker.run()
         if self._fetch is not None:
             await self._fetch.stopped()
@@ -122,8 +123,6 @@ class WorkerProcess:
     async def _register(self, scripts: list[Script]) -> None:
         now = SystemClock().now()
         for script in scripts:
-            for warning in script.warnings:
-                logger.warning("%s", warning)
             for name, workflow in script.workflows.items():
                 await self._store.run(
                     RegisterWorkflow(

@@ -1,7 +1,9 @@
 """The command line: what it says, and its exit codes."""
 
+import json
 import re
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -27,7 +29,7 @@ def test_help_lists_the_commands(option: str) -> None:
 
     assert result.exit_code == 0
     assert "Durable workflows in ordinary Python, with the Cloudflare Workflows API." in result.output
-    assert re.findall(r"^  (\w+) +\S", result.output.partition("Commands:")[2], re.MULTILINE) == ["dev"]
+    assert re.findall(r"^  (\w+) +\S", result.output.partition("Commands:")[2], re.MULTILINE) == ["check", "dev"]
 
 
 def test_help_of_dev_explains_every_option() -> None:
@@ -44,6 +46,57 @@ def test_help_of_dev_explains_every_option() -> None:
     assert "[default: the port after --port]" in text
     assert "--no-output Do not keep what workflows print and log; it is shown all the same." in text
     assert "--allow-host NAME Also answer requests to this host name (a proxy's). Repeatable." in text
+
+
+MISTAKE = """
+class Order:
+    async def run(self, event, step):
+        step.sleep("nap", "1 minute")
+"""
+
+
+def test_check_reports_what_it_finds(tmp_path: Path) -> None:
+    """Each finding is a line; a summary goes to standard error; the exit code is 1."""
+    (tmp_path / "flows.py").write_text(MISTAKE)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "good.py").write_text("x = 1\n")
+
+    result = _run("check", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"{tmp_path}/flows.py:4:9: not-awaited: step.sleep(...) is not awaited")
+    assert result.stderr == "2 files: 1 finding\n"
+
+
+def test_check_reports_in_json(tmp_path: Path) -> None:
+    """`-o json` is a list of objects and nothing else on standard output."""
+    (tmp_path / "flows.py").write_text(MISTAKE)
+
+    (finding,) = json.loads(_run("check", str(tmp_path / "flows.py"), "-o", "json").stdout)
+
+    assert sorted(finding) == ["column", "line", "message", "path", "rule"]
+    assert (finding["path"], finding["line"], finding["rule"]) == (str(tmp_path / "flows.py"), 4, "not-awaited")
+
+
+def test_check_passes_over_what_is_not_the_authors(tmp_path: Path) -> None:
+    """Environments, packages and hidden folders are left out; nothing found is exit code 0."""
+    for place in (".hidden", "node_modules", "site-packages", "env/lib"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "flows.py").write_text(MISTAKE)
+    (tmp_path / "env" / "pyvenv.cfg").write_text("")
+    (tmp_path / "flows.py").write_text(MISTAKE.replace("step.sleep", "await step.sleep"))
+
+    result = _run("check", str(tmp_path))
+
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "1 file: nothing found\n")
+
+
+def test_check_of_nothing_is_refused(tmp_path: Path) -> None:
+    """A path without a Python file is a mistake in the call, not a clean bill."""
+    result = _run("check", str(tmp_path / "gone"))
+
+    assert result.exit_code == 2
+    assert result.stderr == f"error: no Python file at {tmp_path}/gone; give a file, or a folder that has some\n"
 
 
 @pytest.mark.parametrize(

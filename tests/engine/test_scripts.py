@@ -14,7 +14,7 @@ from stepwell import WorkflowEntrypoint
 class {name}(WorkflowEntrypoint):
     async def run(self, event, step):
         try:
-            await step.sleep("nap", 5)
+            await step.sleep("nap", 500)
         finally:
             {last}
 """
@@ -77,7 +77,20 @@ def test_finally_that_does_something_is_warned_of_with_its_line(tmp_path: Path) 
     (loud,) = load(Project.at(path))
 
     assert quiet.warnings == ()
-    assert loud.warnings[0].startswith(f"{path}, line 9: a `finally` in `run` also runs each time")
+    assert loud.warnings[0].startswith(f"{path}:9:13: finally-in-run: a `finally` in `run` also runs each time")
+
+
+def test_module_that_a_script_imports_is_looked_at_too(tmp_path: Path) -> None:
+    """A mistake in a module of the script's folder is warned of with that module's name."""
+    (tmp_path / "parts_of_a_flow.py").write_text("async def part(step):\n    step.sleep('nap', 500)\n")
+    path = _write(tmp_path, "whole.py")
+    path.write_text("import parts_of_a_flow\n" + path.read_text())
+
+    (script,) = load(Project.at(path))
+
+    assert [warning.partition(": step.")[0] for warning in script.warnings] == [
+        f"{tmp_path}/parts_of_a_flow.py:2:5: not-awaited"
+    ]
 
 
 def test_folder_is_loaded_file_by_file(tmp_path: Path) -> None:

@@ -15,6 +15,20 @@ def main() -> None:
 
 @main.command()
 @click.argument("path", default=".")
+@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form.")
+def check(path: str, output: str) -> None:
+    """Look for mistakes in the workflows of PATH, without running them.
+
+    PATH is a Python file, or a folder with Python files beneath it. Exits with 1 if something is found. A line with
+    `# stepwell: ignore[rule]` is passed over.
+    """
+    from stepwell.cli.check import report
+
+    raise SystemExit(report(path, as_json=output == "json"))
+
+
+@main.command()
+@click.argument("path", default=".")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8787, show_default=True, type=click.IntRange(0, 65535), help="0: any free one.")
 @click.option("--data", default=".stepwell", show_default=True, envvar="STEPWELL_DATA", help="Folder of the database.")

@@ -75,6 +75,8 @@ class Loaded(Message, frozen=True):
     workflows: list[str]
     # Whether the author's `fetch` is served.
     serves_fetch: bool = False
+    # What the author is to be warned of.
+    warnings: list[str] = []
 
 
 class LoadFailed(Message, frozen=True):

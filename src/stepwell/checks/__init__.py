@@ -1,0 +1,73 @@
+"""Newcomers' mistakes, found in an author's source without running it.
+
+A line can say that it is meant: `# stepwell: ignore[rule]`, or `# stepwell: ignore` for all rules.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from stepwell.checks import mistakes, replays
+from stepwell.checks.findings import RULES, Finding
+from stepwell.checks.source import Source
+
+__all__ = ["RULES", "Finding", "check"]
+
+_IGNORE = re.compile(r"#\s*stepwell:\s*ignore(?:\[([\w, -]+)\])?")
+
+_FLOW_RULES = (
+    mistakes.not_awaited,
+    mistakes.never_called,
+    mistakes.unknown_parameters,
+    mistakes.blocking_outside,
+    mistakes.arguments,
+    mistakes.sent_events,
+    replays.effects,
+    replays.unrecorded_timeouts,
+    replays.unstable,
+    replays.forgotten_f,
+    replays.changed_event,
+    replays.busy_finally,
+)
+
+
+def check(path: Path, content: bytes | None = None) -> list[Finding]:
+    """Return what is found in a file, in the order of its lines. Raises OSError if it cannot be read."""
+    content = path.read_bytes() if content is None else content
+    lines = content.splitlines()
+    try:
+        found = set(_findings(path, Source(ast.parse(content))))
+    except (SyntaxError, ValueError) as error:
+        return [_unreadable(path, error)]
+    except (RecursionError, MemoryError):
+        # Python's parser says the one or the other, by its version.
+        return [Finding(path, 1, 1, "syntax", "the code is nested too deeply to be looked at")]
+    return sorted(finding for finding in found if not _is_meant(finding, lines))
+
+
+def _findings(path: Path, source: Source) -> Iterator[Finding]:
+    for flow in source.flows:
+        for rule in _FLOW_RULES:
+            for node, name, message in rule(source, flow):
+                yield _finding(path, node, name, message)
+    for body in source.bodies:
+        for node, name, message in mistakes.blocking_in_body(source, body):
+            yield _finding(path, node, name, message)
+
+
+def _finding(path: Path, node: ast.AST, rule: str, message: str) -> Finding:
+    line: int = getattr(node, "lineno", 1)
+    column: int = getattr(node, "col_offset", 0)
+    return Finding(path, line, column + 1, rule, message)
+
+
+def _unreadable(path: Path, error: SyntaxError | ValueError) -> Finding:
+    if isinstance(error, SyntaxError):
+        return Finding(path, error.lineno or 1, error.offset or 1, "syntax", error.msg)
+    return Finding(path, 1, 1, "syntax", str(error))
+
+
+def _is_meant(finding: Finding, lines: list[bytes]) -> bool:
+    found = _IGNORE.search(lines[finding.line - 1].decode(errors="replace")) if finding.line <= len(lines) else None
+    return found is not None and (found[1] is None or finding.rule in re.split(r"[ ,]+", found[1]))

@@ -1,0 +1,49 @@
+"""`stepwell check`: what can be seen in an author's source without running it."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from stepwell import checks
+
+_LEFT_OUT = {"__pycache__", "node_modules", "site-packages"}
+
+
+def report(path: str, *, as_json: bool) -> int:
+    """Print what is found; return 1 if something is, 0 if not, 2 if there is nothing to look at."""
+    files = sorted(_files(Path(path)))
+    if not files:
+        click.echo(f"error: no Python file at {path}; give a file, or a folder that has some", err=True)
+        return 2
+    try:
+        found = [finding for file in files for finding in checks.check(file)]
+    except OSError as error:
+        click.echo(f"error: {error.filename} cannot be read: {error.strerror}", err=True)
+        return 2
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(finding) | {"path": str(finding.path)} for finding in found]))
+    else:
+        _print(found, len(files))
+    return 1 if found else 0
+
+
+def _print(found: list[checks.Finding], files: int) -> None:
+    for finding in found:
+        click.echo(str(finding))
+    looked_at = f"{files} file{'' if files == 1 else 's'}"
+    findings = f"{len(found)} finding{'' if len(found) == 1 else 's'}"
+    click.echo(f"{looked_at}: {findings if found else 'nothing found'}", err=True)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """Yield the Python files of a path; those of environments, packages and hidden folders are left out."""
+    if path.is_file():
+        yield path
+    elif path.is_dir() and not (path / "pyvenv.cfg").exists():
+        for beneath in path.iterdir():
+            is_wanted = not beneath.name.startswith(".") and beneath.name not in _LEFT_OUT
+            if is_wanted and (beneath.is_dir() or beneath.suffix == ".py"):
+                yield from _files(beneath)

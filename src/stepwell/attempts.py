@@ -233,7 +233,7 @@ class Attempts:
         key, failure, now = running.call.key, self._describe(running, error), self._host.clock.now()
         found = list(leaves(error))
         wait_ms = next((leaf.wait_ms for leaf in found if isinstance(leaf, RetryAfter)), None)
-        if any(isinstance(leaf, _NOT_RETRYABLE) for leaf in found) or not may_retry(running.call.config, found):
+        if any(map(_ends_the_step, found)) or not may_retry(running.call.config, found):
             self._give_up(key, failure)
             self._host.advance()
         elif wait_ms is not None:
@@ -339,6 +339,11 @@ class Attempts:
 
 def _nothing() -> None:
     """Nobody hears it."""
+
+
+def _ends_the_step(error: BaseException) -> bool:
+    """Tell whether no attempt may follow. As on Cloudflare a class of the author's own with that name will do."""
+    return isinstance(error, _NOT_RETRYABLE) or type(error).__name__ == NonRetryableError.__name__
 
 
 def trace_of(error: BaseException) -> str:

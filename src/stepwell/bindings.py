@@ -63,7 +63,7 @@ class WorkflowBinding:
         Params are plain JSON, or what has a natural form in it. Raises InstanceAlreadyExists, InvalidInput or
         WorkflowNotFound.
         """
-        return await self._create({**(options or {}), **more})
+        return await self._create(_new({**(options or {}), **more}))
 
     async def get(self, id: str) -> "WorkflowInstance":
         """Return an instance. Raises InstanceNotFound or WorkflowNotFound."""
@@ -76,20 +76,22 @@ class WorkflowBinding:
         Of a list, return the instances that were created; ids that exist are passed over. Of `{"instances": [...]}` or
         `{"count": n, ...}`, return `{"created": [...], "errors": [{"index", "id", "code", "message"}]}`.
         """
-        wanted = _wanted(batch)
+        wanted = [_new(options) for options in _wanted(batch)]
         if not 1 <= len(wanted) <= BATCH:
             raise InvalidInput("batch", f"create_batch takes 1 to {BATCH} instances, got {len(wanted)}")
+        # All of them before the first is made: one that breaks a rule loses the others nothing.
+        for new in wanted:
+            await self._engine.check(self._account, self._workflow, new)
         created: list[WorkflowInstance] = []
         errors: list[dict[str, Any]] = []
-        seen: set[str] = set()
-        for index, options in enumerate(wanted):
-            id = options.get("id")
+        seen: set[str | None] = set()
+        for index, new in enumerate(wanted):
             try:
-                created.append(await self._create(options))
+                created.append(await self._create(new))
             except InstanceAlreadyExists as error:
-                code = _DUPLICATE if id in seen else error.code
-                errors.append({"index": index, "id": id, "code": code, "message": str(error)})
-            seen |= {id} if id is not None else set()
+                code = _DUPLICATE if new.id in seen else error.code
+                errors.append({"index": index, "id": new.id, "code": code, "message": str(error)})
+            seen.add(new.id)
         return {"created": created, "errors": errors} if isinstance(batch, Mapping) else created
 
     createBatch = create_batch  # noqa: N815 - Cloudflare's spelling
@@ -98,14 +100,7 @@ class WorkflowBinding:
         """Name what there is not yet."""
         raise _missing("a workflow's binding", name)
 
-    async def _create(self, options: Mapping[str, Any]) -> "WorkflowInstance":
-        unknown = [name for name in options if name not in _OPTIONS]
-        if unknown:
-            known = ", ".join(_OPTIONS)
-            raise InvalidInput("options", f'create: the option "{unknown[0]:.100}" is not known; there are {known}')
-        params = options.get("params")
-        text = "{}" if params is None else values.encode_json(params, "params")
-        new = NewInstance(options.get("id"), text, _TRIGGER)
+    async def _create(self, new: NewInstance) -> "WorkflowInstance":
         row = await self._engine.create(self._account, self._workflow, new)
         return self._handle(row.id)
 
@@ -164,16 +159,34 @@ class WorkflowInstance:
         raise _missing("an instance", name)
 
 
-def _wanted(batch: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    if not isinstance(batch, Mapping):
-        return list(batch)
-    if "instances" in batch:
-        return list(batch["instances"])
-    count = batch.get("count")
-    if not isinstance(count, int) or count > BATCH:
-        raise InvalidInput("batch", f"create_batch: `count` must be an integer from 1 to {BATCH}, got {count!r:.100}")
-    common = {name: option for name, option in batch.items() if name != "count"}
-    return [common] * count
+def _new(options: object) -> NewInstance:
+    """Return the instance that options ask for. Raises InvalidInput."""
+    if not isinstance(options, Mapping):
+        raise InvalidInput("options", f"create: the options must be a dict, got {options!r:.100}")
+    unknown = [name for name in options if name not in _OPTIONS]
+    if unknown:
+        known = ", ".join(_OPTIONS)
+        raise InvalidInput("options", f'create: the option "{unknown[0]!s:.100}" is not known; there are {known}')
+    id, params = options.get("id"), options.get("params")
+    if not isinstance(id, str | None):
+        raise InvalidInput("id", f"create: `id` must be a text, got {id!r:.100}")
+    return NewInstance(id, "{}" if params is None else values.encode_json(params, "params"), _TRIGGER)
+
+
+def _wanted(batch: object) -> list[object]:
+    match batch:
+        case {"instances": [*instances]}:
+            return instances
+        case {"count": count, **common}:
+            if isinstance(count, bool) or not isinstance(count, int) or count > BATCH:
+                expected = f"`count` must be an integer from 1 to {BATCH}"
+                raise InvalidInput("batch", f"create_batch: {expected}, got {count!r:.100}")
+            return [common] * count
+        case [*instances]:
+            return instances
+        case _:
+            expected = 'a list of options, {"instances": [...]} or {"count": n, ...}'
+            raise InvalidInput("batch", f"create_batch takes {expected}, got {batch!r:.100}")
 
 
 def _error(log: InstanceLog) -> dict[str, str] | None:

@@ -71,23 +71,30 @@ class Engine:
         InstanceAlreadyExists.
         """
         instance = str(uuid.uuid4()) if new.id is None else new.id
-        if not limits.is_new_instance_id(instance):
-            raise InvalidInstanceId(
-                "instance_id",
-                f'instance.invalid_id: instance_id "{instance:.300}" must be 1 to {limits.INSTANCE_ID_LENGTH} of: '
-                f"{limits.NAME_RULE}; `cf_` with 64 hex digits, batch, terminate and terminateAll are reserved",
-            )
-        _check_size("params", new.params)
         now = self.clock.now()
         record = codec.to_row(Created(now, new.trigger, new.params))
         while True:
-            checked = await self._check_params(account, workflow, new.params)
+            checked = await self.check(account, workflow, new)
             try:
                 return await self.store.run(
                     operations.CreateInstance(account, workflow, instance, new.trigger, record, now, checked)
                 )
             except VersionChanged:
                 self._checks.pop((account, workflow), None)
+
+    async def check(self, account: str, workflow: str, new: NewInstance) -> str:
+        """Hold what is said of an instance against the rules; return the version of the workflow that its params fit.
+
+        Raises InvalidInstanceId, InvalidInput or WorkflowNotFound.
+        """
+        if new.id is not None and not limits.is_new_instance_id(new.id):
+            raise InvalidInstanceId(
+                "instance_id",
+                f'instance.invalid_id: instance_id "{new.id:.300}" must be 1 to {limits.INSTANCE_ID_LENGTH} of: '
+                f"{limits.NAME_RULE}; `cf_` with 64 hex digits, batch, terminate and terminateAll are reserved",
+            )
+        _check_size("params", new.params)
+        return await self._check_params(account, workflow, new.params)
 
     async def get(self, account: str, workflow: str, instance: str, *, with_steps: bool = True) -> InstanceView:
         """Return an instance and its log. Raises WorkflowNotFound or InstanceNotFound."""

@@ -224,6 +224,7 @@ class DecoratedStep(Generic[R_co]):
     async def __call__(self) -> R_co:
         """Run the step, after the steps that it depends on; return its result."""
         place = self._owner.port.places()[0]
+        before = self._latest.get(place)
         latest = self._latest[place] = asyncio.get_running_loop().create_future()
         # Nobody has to look at it: the caller gets the error anyway.
         latest.add_done_callback(lambda future: future.cancelled() or future.exception())
@@ -231,7 +232,7 @@ class DecoratedStep(Generic[R_co]):
             result: R_co = await self._run()
         except BaseException as error:
             if self._latest.get(place) is latest:
-                del self._latest[place]
+                self._fall_back(place, before)
             if isinstance(error, Exception):
                 latest.set_exception(error)
             else:
@@ -239,6 +240,13 @@ class DecoratedStep(Generic[R_co]):
             raise
         latest.set_result(result)
         return result
+
+    def _fall_back(self, place: object, before: asyncio.Future[Any] | None) -> None:
+        """Let the call before a failed one be the latest again, unless that has failed as well."""
+        if before is None or (before.done() and (before.cancelled() or before.exception() is not None)):
+            del self._latest[place]
+        else:
+            self._latest[place] = before
 
     async def _run(self) -> Any:
         arguments = await self._resolve()

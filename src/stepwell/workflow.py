@@ -158,7 +158,6 @@ class WorkflowStep:
         self,
         name: str | None = None,
         depends: Sequence[DecoratedStep[Any]] | None = None,
-        *,
         concurrent: bool = False,
         config: Mapping[str, Any] | None = None,
     ) -> _Decorating: ...
@@ -218,7 +217,6 @@ class WorkflowStep:
         self,
         name: Any = None,
         depends: Sequence[DecoratedStep[Any]] | None = None,
-        *,
         concurrent: bool = False,
         config: Mapping[str, Any] | None = None,
     ) -> Any:

@@ -231,12 +231,12 @@ _LOCAL.__qualname__ = "run.<locals>.Local"
     [
         pytest.param(
             {"items": [1, Holder(Socket())]},
-            'result["items"][1].client is not serialisable: a Socket is not storable.',
+            'result["items"][1].client is not serialisable: Socket is not storable.',
             id="in an object",
         ),
-        pytest.param(lambda: 1, "result is not serialisable: a function is not storable.", id="function"),
-        pytest.param(iter([]), "result is not serialisable: a list_iterator is not storable.", id="iterator"),
-        pytest.param({1: {Socket()}}, "result[1][0] is not serialisable: a Socket is not storable.", id="in a set"),
+        pytest.param(lambda: 1, "result is not serialisable: function is not storable.", id="function"),
+        pytest.param(iter([]), "result is not serialisable: list_iterator is not storable.", id="iterator"),
+        pytest.param({1: {Socket()}}, "result[1][0] is not serialisable: Socket is not storable.", id="in a set"),
         pytest.param(
             _LOCAL(1),
             "result is not serialisable: the class Local is defined inside a function; define it in the module.",
@@ -244,7 +244,7 @@ _LOCAL.__qualname__ = "run.<locals>.Local"
         ),
         pytest.param(
             timezone,
-            "result is not serialisable: a type is not storable.",
+            "result is not serialisable: type is not storable.",
             id="class itself",
         ),
     ],

@@ -49,7 +49,7 @@ def imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 async def _load(file: Path, source: str) -> type[WorkflowEntrypoint]:
     file.write_text(dedent(source))
-    (script,) = await asyncio.to_thread(scripts.load, Project.at(file))
+    (script,) = await asyncio.to_thread(lambda: scripts.load(Project.at(file)))
     (loaded,) = script.workflows.values()
     return loaded
 
@@ -356,14 +356,14 @@ async def test_dependencies_are_resolved_one_after_another() -> None:
             order.append("second begins")
 
         @step.do()
-        async def both(second, first):
+        async def both(first, second):
             order.append("both")
 
         await both()
 
     await output_of(run)
 
-    assert order == ["second begins", "first begins", "first ends", "both"]
+    assert order == ["first begins", "first ends", "second begins", "both"]
 
 
 async def test_concurrent_dependencies_run_together() -> None:
@@ -722,7 +722,7 @@ async def test_output_that_cannot_be_stored_fails_the_instance() -> None:
         return {"tags": object()}
 
     assert await error_of(run) == Failure(
-        "WorkflowFatalError", 'output["tags"] is not serialisable: a object is not storable.'
+        "WorkflowFatalError", 'output["tags"] is not serialisable: object is not storable.'
     )
 
 
@@ -741,7 +741,7 @@ async def test_result_that_cannot_be_stored_ends_the_instance_and_cannot_be_caug
 
     async with opened(run) as (engine, instance):
         await engine.advance("1 day")
-        error = 'result["at"][0] is not serialisable: a object is not storable.'
+        error = 'result["at"][0] is not serialisable: object is not storable.'
 
         assert await instance.status() == "errored"
         assert await instance.error() == Failure("WorkflowFatalError", error)

@@ -10,7 +10,13 @@ import pytest
 
 from stepwell import WorkflowEntrypoint
 from stepwell.bindings import Env
-from stepwell.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound, InvalidInput
+from stepwell.errors import (
+    InstanceAlreadyExists,
+    InstanceFinished,
+    InstanceNotFound,
+    InvalidInput,
+    NotSerialisable,
+)
 from stepwell.testing import TestEngine
 from tests.crash.server import DevServer, run_dev
 
@@ -166,7 +172,12 @@ async def test_batch_creates_what_is_not_there() -> None:
         pytest.param(lambda binding: binding.create(id="taken"), InstanceAlreadyExists, id="id that is taken"),
         pytest.param(lambda binding: binding.create(colour="red"), InvalidInput, id="unknown option"),
         pytest.param(lambda binding: binding.create(params=object()), Exception, id="params that are no JSON"),
+        pytest.param(lambda binding: binding.create(id=5), InvalidInput, id="id that is no text"),
         pytest.param(lambda binding: binding.create_batch([]), InvalidInput, id="no instance"),
+        pytest.param(lambda binding: binding.create_batch(None), InvalidInput, id="no batch"),
+        pytest.param(lambda binding: binding.create_batch({"instances": 5}), InvalidInput, id="no list"),
+        pytest.param(lambda binding: binding.create_batch(["a"]), InvalidInput, id="options that are no dict"),
+        pytest.param(lambda binding: binding.create_batch({"count": True}), InvalidInput, id="count that is a bool"),
         pytest.param(lambda binding: binding.create_batch([{}] * 101), InvalidInput, id="too many"),
         pytest.param(lambda binding: binding.create_batch({"count": 10**9}), InvalidInput, id="far too many"),
         pytest.param(lambda binding: binding.create_batch({"count": "3"}), InvalidInput, id="count that is no number"),
@@ -179,6 +190,17 @@ async def test_what_cannot_be_is_refused(work: Any, kind: type[Exception]) -> No
 
         with pytest.raises(kind):
             await work(engine.env.CHILD)
+
+
+async def test_batch_with_a_wrong_instance_creates_none() -> None:
+    """All instances of a batch are checked before the first is made."""
+    async with TestEngine.open([Child]) as engine:
+        for wrong in ({"id": "not an id"}, {"params": object()}, {"colour": "red"}):
+            with pytest.raises((InvalidInput, NotSerialisable)):
+                await engine.env.CHILD.create_batch([{"id": "a"}, wrong])
+
+        with pytest.raises(InstanceNotFound):
+            await engine.env.CHILD.get("a")
 
 
 async def test_event_that_cannot_be_sent_is_refused() -> None:

@@ -92,7 +92,7 @@ def _merge_retries(step: str, retries: Any, defaults: StepConfig) -> tuple[float
     _check_keys(step, "retries", retries, ("limit", "delay", "backoff"))
     limit, delay = retries.get("limit"), retries.get("delay")
     # `backoff` falls back to exponential even where the server's default is another: so says the source.
-    backoff = retries.get("backoff", "exponential")
+    backoff = "exponential" if retries.get("backoff") is None else retries["backoff"]
     if not _is_number(limit) or not 0 <= limit <= RETRIES_PER_STEP:
         raise InvalidStepConfig(step, "retries.limit", limit, f"a number from 0 to {RETRIES_PER_STEP}")
     if not callable(delay) and durations.to_ms(delay) is None:

@@ -98,7 +98,7 @@ def _pack_as_base(value: Any, depth: int, classes: Classes) -> Any:
         case list():
             return _pack_items(value, depth, classes)
         case _:
-            raise Refused(f"a {type(value).__name__} is not storable")
+            raise Refused(f"{type(value).__name__} is not storable")
 
 
 def _pack_int(value: int) -> Any:

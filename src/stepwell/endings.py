@@ -89,11 +89,15 @@ class EndingHost(Protocol):
     classes: Classes
     notebook: Notebook
 
+    def left_behind(self) -> list[str]:
+        """Return where the tasks are that `run` has begun and that are still alive."""
+
 
 class Endings:
     """Ends the turn of a claim. Attempts in flight are stopped first and recorded as interrupted."""
 
     def __init__(self, host: EndingHost, context: TurnContext, recorder: Recorder, attempts: Attempts) -> None:
+        self._host = host
         self._claim = host.claim
         self._classes = host.classes
         self._notebook = host.notebook
@@ -132,6 +136,8 @@ class Endings:
         await self._release_final(execution)
 
     async def _finish(self, execution: Execution, task: asyncio.Task[Any]) -> None:
+        for place in self._host.left_behind():
+            self._notebook.engine("WARNING", f"run has ended before a task of its own, which is cancelled: {place}")
         await self._stop_attempts(execution)
         try:
             output = values.encode(task.result(), "output", self._classes)

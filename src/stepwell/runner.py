@@ -116,6 +116,10 @@ class Turn:
         """Tell whether the author's code waits for a timer of its own, or is being closed."""
         return self._is_closing or any(scope.has_timer() for scope in (self._main, *self._attempts.scopes()))
 
+    def left_behind(self) -> list[str]:
+        """Return where the tasks are that `run` has begun and that are still alive."""
+        return self._main.places()
+
     # ---- what the author's code calls
 
     async def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody) -> Any:

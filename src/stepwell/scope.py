@@ -107,6 +107,10 @@ class TaskScope:
         loop.call_soon(callback, context=context)
         return True
 
+    def places(self) -> list[str]:
+        """Return where each task that is still alive waits."""
+        return [_describe(task) for task in self.tasks if not task.done()]
+
     def foreign_wait(self) -> str | None:
         """Return a description of a task that waits for something outside the engine, or None if none does."""
         for task in self.tasks:

@@ -292,6 +292,27 @@ async def test_store_that_fails_on_words_does_not_hold_up_the_instance(caplog: p
     await store.close()
 
 
+async def test_task_that_outlives_run_is_named_in_the_log() -> None:
+    """What `run` leaves behind is cancelled, and the log says where it was."""
+
+    async def run(event, step):
+        async def ticks():
+            await asyncio.Event().wait()
+
+        event["ticker"] = asyncio.create_task(ticks())
+        await step.sleep("nap", "1 minute")
+        return 1
+
+    async with opened(run) as (engine, instance):
+        await engine.advance("1 hour")
+        ((step, _, level, text),) = await said(engine, instance)
+
+    assert (step, level) == (None, "WARNING")
+    assert text.startswith("run has ended before a task of its own, which is cancelled: test_task_that_outlives_run_")
+    assert "ticks (" in text
+    assert "test_notes.py, line " in text
+
+
 async def test_error_of_run_has_its_traceback_in_the_log() -> None:
     """The line of the author's code that failed is to be found there."""
 

@@ -57,8 +57,8 @@ async def deployment(folder: Path) -> AsyncIterator[Deployment]:
     supervisor = Supervisor(store, source)
     try:
         await supervisor.start()
-        assert supervisor.worker_pid is not None
-        yield Deployment(Engine(store), supervisor.worker_pid)
+        (worker,) = supervisor.worker_pids
+        yield Deployment(Engine(store), worker)
     finally:
         await supervisor.stop()
         await store.close()

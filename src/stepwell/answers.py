@@ -8,9 +8,12 @@ from stepwell import models
 from stepwell.core.failures import Failure
 from stepwell.core.instance import Status
 from stepwell.core.records import StepConfig
-from stepwell.core.steplog import AttemptEntry, Entry, SleepEntry, StepEntry, WaitEntry, iso
+from stepwell.core.steplog import REDACTED, AttemptEntry, Entry, SleepEntry, StepEntry, WaitEntry, iso
+from stepwell.core.stepview import StepView
 from stepwell.engine import InstanceView
+from stepwell.store.account_operations import Trigger
 from stepwell.store.operations import InstanceRow, WorkflowRow
+from stepwell.store.workflow_operations import VersionRow
 
 # Numbers of more digits would only be longer as integers, not more exact.
 _INTEGRAL_BELOW = 2.0**53
@@ -31,6 +34,54 @@ def workflow(row: WorkflowRow) -> models.Workflow:
         instances={status: row.counts.get(status, 0) for status in models.STATUSES},
         schedules=[],
     )
+
+
+def changed_workflow(row: WorkflowRow) -> models.ChangedWorkflow:
+    """Show a workflow that has just been created or changed."""
+    return models.ChangedWorkflow(
+        id=row.id,
+        name=row.name,
+        class_name=row.class_name,
+        script_name=row.script,
+        created_on=iso(row.created_at),
+        modified_on=iso(row.modified_at),
+        triggered_on=_moment(row.triggered_at),
+        version_id=row.version,
+    )
+
+
+def version(row: VersionRow) -> models.Version:
+    """Show a version with the settings that it has."""
+    settings = row.settings
+    retention = retention_of(settings.success_retention_ms, settings.error_retention_ms)
+    return models.Version(
+        *_of_version(row),
+        concurrency=msgspec.UNSET if settings.concurrency is None else models.ConcurrencyLimit(settings.concurrency),
+        default_retention=msgspec.UNSET if retention == models.Retention() else retention,
+        limits=msgspec.UNSET if settings.steps is None else models.StepLimit(settings.steps),
+    )
+
+
+def version_graph(row: VersionRow) -> models.VersionGraph:
+    """Show that a version has no graph."""
+    return models.VersionGraph(*_of_version(row))
+
+
+def version_dag(row: VersionRow) -> models.VersionDag:
+    """Show that a version has no graph, in the older form."""
+    return models.VersionDag(*_of_version(row))
+
+
+def retention_of(success_ms: int | None, error_ms: int | None) -> models.Retention:
+    """Show retentions; what is None is left out."""
+    return models.Retention(
+        msgspec.UNSET if success_ms is None else success_ms, msgspec.UNSET if error_ms is None else error_ms
+    )
+
+
+def script_triggers(script: str, triggers: Sequence[Trigger]) -> models.ScriptTriggers:
+    """Show the event triggers of a script."""
+    return models.ScriptTriggers(script, [_trigger(trigger) for trigger in triggers])
 
 
 def created_instance(row: InstanceRow) -> models.CreatedInstance:
@@ -73,9 +124,38 @@ def instance(view: InstanceView, entries: Sequence[Entry]) -> models.Instance:
     )
 
 
+def step_state(view: StepView) -> models.StepState:
+    """Show how one step stands, with its whole output."""
+    output: msgspec.Raw | str | msgspec.UnsetType = msgspec.UNSET
+    if view.is_sensitive:
+        output = REDACTED
+    elif isinstance(view.value, str):
+        output = msgspec.Raw(view.value.encode())
+    return models.StepState(view.status, error(view.error), output, view.event_type or msgspec.UNSET)
+
+
 def error(failure: Failure | None) -> models.ErrorText | None:
     """Show an error: its name and its message."""
     return None if failure is None else models.ErrorText(failure.name, failure.message)
+
+
+def _of_version(row: VersionRow) -> tuple[str, str, str, str, str]:
+    # A version is never modified.
+    return row.id, row.class_name, iso(row.created_at), iso(row.created_at), row.workflow_id
+
+
+def _trigger(trigger: Trigger) -> models.EventTrigger:
+    wanted = trigger.filter
+    return models.EventTrigger(
+        trigger.type,
+        [models.TriggerTarget(target.type, target.workflow_name, target.script_name) for target in trigger.targets],
+        msgspec.UNSET
+        if wanted is None
+        else models.TriggerFilter(
+            msgspec.UNSET if wanted.namespace is None else wanted.namespace,
+            msgspec.UNSET if wanted.repo_name is None else wanted.repo_name,
+        ),
+    )
 
 
 def _output(text: str | None) -> msgspec.Raw | str | None:

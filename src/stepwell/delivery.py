@@ -20,10 +20,10 @@ from stepwell.core.records import (
     WaitEnded,
 )
 from stepwell.core.steplog import timed_out
-from stepwell.errors import StoreUnavailable
+from stepwell.errors import StoreUnavailable, TurnLost
 from stepwell.scope import EngineFuture
 from stepwell.store import Store
-from stepwell.store.operations import Claim, Operation, ReadPayload
+from stepwell.store.operations import Claim, Operation, ReadHistory, ReadPayload, RecordRow
 from stepwell.values import Classes
 from stepwell.workflow import to_moment
 
@@ -52,6 +52,13 @@ class Reader:
                     has_complained = True
                     logger.warning("the store cannot be read, and is asked again each second: %s", error)
                 await sleep_ms(self._clock, _READ_AGAIN_AFTER_MS)
+
+    async def history(self, claim: Claim) -> list[RecordRow]:
+        """Return the records of a turn's instance. Raises TurnLost if it is gone, its workflow having been deleted."""
+        rows = await self.read(ReadHistory(claim.row))
+        if not rows:
+            raise TurnLost(claim.row, claim.turn)
+        return rows
 
     async def text(self, value: Payload) -> str:
         """Return a value's JSON text, wherever it lies."""

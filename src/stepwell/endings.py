@@ -21,6 +21,9 @@ from stepwell.values import Classes
 
 logger = logging.getLogger(__name__)
 
+# Tasks that outlive `run`, by name in the log.
+_NAMED_AT_MOST = 5
+
 # How long an instance rests after a defect of ours, or a damaged history, ended its turn.
 BROKEN_REST_MS = 60_000
 
@@ -136,8 +139,11 @@ class Endings:
         await self._release_final(execution)
 
     async def _finish(self, execution: Execution, task: asyncio.Task[Any]) -> None:
-        for place in self._host.left_behind():
-            self._notebook.engine("WARNING", f"run has ended before a task of its own, which is cancelled: {place}")
+        left = self._host.left_behind()
+        if left:
+            more = "" if len(left) <= _NAMED_AT_MOST else f"; and {len(left) - _NAMED_AT_MOST} more"
+            named = ", ".join(left[:_NAMED_AT_MOST]) + more
+            self._notebook.engine("WARNING", f"run has ended before tasks of its own, which are cancelled: {named}")
         await self._stop_attempts(execution)
         try:
             output = values.encode(task.result(), "output", self._classes)

@@ -5,15 +5,42 @@ Values come and go as JSON text, so that what was sent is what is stored and sho
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stepwell import limits, values
 from stepwell.clock import Clock, SystemClock
 from stepwell.core.records import Created, EventReceived, Payload, PayloadRef
 from stepwell.core.steplog import InstanceLog, fold_log
-from stepwell.errors import InvalidInput, InvalidInstanceId, VersionChanged
+from stepwell.core.stepview import StepQuery, StepView, view_step
+from stepwell.errors import (
+    InstanceAlreadyExists,
+    InvalidInput,
+    InvalidInstanceId,
+    StepNotFound,
+    StoreDamaged,
+    VersionChanged,
+)
 from stepwell.store import Store, codec, operations
+from stepwell.store.account_operations import (
+    AccountSettings,
+    ChangeAccountSettings,
+    DeleteTriggers,
+    GetAccountSettings,
+    GetTriggers,
+    MergeTriggers,
+    ReplaceTriggers,
+    Trigger,
+)
+from stepwell.store.workflow_operations import (
+    DeleteWorkflow,
+    GetVersion,
+    ListVersions,
+    PutWorkflow,
+    VersionRow,
+    Versions,
+)
 
 if TYPE_CHECKING:
     from stepwell.params import ParamsCheck
@@ -29,6 +56,15 @@ class NewInstance:
     id: str | None = None
     params: str = "{}"
     trigger: str = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowPut:
+    """What a caller says of a workflow to create or change: the class that it is made of, and all its settings."""
+
+    script: str
+    class_name: str
+    settings: operations.VersionSettings = operations.NO_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +118,22 @@ class Engine:
             except VersionChanged:
                 self._checks.pop((account, workflow), None)
 
+    async def create_batch(
+        self, account: str, workflow: str, wanted: Sequence[NewInstance]
+    ) -> Sequence[operations.InstanceRow]:
+        """Create instances, all of them checked before the first; return those that were created, in their order.
+
+        Ids that are taken, also by an earlier one of the batch, are passed over. Raises what `create` raises.
+        """
+        for new in wanted:
+            await self.check(account, workflow, new)
+        creating = (self.create(account, workflow, new) for new in _first_of_each_id(wanted))
+        outcomes = await asyncio.gather(*creating, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, InstanceAlreadyExists):
+                raise outcome
+        return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+
     async def check(self, account: str, workflow: str, new: NewInstance) -> str:
         """Hold what is said of an instance against the rules; return the version of the workflow that its params fit.
 
@@ -106,8 +158,33 @@ class Engine:
         else:
             # A long history takes a tenth of a second; others are to be answered meanwhile.
             log = await asyncio.to_thread(_fold, found.records)
-        output = None if log.output is None else values.readable(await self.payload(log.output))
-        return InstanceView(found.row, log, await self.payload(log.params), output)
+        try:
+            output = None if log.output is None else values.readable(await self.payload(log.output))
+            return InstanceView(found.row, log, await self.payload(log.params), output)
+        except StoreDamaged:
+            await self._refuse_if_gone(account, workflow, instance)
+            raise
+
+    async def step(self, account: str, workflow: str, instance: str, query: StepQuery) -> StepView:
+        """Return how a step stands; its value is whole, as JSON text for people.
+
+        Raises WorkflowNotFound, InstanceNotFound or StepNotFound.
+        """
+        found = await self.store.run(operations.GetInstance(account, workflow, instance))
+        if len(found.records) <= _FOLDED_AT_ONCE:
+            view = _view(found.records, query)
+        else:
+            view = await asyncio.to_thread(_view, found.records, query)
+        if view is None:
+            raise StepNotFound(instance, query.name, query.type, query.attempt)
+        if view.value is None or view.is_sensitive:
+            return replace(view, value=None)
+        try:
+            text = await self.payload(view.value)
+        except StoreDamaged:
+            await self._refuse_if_gone(account, workflow, instance)
+            raise
+        return replace(view, value=text if view.is_plain else values.readable(text))
 
     async def list(self, account: str, workflow: str, wanted: InstanceFilter) -> operations.Instances:
         """Return a page of a workflow's instances. Raises WorkflowNotFound."""
@@ -152,6 +229,52 @@ class Engine:
         """Return a page of workflows, by name."""
         return await self.store.run(operations.ListWorkflows(account, limit, offset, search))
 
+    async def put_workflow(self, account: str, name: str, put: WorkflowPut) -> operations.WorkflowRow:
+        """Make a new version of a workflow, with these settings and no others; make the workflow if there is none.
+
+        Raises UnknownScript, WorkflowBelongs or InvalidInput.
+        """
+        ids = (str(uuid.uuid4()), str(uuid.uuid4()))
+        made_of = (put.script, put.class_name)
+        return await self.store.run(PutWorkflow(account, name, *made_of, *ids, put.settings, self.clock.now()))
+
+    async def delete_workflow(self, account: str, name: str) -> None:
+        """Delete a workflow with its instances; those that run are stopped. Raises WorkflowNotFound."""
+        await self.store.run(DeleteWorkflow(account, name))
+        self._checks.pop((account, name), None)
+
+    async def versions(self, account: str, workflow: str, *, limit: int, offset: int = 0) -> Versions:
+        """Return a page of a workflow's versions, newest first. Raises WorkflowNotFound."""
+        return await self.store.run(ListVersions(account, workflow, limit, offset))
+
+    async def version(self, account: str, workflow: str, id: str) -> VersionRow:
+        """Return a version. Raises WorkflowNotFound or VersionNotFound."""
+        return await self.store.run(GetVersion(account, workflow, id))
+
+    async def account_settings(self, account: str) -> AccountSettings:
+        """Return the settings of an account."""
+        return await self.store.run(GetAccountSettings(account))
+
+    async def change_account_settings(self, account: str, changes: AccountSettings) -> AccountSettings:
+        """Change the settings that are not None; return all of them as they are then."""
+        return await self.store.run(ChangeAccountSettings(account, changes))
+
+    async def triggers(self, account: str, script: str) -> Sequence[Trigger]:
+        """Return the event triggers of a script."""
+        return await self.store.run(GetTriggers(account, script))
+
+    async def replace_triggers(self, account: str, script: str, triggers: Sequence[Trigger]) -> Sequence[Trigger]:
+        """Let a script have these event triggers and no others; return them. Raises InvalidInput."""
+        return await self.store.run(ReplaceTriggers(account, script, [*triggers], self.clock.now()))
+
+    async def merge_triggers(self, account: str, script: str, triggers: Sequence[Trigger]) -> Sequence[Trigger]:
+        """Add event triggers, which replace those of the same type and filter; return all. Raises InvalidInput."""
+        return await self.store.run(MergeTriggers(account, script, [*triggers], self.clock.now()))
+
+    async def delete_triggers(self, account: str, script: str) -> int:
+        """Delete the event triggers of a script; return how many there were."""
+        return await self.store.run(DeleteTriggers(account, script))
+
     async def log(self, account: str, workflow: str, instance: str, after: int, limit: int) -> operations.LogPage:
         """Return what an instance has said after a line, and its progress.
 
@@ -181,6 +304,10 @@ class Engine:
                 known = self._checks[account, workflow] = (found.version, check)
             return known
 
+    async def _refuse_if_gone(self, account: str, workflow: str, instance: str) -> None:
+        """Raise WorkflowNotFound or InstanceNotFound where a value is missing because its instance was deleted."""
+        await self.store.run(operations.GetInstance(account, workflow, instance, with_steps=False))
+
     async def payload(self, value: Payload) -> str:
         """Return the JSON text of a value, wherever it lies."""
         if isinstance(value, PayloadRef):
@@ -195,8 +322,20 @@ def _params_check(schema: str) -> "ParamsCheck":
     return ParamsCheck(schema)
 
 
+def _first_of_each_id(wanted: Sequence[NewInstance]) -> Sequence[NewInstance]:
+    """Leave out instances whose id an earlier one has; those without an id all stay."""
+    first: dict[object, NewInstance] = {}
+    for position, new in enumerate(wanted):
+        first.setdefault(position if new.id is None else new.id, new)
+    return list(first.values())
+
+
 def _fold(records: list[operations.RecordRow]) -> InstanceLog:
     return fold_log(codec.from_rows(records))
+
+
+def _view(records: list[operations.RecordRow], query: StepQuery) -> StepView | None:
+    return view_step(codec.from_rows(records), query)
 
 
 def _brief(records: list[operations.RecordRow]) -> InstanceLog:

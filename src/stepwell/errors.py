@@ -2,11 +2,16 @@
 
     StepwellError
     |-- InvalidInput              a value from outside breaks a rule            400  10002
-    |   `-- InvalidInstanceId     an instance id breaks the name rule           400  10002
+    |   |-- InvalidInstanceId     an instance id breaks the name rule           400  10002
+    |   |-- UnknownScript         no worker has loaded that script, or class    400  10002
+    |   `-- WorkflowBelongs       the workflow is another script's              400  10002
     |-- WorkflowNotFound          no workflow of that name                      404  10200
+    |-- VersionNotFound           no version of that id                         404  10300
     |-- InstanceNotFound          no instance of that id                        404  10400
+    |-- StepNotFound              no step of that name in the instance          404  10400
     |-- InstanceAlreadyExists     the id is taken                               400  10405
     |-- InstanceFinished          the instance has ended                        400  10401
+    |-- NotAuthenticated          a token that is not good                       401  10000
     |-- StoreError                the store cannot do what was asked            500  10001
     |   |-- StoreUnavailable      for now: full disk, lost connection; may work later
     |   |-- StoreDamaged          the file is not a healthy store
@@ -17,6 +22,8 @@
     |-- VersionChanged            the workflow has a newer version than the caller looked at
     |-- ScriptError               the author's file cannot be loaded
     |-- CannotListen              an address cannot be listened on
+    |-- RequestRefused            a server says no to a client
+    |-- ServerUnreachable         a server does not answer, or not as this API does
     |-- UnreadableValue           a stored value no longer fits the author's classes
     |-- UnfitValue                a JSON value does not fit the type it is wanted as
     `-- AuthorError               what a step call raises into the author's code
@@ -66,6 +73,24 @@ class InvalidInstanceId(InvalidInput):
     """An instance id breaks the name rule."""
 
 
+class UnknownScript(InvalidInput):
+    """A workflow is to be made of a script or class that no worker has loaded.
+
+    Answered with 400 because SDKs repeat a 5xx; the message has what is known.
+    """
+
+
+class WorkflowBelongs(InvalidInput):
+    """A workflow is to be made of one script, and is another's."""
+
+    def __init__(self, workflow: str, owner: str, script: str) -> None:
+        super().__init__(
+            "script_name",
+            f'body: workflow "{workflow}" belongs to the script "{owner}", not to "{script:.300}"; '
+            "delete the workflow first, or use another name",
+        )
+
+
 class WorkflowNotFound(StepwellError):
     """No workflow of that name in the account."""
 
@@ -75,6 +100,18 @@ class WorkflowNotFound(StepwellError):
     def __init__(self, workflow: str) -> None:
         self.workflow = workflow
         super().__init__(f'workflow.not_found: no workflow "{workflow}" in this account')
+
+
+class VersionNotFound(StepwellError):
+    """No version of that id in the workflow."""
+
+    code = 10300
+    http_status = 404
+
+    def __init__(self, workflow: str, version: str) -> None:
+        self.workflow = workflow
+        self.version = version
+        super().__init__(f'version.not_found: no version "{version}" of workflow "{workflow}"')
 
 
 class InstanceNotFound(StepwellError):
@@ -87,6 +124,22 @@ class InstanceNotFound(StepwellError):
         self.workflow = workflow
         self.instance = instance
         super().__init__(f'instance.not_found: no instance "{instance}" in workflow "{workflow}"')
+
+
+class StepNotFound(StepwellError):
+    """No step of that name and type, or no such attempt of it, in the instance."""
+
+    code = 10400
+    http_status = 404
+
+    def __init__(self, instance: str, step: str, type: str, attempt: int | None = None) -> None:
+        self.instance = instance
+        self.step = step
+        which = "" if attempt is None else f"attempt {attempt} of "
+        super().__init__(
+            f'step.not_found: no {which}{type} "{step:.300}" in instance "{instance}"; '
+            "its log has the names, each with its count, such as charge-1"
+        )
 
 
 class InstanceAlreadyExists(StepwellError):
@@ -117,6 +170,13 @@ class InstanceFinished(StepwellError):
         super().__init__(
             f'instance.finished: cannot {operation}: instance "{instance}" of workflow "{workflow}" is {status}'
         )
+
+
+class NotAuthenticated(StepwellError):
+    """A token that is not known, was revoked or has expired; the message says which."""
+
+    code = 10000
+    http_status = 401
 
 
 class StoreError(StepwellError):
@@ -188,6 +248,19 @@ class ScriptError(StepwellError):
 
 class CannotListen(StepwellError):
     """An address cannot be listened on; the message says why and what to do."""
+
+
+class RequestRefused(StepwellError):
+    """A server says no: HTTP status, number in the envelope; the message is the server's own."""
+
+    def __init__(self, status: int, error_code: int, message: str) -> None:
+        self.status = status
+        self.error_code = error_code
+        super().__init__(message)
+
+
+class ServerUnreachable(StepwellError):
+    """A server does not answer, or not as this API does."""
 
 
 class AuthorError(StepwellError):

@@ -11,6 +11,7 @@ import socket
 from contextvars import copy_context
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse
@@ -19,10 +20,11 @@ from starlette.types import Receive, Scope, Send
 
 from stepwell import limits
 from stepwell.attempts import trace_of
-from stepwell.hosts import is_served
+from stepwell.hosts import READING, is_served, is_served_origin
 from stepwell.http_server import HttpServer
+from stepwell.scope import AuthorExit
 from stepwell.threads import Threads
-from stepwell.web import Request, Response, WorkerContext, WorkerEntrypoint
+from stepwell.web import Request, Response, WorkerContext, WorkerEntrypoint, check_header
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,12 @@ logger = logging.getLogger(__name__)
 # less than the grace that its parent gives it.
 _REQUESTS_S = 3.0
 _BEHIND_S = 1.5
+# Bodies of all requests together; one alone may be limits.FETCH_BODY_BYTES.
+_BODIES_BYTES = 4 * limits.FETCH_BODY_BYTES
+_BAD_REQUEST = b'{"error":"this is no HTTP that can be read, or its headers are longer than 64 KiB"}'
+# What is between one connection and the next, and for the server to say.
+# Source: www.rfc-editor.org/rfc/rfc9110#name-connection
+_HOP_BY_HOP = {"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 
 
 class FetchServer:
@@ -37,7 +45,7 @@ class FetchServer:
 
     def __init__(self, worker: type[WorkerEntrypoint] | None, env: Any, hosts: frozenset[str] | None) -> None:
         self._app = FetchApp(worker, env, hosts)
-        self._server = HttpServer(self._app)
+        self._server = HttpServer(self._app, bad_request=_BAD_REQUEST)
         self._stopping: asyncio.Task[None] | None = None
 
     async def start(self, sock: socket.socket) -> None:
@@ -61,7 +69,10 @@ class FetchServer:
             await self._stopping
 
     async def _stop(self) -> None:
-        await self._server.stop(_REQUESTS_S)
+        ends_requests = asyncio.get_running_loop().call_later(_REQUESTS_S, self._app.end_requests)
+        # A moment more than requests have: those that are ended are still told so.
+        await self._server.stop(_REQUESTS_S + 0.5)
+        ends_requests.cancel()
         await self._app.finish(_BEHIND_S)
 
 
@@ -73,7 +84,9 @@ class FetchApp:
         self._env = env
         self._hosts = hosts
         self._threads = Threads()
-        self._context = WorkerContext()
+        self._requests: set[asyncio.Task[HttpResponse]] = set()
+        self._behind: set[asyncio.Task[Any]] = set()
+        self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -82,42 +95,93 @@ class FetchApp:
         response = await self._respond(HttpRequest(scope, receive))
         await response(scope, receive, send)
 
+    def end_requests(self) -> None:
+        """End the requests in flight: their callers are told that the server stops."""
+        for request in list(self._requests):
+            request.cancel()
+
     async def finish(self, grace_s: float) -> None:
         """Wait for what goes on behind responses, and end what does not end."""
-        tasks = self._context.tasks
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace_s)
+        if self._behind:
+            await asyncio.wait(list(self._behind), timeout=grace_s)
         self.cut_off()
 
     def cut_off(self) -> None:
-        """End what goes on behind responses."""
-        for task in list(self._context.tasks):
+        """End what goes on, before responses and behind them."""
+        self.end_requests()
+        for task in list(self._behind):
             task.cancel()
 
     async def _respond(self, http: HttpRequest) -> HttpResponse:
-        host = http.headers.get("host", "")
-        if self._hosts is not None and not is_served(host, self._hosts):
-            return _refusal(403, f'this server does not answer to the host "{host:.300}"; see --allow-host')
+        """Answer in a task of its own, which can be ended without ending the one that has to say so."""
+        request = asyncio.create_task(self._answer(http))
+        self._requests.add(request)
+        request.add_done_callback(self._requests.discard)
+        try:
+            await asyncio.wait([request])
+        finally:
+            request.cancel()
+        if request.cancelled():
+            logger.warning("%s was not answered in time before the worker had to stop", _asked(http))
+            return _refusal(503, "the server stops or is given new code; ask again")
+        return request.result()
+
+    async def _answer(self, http: HttpRequest) -> HttpResponse:
+        refusal = self._guard(http.method, http.headers)
+        if refusal is not None:
+            return refusal
         if self._worker is None:
             return _refusal(404, "the code that is served now has no WorkerEntrypoint with `fetch`")
+        held = bytearray()
         try:
-            body = await _read(http)
+            refusal = await self._read(http, held)
+            return await self._fetch(self._worker, http, bytes(held)) if refusal is None else refusal
         except ClientDisconnect:
             # Nobody reads this; the server drops it.
             return HttpResponse(status_code=400)
-        if body is None:
-            return _refusal(413, f"the body is larger than {limits.FETCH_BODY_BYTES:,} bytes")
-        return await self._fetch(self._worker, http, body)
+        finally:
+            self._held_bytes -= len(held)
+
+    def _guard(self, method: str, headers: Headers) -> HttpResponse | None:
+        """Refuse what a page of another site sends, on a server that only this machine reaches."""
+        if self._hosts is None:
+            return None
+        named = headers.getlist("host")
+        if not is_served(named, self._hosts):
+            shown = ", ".join(f'"{host:.300}"' for host in named) or "none"
+            known = ", ".join(sorted(self._hosts))
+            return _refusal(403, f"the Host header names {shown}; this server answers to: {known}. See --allow-host")
+        for origin in headers.getlist("origin") if method not in READING else ():
+            if not is_served_origin(origin, self._hosts):
+                return _refusal(403, f'a page of the origin "{origin:.300}" may not change anything here')
+        return None
+
+    async def _read(self, http: HttpRequest, held: bytearray) -> HttpResponse | None:
+        """Read the body into `held`; return the refusal of one that is too large."""
+        length = http.headers.get("content-length", "0")
+        if length.isdecimal() and int(length[:20]) > limits.FETCH_BODY_BYTES:
+            return _too_large()
+        async for part in http.stream():
+            if len(held) + len(part) > limits.FETCH_BODY_BYTES:
+                return _too_large()
+            if self._held_bytes + len(part) > _BODIES_BYTES:
+                return _refusal(503, "too many large bodies are on their way at once; ask again")
+            held += part
+            self._held_bytes += len(part)
+        return None
 
     async def _fetch(self, worker: type[WorkerEntrypoint], http: HttpRequest, body: bytes) -> HttpResponse:
         try:
             request = Request(_url(http), http.method, _headers(http), body)
-            response = await self._call(worker(self._context, self._env), request)
-            return _answer(response)
-        except Exception as error:  # the author's code may raise anything, and the server goes on
-            asked = f"{http.method} {_path(http)}"
-            logger.error("%s.fetch failed for %s:\n%s", worker.__name__, asked, trace_of(error))  # noqa: TRY400 - without our frames
-            return _refusal(500, f"fetch raised {type(error).__name__}; the server's log has its traceback")
+            context = WorkerContext(self._behind)
+            return _http(await self._call(worker(context, self._env), request))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # the author's code may raise anything, and the server goes on
+            cause = error.error if isinstance(error, AuthorExit) else error
+            # Not `exception`: without our own frames.
+            logger.error("%s.fetch failed for %s:\n%s", worker.__name__, _asked(http), trace_of(cause))  # noqa: TRY400 - see above
+            return _refusal(500, f"fetch raised {type(cause).__name__}; the server's log has its traceback")
 
     async def _call(self, entrypoint: WorkerEntrypoint, request: Request) -> Any:
         if inspect.iscoroutinefunction(entrypoint.fetch):
@@ -128,15 +192,8 @@ class FetchApp:
         return await answer if hasattr(answer, "__await__") else answer
 
 
-async def _read(http: HttpRequest) -> bytes | None:
-    """Return the body, or None if it is too large."""
-    parts, size = [], 0
-    async for part in http.stream():
-        size += len(part)
-        if size > limits.FETCH_BODY_BYTES:
-            return None
-        parts.append(part)
-    return b"".join(parts)
+def _asked(http: HttpRequest) -> str:
+    return f"{http.method} {_path(http)}"
 
 
 def _url(http: HttpRequest) -> str:
@@ -154,17 +211,22 @@ def _headers(http: HttpRequest) -> list[tuple[str, str]]:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in http.headers.raw]
 
 
-def _answer(response: Any) -> HttpResponse:
+def _http(response: Any) -> HttpResponse:
+    """Return an author's response as it is sent. Raises TypeError or ValueError for one that cannot be."""
     if not isinstance(response, Response):
         raise TypeError(f"fetch returned {type(response).__name__}; expected a Response")
     answer = HttpResponse(response.content, response.status)
-    own = [(name.lower(), value) for name, value in response.headers.items()]
-    unsaid = [(name, value) for name, value in answer.raw_headers if name == b"content-length"]
-    answer.raw_headers = [
-        *((name.encode("latin-1"), value.encode("latin-1")) for name, value in own if name != "content-length"),
-        *unsaid,
-    ]
+    length = [(name, value) for name, value in answer.raw_headers if name == b"content-length"]
+    own = [(name.lower(), value) for name, value in response.headers.items() if name.lower() not in _HOP_BY_HOP]
+    for name, value in own:
+        # Once more: the author may have set it since.
+        check_header(name, value)
+    answer.raw_headers = [*((name.encode("latin-1"), value.encode("latin-1")) for name, value in own), *length]
     return answer
+
+
+def _too_large() -> HttpResponse:
+    return _refusal(413, f"the body is larger than {limits.FETCH_BODY_BYTES:,} bytes")
 
 
 def _refusal(status: int, text: str) -> HttpResponse:

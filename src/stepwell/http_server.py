@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -15,7 +16,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 # Request line and headers together. Ours; Cloudflare's edge takes less.
 HEAD_BYTES = 64 * 1024
 
-_BAD_REQUEST = (
+# How long a connection that is open when the server stops may take to say what it was opened for.
+_LAST_HEAD_S = 0.5
+
+# How many passes of the loop lie between an accepted socket and its connection, and some more.
+_ACCEPT_PASSES = 5
+
+BAD_REQUEST = (
     b'{"success":false,"errors":[{"code":10002,"message":"workflows.api.error.body: this is no HTTP that can '
     b'be read, or its headers are longer than 64 KiB"}],"messages":[],"result":null}'
 )
@@ -24,10 +31,11 @@ _BAD_REQUEST = (
 class HttpServer:
     """Serves an application on a socket that is bound already."""
 
-    def __init__(self, app: ASGIApp, *, max_connections: int = 4096) -> None:
-        """Above `max_connections` requests are answered with 503."""
+    def __init__(self, app: ASGIApp, *, max_connections: int = 4096, bad_request: bytes = BAD_REQUEST) -> None:
+        """Above `max_connections` requests are answered with 503; `bad_request` is the JSON for what is no HTTP."""
         self._server = _Server(
-            uvicorn.Config(
+            _Config(
+                bad_request,
                 app,
                 http=_Protocol,
                 ws="none",
@@ -55,6 +63,7 @@ class HttpServer:
         """Take no more requests, let those in flight end for so many seconds, then cut them off."""
         if self._serving is None:
             return
+        await self._server.stop_accepting()
         self._server.config.timeout_graceful_shutdown = grace_s  # type: ignore[assignment]  # goes to asyncio as it is
         self._server.leave()
         await self._serving
@@ -64,6 +73,12 @@ class HttpServer:
         """End a `stop` that is under way: wait for no request any more."""
         self._server.force_exit = True
         self._server.cut_off()
+
+
+class _Config(uvicorn.Config):
+    def __init__(self, bad_request: bytes, app: ASGIApp, **settings: Any) -> None:
+        super().__init__(app, **settings)
+        self.bad_request = bad_request
 
 
 class _Server(uvicorn.Server):
@@ -87,6 +102,18 @@ class _Server(uvicorn.Server):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), 1)
 
+    async def stop_accepting(self) -> None:
+        """Accept no more, and let those that were accepted in this moment become connections.
+
+        asyncio drops, with a reset, what it has accepted and not yet wrapped when its server closes.
+        """
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, asyncio.SelectorEventLoop):
+            for sock in (sock for server in self.servers for sock in server.sockets):
+                loop.remove_reader(sock.fileno())
+            for _ in range(_ACCEPT_PASSES):
+                await asyncio.sleep(0)
+
     def leave(self) -> None:
         self.should_exit = True
         self._leaving.set()
@@ -97,10 +124,24 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
-    """Refuses heads without end, and says in the envelope what is no HTTP."""
+    """Refuses heads without end, says what is no HTTP, and answers what was on its way when the server stops."""
 
     _head_bytes = 0
     _in_head = False
+    _is_leaving = False
+    config: _Config
+
+    def shutdown(self) -> None:
+        """Close when the request that is under way, or on its way here, has been answered."""
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            super().shutdown()
+        else:
+            self._is_leaving = True
+            self.loop.call_later(_LAST_HEAD_S, self._leave)
+
+    def _leave(self) -> None:
+        super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -117,11 +158,17 @@ class _Protocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
             raise ValueError("the head of the request is too large")
         super().on_headers_complete()
+        if self._is_leaving:
+            self.cycle.keep_alive = False
+
+    def _unsupported_upgrade_warning(self) -> None:
+        # It would tell to install something that nothing here would use.
+        pass
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text is no envelope
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(_BAD_REQUEST)}\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(self.config.bad_request)}\r\nconnection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + _BAD_REQUEST)
+        self.transport.write(head.encode() + self.config.bad_request)
         self.transport.close()

@@ -12,9 +12,15 @@ INSTANCE_ID_LENGTH = 100
 # A cron instance is called `<cron>-<ms>`: 256 characters of cron, a dash, 14 digits.
 ADDRESSED_INSTANCE_ID_LENGTH = 271
 EVENT_TYPE_LENGTH = 100
+# Source: developers.cloudflare.com/api/resources/workflows/subresources/instances/methods/bulk/
+BATCH_INSTANCES = 100
 STEP_NAME_LENGTH = 256
 STEPS_PER_INSTANCE = 10_000
+# What `limits.steps` of a workflow may raise it to.
+MOST_STEPS_PER_INSTANCE = 25_000
 RETRIES_PER_STEP = 10_000
+CRON_LENGTH = 256
+SCHEDULES_PER_ACCOUNT = 100
 PAYLOAD_BYTES = 2**20
 STEP_RESULT_BYTES = 2**20
 # Source: developers.cloudflare.com/workers/platform/limits/#request-and-response-limits
@@ -22,6 +28,15 @@ FETCH_BODY_BYTES = 100 * 10**6
 SLEEP_MS = 365 * DAY_MS
 WAIT_MIN_MS = SECOND_MS
 WAIT_MAX_MS = 365 * DAY_MS
+# Source: developers.cloudflare.com/api/resources/workflows/methods/update/
+SCRIPT_NAME_LENGTH = 255
+CLASS_NAME_LENGTH = 255
+# Where neither instance nor workflow nor account says otherwise.
+RETENTION_MS = 7 * DAY_MS
+# Ours: a retention is no longer than this, so that moments stay numbers that every JSON reader keeps exact.
+MOST_RETENTION_MS = 36_500 * DAY_MS
+# Ours: event triggers of a script, and targets of a trigger.
+TRIGGERS_PER_SCRIPT = 100
 # Ours: values nested deeper than this are refused, so that no decoder meets its recursion limit.
 VALUE_DEPTH = 256
 # Ours: a value of up to this many bytes lies in its record; a larger one lies apart and is read when delivered.

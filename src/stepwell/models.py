@@ -87,6 +87,129 @@ class Workflow(Struct):
     schedules: list[Schedule]
 
 
+class ChangedWorkflow(Struct):
+    """A workflow that has been created or changed, and its new version."""
+
+    id: str
+    name: str
+    class_name: str
+    script_name: str
+    created_on: str
+    modified_on: str
+    triggered_on: str | None
+    version_id: str
+    is_deleted: int = 0
+    terminator_running: int = 0
+
+
+class DeletedWorkflow(Struct):
+    """The acknowledgement of a workflow's end."""
+
+    status: Literal["ok"] = "ok"
+    success: bool = True
+
+
+class StepLimit(Struct):
+    """How many steps an instance may have."""
+
+    steps: int
+
+
+class ConcurrencyLimit(Struct):
+    """How many instances may run at a time."""
+
+    limit: int
+
+
+class Retention(Struct):
+    """How long instances are kept after their end, in milliseconds."""
+
+    success_retention: int | UnsetType = UNSET
+    error_retention: int | UnsetType = UNSET
+
+
+class Version(Struct):
+    """A version of a workflow. Python code has no graph."""
+
+    id: str
+    class_name: str
+    created_on: str
+    modified_on: str
+    workflow_id: str
+    has_dag: bool = False
+    language: Literal["python"] = "python"
+    concurrency: ConcurrencyLimit | UnsetType = UNSET
+    default_retention: Retention | UnsetType = UNSET
+    limits: StepLimit | UnsetType = UNSET
+
+
+class VersionGraph(Struct):
+    """The graph of a version's code: there is none of Python."""
+
+    id: str
+    class_name: str
+    created_on: str
+    modified_on: str
+    workflow_id: str
+    graph: None = None
+
+
+class VersionDag(Struct):
+    """The same in its older form."""
+
+    id: str
+    class_name: str
+    created_on: str
+    modified_on: str
+    workflow_id: str
+    dag: None = None
+
+
+# ---- accounts
+
+
+class AccountSettings(Struct):
+    """What holds for all workflows of an account that say nothing else."""
+
+    default_retention: Retention
+
+
+class TriggerFilter(Struct):
+    """Which of the events of a type are meant."""
+
+    namespace: str | UnsetType = UNSET
+    repo_name: str | UnsetType = UNSET
+
+
+class TriggerTarget(Struct):
+    """The workflow that an event starts."""
+
+    type: str
+    workflow_name: str
+    script_name: str
+
+
+class EventTrigger(Struct):
+    """An event that starts workflows."""
+
+    type: str
+    targets: list[TriggerTarget]
+    filter: TriggerFilter | UnsetType = UNSET
+
+
+class ScriptTriggers(Struct):
+    """The event triggers of a script."""
+
+    script_name: str
+    triggers: list[EventTrigger]
+
+
+class DeletedTriggers(Struct):
+    """How many event triggers were deleted."""
+
+    deleted: int
+
+
 # ---- instances
 
 
@@ -191,6 +314,15 @@ class Wait(Struct, tag_field="type", tag="waitForEvent"):
     finished: bool
     error: ErrorText | None
     output: str | UnsetType = UNSET
+
+
+class StepState(Struct):
+    """How one step stands. `output` is there once it is complete: the whole JSON value, not its text."""
+
+    status: str
+    error: ErrorText | None
+    output: Raw | str | UnsetType = UNSET
+    event_type: str | UnsetType = UNSET
 
 
 class CronFiring(Struct, rename="camel"):

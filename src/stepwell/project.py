@@ -18,6 +18,8 @@ class Project:
     source: Path
     root: Path
     config: wrangler.Config
+    # The file that the wrangler file names as the source, if it does.
+    main: Path | None = None
 
     @classmethod
     def at(cls, path: Path) -> "Project":
@@ -45,7 +47,9 @@ def _of_folder(folder: Path) -> Project:
     main = wrangler.main(config, folder)
     if main is not None and not main.is_file():
         raise ScriptError(f"the wrangler file of {folder} names {main} in `main`, and there is no such file")
-    return Project(main or folder, folder, config)
+    if main is not None and not main.is_relative_to(folder):
+        raise ScriptError(f"the wrangler file of {folder} names {main} in `main`, which is not beneath that folder")
+    return Project(main or folder, folder, config, main)
 
 
 def _of_file(file: Path) -> Project:
@@ -56,6 +60,6 @@ def _of_file(file: Path) -> Project:
             above = wrangler.read_config(folder)
             if above:
                 if wrangler.main(above, folder) == file:
-                    return Project(file, folder, above)
+                    return Project(file, folder, above, file)
                 break
-    return Project(file, file.parent, config)
+    return Project(file, file.parent, config, wrangler.main(config, file.parent))

@@ -35,7 +35,7 @@ from stepwell.scope import CURRENT, EngineFuture, TaskScope
 from stepwell.settings import TurnContext
 from stepwell.steps import CURRENT_PORT, StepBody
 from stepwell.store import codec
-from stepwell.store.operations import Claim, ReadHistory
+from stepwell.store.operations import Claim
 from stepwell.workflow import WorkflowEntrypoint, WorkflowEvent, WorkflowStep, params_type
 
 logger = logging.getLogger(__name__)
@@ -185,12 +185,13 @@ class Turn:
 
     async def _open(self) -> None:
         """Read the history and start the author's code, unless the instance has to be given up."""
-        rows = await self._reader.read(ReadHistory(self.claim.row))
+        rows = await self._reader.history(self.claim)
         settings, now = self._settings, self.clock.now()
         history: list[Recorded] = []
         try:
             history.extend(map(codec.from_row, rows))
-            self.execution = Execution(history, now, defaults=settings.defaults, step_limit=settings.step_limit)
+            step_limit = self.claim.step_limit or settings.step_limit
+            self.execution = Execution(history, now, defaults=settings.defaults, step_limit=step_limit)
         except Exception as error:  # whatever is wrong with it, the history is damaged
             self.execution.state = fold_as_far_as_possible(history)
             self.broke(error)

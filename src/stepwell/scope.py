@@ -108,8 +108,9 @@ class TaskScope:
         return True
 
     def places(self) -> list[str]:
-        """Return where each task that is still alive waits."""
-        return [_describe(task) for task in self.tasks if not task.done()]
+        """Return where each task that is still alive waits; without those that do nothing but wait for a step call."""
+        alive = (task for task in self.tasks if not task.done())
+        return [_describe(task) for task in alive if not isinstance(getattr(task, "_fut_waiter", None), EngineFuture)]
 
     def foreign_wait(self) -> str | None:
         """Return a description of a task that waits for something outside the engine, or None if none does."""

@@ -3,12 +3,13 @@
 import hashlib
 import importlib.util
 import linecache
+import logging
 import os
 import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,8 @@ from stepwell.project import Project
 from stepwell.web import WorkerEntrypoint
 from stepwell.workflow import WorkflowEntrypoint
 
+logger = logging.getLogger(__name__)
+
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
@@ -25,7 +28,8 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 class Script:
     """An author's script: its name, the hash of its source files, its workflows by name, and what to warn of.
 
-    `worker` is the class whose `fetch` answers HTTP requests, if it has one.
+    `worker` is the class whose `fetch` answers HTTP requests, if it has one. `step_limits` are those that the wrangler
+    file gives, by workflow.
     """
 
     name: str
@@ -33,10 +37,11 @@ class Script:
     workflows: dict[str, type[WorkflowEntrypoint]]
     worker: type[WorkerEntrypoint] | None = None
     warnings: tuple[str, ...] = ()
+    step_limits: Mapping[str, int] = field(default_factory=dict)
 
 
 def load(project: Project) -> list[Script]:
-    """Load each file of a project that has a workflow.
+    """Load each file of a project that has a workflow or a Worker.
 
     Raises ScriptError, whose message is the report for the author.
     """
@@ -44,7 +49,7 @@ def load(project: Project) -> list[Script]:
         sys.path.insert(0, str(project.folder))
     workers_package.offer()
     scripts = [script for file in project.files if (script := _load_file(file, project)) is not None]
-    if not scripts:
+    if not any(script.workflows for script in scripts):
         raise ScriptError(
             f"no workflow in {project.source}: define a class that inherits from stepwell.WorkflowEntrypoint "
             "and has `async def run(self, event, step)`"
@@ -75,12 +80,13 @@ def _load_file(file: Path, project: Project) -> Script | None:
     before = set(sys.modules)
     module = _import(file)
     workflows = _workflows_of(module, file, wrangler.names(project.config))
-    if not workflows:
+    worker = _worker_of(module, file, with_imported=project.main == file)
+    if not workflows and worker is None:
         return None
     sources = _sources(file, project.folder, set(sys.modules) - before)
-    warnings = tuple(str(finding) for source in sources for finding in checks.check(source))
     name = wrangler.script_name(project.config, file)
-    return Script(name, _hash(sources, project.folder), workflows, _worker_of(module, file), warnings)
+    step_limits = wrangler.step_limits(project.config, f"the wrangler file of {project.root}")
+    return Script(name, _hash(sources, project.folder), workflows, worker, _warnings(sources), step_limits)
 
 
 def _workflows_of(module: ModuleType, file: Path, named: Mapping[str, str]) -> dict[str, type[WorkflowEntrypoint]]:
@@ -105,21 +111,39 @@ def _workflows_of(module: ModuleType, file: Path, named: Mapping[str, str]) -> d
     return workflows
 
 
-def _worker_of(module: ModuleType, file: Path) -> type[WorkerEntrypoint] | None:
-    """Return the class whose `fetch` answers requests: `Default`, or the only one that there is.
+def _warnings(sources: list[Path]) -> tuple[str, ...]:
+    """Return what the author is to be warned of. A fault of a check stops nobody's work."""
+    try:
+        return tuple(str(finding) for source in sources for finding in checks.check(source))
+    except Exception:
+        logger.exception("the checks failed on %s", ", ".join(map(str, sources)))
+        return ()
+
+
+def _worker_of(module: ModuleType, file: Path, *, with_imported: bool) -> type[WorkerEntrypoint] | None:
+    """Return the class whose `fetch` answers requests: what is called `Default`, or the only one that there is.
+
+    What a file imports counts where the wrangler file names it in `main`: there it is what Cloudflare serves.
 
     Source: developers.cloudflare.com/workers/languages/python/
     """
-    found = [
-        kind
-        for kind in vars(module).values()
-        if isinstance(kind, type) and issubclass(kind, WorkerEntrypoint) and kind.fetch is not WorkerEntrypoint.fetch
-    ]
-    default = [kind for kind in found if kind.__name__ == "Default"]
-    if len(found) > 1 and not default:
-        names = ", ".join(kind.__name__ for kind in found)
+    found = {
+        name: kind
+        for name, kind in vars(module).items()
+        if isinstance(kind, type)
+        and issubclass(kind, WorkerEntrypoint)
+        and kind.fetch is not WorkerEntrypoint.fetch
+        and (with_imported or kind.__module__ == module.__name__)
+    }
+    if "Default" in found:
+        return found["Default"]
+    # Not those that others inherit their `fetch` from.
+    kinds = set(found.values())
+    last = {kind for kind in kinds if not any(kind in other.__mro__[1:] for other in kinds)}
+    if len(last) > 1:
+        names = ", ".join(sorted(kind.__name__ for kind in last))
         raise ScriptError(f"{file}: {names} have a `fetch`; call the one that answers requests `Default`")
-    return next(iter(default or found), None)
+    return next(iter(last), None)
 
 
 def _import(file: Path) -> ModuleType:

@@ -26,6 +26,7 @@ from stepwell.worker_options import FetchOptions, WorkerOptions
 logger = logging.getLogger(__name__)
 
 _NAMED_AT_MOST = 5
+_LAST_WORDS_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class SupervisorSettings:
     stuck_after_s: float = 300.0
     restart_pause_s: float = 0.1
     longest_restart_pause_s: float = 5.0
+    # How many workers there are, and whose workflows they serve.
+    workers: int = 1
+    account: str = "local"
     # Names of environment variables that the author's `self.env` has.
     variables: tuple[str, ...] = ()
     # Whether what steps print and log is kept.
@@ -51,14 +55,14 @@ class SupervisorSettings:
 
 
 class Supervisor:
-    """Keeps one worker alive for the author's files at `path`."""
+    """Keeps workers alive for the author's files at `path`."""
 
     def __init__(self, store: Store, path: Path, settings: SupervisorSettings | None = None) -> None:
         self._store = store
         self._path = path
         self._settings = settings or SupervisorSettings()
         self._number = 0
-        self._current: WorkerChild | None = None
+        self._serving: list[WorkerChild] = []
         self._children: dict[WorkerChild, asyncio.Task[None]] = {}
         self._is_stopping = False
         self._failures = 0
@@ -68,35 +72,36 @@ class Supervisor:
 
     @property
     def workflows(self) -> list[str]:
-        """The workflows that the current worker serves."""
-        return self._current.workflows if self._current is not None else []
+        """The workflows that the current workers serve."""
+        return self._serving[0].workflows if self._serving else []
 
     @property
     def serves_fetch(self) -> bool:
-        """Whether the current worker serves the author's `fetch`."""
-        return self._current is not None and self._current.serves_fetch
+        """Whether the current workers serve the author's `fetch`."""
+        return any(child.serves_fetch for child in self._serving)
 
     @property
-    def worker_pid(self) -> int | None:
-        """The process id of the current worker."""
-        return self._current.pid if self._current is not None else None
+    def worker_pids(self) -> list[int]:
+        """The process ids of the current workers."""
+        return [child.pid for child in self._serving if child.pid is not None]
 
     async def start(self) -> None:
-        """Start the worker; return when it has loaded the author's files. Raises ScriptError if it cannot."""
-        self._current = await self._spawn()
-        if self._current.is_gone:
-            raise ScriptError(f"{self._current.name} ended as soon as it had loaded the workflows")
+        """Start the workers; return when they have loaded the author's files. Raises ScriptError if they cannot."""
+        self._serving = await self._spawn_all()
+        for child in self._serving:
+            if child.is_gone:
+                raise ScriptError(f"{child.name} ended as soon as it had loaded the workflows")
 
     async def reload(self) -> None:
-        """Replace the worker by one with the files as they are now; the old one keeps serving if they cannot be loaded.
+        """Replace the workers by new ones with the files as they are now.
 
-        Raises ScriptError in that case.
+        The old ones keep serving if the files cannot be loaded. Raises ScriptError in that case.
         """
-        new = await self._spawn()
-        old, self._current = self._current, new
-        if old is not None:
-            # Its attempts in flight get their grace beside the new worker.
-            old.retire(self._settings.grace_s)
+        new = await self._spawn_all()
+        old, self._serving = self._serving, new
+        for child in old:
+            # Its attempts in flight get their grace beside the new workers.
+            child.retire(self._settings.grace_s)
 
     async def stop(self) -> None:
         """Drain all workers within the grace and end them."""
@@ -113,6 +118,20 @@ class Supervisor:
         """End all workers at once; their attempts are lost."""
         for child in self._children:
             child.kill()
+
+    async def _spawn_all(self) -> "list[WorkerChild]":
+        """Start all workers, or none. Raises ScriptError."""
+        # One alone finds out whether the files can be loaded, and makes their version known.
+        children = [await self._spawn()]
+        more = (self._spawn() for _ in range(1, self._settings.workers))
+        outcomes = await asyncio.gather(*more, return_exceptions=True)
+        children += [outcome for outcome in outcomes if isinstance(outcome, WorkerChild)]
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                for child in children:
+                    child.retire(0)
+                raise outcome
+        return children
 
     async def _spawn(self) -> "WorkerChild":
         """Start a worker; return it when it has loaded the author's files. Raises ScriptError."""
@@ -135,7 +154,7 @@ class Supervisor:
         """Watch a worker until it ends; if it should not have ended, start another."""
         await child.watch()
         child.is_gone = True
-        while child is self._current and not self._is_stopping:
+        while child in self._serving and not self._is_stopping:
             await self._replace(child)
         del self._children[child]
 
@@ -151,8 +170,8 @@ class Supervisor:
             self._failures += 1
             return
         self._failures = 0
-        if self._current is dead:
-            self._current = new
+        if dead in self._serving:
+            self._serving[self._serving.index(dead)] = new
         else:
             new.retire(0)
 
@@ -196,6 +215,7 @@ class WorkerChild:
                 list(self._settings.variables),
                 self._settings.keeps_output,
                 fetch,
+                self._settings.account,
             )
             # -P: a module of the working directory must not stand in for one of ours or of Python's.
             self._process = await asyncio.create_subprocess_exec(
@@ -221,8 +241,9 @@ class WorkerChild:
             pings.cancel()
             if self._retirement is not None:
                 self._retirement.cancel()
-        # What it said last is still to be read; nobody else has its end of the line, so this comes to an end.
-        await self._line_ended.wait()
+        # What it said last is still to be read. This comes to an end, unless the author's code made a copy of its end.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._line_ended.wait(), _LAST_WORDS_S)
         await self._bury(code)
 
     def retire(self, grace_s: float) -> None:
@@ -301,8 +322,8 @@ class WorkerChild:
 
     async def _warn_blocked(self, silent_s: float) -> None:
         logger.warning(
-            "%s (pid %s) has been blocked for %.1f s; %s. A step that blocks should be a plain `def`: it then runs in "
-            "a thread",
+            "%s (pid %s) has been blocked for %.1f s; %s. A step or `fetch` that blocks should be a plain `def`: it "
+            "then runs in a thread",
             self.name,
             self.pid,
             silent_s,

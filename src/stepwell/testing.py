@@ -35,6 +35,7 @@ from stepwell.worker import Worker
 from stepwell.workflow import WorkflowEntrypoint, params_schema
 
 ACCOUNT = "local"
+_SCRIPT = "tests"
 
 Workflow = type[WorkflowEntrypoint[Any]]
 
@@ -175,7 +176,8 @@ class TestEngine:
     async def start_worker(self) -> None:
         """Start the worker, after `crash` or `stop`."""
         context = TurnContext(self.store, self.clock, self.threads, self._settings, self.env, self._classes)
-        self._worker = Worker(context, self._workflows)
+        classes = {(_SCRIPT, workflow.__name__): workflow for workflow in self._workflows.values()}
+        self._worker = Worker(context, self._workflows, classes=classes)
         await self._worker.start()
         self._task = asyncio.get_running_loop().create_task(self._worker.run())
 
@@ -217,7 +219,7 @@ class TestEngine:
                 RegisterWorkflow(
                     ACCOUNT,
                     name,
-                    "tests",
+                    _SCRIPT,
                     workflow.__name__,
                     "0" * 64,
                     _uuid(name, 1),

@@ -7,6 +7,7 @@ Source: developers.cloudflare.com/workers/languages/python/
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Awaitable, Iterable, Mapping
 from functools import partial
@@ -14,15 +15,20 @@ from http import HTTPMethod, HTTPStatus
 from http.client import HTTPMessage
 from typing import Any
 
+logger = logging.getLogger(__name__)
+
 HeadersLike = Mapping[str, str] | Iterable[tuple[str, str]]
 # By another name, as the classes have methods called `bytes`.
 Content = bytes
 
 # Source: www.rfc-editor.org/rfc/rfc9110#name-field-names
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FORBIDDEN = re.compile(r"[\r\n\0]")
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LARGEST_STATUS = 599
+# Source: fetch.spec.whatwg.org/#null-body-status
+_WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED)
 _SMALLEST_STATUS = 200
+_LATIN_1 = 0xFF
 
 
 class WorkerEntrypoint:
@@ -38,21 +44,25 @@ class WorkerEntrypoint:
 
 
 class WorkerContext:
-    """What `self.ctx` is: work that goes on after the response has been sent."""
+    """What `self.ctx` is: work that goes on after the response has been sent. Safe to use from any thread."""
 
-    def __init__(self) -> None:
-        self.tasks: set[asyncio.Task[Any]] = set()
+    def __init__(self, tasks: set[asyncio.Task[Any]]) -> None:
+        self._tasks = tasks
+        self._loop = asyncio.get_running_loop()
 
     def wait_until(self, work: Awaitable[Any]) -> None:
-        """Let a coroutine or task go on behind the response.
+        """Let a coroutine or task go on behind the response. What it raises is in the log.
 
         Source: developers.cloudflare.com/workers/runtime-apis/context/#waituntil
         """
-        task = asyncio.ensure_future(_finish(work))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self._loop.call_soon_threadsafe(self._begin, work)
 
     waitUntil = wait_until  # noqa: N815 - Cloudflare's spelling
+
+    def _begin(self, work: Awaitable[Any]) -> None:
+        task = self._loop.create_task(_finish(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 class Request:
@@ -123,11 +133,15 @@ class Response:
         status_text: str = "",
         headers: HeadersLike | None = None,
     ) -> None:
+        if isinstance(status, bool) or not isinstance(status, int | None):
+            raise TypeError(f"a Response's status must be a number, got {status!r:.100}")
         if not isinstance(body, str | Content | None):
             raise TypeError(f"Unsupported type in Response: {type(body).__name__}; Response.json(...) sends JSON")
         status = HTTPStatus.OK if status is None else status
         if not _SMALLEST_STATUS <= status <= _LARGEST_STATUS:
             raise ValueError(f"a Response's status must be {_SMALLEST_STATUS} to {_LARGEST_STATUS}, got {status}")
+        if body and status in _WITHOUT_BODY:
+            raise TypeError(f"a Response with status {status:d} has no body; give None")
         self.status = int(status)
         self.status_text = status_text
         self.headers = to_headers(headers)
@@ -177,15 +191,27 @@ def to_headers(given: HeadersLike | None) -> HTTPMessage:
     headers = HTTPMessage()
     pairs = given.items() if isinstance(given, Mapping | HTTPMessage) else given or ()
     for name, value in pairs:
-        if not _NAME.fullmatch(name) or _FORBIDDEN.search(str(value)):
-            raise ValueError(f"a header cannot be called {name!r:.100}, or hold a line break or NUL")
+        check_header(name, str(value))
         headers.add_header(name, str(value))
     return headers
+
+
+def check_header(name: str, value: str) -> None:
+    """Raise ValueError for a header that cannot be sent: a name that is none, control characters, no Latin-1."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a header cannot be called {name!r:.100}")
+    if _FORBIDDEN.search(value) or (not value.isascii() and any(ord(character) > _LATIN_1 for character in value)):
+        raise ValueError(f"the header {name} cannot be {value!r:.100}: no line breaks or controls, Latin-1 alone")
 
 
 def _to_bytes(body: str | bytes | None) -> bytes:
     return body.encode() if isinstance(body, str) else body or b""
 
 
-async def _finish(work: Awaitable[Any]) -> Any:
-    return await work
+async def _finish(work: Awaitable[Any]) -> None:
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except BaseException:  # `sys.exit` behind a response must not end the worker
+        logger.exception("what was handed to ctx.wait_until failed")

@@ -27,6 +27,10 @@ _UNKNOWN_REST_MS = 60_000
 _DEFECT_REST_MS = 60_000
 
 
+# The class of a workflow, by its script and its own name.
+Classes = Mapping[tuple[str, str], type[WorkflowEntrypoint]]
+
+
 class Worker:
     """Claims and runs up to `capacity` turns at a time."""
 
@@ -35,13 +39,16 @@ class Worker:
         context: TurnContext,
         workflows: Mapping[str, type[WorkflowEntrypoint]],
         *,
+        classes: Classes | None = None,
         name: str = "worker",
         capacity: int = 500,
     ) -> None:
+        """`classes` are those of the scripts, by script and name: of them workflows of other names are made."""
         self.number = 0
         self.turns: dict[int, Turn] = {}
         self._context = context
         self._workflows = workflows
+        self._classes = classes or {}
         self._name = name
         self._capacity = capacity
         self._tasks: dict[asyncio.Task[None], None] = {}
@@ -102,7 +109,7 @@ class Worker:
             self._set_alarm(at)
 
     def instance_told(self, row: int) -> None:
-        """Let a turn know that its instance got a record from outside."""
+        """Let a turn know that its instance got a record from outside, or was deleted."""
         turn = self.turns.get(row)
         if turn is not None:
             turn.told()
@@ -145,7 +152,7 @@ class Worker:
             self._set_alarm(claims.next_due_at)
 
     async def _hold(self, claim: Claim) -> None:
-        workflow = self._workflows.get(claim.workflow)
+        workflow = self._class_of(claim)
         turn = None
         try:
             if workflow is None:
@@ -156,6 +163,8 @@ class Worker:
             if self._is_draining:
                 turn.drain()
             await turn.run()
+        except TurnLost:
+            logger.info("turn of %s/%s was lost", claim.workflow, claim.id)
         except StoreError as error:
             # Not `exception`: it is the store's trouble, and its text says all.
             logger.error("the turn of %s/%s cannot go on: %s", claim.workflow, claim.id, error)  # noqa: TRY400 - see above
@@ -170,6 +179,10 @@ class Worker:
                 del self.turns[claim.row]
             self._due.set()
 
+    def _class_of(self, claim: Claim) -> type[WorkflowEntrypoint] | None:
+        """Return what the store says that the workflow is made of; else what has its name in the files served now."""
+        return self._classes.get((claim.script, claim.class_name)) or self._workflows.get(claim.workflow)
+
     def _name_unknown(self, claim: Claim) -> None:
         if claim.workflow not in self._unknown:
             self._unknown.add(claim.workflow)
@@ -182,6 +195,9 @@ class Worker:
     async def _rest(self, claim: Claim, rest_ms: int) -> None:
         """Put an instance back that this worker cannot run: another one, or a later version, may."""
         rows = await self._context.store.run(ReadHistory(claim.row))
+        if not rows:
+            # Its workflow has been deleted meanwhile.
+            raise TurnLost(claim.row, claim.turn)
         history = codec.from_rows(rows)
         now = self._context.clock.now()
         state = fold(recorded.record for recorded in history)

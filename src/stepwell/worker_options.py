@@ -29,6 +29,8 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     variables: list[str] = []
     keeps_output: bool = True
     fetch: FetchOptions | None = None
+    # Whose the workflows are.
+    account: str = "local"
 
     def to_argument(self) -> str:
         """Return the options as one argument of a command."""

@@ -26,7 +26,7 @@ from stepwell.project import Project
 from stepwell.scripts import Script, load, own_modules
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong
-from stepwell.store.operations import RegisterWorkflow
+from stepwell.store.operations import RegisterWorkflow, VersionSettings
 from stepwell.store.remote import RemoteStore
 from stepwell.threads import Threads
 from stepwell.values import Classes
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from stepwell.fetch import FetchServer
 
 logger = logging.getLogger(__name__)
-
-ACCOUNT = "local"
 
 
 class WorkerProcess:
@@ -67,7 +65,7 @@ class WorkerProcess:
         await self._register(scripts)
         if sock is not None:
             await self._serve_fetch(sock, scripts, env)
-        worker = self._worker = self._make_worker(project, workflows, env)
+        worker = self._worker = self._make_worker(project, scripts, env)
         await worker.start()
         _calm_garbage_collection()
         warnings = [warning for script in scripts for warning in script.warnings]
@@ -77,11 +75,13 @@ class WorkerProcess:
             await self._fetch.stopped()
         return await self._leave(0)
 
-    def _make_worker(self, project: Project, workflows: dict[str, type], env: Env) -> Worker:
+    def _make_worker(self, project: Project, scripts: list[Script], env: Env) -> Worker:
         classes = Classes(lambda: own_modules(project.folder))
         settings = TurnSettings(capture_output=self._options.keeps_output)
         context = TurnContext(self._store, SystemClock(), Threads(), settings, env, classes)
-        return Worker(context, workflows, name=self._options.name)
+        workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
+        made_of = {(script.name, kind.__name__): kind for script in scripts for kind in script.workflows.values()}
+        return Worker(context, workflows, classes=made_of, name=self._options.name)
 
     def _fetch_socket(self, scripts: list[Script]) -> socket.socket | None:
         """Return the socket to serve the author's `fetch` on. Raises ScriptError.
@@ -122,11 +122,15 @@ class WorkerProcess:
 
     async def _register(self, scripts: list[Script]) -> None:
         now = SystemClock().now()
+        # Scripts share a name where a wrangler file gives it to a folder of them.
+        classes: dict[str, list[str]] = {}
+        for script in scripts:
+            classes.setdefault(script.name, []).extend(kind.__name__ for kind in script.workflows.values())
         for script in scripts:
             for name, workflow in script.workflows.items():
                 await self._store.run(
                     RegisterWorkflow(
-                        ACCOUNT,
+                        self._options.account,
                         name,
                         script.name,
                         workflow.__name__,
@@ -135,6 +139,8 @@ class WorkerProcess:
                         str(uuid.uuid4()),
                         now,
                         params_schema(workflow),
+                        VersionSettings(script.step_limits.get(name)),
+                        tuple(classes[script.name]),
                     )
                 )
 
@@ -143,7 +149,7 @@ class WorkerProcess:
         # Without a wrangler file each workflow has a binding: ORDER_WORKFLOW is `order-workflow`.
         named = wrangler.bindings(project.config) or {name.upper().replace("-", "_"): name for name in workflows}
         engine = Engine(self._store)
-        bindings = {binding: WorkflowBinding(engine, ACCOUNT, name) for binding, name in named.items()}
+        bindings = {binding: WorkflowBinding(engine, self._options.account, name) for binding, name in named.items()}
         environment = {name: os.environ[name] for name in self._options.variables if name in os.environ}
         return Env(bindings, {**wrangler.variables(project.config, project.root), **environment})
 
@@ -175,6 +181,10 @@ class WorkerProcess:
 def main() -> None:
     """Run a worker process."""
     options = WorkerOptions.of_argument(sys.argv[1])
+    # Ours alone: a process that the author's code starts must not keep the line or the port open when we are gone.
+    fetch = [] if options.fetch is None else [options.fetch.socket]
+    for descriptor in (options.line, options.lifeline, *fetch):
+        os.set_inheritable(descriptor, False)
     configure()
     # The author's INFO is caught, and shown, too; whoever wants less says so with his own level.
     logging.getLogger().setLevel(logging.INFO)

@@ -39,7 +39,7 @@ def _is_there(spec: ModuleSpec | None) -> bool:
         return False
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
     if spec.origin is None:
-        return any(True for folder in folders for _ in folder.glob("*.py"))
+        return any(True for folder in folders for _ in folder.rglob("*.py"))
     return not any((folder / _THEIRS).exists() for folder in folders)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import dotenv
 
 from stepwell.errors import ScriptError
+from stepwell.limits import MOST_STEPS_PER_INSTANCE
 
 _WRANGLER_FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
 DEV_VARS = ".dev.vars"
@@ -31,7 +32,7 @@ def read_config(folder: Path) -> Config:
         file = folder / name
         if file.exists():
             try:
-                return _parse(file)
+                return _checked(_parse(file), file)
             except ValueError as error:
                 raise ScriptError(f"{file} cannot be read: {error}") from error
     return {}
@@ -40,6 +41,21 @@ def read_config(folder: Path) -> Config:
 def names(config: Config) -> dict[str, str]:
     """Return the workflow names that a wrangler file gives, by class name."""
     return {entry["class_name"]: entry["name"] for entry in _workflows(config) if "class_name" in entry}
+
+
+def step_limits(config: Config, file: str) -> dict[str, int]:
+    """Return the limits of steps that a wrangler file gives, by workflow name; `file` is what to call it in errors.
+
+    Raises ScriptError.
+
+    Source: developers.cloudflare.com/workflows/reference/limits/
+    """
+    given = {entry["name"]: entry["limits"]["steps"] for entry in _workflows(config) if _has_step_limit(entry)}
+    for name, steps in given.items():
+        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS_PER_INSTANCE:
+            expected = f"an integer from 1 to {MOST_STEPS_PER_INSTANCE}"
+            raise ScriptError(f'{file}: limits.steps of the workflow "{name}" must be {expected}, got {steps!r:.100}')
+    return given
 
 
 def bindings(config: Config) -> dict[str, str]:
@@ -70,13 +86,30 @@ def _workflows(config: Config) -> list[Any]:
     return [entry for entry in config.get("workflows") or [] if "name" in entry]
 
 
-def _parse(file: Path) -> Config:
-    text = file.read_text(encoding="utf-8")
+def _has_step_limit(entry: Any) -> bool:
+    return isinstance(entry.get("limits"), dict) and "steps" in entry["limits"]
+
+
+def _checked(config: object, file: Path) -> Config:
+    """Return a config whose parts have the shapes that are relied on. Raises ScriptError."""
+    if not isinstance(config, dict):
+        raise ScriptError(f"{file} cannot be read: it has to be a JSON object")
+    entries = config.get("workflows") or []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ScriptError(f"{file}: `workflows` has to be a list of tables: [[workflows]] in TOML")
+    for entry in entries:
+        for key in ("name", "class_name", "binding"):
+            if not isinstance(entry.get(key, ""), str):
+                raise ScriptError(f"{file}: `{key}` of a workflow has to be a text, got {entry[key]!r:.100}")
+    if not isinstance(config.get("vars") or {}, dict):
+        raise ScriptError(f"{file}: `vars` has to be a table of names and values")
+    return config
+
+
+def _parse(file: Path) -> object:
+    text = file.read_text(encoding="utf-8-sig")
     if file.suffix == ".toml":
         return tomllib.loads(text)
     for unwanted in (_COMMENT, _LAST_COMMA):
         text = unwanted.sub(lambda found: found[0] if found[0].startswith('"') else "", text)
-    config = json.loads(text)
-    if not isinstance(config, dict):
-        raise ValueError("it has to be a JSON object")  # noqa: TRY004 - a fault of the file, as the parser's are
-    return config
+    return json.loads(text)

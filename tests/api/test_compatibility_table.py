@@ -12,8 +12,10 @@ import msgspec
 import pytest
 
 from stepwell import models
+from stepwell.api.account_settings import SettingsBody
 from stepwell.api.new_instance import NewInstanceBody
 from stepwell.api.routes import ROUTES
+from stepwell.api.workflow_body import WorkflowBody
 from stepwell.core.instance import Status
 
 ROOT = Path(__file__).parent.parent.parent
@@ -128,6 +130,17 @@ def test_every_route_has_a_line() -> None:
     assert listed == known
 
 
+def test_every_route_of_accounts_and_users_has_a_line() -> None:
+    """What tools ask besides has its lines, and nothing else is among them."""
+    known = {
+        f"`{route.method} {route.pattern.removeprefix('/client/v4')}`"
+        for route in ROUTES
+        if route.number is None and route.pattern.startswith("/client/v4") and "/stepwell/" not in route.pattern
+    }
+
+    assert set(_states("Accounts and users")) == known
+
+
 def test_routes_are_built_as_the_table_says() -> None:
     """A route that the table calls same or differs has a handler; one that has a handler is not "not yet"."""
     said = {what for what, state in _states("HTTP routes").items() if state != "not yet"}
@@ -145,12 +158,13 @@ def test_every_query_parameter_has_a_line() -> None:
 
 
 def test_every_member_of_a_body_has_a_line() -> None:
-    """Every member that a new instance can have has a line."""
-    members = {f"6 `{name}`" for name in NewInstanceBody.__struct_fields__}
+    """Every member that a workflow, a new instance or an account's settings can have has a line."""
+    bodies = {"3": WorkflowBody, "6": NewInstanceBody, "24": SettingsBody}
+    members = {f"{number} `{name}`" for number, body in bodies.items() for name in body.__struct_fields__}
 
     said = {what for what, state in _states("Request bodies").items() if state != "not yet"}
 
-    assert said == {*members, "16 payload"}
+    assert said == {*members, "7 instances of a batch", "16 payload", "26, 27 triggers"}
 
 
 def test_every_field_of_the_instance_has_a_line() -> None:

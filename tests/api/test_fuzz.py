@@ -113,7 +113,8 @@ def test_any_request_gets_an_envelope(
     answer = asyncio.run(_ask_new_server(f"{target or '/'}?{query}", method, body, headers, store))
 
     assert answer.status in {200, 400, 403, 404, 405, 413}
-    if answer.headers["content-type"] == "application/json" and answer.body != b'{"status":"ok"}':
+    bare = answer.body.startswith((b'{"status":"ok"', b'{"openapi":"'))
+    if answer.headers["content-type"] == "application/json" and not bare:
         envelope = answer.json()
         assert ENVELOPE_MEMBERS <= set(envelope) <= ENVELOPE_MEMBERS | {"result_info"}
         assert envelope["success"] == (answer.status == 200)

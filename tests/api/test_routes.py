@@ -125,7 +125,7 @@ async def test_unknown_workflow_is_404(app: ASGIApp, histories: Histories, targe
     ("method", "target"),
     [
         pytest.param("GET", "/client/v4", id="the prefix alone"),
-        pytest.param("GET", "/client/v4/user", id="another product"),
+        pytest.param("GET", "/client/v4/zones", id="another product"),
         pytest.param("GET", "/client/v4/accounts//workflows", id="empty account"),
         pytest.param("GET", "workflows/order/instance/i", id="misspelt"),
         pytest.param("GET", "workflows//instances", id="empty workflow"),
@@ -164,7 +164,7 @@ async def test_route_that_is_not_built_yet_is_404(app: ASGIApp, histories: Histo
         pytest.param("POST", "workflows/order/instances/i", "GET, HEAD", id="instance"),
         pytest.param("GET", "workflows/order/instances/i/events/e", "POST", id="event"),
         pytest.param("PATCH", "workflows/order/instances", "GET, POST, HEAD", id="instances"),
-        pytest.param("OPTIONS", "workflows/order", "GET, HEAD", id="preflight"),
+        pytest.param("OPTIONS", "workflows/order", "GET, PUT, DELETE, HEAD", id="preflight"),
         pytest.param("POST", "/healthz", "GET, HEAD", id="health"),
         pytest.param("BREW", "workflows", "GET, HEAD", id="no method of HTTP"),
     ],

@@ -29,7 +29,15 @@ def test_help_lists_the_commands(option: str) -> None:
 
     assert result.exit_code == 0
     assert "Durable workflows in ordinary Python, with the Cloudflare Workflows API." in result.output
-    assert re.findall(r"^  (\w+) +\S", result.output.partition("Commands:")[2], re.MULTILINE) == ["check", "dev"]
+    assert re.findall(r"^  (\w+) +\S", result.output.partition("Commands:")[2], re.MULTILINE) == [
+        "check",
+        "dev",
+        "instances",
+        "profile",
+        "serve",
+        "token",
+        "trigger",
+    ]
 
 
 def test_help_of_dev_explains_every_option() -> None:
@@ -89,6 +97,15 @@ def test_check_passes_over_what_is_not_the_authors(tmp_path: Path) -> None:
     result = _run("check", str(tmp_path))
 
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "1 file: nothing found\n")
+
+
+def test_check_follows_no_links_to_folders(tmp_path: Path) -> None:
+    """A link that leads back is no endless way."""
+    (tmp_path / "flows.py").write_text(MISTAKE)
+    for name in ("one", "two"):
+        (tmp_path / name).symlink_to(tmp_path)
+
+    assert _run("check", str(tmp_path)).stderr == "1 file: 1 finding\n"
 
 
 def test_check_of_nothing_is_refused(tmp_path: Path) -> None:

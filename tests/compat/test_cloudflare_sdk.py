@@ -7,19 +7,30 @@ from typing import Any, get_args, get_origin
 import pytest
 from cloudflare import AsyncCloudflare, BadRequestError, NotFoundError
 from cloudflare._models import BaseModel
+from cloudflare.types.accounts import Account
+from cloudflare.types.user import UserGetResponse
+from cloudflare.types.user.token_verify_response import TokenVerifyResponse
 from cloudflare.types.workflows import (
+    InstanceBulkResponse,
     InstanceCreateResponse,
     InstanceGetResponse,
     InstanceListResponse,
+    InstanceStepResponse,
+    VersionGetResponse,
+    VersionGraphResponse,
+    VersionListResponse,
+    WorkflowDeleteResponse,
     WorkflowGetResponse,
     WorkflowListResponse,
+    WorkflowUpdateResponse,
 )
 from cloudflare.types.workflows.instances import EventCreateResponse
 from pydantic import TypeAdapter
 
-from tests.api.histories import Histories
+from tests.api.histories import VERSION_ID, Histories
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
+NO_VERSION = "01234567-89ab-4def-8123-456789abcdef"
 STATUSES = ["queued", "running", "waiting", "complete", "errored"]
 
 
@@ -266,3 +277,159 @@ async def test_sdk_reaches_ids_of_cron_instances(sdk: AsyncCloudflare) -> None:
 
     assert missing.value.errors[0].code == 10400
     assert '"*/30 * * * *-1786001400000"' in str(missing.value.errors[0].message)
+
+
+async def test_sdk_creates_a_batch(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """`instances.bulk` gives one page of what was created, strictly as its model declares it, and ends."""
+    await histories.queued("order", "taken")
+    wanted = [{"instance_id": id, "params": '{"n": 1}'} for id in ("a", "taken", "b")]
+
+    created = [
+        instance
+        async for instance in sdk.workflows.instances.bulk("order", account_id=ACCOUNT, body=wanted)  # type: ignore[arg-type]  # as its type says
+    ]
+
+    assert [instance.id for instance in created] == ["a", "b"]
+    for instance in created:
+        _check(instance.to_dict(mode="json"), InstanceBulkResponse)
+    assert (await sdk.workflows.instances.get("b", account_id=ACCOUNT, workflow_name="order")).params == {"n": 1}
+
+
+async def test_sdk_refuses_an_empty_batch(sdk: AsyncCloudflare) -> None:
+    """An empty batch arrives as BadRequestError, and is not tried again."""
+    with pytest.raises(BadRequestError) as refused:
+        await sdk.workflows.instances.bulk("order", account_id=ACCOUNT, body=[])
+
+    assert refused.value.errors[0].code == 10002
+
+
+@pytest.mark.parametrize(
+    ("name", "type", "stands"),
+    [
+        pytest.param("charge-1", "step", ("complete", {"chargeId": "c_1"}), id="object"),
+        pytest.param("charge-2", "step", ("complete", None), id="nothing"),
+        pytest.param("card-1", "step", ("complete", "[REDACTED]"), id="sensitive"),
+        pytest.param("cancelled-1", "step", ("errored", None), id="cancelled"),
+        pytest.param("approval-1", "waitForEvent", ("complete", {"by": "ann"}), id="event"),
+        pytest.param("silence-1", "waitForEvent", ("errored", None), id="time-out"),
+    ],
+)
+async def test_sdk_gets_a_step(
+    sdk: AsyncCloudflare, histories: Histories, name: str, type: Any, stands: tuple[str, Any]
+) -> None:
+    """`instances.step` gives the whole output as a value, strictly as its model declares it."""
+    await histories.complete("order", "order-1")
+
+    raw = await sdk.workflows.instances.with_raw_response.step(
+        "order-1", account_id=ACCOUNT, workflow_name="order", name=name, type=type, attempt=1
+    )
+    found = await sdk.workflows.instances.step(
+        "order-1", account_id=ACCOUNT, workflow_name="order", name=name, type=type
+    )
+
+    _check(json.loads(await raw.read())["result"], InstanceStepResponse)
+    assert (found.status, found.output) == stands
+
+
+async def test_sdk_misses_a_step(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """A step that is not there arrives as NotFoundError with its code and name."""
+    await histories.complete("order", "order-1")
+
+    with pytest.raises(NotFoundError) as missing:
+        await sdk.workflows.instances.step(
+            "order-1", account_id=ACCOUNT, workflow_name="order", name="charge", type="step"
+        )
+
+    assert missing.value.errors[0].code == 10400
+    assert '"charge"' in str(missing.value.errors[0].message)
+
+
+async def test_sdk_updates_a_workflow(sdk: AsyncCloudflare) -> None:
+    """`workflows.update` makes a version with all settings of its type."""
+    raw = await sdk.workflows.with_raw_response.update(
+        "order",
+        account_id=ACCOUNT,
+        script_name="shop",
+        class_name="Order",
+        limits={"steps": 20_000},
+        concurrency={"limit": 5},
+        schedules=[{"cron": "0 * * * *"}],
+        default_retention={"success_retention": "1 day", "error_retention": 0},
+    )
+
+    updated = await raw.parse()
+    _check(json.loads(await raw.read())["result"], WorkflowUpdateResponse)
+    version = await sdk.workflows.versions.get(updated.version_id, account_id=ACCOUNT, workflow_name="order")
+    assert (version.limits, version.concurrency) != (None, None)
+    assert version.to_dict()["limits"] == {"steps": 20_000}
+    assert version.to_dict()["default_retention"] == {"success_retention": 86_400_000, "error_retention": 0}
+
+
+async def test_sdk_is_not_made_to_repeat_a_refused_update(sdk: AsyncCloudflare) -> None:
+    """A script that nobody has loaded arrives as BadRequestError, which no SDK repeats."""
+    with pytest.raises(BadRequestError) as refused:
+        await sdk.workflows.update("order", account_id=ACCOUNT, script_name="attic", class_name="Order")
+
+    assert refused.value.errors[0].code == 10002
+    assert 'there is "shop"' in str(refused.value.errors[0].message)
+
+
+async def test_sdk_deletes_a_workflow(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """`workflows.delete` is acknowledged in its model's shape; then the workflow is missing."""
+    await histories.running("order", "order-1")
+
+    raw = await sdk.workflows.with_raw_response.delete("order", account_id=ACCOUNT)
+
+    _check(json.loads(await raw.read())["result"], WorkflowDeleteResponse)
+    with pytest.raises(NotFoundError) as missing:
+        await sdk.workflows.instances.get("order-1", account_id=ACCOUNT, workflow_name="order")
+    assert missing.value.errors[0].code == 10200
+
+
+async def test_sdk_lists_versions_to_the_end(sdk: AsyncCloudflare) -> None:
+    """`versions.list` pages by itself, newest first, and ends; its answers keep their model."""
+    newer = [
+        (await sdk.workflows.update("order", account_id=ACCOUNT, script_name="shop", class_name="Order")).version_id
+        for _ in range(4)
+    ]
+
+    listed = [version async for version in sdk.workflows.versions.list("order", account_id=ACCOUNT, per_page=2)]
+
+    raw = await sdk.workflows.versions.with_raw_response.list("order", account_id=ACCOUNT)
+    assert [version.id for version in listed] == [*newer[::-1], VERSION_ID]
+    for answer in json.loads(await raw.read())["result"]:
+        _check(answer, VersionListResponse)
+
+
+async def test_sdk_gets_a_version_and_its_graph(sdk: AsyncCloudflare) -> None:
+    """`versions.get` and `versions.graph` keep their models; Python code has no graph."""
+    versions = sdk.workflows.versions.with_raw_response
+
+    raw = await versions.get(VERSION_ID, account_id=ACCOUNT, workflow_name="order")
+    graph = await versions.graph(VERSION_ID, account_id=ACCOUNT, workflow_name="order")
+
+    _check(json.loads(await raw.read())["result"], VersionGetResponse)
+    _check(json.loads(await graph.read())["result"], VersionGraphResponse)
+    assert (await graph.parse()).graph is None
+
+
+async def test_sdk_misses_a_version(sdk: AsyncCloudflare) -> None:
+    """A version that is not there arrives as NotFoundError with Cloudflare's code."""
+    with pytest.raises(NotFoundError) as missing:
+        await sdk.workflows.versions.get(NO_VERSION, account_id=ACCOUNT, workflow_name="order")
+
+    assert missing.value.errors[0].code == 10300
+
+
+async def test_sdk_knows_who_calls(sdk: AsyncCloudflare) -> None:
+    """Token, user, accounts and memberships keep their models, and their lists end."""
+    token = await sdk.user.tokens.with_raw_response.verify()
+    user = await sdk.user.with_raw_response.get()
+    accounts = [account async for account in sdk.accounts.list()]
+    members = [member async for member in sdk.memberships.list()]
+
+    _check(json.loads(await token.read())["result"], TokenVerifyResponse)
+    _check(json.loads(await user.read())["result"], UserGetResponse)
+    _check(accounts[0].to_dict(mode="json"), Account)
+    assert [account.id for account in accounts] == ["local"]
+    assert [member.status for member in members] == ["accepted"]

@@ -28,10 +28,13 @@ def run_dev(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 class DevServer:
     """A server on a folder, which keeps its data there. Use it as a context manager: it leaves no process behind."""
 
+    command = "dev"
+    place: tuple[str, ...] = ("--data", "data")
+
     def __init__(self, folder: Path, path: str = "flows.py", *options: str) -> None:
         self.folder = folder
         self.lines: list[str] = []
-        command = [sys.executable, "-m", "stepwell", "dev", path, "--port", "0", "--data", "data", *options]
+        command = [sys.executable, "-m", "stepwell", self.command, path, "--port", "0", *self.place, *options]
         self.process = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )

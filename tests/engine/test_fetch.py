@@ -114,6 +114,11 @@ async def test_response_can_be_read() -> None:
         pytest.param(lambda: Response(cast("Any", {"a": 1})), TypeError, "Response.json", id="dict"),
         pytest.param(lambda: Response("x", 99), ValueError, "got 99", id="status"),
         pytest.param(lambda: Response("x", headers={"a": "b\r\nc: d"}), ValueError, "line break", id="header split"),
+        pytest.param(lambda: Response("x", headers={"a": "b\x01"}), ValueError, "header a cannot", id="control"),
+        pytest.param(lambda: Response("x", headers={"a": "\u043a"}), ValueError, "Latin-1", id="beyond Latin-1"),
+        pytest.param(lambda: Response("x", 204), TypeError, "has no body", id="body with 204"),
+        pytest.param(lambda: Response("x", 304), TypeError, "has no body", id="body with 304"),
+        pytest.param(lambda: Response("x", cast("Any", "200")), TypeError, "got '200'", id="status that is a text"),
         pytest.param(lambda: Response("x", headers={"a b": "c"}), ValueError, "'a b'", id="header name"),
         pytest.param(lambda: Response.json(object()), TypeError, "not JSON serializable", id="no JSON"),
     ],
@@ -154,6 +159,101 @@ async def test_error_is_for_the_log_and_its_kind_for_the_caller(
     assert "Default.fetch failed for GET /pay" in caplog.text
 
 
+class Odd(BaseException):
+    """What nobody expects."""
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt(), Odd()], ids=["exit", "interrupt", "own"])
+@pytest.mark.parametrize("is_async", [True, False], ids=["async", "plain"])
+async def test_nothing_that_fetch_raises_ends_the_server(
+    raised: BaseException, is_async: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The caller sees its kind, the log has the author's line, the next request is answered."""
+
+    async def fetch(self, request):
+        if request.url.endswith("/bad"):
+            raise raised
+        return Response("ok")
+
+    def plain(self, request):
+        if request.url.endswith("/bad"):
+            raise raised
+        return Response("ok")
+
+    app = app_of(fetch if is_async else plain)
+
+    bad, good = await ask(app, path="/bad"), await ask(app)
+
+    assert (bad.status_code, good.text) == (500, "ok")
+    assert bad.text.startswith(f"fetch raised {type(raised).__name__};")
+    assert "raise raised" in caplog.text
+
+
+async def test_header_that_was_set_later_is_looked_at_too(caplog: pytest.LogCaptureFixture) -> None:
+    """A header that would split the response is an error that names it."""
+
+    async def fetch(self, request):
+        response = Response("x")
+        response.headers["x-a"] = "ok\r\nset-cookie: a=1"
+        return response
+
+    answer = await ask(app_of(fetch))
+
+    assert (answer.status_code, "set-cookie" in answer.headers) == (500, False)
+    assert "the header x-a cannot be" in caplog.text
+
+
+async def test_what_is_for_the_server_to_say_is_said_by_it() -> None:
+    """How a response is framed is no business of the author's."""
+
+    async def fetch(self, request):
+        return Response("four", headers={"Transfer-Encoding": "chunked", "Content-Length": "1", "Connection": "x"})
+
+    answer = await ask(app_of(fetch))
+
+    assert answer.text == "four"
+    assert (answer.headers["content-length"], "transfer-encoding" in answer.headers) == ("4", False)
+
+
+async def test_page_of_another_site_may_not_change_anything() -> None:
+    """A change with a foreign Origin is refused on loopback; a page of this machine, whatever its port, may."""
+
+    async def fetch(self, request):
+        return Response("ok")
+
+    app = app_of(fetch)
+    origins = [
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1.evil.example",
+        "http://localhost:5173",
+        "http://127.0.0.1",
+    ]
+
+    posted = [(await ask(app, "POST", headers={"origin": origin})).status_code for origin in origins]
+    read = await ask(app, "GET", headers={"origin": "https://evil.example"})
+    reached = await ask(app_of(fetch, hosts=None), "POST", headers={"origin": "https://evil.example"})
+
+    assert posted == [403, 403, 403, 200, 200]
+    assert (read.status_code, reached.status_code) == (200, 200)
+
+
+async def test_request_that_is_ended_is_told_so() -> None:
+    """A request that outlasts the grace of a reload is 503, not an error of the author's."""
+    began = asyncio.Event()
+
+    async def fetch(self, request):
+        began.set()
+        await asyncio.Event().wait()
+
+    app = app_of(fetch)
+    asked = asyncio.create_task(ask(app))
+    await began.wait()
+    app.end_requests()
+
+    assert (await asked).status_code == 503
+
+
 async def test_other_host_is_refused() -> None:
     """On loopback a page of another site cannot reach the Worker under its own name."""
 
@@ -178,8 +278,9 @@ async def test_body_has_a_limit() -> None:
             yield bytes(10**6)
 
     answer = await ask(app_of(fetch), "POST", content=much())
+    announced = await ask(app_of(fetch), "POST", headers={"content-length": "99999999999"})
 
-    assert answer.status_code == 413
+    assert (answer.status_code, announced.status_code) == (413, 413)
 
 
 async def test_worker_whose_code_is_gone_says_so() -> None:
@@ -206,6 +307,25 @@ async def test_work_goes_on_behind_the_response(name: str) -> None:
     assert (await ask(app)).text == "ok"
     assert not done.is_set()
     go.set()
+    await app.finish(30)
+
+    assert done.is_set()
+
+
+async def test_plain_function_may_leave_work_behind() -> None:
+    """`ctx.wait_until` works from a thread, and what fails behind a response is in the log."""
+    done = asyncio.Event()
+
+    async def work() -> None:
+        done.set()
+        raise SystemExit(7)
+
+    def fetch(self, request):
+        self.ctx.wait_until(work())
+        return Response("ok")
+
+    app = app_of(fetch)
+    assert (await ask(app)).text == "ok"
     await app.finish(30)
 
     assert done.is_set()

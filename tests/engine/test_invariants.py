@@ -6,7 +6,7 @@ What needs a real process, a real disk or a real clock is tested with those.
 import asyncio
 import gc
 import weakref
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -372,7 +372,7 @@ async def test_time_is_handed_in() -> None:
 
     async with TestEngine.open([Now]) as engine:
         instance = await engine.create(Now)
-        created_at = datetime.fromtimestamp(engine.clock.now() / 1000)  # noqa: DTZ006 - as naive as the author's
+        created_at = datetime.fromtimestamp(engine.clock.now() / 1000, UTC)
         await engine.advance("366 days")
 
-        assert datetime.fromisoformat(await instance.output()) == created_at.astimezone().replace(tzinfo=None)
+        assert datetime.fromisoformat(await instance.output()) == created_at.replace(tzinfo=None)

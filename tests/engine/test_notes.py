@@ -308,7 +308,7 @@ async def test_task_that_outlives_run_is_named_in_the_log() -> None:
         ((step, _, level, text),) = await said(engine, instance)
 
     assert (step, level) == (None, "WARNING")
-    assert text.startswith("run has ended before a task of its own, which is cancelled: test_task_that_outlives_run_")
+    assert text.startswith("run has ended before tasks of its own, which are cancelled: test_task_that_outlives_run_")
     assert "ticks (" in text
     assert "test_notes.py, line " in text
 

@@ -79,13 +79,13 @@ def _import_in_a_process(folder: Path, statement: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("place", ["workers.py", "workers/__init__.py", "workers/parts.py"])
+@pytest.mark.parametrize("place", ["workers.py", "workers/__init__.py", "workers/parts.py", "workers/jobs/parts.py"])
 def test_package_of_the_authors_own_is_never_shadowed(tmp_path: Path, place: str) -> None:
     """A module or package `workers` of the author's is what his code imports."""
-    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / place).write_text("HANDS = 2\n")
     (tmp_path / "flow.py").write_text(FLOW.replace("from workers", "from stepwell"))
-    own = "workers.parts" if place.endswith("parts.py") else "workers"
+    own = place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
     assert _import_in_a_process(tmp_path, f"import {own}; print({own}.HANDS)") == "2\n"
 
@@ -163,12 +163,74 @@ def test_class_that_answers_requests_is_found(tmp_path: Path, source: str, name:
 def test_two_classes_that_answer_requests_are_refused(tmp_path: Path) -> None:
     """Two classes in one file, or one in each of two files, are told apart by the author."""
     (tmp_path / "flow.py").write_text(WORKER.format(name="Api") + SECOND)
-    with pytest.raises(ScriptError, match="Api, Admin have a `fetch`; call the one that answers requests `Default`"):
+    with pytest.raises(ScriptError, match="Admin, Api have a `fetch`; call the one that answers requests `Default`"):
         load(Project.at(tmp_path))
     (tmp_path / "flow.py").write_text(WORKER.format(name="Default"))
     (tmp_path / "more.py").write_text(WORKER.format(name="Default").replace("Order", "Other"))
     with pytest.raises(ScriptError, match="the scripts flow, more each have a WorkerEntrypoint with `fetch`"):
         load(Project.at(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        pytest.param(WORKER.format(name="Api") + "\nDefault = Api\n", "Api", id="Default by another name"),
+        pytest.param(WORKER.format(name="Base") + "\nclass Api(Base): pass\n", "Api", id="inherited"),
+        pytest.param(FLOW + "\nfrom shared_worker_for_tests import Default\n", None, id="imported"),
+    ],
+)
+def test_class_that_answers_requests_is_counted_once(tmp_path: Path, source: str, name: str | None) -> None:
+    """Another name, a base class, and an import make no second one."""
+    (tmp_path / "shared_worker_for_tests.py").write_text(WORKER.format(name="Default").replace("Order", "Shared"))
+    (tmp_path / "flow_with_more.py").write_text(source)
+
+    (script,) = load(Project.at(tmp_path / "flow_with_more.py"))
+
+    assert (script.worker and script.worker.__name__) == name
+
+
+def test_worker_may_stand_in_a_file_without_a_workflow(tmp_path: Path) -> None:
+    """A folder's Worker is served whichever of its files it is in."""
+    (tmp_path / "flow_alone.py").write_text(FLOW)
+    worker = WORKER.format(name="Default")
+    (tmp_path / "worker_alone.py").write_text(worker.replace("WorkflowEntrypoint)", "object)").replace("(object)", ""))
+
+    scripts = load(Project.at(tmp_path))
+
+    assert [(script.name, list(script.workflows), script.worker is not None) for script in scripts] == [
+        ("flow_alone", ["order"], False),
+        ("worker_alone", [], True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "problem"),
+    [
+        pytest.param("wrangler.toml", "[workflows]\nname = 'a'\n", "`workflows` has to be a list", id="one table"),
+        pytest.param("wrangler.json", '{"vars": ["a"]}', "`vars` has to be a table", id="vars"),
+        pytest.param("wrangler.json", '{"workflows": [{"name": 5}]}', "`name` of a workflow has to be", id="name"),
+        pytest.param("wrangler.json", "[]", "it has to be a JSON object", id="no object"),
+        pytest.param("wrangler.json", '{"main": "../elsewhere.py"}', "not beneath that folder", id="main elsewhere"),
+    ],
+)
+def test_wrangler_file_of_the_wrong_shape_is_refused_by_name(
+    tmp_path: Path, file: str, text: str, problem: str
+) -> None:
+    """What is wrong is said with the file, before any code is loaded."""
+    (tmp_path / "elsewhere.py").write_text(FLOW)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / file).write_text(text)
+
+    with pytest.raises(ScriptError, match=problem):
+        Project.at(folder)
+
+
+def test_wrangler_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Some editors write one."""
+    (tmp_path / "wrangler.json").write_text('\ufeff{"name": "shop"}', encoding="utf-8")
+
+    assert Project.at(tmp_path).config["name"] == "shop"
 
 
 def test_workflow_may_be_imported_if_the_wrangler_file_names_it(cloudflare: Path) -> None:

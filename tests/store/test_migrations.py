@@ -5,7 +5,12 @@ import pytest
 
 from stepwell.errors import StoreDamaged, StoreTooNew
 from stepwell.store.migrations import Applied, Migration, known, pending
+from stepwell.store.operations import NO_SETTINGS, RegisterWorkflow, VersionSettings, WorkflowRow
 from stepwell.store.sqlite_file import migrate, open_in_memory
+from stepwell.store.sqlite_ledger import Ledger
+from stepwell.store.sqlite_reads import read
+from stepwell.store.workflow_operations import DeleteWorkflow, ListVersions, PurgeDeleted, PutWorkflow, Versions
+from tests.store.scenes import creation
 
 FIRST = Migration(1, "0001_init.sql", "create table things (n integer)")
 SECOND = Migration(2, "0002_more.sql", "create table more (n integer)")
@@ -71,3 +76,32 @@ def test_broken_file_leaves_no_trace() -> None:
 
     assert connection.execute("select name from sqlite_schema order by name").fetchall() == before
     assert connection.execute("select max(n) from schema_version").fetchall() == [(number - 1,)]
+
+
+def test_store_of_schema_2_opens_and_works() -> None:
+    """A store from before versions had settings has what it had, and can be used in every new way."""
+    connection = apsw.Connection(":memory:")
+    migrate(connection, known("sqlite")[:2], "here")
+    connection.execute(
+        """
+        insert into workflows (id, account, name, script, class_name, version, created_at, modified_at)
+        values ('w', 'acme', 'orders', 'shop', 'Orders', 'v2', 1, 2);
+        insert into versions (id, account, workflow, script, class_name, sha256, created_at, params_schema)
+        values ('v1', 'acme', 1, 'shop', 'Orders', 'aa', 1, null), ('v2', 'acme', 1, 'shop', 'Orders', 'bb', 2, '{}');
+        """
+    )
+
+    migrate(connection, known("sqlite"), "here")
+
+    ledger = Ledger(connection, "here")
+    again = RegisterWorkflow("acme", "orders", "shop", "Orders", "bb", "w9", "v9", 9, "{}", classes=("Orders",))
+    put = PutWorkflow("acme", "orders-eu", "shop", "Orders", "w3", "v3", VersionSettings(steps=5), 3)
+    made, registered = ledger.write([put, again]).outcomes
+    listed = read(connection, ListVersions("acme", "orders", 9, 0))
+    assert isinstance(registered, WorkflowRow)
+    assert isinstance(made, WorkflowRow)
+    assert isinstance(listed, Versions)
+    assert (registered.id, registered.version) == ("w", "v2")
+    assert (made.version, [row.id for row in listed.rows]) == ("v3", ["v2", "v1"])
+    assert [row.settings for row in listed.rows] == [NO_SETTINGS, NO_SETTINGS]
+    assert ledger.write([creation("a"), DeleteWorkflow("acme", "orders"), PurgeDeleted()]).outcomes[1:] == [None, False]

@@ -10,7 +10,15 @@ import apsw
 import pytest
 
 from stepwell.errors import StoreError, StoreInUse
-from stepwell.store import sqlite_reads, sqlite_records, sqlite_turns, sqlite_workflows, sqlite_writes
+from stepwell.store import (
+    sqlite_deletion,
+    sqlite_reads,
+    sqlite_records,
+    sqlite_turns,
+    sqlite_versions,
+    sqlite_workflows,
+    sqlite_writes,
+)
 from stepwell.store.operations import GetWorkflow, ListInstances, ReadPayload, RenewLease
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.sqlite_file import check_sqlite, open_in_memory, open_writer
@@ -211,7 +219,7 @@ def test_commit_of_a_step_touches_no_index() -> None:
 @pytest.mark.parametrize(
     ("sql", "looked_through"),
     [
-        pytest.param(sqlite_turns._DUE, {"SCAN holder", "SCAN due", "SCAN (subquery-1)"}, id="claim"),
+        pytest.param(sqlite_turns._DUE, {"SCAN holder", "SCAN due", "SCAN (subquery-2)"}, id="claim"),
         pytest.param(sqlite_turns._LOST_LEFT, {"SCAN holder"}, id="lost turns"),
         pytest.param(sqlite_turns._NEXT_DUE, set(), id="next"),
         pytest.param(sqlite_turns._COMMIT, set(), id="commit"),
@@ -222,6 +230,13 @@ def test_commit_of_a_step_touches_no_index() -> None:
         pytest.param(sqlite_reads._HOLDINGS, set(), id="holdings"),
         pytest.param(sqlite_reads._page("i.workflow = :workflow", ascending=False), set(), id="list"),
         pytest.param(sqlite_workflows._COUNTS, set(), id="counts"),
+        pytest.param(sqlite_workflows._NAMESAKES, set(), id="workflows of a class"),
+        pytest.param(sqlite_versions._PAGE, set(), id="versions"),
+        pytest.param(sqlite_deletion._HELD, set(), id="held of a deleted workflow"),
+        pytest.param(sqlite_deletion._TAKE_AWAY, set(), id="end of a deleted workflow's turns"),
+        pytest.param(sqlite_deletion._SOME_INSTANCES, set(), id="instances of a deleted workflow"),
+        pytest.param(sqlite_deletion._DELETE_RECORDS, set(), id="records of a deleted instance"),
+        pytest.param(sqlite_deletion._DELETE_LINES, set(), id="log of a deleted instance"),
         pytest.param(sqlite_records._HISTORY, set(), id="history"),
         pytest.param(sqlite_records._END, set(), id="end of a history"),
     ],

@@ -5,7 +5,7 @@ Source: developers.cloudflare.com/fundamentals/api/how-to/make-api-calls/
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,9 @@ from stepwell.models import Failure, Problem, ResultInfo, Success
 # Cloudflare's messages begin with a dotted key below this one.
 KEY = "workflows.api.error."
 
+# Ours: the code of a message that says so.
+STORED_ONLY = 19001
+
 # SDKs repeat a 500 twice; a store that is full or away for a moment gets that moment.
 _RETRY_AFTER_S = 2
 
@@ -27,9 +30,15 @@ _log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
 
 
-def success(result: object, info: ResultInfo | None = None) -> Response:
-    """Return the answer that carries a result."""
-    return _respond(200, Success(result=result, result_info=msgspec.UNSET if info is None else info))
+def success(result: object, info: ResultInfo | None = None, messages: Sequence[Problem] = ()) -> Response:
+    """Return the answer that carries a result; `messages` are what the caller should know besides."""
+    place = msgspec.UNSET if info is None else info
+    return _respond(200, Success(result=result, result_info=place, messages=list(messages)))
+
+
+def without_effect(what: str) -> Problem:
+    """Return the message that something is stored and served, and nothing more yet."""
+    return Problem(STORED_ONLY, f"{what}: stored, and without effect yet")
 
 
 def failure(error: Exception, request: str) -> Response:

@@ -8,9 +8,7 @@ page forge either.
 from starlette.datastructures import Headers
 
 from stepwell.api.refusals import Forbidden
-from stepwell.hosts import is_served
-
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+from stepwell.hosts import READING, is_served
 
 
 def check(method: str, headers: Headers, hosts: frozenset[str] | None) -> None:
@@ -20,12 +18,12 @@ def check(method: str, headers: Headers, hosts: frozenset[str] | None) -> None:
     """
     if hosts is not None:
         _check_host(headers.getlist("host"), hosts)
-    if method not in _READING:
+    if method not in READING:
         _check_origin(headers)
 
 
 def _check_host(given: list[str], hosts: frozenset[str]) -> None:
-    if len(given) == 1 and is_served(given[0], hosts):
+    if is_served(given, hosts):
         return
     shown = ", ".join(f'"{host:.300}"' for host in given) or "none"
     raise Forbidden(

@@ -1,18 +1,24 @@
-"""Instances: create one, list them, get logs and status, send an event.
+"""Instances: create one or many, list them, get logs and status, look at a step, send an event.
 
 Source: developers.cloudflare.com/api/resources/workflows/subresources/instances/
 """
 
 from starlette.responses import Response
 
-from stepwell import answers
+from stepwell import answers, limits
 from stepwell.api import envelope, new_instance
 from stepwell.api.instance_list import InstanceList
 from stepwell.api.paging import StepPage, cut
+from stepwell.api.query import needed
 from stepwell.api.request import ApiRequest
 from stepwell.core.steplog import iso
+from stepwell.core.stepview import StepQuery
 from stepwell.engine import Engine
-from stepwell.models import EventReceipt
+from stepwell.models import EventReceipt, ResultInfo
+
+# A dash and the count of the name.
+LOGGED_NAME_LENGTH = limits.STEP_NAME_LENGTH + 20
+STEP_TYPES = ("step", "waitForEvent")
 
 
 async def create_instance(engine: Engine, request: ApiRequest) -> Response:
@@ -20,6 +26,14 @@ async def create_instance(engine: Engine, request: ApiRequest) -> Response:
     new = new_instance.decode(await request.body())
     row = await engine.create(request.account, request.workflow, new)
     return envelope.success(answers.created_instance(row))
+
+
+async def create_batch(engine: Engine, request: ApiRequest) -> Response:
+    """Create up to 100 instances; those whose ids are taken are left out of the answer."""
+    wanted = new_instance.decode_batch(await request.body())
+    rows = await engine.create_batch(request.account, request.workflow, wanted)
+    info = ResultInfo(len(rows), limits.BATCH_INSTANCES, len(rows), page=1, total_pages=1)
+    return envelope.success([answers.created_instance(row) for row in rows], info)
 
 
 async def list_instances(engine: Engine, request: ApiRequest) -> Response:
@@ -36,6 +50,16 @@ async def get_instance(engine: Engine, request: ApiRequest) -> Response:
     view = await engine.get(request.account, request.workflow, request.instance, with_steps=not is_simple)
     shown = cut(view.log.entries, view.row.step_count, page)
     return envelope.success(answers.instance(view, shown.entries), shown.info)
+
+
+async def get_step(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with how one step stands, and its whole output."""
+    given = request.query
+    name = needed(given.text("name", LOGGED_NAME_LENGTH), "name", "a name as the log shows it, such as charge-1")
+    type = needed(given.choice("type", STEP_TYPES), "type", "one of: " + ", ".join(STEP_TYPES))
+    query = StepQuery(name, type, given.number("attempt"))
+    view = await engine.step(request.account, request.workflow, request.instance, query)
+    return envelope.success(answers.step_state(view))
 
 
 async def send_event(engine: Engine, request: ApiRequest) -> Response:

@@ -1,4 +1,4 @@
-"""The body that creates an instance.
+"""The bodies that create an instance, or many.
 
 Source: developers.cloudflare.com/api/resources/workflows/subresources/instances/methods/create/
 """
@@ -7,17 +7,11 @@ import json
 
 import msgspec
 
-from stepwell import durations
+from stepwell import limits
 from stepwell.api import body
 from stepwell.api.refusals import invalid
+from stepwell.api.retention import Retention
 from stepwell.engine import NewInstance
-
-
-class Retention(msgspec.Struct):
-    """How long to keep an instance after its end: milliseconds, or a duration in words."""
-
-    success_retention: int | str | None = None
-    error_retention: int | str | None = None
 
 
 class NewInstanceBody(msgspec.Struct):
@@ -31,8 +25,20 @@ class NewInstanceBody(msgspec.Struct):
 
 def decode(text: bytes) -> NewInstance:
     """Return the instance that a body asks for; an empty body asks for any. Raises InvalidInput."""
-    asked = body.decode(text or b"{}", NewInstanceBody, "the request body")
-    _check_retention(asked.instance_retention or Retention())
+    return _asked_for(body.decode(text or b"{}", NewInstanceBody, "the request body"))
+
+
+def decode_batch(text: bytes) -> list[NewInstance]:
+    """Return the instances that a body asks for, from 1 to as many as a batch may have. Raises InvalidInput."""
+    asked = body.decode(text or b"[]", list[NewInstanceBody], "the request body")
+    if not 1 <= len(asked) <= limits.BATCH_INSTANCES:
+        expected = f"an array of 1 to {limits.BATCH_INSTANCES} instances"
+        raise invalid("body", f"the request body must be {expected}, got {len(asked)}")
+    return [_asked_for(one) for one in asked]
+
+
+def _asked_for(asked: NewInstanceBody) -> NewInstance:
+    (asked.instance_retention or Retention()).in_ms("instance_retention")
     return NewInstance(asked.instance_id, _params(asked.params))
 
 
@@ -66,11 +72,3 @@ def _is_json(text: str) -> bool:
 def _no_json(constant: str) -> None:
     """Python would read NaN and the infinities, which JSON lacks."""
     raise ValueError(constant)
-
-
-def _check_retention(retention: Retention) -> None:
-    for name in retention.__struct_fields__:
-        given = getattr(retention, name)
-        # 0 is allowed: Cloudflare's Go client sends it where its caller says nothing.
-        if given is not None and durations.to_ms(given) is None:
-            raise invalid(name, f'instance_retention.{name} must be {durations.EXPECTED}, got "{given}"')

@@ -11,6 +11,7 @@ from stepwell import limits
 from stepwell.api.refusals import invalid
 
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
@@ -42,6 +43,14 @@ _RULES: dict[str, tuple[Callable[[str], bool], str]] = {
     "workflow_name": (
         limits.is_workflow_name,
         f"1 to {limits.WORKFLOW_NAME_LENGTH} {limits.NAME_RULE}",
+    ),
+    "version_id": (
+        lambda version: _UUID.fullmatch(version) is not None,
+        "a UUID, such as a version's `id` or an instance's `version_id`",
+    ),
+    "script_name": (
+        lambda script: 1 <= len(script) <= limits.SCRIPT_NAME_LENGTH and script.isprintable(),
+        f"1 to {limits.SCRIPT_NAME_LENGTH} printable characters",
     ),
     "instance_id": (
         limits.is_addressed_instance_id,

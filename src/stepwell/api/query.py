@@ -6,6 +6,7 @@ reads is ignored; one that is read may be given once.
 
 import re
 from datetime import UTC, datetime
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from stepwell.api.refusals import invalid
@@ -18,6 +19,9 @@ LARGEST_NUMBER = 2**53 - 1
 _NUMBER = re.compile(r"(\d{1,16})(?:\.0+)?", re.ASCII)
 # In a query an unescaped + is a space, also before an offset.
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?(Z|z|[+ -]\d\d:\d\d)?", re.ASCII)
+
+
+T = TypeVar("T")
 
 
 class Query:
@@ -80,6 +84,13 @@ class Query:
             shown = ", ".join(f'"{value:.100}"' for value in values[:5])
             raise invalid(name, f"query parameter {name} is given {len(values)} times ({shown}); give {expected}, once")
         return values[0]
+
+
+def needed(value: T | None, name: str, what: str) -> T:
+    """Return the value of a parameter that has to be there. Raises InvalidInput, saying what it is."""
+    if value is None:
+        raise invalid(name, f"query parameter {name} is missing; give {what}")
+    return value
 
 
 def bad_cursor(value: str) -> InvalidInput:

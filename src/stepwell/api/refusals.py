@@ -36,6 +36,17 @@ class MethodNotAllowed(Refusal):
         super().__init__(f"{method} is not a method of {path:.300}; use one of: {self.headers['allow']}")
 
 
+class Unauthorized(Refusal):
+    """The request has no credentials, or none that are good."""
+
+    code = 10000
+    http_status = 401
+
+    def __init__(self, problem: str) -> None:
+        self.headers = {"www-authenticate": "Bearer"}
+        super().__init__(f"Authentication error: {problem}")
+
+
 class Forbidden(Refusal):
     """The request may not be made from there, or by this caller."""
 

@@ -16,7 +16,18 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from stepwell.api import instance_status, instances, logs, site, workflows
+from stepwell.api import (
+    account_settings,
+    identity,
+    instance_status,
+    instances,
+    logs,
+    reference,
+    site,
+    triggers,
+    versions,
+    workflows,
+)
 from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
@@ -29,6 +40,7 @@ _INSTANCES = _ONE + "/instances"
 _INSTANCE = _INSTANCES + "/{instance_id}"
 # Stepwell's own.
 _OWN_INSTANCE = "/client/v4/accounts/{account_id}/stepwell/workflows/{workflow_name}/instances/{instance_id}"
+_PAGE = ("page", "per_page")
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 
@@ -47,19 +59,35 @@ class Route:
 ROUTES = (
     Route("GET", "/", None, "A page for people", site.show_page, ("workflow", "instance")),
     Route("GET", "/healthz", None, "Whether the server answers", site.tell_health),
+    Route("GET", "/openapi.json", None, "This document", reference.show_document),
+    Route("GET", "/docs", None, "List the operations", reference.list_operations),
+    Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),
     Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
     Route("GET", _OWN_INSTANCE, None, "Status and progress of an instance", instance_status.get_status),
+    # who calls
+    Route("GET", "/client/v4/user/tokens/verify", None, "Whether a token is good", identity.verify_token),
+    Route("GET", "/client/v4/user", None, "Get the user", identity.get_user),
+    Route("GET", "/client/v4/memberships", None, "List the user's memberships", identity.list_memberships, _PAGE),
+    Route("GET", "/client/v4/accounts", None, "List the user's accounts", identity.list_accounts, _PAGE),
+    Route("GET", "/client/v4/accounts/{account_id}", None, "Get an account", identity.get_account),
     # fixed words
-    Route("GET", _WORKFLOWS + "/settings", 23, "Get the account's retention"),
-    Route("PATCH", _WORKFLOWS + "/settings", 24, "Change the account's retention"),
-    Route("POST", _INSTANCES + "/batch", 7, "Create up to 100 instances"),
+    Route("GET", _WORKFLOWS + "/settings", 23, "Get the account's retention", account_settings.get_settings),
+    Route("PATCH", _WORKFLOWS + "/settings", 24, "Change the account's retention", account_settings.change_settings),
+    Route("POST", _INSTANCES + "/batch", 7, "Create up to 100 instances", instances.create_batch),
     Route("POST", _INSTANCES + "/batch/delete", 8, "Delete up to 100 instances"),
     Route("POST", _INSTANCES + "/batch/terminate", 9, "Terminate up to 100 instances"),
     Route("PUT", _INSTANCES + "/terminate", 10, "Terminate all instances"),
     Route("GET", _INSTANCES + "/terminate", 11, "Whether all instances are being terminated"),
     # tails behind an instance's id
     Route("POST", _INSTANCE + "/events/{event_type}", 16, "Send an event to an instance", instances.send_event),
-    Route("GET", _INSTANCE + "/step", 14, "Get the whole output of a step"),
+    Route(
+        "GET",
+        _INSTANCE + "/step",
+        14,
+        "Get the whole output of a step",
+        instances.get_step,
+        ("name", "type", "attempt"),
+    ),
     Route("PATCH", _INSTANCE + "/status", 15, "Pause, resume, terminate or restart an instance"),
     Route("GET", _INSTANCE + "/subscribe/token", 18, "Get a token for the stream of an instance"),
     Route("GET", _INSTANCE + "/subscribe", 17, "Follow an instance"),
@@ -82,37 +110,37 @@ ROUTES = (
         ("cursor", "page", "per_page", "direction", "status", "date_start", "date_end"),
     ),
     Route("POST", _INSTANCES, 6, "Create an instance", instances.create_instance),
-    Route("GET", _ONE + "/versions", 19, "List versions of a workflow"),
-    Route("GET", _ONE + "/versions/{version_id}", 20, "Get a version"),
-    Route("GET", _ONE + "/versions/{version_id}/graph", 21, "Get the graph of a version"),
-    Route("GET", _ONE + "/versions/{version_id}/dag", 22, "Get the graph of a version in its older form"),
+    Route("GET", _ONE + "/versions", 19, "List versions of a workflow", versions.list_versions, _PAGE),
+    Route("GET", _ONE + "/versions/{version_id}", 20, "Get a version", versions.get_version),
+    Route("GET", _ONE + "/versions/{version_id}/graph", 21, "Get the graph of a version", versions.get_graph),
+    Route("GET", _ONE + "/versions/{version_id}/dag", 22, "Get that graph in its older form", versions.get_dag),
     Route("GET", _ONE, 2, "Get a workflow", workflows.get_workflow),
-    Route("PUT", _ONE, 3, "Create or change a workflow"),
-    Route("DELETE", _ONE, 4, "Delete a workflow"),
+    Route("PUT", _ONE, 3, "Create or change a workflow", workflows.put_workflow),
+    Route("DELETE", _ONE, 4, "Delete a workflow", workflows.delete_workflow),
     Route("GET", _WORKFLOWS, 1, "List workflows", workflows.list_workflows, ("page", "per_page", "search")),
-    Route("GET", _TRIGGERS, 25, "Get the event triggers of a script"),
-    Route("PUT", _TRIGGERS, 26, "Replace the event triggers of a script"),
-    Route("PATCH", _TRIGGERS, 27, "Change the event triggers of a script"),
-    Route("DELETE", _TRIGGERS, 28, "Delete the event triggers of a script"),
+    Route("GET", _TRIGGERS, 25, "Get the event triggers of a script", triggers.get_triggers),
+    Route("PUT", _TRIGGERS, 26, "Replace the event triggers of a script", triggers.replace_triggers),
+    Route("PATCH", _TRIGGERS, 27, "Change the event triggers of a script", triggers.merge_triggers),
+    Route("DELETE", _TRIGGERS, 28, "Delete the event triggers of a script", triggers.delete_triggers),
 )
 
 
-def find(method: str, path: str) -> tuple[Handler, dict[str, str]]:
-    """Return the handler for a percent-encoded path, and the still encoded parts of the path by name.
+def find(method: str, path: str) -> tuple[Route, Handler, dict[str, str]]:
+    """Return the route of a percent-encoded path, its handler, and the still encoded parts of the path by name.
 
     Raises RouteNotFound or MethodNotAllowed.
     """
     for pattern, by_method in _TABLE:
         found = pattern.fullmatch(path.removesuffix("/") or "/")
         if found is not None:
-            return _choose(by_method, method, path), found.groupdict()
+            return *_choose(by_method, method, path), found.groupdict()
     raise RouteNotFound(method, path, "no such route; docs/compatibility.md lists them all")
 
 
-def _choose(by_method: dict[str, Route], method: str, path: str) -> Handler:
+def _choose(by_method: dict[str, Route], method: str, path: str) -> tuple[Route, Handler]:
     route = by_method.get("GET" if method == "HEAD" else method)
     if route is not None and route.handler is not None:
-        return route.handler
+        return route, route.handler
     allowed = _allowed(by_method)
     if route is not None or not allowed:
         raise RouteNotFound(method, path, "Cloudflare has this route, Stepwell does not have it yet")

@@ -1,4 +1,4 @@
-"""Workflows: list them, show one.
+"""Workflows: list them, show, create, change and delete one.
 
 Source: developers.cloudflare.com/api/resources/workflows/methods/list/
 """
@@ -6,12 +6,12 @@ Source: developers.cloudflare.com/api/resources/workflows/methods/list/
 from starlette.responses import Response
 
 from stepwell import answers
-from stepwell.api import envelope
+from stepwell.api import envelope, workflow_body
 from stepwell.api.paging import total_pages
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
 from stepwell.limits import WORKFLOW_NAME_LENGTH
-from stepwell.models import ResultInfo
+from stepwell.models import DeletedWorkflow, ResultInfo
 
 PER_PAGE = 10
 MOST_PER_PAGE = 100
@@ -31,3 +31,16 @@ async def get_workflow(engine: Engine, request: ApiRequest) -> Response:
     """Answer with a workflow and its counts."""
     row = await engine.workflow(request.account, request.workflow)
     return envelope.success(answers.workflow(row))
+
+
+async def put_workflow(engine: Engine, request: ApiRequest) -> Response:
+    """Create or change a workflow, which has a new version then."""
+    put = workflow_body.decode(await request.body())
+    row = await engine.put_workflow(request.account, request.workflow, put)
+    return envelope.success(answers.changed_workflow(row), messages=workflow_body.remarks(put.settings))
+
+
+async def delete_workflow(engine: Engine, request: ApiRequest) -> Response:
+    """Delete a workflow with its instances."""
+    await engine.delete_workflow(request.account, request.workflow)
+    return envelope.success(DeletedWorkflow())

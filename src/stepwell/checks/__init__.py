@@ -14,7 +14,7 @@ from stepwell.checks.source import Source
 
 __all__ = ["RULES", "Finding", "check"]
 
-_IGNORE = re.compile(r"#\s*stepwell:\s*ignore(?:\[([\w, -]+)\])?")
+_IGNORE = re.compile(r"#\s*stepwell:\s*ignore\b(?!\s*\[)|#\s*stepwell:\s*ignore\[([\w, -]+)\]")
 
 _FLOW_RULES = (
     mistakes.not_awaited,
@@ -37,7 +37,7 @@ def check(path: Path, content: bytes | None = None) -> list[Finding]:
     content = path.read_bytes() if content is None else content
     lines = content.splitlines()
     try:
-        found = set(_findings(path, Source(ast.parse(content))))
+        found = set(_findings(path, Source(ast.parse(content)), lines))
     except (SyntaxError, ValueError) as error:
         return [_unreadable(path, error)]
     except (RecursionError, MemoryError):
@@ -46,20 +46,21 @@ def check(path: Path, content: bytes | None = None) -> list[Finding]:
     return sorted(finding for finding in found if not _is_meant(finding, lines))
 
 
-def _findings(path: Path, source: Source) -> Iterator[Finding]:
+def _findings(path: Path, source: Source, lines: list[bytes]) -> Iterator[Finding]:
     for flow in source.flows:
         for rule in _FLOW_RULES:
             for node, name, message in rule(source, flow):
-                yield _finding(path, node, name, message)
+                yield Finding(path, *_place(node, lines), name, message)
     for body in source.bodies:
         for node, name, message in mistakes.blocking_in_body(source, body):
-            yield _finding(path, node, name, message)
+            yield Finding(path, *_place(node, lines), name, message)
 
 
-def _finding(path: Path, node: ast.AST, rule: str, message: str) -> Finding:
+def _place(node: ast.AST, lines: list[bytes]) -> tuple[int, int]:
+    """Return line and column, from 1; the parser counts bytes, people count characters."""
     line: int = getattr(node, "lineno", 1)
-    column: int = getattr(node, "col_offset", 0)
-    return Finding(path, line, column + 1, rule, message)
+    before = lines[line - 1][: getattr(node, "col_offset", 0)] if line <= len(lines) else b""
+    return line, len(before.decode(errors="replace")) + 1
 
 
 def _unreadable(path: Path, error: SyntaxError | ValueError) -> Finding:

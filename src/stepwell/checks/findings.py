@@ -36,5 +36,6 @@ class Finding:
     message: str
 
     def __str__(self) -> str:
-        """Return it as compilers do: place, rule, message."""
-        return f"{self.path}:{self.line}:{self.column}: {self.rule}: {self.message}"
+        """Return it as compilers do: place, rule, message. What a terminal would obey is escaped."""
+        text = f"{self.path}:{self.line}:{self.column}: {self.rule}: {self.message}"
+        return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -146,7 +146,7 @@ def sent_events(_: Source, flow: Flow) -> Found:
         ):
             said = node.args[0] if node.args else None
             pairs = zip(said.keys, said.values, strict=True) if isinstance(said, ast.Dict) else ()
-            given = {_literal(key): value for key, value in pairs if key is not None} | _keywords(node)
+            given = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)} | _keywords(node)
             yield from _event_type(node, given.get("type"))
 
 
@@ -191,7 +191,8 @@ def _literal(node: ast.expr | None) -> Any:
     """Return the value of a literal; None if it is none."""
     try:
         return None if node is None else ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        # What Python's own function may raise, by its documentation.
         return None
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 
 from stepwell.checks.mistakes import Found
@@ -113,7 +114,7 @@ def forgotten_f(source: Source, flow: Flow) -> Found:
 
 def changed_event(_: Source, flow: Flow) -> Found:
     """Find changes of the event."""
-    if flow.event is None:
+    if flow.event is None or _is_bound_again(flow, flow.event):
         return
     for node in ast.walk(flow.function):
         for target in _changed(node):
@@ -141,6 +142,12 @@ def busy_finally(source: Source, flow: Flow) -> Found:
                 )
 
 
+def _is_bound_again(flow: Flow, name: str) -> bool:
+    """Tell whether a name means something else from some line on."""
+    nodes = (node for node in ast.walk(flow.function) if isinstance(node, ast.Name) and node.id == name)
+    return any(isinstance(node.ctx, ast.Store) for node in nodes)
+
+
 def _is_zero(call: ast.Call) -> bool:
     return bool(call.args) and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
 
@@ -150,20 +157,22 @@ def _calls_steps(branch: Branch) -> bool:
 
 
 def _tainted(source: Source, flow: Flow) -> dict[str, str]:
-    """Return the variables that hold unstable values, each with what it came from."""
+    """Return the variables that can only hold unstable values, each with what they came from."""
+    assigned: dict[str, list[ast.expr | None]] = defaultdict(list)
+    for node in source.outside(flow):
+        names, value = _assigned(node)
+        for name in names:
+            assigned[name].append(value)
     tainted: dict[str, str] = {}
-    while True:
-        found = {
-            name: culprit
-            for node in source.outside(flow)
-            for names, value in [_assigned(node)]
-            if value is not None and (culprit := _culprit(source, value, tainted)) is not None
-            for name in names
-            if name not in tainted
-        }
-        if not found:
-            return tainted
-        tainted |= found
+    size = -1
+    while size < len(tainted):
+        size = len(tainted)
+        for name, values in assigned.items():
+            if name not in tainted:
+                culprits = [None if value is None else _culprit(source, value, tainted) for value in values]
+                if None not in culprits:
+                    tainted[name] = culprits[0] or ""
+    return tainted
 
 
 def _assigned(node: ast.AST) -> tuple[list[str], ast.expr | None]:

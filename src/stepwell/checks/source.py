@@ -5,6 +5,7 @@ object. A *body* is the function of a step, which runs once. Nothing is imported
 """
 
 import ast
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeGuard
@@ -15,6 +16,7 @@ Body = Function | ast.Lambda
 _RUN_PARAMETERS = 3
 _STEP_TYPE = "WorkflowStep"
 _ENTRYPOINT = "WorkflowEntrypoint"
+_STEP_METHODS = ("do", "sleep", "sleep_until", "wait_for_event")
 
 
 @dataclass(slots=True)
@@ -104,12 +106,12 @@ class Source:
             if isinstance(kind, ast.ClassDef)
             for method in kind.body
             # A base from another module cannot be looked into; the parameter tells.
-            if _is_run(method) and (kind.name in entrypoints or _step_parameter(method))
+            if _is_run(method) and (kind.name in entrypoints or _calls_steps(method))
         ]
         yield from map(self._run, runs)
         for function in ast.walk(self.tree):
-            if isinstance(function, Function) and function not in runs and (step := _step_parameter(function)):
-                yield self._with_steps(Flow(function, step, None, is_run=False))
+            if isinstance(function, Function) and function not in runs and _calls_steps(function):
+                yield self._with_steps(Flow(function, _step_parameter(function) or "", None, is_run=False))
 
     def _run(self, method: Function) -> Flow:
         _, event, step = method.args.args[:_RUN_PARAMETERS]
@@ -127,6 +129,10 @@ class Source:
 
     def _bodies_of(self, flow: Flow) -> Iterator[Body]:
         yield from (step.function for step in flow.decorated)
+        inner: dict[str, list[Function]] = defaultdict(list)
+        for node in ast.walk(flow.function):
+            if isinstance(node, Function):
+                inner[node.name].append(node)
         for call in self.step_calls(flow, "do"):
             if not self.is_direct(call):
                 continue
@@ -134,9 +140,7 @@ class Source:
                 case ast.Lambda() as function:
                     yield function
                 case ast.Name(id=name):
-                    yield from (
-                        node for node in ast.walk(flow.function) if isinstance(node, Function) and node.name == name
-                    )
+                    yield from inner.get(name, ())
                     if name in self._module_functions:
                         yield self._module_functions[name]
                 case ast.Attribute(value=ast.Name(id="self"), attr=name) if name in self._methods:
@@ -188,6 +192,18 @@ def _step_parameter(function: Function) -> str | None:
         if annotation.strip("'\"").rpartition(".")[2] == _STEP_TYPE or (parameter.arg == "step" and not annotation):
             return parameter.arg
     return None
+
+
+def _calls_steps(function: Function) -> bool:
+    """Tell whether a parameter is the step object: annotated as one, or called `step` and used as one."""
+    step = _step_parameter(function)
+    parameters = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    if any(parameter.arg == step and parameter.annotation is not None for parameter in parameters):
+        return True
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in _STEP_METHODS and _is_name(node.value, step or "")
+        for node in ast.walk(function)
+    )
 
 
 def _is_do(decorator: ast.expr, step: str) -> bool:

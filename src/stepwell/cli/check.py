@@ -14,17 +14,21 @@ _LEFT_OUT = {"__pycache__", "node_modules", "site-packages"}
 
 def report(path: str, *, as_json: bool) -> int:
     """Print what is found; return 1 if something is, 0 if not, 2 if there is nothing to look at."""
-    files = sorted(_files(Path(path)))
-    if not files:
-        click.echo(f"error: no Python file at {path}; give a file, or a folder that has some", err=True)
-        return 2
     try:
+        files = sorted(_files(Path(path)))
+        if not files:
+            click.echo(f"error: no Python file at {path}; give a file, or a folder that has some", err=True)
+            return 2
         found = [finding for file in files for finding in checks.check(file)]
     except OSError as error:
         click.echo(f"error: {error.filename} cannot be read: {error.strerror}", err=True)
         return 2
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(finding) | {"path": str(finding.path)} for finding in found]))
+        click.echo(
+            json.dumps(
+                [dataclasses.asdict(finding) | {"path": str(finding.path)} for finding in found], ensure_ascii=True
+            )
+        )
     else:
         _print(found, len(files))
     return 1 if found else 0
@@ -45,5 +49,7 @@ def _files(path: Path) -> Iterator[Path]:
     elif path.is_dir() and not (path / "pyvenv.cfg").exists():
         for beneath in path.iterdir():
             is_wanted = not beneath.name.startswith(".") and beneath.name not in _LEFT_OUT
-            if is_wanted and (beneath.is_dir() or beneath.suffix == ".py"):
+            # A link to a folder may lead back here.
+            is_folder = beneath.is_dir() and not beneath.is_symlink()
+            if is_wanted and (is_folder or beneath.suffix == ".py"):
                 yield from _files(beneath)

@@ -1,7 +1,7 @@
 """The memory. A store keeps instances and their histories; it knows core's records and nothing above.
 
 `Store` is the contract that SQLite, PostgreSQL and the socket to a parent process all keep; what can be asked of it,
-with one promise per operation, is in `operations`.
+with one promise per operation, is in `operations` and the modules that `catalogue` names.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ class Listener(Protocol):
         """Hear that something which nobody holds will be due at this moment, or is."""
 
     def instance_told(self, row: int) -> None:
-        """Hear that an instance which this worker holds got a record from outside."""
+        """Hear that an instance which this worker holds got a record from outside, or was deleted."""
 
 
 class Store(Protocol):

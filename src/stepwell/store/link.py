@@ -62,7 +62,7 @@ class Due(Message, frozen=True):
 
 
 class Told(Message, frozen=True):
-    """Parent: an instance that the worker holds got a record from outside."""
+    """Parent: an instance that the worker holds got a record from outside, or was deleted."""
 
     worker: int
     row: int

@@ -27,7 +27,7 @@ class Listeners:
             call_soon(loop, listener.instance_due, at)
 
     def instance_told(self, worker: int, row: int) -> None:
-        """Tell a worker that an instance that it holds got a record from outside."""
+        """Tell a worker that an instance that it holds got a record from outside, or was deleted."""
         if worker in self._listeners:
             loop, listener = self._listeners[worker]
             call_soon(loop, listener.instance_told, row)

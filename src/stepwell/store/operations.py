@@ -5,7 +5,7 @@ raises has written nothing. Times are milliseconds since the epoch. `row` is the
 used again after a delete; (row, turn) is the fence, and (row, turn, n) makes sending twice the same as once.
 """
 
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -70,11 +70,27 @@ class WorkflowRow(msgspec.Struct, frozen=True, array_like=True):
 # ---- workflows
 
 
-class RegisterWorkflow(Operation[WorkflowRow], frozen=True):
-    """Make a workflow known, or a new version of it if the script's hash differs from the newest version's.
+class VersionSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a version is besides its code. None and empty: not said."""
 
-    `workflow_id` and `version_id` are used if a new row is needed. `params_schema` is the JSON Schema of its params;
-    None: any JSON.
+    steps: int | None = None
+    concurrency: int | None = None
+    success_retention_ms: int | None = None
+    error_retention_ms: int | None = None
+    schedules: tuple[str, ...] = ()
+
+
+NO_SETTINGS = VersionSettings()
+
+
+class RegisterWorkflow(Operation[WorkflowRow], frozen=True):
+    """Make a workflow and its script's class known.
+
+    It is a new version if the script's hash, or what its wrangler file declares, differs from the newest version's;
+    what a PUT has set stays then, where the file says nothing else. Other workflows of the same class, which PUTs have
+    made, get a new version with it. `workflow_id` and `version_id` are used if a new row is needed. `params_schema` is
+    the JSON Schema of its params; None: any JSON. `classes` are all that the script has now: others are forgotten;
+    empty: none is.
     """
 
     account: str
@@ -86,6 +102,8 @@ class RegisterWorkflow(Operation[WorkflowRow], frozen=True):
     version_id: str
     now: int
     params_schema: str | None = None
+    declared: VersionSettings = NO_SETTINGS
+    classes: tuple[str, ...] = ()
 
 
 class ParamsSchema(msgspec.Struct, frozen=True, array_like=True):
@@ -266,6 +284,10 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
     # How much `run` has said that is stored, and the number of the last log line.
     logged: int = 0
     log_n: int = 0
+    # What the workflow is made of now, and the limit of steps of the instance's version (None: the default).
+    script: str = ""
+    class_name: str = ""
+    step_limit: int | None = None
 
 
 class Claims(msgspec.Struct, frozen=True, array_like=True):
@@ -425,4 +447,41 @@ class ReadLog(Operation[LogPage], frozen=True):
     limit: int
 
 
-OPERATIONS: tuple[type[Operation[Any]], ...] = tuple(Operation.__subclasses__())
+# ---- who may use the API
+
+
+class TokenRow(msgspec.Struct, frozen=True, array_like=True):
+    """A token. `hash` is of its secret; `email` is the address that a key comes with; times in milliseconds."""
+
+    id: str
+    account: str
+    name: str
+    hash: str
+    email: str | None
+    permissions: list[str]
+    created_at: int
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+
+class AddToken(Operation[None], frozen=True):
+    """Add a token. Its id is one that no token has had."""
+
+    token: TokenRow
+
+
+class FindToken(Operation[TokenRow | None], frozen=True):
+    """Return a token, also one that has been revoked or has expired; None: there is none of this id."""
+
+    id: str
+
+
+class ListTokens(Operation[list[TokenRow]], frozen=True):
+    """Return all tokens, by account and creation."""
+
+
+class RevokeToken(Operation[bool], frozen=True):
+    """Let a token be good for nothing from now on; False if it was so before, or there is none of this id."""
+
+    id: str
+    now: int

@@ -11,8 +11,9 @@ import msgspec
 
 from stepwell.errors import StepwellError
 from stepwell.store import Store
+from stepwell.store.catalogue import OPERATIONS
 from stepwell.store.link import Answer, Ask, Due, Ignore, Line, Listen, Message, Refusal, Told, encode
-from stepwell.store.operations import OPERATIONS, EndLease, Operation, RegisterWorker
+from stepwell.store.operations import EndLease, Operation, RegisterWorker
 
 logger = logging.getLogger(__name__)
 

@@ -130,6 +130,8 @@ class _Inline:
         written = self._ledger.write([request.operation])
         settle(request.future, written.outcomes[0])
         _announce(self._listeners, written.tidings)
+        while self._ledger.has_rubbish:
+            self._ledger.tidy()
 
     async def close(self) -> None:
         self._ledger.close()

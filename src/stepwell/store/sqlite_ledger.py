@@ -1,5 +1,6 @@
 """The only writer of a file: operations in, one durable transaction, outcomes out. No threads, no asyncio."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,9 @@ from stepwell.store.sqlite_faults import translate
 from stepwell.store.sqlite_rows import only
 from stepwell.store.sqlite_transaction import Tidings, Transaction
 from stepwell.store.sqlite_writes import WRITES
+from stepwell.store.workflow_operations import PurgeDeleted
+
+logger = logging.getLogger(__name__)
 
 # Transaction numbers are reserved this many at a time; those that a process leaves unused are gaps.
 NUMBERS_AT_ONCE = 1_000
@@ -36,6 +40,8 @@ class Ledger:
         self._where = where
         (self._reserved,) = only(connection, "select reserved from commits")
         self._tx = self._reserved
+        # Whether deleted workflows have left rows; a process that ended may not have got to the end of them.
+        (self.has_rubbish,) = only(connection, "select exists (select 1 from deleted_workflows)")
 
     def write(self, operations: Sequence[Operation[Any]]) -> Written:
         """Do operations in one batch."""
@@ -56,6 +62,7 @@ class Ledger:
         written = batch.commit()
         if written is not None:
             self._tx, self._reserved = batch.tx, batch.reserved
+            self.has_rubbish = self.has_rubbish or written.tidings.has_rubbish
             return written
         all_of_them = Written([], Tidings())
         for operation in batch.operations:
@@ -63,6 +70,13 @@ class Ledger:
             all_of_them.outcomes.extend(alone.outcomes)
             all_of_them.tidings.add(alone.tidings)
         return all_of_them
+
+    def tidy(self) -> None:
+        """Delete a bounded part of what deleted workflows have left."""
+        (more,) = self.write([PurgeDeleted()]).outcomes
+        if isinstance(more, Exception):
+            logger.warning("what deleted workflows have left stays until the store is opened again: %s", more)
+        self.has_rubbish = more is True
 
     def close(self) -> None:
         """Leave one whole file behind: what the log still has goes into the database."""

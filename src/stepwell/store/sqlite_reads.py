@@ -6,7 +6,9 @@ from typing import Any
 import apsw
 
 from stepwell.errors import InstanceNotFound
+from stepwell.store.account_operations import GetAccountSettings, GetTriggers
 from stepwell.store.operations import (
+    FindToken,
     GetInstance,
     GetParamsSchema,
     GetWorkflow,
@@ -16,6 +18,7 @@ from stepwell.store.operations import (
     Instances,
     ListHoldings,
     ListInstances,
+    ListTokens,
     ListWorkflows,
     Operation,
     ReadHistory,
@@ -24,10 +27,14 @@ from stepwell.store.operations import (
     ReadPayload,
     RecordRow,
 )
+from stepwell.store.sqlite_accounts import get_account_settings, get_triggers
 from stepwell.store.sqlite_notes import read_log, read_note
 from stepwell.store.sqlite_records import history, read_payload, summary
 from stepwell.store.sqlite_rows import Values, every, first, only
+from stepwell.store.sqlite_tokens import find_token, list_tokens
+from stepwell.store.sqlite_versions import get_version, list_versions
 from stepwell.store.sqlite_workflows import find_workflow, get_params_schema, get_workflow, list_workflows
+from stepwell.store.workflow_operations import GetVersion, ListVersions
 
 _INSTANCE_COLUMNS = """
     i.row, w.account, w.name, w.id, i.id, i.version, i.status, i.trigger, i.step_count, i.seq, i.turn,
@@ -138,4 +145,10 @@ READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] =
     ListHoldings: _list_holdings,
     ReadNote: read_note,
     ReadLog: read_log,
+    GetVersion: get_version,
+    ListVersions: list_versions,
+    GetAccountSettings: get_account_settings,
+    GetTriggers: get_triggers,
+    FindToken: find_token,
+    ListTokens: list_tokens,
 }

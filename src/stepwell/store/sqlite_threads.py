@@ -7,6 +7,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, NamedTuple
@@ -24,6 +25,9 @@ from stepwell.store.sqlite_transaction import Tidings
 BATCH_OPERATIONS = 500
 BATCH_CHARACTERS = 4 * 2**20
 LINGER_S = 0.005
+# What deleted workflows have left is tidied up whenever no request has come for so long, and at least so often.
+TIDY_PAUSE_S = 0.001
+TIDY_EVERY_S = 0.1
 # A busy event loop lets go of the interpreter often, but only for microseconds, and each time the wait of a
 # thread begins anew. With Python's 5 ms the writer can starve: a commit then takes a second (measured).
 SWITCH_INTERVAL_S = 0.000_05
@@ -47,6 +51,7 @@ class WriterThread:
         self._ledger = ledger
         self._announce = announce
         self._requests: Requests = SimpleQueue()
+        self._tidy_at = 0.0
         sys.setswitchinterval(min(SWITCH_INTERVAL_S, sys.getswitchinterval()))
         self._thread = threading.Thread(target=self._work, name="stepwell-writer", daemon=True)
         self._thread.start()
@@ -62,7 +67,7 @@ class WriterThread:
         self._ledger.close()
 
     def _work(self) -> None:
-        while (first := self._requests.get()) is not None:
+        while (first := self._next()) is not None:
             gathered = _Gathered(first)
             # Done while company is awaited: what an urgent request finds done already it need not wait for.
             batch = self._ledger.begin()
@@ -73,6 +78,16 @@ class WriterThread:
             written = self._ledger.finish(batch)
             answer(gathered.requests, written.outcomes)
             self._announce(written.tidings)
+
+    def _next(self) -> Request | None:
+        """Return the next request; tidy up while there is none, and now and then even if there is always one."""
+        while self._ledger.has_rubbish:
+            with suppress(Empty):
+                if monotonic() < self._tidy_at:
+                    return self._requests.get(timeout=TIDY_PAUSE_S)
+            self._ledger.tidy()
+            self._tidy_at = monotonic() + TIDY_EVERY_S
+        return self._requests.get()
 
     def _company(self, gathered: "_Gathered") -> Request | None:
         """Return the next request for a batch, or None if the batch is to go as it is."""

@@ -16,10 +16,14 @@ from stepwell.store.sqlite_rows import Values
 
 @dataclass(slots=True)
 class Tidings:
-    """What listeners hear once it is durable: the earliest moment of something due; (worker, row) told."""
+    """What listeners hear once it is durable: the earliest moment of something due; (worker, row) told.
+
+    `has_rubbish`: something was deleted, and its rows are still to be.
+    """
 
     due_at: int | None = None
     told: list[tuple[int, int]] = field(default_factory=list)
+    has_rubbish: bool = False
 
     def due(self, at: int) -> None:
         """Note that something that nobody holds is due at a moment."""
@@ -27,7 +31,7 @@ class Tidings:
             self.due_at = at
 
     def tell(self, worker: int, row: int) -> None:
-        """Note that an instance that a worker holds got a record from outside."""
+        """Note that an instance that a worker holds got a record from outside, or was deleted."""
         self.told.append((worker, row))
 
     def add(self, other: "Tidings") -> None:
@@ -35,6 +39,7 @@ class Tidings:
         if other.due_at is not None:
             self.due(other.due_at)
         self.told += other.told
+        self.has_rubbish |= other.has_rubbish
 
 
 class Transaction:

@@ -25,17 +25,19 @@ from stepwell.store.operations import (
 from stepwell.store.sqlite_rows import every, first
 from stepwell.store.sqlite_transaction import Transaction
 
-# The due ones come by their index, the lost ones by the few workers whose lease is over; `cross join` keeps
+# The instances of a deleted workflow are nobody's; they are left out before the limit, so that they cost no others
+# their turn. The due ones come by their index, the lost ones by the few workers whose lease is over; `cross join` keeps
 # SQLite to that order of looking. A worker never takes its own as lost, however late it renews.
 _DUE = """
     select i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at,
-        i.logged, i.log_n
+        i.logged, i.log_n, w.script, w.class_name, v.step_limit
     from (
         select row, since
         from (
             select row, due_at as since
             from instances
             where due_at <= :now
+                and workflow not in (select row from deleted_workflows)
             order by due_at
             limit :limit
         )
@@ -48,6 +50,7 @@ _DUE = """
     ) as due
     cross join instances as i on i.row = due.row
     cross join workflows as w on w.row = i.workflow
+    left join versions as v on v.id = i.version
     order by due.since, i.row
     limit :limit
     """
@@ -89,6 +92,7 @@ _NEXT_DUE = """
     select due_at
     from instances
     where due_at is not null
+        and workflow not in (select row from deleted_workflows)
     order by due_at
     limit 1
     """
@@ -157,6 +161,9 @@ class _Due(NamedTuple):
     created_at: int
     logged: int
     log_n: int
+    script: str
+    class_name: str
+    step_limit: int | None
 
 
 class _Place(NamedTuple):
@@ -229,6 +236,9 @@ def _claim(transaction: Transaction, operation: ClaimDue, due: _Due) -> Claim:
         lost_turns=due.lost_turns + lost,
         logged=due.logged,
         log_n=due.log_n,
+        script=due.script,
+        class_name=due.class_name,
+        step_limit=due.step_limit,
     )
 
 

@@ -1,21 +1,28 @@
 """The operations on workflows and their versions."""
 
+import uuid
 from typing import NamedTuple
 
 import apsw
+import msgspec
 
 from stepwell.errors import WorkflowNotFound
 from stepwell.store.operations import (
+    NO_SETTINGS,
     GetParamsSchema,
     GetWorkflow,
     ListWorkflows,
     ParamsSchema,
     RegisterWorkflow,
+    VersionSettings,
     WorkflowRow,
     Workflows,
 )
 from stepwell.store.sqlite_rows import every, first, only
 from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.workflow_operations import PutWorkflow
+
+to_settings = msgspec.json.Decoder(VersionSettings).decode
 
 _COLUMNS = "row, id, account, name, script, class_name, version, created_at, modified_at, triggered_at"
 _WORKFLOW = f"""
@@ -45,6 +52,14 @@ _COUNTS = """
     where workflow = :workflow
     group by status
     """
+_NAMESAKES = f"""
+    select {_COLUMNS}
+    from workflows
+    where account = :account
+        and script = :script
+        and class_name = :class_name
+        and name <> :name
+    """
 _INSERT = """
     insert into workflows (id, account, name, script, class_name, version, created_at, modified_at)
     values (:id, :account, :name, :script, :class_name, :version, :now, :now)
@@ -58,14 +73,32 @@ _UPDATE = """
         modified_at = :now
     where row = :row
     """
-_VERSION_HASH = """
-    select sha256
+_CODE = """
+    select sha256, params_schema, settings, declared
     from versions
     where id = :version
     """
 _INSERT_VERSION = """
-    insert into versions (id, account, workflow, script, class_name, sha256, created_at, params_schema)
-    values (:id, :account, :workflow, :script, :class_name, :sha256, :now, :params_schema)
+    insert into versions (
+        id, account, workflow, script, class_name, created_at, sha256, params_schema, settings, declared, step_limit
+    )
+    values (
+        :id, :account, :workflow, :script, :class_name, :created_at,
+        :sha256, :params_schema, :settings, :declared, :step_limit
+    )
+    """
+_REMEMBER_CLASS = """
+    insert into scripts (account, name, class_name, sha256, params_schema)
+    values (:account, :name, :class_name, :sha256, :params_schema)
+    on conflict (account, name, class_name) do update set
+        sha256 = excluded.sha256,
+        params_schema = excluded.params_schema
+    """
+_FORGET_CLASSES = """
+    delete from scripts
+    where account = :account
+        and name = :script
+        and class_name not in (select value from json_each(:classes))
     """
 _SCHEMA = """
     select params_schema
@@ -96,17 +129,49 @@ class Workflow(NamedTuple):
     triggered_at: int | None
 
 
+class Declared(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the files of a script say of a workflow."""
+
+    script: str
+    class_name: str
+    settings: VersionSettings = NO_SETTINGS
+
+
+class Code(NamedTuple):
+    """What a version is: its code and its settings. `declared` None: only a PUT has made it."""
+
+    sha256: str
+    params_schema: str | None
+    settings: VersionSettings
+    declared: Declared | None
+
+
+class NewVersion(NamedTuple):
+    """A version to be made. `workflow_id` is used if the workflow is new, too."""
+
+    named: RegisterWorkflow | PutWorkflow
+    workflow_id: str
+    version_id: str
+    code: Code
+
+
 def find_workflow(connection: apsw.Connection, account: str, name: str) -> Workflow:
     """Return a workflow. Raises WorkflowNotFound."""
-    columns = first(connection, _WORKFLOW, (account, name))
-    if columns is None:
+    workflow = find_workflow_or_none(connection, account, name)
+    if workflow is None:
         raise WorkflowNotFound(name)
-    return Workflow(*columns)
+    return workflow
+
+
+def find_workflow_or_none(connection: apsw.Connection, account: str, name: str) -> Workflow | None:
+    """Return a workflow, or None."""
+    columns = first(connection, _WORKFLOW, (account, name))
+    return None if columns is None else Workflow(*columns)
 
 
 def get_workflow(connection: apsw.Connection, operation: GetWorkflow) -> WorkflowRow:
     """Do GetWorkflow."""
-    return _with_counts(connection, find_workflow(connection, operation.account, operation.name))
+    return read_workflow(connection, operation.account, operation.name)
 
 
 def get_params_schema(connection: apsw.Connection, operation: GetParamsSchema) -> ParamsSchema:
@@ -126,37 +191,82 @@ def list_workflows(connection: apsw.Connection, operation: ListWorkflows) -> Wor
 
 def register_workflow(transaction: Transaction, operation: RegisterWorkflow) -> WorkflowRow:
     """Do RegisterWorkflow."""
-    columns = first(transaction.connection, _WORKFLOW, (operation.account, operation.name))
-    if columns is None:
-        _add(transaction, operation)
+    connection, account = transaction.connection, operation.account
+    made_of = (operation.script, operation.class_name)
+    code = (operation.sha256, operation.params_schema)
+    transaction.execute(_REMEMBER_CLASS, (account, *made_of, *code))
+    if operation.classes:
+        classes = msgspec.json.encode(operation.classes).decode()
+        transaction.execute(_FORGET_CLASSES, (account, operation.script, classes))
+    declared = Declared(*made_of, operation.declared)
+    workflow = find_workflow_or_none(connection, account, operation.name)
+    if workflow is None:
+        version = Code(*code, operation.declared, declared)
+        put_version(transaction, None, NewVersion(operation, operation.workflow_id, operation.version_id, version))
     else:
-        _renew(transaction, operation, Workflow(*columns))
-    return _with_counts(
-        transaction.connection, find_workflow(transaction.connection, operation.account, operation.name)
-    )
+        _renew(transaction, workflow, operation, declared)
+    for namesake in every(connection, _NAMESAKES, (account, *made_of, operation.name)):
+        _renew(transaction, Workflow(*namesake), operation, None)
+    return read_workflow(connection, account, operation.name)
 
 
-def _add(transaction: Transaction, operation: RegisterWorkflow) -> None:
-    named = (operation.workflow_id, operation.account, operation.name)
-    source = (operation.script, operation.class_name, operation.version_id)
-    (row,) = only(transaction.connection, _INSERT, (*named, *source, operation.now))
-    _add_version(transaction, operation, row)
-
-
-def _renew(transaction: Transaction, operation: RegisterWorkflow, workflow: Workflow) -> None:
-    (newest,) = only(transaction.connection, _VERSION_HASH, (workflow.version,))
-    if newest != operation.sha256:
-        source = (operation.script, operation.class_name, operation.version_id)
-        transaction.execute(_UPDATE, (*source, operation.now, workflow.row))
-        _add_version(transaction, operation, workflow.row)
+def put_version(transaction: Transaction, workflow: Workflow | None, new: NewVersion) -> None:
+    """Let a workflow have a new version; None: make the workflow, too."""
+    named, code = new.named, new.code
+    made_of = (named.script, named.class_name)
+    if workflow is None:
+        values = (new.workflow_id, named.account, named.name, *made_of, new.version_id, named.now)
+        (row,) = only(transaction.connection, _INSERT, values)
     else:
+        row = workflow.row
+        transaction.execute(_UPDATE, (*made_of, new.version_id, named.now, row))
+    stored = (_to_text(code.settings), None if code.declared is None else _to_text(code.declared), code.settings.steps)
+    version = (new.version_id, named.account, row, *made_of, named.now)
+    transaction.execute(_INSERT_VERSION, (*version, code.sha256, code.params_schema, *stored))
+
+
+def code_of(connection: apsw.Connection, version: str) -> Code:
+    """Return what a version is."""
+    sha256, params_schema, settings, declared = only(connection, _CODE, (version,))
+    return Code(sha256, params_schema, to_settings(settings), None if declared is None else _to_declared(declared))
+
+
+def read_workflow(connection: apsw.Connection, account: str, name: str) -> WorkflowRow:
+    """Return a workflow with its counts. Raises WorkflowNotFound."""
+    return _with_counts(connection, find_workflow(connection, account, name))
+
+
+def _renew(
+    transaction: Transaction, workflow: Workflow, operation: RegisterWorkflow, declared: Declared | None
+) -> None:
+    """Give a workflow a new version if its code, or what is declared of it, has changed; None: as it was."""
+    newest = code_of(transaction.connection, workflow.version)
+    if newest.sha256 == operation.sha256 and declared in (None, newest.declared):
         transaction.execute(_RENEW_SCHEMA, (operation.params_schema, workflow.version))
+        return
+    version_id = operation.version_id
+    settings = newest.settings
+    if declared is None:
+        # Each workflow has versions of its own; the id is new, as the one that it is made of is.
+        version_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{version_id}/{workflow.id}"))
+        declared = newest.declared
+    else:
+        settings = carried(newest, declared.settings)
+    code = Code(operation.sha256, operation.params_schema, settings, declared)
+    put_version(transaction, workflow, NewVersion(operation, workflow.id, version_id, code))
 
 
-def _add_version(transaction: Transaction, operation: RegisterWorkflow, row: int) -> None:
-    source = (operation.script, operation.class_name, operation.sha256)
-    values = (operation.version_id, operation.account, row, *source, operation.now, operation.params_schema)
-    transaction.execute(_INSERT_VERSION, values)
+def carried(newest: Code, declared: VersionSettings) -> VersionSettings:
+    """Return the settings of the version after the newest: those that are declared, then those that a PUT has set."""
+    before = NO_SETTINGS if newest.declared is None else newest.declared.settings
+    kept = {}
+    for name in VersionSettings.__struct_fields__:
+        value, nothing = getattr(newest.settings, name), getattr(NO_SETTINGS, name)
+        if getattr(declared, name) != nothing:
+            kept[name] = getattr(declared, name)
+        elif value != getattr(before, name):
+            kept[name] = value
+    return VersionSettings(**kept)
 
 
 def _with_counts(connection: apsw.Connection, workflow: Workflow) -> WorkflowRow:
@@ -173,6 +283,13 @@ def _with_counts(connection: apsw.Connection, workflow: Workflow) -> WorkflowRow
         workflow.triggered_at,
         counts,
     )
+
+
+def _to_text(value: msgspec.Struct) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+_to_declared = msgspec.json.Decoder(Declared).decode
 
 
 def _pattern(search: str | None) -> str:

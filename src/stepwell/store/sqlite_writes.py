@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 from stepwell.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound, VersionChanged
 from stepwell.store import sqlite_turns
+from stepwell.store.account_operations import ChangeAccountSettings, DeleteTriggers, MergeTriggers, ReplaceTriggers
 from stepwell.store.operations import (
+    AddToken,
     AppendEvent,
     ClaimDue,
     Commit,
@@ -17,12 +19,18 @@ from stepwell.store.operations import (
     RegisterWorkflow,
     Release,
     RenewLease,
+    RevokeToken,
     WriteNotes,
 )
+from stepwell.store.sqlite_accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
+from stepwell.store.sqlite_deletion import delete_workflow, purge_deleted
 from stepwell.store.sqlite_notes import write_notes
 from stepwell.store.sqlite_rows import first, only
+from stepwell.store.sqlite_tokens import add_token, revoke_token
 from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sqlite_versions import put_workflow
 from stepwell.store.sqlite_workflows import Workflow, find_workflow, register_workflow
+from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
 
 # Two creates with one id race for the unique index, not for a look before.
 _INSERT_INSTANCE = """
@@ -204,4 +212,13 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     Commit: sqlite_turns.commit,
     Release: sqlite_turns.release,
     WriteNotes: write_notes,
+    PutWorkflow: put_workflow,
+    DeleteWorkflow: delete_workflow,
+    PurgeDeleted: purge_deleted,
+    ChangeAccountSettings: change_account_settings,
+    ReplaceTriggers: replace_triggers,
+    MergeTriggers: merge_triggers,
+    DeleteTriggers: delete_triggers,
+    AddToken: add_token,
+    RevokeToken: revoke_token,
 }

@@ -1,0 +1,111 @@
+"""Who makes a request, and whether he may: Cloudflare's two schemes, its permissions, and one rule for each route.
+
+A token is for one account. A request for another account is refused whether that account exists or not.
+
+Source: developers.cloudflare.com/fundamentals/api/how-to/make-api-calls/ and, for each operation's permissions,
+developers.cloudflare.com/api/resources/workflows/
+"""
+
+from enum import StrEnum
+
+from starlette.datastructures import Headers
+
+from stepwell.api.refusals import Forbidden, Unauthorized, invalid
+from stepwell.api.routes import Route
+from stepwell.errors import NotAuthenticated
+from stepwell.tokens import READING, WRITING, Caller, Permission, Tokens
+
+_HOW = "send `Authorization: Bearer TOKEN`, or `X-Auth-Email` and `X-Auth-Key`; `stepwell token create` makes a token"
+_READING = ("GET", "HEAD")
+
+
+class Need(StrEnum):
+    """What a route asks of its caller."""
+
+    NOTHING = "nothing"
+    ANY_TOKEN = "any token"
+    READ = "read"
+    WRITE = "write"
+
+
+_PERMISSIONS: dict[Need, frozenset[Permission]] = {Need.READ: READING, Need.WRITE: WRITING}
+
+# Routes of Cloudflare's are read with GET and written with anything else; the others are named one by one.
+_OWN_NEEDS = {
+    "/healthz": Need.NOTHING,
+    "/openapi.json": Need.NOTHING,
+    "/docs": Need.NOTHING,
+    "/docs/{operation_id}": Need.NOTHING,
+    "/": Need.READ,
+    "/client/v4/user": Need.ANY_TOKEN,
+    "/client/v4/user/tokens/verify": Need.ANY_TOKEN,
+    "/client/v4/accounts": Need.ANY_TOKEN,
+    "/client/v4/accounts/{account_id}": Need.ANY_TOKEN,
+    "/client/v4/memberships": Need.ANY_TOKEN,
+}
+_OWN_PREFIX = "/client/v4/accounts/{account_id}/stepwell/"
+
+
+def need_of(route: Route) -> Need:
+    """Return what a route asks of its caller. Raises KeyError for a route without a rule."""
+    if route.number is not None or route.pattern.startswith(_OWN_PREFIX):
+        return Need.READ if route.method in _READING else Need.WRITE
+    return _OWN_NEEDS[route.pattern]
+
+
+async def identify(headers: Headers, tokens: Tokens) -> Caller | None:
+    """Return who makes a request; None if it has no credentials. Raises Unauthorized, or InvalidInput for half a pair.
+
+    Where both schemes come, the bearer's decides.
+    """
+    bearer = headers.getlist("authorization")
+    if len(bearer) > 1:
+        raise invalid("authorization", f"the header Authorization is given {len(bearer)} times; give it once")
+    try:
+        if bearer:
+            return await tokens.authenticate(_bearer(bearer[0]))
+        pair = _pair(headers)
+        return None if pair is None else await tokens.authenticate(*pair)
+    except NotAuthenticated as error:
+        raise Unauthorized(str(error)) from None
+
+
+def check(caller: Caller | None, route: Route, account: str) -> None:
+    """Raise Unauthorized or Forbidden if a caller may not use a route for an account."""
+    need = need_of(route)
+    if need is Need.NOTHING:
+        return
+    wanted = _PERMISSIONS.get(need)
+    if caller is None:
+        permission = "" if wanted is None else f" It has to have {_any_of(wanted)}."
+        raise Unauthorized(f"this request needs a token: {_HOW}.{permission}")
+    if account != caller.account:
+        raise Forbidden(f'Authentication error: the token is for another account than "{account:.100}"')
+    if wanted is not None and not wanted & caller.permissions:
+        raise Forbidden(
+            f"Authentication error: the token has {', '.join(sorted(caller.permissions))}; "
+            f"{route.method} {route.pattern} needs {_any_of(wanted)}"
+        )
+
+
+def _bearer(header: str) -> str:
+    scheme, _, secret = header.strip().partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthorized(f"the header Authorization is no `Bearer TOKEN`: {_HOW}")
+    return secret.strip()
+
+
+def _pair(headers: Headers) -> tuple[str, str] | None:
+    key, email = headers.get("x-auth-key"), headers.get("x-auth-email")
+    if key is None and email is None:
+        return None
+    if key is None:
+        raise invalid("X-Auth-Key", "the header X-Auth-Email came without X-Auth-Key; send both")
+    if email is None:
+        raise invalid("X-Auth-Email", "the header X-Auth-Key came without X-Auth-Email; send both")
+    return key, email
+
+
+def _any_of(permissions: frozenset[Permission]) -> str:
+    names = sorted(permissions)
+    return names[0] if len(names) == 1 else f"one of: {', '.join(names)}"

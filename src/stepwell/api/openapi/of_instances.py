@@ -1,0 +1,105 @@
+"""Operations on instances.
+
+Source: developers.cloudflare.com/api/resources/workflows/subresources/instances/
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Meta
+
+from stepwell import limits, models
+from stepwell.api.new_instance import NewInstanceBody
+from stepwell.api.openapi.operation import (
+    BAD_BODY,
+    BAD_EVENT,
+    BAD_ID,
+    FINISHED,
+    ID_TAKEN,
+    LARGE_BODY,
+    NO_INSTANCE,
+    NO_STEP,
+    NO_WORKFLOW,
+    Answer,
+    Body,
+    Key,
+    Operation,
+)
+
+INSTANCES = "Instances"
+
+_MANY = Meta(min_length=1, max_length=limits.BATCH_INSTANCES)
+_NO_INSTANCE = (NO_WORKFLOW, NO_INSTANCE)
+_NEW = {"instance_id": "order-1", "params": {"orderId": 7}}
+
+OPERATIONS: Mapping[Key, Operation] = {
+    5: Operation(
+        id="workflows-instances-list",
+        tag=INSTANCES,
+        description="Lists the instances of a workflow, newest first unless asked otherwise, a page at a time. "
+        "`result_info.cursor` leads to the next page, and instances that are created meanwhile move nothing.",
+        answer=Answer(list[models.ListedInstance], ("count", "per_page", "total_count", "cursor", "total_pages")),
+        refused=(NO_WORKFLOW,),
+        sdk="workflows.instances.list",
+        cli=("stepwell instances list order", "npx wrangler workflows instances list order"),
+    ),
+    6: Operation(
+        id="workflows-instances-create",
+        tag=INSTANCES,
+        description="Creates an instance of a workflow, which is due at once. It is stored when the answer comes.",
+        answer=Answer(models.CreatedInstance),
+        body=Body(NewInstanceBody, "The new instance. No body asks for one with a new id and no params.", _NEW, False),
+        refused=(BAD_BODY, BAD_ID, ID_TAKEN, NO_WORKFLOW, LARGE_BODY),
+        sdk="workflows.instances.create",
+        cli=(
+            "stepwell trigger order '{\"orderId\":7}' --id order-1",
+            "npx wrangler workflows trigger order '{\"orderId\":7}' --id order-1",
+        ),
+    ),
+    7: Operation(
+        id="workflows-instances-bulk",
+        tag=INSTANCES,
+        description=f"Creates 1 to {limits.BATCH_INSTANCES} instances of a workflow, all of them or none. Those whose "
+        "ids are taken are left as they are, and left out of the answer.",
+        answer=Answer(list[models.CreatedInstance], ("count", "per_page", "total_count", "page", "total_pages")),
+        body=Body(Annotated[list[NewInstanceBody], _MANY], "The new instances.", [_NEW]),
+        refused=(BAD_BODY, BAD_ID, NO_WORKFLOW, LARGE_BODY),
+        sdk="workflows.instances.bulk",
+    ),
+    12: Operation(
+        id="workflows-instances-get",
+        tag=INSTANCES,
+        description="Retrieves status and log of an instance: every step with its attempts, every sleep and every wait "
+        "for an event.",
+        answer=Answer(models.Instance, ("count", "per_page", "total_count", "cursor", "page")),
+        refused=_NO_INSTANCE,
+        sdk="workflows.instances.get",
+        cli=(
+            "stepwell instances describe order order-1",
+            "npx wrangler workflows instances describe order order-1",
+        ),
+    ),
+    14: Operation(
+        id="workflows-instances-step",
+        tag=INSTANCES,
+        description="Gets how a step or a wait for an event stands, or one attempt of it, with its whole output as a "
+        "JSON value. The log has it as text, cut where it is long.",
+        answer=Answer(models.StepState),
+        refused=(*_NO_INSTANCE, NO_STEP),
+        sdk="workflows.instances.step",
+    ),
+    16: Operation(
+        id="workflows-instances-events-create",
+        tag=INSTANCES,
+        description="Sends an event to an instance. It is stored when the answer comes, and given to the first wait "
+        "for its type, now or later.",
+        answer=Answer(models.EventReceipt),
+        body=Body(None, "The event's payload: any JSON value of up to 1 MiB.", {"by": "ann"}),
+        refused=(BAD_BODY, BAD_EVENT, FINISHED, *_NO_INSTANCE, LARGE_BODY),
+        sdk="workflows.instances.events.create",
+        cli=(
+            'stepwell instances send-event order order-1 --type approved \'{"by":"ann"}\'',
+            'npx wrangler workflows instances send-event order order-1 --type approved --payload \'{"by":"ann"}\'',
+        ),
+    ),
+}

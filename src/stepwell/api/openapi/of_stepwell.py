@@ -1,0 +1,84 @@
+"""Operations that are Stepwell's own: Cloudflare does not have them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stepwell.api.instance_status import InstanceStatus
+from stepwell.api.logs import Log
+from stepwell.api.openapi.operation import (
+    MANY_STREAMS,
+    NO_INSTANCE,
+    NO_OPERATION,
+    NO_WORKFLOW,
+    OWN_INSTANCE,
+    Answer,
+    Key,
+    Operation,
+)
+
+STEPWELL = "Stepwell's own"
+
+_TEXT: Mapping[str, Any] = {"type": "string"}
+_HTML = (("text/html", dict(_TEXT)),)
+_NO_INSTANCE = (NO_WORKFLOW, NO_INSTANCE)
+_OK = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
+
+OPERATIONS: Mapping[Key, Operation] = {
+    "GET /": Operation(
+        id="stepwell-page",
+        tag=STEPWELL,
+        description="A page for people: the workflows with their latest instances, or the log of one instance if both "
+        "parameters are given.",
+        answer=Answer(media=_HTML),
+        refused=_NO_INSTANCE,
+        is_own=True,
+    ),
+    "GET /healthz": Operation(
+        id="stepwell-health",
+        tag=STEPWELL,
+        description="Says that the server answers. Asks for no token.",
+        answer=Answer(media=(("application/json", {**_OK, "examples": [{"status": "ok"}]}),)),
+        is_own=True,
+    ),
+    "GET /openapi.json": Operation(
+        id="stepwell-openapi",
+        tag=STEPWELL,
+        description="This document: all that the server can be asked, as OpenAPI 3.1.",
+        answer=Answer(media=(("application/json", {"type": "object"}),)),
+        is_own=True,
+    ),
+    "GET /docs": Operation(
+        id="stepwell-docs",
+        tag=STEPWELL,
+        description="A page that lists the operations of this document.",
+        answer=Answer(media=_HTML),
+        is_own=True,
+    ),
+    "GET /docs/{operation_id}": Operation(
+        id="stepwell-docs-operation",
+        tag=STEPWELL,
+        description="A page about one operation of this document.",
+        answer=Answer(media=_HTML),
+        refused=(NO_OPERATION,),
+        is_own=True,
+    ),
+    f"GET {OWN_INSTANCE}": Operation(
+        id="stepwell-instances-status",
+        tag=STEPWELL,
+        description="Gets status, outcome and progress of an instance without its log; `output` is the JSON "
+        "value itself.",
+        answer=Answer(InstanceStatus),
+        refused=_NO_INSTANCE,
+        cli=("stepwell instances describe order order-1",),
+        is_own=True,
+    ),
+    f"GET {OWN_INSTANCE}/logs": Operation(
+        id="stepwell-instances-logs",
+        tag=STEPWELL,
+        description="Gets what an instance's code printed and logged, oldest first. With `follow=true` the answer is a "
+        "stream with a line of JSON for each line, and an empty one now and then, until the instance ends.",
+        answer=Answer(Log, media=(("application/x-ndjson", dict(_TEXT)),)),
+        refused=(*_NO_INSTANCE, MANY_STREAMS),
+        is_own=True,
+    ),
+}

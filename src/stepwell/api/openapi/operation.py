@@ -1,0 +1,116 @@
+"""What a route's own code does not say of it: name, meaning, answer, body, errors, and how clients call it."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stepwell.api.refusals import BodyTooLarge, Forbidden, RouteNotFound, TooManyStreams, Unauthorized
+from stepwell.errors import (
+    InstanceAlreadyExists,
+    InstanceFinished,
+    InstanceNotFound,
+    InvalidInput,
+    InvalidInstanceId,
+    StepNotFound,
+    StepwellError,
+    StoreError,
+    UnknownScript,
+    VersionNotFound,
+    WorkflowBelongs,
+    WorkflowNotFound,
+)
+
+if TYPE_CHECKING:
+    from stepwell.api.routes import Route
+
+# The number of a route in docs/compatibility.md; of one that has none, its method and its path.
+Key = int | str
+
+ACCOUNT = "/client/v4/accounts/{account_id}"
+OWN_INSTANCE = f"{ACCOUNT}/stepwell/workflows/{{workflow_name}}/instances/{{instance_id}}"
+
+
+def key_of(route: "Route") -> Key:
+    """Return what a route is called in the tables of this package."""
+    return f"{route.method} {route.pattern}" if route.number is None else route.number
+
+
+def names_in(pattern: str) -> list[str]:
+    """Return the names of the parts of a path, in their order."""
+    return re.findall(r"\{(\w+)\}", pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An error that a route answers with. `key` is how its message begins, behind `workflows.api.error.`."""
+
+    error: type[StepwellError]
+    when: str
+    key: str | None = None
+
+
+NO_WORKFLOW = Refused(WorkflowNotFound, "The account has no workflow of this name.", "workflow.not_found")
+NO_INSTANCE = Refused(InstanceNotFound, "The workflow has no instance of this id.", "instance.not_found")
+NO_STEP = Refused(StepNotFound, "The instance has no step of this name and type, or no such attempt.", "step.not_found")
+NO_VERSION = Refused(VersionNotFound, "The workflow has no version of this id.", "version.not_found")
+BAD_BODY = Refused(InvalidInput, "The body is no JSON, or not of this form, or too large or too deep a value.", "body")
+LARGE_BODY = Refused(BodyTooLarge, "The body is larger than any valid one.", "body")
+BAD_ID = Refused(InvalidInstanceId, "An id of a new instance breaks the rule for ids.", "instance.invalid_id")
+BAD_EVENT = Refused(InvalidInput, "The event type breaks the rule for names.", "workflow.invalid_event_type")
+ID_TAKEN = Refused(InstanceAlreadyExists, "The workflow has an instance of this id.", "instance.already_exists")
+FINISHED = Refused(InstanceFinished, "The instance has ended.", "instance.finished")
+NO_SCRIPT = Refused(UnknownScript, "No worker has loaded the script, or it has no such class.", "body")
+OTHER_SCRIPT = Refused(WorkflowBelongs, "The workflow belongs to another script.", "body")
+NO_OPERATION = Refused(RouteNotFound, "The document has no operation of this id.")
+MANY_STREAMS = Refused(TooManyStreams, "As many callers follow instances as may do so at a time.")
+
+# What any route may answer with.
+BAD_REQUEST = Refused(InvalidInput, "A part of the path, a query parameter or a header breaks its rule.", "body")
+NO_TOKEN = Refused(Unauthorized, "There are no credentials, or they are not good.")
+NOT_ALLOWED = Refused(
+    Forbidden,
+    "The token has none of the permissions or is for another account, or the Host or Origin is a foreign one.",
+)
+BROKEN = Refused(
+    StoreError, "The server is at fault, or its store cannot be used; the message has an id.", "internal_server"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a route answers with if all is well. `info` are the members of `result_info`; none: it is not there.
+
+    `media` are forms of the answer that have no envelope, with the schema of each.
+    """
+
+    result: Any = None
+    info: tuple[str, ...] = ()
+    media: tuple[tuple[str, dict[str, Any]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a route reads: a type, or a schema where any JSON is taken; and an example of it."""
+
+    kind: Any
+    description: str
+    example: Any
+    is_needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A route as its readers see it.
+
+    `sdk` is the method of Cloudflare's clients, `cli` are commands that do the same. `is_own`: Cloudflare lacks it.
+    """
+
+    id: str
+    tag: str
+    description: str
+    answer: Answer
+    body: Body | None = None
+    refused: tuple[Refused, ...] = ()
+    sdk: str | None = None
+    cli: tuple[str, ...] = ()
+    is_own: bool = False

@@ -1,0 +1,168 @@
+"""The parameters of paths and queries: type, bounds, default and meaning of each.
+
+Source: developers.cloudflare.com/api/resources/workflows/
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from stepwell import limits
+from stepwell.api import identity, instance_list, logs, versions, workflows
+from stepwell.api.openapi.meanings import NAME_PATTERN
+from stepwell.api.openapi.operation import OWN_INSTANCE, Key, key_of, names_in
+from stepwell.api.openapi.schemas import Schema, ref
+from stepwell.api.paging import STEPS_PER_PAGE
+from stepwell.api.query import LARGEST_NUMBER
+
+if TYPE_CHECKING:
+    from stepwell.api.routes import Route
+
+# A dash and the count of the name.
+_LOGGED_NAME_LENGTH = limits.STEP_NAME_LENGTH + 20
+
+PATH: Mapping[str, Schema] = {
+    "account_id": {
+        "description": "The account. A server without tokens takes any for its own.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$"},
+        "example": "local",
+    },
+    "workflow_name": {
+        "description": f"The workflow's name: {limits.NAME_RULE}.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": limits.WORKFLOW_NAME_LENGTH,
+            "pattern": NAME_PATTERN,
+        },
+        "example": "order",
+    },
+    "instance_id": {
+        "description": "The instance's id. Ids of cron instances have spaces and slashes; they may be escaped or not.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": limits.ADDRESSED_INSTANCE_ID_LENGTH,
+            "pattern": "^[a-zA-Z0-9, */#_-]+$",
+        },
+        "example": "order-1",
+    },
+    "event_type": {
+        "description": f"What a wait of the instance names: {limits.NAME_RULE}. A dot is not allowed.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": limits.EVENT_TYPE_LENGTH,
+            "pattern": NAME_PATTERN,
+        },
+        "example": "approved",
+    },
+    "version_id": {
+        "description": "The version's id.",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": "b5b5c2a1-0000-4000-8000-000000000002",
+    },
+    "script_name": {
+        "description": "The script's name: printable characters.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": limits.SCRIPT_NAME_LENGTH},
+        "example": "shop",
+    },
+    "operation_id": {
+        "description": "The `operationId` of an operation in this document.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z-]+$"},
+        "example": "workflows-instances-get",
+    },
+}
+
+
+def _number(description: str, default: int | None = None, most: int = LARGEST_NUMBER) -> Schema:
+    schema: Schema = {"type": "integer", "minimum": 1, "maximum": most}
+    return _parameter(description, schema if default is None else {**schema, "default": default})
+
+
+def _choice(description: str, choices: tuple[str, ...], default: str | None = None) -> Schema:
+    schema: Schema = {"type": "string", "enum": list(choices)}
+    return _parameter(description, schema if default is None else {**schema, "default": default})
+
+
+def _text(description: str, longest: int) -> Schema:
+    return _parameter(description, {"type": "string", "minLength": 1, "maxLength": longest})
+
+
+def _parameter(description: str, schema: Schema) -> Schema:
+    return {"description": description, "schema": schema}
+
+
+def _needed(parameter: Schema, example: str) -> Schema:
+    return {**parameter, "required": True, "example": example}
+
+
+def _own(parameter: Schema) -> Schema:
+    return {**parameter, "x-stepwell-extension": True}
+
+
+_CURSOR = _parameter(
+    "Where the page begins: the `cursor` of the answer before. Empty: at the first.", {"type": "string"}
+)
+_MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
+_WHERE = "A date and time; without an offset it is UTC."
+
+_ACCOUNTS = {
+    "page": _number("Which page. One past the last is empty.", 1),
+    "per_page": _number("How many a page has.", identity.PER_PAGE, identity.MOST_PER_PAGE),
+}
+
+# By the key of the route.
+QUERY: Mapping[Key, Mapping[str, Schema]] = {
+    1: {
+        "page": _number("Which page. One past the last is empty.", 1),
+        "per_page": _number("How many workflows a page has.", workflows.PER_PAGE, workflows.MOST_PER_PAGE),
+        "search": _text("A part of the name; capitals do not matter.", limits.WORKFLOW_NAME_LENGTH),
+    },
+    5: {
+        "cursor": _CURSOR,
+        "page": {
+            **_number("Which page. Together with a cursor, page 2 and later are empty.", 1),
+            "deprecated": True,
+        },
+        "per_page": _number("How many instances a page has.", instance_list.PER_PAGE, instance_list.MOST_PER_PAGE),
+        "direction": _choice("By creation: oldest first, or newest first.", ("asc", "desc"), "desc"),
+        "status": _parameter("Only instances with this status.", ref("Status")),
+        "date_start": _parameter(f"Only instances created then or later. {_WHERE}", dict(_MOMENT)),
+        "date_end": _parameter(f"Only instances created then or earlier. {_WHERE}", dict(_MOMENT)),
+    },
+    12: {
+        "order": _choice('The order of `steps`: "asc" is oldest first, "desc" newest first.', ("asc", "desc"), "asc"),
+        "simple": _choice("`true` leaves the steps out; `step_count` still counts them.", ("true", "false"), "false"),
+        "per_page": _own(_number("How many steps a page has; all of them if it is left out.", None, STEPS_PER_PAGE)),
+        "cursor": _own(_CURSOR),
+    },
+    14: {
+        "name": _needed(_text("The step's name as the log shows it, with its count.", _LOGGED_NAME_LENGTH), "charge-1"),
+        "type": _needed(_choice("A step and a wait may have the same name.", ("step", "waitForEvent")), "step"),
+        "attempt": _number("Which attempt; the step as a whole if it is left out."),
+    },
+    19: {
+        "page": _number("Which page. One past the last is empty.", 1),
+        "per_page": _number("How many versions a page has.", versions.PER_PAGE, versions.MOST_PER_PAGE),
+    },
+    "GET /client/v4/accounts": _ACCOUNTS,
+    "GET /client/v4/memberships": _ACCOUNTS,
+    "GET /": {
+        "workflow": _text("The workflow of the instance to show.", limits.WORKFLOW_NAME_LENGTH),
+        "instance": _text("The instance to show.", limits.ADDRESSED_INSTANCE_ID_LENGTH),
+    },
+    f"GET {OWN_INSTANCE}/logs": {
+        "after": _number("Only lines behind the one of this number."),
+        "limit": _number("How many lines at most.", 100, logs.LINES_AT_ONCE),
+        "follow": _choice(
+            "`true`: each line at once, and each new one until the instance ends.", ("true", "false"), "false"
+        ),
+    },
+}
+
+
+def parameters_of(route: "Route") -> list[Schema]:
+    """Return the parameters of a route. Raises KeyError for one that has no line above."""
+    in_path = [{"name": name, "in": "path", "required": True, **PATH[name]} for name in names_in(route.pattern)]
+    in_query = [{"name": name, "in": "query", **QUERY[key_of(route)][name]} for name in route.query]
+    return [*in_path, *in_query]

@@ -1,0 +1,42 @@
+"""The reference: the OpenAPI document, a page that lists its operations, and a page for each of them."""
+
+import re
+
+from starlette.responses import Response
+
+from stepwell.api import openapi
+from stepwell.api.reference import pages
+from stepwell.api.reference.shell import HEADERS
+from stepwell.api.refusals import RouteNotFound
+from stepwell.api.request import ApiRequest
+from stepwell.engine import Engine
+
+# What a Host header may be to become part of an example.
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}", re.ASCII)
+_SOME_HOST = "localhost:8787"
+_JSON_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+async def show_document(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
+    """Answer with the OpenAPI document; its server is the one that was asked."""
+    return Response(openapi.document(None), headers=_JSON_HEADERS, media_type="application/json")
+
+
+async def list_operations(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
+    """Answer with the page that lists all operations."""
+    return Response(pages.overview(openapi.build(None)), headers=HEADERS, media_type="text/html")
+
+
+async def show_operation(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
+    """Answer with the page of one operation. Raises RouteNotFound."""
+    id = request.path["operation_id"]
+    html = pages.operation(openapi.build(None), id, _server(request))
+    if html is None:
+        raise RouteNotFound("GET", f"/docs/{id}", "no operation is called that; /docs lists them all")
+    return Response(html, headers=HEADERS, media_type="text/html")
+
+
+def _server(request: ApiRequest) -> str:
+    """Return how the server was reached, as examples show it."""
+    host = request.http.headers.get("host", "")
+    return f"{request.http.scope.get('scheme', 'http')}://{host if _HOST.fullmatch(host) else _SOME_HOST}"

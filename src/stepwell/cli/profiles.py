@@ -1,0 +1,99 @@
+"""Profiles: servers that commands know by name, in a file that only its owner can read.
+
+What a command uses comes from, in this order: its options, the environment, the profile, the defaults.
+"""
+
+import json
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stepwell.client import Client
+
+DEFAULT_URL = "http://127.0.0.1:8787"
+DEFAULT_ACCOUNT = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A server, and as whom to speak to it."""
+
+    url: str = DEFAULT_URL
+    account: str = DEFAULT_ACCOUNT
+    token: str | None = None
+
+
+@dataclass(slots=True)
+class Profiles:
+    """All profiles by name, and which one is used where none is named."""
+
+    by_name: dict[str, Profile]
+    current: str | None = None
+
+    @classmethod
+    def load(cls) -> "Profiles":
+        """Read the file; without one there is no profile. Raises click.ClickException for one that cannot be read."""
+        path = _path()
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            by_name = {name: Profile(**said) for name, said in content.get("profiles", {}).items()}
+        except FileNotFoundError:
+            return cls({})
+        except (OSError, ValueError, TypeError) as error:
+            raise click.ClickException(f"{path} cannot be read: {error}") from error
+        return cls(by_name, content.get("current"))
+
+    def save(self) -> None:
+        """Write the file, for its owner alone."""
+        path = _path()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(_toml(self))
+        new.replace(path)
+
+    def chosen(self, name: str | None) -> Profile:
+        """Return the profile of a name, or the one in use. Raises click.UsageError if there is none of the name."""
+        wanted = name or os.environ.get("STEPWELL_PROFILE") or self.current
+        if wanted is None:
+            return Profile()
+        if wanted not in self.by_name:
+            known = ", ".join(sorted(self.by_name)) or "none"
+            raise click.UsageError(f"no profile {wanted!r:.100}; there is: {known}. `stepwell profile set` makes one")
+        return self.by_name[wanted]
+
+
+def connect(url: str | None, account: str | None, profile: str | None) -> Client:
+    """Return a client by options, environment, profile and defaults."""
+    chosen = Profiles.load().chosen(profile)
+    environment = os.environ
+    return Client(
+        url or environment.get("STEPWELL_URL") or chosen.url,
+        account or environment.get("STEPWELL_ACCOUNT") or chosen.account,
+        environment.get("STEPWELL_TOKEN") or chosen.token,
+    )
+
+
+def _path() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "stepwell" / "profiles.toml"
+
+
+def _toml(profiles: Profiles) -> str:
+    lines = [] if profiles.current is None else [f"current = {_quoted(profiles.current)}", ""]
+    for name, profile in sorted(profiles.by_name.items()):
+        lines.append(f"[profiles.{_quoted(name)}]")
+        said: dict[str, Any] = {"url": profile.url, "account": profile.account, "token": profile.token}
+        lines += [f"{key} = {_quoted(value)}" for key, value in said.items() if value is not None]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """Return a text as TOML has it, which for these is as JSON has it."""
+    return json.dumps(text)

@@ -1,0 +1,53 @@
+"""New workers whenever a file of the author's changes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import watchfiles
+
+from stepwell.errors import ScriptError
+from stepwell.project import Project
+from stepwell.supervisor import Supervisor
+from stepwell.wrangler import CONFIG_FILES, DEV_VARS
+
+_IGNORES = watchfiles.DefaultFilter(ignore_dirs=(*watchfiles.DefaultFilter.ignore_dirs, ".stepwell"))
+_WATCHED_SUFFIXES = (".py", ".toml", ".json", ".jsonc")
+
+Fingerprint = dict[str, tuple[int, int]]
+
+
+def fingerprint(project: Project) -> Fingerprint:
+    """Return what tells whether the author's files have changed."""
+    beside = [file for name in CONFIG_FILES if (file := project.root / name).exists()]
+    return {str(file): (file.stat().st_mtime_ns, file.stat().st_size) for file in [*project.files, *beside]}
+
+
+async def reload_on_change(
+    project: Project, supervisor: Supervisor, loaded: Fingerprint, print_fetch: Callable[[], None]
+) -> None:
+    """Reload at each change since `loaded`, for ever. Code that cannot be loaded is reported; the old keeps serving."""
+    is_first = True
+    async for changes in watchfiles.awatch(
+        project.root, watch_filter=_is_source, debounce=200, step=50, rust_timeout=1_000, yield_on_timeout=True
+    ):
+        # A change before the watcher was at work is not told; so it is looked for once.
+        if not changes and not (is_first and loaded != fingerprint(project)):
+            is_first = False
+            continue
+        is_first = False
+        names = ", ".join(sorted({Path(changed).name for _, changed in changes})) or "the source"
+        had_fetch = supervisor.serves_fetch
+        try:
+            await supervisor.reload()
+        except ScriptError as error:
+            click.echo(f"{names} changed, but the old code keeps serving:\n{error}", err=True)
+        else:
+            click.echo(f"{names} changed; now serving: {', '.join(supervisor.workflows)}")
+            if not had_fetch:
+                print_fetch()
+
+
+def _is_source(change: watchfiles.Change, path: str) -> bool:
+    is_watched = path.endswith(_WATCHED_SUFFIXES) or Path(path).name == DEV_VARS
+    return is_watched and _IGNORES(change, path)

@@ -1,0 +1,181 @@
+"""What `stepwell dev` and `stepwell serve` share: the parent process with its store, its API and its workers."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from starlette.types import ASGIApp
+
+from stepwell import sockets
+from stepwell.api import create_app
+from stepwell.cli.reload import Fingerprint, fingerprint, reload_on_change
+from stepwell.cli.stop import Stop
+from stepwell.clock import SystemClock
+from stepwell.engine import Engine
+from stepwell.errors import CannotListen, InvalidInput, ScriptError, StoreError
+from stepwell.hosts import LOOPBACK_HOSTS, without_port
+from stepwell.http_server import HttpServer
+from stepwell.logs import configure
+from stepwell.project import Project
+from stepwell.store.opening import file_of, open_store
+from stepwell.store.sharing import SharedStore
+from stepwell.store.sqlite import SqliteStore
+from stepwell.supervisor import Supervisor, SupervisorSettings
+from stepwell.tokens import Tokens
+from stepwell.worker_options import FetchOptions
+
+GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What a server is told. `account`: whose the workflows are."""
+
+    path: str
+    host: str
+    port: int
+    store: str
+    account: str = "local"
+    workers: int = 1
+    # A server that asks for tokens has accounts; one that does not takes every account id for its own.
+    wants_tokens: bool = False
+    reloads: bool = False
+    allow_hosts: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    fetch_port: int | None = None
+    keeps_output: bool = True
+
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        """The names that requests may be sent to; None: any, as the server is reached from elsewhere."""
+        return LOOPBACK_HOSTS | set(map(without_port, self.allow_hosts)) if sockets.is_loopback(self.host) else None
+
+
+class CannotStart(Exception):
+    """The server cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is being served, and by what."""
+
+    options: ServerOptions
+    project: Project
+    store: SqliteStore
+    supervisor: Supervisor
+    fetch_sock: socket.socket
+
+
+def run(options: ServerOptions) -> int:
+    """Serve until a signal comes; return the exit code."""
+    configure()
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_serve(options))
+    except (CannotStart, CannotListen, InvalidInput, ScriptError, StoreError) as error:
+        click.echo(f"error: {error}", err=True)
+        return 1
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+async def _serve(options: ServerOptions) -> int:
+    for name in options.variables:
+        if name not in os.environ:
+            raise CannotStart(f"--env {name}: there is no environment variable of this name; set it, or leave it out")
+    stop = Stop()
+    project = Project.at(Path(options.path))
+    with (
+        contextlib.closing(sockets.make(options.host, options.port)) as sock,
+        contextlib.closing(sockets.make(options.host, options.port)) as fetch_sock,
+    ):
+        sockets.listen(sock, options.host, options.port, "--port")
+        store = open_store(options.store)
+        shared = SharedStore(store, file_of(options.store))
+        supervisor = Supervisor(store, Path(options.path), _settings(options, fetch_sock))
+        try:
+            with stop.on_signals(supervisor):
+                shared.start()
+                await _start_and_wait(Served(options, project, store, supervisor, fetch_sock), sock, stop)
+        finally:
+            await supervisor.stop()
+            await shared.close()
+            await store.close()
+    return 0
+
+
+def _settings(options: ServerOptions, fetch_sock: socket.socket) -> SupervisorSettings:
+    hosts = options.hosts
+    port = options.fetch_port if options.fetch_port is not None else _port_after(options.port)
+    return SupervisorSettings(
+        grace_s=GRACE_S,
+        variables=options.variables,
+        keeps_output=options.keeps_output,
+        fetch=FetchOptions(fetch_sock.fileno(), options.host, port, None if hosts is None else sorted(hosts)),
+        workers=options.workers,
+        account=options.account,
+    )
+
+
+def _port_after(port: int) -> int:
+    """Return the port after another; any free one after any free one, and after the last."""
+    return (port + 1) % 65536 if port else 0
+
+
+async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> None:
+    loaded = fingerprint(served.project)
+    if not await stop.before(served.supervisor.start()):
+        return
+    server = HttpServer(_app(served))
+    await server.start(sock)
+    try:
+        await _print_start(served, sock)
+        await stop.before(_until_stopped(served, loaded))
+        click.echo("Stopping; steps in flight have 5 seconds to end (Ctrl-C again: stop at once)")
+    finally:
+        # The API first: what is answered from now on could not be kept an eye on.
+        await server.stop(GRACE_S)
+
+
+def _app(served: Served) -> ASGIApp:
+    options, store = served.options, served.store
+    tokens = Tokens(store, SystemClock()) if options.wants_tokens else None
+    account = None if options.wants_tokens else options.account
+    return create_app(Engine(store), account=account, hosts=options.hosts, tokens=tokens)
+
+
+async def _until_stopped(served: Served, loaded: Fingerprint) -> None:
+    if served.options.reloads:
+        await reload_on_change(served.project, served.supervisor, loaded, lambda: _print_fetch(served))
+    await asyncio.Event().wait()
+
+
+async def _print_start(served: Served, sock: socket.socket) -> None:
+    options = served.options
+    click.echo(f"Data: {file_of(options.store).absolute().parent}")
+    click.echo(f"Workflows: {', '.join(served.supervisor.workflows)}")
+    _print_fetch(served)
+    if options.wants_tokens and not await Tokens(served.store, SystemClock()).list():
+        click.echo(
+            "There is no token yet. Make one in another terminal: stepwell token create "
+            f"--store {options.store} --account {options.account} --scope write"
+        )
+    click.echo(f"Stepwell is ready: http://{sockets.shown(options.host, sock.getsockname()[1])}")
+    sys.stdout.flush()
+
+
+def _print_fetch(served: Served) -> None:
+    if served.supervisor.serves_fetch:
+        port = served.fetch_sock.getsockname()[1]
+        click.echo(f"Worker (fetch): http://{sockets.shown(served.options.host, port)}")

@@ -1,0 +1,82 @@
+"""`stepwell token`: make, list and revoke tokens, in the store itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import click
+
+from stepwell import durations
+from stepwell.clock import SystemClock
+from stepwell.core.steplog import iso
+from stepwell.errors import StepwellError
+from stepwell.store.opening import reach_store
+from stepwell.store.operations import TokenRow
+from stepwell.tokens import Permission, Tokens
+
+_SCOPES = {"read": Permission.SCRIPTS_READ, "write": Permission.SCRIPTS_WRITE, "deploy": Permission.DEPLOY}
+
+
+def create(store: str, account: str, scopes: Sequence[str], permissions: Sequence[str], **more: Any) -> int:
+    """Make a token and print its secret and nothing else; return the exit code."""
+    wanted = [*(_SCOPES[scope] for scope in scopes), *map(Permission, permissions)] or [Permission.SCRIPTS_READ]
+    expires = more.pop("expires", None)
+    lifetime_ms = None if expires is None else durations.to_ms(expires)
+    if expires is not None and not lifetime_ms:
+        raise click.BadParameter(f'{expires!r:.60} is no duration; give one such as "90 days"', param_hint="--expires")
+
+    async def work(tokens: Tokens) -> int:
+        click.echo(await tokens.create(account, wanted, lifetime_ms=lifetime_ms, **more))
+        return 0
+
+    return _with_tokens(store, work)
+
+
+def show(store: str) -> int:
+    """Print all tokens, without their secrets; return the exit code."""
+
+    async def work(tokens: Tokens) -> int:
+        rows = await tokens.list()
+        for row in rows:
+            click.echo("\t".join(_columns(row)))
+        if not rows:
+            click.echo("There is no token yet; `stepwell token create` makes one", err=True)
+        return 0
+
+    return _with_tokens(store, work)
+
+
+def revoke(store: str, id: str) -> int:
+    """Let a token be good for nothing from now on; return the exit code: 4 if there is none of this id."""
+
+    async def work(tokens: Tokens) -> int:
+        if await tokens.revoke(id):
+            click.echo(f"{id} is good for nothing any more", err=True)
+            return 0
+        click.echo(f"error: no token {id!r:.60} that is still good; `stepwell token list` shows all", err=True)
+        return 4
+
+    return _with_tokens(store, work)
+
+
+def _with_tokens(store: str, work: Callable[[Tokens], Awaitable[int]]) -> int:
+    async def do() -> int:
+        opened = await reach_store(store)
+        try:
+            return await work(Tokens(opened, SystemClock()))
+        finally:
+            await opened.close()
+
+    try:
+        return asyncio.run(do())
+    except StepwellError as error:
+        click.echo(f"error: {error}", err=True)
+        return 1
+
+
+def _columns(row: TokenRow) -> list[str]:
+    state = "revoked" if row.revoked_at is not None else "good"
+    if state == "good" and row.expires_at is not None and row.expires_at <= SystemClock().now():
+        state = "expired"
+    expires = "never" if row.expires_at is None else iso(row.expires_at)
+    return [row.id, row.account, state, ", ".join(row.permissions), row.email or "-", expires, row.name or "-"]

@@ -1,0 +1,111 @@
+"""A client of the HTTP API: of a Stepwell server, or of Cloudflare for what exists there.
+
+Built on the standard library alone, so that a command of one request starts fast.
+"""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from stepwell.errors import RequestRefused, ServerUnreachable
+
+_BASE = "/client/v4"
+_PER_PAGE = 100
+_NOT_JSON_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Asks a server, for one account. `url` is the server's, with or without `/client/v4` behind it.
+
+    Each method raises RequestRefused if the server says no, ServerUnreachable if it says nothing that can be read.
+    """
+
+    url: str
+    account: str
+    token: str | None = field(default=None, repr=False)
+    timeout_s: float = 60.0
+
+    def create_instance(self, workflow: str, id: str | None, params: Any) -> dict[str, Any]:
+        """Create an instance; return what the server says of it."""
+        body = {"params": params} if id is None else {"params": params, "instance_id": id}
+        created: dict[str, Any] = self._ask("POST", f"{self._workflow(workflow)}/instances", body=body)["result"]
+        return created
+
+    def instance(self, workflow: str, id: str, *, simple: bool = False) -> dict[str, Any]:
+        """Return logs and status of an instance."""
+        query = {"simple": "true"} if simple else {}
+        found: dict[str, Any] = self._ask("GET", self._instance(workflow, id), query)["result"]
+        return found
+
+    def instances(self, workflow: str, **query: str | None) -> Iterator[dict[str, Any]]:
+        """Yield instances, newest first unless `direction` says "asc", page by page as they are asked for."""
+        cursor: str | None = None
+        while True:
+            asked = {"per_page": str(_PER_PAGE), **query, "cursor": cursor}
+            answer = self._ask("GET", f"{self._workflow(workflow)}/instances", asked)
+            yield from answer["result"]
+            cursor = (answer.get("result_info") or {}).get("cursor")
+            if not cursor:
+                return
+
+    def send_event(self, workflow: str, id: str, event_type: str, payload: Any) -> dict[str, Any]:
+        """Send an event; return the server's receipt."""
+        path = f"{self._instance(workflow, id)}/events/{quote(event_type, safe='')}"
+        receipt: dict[str, Any] = self._ask("POST", path, body=payload)["result"]
+        return receipt
+
+    def _workflow(self, name: str) -> str:
+        return f"/accounts/{quote(self.account, safe='')}/workflows/{quote(name, safe='')}"
+
+    def _instance(self, workflow: str, id: str) -> str:
+        return f"{self._workflow(workflow)}/instances/{quote(id, safe='')}"
+
+    def _ask(
+        self, method: str, path: str, query: Mapping[str, str | None] | None = None, body: Any = ...
+    ) -> dict[str, Any]:
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        target = f"{path}?{urlencode(given)}" if given else path
+        status, text = self._exchange(method, target, None if body is ... else json.dumps(body))
+        answer = _decoded(status, text)
+        if not answer.get("success"):
+            error = (answer.get("errors") or [{}])[0]
+            raise RequestRefused(status, int(error.get("code", 0)), str(error.get("message", "no reason was given")))
+        return answer
+
+    def _exchange(self, method: str, target: str, body: str | None) -> tuple[int, bytes]:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ServerUnreachable(
+                f'"{self.url:.200}" is no address of a server; give one such as http://127.0.0.1:8787'
+            )
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        base = parts.path.rstrip("/").removesuffix(_BASE) + _BASE
+        headers = {"accept": "application/json", "user-agent": "stepwell"}
+        if body is not None:
+            headers["content-type"] = "application/json"
+        if self.token:
+            headers["authorization"] = f"Bearer {self.token}"
+        connection = kind(parts.hostname, parts.port, timeout=self.timeout_s)
+        try:
+            connection.request(method, base + target, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise ServerUnreachable(f"{self.url} does not answer: {str(error) or type(error).__name__}") from error
+        finally:
+            connection.close()
+
+
+def _decoded(status: int, text: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        shown = text[:_NOT_JSON_SHOWN].decode(errors="replace")
+        raise ServerUnreachable(f"the answer is not that of this API (status {status}): {shown!r}")
+    return answer

@@ -1,0 +1,12 @@
+"""All operations there are: what the parent's end of a line decodes."""
+
+from typing import Any
+
+from stepwell.store import account_operations, operations, workflow_operations
+from stepwell.store.operations import Operation
+
+_MODULES = (operations, workflow_operations, account_operations)
+
+OPERATIONS: tuple[type[Operation[Any]], ...] = tuple(
+    kind for kind in Operation.__subclasses__() if kind.__module__ in {module.__name__ for module in _MODULES}
+)

@@ -1,0 +1,158 @@
+"""The operations that delete workflows, and what they leave.
+
+A deleted workflow's row is taken from among the workflows in one transaction, so that no statement finds its instances
+any more. The rows of these are deleted bit by bit behind it.
+"""
+
+from stepwell.store.sqlite_rows import every, first
+from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sqlite_workflows import find_workflow
+from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted
+
+# By the index of those that are held: workers hold hundreds, a workflow may have millions.
+_HELD = """
+    select row, owner
+    from instances indexed by instances_held
+    where owner is not null
+        and workflow = :workflow
+    """
+# Raising the turn fences out whoever holds one, before its row is gone as after it.
+_TAKE_AWAY = """
+    update instances indexed by instances_held
+    set owner = null,
+        turn = turn + 1
+    where owner is not null
+        and workflow = :workflow
+    """
+_DELETE_WORKFLOW = """
+    delete from workflows
+    where row = :row
+    """
+_REMEMBER = """
+    insert into deleted_workflows (row)
+    values (:row)
+    """
+_NEXT_WORKFLOW = """
+    select row
+    from deleted_workflows
+    order by row
+    limit 1
+    """
+_SOME_INSTANCES = """
+    select row
+    from instances
+    where workflow = :workflow
+    limit :limit
+    """
+_SOME_RECORDS = """
+    select seq, payload, size
+    from records
+    where instance = :instance
+    order by seq
+    limit :limit
+    """
+_DELETE_PAYLOAD = """
+    delete from payloads
+    where row = :payload
+    """
+_DELETE_RECORDS = """
+    delete from records
+    where instance = :instance
+        and seq <= :seq
+    """
+_DELETE_LINES = """
+    delete from log_lines
+    where instance = :instance
+        and n < (select min(n) from log_lines where instance = :instance) + :limit
+    """
+_DELETE_NOTES = """
+    delete from notes
+    where instance = :instance
+    """
+_DELETE_INSTANCE = """
+    delete from instances
+    where row = :instance
+    """
+_DELETE_VERSIONS = """
+    delete from versions
+    where workflow = :workflow
+    """
+_FORGET = """
+    delete from deleted_workflows
+    where row = :workflow
+    """
+
+
+def delete_workflow(transaction: Transaction, operation: DeleteWorkflow) -> None:
+    """Do DeleteWorkflow."""
+    row = find_workflow(transaction.connection, operation.account, operation.name).row
+    for instance, owner in every(transaction.connection, _HELD, (row,)):
+        transaction.tidings.tell(owner, instance)
+    transaction.execute(_TAKE_AWAY, (row,))
+    transaction.execute(_DELETE_WORKFLOW, (row,))
+    transaction.execute(_REMEMBER, (row,))
+    transaction.tidings.has_rubbish = True
+
+
+def purge_deleted(transaction: Transaction, operation: PurgeDeleted) -> bool:
+    """Do PurgeDeleted."""
+    # What the same transaction has appended to a history is to go too.
+    transaction.flush()
+    budget = Budget(operation)
+    while (found := first(transaction.connection, _NEXT_WORKFLOW)) is not None:
+        workflow: int = found[0]
+        for (instance,) in every(transaction.connection, _SOME_INSTANCES, (workflow, budget.instances + 1)):
+            if budget.is_spent or not purge_instance(transaction, instance, budget):
+                return True
+            budget.instances -= 1
+        transaction.execute(_DELETE_VERSIONS, (workflow,))
+        transaction.execute(_FORGET, (workflow,))
+    return False
+
+
+class Budget:
+    """How much may still be deleted in a transaction."""
+
+    def __init__(self, operation: PurgeDeleted) -> None:
+        self.instances = operation.instances
+        self.rows = operation.rows
+        self.size = operation.size
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether nothing more may be deleted."""
+        return min(self.instances, self.rows, self.size) <= 0
+
+
+def purge_instance(transaction: Transaction, instance: int, budget: Budget) -> bool:
+    """Delete an instance with all that is its, as far as the budget goes; tell whether it is gone."""
+    while not budget.is_spent:
+        last = _cut(transaction, instance, budget)
+        if last is None:
+            break
+        transaction.execute(_DELETE_RECORDS, (instance, last))
+    while not budget.is_spent:
+        transaction.execute(_DELETE_LINES, (instance, budget.rows))
+        count = transaction.connection.changes()
+        budget.rows -= count
+        if count == 0:
+            break
+    if budget.is_spent:
+        return False
+    transaction.execute(_DELETE_NOTES, (instance,))
+    transaction.execute(_DELETE_INSTANCE, (instance,))
+    return True
+
+
+def _cut(transaction: Transaction, instance: int, budget: Budget) -> int | None:
+    """Delete the values of the next records, as far as the budget goes; return the last seq, None: none is left."""
+    last = None
+    for seq, payload, size in every(transaction.connection, _SOME_RECORDS, (instance, budget.rows)):
+        if budget.is_spent:
+            break
+        if payload is not None:
+            transaction.execute(_DELETE_PAYLOAD, (payload,))
+            budget.size -= size
+        budget.rows -= 1
+        last = seq
+    return last

@@ -1,0 +1,134 @@
+"""The operations that make and show versions of workflows."""
+
+import apsw
+
+from stepwell import limits
+from stepwell.errors import InvalidInput, UnknownScript, VersionNotFound, WorkflowBelongs
+from stepwell.store.operations import WorkflowRow
+from stepwell.store.sqlite_rows import Row, every, first, only
+from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sqlite_workflows import (
+    Code,
+    NewVersion,
+    code_of,
+    find_workflow,
+    find_workflow_or_none,
+    put_version,
+    read_workflow,
+    to_settings,
+)
+from stepwell.store.workflow_operations import GetVersion, ListVersions, PutWorkflow, VersionRow, Versions
+
+_CLASSES = """
+    select class_name, sha256, params_schema
+    from scripts
+    where account = :account
+        and name = :script
+    order by class_name
+    """
+_SCRIPTS = """
+    select distinct name
+    from scripts
+    where account = :account
+    order by name
+    limit 20
+    """
+_SCHEDULES_OF_OTHERS = """
+    select coalesce(sum(json_array_length(v.settings, '$.schedules')), 0)
+    from workflows as w
+    join versions as v on v.id = w.version
+    where w.account = :account
+        and w.name <> :name
+    """
+_COLUMNS = "id, script, class_name, created_at, settings"
+_VERSION = f"""
+    select {_COLUMNS}
+    from versions
+    where id = :id
+        and workflow = :workflow
+    """
+_PAGE = f"""
+    select {_COLUMNS}
+    from versions
+    where workflow = :workflow
+    order by row desc
+    limit :limit
+    offset :offset
+    """
+_TOTAL = """
+    select count(*)
+    from versions
+    where workflow = :workflow
+    """
+
+
+def put_workflow(transaction: Transaction, operation: PutWorkflow) -> WorkflowRow:
+    """Do PutWorkflow."""
+    connection, account, name = transaction.connection, operation.account, operation.name
+    sha256, params_schema = _class_of(connection, operation)
+    workflow = find_workflow_or_none(connection, account, name)
+    if workflow is not None and workflow.script != operation.script:
+        raise WorkflowBelongs(name, workflow.script, operation.script)
+    _check_schedules(connection, operation)
+    declared = None if workflow is None else code_of(connection, workflow.version).declared
+    code = Code(sha256, params_schema, operation.settings, declared)
+    put_version(transaction, workflow, NewVersion(operation, operation.workflow_id, operation.version_id, code))
+    return read_workflow(connection, account, name)
+
+
+def get_version(connection: apsw.Connection, operation: GetVersion) -> VersionRow:
+    """Do GetVersion."""
+    workflow = find_workflow(connection, operation.account, operation.workflow)
+    columns = first(connection, _VERSION, (operation.id, workflow.row))
+    if columns is None:
+        raise VersionNotFound(operation.workflow, operation.id)
+    return _version(columns, workflow.id)
+
+
+def list_versions(connection: apsw.Connection, operation: ListVersions) -> Versions:
+    """Do ListVersions."""
+    workflow = find_workflow(connection, operation.account, operation.workflow)
+    page = every(connection, _PAGE, (workflow.row, operation.limit, operation.offset))
+    (total,) = only(connection, _TOTAL, (workflow.row,))
+    return Versions([_version(columns, workflow.id) for columns in page], total)
+
+
+def _class_of(connection: apsw.Connection, operation: PutWorkflow) -> tuple[str, str | None]:
+    """Return hash and schema of the code that a class has now. Raises UnknownScript."""
+    classes = every(connection, _CLASSES, (operation.account, operation.script))
+    if not classes:
+        scripts = _quoted([name for (name,) in every(connection, _SCRIPTS, (operation.account,))])
+        raise UnknownScript(
+            "script_name",
+            f'body: script_name: no worker has loaded a script "{operation.script:.300}" in this account; '
+            f"there is {scripts}",
+        )
+    known = {name: (sha256, schema) for name, sha256, schema in classes}
+    if operation.class_name not in known:
+        raise UnknownScript(
+            "class_name",
+            f'body: class_name: the script "{operation.script}" has no workflow class "{operation.class_name:.300}"; '
+            f"it has {_quoted(list(known))}",
+        )
+    return known[operation.class_name]
+
+
+def _check_schedules(connection: apsw.Connection, operation: PutWorkflow) -> None:
+    if not operation.settings.schedules:
+        return
+    (others,) = only(connection, _SCHEDULES_OF_OTHERS, (operation.account, operation.name))
+    if others + len(operation.settings.schedules) > limits.SCHEDULES_PER_ACCOUNT:
+        raise InvalidInput(
+            "schedules",
+            f"body: schedules: an account may have {limits.SCHEDULES_PER_ACCOUNT} cron expressions; the other "
+            f"workflows have {others}, and here are {len(operation.settings.schedules)}",
+        )
+
+
+def _version(columns: Row, workflow_id: str) -> VersionRow:
+    id, script, class_name, created_at, settings = columns
+    return VersionRow(id, workflow_id, script, class_name, created_at, to_settings(settings))
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names) or "none"

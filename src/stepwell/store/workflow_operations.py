@@ -1,0 +1,80 @@
+"""What can be asked of a store about workflows beyond their registration: change, delete, versions."""
+
+import msgspec
+
+from stepwell.store.operations import Operation, VersionSettings, WorkflowRow
+
+
+class PutWorkflow(Operation[WorkflowRow], frozen=True):
+    """Make a new version of a workflow, with these settings and no others; make the workflow if there is none.
+
+    `workflow_id` is used if there is none. The version has the code that the class has now. Raises UnknownScript,
+    WorkflowBelongs, or InvalidInput if the account then had too many schedules.
+    """
+
+    account: str
+    name: str
+    script: str
+    class_name: str
+    workflow_id: str
+    version_id: str
+    settings: VersionSettings
+    now: int
+
+
+class DeleteWorkflow(Operation[None], frozen=True):
+    """Delete a workflow with its instances: none is found from now on, and its name is free.
+
+    Turns that workers hold are lost, and the workers are told. The rows are deleted afterwards, as PurgeDeleted says.
+    Raises WorkflowNotFound.
+    """
+
+    account: str
+    name: str
+
+
+class PurgeDeleted(Operation[bool], frozen=True):
+    """Delete a bounded part of what deleted workflows have left; tell whether there may be more.
+
+    A store asks itself between other writes, and goes on after it was opened again. Bounds: of instances, of records
+    and log lines, and of bytes in values that lie apart.
+    """
+
+    instances: int = 200
+    rows: int = 5_000
+    size: int = 16 * 2**20
+
+
+class VersionRow(msgspec.Struct, frozen=True, array_like=True):
+    """A version of a workflow."""
+
+    id: str
+    workflow_id: str
+    script: str
+    class_name: str
+    created_at: int
+    settings: VersionSettings
+
+
+class GetVersion(Operation[VersionRow], frozen=True):
+    """Return a version of a workflow. Raises WorkflowNotFound or VersionNotFound."""
+
+    account: str
+    workflow: str
+    id: str
+
+
+class Versions(msgspec.Struct, frozen=True, array_like=True):
+    """A page of versions and how many there are in all."""
+
+    rows: list[VersionRow]
+    total: int
+
+
+class ListVersions(Operation[Versions], frozen=True):
+    """Return versions of a workflow, newest first. Raises WorkflowNotFound."""
+
+    account: str
+    workflow: str
+    limit: int
+    offset: int

@@ -1,0 +1,79 @@
+"""Requests made up from the OpenAPI document, valid ones and others: the program answers as the document says."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from stepwell.api import create_app, openapi
+from stepwell.clock import VirtualClock
+from stepwell.engine import Engine
+from stepwell.store.sqlite import SqliteStore
+from stepwell.tokens import Permission, Tokens
+from tests.api.histories import Histories
+
+SERVER = "http://localhost:8787"
+# Of each operation, beside some fifty at the bounds of its parameters.
+EXAMPLES = 20
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+CONFIG = SchemathesisConfig(
+    projects=ProjectsConfig(
+        default=ProjectConfig(
+            # A token is for one account: every other one is 403. Who follows an instance waits for its end.
+            parameters={"account_id": "local", "follow": "false"},
+            generation=GenerationConfig(max_examples=EXAMPLES, deterministic=True, with_security_parameters=False),
+        )
+    )
+)
+
+schema = schemathesis.openapi.from_dict(json.loads(openapi.document(SERVER)), config=CONFIG)
+
+
+async def answer(request: dict[str, Any], store: SqliteStore) -> httpx.Response:
+    """Send a request, with a token that may write, to a new server that has some instances."""
+    engine = Engine(store, VirtualClock())
+    histories = Histories(engine, engine.clock)  # type: ignore[arg-type]  # the clock above
+    await histories.register("order")
+    await histories.complete("order", "done")
+    await histories.queued("order", "order-1")
+    tokens = Tokens(store, engine.clock)
+    secret = await tokens.create("local", [Permission.SCRIPTS_WRITE])
+    app = create_app(engine, account=None, hosts=None, tokens=tokens)
+    headers = {**request.pop("headers"), "Authorization": f"Bearer {secret}"}
+    cookies, data = request.pop("cookies"), request.pop("data", None)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), cookies=cookies) as client:
+        async with asyncio.timeout(10):
+            answered = await client.request(headers=headers, content=data, **request)
+    await store.close()
+    return answered
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+def test_program_answers_as_the_document_says(case: Any) -> None:
+    """No request that the document allows, nor one that it does not, gets a 5xx or an answer that it does not have."""
+    request = case.as_transport_kwargs(base_url=SERVER)
+
+    answered = asyncio.run(answer(request, SqliteStore.in_memory()))
+
+    # A method that the path does not have is answered with 405, which belongs to no operation.
+    is_described = case.method == case.operation.method.upper()
+    case.validate_response(answered, checks=CHECKS if is_described else [not_a_server_error])

@@ -1,0 +1,274 @@
+"""Commands that ask a server, against a real one: what they print, and their exit codes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stepwell.cli import main
+from stepwell.cli.output import clean, span_of
+from tests.crash.server import DevServer, wait_until
+
+SOURCE = """
+from stepwell import WorkflowEntrypoint
+
+
+class Order(WorkflowEntrypoint):
+    async def run(self, event, step):
+        @step.do
+        async def charge():
+            return 42
+
+        await charge()
+        if event["payload"].get("waits"):
+            event = await step.wait_for_event("approval", "approved")
+        if event["payload"].get("fails"):
+            raise ValueError("no \\x1b[31mred")
+        return event["payload"]
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+    """A server with a workflow."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "flows.py").write_text(SOURCE)
+    with DevServer(folder) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Leave out what the tester has in his environment and in his profiles."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("STEPWELL_URL", "STEPWELL_TOKEN", "STEPWELL_ACCOUNT", "STEPWELL_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(*arguments: str, said: str | None = None) -> Result:
+    """Run a command."""
+    return CliRunner().invoke(main, arguments, input=said, prog_name="stepwell")
+
+
+def ask(server: DevServer, *arguments: str, said: str | None = None) -> Result:
+    """Run a command that asks a server."""
+    return run(*arguments, "--url", server.url, said=said)
+
+
+def test_trigger_creates_an_instance_and_waits_for_its_end(server: DevServer) -> None:
+    """Params as JSON, the exit code tells how it ended."""
+    good = ask(server, "trigger", "order", '{"n": 1}', "--id", "good", "--wait")
+    bad = ask(server, "trigger", "order", '{"fails": true}', "--wait")
+    slow = ask(server, "trigger", "order", '{"waits": true}', "--wait", "--timeout", "0.6")
+
+    assert (good.exit_code, bad.exit_code, slow.exit_code) == (0, 7, 9)
+    assert good.stdout.startswith("order / good   complete  (")
+    assert 'output  {"n":1}' in good.stdout
+    assert "error   ValueError: no \N{REPLACEMENT CHARACTER}[31mred" in bad.stdout
+    assert "is still waiting after 0.6 s" in slow.stderr
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(([], None, {}), id="nothing"),
+        pytest.param((["[1]"], None, [1]), id="JSON"),
+        pytest.param((["-"], '{"a": 2}', {"a": 2}), id="standard input"),
+        pytest.param((["@params.json"], None, {"a": 3}), id="file"),
+    ],
+)
+def test_params_come_from_argument_file_or_standard_input(
+    server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: tuple[list[str], str | None, Any]
+) -> None:
+    """What is given arrives; with -o ids the id alone is printed."""
+    given, said, params = case
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.json").write_text('{"a": 3}')
+
+    made = ask(server, "trigger", "order", *given, "-o", "ids", said=said)
+
+    assert server.get("order", made.stdout.strip())["params"] == params
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        pytest.param("{bad", "this is not JSON", id="no JSON"),
+        pytest.param("@gone.json", "gone.json cannot be read", id="no file"),
+    ],
+)
+def test_params_that_cannot_be_read_are_a_wrong_call(server: DevServer, given: str, text: str) -> None:
+    """Exit code 2, and nothing is created."""
+    refused = ask(server, "trigger", "order", given, "--id", "never")
+
+    assert (refused.exit_code, text in refused.stderr) == (2, True)
+    assert ask(server, "instances", "describe", "order", "never").exit_code == 4
+
+
+def test_event_goes_to_an_instance_and_the_latest_is_described(server: DevServer) -> None:
+    """`send-event` wakes what waits; `describe` shows the steps of the latest instance."""
+    ask(server, "trigger", "order", '{"waits": true}', "--id", "waiting")
+
+    sent = ask(server, "instances", "send-event", "order", "waiting", '{"by": "ann"}', "--type", "approved")
+    server.wait_for_status("order", "waiting", "complete")
+    shown = ask(server, "instances", "describe", "order")
+    whole = ask(server, "instances", "describe", "order", "waiting", "-o", "json")
+
+    assert (sent.exit_code, sent.stdout) == (0, "approved was sent to waiting\n")
+    assert shown.stdout.splitlines()[0].startswith("order / waiting   complete")
+    assert [line.split()[0] for line in shown.stdout.splitlines()[4:]] == ["STEP", "charge-1", "approval-1"]
+    assert json.loads(whole.stdout) == server.get("order", "waiting")
+
+
+def test_watched_instance_is_shown_at_each_change_until_it_ends(server: DevServer) -> None:
+    """Into a pipe each state is printed below the one before."""
+    ask(server, "trigger", "order", "--id", "watched")
+
+    shown = ask(server, "instances", "describe", "order", "watched", "--watch")
+
+    assert shown.exit_code == 0
+    assert "order / watched   complete" in shown.stdout
+
+
+def test_instances_are_listed_in_each_form(server: DevServer) -> None:
+    """Tabs into a pipe, JSON as the API has it, ids alone; newest first, filtered and cut as asked."""
+    for id in ("list-1", "list-2"):
+        ask(server, "trigger", "order", "--id", id)
+        server.wait_for_status("order", id, "complete")
+
+    def listed(*options: str) -> str:
+        return ask(server, "instances", "list", "order", "--status", "complete", "--limit", "2", *options).stdout
+
+    assert listed("-o", "ids") == "list-2\nlist-1\n"
+    assert [line.split("\t")[:2] for line in listed().splitlines()] == [["list-2", "complete"], ["list-1", "complete"]]
+    assert listed("-o", "wide").splitlines()[0].split("\t")[5] == "api"
+    assert [instance["id"] for instance in json.loads(listed("-o", "json"))] == ["list-2", "list-1"]
+    assert [json.loads(line)["id"] for line in listed("-o", "ndjson").splitlines()] == ["list-2", "list-1"]
+
+
+def test_list_goes_through_all_pages(server: DevServer) -> None:
+    """More instances than one page has are listed by cursor."""
+    for _ in range(105):
+        ask(server, "trigger", "order")
+    wait_until(lambda: server.call("/order")["instances"]["queued"] == 0, lambda: server.log)
+
+    listed = ask(server, "instances", "list", "order", "--limit", "103", "-o", "ids")
+
+    assert len(set(listed.stdout.split())) == 103
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        pytest.param(
+            ["instances", "describe", "order", "nobody"],
+            4,
+            'no instance "nobody" in workflow "order" (10400)',
+            id="instance",
+        ),
+        pytest.param(
+            ["instances", "list", "nothing"], 4, 'no workflow "nothing" in this account (10200)', id="workflow"
+        ),
+        pytest.param(["instances", "list", "order", "--status", "odd"], 1, "status must be one of", id="status"),
+        pytest.param(
+            ["instances", "send-event", "order", "gone", "--type", "a.b"], 1, "a dot is not allowed", id="type"
+        ),
+    ],
+)
+def test_refusal_is_one_line_with_the_servers_reason(
+    server: DevServer, arguments: list[str], code: int, text: str
+) -> None:
+    """The exit code tells what kind of refusal it is."""
+    refused = ask(server, *arguments)
+
+    assert refused.exit_code == code
+    assert refused.stderr.startswith("error: ")
+    assert text in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_id_that_is_taken_is_a_conflict(server: DevServer) -> None:
+    """Exit code 5."""
+    ask(server, "trigger", "order", "--id", "taken")
+
+    assert ask(server, "trigger", "order", "--id", "taken").exit_code == 5
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1:8787", "ftp://x"])
+def test_server_that_does_not_answer_is_told(url: str) -> None:
+    """Exit code 6, without a traceback."""
+    refused = run("instances", "list", "order", "--url", url)
+
+    assert refused.exit_code == 6
+    assert refused.stderr.startswith("error: ")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_profile_has_address_account_and_token(server: DevServer, tmp_path: Path) -> None:
+    """A profile is used where nothing else is said; its file is for its owner, and its token in no output."""
+    run("profile", "set", "away", "--url", "http://127.0.0.1:1")
+    run("profile", "set", "home", "--url", server.url, "--account", "acme", "--token", said="s3cret\n")
+    before = run("instances", "list", "order").exit_code
+
+    used = run("profile", "use", "home")
+    listed = run("profile", "list")
+    after = run("instances", "list", "order").exit_code
+    named = run("instances", "list", "order", "--profile", "away").exit_code
+    unknown = run("profile", "use", "nowhere")
+
+    file = tmp_path / "config" / "stepwell" / "profiles.toml"
+    assert (before, used.exit_code, after, named) == (6, 0, 0, 6)
+    assert [line.split("\t") for line in listed.stdout.splitlines()] == [
+        [" ", "away", "http://127.0.0.1:1", "local", "no token"],
+        ["*", "home", server.url, "acme", "token"],
+    ]
+    assert (unknown.exit_code, "there is: away, home" in unknown.stderr) == (2, True)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "s3cret" in file.read_text()
+    assert "s3cret" not in listed.output
+
+
+def test_environment_stands_before_the_profile(server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options win over the environment, which wins over the profile."""
+    run("profile", "set", "home", "--url", "http://127.0.0.1:1")
+    monkeypatch.setenv("STEPWELL_URL", server.url)
+
+    assert run("instances", "list", "order").exit_code == 0
+    assert run("instances", "list", "order", "--url", "http://127.0.0.1:1").exit_code == 6
+
+
+def test_profile_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """A mistake in the file is an error with its path."""
+    file = tmp_path / "config" / "stepwell" / "profiles.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("[profiles.home\n")
+
+    refused = run("profile", "list")
+
+    assert refused.exit_code == 1
+    assert f"{file} cannot be read" in refused.stderr
+
+
+def test_terminal_does_not_obey_what_a_server_sends() -> None:
+    """Control characters and marks that turn the direction of writing are replaced."""
+    assert clean("a\x1b[31mb\u202ec\x9bd\n") == "a\ufffd[31mb\ufffdc\ufffdd\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 ms"),
+        (0.0404, "40 ms"),
+        (12.44, "12.4 s"),
+        (59.9, "59.9 s"),
+        (200, "3 min"),
+        (7200, "2 h"),
+        (400_000, "5 d"),
+    ],
+)
+def test_spans_are_told_as_people_tell_them(seconds: float, text: str) -> None:
+    """One number and one unit."""
+    assert span_of(seconds) == text

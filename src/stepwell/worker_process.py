@@ -13,6 +13,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ from stepwell.workflow import params_schema
 
 if TYPE_CHECKING:
     from stepwell.fetch import FetchServer
+
+_STANDARD_ERROR = 2
 
 logger = logging.getLogger(__name__)
 
@@ -181,10 +184,7 @@ class WorkerProcess:
 def main() -> None:
     """Run a worker process."""
     options = WorkerOptions.of_argument(sys.argv[1])
-    # Ours alone: a process that the author's code starts must not keep the line or the port open when we are gone.
-    fetch = [] if options.fetch is None else [options.fetch.socket]
-    for descriptor in (options.line, options.lifeline, *fetch):
-        os.set_inheritable(descriptor, False)
+    _keep_to_ourselves()
     configure()
     # The author's INFO is caught, and shown, too; whoever wants less says so with his own level.
     logging.getLogger().setLevel(logging.INFO)
@@ -197,6 +197,19 @@ def main() -> None:
         sys.stdout.flush()
         # Not sys.exit: a hung thread of the author's must not hold up the end.
         _exit(code)
+
+
+def _keep_to_ourselves() -> None:
+    """Let no process that the author's code starts have the line, the port, or what else came from the parent.
+
+    It would keep them open when we are gone: nobody would see that we died.
+    """
+    for entry in list(Path("/dev/fd").iterdir()):
+        descriptor = int(entry.name)
+        if descriptor > _STANDARD_ERROR:
+            # The folder's own descriptor is in the list, and closed by now.
+            with suppress(OSError):
+                os.set_inheritable(descriptor, False)
 
 
 def _calm_garbage_collection() -> None:

@@ -14,7 +14,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from bench import machine, work
+from bench import machine, server, work
 
 
 def main() -> None:
@@ -41,6 +41,7 @@ def measure(folder: Path) -> dict[str, float]:
     figures = machine.measure(folder)
     figures |= asyncio.run(work.w1(folder / "w1"))
     figures |= asyncio.run(work.w3(folder / "w3"))
+    figures |= asyncio.run(server.measure(folder / "http"))
     # The bound that a step of one instance cannot beat is one commit.
     figures["W3: us a step, beyond one plain commit"] = (
         1e6 / figures["W3: steps/s"] - 1e6 / figures["machine: plain one-row commits/s"]

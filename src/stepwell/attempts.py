@@ -209,7 +209,7 @@ class Attempts:
     def _succeed(self, running: RunningAttempt, result: object) -> None:
         key = running.call.key
         try:
-            text = stored(running.call, result, self._host.classes)
+            text = stored(running.call, result, self._host.classes, self._host.execution.rules.result_bytes)
             self.end(key)
             self._host.execution.succeeded(key, text, self._host.clock.now())
             self._host.advance()
@@ -245,7 +245,8 @@ class Attempts:
             self._host.help(self._fail_after_asking(running, failure))
         else:
             self.end(key)
-            self._host.execution.failed(key, failure, base_delay_ms(running.attempt.config), now)
+            delay_ms = base_delay_ms(running.attempt.config, self._host.execution.rules.defaults)
+            self._host.execution.failed(key, failure, delay_ms, now)
             self._host.advance()
 
     def _describe(self, running: RunningAttempt, error: BaseException) -> Failure:

@@ -8,10 +8,9 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
-from stepwell import durations, limits, values
+from stepwell import durations, values
 from stepwell.calls import StepCall
 from stepwell.clock import Clock, sleep_ms
-from stepwell.core import retries
 from stepwell.core.execution import Attempt
 from stepwell.core.failures import Failure
 from stepwell.core.records import DYNAMIC_DELAY, StepConfig
@@ -70,25 +69,25 @@ async def call_body(call: StepCall, ctx: StepContext, threads: Threads) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-def stored(call: StepCall, result: object, classes: Classes) -> str:
-    """Return the stored text of a step's result.
+def stored(call: StepCall, result: object, classes: Classes, most_bytes: int) -> str:
+    """Return the stored text of a step's result, which may have so many bytes.
 
     Raises NotSerialisable, or WorkflowInternalError for one that is too large.
 
     Source: developers.cloudflare.com/workflows/reference/limits/
     """
     text = values.encode(result, "result", classes_of(call, classes))
-    if len(text) > limits.STEP_RESULT_BYTES or len(text.encode()) > limits.STEP_RESULT_BYTES:
+    if len(text) > most_bytes or len(text.encode()) > most_bytes:
         raise WorkflowInternalError(
             f"Step {call.key.label} output is too large: {len(text.encode()):,} bytes as JSON. "
-            f"At most {limits.STEP_RESULT_BYTES:,} are allowed; store the data elsewhere and return a reference."
+            f"At most {most_bytes:,} are allowed; store the data elsewhere and return a reference."
         )
     return text
 
 
-def base_delay_ms(config: StepConfig) -> int:
+def base_delay_ms(config: StepConfig, defaults: StepConfig) -> int:
     """Return the delay of a config in milliseconds; the default where a delay function is gone from the code."""
-    delay = retries.DEFAULTS.delay if config.delay == DYNAMIC_DELAY else config.delay
+    delay = defaults.delay if config.delay == DYNAMIC_DELAY else config.delay
     return durations.to_ms(delay) or 0
 
 

@@ -11,6 +11,7 @@ import math
 import re
 import sys
 from datetime import timedelta
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
@@ -50,6 +51,18 @@ def to_ms(duration: object) -> int | None:
             return _from_text(duration)
         case _:
             return None
+
+
+def in_words(ms: int) -> str:
+    """Return milliseconds as people write them, in the largest unit that they fill: `10 minutes`, `1.5 seconds`."""
+    for unit in ("day", "hour", "minute"):
+        if ms and ms % _UNITS_MS[unit] == 0:
+            return _counted(ms // _UNITS_MS[unit], unit)
+    return _counted(ms // SECOND_MS, "second") if ms % SECOND_MS == 0 else f"{Decimal(ms) / SECOND_MS:f} seconds"
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 @lru_cache(maxsize=1024)

@@ -5,9 +5,12 @@ Values come and go as JSON text, so that what was sent is what is stored and sho
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from stepwell import limits, values
 from stepwell.clock import Clock, SystemClock
@@ -33,6 +36,7 @@ from stepwell.store.account_operations import (
     ReplaceTriggers,
     Trigger,
 )
+from stepwell.store.once import Once
 from stepwell.store.workflow_operations import (
     DeleteWorkflow,
     GetVersion,
@@ -68,6 +72,14 @@ class WorkflowPut:
 
 
 @dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """What a caller calls a request, so that it is done once however often it is sent; `request` is its hash."""
+
+    key: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceView:
     """An instance with its log; `params` and `output` are whole, as JSON text; output None: there is none."""
 
@@ -96,15 +108,22 @@ class Engine:
 
     store: Store
     clock: Clock = field(default_factory=SystemClock)
+    # What tells of changes of an instance, by its row; None where nothing does.
+    watching: Callable[[int], AbstractContextManager[asyncio.Event]] | None = None
+    # What params or the payload of an event may have, and how many may follow logs at a time.
+    payload_bytes: int = limits.PAYLOAD_BYTES
+    log_streams: int = limits.LOG_STREAMS
     # By workflow: its newest version that is known, and what its params have to be. The store says when it changes.
     _checks: dict[tuple[str, str], tuple[str, "ParamsCheck | None"]] = field(default_factory=dict)
     _learning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def create(self, account: str, workflow: str, new: NewInstance) -> operations.InstanceRow:
-        """Create an instance that is due at once; durable when this returns.
+    async def create(
+        self, account: str, workflow: str, new: NewInstance, key: IdempotencyKey | None = None
+    ) -> operations.InstanceRow:
+        """Create an instance that is due at once; durable when this returns. With a key that came before: once.
 
-        Raises InvalidInstanceId, InvalidInput (params too large, or not of their type), WorkflowNotFound or
-        InstanceAlreadyExists.
+        Raises InvalidInstanceId, InvalidInput (params too large, or not of their type), WorkflowNotFound,
+        InstanceAlreadyExists or IdempotencyKeyReused.
         """
         instance = str(uuid.uuid4()) if new.id is None else new.id
         now = self.clock.now()
@@ -112,9 +131,13 @@ class Engine:
         while True:
             checked = await self.check(account, workflow, new)
             try:
-                return await self.store.run(
-                    operations.CreateInstance(account, workflow, instance, new.trigger, record, now, checked)
+                row: operations.InstanceRow
+                row, _ = await self._once(
+                    account,
+                    key,
+                    operations.CreateInstance(account, workflow, instance, new.trigger, record, now, checked),
                 )
+                return row
             except VersionChanged:
                 self._checks.pop((account, workflow), None)
 
@@ -145,7 +168,7 @@ class Engine:
                 f'instance.invalid_id: instance_id "{new.id:.300}" must be 1 to {limits.INSTANCE_ID_LENGTH} of: '
                 f"{limits.NAME_RULE}; `cf_` with 64 hex digits, batch, terminate and terminateAll are reserved",
             )
-        _check_size("params", new.params)
+        _check_size("params", new.params, self.payload_bytes)
         return await self._check_params(account, workflow, new.params)
 
     async def get(self, account: str, workflow: str, instance: str, *, with_steps: bool = True) -> InstanceView:
@@ -186,6 +209,26 @@ class Engine:
             raise
         return replace(view, value=text if view.is_plain else values.readable(text))
 
+    async def wait_for_change(
+        self, account: str, workflow: str, instance: str, *, seen: int | None, timeout_s: float
+    ) -> bool:
+        """Return when an instance has other records than those up to the seq `seen`, has ended, or the time is over.
+
+        `seen` None: than it has now. False: changes cannot be told here, and nothing was waited for.
+        Raises WorkflowNotFound or InstanceNotFound.
+        """
+        if self.watching is None:
+            return False
+        asked = operations.GetInstance(account, workflow, instance, with_steps=False)
+        row = (await self.store.run(asked)).row
+        with self.watching(row.row) as changed:
+            # Looked at once more: what came before the watch began is told to nobody.
+            now = (await self.store.run(asked)).row
+            if now.ended_at is None and now.seq == (row.seq if seen is None else seen):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), timeout_s)
+        return True
+
     async def list(self, account: str, workflow: str, wanted: InstanceFilter) -> operations.Instances:
         """Return a page of a workflow's instances. Raises WorkflowNotFound."""
         return await self.store.run(
@@ -202,10 +245,19 @@ class Engine:
             )
         )
 
-    async def send_event(self, account: str, workflow: str, instance: str, event_type: str, payload: str) -> int:
+    async def send_event(  # noqa: PLR0913, PLR0917 - the address, and what is sent
+        self,
+        account: str,
+        workflow: str,
+        instance: str,
+        event_type: str,
+        payload: str,
+        key: IdempotencyKey | None = None,
+    ) -> int:
         """Store an event for an instance and answer when it was received; durable when this returns.
 
-        Raises InvalidInput, WorkflowNotFound, InstanceNotFound or InstanceFinished.
+        With a key that came before: once. Raises InvalidInput, WorkflowNotFound, InstanceNotFound, InstanceFinished or
+        IdempotencyKeyReused.
         """
         if not limits.is_event_type(event_type):
             raise InvalidInput(
@@ -213,11 +265,11 @@ class Engine:
                 f'workflow.invalid_event_type: event type "{event_type:.300}" must be 1 to '
                 f"{limits.EVENT_TYPE_LENGTH} of: {limits.NAME_RULE}; a dot is not allowed",
             )
-        _check_size("event payload", payload)
+        _check_size("event payload", payload, self.payload_bytes)
         now = self.clock.now()
         record = codec.to_row(EventReceived(now, event_type, payload))
-        await self.store.run(operations.AppendEvent(account, workflow, instance, record, now))
-        return now
+        _, at = await self._once(account, key, operations.AppendEvent(account, workflow, instance, record, now))
+        return at
 
     async def workflow(self, account: str, name: str) -> operations.WorkflowRow:
         """Return a workflow with its counts. Raises WorkflowNotFound."""
@@ -281,6 +333,16 @@ class Engine:
         Raises WorkflowNotFound or InstanceNotFound.
         """
         return await self.store.run(operations.ReadLog(account, workflow, instance, after, limit))
+
+    async def _once(
+        self, account: str, key: IdempotencyKey | None, operation: operations.CreateInstance | operations.AppendEvent
+    ) -> tuple[Any, int]:
+        """Do an operation, once under a key; return its answer, and when it was done."""
+        if key is None:
+            return await self.store.run(operation), operation.now
+        done = await self.store.run(Once(account, key.key, key.request, self.clock.now(), operation))
+        kind = operations.InstanceRow if isinstance(operation, operations.CreateInstance) else int
+        return msgspec.msgpack.decode(done.body, type=kind), done.at
 
     async def _check_params(self, account: str, workflow: str, params: str) -> str:
         """Hold params against the schema of the workflow's version that is known, and return that version."""
@@ -346,8 +408,8 @@ def _brief(records: list[operations.RecordRow]) -> InstanceLog:
     return log
 
 
-def _check_size(what: str, text: str) -> None:
+def _check_size(what: str, text: str, most: int) -> None:
     size = len(text.encode())
-    if size > limits.PAYLOAD_BYTES:
-        allowed = f"at most {limits.PAYLOAD_BYTES:,} are allowed"
+    if size > most:
+        allowed = f"at most {most:,} are allowed"
         raise InvalidInput(what, f"body: {what} is {size:,} bytes as JSON; {allowed}")

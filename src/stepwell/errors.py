@@ -11,6 +11,7 @@
     |-- StepNotFound              no step of that name in the instance          404  10400
     |-- InstanceAlreadyExists     the id is taken                               400  10405
     |-- InstanceFinished          the instance has ended                        400  10401
+    |-- IdempotencyKeyReused      the key came with another request             400  10002
     |-- NotAuthenticated          a token that is not good                       401  10000
     |-- StoreError                the store cannot do what was asked            500  10001
     |   |-- StoreUnavailable      for now: full disk, lost connection; may work later
@@ -22,6 +23,7 @@
     |-- VersionChanged            the workflow has a newer version than the caller looked at
     |-- ScriptError               the author's file cannot be loaded
     |-- CannotListen              an address cannot be listened on
+    |-- InvalidSetting            a server is told something that no setting can be
     |-- RequestRefused            a server says no to a client
     |-- ServerUnreachable         a server does not answer, or not as this API does
     |-- UnreadableValue           a stored value no longer fits the author's classes
@@ -157,6 +159,20 @@ class InstanceAlreadyExists(StepwellError):
         )
 
 
+class IdempotencyKeyReused(StepwellError):
+    """An Idempotency-Key came before with another request."""
+
+    code = 10002
+    http_status = 400
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(
+            f'body: the Idempotency-Key "{key:.300}" came with another request before; a key stands for one request, '
+            "and each new one needs a new key"
+        )
+
+
 class InstanceFinished(StepwellError):
     """The operation needs an instance that has not ended."""
 
@@ -248,6 +264,10 @@ class ScriptError(StepwellError):
 
 class CannotListen(StepwellError):
     """An address cannot be listened on; the message says why and what to do."""
+
+
+class InvalidSetting(StepwellError):
+    """A server is told something that no setting can be; the message says what, where it was said, and the remedy."""
 
 
 class RequestRefused(StepwellError):

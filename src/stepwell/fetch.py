@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from stepwell import limits
 from stepwell.attempts import trace_of
 from stepwell.hosts import READING, is_served, is_served_origin
-from stepwell.http_server import HttpServer
+from stepwell.http_server import HttpServer, Texts
 from stepwell.scope import AuthorExit
 from stepwell.threads import Threads
 from stepwell.web import Request, Response, WorkerContext, WorkerEntrypoint, check_header
@@ -32,9 +32,13 @@ logger = logging.getLogger(__name__)
 # less than the grace that its parent gives it.
 _REQUESTS_S = 3.0
 _BEHIND_S = 1.5
-# Bodies of all requests together; one alone may be limits.FETCH_BODY_BYTES.
-_BODIES_BYTES = 4 * limits.FETCH_BODY_BYTES
-_BAD_REQUEST = b'{"error":"this is no HTTP that can be read, or its headers are longer than 64 KiB"}'
+# Bodies of all requests together may be so many times as large as one alone.
+_BODIES = 4
+_TEXTS = Texts(
+    b'{"error":"this is no HTTP that can be read, or its headers are longer than 64 KiB"}',
+    b'{"error":"the head of the request was not complete in time"}',
+    b'{"error":"as many connections are open as there may be; close some, or come back later"}',
+)
 # What is between one connection and the next, and for the server to say.
 # Source: www.rfc-editor.org/rfc/rfc9110#name-connection
 _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -43,9 +47,15 @@ _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "te", "trailer", "t
 class FetchServer:
     """Serves one Worker. `hosts` are the names that it answers to; None: any."""
 
-    def __init__(self, worker: type[WorkerEntrypoint] | None, env: Any, hosts: frozenset[str] | None) -> None:
-        self._app = FetchApp(worker, env, hosts)
-        self._server = HttpServer(self._app, bad_request=_BAD_REQUEST)
+    def __init__(
+        self,
+        worker: type[WorkerEntrypoint] | None,
+        env: Any,
+        hosts: frozenset[str] | None,
+        body_bytes: int = limits.FETCH_BODY_BYTES,
+    ) -> None:
+        self._app = FetchApp(worker, env, hosts, body_bytes)
+        self._server = HttpServer(self._app, texts=_TEXTS)
         self._stopping: asyncio.Task[None] | None = None
 
     async def start(self, sock: socket.socket) -> None:
@@ -79,7 +89,14 @@ class FetchServer:
 class FetchApp:
     """The ASGI application round a Worker's `fetch`."""
 
-    def __init__(self, worker: type[WorkerEntrypoint] | None, env: Any, hosts: frozenset[str] | None) -> None:
+    def __init__(
+        self,
+        worker: type[WorkerEntrypoint] | None,
+        env: Any,
+        hosts: frozenset[str] | None,
+        body_bytes: int = limits.FETCH_BODY_BYTES,
+    ) -> None:
+        self._body_bytes = body_bytes
         self._worker = worker
         self._env = env
         self._hosts = hosts
@@ -159,12 +176,12 @@ class FetchApp:
     async def _read(self, http: HttpRequest, held: bytearray) -> HttpResponse | None:
         """Read the body into `held`; return the refusal of one that is too large."""
         length = http.headers.get("content-length", "0")
-        if length.isdecimal() and int(length[:20]) > limits.FETCH_BODY_BYTES:
-            return _too_large()
+        if length.isdecimal() and int(length[:20]) > self._body_bytes:
+            return _too_large(self._body_bytes)
         async for part in http.stream():
-            if len(held) + len(part) > limits.FETCH_BODY_BYTES:
-                return _too_large()
-            if self._held_bytes + len(part) > _BODIES_BYTES:
+            if len(held) + len(part) > self._body_bytes:
+                return _too_large(self._body_bytes)
+            if self._held_bytes + len(part) > _BODIES * self._body_bytes:
                 return _refusal(503, "too many large bodies are on their way at once; ask again")
             held += part
             self._held_bytes += len(part)
@@ -225,8 +242,8 @@ def _http(response: Any) -> HttpResponse:
     return answer
 
 
-def _too_large() -> HttpResponse:
-    return _refusal(413, f"the body is larger than {limits.FETCH_BODY_BYTES:,} bytes")
+def _too_large(most: int) -> HttpResponse:
+    return _refusal(413, f"the body is larger than {most:,} bytes")
 
 
 def _refusal(status: int, text: str) -> HttpResponse:

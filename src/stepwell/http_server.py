@@ -5,12 +5,15 @@ It installs no signal handlers: whoever starts it decides what ends it. The even
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # Request line and headers together. Ours; Cloudflare's edge takes less.
@@ -22,33 +25,66 @@ _LAST_HEAD_S = 0.5
 # How many passes of the loop lie between an accepted socket and its connection, and some more.
 _ACCEPT_PASSES = 5
 
-BAD_REQUEST = (
-    b'{"success":false,"errors":[{"code":10002,"message":"workflows.api.error.body: this is no HTTP that can '
-    b'be read, or its headers are longer than 64 KiB"}],"messages":[],"result":null}'
+# How long the head of a request may take, from its first byte or the connection's beginning.
+HEAD_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What a server says, as JSON, of its own accord: to what is no HTTP, is too slow, or is one too many."""
+
+    bad_request: bytes
+    slow: bytes
+    busy: bytes
+
+
+def _envelope(code: int, text: str) -> bytes:
+    message = json.dumps(f"workflows.api.error.{text}")
+    return f'{{"success":false,"errors":[{{"code":{code},"message":{message}}}],"messages":[],"result":null}}'.encode()
+
+
+ENVELOPES = Texts(
+    _envelope(10002, "body: this is no HTTP that can be read, or its headers are longer than 64 KiB"),
+    _envelope(10002, f"body: the head of the request was not complete after {HEAD_S:g} seconds"),
+    _envelope(10001, "internal_server: as many connections are open as there may be; close some, or come back later"),
 )
 
 
 class HttpServer:
     """Serves an application on a socket that is bound already."""
 
-    def __init__(self, app: ASGIApp, *, max_connections: int = 4096, bad_request: bytes = BAD_REQUEST) -> None:
-        """Above `max_connections` requests are answered with 503; `bad_request` is the JSON for what is no HTTP."""
+    def __init__(
+        self, app: ASGIApp, *, max_connections: int = 4096, texts: Texts = ENVELOPES, head_s: float = HEAD_S
+    ) -> None:
+        """Above `max_connections` requests are answered with 503; a head that takes longer than `head_s` with 408."""
+        self._app = app
+        self._max_connections = max_connections
+        self._texts = texts
         self._server = _Server(
             _Config(
-                bad_request,
-                app,
+                texts,
+                head_s,
+                self._answer,
                 http=_Protocol,
+                interface="asgi3",
                 ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=max_connections,
                 timeout_keep_alive=75,
             )
         )
         self._serving: asyncio.Task[None] | None = None
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if len(self._server.server_state.connections) <= self._max_connections:
+            await self._app(scope, receive, send)
+            return
+        headers = {"connection": "close", "retry-after": "1"}
+        busy = Response(self._texts.busy, 503, headers, "application/json")
+        await busy(scope, receive, send)
 
     async def start(self, sock: socket.socket) -> None:
         """Answer requests on the socket from now on. The socket is the server's: stop closes it."""
@@ -76,9 +112,10 @@ class HttpServer:
 
 
 class _Config(uvicorn.Config):
-    def __init__(self, bad_request: bytes, app: ASGIApp, **settings: Any) -> None:
+    def __init__(self, texts: Texts, head_s: float, app: ASGIApp, **settings: Any) -> None:
         super().__init__(app, **settings)
-        self.bad_request = bad_request
+        self.texts = texts
+        self.head_s = head_s
 
 
 class _Server(uvicorn.Server):
@@ -129,7 +166,16 @@ class _Protocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_head = False
     _is_leaving = False
+    _head_timer: asyncio.TimerHandle | None = None
     config: _Config
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_here()
+        super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Close when the request that is under way, or on its way here, has been answered."""
@@ -151,10 +197,13 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = True
+        if self._head_timer is None:
+            self._expect_head()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._head_is_here()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
             raise ValueError("the head of the request is too large")
         super().on_headers_complete()
@@ -166,9 +215,27 @@ class _Protocol(HttpToolsProtocol):
         pass
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text is no envelope
-        head = (
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(self.config.bad_request)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + self.config.bad_request)
+        self._refuse("400 Bad Request", self.config.texts.bad_request)
+
+    def _expect_head(self) -> None:
+        self._head_timer = self.loop.call_later(self.config.head_s, self._give_up)
+
+    def _head_is_here(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        if self._in_head:
+            self._refuse("408 Request Timeout", self.config.texts.slow)
+        else:
+            # Nothing was said that could be answered.
+            self.transport.close()
+
+    def _refuse(self, status: str, body: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
         self.transport.close()

@@ -5,7 +5,7 @@ Source, unless said otherwise: developers.cloudflare.com/workflows/reference/lim
 
 import re
 
-from stepwell.durations import DAY_MS, SECOND_MS
+from stepwell.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 WORKFLOW_NAME_LENGTH = 64
 INSTANCE_ID_LENGTH = 100
@@ -28,6 +28,8 @@ FETCH_BODY_BYTES = 100 * 10**6
 SLEEP_MS = 365 * DAY_MS
 WAIT_MIN_MS = SECOND_MS
 WAIT_MAX_MS = 365 * DAY_MS
+# Source: developers.cloudflare.com/workflows/build/events-and-parameters/
+WAIT_MS = 24 * HOUR_MS
 # Source: developers.cloudflare.com/api/resources/workflows/methods/update/
 SCRIPT_NAME_LENGTH = 255
 CLASS_NAME_LENGTH = 255
@@ -43,6 +45,9 @@ VALUE_DEPTH = 256
 INLINE_VALUE_BYTES = 4096
 # Step outputs in the instance log are cut here; `GET .../step` has the whole. Seen in Cloudflare's answers.
 LOG_OUTPUT_CHARACTERS = 1024
+# Ours: a wait that is longer puts the instance back into the store; so long may code wait for what is no step.
+HIBERNATE_AFTER_MS = SECOND_MS
+FOREIGN_WAIT_MS = 5 * MINUTE_MS
 # Ours: turns that may be lost in a row, without any outcome recorded, before the instance is given up.
 LOST_TURNS = 10
 # Ours: how much of what code prints and logs is kept: lines of an instance, lines and characters of an attempt,
@@ -52,6 +57,20 @@ ATTEMPT_LINES = 1_000
 ATTEMPT_CHARACTERS = 64 * 1024
 LINE_CHARACTERS = 8_192
 TRACE_CHARACTERS = 16 * 1024
+# Ours: how many callers may follow what instances say, at a time.
+LOG_STREAMS = 100
+# Ours: how long attempts in flight may go on when their worker is to stop; when a worker that does not answer is named
+# in the log, and when it is killed and replaced.
+GRACE_MS = 5 * SECOND_MS
+BLOCKED_AFTER_MS = 1_500
+STUCK_AFTER_MS = 5 * MINUTE_MS
+
+# Ours: how long an Idempotency-Key stands for its request, and how long it may be.
+IDEMPOTENCY_KEY_MS = DAY_MS
+IDEMPOTENCY_KEY_LENGTH = 255
+# Ours: how long a request may wait for a change of an instance, in seconds, and how many may do so at a time.
+WAIT_S = 60
+WAITING_REQUESTS = 1_000
 
 NAME_RULE = "letters, digits, - and _, not starting with -"
 

@@ -9,6 +9,7 @@ import json
 import logging
 from collections import deque
 from contextvars import Context
+from dataclasses import dataclass
 
 from stepwell import limits
 from stepwell.clock import Clock
@@ -22,6 +23,24 @@ logger = logging.getLogger(__name__)
 _RETRY_AFTER_MS = 1_000
 _LINES_AT_ONCE = 1_000
 _CUT = "[... cut]"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSettings:
+    """How much of what code prints and logs is kept. `keeps` False: nothing but what it logs by `step.log`."""
+
+    keeps: bool = True
+    # Of an instance; beyond it the oldest lines go.
+    log_lines: int = limits.LOG_LINES
+    # Of an attempt; beyond it nothing more is kept.
+    attempt_lines: int = limits.ATTEMPT_LINES
+    attempt_characters: int = limits.ATTEMPT_CHARACTERS
+    # Of a line, and of a traceback; the middle of longer ones is left out.
+    line_characters: int = limits.LINE_CHARACTERS
+    trace_characters: int = limits.TRACE_CHARACTERS
+
+
+OUTPUT = OutputSettings()
 
 
 class RunSink:
@@ -62,11 +81,10 @@ class AttemptSink:
         if self._is_closed:
             return False
         is_wanted = self._keeps or (always and self._keeps_own)
-        if is_wanted and self._lines <= limits.ATTEMPT_LINES and self._characters <= limits.ATTEMPT_CHARACTERS:
+        if is_wanted and not self._is_full():
             self._lines += 1
             self._characters += len(text)
-            is_full = self._lines > limits.ATTEMPT_LINES or self._characters > limits.ATTEMPT_CHARACTERS
-            shown = "what the attempt says from here on is not kept" if is_full else text
+            shown = "what the attempt says from here on is not kept" if self._is_full() else text
             self._notebook.add(self._step, self._attempt, level, shown)
         return True
 
@@ -77,21 +95,25 @@ class AttemptSink:
                 self.take(level, text)
         self._is_closed = True
 
+    def _is_full(self) -> bool:
+        bounds = self._notebook.settings
+        return self._lines > bounds.attempt_lines or self._characters > bounds.attempt_characters
+
 
 class Notebook:
     """Gathers what the instance of a turn says, and writes it. `idle` is called when everything has been written."""
 
-    def __init__(self, store: Store, claim: Claim, clock: Clock, *, keeps_output: bool) -> None:
+    def __init__(self, store: Store, claim: Claim, clock: Clock, settings: OutputSettings) -> None:
         self.idle = _nothing
+        self.settings = settings
         self._store = store
         self._claim = claim
         self._clock = clock
-        self._keeps_output = keeps_output
         self._said = 0
         self._logged = self._stored = claim.logged
         self._log_n = claim.log_n
         # While the store cannot write, the newest lines are kept, as in the store. Threads append to it.
-        self._lines: deque[LogLine] = deque(maxlen=limits.LOG_LINES)
+        self._lines: deque[LogLine] = deque(maxlen=settings.log_lines)
         self._notes: dict[str, Note] = {}
         self._beats: dict[Key, str] = {}
         self._in_flight = False
@@ -112,13 +134,13 @@ class Notebook:
 
     def attempt_sink(self, key: Key, attempt: int, *, sensitive: bool) -> AttemptSink:
         """Return where an attempt speaks; what one of a sensitive step says is shown and not kept."""
-        return AttemptSink(self, key, attempt, keeps=self._keeps_output and not sensitive, keeps_own=not sensitive)
+        return AttemptSink(self, key, attempt, keeps=self.settings.keeps and not sensitive, keeps_own=not sensitive)
 
     def hear(self, level: str, text: str, *, always: bool = False) -> bool:
         """Take a line of `run`; tell whether it is new."""
         if not self._is_new():
             return False
-        if self._keeps_output or always:
+        if self.settings.keeps or always:
             self.add(None, None, level, text)
         return True
 
@@ -144,17 +166,16 @@ class Notebook:
 
     def failure(self, key: Key, attempt: int, trace: str) -> None:
         """Take the traceback of a failed attempt."""
-        self.add(key.label, attempt, "ERROR", trace, limits.TRACE_CHARACTERS)
+        self.add(key.label, attempt, "ERROR", trace, self.settings.trace_characters)
 
     def engine(self, level: str, text: str) -> None:
         """Take a line of the engine's own about the instance."""
-        self.add(None, None, level, text, limits.TRACE_CHARACTERS)
+        self.add(None, None, level, text, self.settings.trace_characters)
 
-    def add(
-        self, step: str | None, attempt: int | None, level: str, text: str, bound: int = limits.LINE_CHARACTERS
-    ) -> None:
-        """Gather a line of at most `bound` characters. From any thread."""
-        self._lines.append(LogLine(self._clock.now(), step, attempt, level, _bounded(text, bound)))
+    def add(self, step: str | None, attempt: int | None, level: str, text: str, bound: int | None = None) -> None:
+        """Gather a line of at most `bound` characters, or as many as a line may have. From any thread."""
+        kept = _bounded(text, bound or self.settings.line_characters)
+        self._lines.append(LogLine(self._clock.now(), step, attempt, level, kept))
         self._plan()
 
     def flush(self) -> None:
@@ -171,7 +192,9 @@ class Notebook:
         lines = [self._lines.popleft() for _ in range(min(len(self._lines), _LINES_AT_ONCE))]
         self._stored = self._logged
         notes, self._notes = list(self._notes.values()), {}
-        return WriteNotes(self._claim.row, self._claim.turn, self._log_n, lines, notes, self._logged)
+        return WriteNotes(
+            self._claim.row, self._claim.turn, self._log_n, lines, notes, self._logged, self.settings.log_lines
+        )
 
     async def flushed(self) -> None:
         """Write what is gathered, and wait for it."""

@@ -47,7 +47,7 @@ class Turn:
     def __init__(self, claim: Claim, workflow: type[WorkflowEntrypoint[Any]], context: TurnContext) -> None:
         self.claim = claim
         self.classes = classes_for(workflow, context.classes)
-        self.notebook = Notebook(context.store, claim, context.clock, keeps_output=context.settings.capture_output)
+        self.notebook = Notebook(context.store, claim, context.clock, context.settings.output)
         # Tasks that were still alive when the turn was closed and given up.
         self.abandoned = 0
         self.clock = context.clock
@@ -190,8 +190,7 @@ class Turn:
         history: list[Recorded] = []
         try:
             history.extend(map(codec.from_row, rows))
-            step_limit = self.claim.step_limit or settings.step_limit
-            self.execution = Execution(history, now, defaults=settings.defaults, step_limit=step_limit)
+            self.execution = Execution(history, now, settings, step_limit=self.claim.step_limit)
         except Exception as error:  # whatever is wrong with it, the history is damaged
             self.execution.state = fold_as_far_as_possible(history)
             self.broke(error)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stepwell.core.steplog import fold_log, open_attempts
 from stepwell.errors import ScriptError, StoreError
+from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store, codec
 from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong
 from stepwell.store.operations import ListHoldings, RenewLease
@@ -52,6 +53,8 @@ class SupervisorSettings:
     keeps_output: bool = True
     # Where the author's `fetch` is served; None: nowhere.
     fetch: FetchOptions | None = None
+    # What the server has been told, for its workers.
+    told: Settings = DEFAULT_SETTINGS
 
 
 class Supervisor:
@@ -216,6 +219,7 @@ class WorkerChild:
                 self._settings.keeps_output,
                 fetch,
                 self._settings.account,
+                self._settings.told,
             )
             # -P: a module of the working directory must not stand in for one of ours or of Python's.
             self._process = await asyncio.create_subprocess_exec(

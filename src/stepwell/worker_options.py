@@ -2,6 +2,8 @@
 
 import msgspec
 
+from stepwell.server_settings import DEFAULT_SETTINGS, Settings
+
 
 class FetchOptions(msgspec.Struct, frozen=True):
     """Where the author's `fetch` is served: the parent's socket, and what to bind it to.
@@ -31,6 +33,8 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     fetch: FetchOptions | None = None
     # Whose the workflows are.
     account: str = "local"
+    # What the server has been told.
+    settings: Settings = DEFAULT_SETTINGS
 
     def to_argument(self) -> str:
         """Return the options as one argument of a command."""

@@ -80,7 +80,7 @@ class WorkerProcess:
 
     def _make_worker(self, project: Project, scripts: list[Script], env: Env) -> Worker:
         classes = Classes(lambda: own_modules(project.folder))
-        settings = TurnSettings(capture_output=self._options.keeps_output)
+        settings = TurnSettings.of(self._options.settings, keeps_output=self._options.keeps_output)
         context = TurnContext(self._store, SystemClock(), Threads(), settings, env, classes)
         workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
         made_of = {(script.name, kind.__name__): kind for script in scripts for kind in script.workflows.values()}
@@ -113,7 +113,7 @@ class WorkerProcess:
         options = self._options.fetch
         hosts = None if options is None or options.hosts is None else frozenset(options.hosts)
         worker = next((script.worker for script in scripts if script.worker is not None), None)
-        self._fetch = FetchServer(worker, env, hosts)
+        self._fetch = FetchServer(worker, env, hosts, self._options.settings.fetch_body_size)
         await self._fetch.start(sock)
 
     async def _leave(self, code: int) -> int:
@@ -151,7 +151,7 @@ class WorkerProcess:
         """Make what `self.env` is: bindings and variables of the wrangler file, `.dev.vars`, the environment."""
         # Without a wrangler file each workflow has a binding: ORDER_WORKFLOW is `order-workflow`.
         named = wrangler.bindings(project.config) or {name.upper().replace("-", "_"): name for name in workflows}
-        engine = Engine(self._store)
+        engine = Engine(self._store, payload_bytes=self._options.settings.payload_size)
         bindings = {binding: WorkflowBinding(engine, self._options.account, name) for binding, name in named.items()}
         environment = {name: os.environ[name] for name in self._options.variables if name in os.environ}
         return Env(bindings, {**wrangler.variables(project.config, project.root), **environment})

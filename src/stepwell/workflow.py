@@ -194,11 +194,11 @@ class WorkflowStep:
         """
         await self.port.sleep_until(name, _moment(name, timestamp))
 
-    async def wait_for_event(self, name: str, event_type: str, /, timeout: object = "24 hours") -> dict[str, Any]:
+    async def wait_for_event(self, name: str, event_type: str, /, timeout: object = ...) -> dict[str, Any]:
         """Wait until somebody sends an event of this type; return its `payload`, `timestamp` and `type`.
 
         An event that came before the call is not lost. Raises WorkflowTimeoutError after `timeout` (1 second to
-        365 days).
+        365 days; 24 hours if nothing is said, unless the server's settings say otherwise).
         """
         return await self.port.wait_for_event(name, event_type, timeout)
 

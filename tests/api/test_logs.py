@@ -142,7 +142,7 @@ async def test_streams_are_bounded(app: ASGIApp, histories: Histories, engine: E
     from stepwell.api import logs
 
     await write(engine, ["one"])
-    held = [object() for _ in range(logs.STREAMS)]
+    held = [object() for _ in range(100)]
     logs._open_streams.update(held)
     try:
         status, code, message = (await ask(app, f"{LOGS}?follow=true")).refusal()

@@ -78,7 +78,7 @@ async def test_page_of_an_operation_has_all_its_parts(engine: Engine, id: str) -
     assert {"Security", "Returns", "Errors", "Examples"} <= set(parts)
     assert ("Parameters" in parts) is bool(operation["parameters"])
     assert ("Body" in parts) is ("requestBody" in operation)
-    shown = re.findall(r'<code class="name">(\w+)</code>', html)
+    shown = re.findall(r'<code class="name">([\w-]+)</code>', html)
     assert {given["name"] for given in operation["parameters"]} <= set(shown)
     assert all(f'<span class="tag">{name}</span>' in html for name in operation["x-permissions"])
 

@@ -57,7 +57,9 @@ async def answer(request: dict[str, Any], store: SqliteStore) -> httpx.Response:
     tokens = Tokens(store, engine.clock)
     secret = await tokens.create("local", [Permission.SCRIPTS_WRITE])
     app = create_app(engine, account=None, hosts=None, tokens=tokens)
-    headers = {**request.pop("headers"), "Authorization": f"Bearer {secret}"}
+    # As bytes: a client may send more than ASCII.
+    given = {name: str(value).encode(errors="replace") for name, value in request.pop("headers").items()}
+    headers = {**given, "Authorization": f"Bearer {secret}".encode()}
     cookies, data = request.pop("cookies"), request.pop("data", None)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), cookies=cookies) as client:
         async with asyncio.timeout(10):

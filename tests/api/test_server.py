@@ -10,6 +10,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from stepwell.api import body
 from stepwell.http_server import HttpServer
 from tests.api.histories import Histories
 
@@ -227,8 +228,57 @@ async def test_connections_are_limited(app: ASGIApp) -> None:
     port = sock.getsockname()[1]
     held = await _connect(port)
 
-    status, _, _ = await _ask(port, GET % b"/healthz")
+    also = await _connect(port)
+    status, headers, text = await _ask(port, GET % b"/healthz")
 
-    assert status == 503
+    assert (status, headers["retry-after"], _code(text)) == (503, "1", 10001)
+    await also.close()
     await held.close()
     await server.stop(1)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(b"GET /healthz HT", 408, id="half a head"),
+        pytest.param(GET % b"/healthz" + b"GET /", 408, id="second request without an end"),
+        pytest.param(b"", None, id="nothing"),
+    ],
+)
+async def test_head_that_does_not_come_is_not_waited_for(app: ASGIApp, sent: bytes, status: int | None) -> None:
+    """A client that does not end the head of its request is told so, and its connection is closed."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(app, head_s=0.2)
+    await server.start(sock)
+    connection = await _connect(sock.getsockname()[1])
+    await connection.send(sent)
+    if sent.startswith(GET % b"/healthz"):
+        await connection.answer()
+
+    if status is not None:
+        assert (await connection.answer())[0] == status
+
+    assert await connection.is_closed()
+    await connection.close()
+    await server.stop(1)
+
+
+async def test_body_that_stops_coming_is_not_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends half a body and then nothing is told so."""
+    monkeypatch.setattr(body, "SLOWEST_S", 0.1)
+    path = b"/client/v4/accounts/local/workflows/order/instances"
+    head = b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{" % path
+
+    status, _, answer = await _ask(port, head)
+
+    assert (status, _code(answer)) == (408, 10002)
+
+
+async def test_compressed_body_is_refused(port: int) -> None:
+    """A small body could become a large one: it is to be sent as it is."""
+    path = b"/client/v4/accounts/local/workflows/order/instances"
+    head = b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}" % path
+
+    status, _, answer = await _ask(port, head)
+
+    assert (status, _code(answer)) == (415, 10002)

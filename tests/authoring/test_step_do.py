@@ -410,7 +410,7 @@ def test_ten_thousand_steps_are_the_limit() -> None:
 
     Source: developers.cloudflare.com/workflows/reference/limits/
     """
-    execution, calls = Execution((), NOW, step_limit=TurnSettings().step_limit), Scope()
+    execution, calls = Execution((), NOW, TurnSettings()), Scope()
 
     keys = [execution.next_key(StepKind.DO, "work", calls) for _ in range(10_000)]
 

@@ -35,6 +35,7 @@ def test_help_lists_the_commands(option: str) -> None:
         "instances",
         "profile",
         "serve",
+        "settings",
         "token",
         "trigger",
     ]
@@ -54,6 +55,7 @@ def test_help_of_dev_explains_every_option() -> None:
     assert "[default: the port after --port]" in text
     assert "--no-output Do not keep what workflows print and log; it is shown all the same." in text
     assert "--allow-host NAME Also answer requests to this host name (a proxy's). Repeatable." in text
+    assert "--set NAME=VALUE Change a setting; `stepwell settings` lists all. Repeatable." in text
 
 
 MISTAKE = """

@@ -7,6 +7,7 @@ from stepwell.core.execution import Execution, RunAttempt, Scope
 from stepwell.core.failures import Failure
 from stepwell.core.records import Created, Key, Record, Recorded, Running, StepConfig, StepKind
 from stepwell.core.retries import DEFAULTS
+from stepwell.core.rules import Rules
 
 NOW = 1_790_000_000_000
 BEGUN: tuple[Record, ...] = (Created(NOW, "api", "{}"), Running(NOW))
@@ -20,7 +21,7 @@ def history(*records: Record) -> list[Recorded]:
 
 def replay(*records: Record, now: int = NOW, defaults: StepConfig = DEFAULTS, step_limit: int = 100) -> Execution:
     """Return the execution of an instance that has begun, and then met these."""
-    return Execution(history(*records), now, defaults=defaults, step_limit=step_limit)
+    return Execution(history(*records), now, Rules(defaults=defaults, step_limit=step_limit))
 
 
 def do(name: str, count: int = 1) -> Key:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from stepwell.durations import to_ms
+from stepwell.durations import in_words, to_ms
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,22 @@ def test_duration_is_read(written: object, ms: int) -> None:
 def test_what_is_no_duration_is_refused(written: object) -> None:
     """What Cloudflare's parser would silently read as milliseconds is refused here."""
     assert to_ms(written) is None
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [
+        pytest.param(0, "0 seconds", id="nothing"),
+        pytest.param(1, "0.001 seconds", id="one"),
+        pytest.param(1_000, "1 second", id="second"),
+        pytest.param(1_500, "1.5 seconds", id="fraction"),
+        pytest.param(90_000, "90 seconds", id="no whole minutes"),
+        pytest.param(600_000, "10 minutes", id="minutes"),
+        pytest.param(7_200_000, "2 hours", id="hours"),
+        pytest.param(86_400_000, "1 day", id="day"),
+        pytest.param(31_536_000_000, "365 days", id="year"),
+    ],
+)
+def test_duration_is_shown_in_words(ms: int, words: str) -> None:
+    """What is shown can be written again, and means the same."""
+    assert (in_words(ms), to_ms(words)) == (words, ms)

@@ -13,6 +13,7 @@ import pytest
 
 from stepwell import capture
 from stepwell.errors import StoreDamaged
+from stepwell.notes import OutputSettings
 from stepwell.settings import TurnSettings
 from stepwell.store.operations import WriteNotes
 from stepwell.testing import ACCOUNT, TestEngine, TestInstance
@@ -137,6 +138,50 @@ async def test_attempt_that_says_too_much_is_cut() -> None:
     assert len(lines[-1][3]) == 8192 + len("[... cut]")
 
 
+FULL = "what the attempt says from here on is not kept"
+
+
+@pytest.mark.parametrize(
+    ("output", "kept"),
+    [
+        pytest.param(OutputSettings(attempt_lines=1), ["x" * 30 + "0", FULL], id="lines of an attempt"),
+        pytest.param(OutputSettings(attempt_characters=40), ["x" * 30 + "0", FULL], id="characters of an attempt"),
+        pytest.param(
+            OutputSettings(line_characters=20),
+            [f"{'x' * 10}[... cut]{'x' * 9}{n}" for n in range(3)],
+            id="characters of a line",
+        ),
+        pytest.param(OutputSettings(log_lines=1), ["x" * 30 + "2"], id="lines of an instance"),
+    ],
+)
+async def test_as_much_is_kept_as_the_settings_say(output: OutputSettings, kept: list[str]) -> None:
+    """Bounds of what is kept are settings; the newest lines of an instance stay, and the first of an attempt."""
+
+    def work():
+        for number in range(3):
+            print("x" * 30 + str(number))
+
+    async def run(event, step):
+        await step.do("work", work, config=ONCE)
+
+    async with opened(run, settings=TurnSettings(output=output)) as (engine, instance):
+        await engine.advance("1 minute")
+
+        assert [line[3] for line in await said(engine, instance)] == kept
+
+
+async def test_trace_is_as_long_as_the_settings_say() -> None:
+    """The middle of a longer traceback is left out."""
+
+    async def run(event, step):
+        raise ValueError("x" * 100)
+
+    async with opened(run, settings=TurnSettings(output=OutputSettings(trace_characters=20))) as (engine, instance):
+        await engine.advance("1 minute")
+
+        assert [line[3] for line in await said(engine, instance)] == ["Traceback [... cut]" + "x" * 10]
+
+
 async def test_what_a_sensitive_step_says_is_not_kept() -> None:
     """Its output is nobody's business, and what it prints may hold it."""
 
@@ -164,7 +209,7 @@ async def test_output_is_kept_only_if_it_is_wanted() -> None:
         await step.do("work", lambda: print("in a step"))
         await step.sleep("nap", "1 hour")
 
-    async with opened(run, settings=TurnSettings(capture_output=False)) as (engine, instance):
+    async with opened(run, settings=TurnSettings(output=OutputSettings(keeps=False))) as (engine, instance):
         await engine.advance("2 hours")
 
         assert [line[3] for line in await said(engine, instance)] == ["logged"]

@@ -3,18 +3,23 @@
 JSON arrives as it will be stored: its text is kept, so integers keep all their digits.
 """
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
 
-from stepwell.api.refusals import BodyTooLarge, invalid
+from stepwell.api.refusals import BodyCompressed, BodyTooLarge, BodyTooSlow, invalid
 from stepwell.errors import InvalidInput
 from stepwell.limits import PAYLOAD_BYTES, VALUE_DEPTH
 
 # Ours: params that are sent as a JSON string grow by their escapes; no valid body grows further than this.
-BODY_BYTES = 4 * PAYLOAD_BYTES
+_GROWTH = 4
+
+# Ours: a client that sends nothing for so long has gone, or means no good.
+SLOWEST_S = 30.0
 
 _SURROGATE_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -22,17 +27,35 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 T = TypeVar("T")
 
 
-async def read(request: Request) -> bytes:
-    """Return the whole body. Raises BodyTooLarge as soon as it is known to be."""
+async def read(request: Request, payload_bytes: int) -> bytes:
+    """Return the whole body, whose payload may have so many bytes.
+
+    Raises BodyTooLarge as soon as it is known to be, BodyTooSlow or BodyCompressed.
+    """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        raise BodyCompressed(encoding)
+    # Bodies without a payload are bounded too, and not by a setting that makes payloads small.
+    most = _GROWTH * max(payload_bytes, PAYLOAD_BYTES)
     length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > BODY_BYTES:
-        raise BodyTooLarge(BODY_BYTES)
+    if length.isdecimal() and int(length[:20]) > most:
+        raise BodyTooLarge(most)
     parts = bytearray()
-    async for part in request.stream():
+    stream = aiter(request.stream())
+    while (part := await _next(stream)) is not None:
         parts += part
-        if len(parts) > BODY_BYTES:
-            raise BodyTooLarge(BODY_BYTES)
+        if len(parts) > most:
+            raise BodyTooLarge(most)
     return bytes(parts).strip(b" \t\r\n")
+
+
+async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
+    """Return the next part of a body, or None at its end."""
+    try:
+        async with asyncio.timeout(SLOWEST_S):
+            return await anext(stream, None)
+    except TimeoutError:
+        raise BodyTooSlow(SLOWEST_S) from None
 
 
 def decode(text: bytes | msgspec.Raw, kind: type[T], what: str) -> T:

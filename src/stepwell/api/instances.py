@@ -6,7 +6,7 @@ Source: developers.cloudflare.com/api/resources/workflows/subresources/instances
 from starlette.responses import Response
 
 from stepwell import answers, limits
-from stepwell.api import envelope, new_instance
+from stepwell.api import envelope, new_instance, wishes
 from stepwell.api.instance_list import InstanceList
 from stepwell.api.paging import StepPage, cut
 from stepwell.api.query import needed
@@ -20,11 +20,14 @@ from stepwell.models import EventReceipt, ResultInfo
 LOGGED_NAME_LENGTH = limits.STEP_NAME_LENGTH + 20
 STEP_TYPES = ("step", "waitForEvent")
 
+_waiting: set[object] = set()
+
 
 async def create_instance(engine: Engine, request: ApiRequest) -> Response:
     """Create an instance; it is due at once."""
-    new = new_instance.decode(await request.body())
-    row = await engine.create(request.account, request.workflow, new)
+    body = await request.body()
+    key = wishes.idempotency_key(request.http.headers, "create", request.workflow, body)
+    row = await engine.create(request.account, request.workflow, new_instance.decode(body), key)
     return envelope.success(answers.created_instance(row))
 
 
@@ -44,12 +47,17 @@ async def list_instances(engine: Engine, request: ApiRequest) -> Response:
 
 
 async def get_instance(engine: Engine, request: ApiRequest) -> Response:
-    """Answer with logs and status of an instance."""
+    """Answer with logs and status of an instance; when it has changed or has ended, if the caller prefers to wait."""
     page = StepPage.asked_by(request.query)
     is_simple = request.query.choice("simple", ("true", "false")) == "true"
+    waited_s = await _wait(engine, request)
     view = await engine.get(request.account, request.workflow, request.instance, with_steps=not is_simple)
     shown = cut(view.log.entries, view.row.step_count, page)
-    return envelope.success(answers.instance(view, shown.entries), shown.info)
+    answer = envelope.success(answers.instance(view, shown.entries), shown.info)
+    answer.headers["etag"] = wishes.tag(view.row.seq)
+    if waited_s is not None:
+        answer.headers["preference-applied"] = f"wait={waited_s}"
+    return answer
 
 
 async def get_step(engine: Engine, request: ApiRequest) -> Response:
@@ -66,5 +74,22 @@ async def send_event(engine: Engine, request: ApiRequest) -> Response:
     """Store an event for an instance; the body is its payload."""
     payload = await request.json_text("event payload")
     event_type = request.path["event_type"]
-    at = await engine.send_event(request.account, request.workflow, request.instance, event_type, payload)
+    target = request.workflow, request.instance
+    key = wishes.idempotency_key(request.http.headers, "event", *target, event_type, payload)
+    at = await engine.send_event(request.account, *target, event_type, payload, key)
     return envelope.success(EventReceipt(request.instance, iso(at)))
+
+
+async def _wait(engine: Engine, request: ApiRequest) -> int | None:
+    """Wait as long as the caller prefers, unless too many do so already; return for how long at most he may have."""
+    wait_s = wishes.wait_s(request.http.headers)
+    if wait_s is None or len(_waiting) >= limits.WAITING_REQUESTS:
+        return None
+    waiting = object()
+    _waiting.add(waiting)
+    try:
+        where = request.account, request.workflow, request.instance
+        seen = wishes.seen(request.http.headers)
+        return wait_s if await engine.wait_for_change(*where, seen=seen, timeout_s=wait_s) else None
+    finally:
+        _waiting.discard(waiting)

@@ -18,7 +18,6 @@ from stepwell.engine import Engine
 from stepwell.store.operations import LogLine, LogPage, Note
 
 LINES_AT_ONCE = 1_000
-STREAMS = 100
 # How soon a new line is seen by those who follow, and how often a silent stream shows that it lives.
 _LOOK_EVERY_S = 0.25
 _SIGN_OF_LIFE_S = 15.0
@@ -68,8 +67,8 @@ async def get_logs(engine: Engine, request: ApiRequest) -> Response:
 
 
 def _follow(engine: Engine, request: ApiRequest, after: int) -> Response:
-    if len(_open_streams) >= STREAMS:
-        raise TooManyStreams(STREAMS)
+    if len(_open_streams) >= engine.log_streams:
+        raise TooManyStreams(engine.log_streams)
     # Counted from here on, so that many callers at once do not pass the bound together.
     stream = object()
     _open_streams.add(stream)

@@ -74,6 +74,26 @@ class BodyTooLarge(InvalidInput):
         super().__init__("body", f"body: the request body is larger than {limit:,} bytes, which no valid one is")
 
 
+class BodyTooSlow(InvalidInput):
+    """The body did not come on; it was not read to its end."""
+
+    http_status = 408
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("body", f"body: nothing more of the request body came for {seconds:g} seconds")
+
+
+class BodyCompressed(InvalidInput):
+    """The body is compressed, and could grow beyond any bound."""
+
+    http_status = 415
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            "content-encoding", f'body: the Content-Encoding "{encoding:.100}" is not taken; send the body as it is'
+        )
+
+
 def invalid(field: str, problem: str) -> InvalidInput:
     """Return the refusal of a part of the request, under the key that Cloudflare has for all of them."""
     return InvalidInput(field, f"body: {problem}")

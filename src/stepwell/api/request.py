@@ -8,6 +8,7 @@ from starlette.requests import Request
 from stepwell.api import body
 from stepwell.api.query import Query
 from stepwell.api.refusals import invalid
+from stepwell.limits import PAYLOAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class ApiRequest:
     path: Mapping[str, str]
     query: Query
     http: Request
+    # What a payload in the body may have.
+    payload_bytes: int = PAYLOAD_BYTES
 
     @property
     def workflow(self) -> str:
@@ -31,7 +34,7 @@ class ApiRequest:
 
     async def body(self) -> bytes:
         """Return the body, without white space around it; it may be empty. Raises BodyTooLarge."""
-        return await body.read(self.http)
+        return await body.read(self.http, self.payload_bytes)
 
     async def json_text(self, what: str) -> str:
         """Return the body as the JSON text that is stored. Raises InvalidInput, also for an empty body."""

@@ -32,6 +32,15 @@ def check(path: str, output: str) -> None:
     raise SystemExit(report(path, as_json=output == "json"))
 
 
+_SET = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting; `stepwell settings` lists all. Repeatable.",
+)
+
+
 def _serving(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a server."""
     options = [
@@ -65,6 +74,7 @@ def _serving(command: Callable[..., None]) -> Callable[..., None]:
             metavar="NAME",
             help="Give workflows this environment variable. Repeatable.",
         ),
+        _SET,
     ]
     for option in reversed(options):
         command = option(command)
@@ -91,7 +101,7 @@ def dev(path: str, data: str, **given: Any) -> None:
     PATH is a Python file, a folder of them, or a folder whose wrangler file names one in `main`.
 
     Code is reloaded when a file changes. Everything is kept in the data folder; start again and it goes on where it
-    was. Ctrl-C stops: steps in flight have 5 seconds to end, a second Ctrl-C ends at once.
+    was. Ctrl-C stops: steps in flight have 5 seconds to end (--set grace=...), a second Ctrl-C ends at once.
     """
     # Imported here: `stepwell --version` should not wait for a web server.
     from stepwell.cli.dev import serve
@@ -115,14 +125,30 @@ def serve(path: str, workers: int | None, **given: Any) -> None:
     """Serve the workflows of PATH to others: each request needs a token.
 
     PATH is a Python file, a folder of them, or a folder whose wrangler file names one in `main`. The code is served as
-    it is when the server starts. SIGTERM or Ctrl-C stops: steps in flight have 5 seconds to end, a second one ends at
-    once.
+    it is when the server starts. SIGTERM or Ctrl-C stops: steps in flight have 5 seconds to end (--set grace=...), a
+    second one ends at once.
     """
     # Imported here: `stepwell --version` should not wait for a web server.
     from stepwell.cli.serve import serve as run
     from stepwell.cli.server import ServerOptions
 
     raise SystemExit(run(ServerOptions(path=path, **given), workers))
+
+
+@main.command("settings")
+@click.argument("path", default=".")
+@_SET
+@click.option("-o", "form", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Form.")
+def show_settings(path: str, settings: tuple[str, ...], form: str) -> None:
+    """List the settings that a server of PATH has, and where each came from.
+
+    In this order: --set, the environment (STEPWELL_<NAME>), the table [settings] of the file stepwell.toml in the
+    project's folder, the default.
+    """
+    from stepwell.cli import output
+    from stepwell.cli.settings import show
+
+    raise SystemExit(output.guarded(lambda: show(path, settings, as_json=form == "json")))
 
 
 @main.group()

@@ -8,6 +8,7 @@ import watchfiles
 
 from stepwell.errors import ScriptError
 from stepwell.project import Project
+from stepwell.server_settings import FILE
 from stepwell.supervisor import Supervisor
 from stepwell.wrangler import CONFIG_FILES, DEV_VARS
 
@@ -28,6 +29,7 @@ async def reload_on_change(
 ) -> None:
     """Reload at each change since `loaded`, for ever. Code that cannot be loaded is reported; the old keeps serving."""
     is_first = True
+    settings = project.root / FILE
     async for changes in watchfiles.awatch(
         project.root, watch_filter=_is_source, debounce=200, step=50, rust_timeout=1_000, yield_on_timeout=True
     ):
@@ -36,6 +38,10 @@ async def reload_on_change(
             is_first = False
             continue
         is_first = False
+        if str(settings) in {changed for _, changed in changes}:
+            click.echo(f"{settings.name} changed; settings are read when the server starts: start it again")
+            if len(changes) == 1:
+                continue
         names = ", ".join(sorted({Path(changed).name for _, changed in changes})) or "the source"
         had_fetch = supervisor.serves_fetch
         try:

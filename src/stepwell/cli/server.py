@@ -11,25 +11,24 @@ from pathlib import Path
 import click
 from starlette.types import ASGIApp
 
-from stepwell import sockets
+from stepwell import durations, sockets
 from stepwell.api import create_app
 from stepwell.cli.reload import Fingerprint, fingerprint, reload_on_change
 from stepwell.cli.stop import Stop
 from stepwell.clock import SystemClock
 from stepwell.engine import Engine
-from stepwell.errors import CannotListen, InvalidInput, ScriptError, StoreError
+from stepwell.errors import CannotListen, InvalidInput, InvalidSetting, ScriptError, StoreError
 from stepwell.hosts import LOOPBACK_HOSTS, without_port
 from stepwell.http_server import HttpServer
 from stepwell.logs import configure
 from stepwell.project import Project
+from stepwell.server_settings import Settings, tell
 from stepwell.store.opening import file_of, open_store
 from stepwell.store.sharing import SharedStore
 from stepwell.store.sqlite import SqliteStore
 from stepwell.supervisor import Supervisor, SupervisorSettings
 from stepwell.tokens import Tokens
 from stepwell.worker_options import FetchOptions
-
-GRACE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,8 @@ class ServerOptions:
     variables: tuple[str, ...] = ()
     fetch_port: int | None = None
     keeps_output: bool = True
+    # Settings as they are given on the command line: NAME=VALUE.
+    settings: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> frozenset[str] | None:
@@ -66,6 +67,7 @@ class Served:
 
     options: ServerOptions
     project: Project
+    told: Settings
     store: SqliteStore
     supervisor: Supervisor
     fetch_sock: socket.socket
@@ -77,7 +79,7 @@ def run(options: ServerOptions) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(options))
-    except (CannotStart, CannotListen, InvalidInput, ScriptError, StoreError) as error:
+    except (CannotStart, CannotListen, InvalidInput, InvalidSetting, ScriptError, StoreError) as error:
         click.echo(f"error: {error}", err=True)
         return 1
 
@@ -96,6 +98,7 @@ async def _serve(options: ServerOptions) -> int:
             raise CannotStart(f"--env {name}: there is no environment variable of this name; set it, or leave it out")
     stop = Stop()
     project = Project.at(Path(options.path))
+    told = tell(options.settings, os.environ, project.root).settings
     with (
         contextlib.closing(sockets.make(options.host, options.port)) as sock,
         contextlib.closing(sockets.make(options.host, options.port)) as fetch_sock,
@@ -103,11 +106,11 @@ async def _serve(options: ServerOptions) -> int:
         sockets.listen(sock, options.host, options.port, "--port")
         store = open_store(options.store)
         shared = SharedStore(store, file_of(options.store))
-        supervisor = Supervisor(store, Path(options.path), _settings(options, fetch_sock))
+        supervisor = Supervisor(store, Path(options.path), _settings(options, told, fetch_sock))
         try:
             with stop.on_signals(supervisor):
                 shared.start()
-                await _start_and_wait(Served(options, project, store, supervisor, fetch_sock), sock, stop)
+                await _start_and_wait(Served(options, project, told, store, supervisor, fetch_sock), sock, stop)
         finally:
             await supervisor.stop()
             await shared.close()
@@ -115,11 +118,14 @@ async def _serve(options: ServerOptions) -> int:
     return 0
 
 
-def _settings(options: ServerOptions, fetch_sock: socket.socket) -> SupervisorSettings:
+def _settings(options: ServerOptions, told: Settings, fetch_sock: socket.socket) -> SupervisorSettings:
     hosts = options.hosts
     port = options.fetch_port if options.fetch_port is not None else _port_after(options.port)
     return SupervisorSettings(
-        grace_s=GRACE_S,
+        grace_s=told.grace / 1000,
+        blocked_after_s=told.blocked_after / 1000,
+        stuck_after_s=told.stuck_after / 1000,
+        told=told,
         variables=options.variables,
         keeps_output=options.keeps_output,
         fetch=FetchOptions(fetch_sock.fileno(), options.host, port, None if hosts is None else sorted(hosts)),
@@ -142,17 +148,20 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
     try:
         await _print_start(served, sock)
         await stop.before(_until_stopped(served, loaded))
-        click.echo("Stopping; steps in flight have 5 seconds to end (Ctrl-C again: stop at once)")
+        grace = durations.in_words(served.told.grace)
+        click.echo(f"Stopping; steps in flight have {grace} to end (Ctrl-C again: stop at once)")
     finally:
         # The API first: what is answered from now on could not be kept an eye on.
-        await server.stop(GRACE_S)
+        await server.stop(served.told.grace / 1000)
 
 
 def _app(served: Served) -> ASGIApp:
     options, store = served.options, served.store
     tokens = Tokens(store, SystemClock()) if options.wants_tokens else None
     account = None if options.wants_tokens else options.account
-    return create_app(Engine(store), account=account, hosts=options.hosts, tokens=tokens)
+    told = served.told
+    engine = Engine(store, watching=store.watching, payload_bytes=told.payload_size, log_streams=told.log_streams)
+    return create_app(engine, account=account, hosts=options.hosts, tokens=tokens)
 
 
 async def _until_stopped(served: Served, loaded: Fingerprint) -> None:

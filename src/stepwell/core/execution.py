@@ -43,6 +43,7 @@ from stepwell.core.records import (
     WaitEnded,
     WaitStarted,
 )
+from stepwell.core.rules import RULES, Rules
 from stepwell.errors import InvalidEventType, InvalidStepConfig, InvalidStepName, SleepInThePast, StepLimitReached
 
 
@@ -125,18 +126,14 @@ class Execution:
     """One instance in one turn. Not for several threads."""
 
     def __init__(
-        self,
-        history: Iterable[Recorded],
-        now: int,
-        *,
-        defaults: StepConfig = retries.DEFAULTS,
-        step_limit: int = limits.STEPS_PER_INSTANCE,
+        self, history: Iterable[Recorded], now: int, rules: Rules = RULES, *, step_limit: int | None = None
     ) -> None:
+        """`step_limit` is that of the instance's workflow, if it has one of its own."""
+        self.rules = rules
         self.state = InstanceState()
         self.outcomes: dict[Key, Result] = {}
         self.events: dict[int, EventReceived] = {}
-        self._defaults = defaults
-        self._step_limit = step_limit
+        self._step_limit = step_limit or rules.step_limit
         self._step_keys = 0
         self._steps: dict[Key, _Step] = {}
         self._sleeps: dict[Key, int] = {}
@@ -183,7 +180,7 @@ class Execution:
         """Answer a `do`. The config on record wins over the one given. Raises InvalidStepConfig."""
         step = self._steps.get(key)
         if step is None:
-            merged = retries.merge(key.name, config, self._defaults)
+            merged = retries.merge(key.name, config, self.rules.defaults, self.rules.retries_per_step)
             step = self._steps[key] = _Step(merged)
         if key in self.outcomes:
             return AwaitResult()
@@ -197,8 +194,8 @@ class Execution:
         """Begin a sleep, or find it begun. Raises InvalidStepConfig."""
         if key not in self._sleeps:
             ms = durations.to_ms(duration)
-            if ms is None or ms > limits.SLEEP_MS:
-                expected = f"{durations.EXPECTED}, at most 365 days"
+            if ms is None or ms > self.rules.longest_sleep_ms:
+                expected = f"{durations.EXPECTED}, at most {durations.in_words(self.rules.longest_sleep_ms)}"
                 raise InvalidStepConfig(key.name, "the duration", duration, expected)
             self._emit(SleepStarted(now, key, now + ms, *self._caller(key)))
         self._await_sleep(key)
@@ -208,16 +205,17 @@ class Execution:
         if key not in self._sleeps:
             if until < now:
                 raise SleepInThePast(key.name, until, now)
-            if until - now > limits.SLEEP_MS:
-                raise InvalidStepConfig(key.name, "the moment", until, "at most 365 days away, in milliseconds")
+            if until - now > self.rules.longest_sleep_ms:
+                expected = f"at most {durations.in_words(self.rules.longest_sleep_ms)} away, in milliseconds"
+                raise InvalidStepConfig(key.name, "the moment", until, expected)
             self._emit(SleepStarted(now, key, until, *self._caller(key)))
         self._await_sleep(key)
 
     def ask_wait(self, key: Key, event_type: object, timeout: object, now: int) -> None:
         """Begin a wait for an event, or find it begun. Raises InvalidEventType or InvalidStepConfig."""
         if key not in self._waits:
-            deadline, timeout_ms = _deadline(key, event_type, timeout, now)
-            self._emit(WaitStarted(now, key, str(event_type), deadline, timeout_ms, *self._caller(key)))
+            timeout_ms = self._timeout_ms(key, event_type, timeout)
+            self._emit(WaitStarted(now, key, str(event_type), now + timeout_ms, timeout_ms, *self._caller(key)))
         if key in self.outcomes:
             return
         wait = self._waits[key]
@@ -433,6 +431,19 @@ class Execution:
             if step.is_open:
                 self._emit(AttemptLost(now, key, step.ordinal))
 
+    def _timeout_ms(self, key: Key, event_type: object, timeout: object) -> int:
+        """Return how long a wait lasts. Raises InvalidEventType or InvalidStepConfig."""
+        if not limits.is_event_type(event_type):
+            expected = f"1 to {limits.EVENT_TYPE_LENGTH} of: {limits.NAME_RULE} (no dot)"
+            raise InvalidEventType(key.name, event_type, expected)
+        least, most = self.rules.shortest_wait_ms, self.rules.longest_wait_ms
+        # Three dots: the author has said nothing. None is no duration.
+        ms = self.rules.wait_timeout_ms if timeout is ... else durations.to_ms(timeout)
+        if ms is None or not least <= ms <= most:
+            expected = f"{durations.EXPECTED}, from {durations.in_words(least)} to {durations.in_words(most)}"
+            raise InvalidStepConfig(key.name, "timeout", timeout, expected)
+        return ms
+
     def _await_sleep(self, key: Key) -> None:
         if key not in self.outcomes:
             self._open.keys[key] = None
@@ -461,14 +472,3 @@ class Execution:
             if event is not None and key in self._open.keys:
                 self._emit(WaitEnded(now, key, event))
         self._open.waits[event_type] = [(order, key) for order, key in waits if key in self._open.keys]
-
-
-def _deadline(key: Key, event_type: object, timeout: object, now: int) -> tuple[int, int]:
-    """Return when a wait times out and how long it lasts. Raises InvalidEventType or InvalidStepConfig."""
-    if not limits.is_event_type(event_type):
-        expected = f"1 to {limits.EVENT_TYPE_LENGTH} of: {limits.NAME_RULE} (no dot)"
-        raise InvalidEventType(key.name, event_type, expected)
-    ms = durations.to_ms(timeout)
-    if ms is None or not limits.WAIT_MIN_MS <= ms <= limits.WAIT_MAX_MS:
-        raise InvalidStepConfig(key.name, "timeout", timeout, f"{durations.EXPECTED}, from 1 second to 365 days")
-    return now + ms, ms

@@ -49,8 +49,10 @@ def delay_function(config: Mapping[str, Any] | None) -> Callable[..., Any] | Non
     return delay if callable(delay) else None
 
 
-def merge(step: str, config: Mapping[str, Any] | None, defaults: StepConfig = DEFAULTS) -> StepConfig:
-    """Return a step's config, checked and merged with the defaults.
+def merge(
+    step: str, config: Mapping[str, Any] | None, defaults: StepConfig = DEFAULTS, most: int = RETRIES_PER_STEP
+) -> StepConfig:
+    """Return a step's config, checked and merged with the defaults; `most` is how many retries it may ask for.
 
     Raises InvalidStepConfig naming field and value. `retries` needs both `limit` and `delay`; unknown keys are refused.
     Ours: `heartbeat`, and `retry_on` and `dont_retry_on`, which are read from the live code at each failure.
@@ -62,7 +64,7 @@ def merge(step: str, config: Mapping[str, Any] | None, defaults: StepConfig = DE
     _check_keys(step, "config", config, ("retries", "timeout", "sensitive", *_CLASS_KEYS, "heartbeat"))
     for key in _CLASS_KEYS:
         _check_classes(step, key, config.get(key))
-    limit, delay, backoff = _merge_retries(step, config.get("retries"), defaults)
+    limit, delay, backoff = _merge_retries(step, config.get("retries"), defaults, most)
     return StepConfig(
         limit=limit,
         delay=delay,
@@ -86,15 +88,15 @@ def may_retry(config: Mapping[str, Any] | None, errors: Sequence[BaseException])
     return config.get("retry_on") is None or all(isinstance(error, wanted) for error in errors)
 
 
-def _merge_retries(step: str, retries: Any, defaults: StepConfig) -> tuple[float, float | str, str]:
+def _merge_retries(step: str, retries: Any, defaults: StepConfig, most: int) -> tuple[float, float | str, str]:
     if retries is None:
         return defaults.limit, defaults.delay, defaults.backoff
     _check_keys(step, "retries", retries, ("limit", "delay", "backoff"))
     limit, delay = retries.get("limit"), retries.get("delay")
     # `backoff` falls back to exponential even where the server's default is another: so says the source.
     backoff = "exponential" if retries.get("backoff") is None else retries["backoff"]
-    if not _is_number(limit) or not 0 <= limit <= RETRIES_PER_STEP:
-        raise InvalidStepConfig(step, "retries.limit", limit, f"a number from 0 to {RETRIES_PER_STEP}")
+    if not _is_number(limit) or not 0 <= limit <= most:
+        raise InvalidStepConfig(step, "retries.limit", limit, f"a number from 0 to {most}")
     if not callable(delay) and durations.to_ms(delay) is None:
         raise InvalidStepConfig(step, "retries.delay", delay, f"{durations.EXPECTED}, or a function")
     if backoff not in BACKOFFS:

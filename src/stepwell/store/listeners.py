@@ -1,16 +1,52 @@
 """Who is told what a transaction of this process made due, or added to an instance that is held."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from stepwell.store import Listener
+
+
+class Watchers:
+    """Who waits for a change of an instance. Told from any thread."""
+
+    def __init__(self) -> None:
+        self._watching: dict[int, set[_Watcher]] = {}
+
+    @contextmanager
+    def watching(self, row: int) -> Iterator[asyncio.Event]:
+        """Give an event that is set when the instance of this row gets a record."""
+        watcher = _Watcher(asyncio.get_running_loop(), asyncio.Event())
+        self._watching.setdefault(row, set()).add(watcher)
+        try:
+            yield watcher.event
+        finally:
+            left = self._watching.get(row, set())
+            left.discard(watcher)
+            if not left:
+                self._watching.pop(row, None)
+
+    def changed(self, rows: Collection[int]) -> None:
+        """Tell whoever waits for one of these instances."""
+        if self._watching:
+            for row in rows:
+                for watcher in list(self._watching.get(row, ())):
+                    call_soon(watcher.loop, watcher.event.set)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Watcher:
+    loop: asyncio.AbstractEventLoop
+    event: asyncio.Event
 
 
 class Listeners:
     """Listening workers, each with its event loop. Told from any thread."""
 
     def __init__(self) -> None:
+        self.watchers = Watchers()
         self._listeners: dict[int, tuple[asyncio.AbstractEventLoop, Listener]] = {}
 
     def add(self, worker: int, listener: Listener) -> None:

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from stepwell.limits import LOG_LINES
+
 Answer = TypeVar("Answer")
 
 
@@ -406,7 +408,7 @@ class WriteNotes(Operation[int], frozen=True):
     """Add log lines and replace notes of a turn's instance; answer the number of the last line.
 
     `log_n` is the number of the last line that the turn knows of: sent twice it is done once. `logged` is how much of
-    what `run` says is stored then. The oldest lines beyond `limits.LOG_LINES` are dropped. May wait for company.
+    what `run` says is stored then. The oldest lines beyond `keeps` are dropped. May wait for company.
     Raises TurnLost.
     """
 
@@ -416,6 +418,7 @@ class WriteNotes(Operation[int], frozen=True):
     lines: list[LogLine]
     notes: list[Note]
     logged: int
+    keeps: int = LOG_LINES
 
 
 class ReadNote(Operation[str | None], frozen=True):

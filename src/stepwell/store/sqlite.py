@@ -1,7 +1,7 @@
 """The embedded store: one SQLite file that this process alone writes, or a store in memory for tests."""
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -63,6 +63,10 @@ class SqliteStore:
     def ignore(self, worker: int) -> None:
         """Tell a worker nothing more."""
         self._listeners.remove(worker)
+
+    def watching(self, row: int) -> AbstractContextManager[asyncio.Event]:
+        """Give an event, as long as it is held, that is set when the instance of this row gets a record."""
+        return self._listeners.watchers.watching(row)
 
     async def close(self) -> None:
         """Do what was asked, then let go of the file. Operations asked from now on fail."""
@@ -138,6 +142,7 @@ class _Inline:
 
 
 def _announce(listeners: Listeners, tidings: Tidings) -> None:
+    listeners.watchers.changed(tidings.changed)
     if tidings.due_at is not None:
         listeners.instance_due(tidings.due_at)
     for worker, row in tidings.told:

@@ -2,7 +2,6 @@
 
 import apsw
 
-from stepwell import limits
 from stepwell.errors import InstanceNotFound, TurnLost
 from stepwell.store.operations import PROGRESS, LogLine, LogPage, Note, ReadLog, ReadNote, WriteNotes
 from stepwell.store.sqlite_rows import every, first
@@ -72,8 +71,8 @@ def write_notes(transaction: Transaction, operation: WriteNotes) -> int:
         return last
     for n, line in enumerate(operation.lines, operation.log_n + 1):
         transaction.execute(_INSERT_LINE, (row, n, line.at, line.step, line.attempt, line.level, line.text))
-    if count and last > limits.LOG_LINES:
-        transaction.execute(_DROP_OLDEST, (row, last - limits.LOG_LINES))
+    if count and last > operation.keeps:
+        transaction.execute(_DROP_OLDEST, (row, last - operation.keeps))
     for note in operation.notes:
         transaction.execute(_PUT_NOTE, (row, note.name, note.at, note.value))
     return last

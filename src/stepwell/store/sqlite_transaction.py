@@ -16,13 +16,15 @@ from stepwell.store.sqlite_rows import Values
 
 @dataclass(slots=True)
 class Tidings:
-    """What listeners hear once it is durable: the earliest moment of something due; (worker, row) told.
+    """What others hear once it is durable: the earliest moment of something due; (worker, row) told; what has changed.
 
     `has_rubbish`: something was deleted, and its rows are still to be.
     """
 
     due_at: int | None = None
     told: list[tuple[int, int]] = field(default_factory=list)
+    # Instances that got a record.
+    changed: set[int] = field(default_factory=set)
     has_rubbish: bool = False
 
     def due(self, at: int) -> None:
@@ -39,6 +41,7 @@ class Tidings:
         if other.due_at is not None:
             self.due(other.due_at)
         self.told += other.told
+        self.changed |= other.changed
         self.has_rubbish |= other.has_rubbish
 
 
@@ -76,4 +79,5 @@ class Transaction:
             self._records.clear()
 
     def _append(self, place: Place, record: RecordRow) -> None:
+        self.tidings.changed.add(place[0])
         self._records.append(new_record(self.connection, place, record, self.tx))

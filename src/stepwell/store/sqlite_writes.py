@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from stepwell.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound, VersionChanged
 from stepwell.store import sqlite_turns
 from stepwell.store.account_operations import ChangeAccountSettings, DeleteTriggers, MergeTriggers, ReplaceTriggers
+from stepwell.store.once import Once, OnceAnswer
 from stepwell.store.operations import (
     AddToken,
     AppendEvent,
@@ -25,6 +26,7 @@ from stepwell.store.operations import (
 from stepwell.store.sqlite_accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
 from stepwell.store.sqlite_deletion import delete_workflow, purge_deleted
 from stepwell.store.sqlite_notes import write_notes
+from stepwell.store.sqlite_once import once
 from stepwell.store.sqlite_rows import first, only
 from stepwell.store.sqlite_tokens import add_token, revoke_token
 from stepwell.store.sqlite_transaction import Transaction
@@ -201,6 +203,10 @@ def _target(transaction: Transaction, operation: AppendEvent) -> _Target:
     return _Target(*found)
 
 
+def _once(transaction: Transaction, operation: Once) -> OnceAnswer:
+    return once(transaction, operation, lambda transaction, inner: WRITES[type(inner)](transaction, inner))
+
+
 WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     RegisterWorkflow: register_workflow,
     CreateInstance: create_instance,
@@ -221,4 +227,5 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     DeleteTriggers: delete_triggers,
     AddToken: add_token,
     RevokeToken: revoke_token,
+    Once: _once,
 }

@@ -260,8 +260,8 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             pattern=NAME_PATTERN,
         ),
         "params": {
-            "description": "What the workflow gets as its event's payload: any JSON value of up to 1 MiB, or the same "
-            "as JSON inside a string. `{}` if it is left out. All digits of an integer are kept.",
+            "description": "What the workflow gets as its event's payload: any JSON value of up to 1 MiB (a "
+            "setting), or the same as JSON inside a string. `{}` if it is left out. All digits of an integer are kept.",
             "examples": [{"orderId": 7}],
         },
         "instance_retention": {"description": "How long to keep the instance after its end. Without effect yet."},

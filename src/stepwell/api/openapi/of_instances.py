@@ -94,7 +94,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="Sends an event to an instance. It is stored when the answer comes, and given to the first wait "
         "for its type, now or later.",
         answer=Answer(models.EventReceipt),
-        body=Body(None, "The event's payload: any JSON value of up to 1 MiB.", {"by": "ann"}),
+        body=Body(None, "The event's payload: any JSON value of up to 1 MiB (a setting).", {"by": "ann"}),
         refused=(BAD_BODY, BAD_EVENT, FINISHED, *_NO_INSTANCE, LARGE_BODY),
         sdk="workflows.instances.events.create",
         cli=(

@@ -161,8 +161,36 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
 }
 
 
+_ONCE = {
+    "Idempotency-Key": _parameter(
+        "Stepwell's own: the same request sent again under this key within a day does nothing, and is answered as the "
+        "first one was. With another request the key is refused.",
+        {"type": "string", "minLength": 1, "maxLength": limits.IDEMPOTENCY_KEY_LENGTH, "pattern": "^[!-~]+$"},
+    ),
+}
+
+# By the number of the route: what its headers may wish for.
+HEADERS: Mapping[int, Mapping[str, Schema]] = {
+    6: _ONCE,
+    12: {
+        "Prefer": _parameter(
+            "Stepwell's own: `wait=SECONDS` asks for the answer when the instance has changed or has ended, after that "
+            f"time at the latest; at most {limits.WAIT_S} seconds.",
+            {"type": "string", "pattern": "^[!-~]([ -~]*[!-~])?$", "examples": ["wait=30"]},
+        ),
+        "If-None-Match": _parameter(
+            "Stepwell's own, with `Prefer: wait`: the `ETag` of an earlier answer; if the instance has changed since, "
+            "the answer comes at once.",
+            {"type": "string", "pattern": '^"[0-9]{1,18}"$', "examples": ['"17"']},
+        ),
+    },
+    16: _ONCE,
+}
+
+
 def parameters_of(route: "Route") -> list[Schema]:
     """Return the parameters of a route. Raises KeyError for one that has no line above."""
     in_path = [{"name": name, "in": "path", "required": True, **PATH[name]} for name in names_in(route.pattern)]
     in_query = [{"name": name, "in": "query", **QUERY[key_of(route)][name]} for name in route.query]
-    return [*in_path, *in_query]
+    in_headers = [{"name": name, "in": "header", **said} for name, said in HEADERS.get(route.number or 0, {}).items()]
+    return [*in_path, *in_query, *in_headers]

@@ -15,7 +15,7 @@ Operation = Mapping[str, Any]
 
 _HOME = '<a href="/docs">Stepwell API</a>'
 _OWN = '<span class="tag">Stepwell\'s own</span>'
-_PLACES = {"path": "Path parameters", "query": "Query parameters"}
+_PLACES = {"path": "Path parameters", "query": "Query parameters", "header": "Headers"}
 
 
 def overview(document: Document) -> str:

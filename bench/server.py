@@ -1,0 +1,123 @@
+"""Works over HTTP, against a real `stepwell dev`: how soon an end is seen, and how many reads there are in a second."""
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+READY = "Stepwell is ready: http://"
+INSTANCES = "/client/v4/accounts/local/workflows/steps/instances"
+W2_INSTANCES = 200
+W6_STEPS = 100
+W6_CLIENTS = 8
+W6_SECONDS = 3.0
+
+
+class Connection:
+    """A connection that is kept open, with the least that a client has to do."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, port: int) -> "Connection":
+        """Connect to a server on this machine."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def ask(self, method: str, path: str, body: bytes = b"", headers: str = "") -> bytes:
+        """Send a request and return the body of its answer."""
+        head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {len(body)}\r\n\r\n"
+        self._writer.write(head.encode() + body)
+        answer = await self._reader.readuntil(b"\r\n\r\n")
+        length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        return await self._reader.readexactly(length)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+
+
+async def measure(folder: Path) -> dict[str, float]:
+    """Return the figures of W2 and W6."""
+    folder.mkdir()
+    async with _server(folder) as port:
+        return {**await w2(port), **await w6(port)}
+
+
+async def w2(port: int) -> dict[str, float]:
+    """Create instances of one step, one after the other, and wait for each one's end."""
+    connection = await Connection.open(port)
+    seen: list[float] = []
+    for _ in range(W2_INSTANCES):
+        begun = time.perf_counter()
+        created = json.loads(await connection.ask("POST", INSTANCES, b'{"params":{"steps":1}}'))
+        await _complete(connection, created["result"]["id"])
+        seen.append((time.perf_counter() - begun) * 1000)
+    connection.close()
+    cuts = statistics.quantiles(seen, n=100)
+    return {"W2: create to complete, ms, p50": cuts[49], "W2: create to complete, ms, p99": cuts[98]}
+
+
+async def w6(port: int) -> dict[str, float]:
+    """Read an instance of 100 steps by 8 clients, and beside it an answer that is always the same."""
+    connection = await Connection.open(port)
+    body = json.dumps({"instance_id": "read", "params": {"steps": W6_STEPS}}).encode()
+    await connection.ask("POST", INSTANCES, body)
+    await _complete(connection, "read")
+    connection.close()
+    plain = await _rate(port, "/healthz")
+    instance = await _rate(port, f"{INSTANCES}/read")
+    return {
+        "W6: GET instance of 100 steps, requests/s": instance,
+        "W6: plain answers of the same server, requests/s": plain,
+        "W6: share of plain answers": instance / plain,
+    }
+
+
+async def _complete(connection: Connection, id: str) -> None:
+    """Wait until an instance is complete, as a client does that wants to know at once."""
+    while True:
+        answer = await connection.ask("GET", f"{INSTANCES}/{id}?simple=true", headers="prefer: wait=30\r\n")
+        if json.loads(answer)["result"]["status"] == "complete":
+            return
+
+
+async def _rate(port: int, path: str) -> float:
+    end = time.perf_counter() + W6_SECONDS
+
+    async def client() -> int:
+        connection = await Connection.open(port)
+        asked = 0
+        while time.perf_counter() < end:
+            await connection.ask("GET", path)
+            asked += 1
+        connection.close()
+        return asked
+
+    return sum(await asyncio.gather(*(client() for _ in range(W6_CLIENTS)))) / W6_SECONDS
+
+
+@asynccontextmanager
+async def _server(folder: Path) -> AsyncIterator[int]:
+    """Start a server on the benchmark's workflow, and stop it."""
+    source = Path(__file__).with_name("workflows.py")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "stepwell", "dev", str(source), "--port", "0", "--data", str(folder / "data"),
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async for line in process.stdout:
+            if line.decode().startswith(READY):
+                yield int(line.decode().rstrip().rpartition(":")[2])
+                return
+        raise RuntimeError("the server did not start")
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()

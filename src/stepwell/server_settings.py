@@ -1,0 +1,352 @@
+"""What a server can be told: every setting as data, and where its value came from.
+
+A value comes from, in this order: `--set NAME=VALUE`, the environment (`STEPWELL_<NAME>`), the table `[settings]` of
+the project's `stepwell.toml`, the default. What is wrong in any of them is an error, also where another would win.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, NamedTuple, TypeAlias, get_type_hints
+
+from stepwell import durations, limits
+from stepwell.core import retries
+from stepwell.durations import DAY_MS, HOUR_MS, SECOND_MS
+from stepwell.errors import InvalidSetting
+
+FILE = "stepwell.toml"
+PREFIX = "STEPWELL_"
+DEFAULT = "default"
+
+_TABLE = "settings"
+_LIMITS = "developers.cloudflare.com/workflows/reference/limits/"
+_RETRYING = "developers.cloudflare.com/workflows/build/sleeping-and-retrying/"
+_EVENTS = "developers.cloudflare.com/workflows/build/events-and-parameters/"
+_REQUESTS = "developers.cloudflare.com/workers/platform/limits/#request-and-response-limits"
+
+_KIB, _MIB, _GIB = 2**10, 2**20, 2**30
+_UNITS = {"GiB": _GIB, "MiB": _MIB, "KiB": _KIB, "GB": 10**9, "MB": 10**6, "kB": 10**3}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([a-zA-Z]*)", re.ASCII)
+_BYTES = {"": 1, "b": 1, "byte": 1, "bytes": 1, **{unit.lower(): size for unit, size in _UNITS.items()}}
+# A longer text is no number of anything.
+_LONGEST_TEXT = 40
+# How alike a variable of the environment is to a setting that it is taken for a slip: others may use the prefix too.
+_SLIP = 0.85
+
+Value: TypeAlias = int | str
+
+
+class Kind(Enum):
+    """What a setting is a number of, or WORD."""
+
+    SIZE = "bytes"
+    COUNT = ""
+    DURATION = "ms"
+    WORD = "word"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a setting is. `least` and `most` bound a number, `words` are all that a word may be.
+
+    `source` is where its default is from; None: it is Stepwell's own.
+    """
+
+    kind: Kind
+    meaning: str
+    source: str | None = None
+    least: int = 0
+    most: int = 0
+    words: Sequence[str] = ()
+
+    @property
+    def expected(self) -> str:
+        """What a value has to be, in words."""
+        bounds = f"from {self.in_words(self.least)} to {self.in_words(self.most)}"
+        match self.kind:
+            case Kind.SIZE:
+                return f'a number of bytes or a size such as "4 MiB", {bounds}'
+            case Kind.COUNT:
+                return f"a whole number, {bounds}"
+            case Kind.DURATION:
+                return f"{durations.EXPECTED}, {bounds}"
+            case Kind.WORD:
+                return "one of " + ", ".join(self.words)
+
+    def read(self, value: object) -> Value | None:
+        """Return what somebody wrote as a value of this setting; None: it is none."""
+        if self.kind is Kind.WORD:
+            return value if isinstance(value, str) and value in self.words else None
+        number = _READERS[self.kind](value)
+        return number if number is not None and self.least <= number <= self.most else None
+
+    def in_words(self, value: Value) -> str:
+        """Return a value as people write it."""
+        match self.kind:
+            case Kind.SIZE:
+                return _size_in_words(int(value))
+            case Kind.COUNT:
+                return f"{value:,}"
+            case Kind.DURATION:
+                return durations.in_words(int(value))
+            case Kind.WORD:
+                return str(value)
+
+    def exact(self, value: Value) -> str:
+        """Return a value to the byte or millisecond."""
+        return f"{value} {self.kind.value}" if self.kind in (Kind.SIZE, Kind.DURATION) else str(value)
+
+
+def _size(most: int, meaning: str, source: str | None = None) -> Setting:
+    # Less would not hold an empty value.
+    return Setting(Kind.SIZE, meaning, source, 16, most)
+
+
+def _count(least: int, most: int, meaning: str, source: str | None = None) -> Setting:
+    return Setting(Kind.COUNT, meaning, source, least, most)
+
+
+def _duration(least: int, most: int, meaning: str, source: str | None = None) -> Setting:
+    return Setting(Kind.DURATION, meaning, source, least, most)
+
+
+def _word(words: Sequence[str], meaning: str, source: str | None = None) -> Setting:
+    return Setting(Kind.WORD, meaning, source, words=words)
+
+
+_YEAR_MS, _CENTURY_MS = 365 * DAY_MS, 36_500 * DAY_MS
+_MANY = 1_000_000
+_STEP = retries.DEFAULTS
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server has been told, or holds by itself. Sizes in bytes, durations in milliseconds."""
+
+    payload_size: Annotated[
+        int, _size(64 * _MIB, "params of an instance, or payload of an event, as JSON: no larger", _LIMITS)
+    ] = limits.PAYLOAD_BYTES
+    step_result_size: Annotated[int, _size(16 * _MIB, "result of a step, as JSON: no larger", _LIMITS)] = (
+        limits.STEP_RESULT_BYTES
+    )
+    steps_per_instance: Annotated[
+        int, _count(1, _MANY, "steps of an instance whose workflow has no `limits.steps`: no more", _LIMITS)
+    ] = limits.STEPS_PER_INSTANCE
+    retries_per_step: Annotated[int, _count(0, _MANY, "`retries.limit` in the config of a step: no more", _LIMITS)] = (
+        limits.RETRIES_PER_STEP
+    )
+    retry_limit: Annotated[int, _count(0, _MANY, "retries of a step that has no `retries`", _RETRYING)] = int(
+        _STEP.limit
+    )
+    retry_delay: Annotated[
+        int, _duration(0, _YEAR_MS, "wait before the first retry of a step that has no `retries`", _RETRYING)
+    ] = durations.to_ms(_STEP.delay) or 0
+    retry_backoff: Annotated[
+        str, _word(retries.BACKOFFS, "how that wait grows for a step that has no `retries`", _RETRYING)
+    ] = _STEP.backoff
+    step_timeout: Annotated[
+        int, _duration(1, _YEAR_MS, "how long an attempt of a step may take that has no `timeout`", _RETRYING)
+    ] = durations.to_ms(_STEP.timeout) or 0
+    longest_sleep: Annotated[int, _duration(SECOND_MS, _CENTURY_MS, "a sleep: no longer", _LIMITS)] = limits.SLEEP_MS
+    shortest_wait: Annotated[int, _duration(1, _YEAR_MS, "`timeout` of a wait for an event: no shorter", _EVENTS)] = (
+        limits.WAIT_MIN_MS
+    )
+    longest_wait: Annotated[
+        int, _duration(SECOND_MS, _CENTURY_MS, "`timeout` of a wait for an event: no longer", _EVENTS)
+    ] = limits.WAIT_MAX_MS
+    wait_timeout: Annotated[
+        int, _duration(1, _CENTURY_MS, "how long a wait for an event lasts that has no `timeout`", _EVENTS)
+    ] = limits.WAIT_MS
+    hibernate_after: Annotated[
+        int, _duration(0, DAY_MS, "an instance that waits for longer takes no memory meanwhile")
+    ] = limits.HIBERNATE_AFTER_MS
+    foreign_wait: Annotated[
+        int,
+        _duration(SECOND_MS, DAY_MS, "how long `run` may wait for something outside of its steps; then it is replayed"),
+    ] = limits.FOREIGN_WAIT_MS
+    lost_turns: Annotated[
+        int, _count(1, _MANY, "an instance is given up when so many workers in a row have died under it")
+    ] = limits.LOST_TURNS
+    log_lines: Annotated[int, _count(1, _MANY, "lines of an instance's log that are kept: the newest")] = (
+        limits.LOG_LINES
+    )
+    attempt_lines: Annotated[int, _count(0, _MANY, "lines of an attempt that are kept: the first")] = (
+        limits.ATTEMPT_LINES
+    )
+    attempt_characters: Annotated[int, _count(0, 64 * _MIB, "characters of an attempt that are kept: the first")] = (
+        limits.ATTEMPT_CHARACTERS
+    )
+    line_characters: Annotated[int, _count(16, _MIB, "characters of a line of the log; the middle is left out")] = (
+        limits.LINE_CHARACTERS
+    )
+    trace_characters: Annotated[int, _count(16, _MIB, "characters of a traceback; the middle is left out")] = (
+        limits.TRACE_CHARACTERS
+    )
+    log_streams: Annotated[int, _count(0, 10_000, "callers that may follow logs at a time")] = limits.LOG_STREAMS
+    fetch_body_size: Annotated[
+        int, _size(_GIB, "body of a request to the `fetch` of your code: no larger", _REQUESTS)
+    ] = limits.FETCH_BODY_BYTES
+    grace: Annotated[
+        int, _duration(0, HOUR_MS, "how long steps in flight may go on when the server stops or gets new code")
+    ] = limits.GRACE_MS
+    blocked_after: Annotated[
+        int, _duration(SECOND_MS, DAY_MS, "a worker that is blocked for as long is named in the server's log")
+    ] = limits.BLOCKED_AFTER_MS
+    stuck_after: Annotated[
+        int, _duration(5 * SECOND_MS, 7 * DAY_MS, "a worker that is blocked for as long is killed and replaced")
+    ] = limits.STUCK_AFTER_MS
+
+
+DEFAULT_SETTINGS = Settings()
+SETTINGS: Mapping[str, Setting] = {
+    name: kind.__metadata__[0] for name, kind in get_type_hints(Settings, include_extras=True).items()
+}
+
+# The first of each pair may not be more than the second.
+_IN_ORDER = (
+    ("retry_limit", "retries_per_step"),
+    ("shortest_wait", "wait_timeout"),
+    ("wait_timeout", "longest_wait"),
+    ("blocked_after", "stuck_after"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a server has been told, and by what: of each setting a flag, a variable, a file, or `default`."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+class _Saying(NamedTuple):
+    """What somebody wrote, and where."""
+
+    name: str
+    value: object
+    origin: str
+
+
+def tell(given: Sequence[str], environment: Mapping[str, str], folder: Path) -> Told:
+    """Return the settings by `--set` options, environment, and the file of a project's folder.
+
+    Raises InvalidSetting.
+    """
+    values: dict[str, Value] = {}
+    origins = dict.fromkeys(SETTINGS, DEFAULT)
+    # From the weakest to the strongest.
+    for saying in (*_of_file(folder / FILE), *_of_environment(environment), *_of_options(given)):
+        name = _name_of(saying)
+        value = SETTINGS[name].read(saying.value)
+        if value is None:
+            raise InvalidSetting(f"{_place(saying)} is {_shown(saying.value)}; it must be {SETTINGS[name].expected}")
+        values[name], origins[name] = value, saying.origin
+    told = Told(Settings(**values), origins)  # type: ignore[arg-type]  # each was read as what its setting is
+    _check_order(told)
+    return told
+
+
+def value_of(settings: Settings, name: str) -> Value:
+    """Return the value of a setting by its name."""
+    value: Value = getattr(settings, name)
+    return value
+
+
+def _of_file(file: Path) -> Iterator[_Saying]:
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise InvalidSetting(f"{file} cannot be read: {error}") from error
+    for table in content:
+        if table != _TABLE:
+            raise InvalidSetting(
+                f'{file}: "{table:.100}" is not known there; settings belong below the line [settings]'
+            )
+    said = content.get(_TABLE, {})
+    if not isinstance(said, dict):
+        raise InvalidSetting(f"{file}: `settings` has to be a table: the line [settings], and a line for each below")
+    for name, value in said.items():
+        yield _Saying(name, value, str(file))
+
+
+def _of_environment(environment: Mapping[str, str]) -> Iterator[_Saying]:
+    """Yield what variables say; an empty one says nothing. One that is almost a setting's is taken for a slip."""
+    for variable, value in sorted(environment.items()):
+        if not variable.startswith(PREFIX) or not value:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name in SETTINGS or difflib.get_close_matches(name, SETTINGS, 1, _SLIP):
+            yield _Saying(name, value, variable)
+
+
+def _of_options(given: Sequence[str]) -> Iterator[_Saying]:
+    for option in given:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise InvalidSetting(f'--set {option:.100}: give NAME=VALUE, such as --set "payload_size=4 MiB"')
+        yield _Saying(name.strip(), value.strip(), "--set")
+
+
+def _name_of(saying: _Saying) -> str:
+    name = saying.name.replace("-", "_")
+    if name in SETTINGS:
+        return name
+    near = difflib.get_close_matches(name.lower(), SETTINGS, 1, 0.5)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise InvalidSetting(f"{_place(saying)}: there is no such setting; {meant}`stepwell settings` lists all")
+
+
+def _check_order(told: Told) -> None:
+    for lower, upper in _IN_ORDER:
+        low, high = value_of(told.settings, lower), value_of(told.settings, upper)
+        if int(low) > int(high):
+            shown = [
+                f"{name} ({SETTINGS[name].in_words(value)}, from: {told.origins[name]})"
+                for name, value in ((lower, low), (upper, high))
+            ]
+            raise InvalidSetting(f"{shown[0]} must not be more than {shown[1]}; change one of them")
+
+
+def _place(saying: _Saying) -> str:
+    return (
+        f"{saying.origin} {saying.name:.100}" if saying.origin == "--set" else f"{saying.name:.100} ({saying.origin})"
+    )
+
+
+def _shown(value: object) -> str:
+    return f'"{value:.100}"' if isinstance(value, str) else f"{value!r:.100}"
+
+
+def _size_of(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    found = _SIZE.fullmatch(value) if isinstance(value, str) and len(value) <= _LONGEST_TEXT else None
+    unit = _BYTES.get(found[2].lower()) if found else None
+    if found is None or unit is None:
+        return None
+    size = Fraction(found[1]) * unit
+    return int(size) if size.denominator == 1 else None
+
+
+def _count_of(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    is_number = isinstance(value, str) and len(value) <= _LONGEST_TEXT and value.isascii() and value.isdecimal()
+    return int(str(value)) if is_number else None
+
+
+def _size_in_words(size: int) -> str:
+    for unit, bytes_of_it in _UNITS.items():
+        if size and size % bytes_of_it == 0:
+            return f"{size // bytes_of_it:,} {unit}"
+    return f"{size:,} bytes"
+
+
+_READERS = {Kind.SIZE: _size_of, Kind.COUNT: _count_of, Kind.DURATION: durations.to_ms}

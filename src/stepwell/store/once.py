@@ -1,0 +1,27 @@
+"""An operation that is done once under a key, however often it is sent."""
+
+import msgspec
+
+from stepwell.store.operations import AppendEvent, CreateInstance, Operation
+
+
+class OnceAnswer(msgspec.Struct, frozen=True, array_like=True):
+    """What the operation answered when it was done, as msgpack, and when that was."""
+
+    body: bytes
+    at: int
+
+
+class Once(Operation[OnceAnswer], frozen=True):
+    """Do an operation unless it was done under this key before; then answer what it answered.
+
+    `request` is a hash of all that the caller said. Keys are an account's own, and are kept for a day.
+    Raises IdempotencyKeyReused if the key came with another request, and what the operation raises: then nothing is
+    kept of the key.
+    """
+
+    account: str
+    key: str
+    request: str
+    now: int
+    operation: CreateInstance | AppendEvent

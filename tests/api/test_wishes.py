@@ -1,0 +1,200 @@
+"""What requests may wish for: to wait for a change of an instance, and to be done once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from stepwell.api import create_app
+from stepwell.clock import VirtualClock
+from stepwell.engine import Engine
+from stepwell.store.sqlite import SqliteStore
+from tests.api.histories import Histories
+
+INSTANCES = "workflows/order/instances"
+ONE_DAY_MS = 86_400_000
+
+
+@pytest.fixture
+async def watched(store: SqliteStore, clock: VirtualClock, histories: Histories) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server that can tell of changes."""
+    app = create_app(Engine(store, clock, watching=store.watching), account="local", hosts=None)
+    base = "http://localhost/client/v4/accounts/local/"
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base) as client:
+        yield client
+
+
+async def begun(request: Any) -> asyncio.Task[httpx.Response]:
+    """Begin a request, and let it come to where it waits."""
+    task: asyncio.Task[httpx.Response] = asyncio.ensure_future(request)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return task
+
+
+# ---- to wait
+
+
+async def test_request_waits_until_the_instance_changes(watched: httpx.AsyncClient, histories: Histories) -> None:
+    """With `Prefer: wait` the answer comes with the change, and says that it waited."""
+    await histories.queued("order", "a")
+
+    waiting = await begun(watched.get(f"{INSTANCES}/a", headers={"prefer": "wait=30"}))
+    was_done = waiting.done()
+    await watched.post(f"{INSTANCES}/a/events/go", json={})
+    answer = await asyncio.wait_for(waiting, 10)
+
+    assert was_done is False
+    assert (answer.status_code, answer.headers["preference-applied"]) == (200, "wait=30")
+    assert answer.json()["result"]["status"] == "queued"
+
+
+async def test_change_that_came_before_is_not_missed(watched: httpx.AsyncClient, histories: Histories) -> None:
+    """With the tag of what it has seen a request is answered at once if there is more."""
+    await histories.queued("order", "a")
+    first = await watched.get(f"{INSTANCES}/a")
+    await watched.post(f"{INSTANCES}/a/events/go", json={})
+
+    tag = {"prefer": "respond-async, wait=30", "if-none-match": first.headers["etag"]}
+    answer = await asyncio.wait_for(watched.get(f"{INSTANCES}/a", headers=tag), 10)
+
+    assert answer.headers["etag"] != first.headers["etag"]
+
+
+async def test_instance_that_has_ended_is_answered_at_once(watched: httpx.AsyncClient, histories: Histories) -> None:
+    """Nothing will change any more."""
+    await histories.complete("order", "a")
+
+    answer = await asyncio.wait_for(watched.get(f"{INSTANCES}/a?simple=true", headers={"prefer": "wait=60"}), 10)
+
+    assert answer.json()["result"]["status"] == "complete"
+
+
+async def test_wait_ends_when_its_time_is_over(watched: httpx.AsyncClient, histories: Histories) -> None:
+    """The answer is what a request without a wish gets."""
+    await histories.queued("order", "a")
+
+    answer = await asyncio.wait_for(watched.get(f"{INSTANCES}/a", headers={"prefer": "wait=1"}), 10)
+
+    plain = await watched.get(f"{INSTANCES}/a")
+    assert answer.content == plain.content
+    assert "preference-applied" not in plain.headers
+
+
+@pytest.mark.parametrize("wish", ["wait=0", "wait", "wait=-1", "wait=x", "waiting=5", ""])
+async def test_wish_that_is_none_is_passed_over(watched: httpx.AsyncClient, histories: Histories, wish: str) -> None:
+    """A preference that cannot be read is no error: the answer comes at once."""
+    await histories.queued("order", "a")
+
+    answer = await asyncio.wait_for(watched.get(f"{INSTANCES}/a", headers={"prefer": wish}), 10)
+
+    assert (answer.status_code, "preference-applied" in answer.headers) == (200, False)
+
+
+async def test_nobody_waits_where_changes_cannot_be_told(client: httpx.AsyncClient, histories: Histories) -> None:
+    """A wish is a wish: such a server answers at once."""
+    await histories.queued("order", "a")
+
+    answer = await asyncio.wait_for(client.get(f"{INSTANCES}/a", headers={"prefer": "wait=30"}), 10)
+
+    assert "preference-applied" not in answer.headers
+
+
+async def test_long_wish_is_cut(watched: httpx.AsyncClient, histories: Histories) -> None:
+    """Nobody waits for longer than a minute."""
+    await histories.complete("order", "a")
+
+    answer = await watched.get(f"{INSTANCES}/a", headers={"prefer": 'wait="86400"'})
+
+    assert answer.headers["preference-applied"] == "wait=60"
+
+
+# ---- to be done once
+
+
+async def create(client: httpx.AsyncClient, key: str, body: Any) -> httpx.Response:
+    """Create an instance under a key."""
+    return await client.post(INSTANCES, json=body, headers={"idempotency-key": key})
+
+
+async def test_create_that_is_sent_again_is_answered_as_before(client: httpx.AsyncClient) -> None:
+    """One instance, and the first answer, also where the server chose the id and where it was given."""
+    first, again = await create(client, "k1", {"params": 5}), await create(client, "k1", {"params": 5})
+    named = [await create(client, "k2", {"instance_id": "mine"}) for _ in range(2)]
+    other = await create(client, "k3", {"params": 5})
+
+    assert first.json() == again.json()
+    assert named[0].json() == named[1].json()
+    assert other.json()["result"]["id"] != first.json()["result"]["id"]
+    assert len((await client.get(INSTANCES)).json()["result"]) == 3
+
+
+async def test_creates_that_are_sent_at_once_make_one(client: httpx.AsyncClient) -> None:
+    """The key is looked at in the transaction that creates."""
+    answers = await asyncio.gather(*(create(client, "k", {}) for _ in range(20)))
+
+    assert len({answer.json()["result"]["id"] for answer in answers}) == 1
+
+
+async def test_event_that_is_sent_again_is_received_once(client: httpx.AsyncClient, clock: VirtualClock) -> None:
+    """The second receipt is the first one, moment included; the history has one event."""
+    await client.post(INSTANCES, json={"instance_id": "a"})
+
+    async def send() -> Any:
+        return (await client.post(f"{INSTANCES}/a/events/go", json={}, headers={"idempotency-key": "k"})).json()
+
+    first = await send()
+    clock.move_to(clock.now() + 5_000)
+    seq = (await client.get(f"{INSTANCES}/a")).headers["etag"]
+
+    assert await send() == first
+    assert (await client.get(f"{INSTANCES}/a")).headers["etag"] == seq
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        pytest.param(INSTANCES, {"params": 6}, id="another body"),
+        pytest.param(f"{INSTANCES}/a/events/go", {"params": 5}, id="another route"),
+    ],
+)
+async def test_key_that_comes_with_another_request_is_refused(client: httpx.AsyncClient, path: str, body: Any) -> None:
+    """A key stands for one request; nothing is done for the other."""
+    await create(client, "k", {"params": 5})
+    await client.post(INSTANCES, json={"instance_id": "a"})
+    before = (await client.get(f"{INSTANCES}/a")).headers["etag"]
+
+    refused = await client.post(path, json=body, headers={"idempotency-key": "k"})
+
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["code"]) == (400, 10002)
+    assert 'the Idempotency-Key "k" came with another request before' in error["message"]
+    assert (await client.get(f"{INSTANCES}/a")).headers["etag"] == before
+
+
+async def test_refused_request_leaves_its_key_free(client: httpx.AsyncClient) -> None:
+    """What was not done can be done later under the same key."""
+    gone = await client.post(f"{INSTANCES}/a/events/go", json={}, headers={"idempotency-key": "k"})
+    await client.post(INSTANCES, json={"instance_id": "a"})
+
+    done = await client.post(f"{INSTANCES}/a/events/go", json={}, headers={"idempotency-key": "k"})
+
+    assert (gone.status_code, done.status_code) == (404, 200)
+
+
+async def test_key_is_forgotten_after_a_day(client: httpx.AsyncClient, clock: VirtualClock) -> None:
+    """The same request is a new one then."""
+    first = await create(client, "k", {})
+    clock.move_to(clock.now() + ONE_DAY_MS)
+
+    assert (await create(client, "k", {})).json()["result"]["id"] != first.json()["result"]["id"]
+
+
+@pytest.mark.parametrize("key", ["", "two words", "k" * 256])
+async def test_key_that_is_none_is_refused(client: httpx.AsyncClient, key: str) -> None:
+    """The error says what a key is."""
+    refused = await create(client, key, {})
+
+    assert (refused.status_code, "printable ASCII" in refused.json()["errors"][0]["message"]) == (400, True)

@@ -1,0 +1,120 @@
+"""Settings of a real server: they come from file, environment and command line, and hold in all its processes."""
+
+import json
+import os
+import time
+import urllib.error
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.crash.server import DevServer, run_dev, wait_until
+
+SOURCE = """
+from stepwell import WorkflowEntrypoint
+
+
+class Order(WorkflowEntrypoint):
+    async def run(self, event, step):
+        @step.do
+        async def fails_once(ctx):
+            if ctx["attempt"] == 1:
+                raise ValueError("not yet")
+            return "x" * 3_000_000
+
+        result = await fails_once()
+        sent = await step.wait_for_event("wait", "sent")
+        return [len(event["payload"]["text"]), len(result), len(sent["payload"])]
+"""
+
+
+TOLD = "stepwell.toml changed; settings are read when the server starts: start it again"
+
+
+def _change(folder: Path) -> bool:
+    with (folder / "stepwell.toml").open("a") as file:
+        file.write("# changed\n")
+    return True
+
+
+def _delay_s(step: Any) -> float:
+    first, second = step["attempts"]
+    return (datetime.fromisoformat(second["start"]) - datetime.fromisoformat(first["end"])).total_seconds()
+
+
+def test_settings_hold_in_a_real_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Larger payloads and results pass through all processes, and another delay is waited for before a retry."""
+    (tmp_path / "flows.py").write_text(SOURCE)
+    (tmp_path / "stepwell.toml").write_text('[settings]\npayload_size = "8 MiB"\nretry_delay = "1 hour"\n')
+    monkeypatch.setenv("STEPWELL_STEP_RESULT_SIZE", "4 MB")
+
+    with DevServer(tmp_path, "flows.py", "--set", "retry_delay=50") as server:
+        server.create("order", "a", {"text": "x" * 6_000_000})
+        server.wait_for_status("order", "a", "waiting")
+        server.call("/order/instances/a/events/sent", "x" * 5_000_000)
+        found = server.wait_for_status("order", "a", "complete")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            server.create("order", "b", {"text": "x" * 2**23})
+        problem = refused.value.read()
+
+    assert json.loads(found["output"]) == [6_000_000, 3_000_000, 5_000_000]
+    step = next(step for step in found["steps"] if step["name"] == "fails_once-1")
+    assert step["config"]["retries"] == {"limit": 5, "delay": 50, "backoff": "exponential"}
+    assert 0.05 <= _delay_s(step) < 5
+    assert refused.value.code == 400
+    assert b"params is 8,388,620 bytes as JSON; at most 8,388,608 are allowed" in problem
+
+
+def test_server_does_not_start_with_a_wrong_setting(tmp_path: Path) -> None:
+    """The error is one line with place and remedy."""
+    (tmp_path / "flows.py").write_text(SOURCE)
+    (tmp_path / "stepwell.toml").write_text('[settings]\ngrace = "5s"\n')
+
+    done = run_dev("flows.py", "--port", "0", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f'error: grace ({tmp_path.resolve()}{os.sep}stepwell.toml) is "5s"; it must be a number of milliseconds or a '
+        'duration such as "5 minutes", from 0 seconds to 1 hour\n'
+    )
+
+
+def test_change_of_the_file_is_told(tmp_path: Path) -> None:
+    """Settings are read when the server starts; whoever changes them later is told so, and no worker is replaced."""
+    (tmp_path / "flows.py").write_text(SOURCE)
+    (tmp_path / "stepwell.toml").write_text("[settings]\n")
+
+    with DevServer(tmp_path, "flows.py", "--set", "grace=2 seconds") as server:
+        # Changed until it is seen: the server is ready a moment before it watches.
+        wait_until(lambda: _change(tmp_path) and TOLD in server.log, lambda: server.log)
+        assert server.terminate() == 0
+
+    assert "now serving" not in server.log
+    assert "steps in flight have 2 seconds to end" in server.log
+
+
+SLOW = """
+import asyncio
+
+from stepwell import WorkflowEntrypoint
+
+
+class Slow(WorkflowEntrypoint):
+    async def run(self, event, step):
+        await step.do("work", lambda: asyncio.sleep(3600))
+"""
+
+
+def test_grace_is_as_long_as_it_is_set(tmp_path: Path) -> None:
+    """Without a grace a step in flight is interrupted at once, instead of after five seconds."""
+    (tmp_path / "flows.py").write_text(SLOW)
+
+    with DevServer(tmp_path, "flows.py", "--set", "grace=0") as server:
+        server.create("slow", "a")
+        wait_until(lambda: server.get("slow", "a")["steps"], lambda: server.log)
+        begun = time.monotonic()
+        assert server.terminate() == 0
+
+        assert time.monotonic() - begun < 4

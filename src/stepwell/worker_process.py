@@ -5,6 +5,7 @@ Started by the supervisor as `python -m stepwell.worker_process` with its option
 
 import asyncio
 import gc
+import io
 import logging
 import os
 import signal
@@ -185,6 +186,11 @@ def main() -> None:
     """Run a worker process."""
     options = WorkerOptions.of_argument(sys.argv[1])
     _keep_to_ourselves()
+    # Bytecode is found stale by size and second of its source: one that is saved twice in a second would run as it was.
+    sys.dont_write_bytecode = True
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What is printed is seen at once, also where it goes into a pipe.
+        sys.stdout.reconfigure(line_buffering=True)
     configure()
     # The author's INFO is caught, and shown, too; whoever wants less says so with his own level.
     logging.getLogger().setLevel(logging.INFO)

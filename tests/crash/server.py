@@ -36,7 +36,13 @@ class DevServer:
         self.lines: list[str] = []
         command = [sys.executable, "-m", "stepwell", self.command, path, "--port", "0", *self.place, *options]
         self.process = subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            command,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env=_plain_environment(),
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -111,6 +117,12 @@ class DevServer:
         with self.process.stdout as output:
             for line in output:
                 self.lines.append(line.rstrip("\n"))
+
+
+def _plain_environment() -> dict[str, str]:
+    """Return the environment without what would change how Python buffers its output and keeps its bytecode."""
+    unwanted = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 
 def wait_until(condition: Callable[[], Found | None], explain: Callable[[], str]) -> Found:

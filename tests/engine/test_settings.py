@@ -1,6 +1,7 @@
 """Settings change what instances live by: each limit at its exact place, with another value than the default."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -109,7 +110,7 @@ async def test_moment_is_as_far_away_as_it_may_be() -> None:
     """The longest sleep holds for moments too."""
 
     async def run(event, step):
-        await step.sleep_until("nap", event["timestamp"].timestamp() * 1000 + DAY_MS + 1)
+        await step.sleep_until("nap", event["timestamp"] + timedelta(milliseconds=DAY_MS + 1))
 
     error = await error_of(run, settings=TurnSettings(longest_sleep_ms=DAY_MS))
 

@@ -13,11 +13,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "stepwell"
 MODULES = sorted(SOURCE.rglob("*.py"))
+ALL_PYTHON = [
+    *MODULES,
+    *(path for folder in ("tests", "bench", "examples") for path in sorted((ROOT / folder).rglob("*.py"))),
+]
 
 # What tools make: environments, caches, stores, builds. Every other file is the repository's.
 MADE_HERE = re.compile(r"\.(?!ci$|editorconfig$|github$|gitignore$).*|__pycache__|build|dist|htmlcov")
 PRIVATE_PLACES = re.compile(r"/(?:home|root|work|opt)/|\bindex-url\b|\bshared/")
 REASONED_NOQA = re.compile(r"# noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*(?: -|  #) \S+ \w+")
+REASONED_CATCH_ALL = re.compile(r"except Exception(?: as \w+)?:  # \S+ \w+")
 REASONED_TYPE_IGNORE = re.compile(r"# type: ignore\[[a-z, -]+\](?: -|  #) \S+ \w+")
 DEFERRED_WORK = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!\(#\d+\))")
 
@@ -83,9 +88,21 @@ def test_exceptions_to_checks_have_a_reason(marker: str, reasoned: re.Pattern[st
     """`# noqa: CODE  # reason` and `# type: ignore[code]  # reason` name both, and the reason has words."""
     unexplained = [
         f"{place}: {comment}"
-        for path in MODULES
+        for path in ALL_PYTHON
         for place, comment in _comments(path)
-        if marker in comment and not reasoned.search(comment)
+        if comment.startswith(marker) and not reasoned.search(comment)
+    ]
+
+    assert unexplained == []
+
+
+def test_catching_everything_has_a_reason() -> None:
+    """`except Exception:  # reason` says why no narrower class will do."""
+    unexplained = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in ALL_PYTHON
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.match(r" *except Exception\b", line) and not REASONED_CATCH_ALL.search(line)
     ]
 
     assert unexplained == []
@@ -103,6 +120,9 @@ def test_deferred_work_names_its_issue() -> None:
     [
         pytest.param(PRIVATE_PLACES, "see /home/ann/x", "at home/ann", id="private-place"),
         pytest.param(DEFERRED_WORK, "# TODO: later", "# TODO(#12): later", id="deferred-work"),
+        pytest.param(
+            REASONED_CATCH_ALL, "except Exception as e:  # it may be any", "except Exception:", id="catch-all"
+        ),
         pytest.param(REASONED_NOQA, "# noqa: D101, E501  # it's so", "# noqa: D101", id="noqa"),
         pytest.param(
             REASONED_TYPE_IGNORE,

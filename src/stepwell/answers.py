@@ -24,13 +24,7 @@ _SUCCESS = {Status.COMPLETE.value: True, Status.ERRORED.value: False}
 def workflow(row: WorkflowRow) -> models.Workflow:
     """Show a workflow, with a count for every status."""
     return models.Workflow(
-        id=row.id,
-        name=row.name,
-        class_name=row.class_name,
-        script_name=row.script,
-        created_on=iso(row.created_at),
-        modified_on=iso(row.modified_at),
-        triggered_on=_moment(row.triggered_at),
+        *_of_workflow(row),
         instances={status: row.counts.get(status, 0) for status in models.STATUSES},
         schedules=[],
     )
@@ -38,16 +32,7 @@ def workflow(row: WorkflowRow) -> models.Workflow:
 
 def changed_workflow(row: WorkflowRow) -> models.ChangedWorkflow:
     """Show a workflow that has just been created or changed."""
-    return models.ChangedWorkflow(
-        id=row.id,
-        name=row.name,
-        class_name=row.class_name,
-        script_name=row.script,
-        created_on=iso(row.created_at),
-        modified_on=iso(row.modified_at),
-        triggered_on=_moment(row.triggered_at),
-        version_id=row.version,
-    )
+    return models.ChangedWorkflow(*_of_workflow(row), version_id=row.version)
 
 
 def version(row: VersionRow) -> models.Version:
@@ -137,6 +122,11 @@ def step_state(view: StepView) -> models.StepState:
 def error(failure: Failure | None) -> models.ErrorText | None:
     """Show an error: its name and its message."""
     return None if failure is None else models.ErrorText(failure.name, failure.message)
+
+
+def _of_workflow(row: WorkflowRow) -> tuple[str, str, str, str, str, str, str | None]:
+    created_on, modified_on = iso(row.created_at), iso(row.modified_at)
+    return row.id, row.name, row.class_name, row.script, created_on, modified_on, _moment(row.triggered_at)
 
 
 def _of_version(row: VersionRow) -> tuple[str, str, str, str, str]:

@@ -72,13 +72,20 @@ IDEMPOTENCY_KEY_LENGTH = 255
 WAIT_S = 60
 WAITING_REQUESTS = 1_000
 
+ACCOUNT_RULE = "1 to 64 letters, digits, - and _"
 NAME_RULE = "letters, digits, - and _, not starting with -"
 
 _NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9-_]*", re.ASCII)
+_ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _ADDRESSED_ID = re.compile(r"[a-zA-Z0-9, */#_-]+", re.ASCII)
 _RESERVED_ID = re.compile(r"cf_[0-9a-f]{64}", re.ASCII)
 _RESERVED_IDS = frozenset({"batch", "terminate", "terminateAll"})
 _CONTROL = re.compile(r"[\x00-\x1f]")
+
+
+def is_account(account: str) -> bool:
+    """Tell whether an account may have this id."""
+    return _ACCOUNT.fullmatch(account) is not None
 
 
 def is_workflow_name(name: str) -> bool:

@@ -73,8 +73,8 @@ class Schedule(Struct):
     next_instance: str
 
 
-class Workflow(Struct):
-    """A workflow and how many of its instances have each status."""
+class AnyWorkflow(Struct):
+    """What every answer about a workflow begins with."""
 
     id: str
     name: str
@@ -83,20 +83,18 @@ class Workflow(Struct):
     created_on: str
     modified_on: str
     triggered_on: str | None
+
+
+class Workflow(AnyWorkflow):
+    """A workflow and how many of its instances have each status."""
+
     instances: dict[str, int]
     schedules: list[Schedule]
 
 
-class ChangedWorkflow(Struct):
+class ChangedWorkflow(AnyWorkflow):
     """A workflow that has been created or changed, and its new version."""
 
-    id: str
-    name: str
-    class_name: str
-    script_name: str
-    created_on: str
-    modified_on: str
-    triggered_on: str | None
     version_id: str
     is_deleted: int = 0
     terminator_running: int = 0
@@ -128,14 +126,19 @@ class Retention(Struct):
     error_retention: int | UnsetType = UNSET
 
 
-class Version(Struct):
-    """A version of a workflow. Python code has no graph."""
+class AnyVersion(Struct):
+    """What every answer about a version begins with."""
 
     id: str
     class_name: str
     created_on: str
     modified_on: str
     workflow_id: str
+
+
+class Version(AnyVersion):
+    """A version of a workflow. Python code has no graph."""
+
     has_dag: bool = False
     language: Literal["python"] = "python"
     concurrency: ConcurrencyLimit | UnsetType = UNSET
@@ -143,25 +146,15 @@ class Version(Struct):
     limits: StepLimit | UnsetType = UNSET
 
 
-class VersionGraph(Struct):
+class VersionGraph(AnyVersion):
     """The graph of a version's code: there is none of Python."""
 
-    id: str
-    class_name: str
-    created_on: str
-    modified_on: str
-    workflow_id: str
     graph: None = None
 
 
-class VersionDag(Struct):
+class VersionDag(AnyVersion):
     """The same in its older form."""
 
-    id: str
-    class_name: str
-    created_on: str
-    modified_on: str
-    workflow_id: str
     dag: None = None
 
 

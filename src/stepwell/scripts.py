@@ -115,7 +115,7 @@ def _warnings(sources: list[Path]) -> tuple[str, ...]:
     """Return what the author is to be warned of. A fault of a check stops nobody's work."""
     try:
         return tuple(str(finding) for source in sources for finding in checks.check(source))
-    except Exception:
+    except Exception:  # a defect of a check must not keep the author from running his code
         logger.exception("the checks failed on %s", ", ".join(map(str, sources)))
         return ()
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from stepwell import limits
 from stepwell.clock import Clock
 from stepwell.errors import InvalidInput, NotAuthenticated
 from stepwell.store import Store
@@ -34,7 +35,6 @@ WRITING = frozenset({Permission.SCRIPTS_WRITE})
 
 _PREFIX = "sw"
 _SECRET = re.compile(rf"{_PREFIX}_([0-9a-f]{{16}})_[A-Za-z0-9_-]{{43}}", re.ASCII)
-_ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 _NAME_LENGTH = 100
 # Compared against where there is no token: that takes as long as where there is one.
@@ -102,8 +102,8 @@ class Tokens:
 
 
 def _check(account: str, permissions: Sequence[Permission], name: str, email: str | None) -> None:
-    if _ACCOUNT.fullmatch(account) is None:
-        raise InvalidInput("account", f'account must be 1 to 64 letters, digits, - and _, got "{account:.100}"')
+    if not limits.is_account(account):
+        raise InvalidInput("account", f'account must be {limits.ACCOUNT_RULE}, got "{account:.100}"')
     if not permissions:
         raise InvalidInput("permissions", f"a token needs a permission: {', '.join(Permission)}")
     if len(name) > _NAME_LENGTH or not name.isprintable():

@@ -168,7 +168,7 @@ class Worker:
         except StoreError as error:
             # Not `exception`: it is the store's trouble, and its text says all.
             logger.error("the turn of %s/%s cannot go on: %s", claim.workflow, claim.id, error)  # noqa: TRY400 - see above
-        except Exception:
+        except Exception:  # a defect must end this turn, not the worker
             logger.exception("the turn of %s/%s ended by a defect of Stepwell", claim.workflow, claim.id)
             # Refused if the turn had written already: then the instance stays held until this worker ends.
             with suppress(StoreError, TurnLost):

@@ -6,7 +6,7 @@ from typing import Any
 
 from stepwell.api import openapi
 
-DOCUMENT: Mapping[str, Any] = json.loads(openapi.document(None))
+DOCUMENT: Mapping[str, Any] = json.loads(openapi.document())
 SCHEMAS: Mapping[str, Any] = DOCUMENT["components"]["schemas"]
 # By the operation's id: method, path, and what is said of it.
 BY_ID: Mapping[str, tuple[str, str, Any]] = {

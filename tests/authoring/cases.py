@@ -36,7 +36,7 @@ async def refusal_of(
     async def run(event, step):
         try:
             await call(step)
-        except Exception as error:
+        except Exception as error:  # as an author may catch it
             refused.append(error)
 
     async with opened(run, settings=settings) as (engine, instance):

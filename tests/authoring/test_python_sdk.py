@@ -296,7 +296,7 @@ async def test_error_of_any_other_class_is_caught_as_exception() -> None:
 
         try:
             await work()
-        except Exception as error:
+        except Exception as error:  # as an author may catch it
             return [type(error) is StepFailed, str(error)]
 
     assert await output_of(run) == [True, "bad"]

@@ -33,7 +33,7 @@ def returning(value: Any, config: Any = None) -> Run:
 
         try:
             return await work()
-        except Exception as error:
+        except Exception as error:  # as an author may catch it
             return f"caught {error}"
 
     return run

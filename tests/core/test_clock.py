@@ -21,7 +21,7 @@ def test_alarms_ring_in_order_at_their_moments() -> None:
     """Alarms on the way of a move ring earliest first, each at its own time; those of one moment in their order."""
     clock, rung = VirtualClock(0), []
     for name, at in [("c", 30), ("a", 10), ("b", 10), ("d", 60)]:
-        clock.call_at(at, lambda name=name: rung.append((name, clock.now())))  # type: ignore[misc]
+        clock.call_at(at, lambda name=name: rung.append((name, clock.now())))  # type: ignore[misc]  # the default binds it
 
     clock.move_to(50)
 

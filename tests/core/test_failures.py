@@ -88,7 +88,7 @@ def test_error_of_a_rule_is_recorded_under_the_public_name() -> None:
         pytest.param(SystemExit(3), Failure("SystemExit", "3"), id="SystemExit"),
         pytest.param(Unprintable(), Failure("Unprintable", "<no text: RuntimeError>"), id="unprintable"),
         pytest.param(
-            NonRetryableError("a", 5),  # type: ignore[arg-type]
+            NonRetryableError("a", 5),  # type: ignore[arg-type]  # the wrong type is the case
             Failure("5", "a", "stepwell:NonRetryableError"),
             id="name that is no text",
         ),

@@ -736,7 +736,7 @@ async def test_result_that_cannot_be_stored_ends_the_instance_and_cannot_be_caug
 
         try:
             await when()
-        except Exception:
+        except Exception:  # as an author may catch it
             return "caught"
 
     async with opened(run) as (engine, instance):

@@ -36,7 +36,7 @@ async def test_cancellation_that_is_swallowed_brings_the_author_no_further() -> 
                 seen.append("swallowed")
             try:
                 await step.sleep("another", "1 day")
-            except Exception:
+            except Exception:  # as an author may catch it
                 seen.append("never")
             except BaseException as error:
                 seen.append(type(error))
@@ -217,7 +217,7 @@ async def test_exception_of_any_class_ends_the_instance() -> None:
 
             try:
                 await odd()
-            except Exception as error:
+            except Exception as error:  # as an author may catch it
                 seen.append(str(error))
             raise Odd("in run")
 

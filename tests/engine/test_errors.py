@@ -148,7 +148,7 @@ def test_note_of_an_error_is_kept() -> None:
 def test_what_cannot_be_stored_of_an_error_is_left_out() -> None:
     """An attribute that is no value, or too much, does not keep the error from being recorded."""
     error = CardDeclined(code=51, reason="x" * 10_000)
-    error.socket = object()  # type: ignore[attr-defined]
+    error.socket = object()  # type: ignore[attr-defined]  # an error may carry anything
     classes = Classes(extra=[CardDeclined])
 
     again = rebuild(describe(error, classes), classes)

@@ -258,7 +258,7 @@ async def test_value_or_error_is_the_same_the_first_time_and_on_replay() -> None
             for error in (KeyError("a"), CardDeclined("no"), NonRetryableError("stop"), OSError(2, "gone")):
                 try:
                     await raising(error)
-                except Exception as raised:
+                except Exception as raised:  # as an author may catch it
                     told.append(f"{type(raised).__name__} {raised} {getattr(raised, 'name', '')}")
             seen.append(told)
             await step.sleep("a while", "1 day")

@@ -587,7 +587,7 @@ async def test_refused_call_does_not_shift_the_others() -> None:
             for amount, config in [(1, {"timeout": "soon"}), (2, None)]:
                 try:
                     refused.append(await pay(amount, config))
-                except Exception as error:
+                except Exception as error:  # as an author may catch it
                     refused.append(type(error).__name__)
             await step.sleep("a while", "1 day")
             return refused
@@ -627,7 +627,7 @@ async def test_race_of_event_and_deadline_is_decided_once() -> None:
                 try:
                     got = await step.wait_for_event(f"wait {i}", "go", timeout="40 minutes")
                     told.append(got["payload"])
-                except Exception as error:
+                except Exception as error:  # as an author may catch it
                     told.append(str(error))
             return told
 

@@ -31,7 +31,7 @@ async def test_result_has_the_size_that_it_may_have() -> None:
         await step.sleep("nap", "1 hour")
         try:
             await step.do("does not", lambda: "x" * (TWO_MIB - 1), config=ONCE)
-        except Exception as error:
+        except Exception as error:  # as an author may catch it
             return [len(kept), str(error)]
 
     assert await output_of(run, settings=TurnSettings(result_bytes=TWO_MIB)) == [
@@ -95,7 +95,7 @@ async def test_sleep_is_as_long_as_it_may_be(ms: int, problem: str | None) -> No
     async def run(event, step):
         try:
             await step.sleep("nap", ms)
-        except Exception as error:
+        except Exception as error:  # as an author may catch it
             return str(error)
 
     async with opened(run, settings=TurnSettings(longest_sleep_ms=400 * DAY_MS)) as (engine, instance):
@@ -164,7 +164,7 @@ async def test_step_has_as_many_retries_as_it_may(limit: int, problem: str | Non
     async def run(event, step):
         try:
             return await step.do("work", lambda: "done", config={"retries": {"limit": limit, "delay": 0}})
-        except Exception as error:
+        except Exception as error:  # as an author may catch it
             return str(error)
 
     output = await output_of(run, settings=TurnSettings(retries_per_step=2))

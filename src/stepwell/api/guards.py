@@ -1,4 +1,4 @@
-"""Who may ask at all: checked once, before the route is looked up. Tokens will be checked here too.
+"""Who may ask at all: checked once, before the route is looked up. Tokens are auth.py's, once the route is known.
 
 A page on the internet can point its own name at 127.0.0.1 (DNS rebinding), or post to it without being able
 to read the answer. The first is seen by the Host header, the second by the Origin header; browsers let no

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from stepwell.api import envelope
 from stepwell.api.paging import total_pages
 from stepwell.api.query import Query
-from stepwell.api.refusals import Forbidden
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
 from stepwell.models import Problem, ResultInfo
@@ -74,11 +73,6 @@ class Membership(msgspec.Struct):
     roles: tuple[str, ...] = (_ROLE,)
 
 
-def accounts_of(request: ApiRequest) -> list[str]:
-    """Return the ids of the accounts that the caller may use."""
-    return [request.account]
-
-
 async def verify_token(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
     """Answer that the caller's token, or the lack of one, was good enough."""
     return envelope.success(TokenState(_id("token", request)), messages=[_ACTIVE])
@@ -91,21 +85,18 @@ async def get_user(engine: Engine, request: ApiRequest) -> Response:  # noqa: AR
 
 async def list_accounts(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
     """Answer with the caller's accounts."""
-    return _page(request.query, [_account(id) for id in accounts_of(request)])
+    return _page(request.query, [_account(request.account)])
 
 
 async def get_account(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
     """Answer with one of the caller's accounts, under the id that he gave it."""
-    named = request.path["account_id"]
-    if request.account not in accounts_of(request):
-        raise Forbidden(f'Authentication error: the caller may not use the account "{named}"')
-    return envelope.success(_account(named))
+    return envelope.success(_account(request.path["account_id"]))
 
 
 async def list_memberships(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
     """Answer that the caller is a member of his accounts."""
-    members = [Membership(_id(f"member of {id}", request), _account(id)) for id in accounts_of(request)]
-    return _page(request.query, members)
+    member = Membership(_id(f"member of {request.account}", request), _account(request.account))
+    return _page(request.query, [member])
 
 
 def _page(query: Query, everything: list[Account] | list[Membership]) -> Response:

@@ -3,31 +3,21 @@
 import msgspec
 from starlette.responses import Response
 
-from stepwell import answers
+from stepwell import answers, models
 from stepwell.api import envelope
 from stepwell.api.logs import Progress, progress
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
-from stepwell.models import ErrorText
 
 
-class InstanceStatus(msgspec.Struct):
+class InstanceStatus(models.ListedInstance):
     """What Cloudflare's list says of an instance, how it ended, and its progress.
 
     `output` is the JSON value itself, None until the instance is complete; `progress` is None until it said something.
     """
 
-    id: str
-    status: str
-    created_on: str
-    modified_on: str
-    started_on: str | None
-    ended_on: str | None
-    version_id: str
-    workflow_id: str
-    trigger_source: str
     step_count: int
-    error: ErrorText | None
+    error: models.ErrorText | None
     output: msgspec.Raw | None
     progress: Progress | None
 

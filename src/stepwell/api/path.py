@@ -12,7 +12,6 @@ from stepwell.api.refusals import invalid
 
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
-_ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 def decode(raw: Mapping[str, str]) -> dict[str, str]:
@@ -37,8 +36,8 @@ def _unescape(name: str, text: str) -> str:
 _NO_RULE: tuple[Callable[[str], bool], str] = (lambda _: True, "")
 _RULES: dict[str, tuple[Callable[[str], bool], str]] = {
     "account_id": (
-        lambda account: _ACCOUNT.fullmatch(account) is not None,
-        "1 to 64 letters, digits, - and _",
+        limits.is_account,
+        limits.ACCOUNT_RULE,
     ),
     "workflow_name": (
         limits.is_workflow_name,

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from stepwell import durations, limits
-from stepwell.checks.source import Body, Flow, Function, Source
+from stepwell.checks.source import STEP_METHODS, Body, Flow, Function, Source
 from stepwell.core import retries
 from stepwell.errors import InvalidStepConfig
 
 Found = Iterator[tuple[ast.AST, str, str]]
 
 _AWAITED = ("sleep", "sleep_until", "wait_for_event", "set_progress")
-_NAMED = ("do", "sleep", "sleep_until", "wait_for_event")
 # Calls that block, and what does the same on an event loop.
 _BLOCKING = {
     "time.sleep": "await asyncio.sleep(...)",
@@ -119,7 +118,7 @@ def blocking_outside(source: Source, flow: Flow) -> Found:
 
 def arguments(source: Source, flow: Flow) -> Found:
     """Find names, configs, durations and event types that will be refused when the code runs."""
-    for call in source.step_calls(flow, *_NAMED):
+    for call in source.step_calls(flow, *STEP_METHODS):
         method, given = source.step_method(flow, call), _keywords(call)
         first = call.args[0] if call.args else given.get("name")
         name = _literal(first)

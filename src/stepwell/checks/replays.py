@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from stepwell.checks.mistakes import Found
-from stepwell.checks.source import Flow, Source
+from stepwell.checks.source import STEP_METHODS, Flow, Source
 
 _UNSTABLE = {
     "datetime.date.today",
@@ -26,7 +26,6 @@ _UNSTABLE = {
 _UNSTABLE_MODULES = ("random.", "secrets.")
 # Seeded, they give the same again.
 _STABLE = {"random.Random", "random.seed"}
-_NAMED = ("do", "sleep", "sleep_until", "wait_for_event")
 _CREATING = re.compile(r"self\.env\.\w+\.(create|create_batch|createBatch)")
 _SENDING = ("send_event", "sendEvent")
 _CHANGING = ("append", "clear", "extend", "insert", "pop", "popitem", "remove", "setdefault", "sort", "update")
@@ -74,7 +73,7 @@ def unrecorded_timeouts(source: Source, flow: Flow) -> Found:
 def unstable(source: Source, flow: Flow) -> Found:
     """Find names and branches that are made of random values or the time of day."""
     tainted = _tainted(source, flow)
-    for call in source.step_calls(flow, *_NAMED):
+    for call in source.step_calls(flow, *STEP_METHODS):
         name = call.args[0] if call.args else None
         culprit = None if name is None else _culprit(source, name, tainted)
         if culprit is not None:
@@ -99,7 +98,7 @@ def forgotten_f(source: Source, flow: Flow) -> Found:
     """Find names with a placeholder for something that the flow knows, and no `f` before the quote."""
     known = {node.id for node in ast.walk(flow.function) if isinstance(node, ast.Name)}
     known |= {node.arg for node in ast.walk(flow.function) if isinstance(node, ast.arg)}
-    for call in source.step_calls(flow, *_NAMED):
+    for call in source.step_calls(flow, *STEP_METHODS):
         name = call.args[0] if call.args else None
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
             placeholder = next((found for found in _PLACEHOLDER.finditer(name.value) if found[1] in known), None)

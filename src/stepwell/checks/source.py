@@ -16,7 +16,7 @@ Body = Function | ast.Lambda
 _RUN_PARAMETERS = 3
 _STEP_TYPE = "WorkflowStep"
 _ENTRYPOINT = "WorkflowEntrypoint"
-_STEP_METHODS = ("do", "sleep", "sleep_until", "wait_for_event")
+STEP_METHODS = ("do", "sleep", "sleep_until", "wait_for_event")
 
 
 @dataclass(slots=True)
@@ -201,7 +201,7 @@ def _calls_steps(function: Function) -> bool:
     if any(parameter.arg == step and parameter.annotation is not None for parameter in parameters):
         return True
     return any(
-        isinstance(node, ast.Attribute) and node.attr in _STEP_METHODS and _is_name(node.value, step or "")
+        isinstance(node, ast.Attribute) and node.attr in STEP_METHODS and _is_name(node.value, step or "")
         for node in ast.walk(function)
     )
 

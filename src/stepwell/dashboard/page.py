@@ -1,11 +1,10 @@
 """One plain page: workflows with their latest instances, and the log of one instance. No script at all."""
 
-import base64
-import hashlib
 from collections.abc import Iterable
 from html import escape
 from urllib.parse import urlencode
 
+from stepwell import plain_page
 from stepwell.core.steplog import Entry, SleepEntry, StepEntry, iso
 from stepwell.engine import Engine, InstanceFilter, InstanceView
 from stepwell.store.operations import InstanceRow, WorkflowRow
@@ -20,15 +19,7 @@ table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid GrayText; padding: .25rem .75rem .25rem 0; text-align: left; }
 td { overflow-wrap: anywhere; vertical-align: top; white-space: pre-wrap; }
 """
-_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-
-HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
+HEADERS = plain_page.headers(_STYLE)
 
 
 async def overview(engine: Engine, account: str) -> str:
@@ -101,9 +92,4 @@ def _table(heads: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
 
 
 def _page(title: str, body: str) -> str:
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><h1>{escape(title)}</h1>{body}</body></html>"
-    )
+    return plain_page.document(title, _STYLE, f"<h1>{escape(title)}</h1>{body}")

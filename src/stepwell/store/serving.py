@@ -75,7 +75,7 @@ class WorkerLine:
         except StepwellError as error:
             self.say(Refusal(number, type(error).__name__, str(error), dict(vars(error))))
             return
-        except Exception as error:
+        except Exception as error:  # whatever it is, the worker that asked has to hear of it
             logger.exception("the store failed on %s", type(operation).__name__)
             self.say(Refusal(number, "StoreError", f"the store failed: {error}", {}))
             return

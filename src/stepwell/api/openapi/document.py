@@ -1,7 +1,7 @@
 """The document itself: what is known of each route, put together."""
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -73,15 +73,18 @@ _STATUSES = {
 }
 
 
-@lru_cache(maxsize=8)
-def document(server_url: str | None) -> bytes:
-    """Return the document as JSON. `server_url` None: the server is where the document was read."""
-    return msgspec.json.encode(build(server_url))
+@cache
+def document() -> bytes:
+    """Return the document as JSON."""
+    return msgspec.json.encode(build())
 
 
-@lru_cache(maxsize=8)
-def build(server_url: str | None) -> Mapping[str, Any]:
-    """Return the document. Raises KeyError for a route, or a parameter, of which the tables say nothing."""
+@cache
+def build() -> Mapping[str, Any]:
+    """Return the document; its server is where it was read.
+
+    Raises KeyError for a route, or a parameter, of which the tables say nothing.
+    """
     # Imported here: the routes lead to the handler that serves this document.
     from stepwell.api.routes import ROUTES  # noqa: PLC0415 - see above
 
@@ -100,7 +103,7 @@ def build(server_url: str | None) -> Mapping[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "externalDocs": {"description": "Cloudflare's reference", "url": f"{_SOURCE}workflows/"},
-        "servers": [{"url": server_url or "/"}],
+        "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": about} for name, about in _TAGS.items() if name in used],
         "paths": paths,
         "components": {"schemas": dict(sorted(schemas.components.items())), "securitySchemes": _SECURITY},

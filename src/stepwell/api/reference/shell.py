@@ -1,9 +1,9 @@
 """What all pages of the reference share: head, style, headers, and how text becomes HTML. No script at all."""
 
-import base64
-import hashlib
 import re
 from html import escape
+
+from stepwell import plain_page
 
 _STYLE = """
 :root {
@@ -55,27 +55,19 @@ th, td { border-bottom: 1px solid var(--line); padding: .35rem .75rem .35rem 0; 
 th { color: var(--muted); font-size: .85rem; font-weight: 600; }
 .wide { overflow-x: auto; }
 """
-_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _CODE = re.compile(r"`([^`]+)`")
 
-HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
+HEADERS = plain_page.headers(_STYLE)
 
 
 def page(title: str, way: str, body: str) -> str:
     """Return a page; `way` is how one got there and `body` what it shows, both HTML already."""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)} - Stepwell API</title><style>{_STYLE}</style></head>"
-        '<body><a class="skip" href="#content">Skip to content</a>'
+    return plain_page.document(
+        f"{title} - Stepwell API",
+        _STYLE,
+        '<a class="skip" href="#content">Skip to content</a>'
         f'<header><nav aria-label="Breadcrumb">{way}</nav></header>'
-        f'<main id="content">{body}</main></body></html>'
+        f'<main id="content">{body}</main>',
     )
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from stepwell.errors import RequestRefused, ServerUnreachable
 
@@ -77,19 +77,17 @@ class Client:
         return answer
 
     def _exchange(self, method: str, target: str, body: str | None) -> tuple[int, bytes]:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ServerUnreachable(
-                f'"{self.url:.200}" is no address of a server; give one such as http://127.0.0.1:8787'
-            )
+        parts = _address_of(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         base = parts.path.rstrip("/").removesuffix(_BASE) + _BASE
         headers = {"accept": "application/json", "user-agent": "stepwell"}
         if body is not None:
             headers["content-type"] = "application/json"
         if self.token:
+            if not (self.token.isascii() and self.token.isprintable()):
+                raise ServerUnreachable("the token has characters that no token has; was it copied as a whole?")
             headers["authorization"] = f"Bearer {self.token}"
-        connection = kind(parts.hostname, parts.port, timeout=self.timeout_s)
+        connection = kind(parts.hostname or "", parts.port, timeout=self.timeout_s)
         try:
             connection.request(method, base + target, body, headers)
             response = connection.getresponse()
@@ -98,6 +96,19 @@ class Client:
             raise ServerUnreachable(f"{self.url} does not answer: {str(error) or type(error).__name__}") from error
         finally:
             connection.close()
+
+
+def _address_of(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        # Asking for the port is what checks it.
+        is_address = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
+    except ValueError:
+        is_address = False
+    # A blank or a control in it would be refused by http.client, with its own words.
+    if not is_address or not (url.isascii() and url.isprintable() and " " not in url):
+        raise ServerUnreachable(f'"{url:.200}" is no address of a server; give one such as http://127.0.0.1:8787')
+    return urlsplit(url)
 
 
 def _decoded(status: int, text: bytes) -> dict[str, Any]:

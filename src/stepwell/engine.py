@@ -36,7 +36,7 @@ from stepwell.store.account_operations import (
     ReplaceTriggers,
     Trigger,
 )
-from stepwell.store.once import Once
+from stepwell.store.once import FindOnce, Once
 from stepwell.store.workflow_operations import (
     DeleteWorkflow,
     GetVersion,
@@ -102,6 +102,24 @@ class InstanceFilter:
     to_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the store has said of a workflow's newest version, and the check that is made of it."""
+
+    found: operations.ParamsSchema
+    check: "ParamsCheck | None"
+
+    async def hold(self, params: str) -> None:
+        """Hold params against it. Raises InvalidInput."""
+        if self.check is None:
+            return
+        if len(params) > _CHECKED_AT_ONCE:
+            # It may take a while, and others are to be answered meanwhile.
+            await asyncio.to_thread(self.check.check, params)
+        else:
+            self.check.check(params)
+
+
 @dataclass(slots=True)
 class Engine:
     """Create, read and control instances, whatever store lies behind."""
@@ -114,7 +132,7 @@ class Engine:
     payload_bytes: int = limits.PAYLOAD_BYTES
     log_streams: int = limits.LOG_STREAMS
     # By workflow: its newest version that is known, and what its params have to be. The store says when it changes.
-    _checks: dict[tuple[str, str], tuple[str, "ParamsCheck | None"]] = field(default_factory=dict)
+    _checks: dict[tuple[str, str], "_Known"] = field(default_factory=dict)
     _learning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def create(
@@ -125,21 +143,29 @@ class Engine:
         Raises InvalidInstanceId, InvalidInput (params too large, or not of their type), WorkflowNotFound,
         InstanceAlreadyExists or IdempotencyKeyReused.
         """
+        if key is not None:
+            # Before anything is checked: what was right when it was done is not refused when it is asked for again.
+            done = await self.store.run(FindOnce(account, key.key, key.request, self.clock.now()))
+            if done is not None:
+                return msgspec.msgpack.decode(done.body, type=operations.InstanceRow)
+        return await self._insert(account, workflow, new, await self.check(account, workflow, new), key)
+
+    async def _insert(
+        self, account: str, workflow: str, new: NewInstance, checked: str, key: IdempotencyKey | None = None
+    ) -> operations.InstanceRow:
+        """Create an instance that fits the version `checked`."""
         instance = str(uuid.uuid4()) if new.id is None else new.id
         now = self.clock.now()
         record = codec.to_row(Created(now, new.trigger, new.params))
         while True:
-            checked = await self.check(account, workflow, new)
+            creation = operations.CreateInstance(account, workflow, instance, new.trigger, record, now, checked)
             try:
                 row: operations.InstanceRow
-                row, _ = await self._once(
-                    account,
-                    key,
-                    operations.CreateInstance(account, workflow, instance, new.trigger, record, now, checked),
-                )
+                row, _ = await self._once(account, key, creation)
                 return row
             except VersionChanged:
                 self._checks.pop((account, workflow), None)
+                checked = await self.check(account, workflow, new)
 
     async def create_batch(
         self, account: str, workflow: str, wanted: Sequence[NewInstance]
@@ -148,9 +174,8 @@ class Engine:
 
         Ids that are taken, also by an earlier one of the batch, are passed over. Raises what `create` raises.
         """
-        for new in wanted:
-            await self.check(account, workflow, new)
-        creating = (self.create(account, workflow, new) for new in _first_of_each_id(wanted))
+        checked = [(new, await self.check(account, workflow, new)) for new in wanted]
+        creating = (self._insert(account, workflow, *one) for one in _first_of_each_id(checked))
         outcomes = await asyncio.gather(*creating, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, InstanceAlreadyExists):
@@ -346,24 +371,28 @@ class Engine:
 
     async def _check_params(self, account: str, workflow: str, params: str) -> str:
         """Hold params against the schema of the workflow's version that is known, and return that version."""
-        version, check = self._checks.get((account, workflow)) or await self._learn(account, workflow)
-        if check is not None:
-            if len(params) > _CHECKED_AT_ONCE:
-                # It may take a while, and others are to be answered meanwhile.
-                await asyncio.to_thread(check.check, params)
-            else:
-                check.check(params)
-        return version
+        known = self._checks.get((account, workflow)) or await self._learn(account, workflow, None)
+        try:
+            await known.hold(params)
+        except InvalidInput:
+            newest = await self._learn(account, workflow, known)
+            if newest is known:
+                raise
+            # It was refused by what is no longer asked for.
+            known = newest
+            await known.hold(params)
+        return known.found.version
 
-    async def _learn(self, account: str, workflow: str) -> "tuple[str, ParamsCheck | None]":
-        """Ask the store what a workflow's newest version is, and what its params have to be."""
+    async def _learn(self, account: str, workflow: str, outdated: "_Known | None") -> "_Known":
+        """Return what a workflow's newest version is and asks for, from the store if that is all that is known."""
         # A thousand creates at once ask once.
         async with self._learning:
             known = self._checks.get((account, workflow))
-            if known is None:
+            if known is None or known is outdated:
                 found = await self.store.run(operations.GetParamsSchema(account, workflow))
-                check = None if found.schema is None else await asyncio.to_thread(_params_check, found.schema)
-                known = self._checks[account, workflow] = (found.version, check)
+                if known is None or found != known.found:
+                    check = None if found.schema is None else await asyncio.to_thread(_params_check, found.schema)
+                    known = self._checks[account, workflow] = _Known(found, check)
             return known
 
     async def _refuse_if_gone(self, account: str, workflow: str, instance: str) -> None:
@@ -384,11 +413,11 @@ def _params_check(schema: str) -> "ParamsCheck":
     return ParamsCheck(schema)
 
 
-def _first_of_each_id(wanted: Sequence[NewInstance]) -> Sequence[NewInstance]:
+def _first_of_each_id(wanted: Sequence[tuple[NewInstance, str]]) -> Sequence[tuple[NewInstance, str]]:
     """Leave out instances whose id an earlier one has; those without an id all stay."""
-    first: dict[object, NewInstance] = {}
-    for position, new in enumerate(wanted):
-        first.setdefault(position if new.id is None else new.id, new)
+    first: dict[object, tuple[NewInstance, str]] = {}
+    for position, one in enumerate(wanted):
+        first.setdefault(position if one[0].id is None else one[0].id, one)
     return list(first.values())
 
 

@@ -192,9 +192,11 @@ class FetchApp:
             request = Request(_url(http), http.method, _headers(http), body)
             context = WorkerContext(self._behind)
             return _http(await self._call(worker(context, self._env), request))
-        except asyncio.CancelledError:
-            raise
         except BaseException as error:  # the author's code may raise anything, and the server goes on
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                # Ours. One that is the author's, of a task that he awaits, is an error as any other.
+                raise
             cause = error.error if isinstance(error, AuthorExit) else error
             # Not `exception`: without our own frames.
             logger.error("%s.fetch failed for %s:\n%s", worker.__name__, _asked(http), trace_of(cause))  # noqa: TRY400 - see above

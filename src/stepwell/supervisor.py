@@ -91,9 +91,6 @@ class Supervisor:
     async def start(self) -> None:
         """Start the workers; return when they have loaded the author's files. Raises ScriptError if they cannot."""
         self._serving = await self._spawn_all()
-        for child in self._serving:
-            if child.is_gone:
-                raise ScriptError(f"{child.name} ended as soon as it had loaded the workflows")
 
     async def reload(self) -> None:
         """Replace the workers by new ones with the files as they are now.
@@ -102,9 +99,8 @@ class Supervisor:
         """
         new = await self._spawn_all()
         old, self._serving = self._serving, new
-        for child in old:
-            # Its attempts in flight get their grace beside the new workers.
-            child.retire(self._settings.grace_s)
+        # The attempts in flight get their grace beside the new workers.
+        _retire_all(old, self._settings.grace_s)
 
     async def stop(self) -> None:
         """Drain all workers within the grace and end them."""
@@ -123,25 +119,32 @@ class Supervisor:
             child.kill()
 
     async def _spawn_all(self) -> "list[WorkerChild]":
-        """Start all workers, or none. Raises ScriptError."""
-        # One alone finds out whether the files can be loaded, and makes their version known.
-        children = [await self._spawn()]
-        more = (self._spawn() for _ in range(1, self._settings.workers))
-        outcomes = await asyncio.gather(*more, return_exceptions=True)
-        children += [outcome for outcome in outcomes if isinstance(outcome, WorkerChild)]
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                for child in children:
-                    child.retire(0)
-                raise outcome
-        return children
+        """Start all workers, or none. Raises ScriptError.
 
-    async def _spawn(self) -> "WorkerChild":
-        """Start a worker; return it when it has loaded the author's files. Raises ScriptError."""
+        Each works as soon as it is in the list, where another takes its place if it dies, also before all are there.
+        """
+        crew: list[WorkerChild] = []
+        # One alone finds out whether the files can be loaded, and makes their version known.
+        await self._enlist(crew)
+        more = (self._enlist(crew) for _ in range(1, self._settings.workers))
+        for outcome in await asyncio.gather(*more, return_exceptions=True):
+            if outcome is not None:
+                _retire_all(crew, 0)
+                raise outcome
+        return crew
+
+    async def _enlist(self, crew: "list[WorkerChild]") -> None:
+        child = await self._spawn(crew)
+        if child.is_gone:
+            raise ScriptError(f"{child.name} ended as soon as it had loaded the workflows")
+        crew.append(child)
+
+    async def _spawn(self, crew: "list[WorkerChild]") -> "WorkerChild":
+        """Start a worker for a crew; return it when it has loaded the author's files. Raises ScriptError."""
         self._number += 1
         child = WorkerChild(self._store, f"worker {self._number}", self._settings)
         await child.start(self._path, self._lifeline)
-        self._children[child] = asyncio.get_running_loop().create_task(self._attend(child))
+        self._children[child] = asyncio.get_running_loop().create_task(self._attend(child, crew))
         await child.loaded
         self._warn(child.warnings)
         return child
@@ -153,30 +156,37 @@ class Supervisor:
                 logger.warning("%s", warning)
         self._warned_of = set(warnings)
 
-    async def _attend(self, child: "WorkerChild") -> None:
+    async def _attend(self, child: "WorkerChild", crew: "list[WorkerChild]") -> None:
         """Watch a worker until it ends; if it should not have ended, start another."""
         await child.watch()
         child.is_gone = True
-        while child in self._serving and not self._is_stopping:
-            await self._replace(child)
+        while child in crew and not self._is_stopping:
+            await self._replace(child, crew)
         del self._children[child]
 
-    async def _replace(self, dead: "WorkerChild") -> None:
+    async def _replace(self, dead: "WorkerChild", crew: "list[WorkerChild]") -> None:
         """Try once to put another worker in a dead one's place; after failures, with a growing pause before it."""
         if self._failures:
             pause_s = self._settings.restart_pause_s * 2 ** min(self._failures, 10)
             await asyncio.sleep(min(pause_s, self._settings.longest_restart_pause_s))
         try:
-            new = await self._spawn()
+            new = await self._spawn(crew)
         except ScriptError as error:
             logger.error("no worker: %s", error)  # noqa: TRY400 - the author's error, whose report this is
             self._failures += 1
             return
         self._failures = 0
-        if dead in self._serving:
-            self._serving[self._serving.index(dead)] = new
+        if dead in crew:
+            crew[crew.index(dead)] = new
         else:
             new.retire(0)
+
+
+def _retire_all(crew: "list[WorkerChild]", grace_s: float) -> None:
+    """Let workers end, and nobody take their place."""
+    for child in crew:
+        child.retire(grace_s)
+    crew.clear()
 
 
 class WorkerChild:

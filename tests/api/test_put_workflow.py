@@ -197,3 +197,23 @@ async def test_params_of_a_new_name_are_checked(engine: Engine, app: ASGIApp) ->
     ]
 
     assert (bad.status, good.status) == (400, 200)
+
+
+async def test_params_are_held_against_the_newest_type(engine: Engine, app: ASGIApp) -> None:
+    """Params that only fit the code before are refused, and those that only fit the new code are not."""
+
+    async def deploy(version: str, schema: str) -> None:
+        await engine.store.run(RegisterWorkflow("local", "order", "shop", "Order", version, "w", version, NOW, schema))
+
+    async def create(params: bytes) -> int:
+        return (await ask(app, "workflows/order/instances", "POST", b'{"params":' + params + b"}")).status
+
+    await deploy("v1", '{"type":"object"}')
+    before = [await create(b'"x"'), await create(b"{}")]
+    await deploy("v2", '{"type":"string"}')
+    after = [await create(b'"x"'), await create(b"{}")]
+    # The same code, with another schema under the same version.
+    await deploy("v2", '{"type":"object"}')
+    renewed = [await create(b"{}")]
+
+    assert (before, after, renewed) == ([400, 200], [200, 400], [200])

@@ -10,7 +10,9 @@ import pytest
 from stepwell.api import create_app
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
+from stepwell.store.operations import RegisterWorkflow
 from stepwell.store.sqlite import SqliteStore
+from tests.api.conftest import NOW
 from tests.api.histories import Histories
 
 INSTANCES = "workflows/order/instances"
@@ -198,3 +200,17 @@ async def test_key_that_is_none_is_refused(client: httpx.AsyncClient, key: str) 
     refused = await create(client, key, {})
 
     assert (refused.status_code, "printable ASCII" in refused.json()["errors"][0]["message"]) == (400, True)
+
+
+async def test_what_was_done_is_answered_though_it_would_be_refused_now(
+    engine: Engine, client: httpx.AsyncClient
+) -> None:
+    """A repetition is not held against a type of params that came later."""
+    first = await create(client, "k", {"params": 5})
+    schema = '{"type":"object"}'
+    await engine.store.run(RegisterWorkflow("local", "order", "s", "Order", "new", "w", "v-new", NOW, schema))
+
+    another, again = await create(client, "k2", {"params": 5}), await create(client, "k", {"params": 5})
+
+    assert (again.status_code, another.status_code) == (200, 400)
+    assert again.json()["result"]["id"] == first.json()["result"]["id"]

@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stepwell.cli import main
+from stepwell.cli.instances import _Screen
 from stepwell.cli.output import clean, span_of
+from stepwell.cli.profiles import connect
 from tests.crash.server import DevServer, wait_until
 
 SOURCE = """
@@ -240,11 +242,94 @@ def test_environment_stands_before_the_profile(server: DevServer, monkeypatch: p
     assert run("instances", "list", "order", "--url", "http://127.0.0.1:1").exit_code == 6
 
 
-def test_profile_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["\N{ROCKET}", 'a"b\\c', "\x7f", "a.b", "\N{SNOWMAN}"])
+def test_any_name_can_be_a_profiles(name: str) -> None:
+    """The file can be read again, whatever was written."""
+    written = run("profile", "set", name, "--url", f"http://{name}/")
+    listed = run("profile", "list")
+
+    assert (written.exit_code, listed.exit_code) == (0, 0)
+    assert listed.stdout.split("\t")[1:3] == [clean(name), clean(f"http://{name}/")]
+
+
+def test_token_of_a_profile_goes_to_its_own_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another server that is named by option or environment does not get it, unless it is the same."""
+    run("profile", "set", "home", "--url", "http://home", "--token", said="s3cret\n")
+
+    tokens = [connect(url, None, None).token for url in (None, "http://home", "http://elsewhere")]
+    monkeypatch.setenv("STEPWELL_URL", "http://elsewhere")
+    tokens.append(connect(None, None, None).token)
+    monkeypatch.setenv("STEPWELL_TOKEN", "given")
+    tokens.append(connect(None, None, None).token)
+
+    assert tokens == ["s3cret", "s3cret", None, None, "given"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:abc",
+        "http://[::1",
+        "http://localhost:99999",
+        "ftp://a",
+        "a",
+        "http://a b/",
+        "http://\N{ROCKET}",
+    ],
+)
+def test_address_that_is_none_is_refused(url: str) -> None:
+    """One line that says what an address looks like, and no traceback."""
+    refused = run("instances", "list", "order", "--url", url)
+
+    assert refused.exit_code == 6
+    assert "is no address of a server; give one such as http://127.0.0.1:8787" in refused.stderr
+
+
+@pytest.mark.parametrize("token", ["\N{ROCKET}", "a\nb", "\N{LATIN SMALL LETTER E WITH ACUTE}"])
+def test_token_that_is_none_is_not_sent(server: DevServer, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, without the token."""
+    monkeypatch.setenv("STEPWELL_TOKEN", token)
+
+    refused = ask(server, "instances", "list", "order")
+
+    assert refused.exit_code == 6
+    assert "the token has characters that no token has" in refused.stderr
+    assert token not in refused.stderr
+
+
+def test_latest_is_named_where_an_event_goes(server: DevServer) -> None:
+    """`latest` is the newest instance, by its id."""
+    ask(server, "trigger", "order", '{"waits": true}', "--id", "newest-one")
+
+    sent = ask(server, "instances", "send-event", "order", "latest", "--type", "approved")
+
+    assert (sent.exit_code, sent.stdout) == (0, "approved was sent to newest-one\n")
+
+
+def test_nothing_of_an_instance_reaches_the_terminal_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever a server says, in whatever member."""
+    at, odd = "2026-11-23T10:00:00.000Z", "\x1b[2Jx"
+    step = {"name": odd, "type": odd, "start": at, "end": at, "success": True, "attempts": []}
+    shown = {
+        **dict.fromkeys(("status", "versionId", "output"), odd),
+        **dict.fromkeys(("start", "end", "queued"), at),
+        "trigger": {"source": odd},
+        "error": {"name": odd, "message": odd},
+        "steps": [step],
+    }
+
+    _Screen(odd, odd, "table").show(shown)
+
+    said = capsys.readouterr().out
+    assert ("\x1b" in said, said.count(clean(odd))) == (False, 10)
+
+
+@pytest.mark.parametrize("content", ["[profiles.home\n", "profiles = 5\n", "[profiles.home]\nurl = 5\n"])
+def test_profile_file_that_cannot_be_read_is_named(tmp_path: Path, content: str) -> None:
     """A mistake in the file is an error with its path."""
     file = tmp_path / "config" / "stepwell" / "profiles.toml"
     file.parent.mkdir(parents=True)
-    file.write_text("[profiles.home\n")
+    file.write_text(content)
 
     refused = run("profile", "list")
 

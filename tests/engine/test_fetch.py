@@ -189,6 +189,20 @@ async def test_nothing_that_fetch_raises_ends_the_server(
     assert "raise raised" in caplog.text
 
 
+async def test_task_that_the_author_has_cancelled_is_an_error_of_his(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody has stopped the request: it is 500 with a traceback in the log, and not to be asked again."""
+
+    async def fetch(self, request):
+        task = asyncio.ensure_future(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    answer = await ask(app_of(fetch))
+
+    assert (answer.status_code, answer.text.split(";")[0]) == (500, "fetch raised CancelledError")
+    assert "await task" in caplog.text
+
+
 async def test_header_that_was_set_later_is_looked_at_too(caplog: pytest.LogCaptureFixture) -> None:
     """A header that would split the response is an error that names it."""
 

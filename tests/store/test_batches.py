@@ -7,8 +7,11 @@ import pytest
 
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, StoreUnavailable, TurnLost
 from stepwell.store import Store
+from stepwell.store.once import Once
 from stepwell.store.operations import GetWorkflow, InstanceRow, ListInstances
+from stepwell.store.sqlite_threads import _characters
 from tests.store.scenes import (
+    NOW,
     claim,
     commit,
     create,
@@ -139,3 +142,10 @@ async def test_store_may_be_closed_twice(store: Store) -> None:
 
     with pytest.raises(StoreUnavailable):
         await store.run(GetWorkflow("acme", "orders"))
+
+
+async def test_operation_under_a_key_counts_as_large_as_it_is() -> None:
+    """A transaction is bounded in size, whatever its operations come in."""
+    operation = creation("a")
+
+    assert _characters(Once("acme", "k", "hash", NOW, operation)) == _characters(operation) > 0

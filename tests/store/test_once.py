@@ -6,8 +6,9 @@ import pytest
 from stepwell.errors import IdempotencyKeyReused, InstanceNotFound, WorkflowNotFound
 from stepwell.limits import IDEMPOTENCY_KEY_MS
 from stepwell.store import Store
-from stepwell.store.once import Once
+from stepwell.store.once import FindOnce, Once
 from stepwell.store.operations import AppendEvent, CreateInstance, GetInstance, InstanceRow, RecordRow
+from stepwell.store.workflow_operations import DeleteWorkflow
 from tests.store.scenes import NOW, creation, register
 
 EVENT = RecordRow("event_received", NOW, '{"type":"go"}', "{}")
@@ -76,3 +77,30 @@ async def test_event_is_appended_once(store: Store) -> None:
 
     assert seqs[0] == seqs[1]
     assert len((await store.run(GetInstance("acme", "orders", "a"))).records) == 2
+
+
+async def test_key_goes_with_its_workflow(store: Store) -> None:
+    """After the workflow was deleted and made again, the request is done again."""
+    await register(store, "orders")
+    await store.run(Once("acme", "k", "hash", NOW, making("a")))
+    await store.run(DeleteWorkflow("acme", "orders"))
+    found = await store.run(FindOnce("acme", "k", "hash", NOW))
+    await register(store, "orders", n=2)
+
+    again = await store.run(Once("acme", "k", "hash", NOW + 5, making("a")))
+
+    assert (found, again.at) == (None, NOW + 5)
+    assert (await store.run(GetInstance("acme", "orders", "a"))).row.id == "a"
+
+
+async def test_what_was_answered_is_found(store: Store) -> None:
+    """Under the key and the request; another request is refused, and a day later there is nothing."""
+    await register(store, "orders")
+    before = await store.run(FindOnce("acme", "k", "hash", NOW))
+    done = await store.run(Once("acme", "k", "hash", NOW, making("a")))
+
+    assert before is None
+    assert await store.run(FindOnce("acme", "k", "hash", NOW + 5)) == done
+    assert await store.run(FindOnce("acme", "k", "hash", NOW + IDEMPOTENCY_KEY_MS)) is None
+    with pytest.raises(IdempotencyKeyReused):
+        await store.run(FindOnce("acme", "k", "else", NOW + 5))

@@ -1,6 +1,7 @@
 """A store whose file a server has, used by other processes of the same user."""
 
 import asyncio
+import errno
 import socket
 import stat
 from pathlib import Path
@@ -77,3 +78,35 @@ async def test_path_that_no_socket_can_have_is_warned_of(tmp_path: Path, caplog:
 
     assert "is too long a path for a socket" in caplog.text
     await store.close()
+
+
+async def test_failure_to_let_one_in_does_not_keep_others_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where no file descriptor is left for a moment: it is in the log, and the next caller is let in."""
+    path = tmp_path / "store.db"
+    store = await asyncio.to_thread(SqliteStore.open, path)
+    shared = await asyncio.to_thread(SharedStore, store, path)
+    serve, calls = shared._serve, []
+
+    async def fails_once(connection: socket.socket) -> None:
+        calls.append(connection)
+        if len(calls) == 1:
+            connection.close()
+            raise OSError(errno.EMFILE, "Too many open files")
+        await serve(connection)
+
+    monkeypatch.setattr(shared, "_serve", fails_once)
+    monkeypatch.setattr("stepwell.store.sharing._PAUSE_S", 0)
+    shared.start()
+    with socket.socket(socket.AF_UNIX) as turned_away:
+        await asyncio.to_thread(turned_away.connect, str(socket_path(path)))
+        assert await asyncio.to_thread(turned_away.recv, 1) == b""
+
+    other = await reach_store(f"sqlite:///{path}")
+    await register(other, "orders")
+    await other.close()
+    await shared.close()
+    await store.close()
+
+    assert "Too many open files" in caplog.text

@@ -243,3 +243,36 @@ async def test_changed_code_is_new_for_all_names_of_its_class(store: Store) -> N
     assert [row.settings for row in page.rows] == [FIVE, FIVE]
     assert page.rows[1].id == made.version
     assert page.rows[0].id not in (made.version, others.rows[0].id, "acme-orders-version-2")
+
+
+async def test_class_of_a_put_stays_until_the_files_say_another(store: Store) -> None:
+    """Neither a restart nor new code of the class that the files name brings that class back; its own code counts."""
+    await _declare(store, NO_SETTINGS, sha256="aa", n=1)
+    await _declare(store, NO_SETTINGS, sha256="aa", n=1, class_name="Returns", name="returns")
+    await _put(store, class_name="Returns")
+
+    await _declare(store, NO_SETTINGS, sha256="aa", n=2)
+    after_restart = await _newest(store)
+    await _declare(store, NO_SETTINGS, sha256="bb", n=3)
+    after_change = await _newest(store)
+    await _declare(store, NO_SETTINGS, sha256="bb", n=3, class_name="Returns", name="returns")
+    after_its_own = await _newest(store)
+    await _declare(store, NINE, sha256="bb", n=4)
+    after_new_words = await _newest(store)
+
+    assert [after_restart.id, after_change.id] == ["put-orders-version-1"] * 2
+    assert (after_its_own.id != "put-orders-version-1", after_its_own.class_name) == (True, "Returns")
+    assert (after_new_words.class_name, after_new_words.settings) == ("Orders", NINE)
+
+
+async def test_schema_of_the_files_class_is_not_put_on_the_class_of_a_put(store: Store) -> None:
+    """The params of a workflow are held against the class that runs."""
+    await register(store, sha256="aa", n=1)
+    await _declare(store, NO_SETTINGS, sha256="aa", class_name="Returns", name="returns")
+    await _put(store, class_name="Returns")
+
+    await store.run(
+        RegisterWorkflow("acme", "orders", "shop", "Orders", "aa", "acme-orders", "v2", NOW + 2, '{"type":"string"}')
+    )
+
+    assert (await store.run(GetParamsSchema("acme", "orders"))).schema is None

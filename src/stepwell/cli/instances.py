@@ -13,7 +13,7 @@ import click
 
 from stepwell.cli import output
 from stepwell.client import Client
-from stepwell.errors import RequestRefused
+from stepwell.errors import InstanceNotFound, RequestRefused
 
 Instance = Mapping[str, Any]
 
@@ -62,9 +62,9 @@ def trigger(client: Client, workflow: str, given: tuple[Any, str | None], waitin
         elif form == "ids":
             click.echo(output.clean(created["id"]))
         else:
-            click.echo(f"{output.clean(created['id'])} is {output.clean(created['status'])}")
+            click.echo(output.clean(f"{created['id']} is {created['status']}"))
         return 0
-    click.echo(f"waiting for {output.clean(created['id'])}", err=True)
+    click.echo(output.clean(f"waiting for {created['id']}"), err=True)
     return _wait(client, workflow, created["id"], waiting.timeout_s, form)
 
 
@@ -91,7 +91,7 @@ def show_list(client: Client, workflow: str, limit: int, status: str | None, for
 
 def describe(client: Client, workflow: str, id: str, form: str, *, watch: bool) -> int:
     """Print an instance with its steps, again at each change if it is watched; return the exit code."""
-    wanted = _latest(client, workflow) if id == "latest" else id
+    wanted = _named(client, workflow, id)
     shown = client.instance(workflow, wanted)
     screen = _Screen(workflow, wanted, form)
     screen.show(shown)
@@ -106,15 +106,19 @@ def describe(client: Client, workflow: str, id: str, form: str, *, watch: bool) 
 def send_event(client: Client, target: tuple[str, str], event_type: str, payload: Any) -> int:
     """Send an event to an instance; return the exit code."""
     workflow, id = target
-    client.send_event(workflow, _latest(client, workflow) if id == "latest" else id, event_type, payload)
-    click.echo(f"{event_type} was sent to {output.clean(id)}")
+    wanted = _named(client, workflow, id)
+    client.send_event(workflow, wanted, event_type, payload)
+    click.echo(output.clean(f"{event_type} was sent to {wanted}"))
     return 0
 
 
-def _latest(client: Client, workflow: str) -> str:
-    newest = next(client.instances(workflow), None)
+def _named(client: Client, workflow: str, id: str) -> str:
+    """Return the id that is meant: itself, or the newest instance's for `latest`."""
+    if id != "latest":
+        return id
+    newest = next(client.instances(workflow, per_page="1"), None)
     if newest is None:
-        raise RequestRefused(_NOT_FOUND, 10400, f"{workflow} has no instance yet")
+        raise RequestRefused(_NOT_FOUND, InstanceNotFound.code, f"{workflow} has no instance yet")
     return str(newest["id"])
 
 
@@ -122,7 +126,7 @@ def _wait(client: Client, workflow: str, id: str, timeout_s: float | None, form:
     end = None if timeout_s is None else time.monotonic() + timeout_s
     while (instance := client.instance(workflow, id, simple=True))["status"] not in _FINAL:
         if end is not None and time.monotonic() >= end:
-            click.echo(f"{output.clean(id)} is still {instance['status']} after {timeout_s:g} s", err=True)
+            click.echo(output.clean(f"{id} is still {instance['status']} after {timeout_s:g} s"), err=True)
             return output.TIMED_OUT
         time.sleep(_LOOK_EVERY_S)
     _Screen(workflow, id, form).show(client.instance(workflow, id))
@@ -147,7 +151,7 @@ class _Screen:
         if self._form == "json":
             output.as_json(instance)
             return
-        lines = _lines(*self._name, instance)
+        lines = [output.clean(line) for line in _lines(*self._name, instance)]
         if sys.stdout.isatty() and self._height:
             # Up to where the last one began, and clear from there.
             click.echo(f"\x1b[{self._height}A\x1b[J", nl=False)
@@ -159,14 +163,14 @@ class _Screen:
 def _lines(workflow: str, id: str, instance: Instance) -> list[str]:
     took = output.span(instance["start"], instance["end"])
     lines = [
-        f"{output.clean(workflow)} / {output.clean(id)}   {output.clean(instance['status'])}  ({took})",
-        f"trigger {instance['trigger']['source']}   version {output.clean(instance['versionId'])[:8]}   "
+        f"{workflow} / {id}   {instance['status']}  ({took})",
+        f"trigger {instance['trigger']['source']}   version {instance['versionId'][:8]}   "
         f"created {output.ago(instance['queued'])}",
     ]
     if instance.get("error"):
-        lines.append(f"error   {output.clean(instance['error']['name'])}: {output.clean(instance['error']['message'])}")
+        lines.append(f"error   {instance['error']['name']}: {instance['error']['message']}")
     if instance.get("output") is not None:
-        lines.append(f"output  {output.clean(instance['output'])[:_SHOWN_OUTPUT]}")
+        lines.append(f"output  {str(instance['output'])[:_SHOWN_OUTPUT]}")
     steps = instance.get("steps") or []
     if steps:
         lines += ["", *_step_lines(steps)]
@@ -175,7 +179,7 @@ def _lines(workflow: str, id: str, instance: Instance) -> list[str]:
 
 def _step_lines(steps: list[Instance]) -> list[str]:
     named = [step for step in steps if "name" in step]
-    width = max([len(output.clean(step["name"])) for step in named] + [4])
+    width = max([len(step["name"]) for step in named] + [4])
     moments = [output.moment_of(step["start"]) for step in named]
     ends = [output.moment_of(step["end"]) for step in named if step["end"]]
     first, last = min(moments, default=0.0), max([*ends, *moments], default=0.0)
@@ -188,7 +192,7 @@ def _step_line(step: Instance, width: int, frame: tuple[float, float]) -> str:
     start = output.moment_of(step["start"])
     took = "-" if step["end"] is None else output.span_of(output.moment_of(step["end"]) - start)
     offset = f"+{output.span_of(start - frame[0])}"
-    named = f"{output.clean(step['name']):<{width}}  {step['type']:<12}  {_state(step):<9}"
+    named = f"{step['name']:<{width}}  {step['type']:<12}  {_state(step):<9}"
     return f"{named}  {tries:>5}  {offset:>9}  {took:>9}  |{_bar(step, frame)}|"
 
 

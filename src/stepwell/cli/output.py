@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from stepwell.errors import RequestRefused, ServerUnreachable, StepwellError
+from stepwell.errors import InstanceAlreadyExists, InstanceFinished, RequestRefused, ServerUnreachable, StepwellError
 
 # C0 and C1 controls, and the marks that turn the direction of writing.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -23,7 +23,7 @@ FAILED, USAGE, NOT_ALLOWED, NOT_FOUND, CONFLICT, UNREACHABLE = 1, 2, 3, 4, 5, 6
 INSTANCE_ERRORED, INSTANCE_TERMINATED, TIMED_OUT = 7, 8, 9
 
 _EXIT_BY_STATUS = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_FOUND}
-_CONFLICTS = {10405, 10401}
+_CONFLICTS = {InstanceAlreadyExists.code, InstanceFinished.code}
 
 
 def clean(text: object) -> str:

@@ -1,6 +1,7 @@
 """Profiles: servers that commands know by name, in a file that only its owner can read.
 
-What a command uses comes from, in this order: its options, the environment, the profile, the defaults.
+What a command uses comes from, in this order: its options, the environment, the profile, the defaults. A profile's
+token goes to the profile's own server alone.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from stepwell.client import Client
 
@@ -27,6 +29,13 @@ class Profile:
     token: str | None = None
 
 
+class _File(msgspec.Struct):
+    """The file as it is written."""
+
+    profiles: dict[str, Profile] = {}
+    current: str | None = None
+
+
 @dataclass(slots=True)
 class Profiles:
     """All profiles by name, and which one is used where none is named."""
@@ -40,22 +49,25 @@ class Profiles:
         path = _path()
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
-            by_name = {name: Profile(**said) for name, said in content.get("profiles", {}).items()}
+            file = msgspec.convert(content, _File)
         except FileNotFoundError:
             return cls({})
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise click.ClickException(f"{path} cannot be read: {error}") from error
-        return cls(by_name, content.get("current"))
+        return cls(file.profiles, file.current)
 
     def save(self) -> None:
-        """Write the file, for its owner alone."""
+        """Write the file, for its owner alone. Raises click.ClickException if it cannot be written."""
         path = _path()
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(_toml(self))
-        new.replace(path)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new.unlink(missing_ok=True)
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(_toml(self))
+            new.replace(path)
+        except (OSError, UnicodeEncodeError) as error:
+            raise click.ClickException(f"{path} cannot be written: {error}") from error
 
     def chosen(self, name: str | None) -> Profile:
         """Return the profile of a name, or the one in use. Raises click.UsageError if there is none of the name."""
@@ -72,10 +84,11 @@ def connect(url: str | None, account: str | None, profile: str | None) -> Client
     """Return a client by options, environment, profile and defaults."""
     chosen = Profiles.load().chosen(profile)
     environment = os.environ
+    server = url or environment.get("STEPWELL_URL") or chosen.url
     return Client(
-        url or environment.get("STEPWELL_URL") or chosen.url,
+        server,
         account or environment.get("STEPWELL_ACCOUNT") or chosen.account,
-        environment.get("STEPWELL_TOKEN") or chosen.token,
+        environment.get("STEPWELL_TOKEN") or (chosen.token if server == chosen.url else None),
     )
 
 
@@ -95,5 +108,5 @@ def _toml(profiles: Profiles) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a text as TOML has it, which for these is as JSON has it."""
-    return json.dumps(text)
+    """Return a text as TOML has it: as JSON, but without surrogates, and with DEL escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from stepwell import durations
+from stepwell.cli import output
 from stepwell.clock import SystemClock
 from stepwell.core.steplog import iso
-from stepwell.errors import StepwellError
 from stepwell.store.opening import reach_store
 from stepwell.store.operations import TokenRow
 from stepwell.tokens import Permission, Tokens
@@ -54,7 +54,7 @@ def revoke(store: str, id: str) -> int:
             click.echo(f"{id} is good for nothing any more", err=True)
             return 0
         click.echo(f"error: no token {id!r:.60} that is still good; `stepwell token list` shows all", err=True)
-        return 4
+        return output.NOT_FOUND
 
     return _with_tokens(store, work)
 
@@ -67,11 +67,7 @@ def _with_tokens(store: str, work: Callable[[Tokens], Awaitable[int]]) -> int:
         finally:
             await opened.close()
 
-    try:
-        return asyncio.run(do())
-    except StepwellError as error:
-        click.echo(f"error: {error}", err=True)
-        return 1
+    return output.guarded(lambda: asyncio.run(do()))
 
 
 def _columns(row: TokenRow) -> list[str]:

@@ -12,10 +12,20 @@ class OnceAnswer(msgspec.Struct, frozen=True, array_like=True):
     at: int
 
 
+class FindOnce(Operation[OnceAnswer | None], frozen=True):
+    """Return what was answered under a key; None if nothing was. Raises IdempotencyKeyReused as Once does."""
+
+    account: str
+    key: str
+    request: str
+    now: int
+
+
 class Once(Operation[OnceAnswer], frozen=True):
     """Do an operation unless it was done under this key before; then answer what it answered.
 
-    `request` is a hash of all that the caller said. Keys are an account's own, and are kept for a day.
+    `request` is a hash of all that the caller said. Keys are an account's own, and are kept for a day, or
+    until the workflow is deleted.
     Raises IdempotencyKeyReused if the key came with another request, and what the operation raises: then nothing is
     kept of the key.
     """

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # What the systems' socket addresses hold.
 _LONGEST_PATH = 100
+# Until callers are let in again after a failure.
+_PAUSE_S = 0.5
 
 
 def socket_path(store: Path) -> Path:
@@ -55,8 +57,13 @@ class SharedStore:
     async def _accept(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            connection, _ = await loop.sock_accept(sock)
-            await self._serve(connection)
+            try:
+                connection, _ = await loop.sock_accept(sock)
+                await self._serve(connection)
+            except OSError as error:
+                # A caller that is gone already, or no file descriptor left: the next one may be luckier.
+                logger.warning("another command could not reach the store: %s", error)
+                await asyncio.sleep(_PAUSE_S)
 
     async def _serve(self, connection: socket.socket) -> None:
         def forget() -> None:

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+import apsw
 import msgspec
 
 from stepwell.errors import IdempotencyKeyReused
 from stepwell.limits import IDEMPOTENCY_KEY_MS
-from stepwell.store.once import Once, OnceAnswer
+from stepwell.store.once import FindOnce, Once, OnceAnswer
 from stepwell.store.operations import Operation
 from stepwell.store.sqlite_rows import first
 from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sqlite_workflows import find_workflow
 
 _FIND = """
     select request, answer, at
@@ -18,11 +20,12 @@ _FIND = """
     where account = :account
         and key = :key
         and at > :oldest
+        and (workflow is null or workflow in (select row from workflows))
     """
 # One that is too old to count is replaced.
 _KEEP = """
-    insert or replace into idempotency_keys (account, key, request, answer, at)
-    values (:account, :key, :request, :answer, :now)
+    insert or replace into idempotency_keys (account, key, request, answer, at, workflow)
+    values (:account, :key, :request, :answer, :now, :workflow)
     """
 # A few at a time, so that no request pays for many.
 _FORGET = """
@@ -41,14 +44,24 @@ Do = Callable[[Transaction, Operation[Any]], object]
 
 def once(transaction: Transaction, operation: Once, do: Do) -> OnceAnswer:
     """Do Once; `do` does the operation in it."""
+    done = find_once(transaction.connection, operation)
+    if done is not None:
+        return done
+    wanted, now = operation.operation, operation.now
+    answer = msgspec.msgpack.encode(do(transaction, wanted))
+    workflow = find_workflow(transaction.connection, wanted.account, wanted.workflow).row
+    transaction.execute(_FORGET, (now - IDEMPOTENCY_KEY_MS,))
+    transaction.execute(_KEEP, (operation.account, operation.key, operation.request, answer, now, workflow))
+    return OnceAnswer(answer, now)
+
+
+def find_once(connection: apsw.Connection, operation: FindOnce | Once) -> OnceAnswer | None:
+    """Do FindOnce."""
     oldest = operation.now - IDEMPOTENCY_KEY_MS
-    found = first(transaction.connection, _FIND, (operation.account, operation.key, oldest))
-    if found is not None:
-        request, answer, at = found
-        if request != operation.request:
-            raise IdempotencyKeyReused(operation.key)
-        return OnceAnswer(answer, at)
-    answer = msgspec.msgpack.encode(do(transaction, operation.operation))
-    transaction.execute(_FORGET, (oldest,))
-    transaction.execute(_KEEP, (operation.account, operation.key, operation.request, answer, operation.now))
-    return OnceAnswer(answer, operation.now)
+    found = first(connection, _FIND, (operation.account, operation.key, oldest))
+    if found is None:
+        return None
+    request, answer, at = found
+    if request != operation.request:
+        raise IdempotencyKeyReused(operation.key)
+    return OnceAnswer(answer, at)

@@ -7,6 +7,7 @@ import apsw
 
 from stepwell.errors import InstanceNotFound
 from stepwell.store.account_operations import GetAccountSettings, GetTriggers
+from stepwell.store.once import FindOnce
 from stepwell.store.operations import (
     FindToken,
     GetInstance,
@@ -29,6 +30,7 @@ from stepwell.store.operations import (
 )
 from stepwell.store.sqlite_accounts import get_account_settings, get_triggers
 from stepwell.store.sqlite_notes import read_log, read_note
+from stepwell.store.sqlite_once import find_once
 from stepwell.store.sqlite_records import history, read_payload, summary
 from stepwell.store.sqlite_rows import Values, every, first, only
 from stepwell.store.sqlite_tokens import find_token, list_tokens
@@ -149,6 +151,7 @@ READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] =
     ListVersions: list_versions,
     GetAccountSettings: get_account_settings,
     GetTriggers: get_triggers,
+    FindOnce: find_once,
     FindToken: find_token,
     ListTokens: list_tokens,
 }

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from stepwell.store.listeners import call_soon
+from stepwell.store.once import Once
 from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RecordRow, Release, WriteNotes
 from stepwell.store.sqlite_faults import translate
 from stepwell.store.sqlite_ledger import Ledger
@@ -200,6 +201,8 @@ def _characters(operation: Operation[Any]) -> int:
             return sum(map(_length, operation.records))
         case CreateInstance() | AppendEvent():
             return _length(operation.record)
+        case Once():
+            return _characters(operation.operation)
         case _:
             return 0
 

@@ -241,6 +241,10 @@ def _renew(
 ) -> None:
     """Give a workflow a new version if its code, or what is declared of it, has changed; None: as it was."""
     newest = code_of(transaction.connection, workflow.version)
+    is_of_this_class = (workflow.script, workflow.class_name) == (operation.script, operation.class_name)
+    if declared == newest.declared and not is_of_this_class:
+        # A PUT has chosen another class since, and the files say nothing new of it: that class brings its own versions.
+        return
     if newest.sha256 == operation.sha256 and declared in (None, newest.declared):
         transaction.execute(_RENEW_SCHEMA, (operation.params_schema, workflow.version))
         return

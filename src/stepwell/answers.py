@@ -8,7 +8,16 @@ from stepwell import models
 from stepwell.core.failures import Failure
 from stepwell.core.instance import Status
 from stepwell.core.records import StepConfig
-from stepwell.core.steplog import REDACTED, AttemptEntry, Entry, SleepEntry, StepEntry, WaitEntry, iso
+from stepwell.core.steplog import (
+    REDACTED,
+    AttemptEntry,
+    Entry,
+    SleepEntry,
+    StepEntry,
+    TerminationEntry,
+    WaitEntry,
+    iso,
+)
 from stepwell.core.stepview import StepView
 from stepwell.engine import InstanceView
 from stepwell.store.account_operations import Trigger
@@ -18,7 +27,11 @@ from stepwell.store.workflow_operations import VersionRow
 # Numbers of more digits would only be longer as integers, not more exact.
 _INTEGRAL_BELOW = 2.0**53
 
-_SUCCESS = {Status.COMPLETE.value: True, Status.ERRORED.value: False}
+_SUCCESS = {
+    Status.COMPLETE.value: True,
+    Status.ERRORED.value: False,
+    Status.TERMINATED.value: False,
+}
 
 
 def workflow(row: WorkflowRow) -> models.Workflow:
@@ -97,7 +110,7 @@ def instance(view: InstanceView, entries: Sequence[Entry]) -> models.Instance:
         params=msgspec.Raw(view.params.encode()),
         trigger=models.Trigger(row.trigger),
         version_id=row.version,
-        queued=iso(row.created_at),
+        queued=iso(row.created_at if row.renewed_at is None else row.renewed_at),
         start=_moment(row.started_at),
         end=_moment(row.ended_at),
         success=_SUCCESS.get(row.status),
@@ -157,7 +170,7 @@ def _output(text: str | None) -> msgspec.Raw | str | None:
     return text
 
 
-def _entry(entry: Entry) -> models.Step | models.Sleep | models.Wait:
+def _entry(entry: Entry) -> models.Step | models.Sleep | models.Wait | models.Termination:
     match entry:
         case StepEntry():
             return _step(entry)
@@ -165,6 +178,8 @@ def _entry(entry: Entry) -> models.Step | models.Sleep | models.Wait:
             return models.Sleep(entry.name, iso(entry.start), iso(entry.end), entry.finished, error(entry.error))
         case WaitEntry():
             return _wait(entry)
+        case TerminationEntry():
+            return models.Termination(models.Trigger(entry.trigger))
 
 
 def _step(entry: StepEntry) -> models.Step:

@@ -57,7 +57,7 @@ class AttemptHost(CallPort, Protocol):
     notebook: Notebook
 
     def instance_key(self) -> str:
-        """Return what tells this run of the instance from all others."""
+        """Return what tells the instance from all others."""
 
     async def before_body(self) -> None:
         """Wait until an attempt's body may run."""
@@ -136,6 +136,13 @@ class Attempts:
 
     def __iter__(self) -> Iterator[Key]:
         return iter(list(self._running))
+
+    def are_blocked(self) -> bool:
+        """Tell whether no body can go on, as it waits for steps of its own alone; also if there are none."""
+        return all(
+            scope.unanswered() and scope.is_settled and not scope.has_timer() and scope.foreign_wait() is None
+            for scope in self.scopes()
+        )
 
     def scopes(self) -> list[CallScope]:
         """Return the scopes of the bodies."""

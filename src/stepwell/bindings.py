@@ -11,17 +11,19 @@ from typing import Any
 
 import msgspec
 
-from stepwell import answers, values
+from stepwell import answers, limits, values
+from stepwell.control import FromStep
+from stepwell.core.standing import KINDS
 from stepwell.core.steplog import InstanceLog
 from stepwell.engine import Engine, NewInstance
-from stepwell.errors import InstanceAlreadyExists, InvalidInput
+from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, InvalidInput
 
 BATCH = 100
 
 _TRIGGER = "binding"
 _OPTIONS = ("id", "params", "retention", "locationHint", "location_hint")
 # Cloudflare has them; Stepwell's engine does not yet.
-_NOT_YET = ("pause", "resume", "terminate", "restart", "delete", "subscribe", "delete_batch", "deleteBatch")
+_NOT_YET = ("subscribe",)
 _DUPLICATE = 10415
 _ORDERS = ("asc", "desc")
 
@@ -96,6 +98,30 @@ class WorkflowBinding:
 
     createBatch = create_batch  # noqa: N815 - Cloudflare's spelling
 
+    async def delete_batch(self, ids: Sequence[str]) -> dict[str, Any]:
+        """Delete 1 to 100 instances; return `{"deleted": [{"id"}], "errors": [{"id", "code", "message"}]}`.
+
+        Each id is answered in its place, also where it is named twice. Raises InvalidInput.
+        """
+        if not isinstance(ids, list | tuple) or not 1 <= len(ids) <= BATCH:
+            raise InvalidInput("ids", f"delete_batch takes a list of 1 to {BATCH} ids, got {ids!r:.100}")
+        problems: dict[str, InstanceNotFound] = {}
+        for id in dict.fromkeys(ids):
+            _check_id(id)
+        for id in dict.fromkeys(ids):
+            try:
+                await self._engine.control.delete(self._account, self._workflow, id)
+            except InstanceNotFound as error:
+                problems[id] = error
+        return {
+            "deleted": [{"id": id} for id in ids if id not in problems],
+            "errors": [
+                {"id": id, "code": problems[id].code, "message": str(problems[id])} for id in ids if id in problems
+            ],
+        }
+
+    deleteBatch = delete_batch  # noqa: N815 - Cloudflare's spelling
+
     def __getattr__(self, name: str) -> Any:
         """Name what there is not yet."""
         raise _missing("a workflow's binding", name)
@@ -154,6 +180,36 @@ class WorkflowInstance:
 
     sendEvent = send_event  # noqa: N815 - Cloudflare's spelling
 
+    async def pause(self) -> None:
+        """Pause it: attempts in flight end and are stored, nothing else begins, waits stand still.
+
+        Raises InstanceFinished or InstanceNotFound.
+        """
+        await self._engine.control.pause(self._account, self._workflow, self.id)
+
+    async def resume(self) -> None:
+        """Let it go on after a pause. Raises InstanceNotFound."""
+        await self._engine.control.resume(self._account, self._workflow, self.id)
+
+    async def terminate(self) -> None:
+        """End it at once. Raises InstanceFinished or InstanceNotFound."""
+        await self._engine.control.terminate(self._account, self._workflow, self.id, _TRIGGER)
+
+    async def restart(self, options: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Begin it again, on the newest version: as a whole, or at a step.
+
+        `restart({"from": {"name": ..., "count": 1, "type": "do"}})`; the name is without the count that logs show, the
+        type is do, sleep or waitForEvent. In keywords: `from_=`. Raises StepNotInHistory, InvalidInput or
+        InstanceNotFound.
+        """
+        said = {**(options or {}), **more}
+        step = _from_step(said.get("from", said.get("from_")))
+        await self._engine.control.restart(self._account, self._workflow, self.id, step, _TRIGGER)
+
+    async def delete(self) -> None:
+        """Delete it, whatever it is doing; its id is free then. Raises InstanceNotFound."""
+        await self._engine.control.delete(self._account, self._workflow, self.id)
+
     def __getattr__(self, name: str) -> Any:
         """Name what there is not yet."""
         raise _missing("an instance", name)
@@ -171,6 +227,24 @@ def _new(options: object) -> NewInstance:
     if not isinstance(id, str | None):
         raise InvalidInput("id", f"create: `id` must be a text, got {id!r:.100}")
     return NewInstance(id, "{}" if params is None else values.encode_json(params, "params"), _TRIGGER)
+
+
+def _check_id(id: object) -> None:
+    if not isinstance(id, str) or not limits.is_addressed_instance_id(id):
+        raise InvalidInput("ids", f"instance.invalid_id: {id!r:.100} is no id of an instance; nothing was deleted")
+
+
+def _from_step(said: object) -> FromStep | None:
+    """Return the step that a restart begins at. Raises InvalidInput."""
+    if said is None:
+        return None
+    match said:
+        case {"name": str(name), **more} if more.keys() <= {"count", "type"}:
+            count, type = more.get("count", 1), more.get("type", "do")
+            if isinstance(count, int) and not isinstance(count, bool) and count >= 1 and type in KINDS:
+                return FromStep(name, count, type)
+    expected = '{"name": "charge", "count": 1, "type": "do"}, where type is one of ' + ", ".join(KINDS)
+    raise InvalidInput("from", f"restart: `from` must be such as {expected}; got {said!r:.100}")
 
 
 def _wanted(batch: object) -> list[object]:

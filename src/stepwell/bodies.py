@@ -27,14 +27,16 @@ DELAY_FUNCTION_MS = 5_000
 def step_facts(attempt: Attempt, instance_key: str) -> dict[str, Any]:
     """Return what a step's context tells.
 
-    `instance_key` tells this run of the instance from all others; with the step it makes the idempotency key, which is
-    the same for all attempts of a step and new after a restart.
+    `instance_key` tells the instance from all others; with the step it makes the idempotency key, which is the same for
+    all attempts of a step, and another one where a restart runs the step anew.
     """
     key, config = attempt.key, attempt.config
     shown: dict[str, Any] = {"limit": config.limit, "backoff": config.backoff}
     if config.delay != DYNAMIC_DELAY:
         shown["delay"] = config.delay
     said = f"{instance_key}\0{key.kind}\0{key.name}\0{key.count}"
+    if attempt.generation:
+        said += f"\0{attempt.generation}"
     facts: dict[str, Any] = {
         "step": {"name": key.name, "count": key.count},
         "attempt": attempt.number,

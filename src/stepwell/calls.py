@@ -7,7 +7,8 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from stepwell.core.execution import Execution, Scope
+from stepwell.core.execution import Execution
+from stepwell.core.keys import Scope
 from stepwell.core.records import Key, Result, StepCancelled
 from stepwell.scope import EngineFuture, TaskScope
 from stepwell.steps import StepBody

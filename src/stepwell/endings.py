@@ -10,7 +10,7 @@ from stepwell.attempts import Attempts, trace_of
 from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure, describe
 from stepwell.core.instance import Status
-from stepwell.core.records import RESULTS, Record, Waiting
+from stepwell.core.records import RESULTS, Paused, Record, Waiting
 from stepwell.errors import UnreadableValue, WorkflowInternalError
 from stepwell.notes import Notebook
 from stepwell.recorder import Ending, Recorder
@@ -51,7 +51,7 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """The worker stops, or has to let the instance go."""
+    """The worker stops, or has to let the instance go; or it is to be paused, and nothing of it can go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +194,17 @@ class Endings:
         )
 
     async def _put_back(self, execution: Execution, last: list[Record], ending: Ending) -> None:
-        """Let the instance go, whatever has come from outside: its next turn meets that, and at once."""
-        while not await self._release(execution, last, ending):
+        """Let the instance go, whatever has come from outside: its next turn meets that, and at once.
+
+        If it is to be paused, it is paused.
+        """
+        while True:
+            if execution.is_pausing:
+                done = await self._release(execution, [Paused(self._clock.now())], Ending(Status.PAUSED, None))
+            else:
+                done = await self._release(execution, last, ending)
+            if done:
+                return
             ending = replace(ending, due_at=self._clock.now())
 
     async def _release(self, execution: Execution, last: list[Record], ending: Ending) -> bool:

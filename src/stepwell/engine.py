@@ -14,6 +14,7 @@ import msgspec
 
 from stepwell import limits, values
 from stepwell.clock import Clock, SystemClock
+from stepwell.control import Control
 from stepwell.core.records import Created, EventReceived, Payload, PayloadRef
 from stepwell.core.steplog import InstanceLog, fold_log
 from stepwell.core.stepview import StepQuery, StepView, view_step
@@ -45,6 +46,7 @@ from stepwell.store.workflow_operations import (
     VersionRow,
     Versions,
 )
+from stepwell.terminations import Terminations
 
 if TYPE_CHECKING:
     from stepwell.params import ParamsCheck
@@ -134,6 +136,15 @@ class Engine:
     # By workflow: its newest version that is known, and what its params have to be. The store says when it changes.
     _checks: dict[tuple[str, str], "_Known"] = field(default_factory=dict)
     _learning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    terminations: Terminations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.terminations = Terminations(self.store, self.clock)
+
+    @property
+    def control(self) -> Control:
+        """What can be done to instances."""
+        return Control(self.store, self.clock)
 
     async def create(
         self, account: str, workflow: str, new: NewInstance, key: IdempotencyKey | None = None

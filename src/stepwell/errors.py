@@ -11,6 +11,7 @@
     |-- StepNotFound              no step of that name in the instance          404  10400
     |-- InstanceAlreadyExists     the id is taken                               400  10405
     |-- InstanceFinished          the instance has ended                        400  10401
+    |-- StepNotInHistory          a restart from a step that has not begun      400  10402
     |-- IdempotencyKeyReused      the key came with another request             400  10002
     |-- NotAuthenticated          a token that is not good                       401  10000
     |-- StoreError                the store cannot do what was asked            500  10001
@@ -20,6 +21,7 @@
     |   |-- StoreTooNew           the schema is newer than this program
     |   `-- OutOfOrder            a commit came before its predecessor: a defect
     |-- TurnLost                  the turn was fenced out: another one owns the instance
+    |-- RestartedMeanwhile        the instance has begun again since the caller looked at it
     |-- VersionChanged            the workflow has a newer version than the caller looked at
     |-- ScriptError               the author's file cannot be loaded
     |-- CannotListen              an address cannot be listened on
@@ -51,6 +53,9 @@
 import math
 from datetime import timedelta
 from typing import Any, ClassVar
+
+# Operations that have a key of their own where they are refused. Source: as of the codes.
+_CONTROLS = ("pause", "terminate")
 
 
 class StepwellError(Exception):
@@ -183,9 +188,34 @@ class InstanceFinished(StepwellError):
         self.workflow = workflow
         self.instance = instance
         self.status = status
+        key = f"cannot_{operation}" if operation in _CONTROLS else "finished"
         super().__init__(
-            f'instance.finished: cannot {operation}: instance "{instance}" of workflow "{workflow}" is {status}'
+            f'instance.{key}: cannot {operation}: instance "{instance}" of workflow "{workflow}" is {status}'
         )
+
+
+class StepNotInHistory(StepwellError):
+    """A restart names a step that the instance has not begun."""
+
+    # Cloudflare's own number for `cannot_restart` is not known.
+    code = 10402
+    http_status = 400
+
+    def __init__(self, instance: str, name: str, type: str, count: int) -> None:
+        self.instance = instance
+        self.name = name
+        nth = "" if count == 1 else f" number {count}"
+        super().__init__(
+            f'instance.cannot_restart: Step "{name:.300}" not found in execution history: instance "{instance}" has '
+            f"begun no {type} of this name{nth}; names are without the count that the log shows behind them"
+        )
+
+
+class RestartedMeanwhile(StepwellError):
+    """An instance was restarted since the caller looked at its history. Nothing was written."""
+
+    def __init__(self, workflow: str, instance: str) -> None:
+        super().__init__(f'instance "{instance}" of workflow "{workflow}" has been restarted meanwhile')
 
 
 class NotAuthenticated(StepwellError):

@@ -237,6 +237,60 @@ class EventReceipt(Struct, rename="camel"):
     timestamp: str
 
 
+class ChangedStatus(Struct):
+    """The status of an instance after it was asked to change."""
+
+    status: str
+    timestamp: str
+
+
+class DeletedInstance(Struct, rename="camel"):
+    """The acknowledgement of an instance's end."""
+
+    instance_id: str
+    timestamp: str
+
+
+class InstanceId(Struct):
+    """An instance that was deleted."""
+
+    id: str
+
+
+class InstanceProblem(Struct):
+    """Why an instance could not be deleted."""
+
+    id: str
+    code: int
+    message: str
+
+
+class BatchDeletion(Struct):
+    """What became of instances that were to be deleted, in the order in which they were named."""
+
+    deleted: list[InstanceId]
+    errors: list[InstanceProblem]
+
+
+class BatchTermination(Struct, kw_only=True):
+    """How many instances were terminated."""
+
+    status: Literal["ok", "already_running"] = "ok"
+    instances_terminated: int = msgspec.field(name="instancesTerminated")
+
+
+class TerminationStart(Struct):
+    """Whether the termination of all instances has begun, or had."""
+
+    status: Literal["ok", "already_running"]
+
+
+class TerminationState(Struct):
+    """Whether all instances are being terminated."""
+
+    status: Literal["running", "not_running"]
+
+
 class ErrorText(Struct):
     """An error as logs show it: no stack."""
 
@@ -309,6 +363,12 @@ class Wait(Struct, tag_field="type", tag="waitForEvent"):
     output: str | UnsetType = UNSET
 
 
+class Termination(Struct, tag_field="type", tag="termination"):
+    """Somebody ended the instance."""
+
+    trigger: Trigger
+
+
 class StepState(Struct):
     """How one step stands. `output` is there once it is complete: the whole JSON value, not its text."""
 
@@ -343,5 +403,5 @@ class Instance(Struct):
     output: Raw | str | None
     rollback: None
     step_count: int
-    steps: list[Step | Sleep | Wait]
+    steps: list[Step | Sleep | Wait | Termination]
     schedule: CronFiring | UnsetType = UNSET

@@ -17,11 +17,11 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from stepwell import endings, values
+from stepwell.alarms import TurnAlarms
 from stepwell.attempts import Attempts
 from stepwell.bodies import classes_for, classes_of
 from stepwell.calls import CallScope, StepCall
 from stepwell.capture import SINK
-from stepwell.clock import Alarm
 from stepwell.core.execution import Execution, RunAttempt
 from stepwell.core.failures import Failure
 from stepwell.core.instance import fold_as_far_as_possible
@@ -71,9 +71,7 @@ class Turn:
         self._run_task: asyncio.Task[Any] | None = None
         self._reason: Reason | None = None
         self._has_reason = asyncio.Event()
-        self._alarm: Alarm | None = None
-        self._alarm_at: int | None = None
-        self._foreign_alarm: Alarm | None = None
+        self._alarms = TurnAlarms(context.clock, context.settings.foreign_wait_ms, self.advance, self._stick)
         self._was_told = False
         self._is_draining = False
         self._is_over = False
@@ -240,7 +238,7 @@ class Turn:
         try:
             if scope.deliver_next():
                 if not (scope.pending or scope.is_loading):
-                    self._watch_foreign(scope.foreign_wait())
+                    self._alarms.watch_foreign(scope.foreign_wait())
             elif scope is self._main or scope.has_asked:
                 scope.has_asked = False
                 self._advance()
@@ -255,18 +253,21 @@ class Turn:
             self.broke(error)
 
     def _advance(self) -> None:
-        if self._is_over or self._reason or self._run_task is None or not self._main.is_settled:
+        if self._is_over or self._reason or self._run_task is None or self._run_task.done():
+            return
+        if not self._main.is_settled:
             return
         now = self.clock.now()
         for key in self.execution.settle(now):
             self._ask(*self._calls[key])
-        begun = [] if self._is_draining else [self._attempts.start(call, now) for call in self._ready_calls()]
+        may_begin = not (self._is_draining or self.execution.is_pausing)
+        begun = [self._attempts.start(call, now) for call in self._ready_calls()] if may_begin else []
         if not begun and self._may_rest(now):
             return
         self._flush()
         for running in begun:
             self._attempts.launch(running, now)
-        self._set_alarm(self.execution.next_due())
+        self._alarms.set(self.execution.next_due())
 
     def _ready_calls(self) -> list[StepCall]:
         ready: list[StepCall] = []
@@ -279,8 +280,12 @@ class Turn:
 
     def _may_rest(self, now: int) -> bool:
         """Give the reason to let the instance go if nothing keeps the turn open; tell whether it was given."""
-        if self._attempts or self._recorder.is_busy or self.notebook.is_busy or self.execution.has_new_results:
-            self._watch_foreign(None)
+        is_busy = self._recorder.is_busy or self.notebook.is_busy or self.execution.has_new_results
+        if self.execution.is_pausing and self._attempts.are_blocked() and not is_busy:
+            # What is left of the attempts waits for steps of its own, which stand still.
+            return self._end_for(endings.Drained())
+        if self._attempts or is_busy:
+            self._alarms.watch_foreign(None)
             return False
         if self._is_draining:
             return self._end_for(endings.Drained())
@@ -288,7 +293,7 @@ class Turn:
         where = "a timer of the workflow's own code" if self._main.has_timer() else self._main.foreign_wait()
         if where is None and due_at is None:
             where = "something that only the workflow's own code can bring about"
-        self._watch_foreign(where)
+        self._alarms.watch_foreign(where)
         if where is not None or due_at is None:
             return False
         if self._settings.parks_always or due_at - now > self._settings.hibernate_after_ms:
@@ -371,7 +376,7 @@ class Turn:
     # ---- what attempts need
 
     def instance_key(self) -> str:
-        """Return what tells this run of the instance from all others."""
+        """Return what tells the instance from all others."""
         claim = self.claim
         return f"{claim.account}\0{claim.workflow}\0{claim.id}\0{self.execution.state.created_at}"
 
@@ -402,29 +407,7 @@ class Turn:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.broke(error)
 
-    # ---- alarms, and reasons to end
-
-    def _set_alarm(self, at: int | None) -> None:
-        if at == self._alarm_at:
-            return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm_at = at
-        self._alarm = None if at is None else self.clock.call_at(at, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm_at = None
-        self.advance()
-
-    def _watch_foreign(self, where: str | None) -> None:
-        """Keep an eye on a wait for something that the engine does not know; None: there is none now."""
-        if where is None:
-            if self._foreign_alarm is not None:
-                self._foreign_alarm.cancel()
-                self._foreign_alarm = None
-        elif self._foreign_alarm is None:
-            at = self.clock.now() + self._settings.foreign_wait_ms
-            self._foreign_alarm = self.clock.call_at(at, lambda: self._stick(where))
+    # ---- reasons to end
 
     def _stick(self, where: str) -> None:
         self._end_for(endings.Stuck(where))
@@ -468,9 +451,7 @@ class Turn:
         """Cancel what is left of the author's code and wait a little for it."""
         self._is_over = self._is_closing = True
         self._recorder.stop()
-        for alarm in (self._alarm, self._foreign_alarm):
-            if alarm is not None:
-                alarm.cancel()
+        self._alarms.cancel()
         for helper in self._helpers:
             helper.cancel()
         await self._attempts.stop(0)

@@ -21,6 +21,7 @@ from typing import Any
 from stepwell import durations, values
 from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import VirtualClock
+from stepwell.control import FromStep
 from stepwell.core.failures import Failure
 from stepwell.core.steplog import InstanceLog
 from stepwell.engine import Engine, InstanceView, NewInstance
@@ -71,6 +72,27 @@ class TestInstance:
     async def log(self) -> InstanceLog:
         """Return the step log."""
         return (await self.view()).log
+
+    async def pause(self) -> str:
+        """Pause the instance; return its status then."""
+        return await self.engine.control.pause(ACCOUNT, self.workflow, self.id)
+
+    async def resume(self) -> str:
+        """Let it go on; return its status then."""
+        return await self.engine.control.resume(ACCOUNT, self.workflow, self.id)
+
+    async def terminate(self) -> str:
+        """End it at once; return its status then."""
+        return await self.engine.control.terminate(ACCOUNT, self.workflow, self.id)
+
+    async def restart(self, name: str | None = None, count: int = 1, type: str = "do") -> str:
+        """Begin it again, as a whole or from a step; return its status then."""
+        step = None if name is None else FromStep(name, count, type)
+        return await self.engine.control.restart(ACCOUNT, self.workflow, self.id, step)
+
+    async def delete(self) -> None:
+        """Delete it."""
+        await self.engine.control.delete(ACCOUNT, self.workflow, self.id)
 
     async def send_event(self, event_type: str, payload: Any = None) -> None:
         """Send an event."""
@@ -134,6 +156,7 @@ class TestEngine:
             yield engine
         finally:
             await engine.crash()
+            await engine.engine.terminations.stop()
             if store is None:
                 await engine.store.close()
 

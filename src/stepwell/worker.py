@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from stepwell.clock import Alarm
 from stepwell.core.instance import Status, fold
-from stepwell.core.records import Waiting
+from stepwell.core.records import Paused, Record, Waiting
 from stepwell.errors import StoreError, StoreUnavailable, TurnLost
 from stepwell.runner import Turn
 from stepwell.scope import install
@@ -201,19 +201,13 @@ class Worker:
         history = codec.from_rows(rows)
         now = self._context.clock.now()
         state = fold(recorded.record for recorded in history)
+        rest: tuple[Record, Status, int | None] = (Waiting(now), Status.WAITING, now + rest_ms)
+        if state.status is Status.WAITING_FOR_PAUSE:
+            rest = (Paused(now), Status.PAUSED, None)
+        record, status, due_at = rest
+        place = (claim.row, claim.turn, claim.n, history[-1].seq)
         await self._context.store.run(
-            Release(
-                claim.row,
-                claim.turn,
-                claim.n,
-                history[-1].seq,
-                [codec.to_row(Waiting(now))],
-                state.step_count,
-                Status.WAITING,
-                now + rest_ms,
-                None,
-                now,
-            )
+            Release(*place, [codec.to_row(record)], state.step_count, status, due_at, None, now)
         )
 
     def _set_alarm(self, at: int | None) -> None:

@@ -161,6 +161,8 @@ def test_every_member_of_a_body_has_a_line() -> None:
     """Every member that a workflow, a new instance or an account's settings can have has a line."""
     bodies = {"3": WorkflowBody, "6": NewInstanceBody, "24": SettingsBody}
     members = {f"{number} `{name}`" for number, body in bodies.items() for name in body.__struct_fields__}
+    members |= {"15 `status`", "15 `from`", "15 `rollback`"}
+    members |= {"8 ids of a batch to delete", "9 ids of a batch to terminate"}
 
     said = {what for what, state in _states("Request bodies").items() if state != "not yet"}
 

@@ -161,7 +161,7 @@ async def test_route_that_is_not_built_yet_is_404(app: ASGIApp, histories: Histo
     ("method", "target", "allowed"),
     [
         pytest.param("PUT", "workflows", "GET, HEAD", id="workflows"),
-        pytest.param("POST", "workflows/order/instances/i", "GET, HEAD", id="instance"),
+        pytest.param("POST", "workflows/order/instances/i", "GET, DELETE, HEAD", id="instance"),
         pytest.param("GET", "workflows/order/instances/i/events/e", "POST", id="event"),
         pytest.param("PATCH", "workflows/order/instances", "GET, POST, HEAD", id="instances"),
         pytest.param("OPTIONS", "workflows/order", "GET, PUT, DELETE, HEAD", id="preflight"),

@@ -48,7 +48,7 @@ async def refusal_of(
 
 async def names_of(instance: TestInstance) -> list[str]:
     """Return the names of the log's entries, in order."""
-    return [entry.name for entry in (await instance.log()).entries]
+    return [entry.name for entry in (await instance.log()).called]
 
 
 async def steps_of(instance: TestInstance) -> list[StepEntry]:

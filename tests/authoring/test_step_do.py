@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from stepwell.core.execution import Execution, Scope
+from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure
+from stepwell.core.keys import Scope
 from stepwell.core.records import Key, StepConfig, StepKind
 from stepwell.errors import InvalidStepConfig, InvalidStepName, StepFailed, StepLimitReached, WorkflowFatalError
 from stepwell.settings import TurnSettings

@@ -24,7 +24,7 @@ from cloudflare.types.workflows import (
     WorkflowListResponse,
     WorkflowUpdateResponse,
 )
-from cloudflare.types.workflows.instances import EventCreateResponse
+from cloudflare.types.workflows.instances import EventCreateResponse, StatusEditResponse
 from pydantic import TypeAdapter
 
 from tests.api.histories import VERSION_ID, Histories
@@ -222,6 +222,45 @@ async def test_sdk_sends_an_event(sdk: AsyncCloudflare, histories: Histories) ->
     )
 
     _check(json.loads(await raw.read())["result"], EventCreateResponse)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        pytest.param({"status": "pause"}, "paused", id="pause"),
+        pytest.param({"status": "resume"}, "waiting", id="resume"),
+        pytest.param({"status": "terminate"}, "terminated", id="terminate"),
+        pytest.param({"status": "restart"}, "queued", id="restart"),
+        pytest.param({"status": "restart", "from_": {"name": "approval", "type": "waitForEvent"}}, "queued", id="from"),
+    ],
+)
+async def test_sdk_controls_an_instance(
+    sdk: AsyncCloudflare, histories: Histories, asked: dict[str, Any], status: str
+) -> None:
+    """`instances.status.edit` does what it asks for, is answered in its model's shape, and the log keeps its model."""
+    await histories.waiting("order", "order-1")
+
+    raw = await sdk.workflows.instances.status.with_raw_response.edit(
+        "order-1", account_id=ACCOUNT, workflow_name="order", **asked
+    )
+
+    _check(json.loads(await raw.read())["result"], StatusEditResponse)
+    found = await sdk.workflows.instances.with_raw_response.get("order-1", account_id=ACCOUNT, workflow_name="order")
+    answer = json.loads(await found.read())["result"]
+    _check({**answer, "output": "text"}, InstanceGetResponse)
+    assert answer["status"] == status
+
+
+async def test_sdk_is_not_made_to_repeat_a_refused_change(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """A change that cannot be arrives as BadRequestError with Cloudflare's code, which no SDK repeats."""
+    await histories.complete("order", "order-1")
+
+    with pytest.raises(BadRequestError) as refused:
+        await sdk.workflows.instances.status.edit(
+            "order-1", account_id=ACCOUNT, workflow_name="order", status="terminate"
+        )
+
+    assert refused.value.errors[0].code == 10401
 
 
 async def test_sdk_gets_a_workflow(sdk: AsyncCloudflare, histories: Histories) -> None:

@@ -59,6 +59,12 @@ TYPES = {
     "instances.bulk": "InstanceBulkResponse[]",
     "instances.list, pages": "InstanceListResponse[]",
     "instances.list, filtered": "InstanceListResponse[]",
+    "instances.status.edit, pause": "StatusEditResponse",
+    "instances.status.edit, resume": "StatusEditResponse",
+    "instances.status.edit, restart": "StatusEditResponse",
+    "instances.status.edit, terminate": "StatusEditResponse",
+    "instances.get, paused": "Unfinished",
+    "instances.get, terminated": "Unfinished",
     "workflows.update": "WorkflowUpdateResponse",
     "workflows.get": "WorkflowGetResponse",
     "workflows.list": "WorkflowListResponse[]",
@@ -80,6 +86,7 @@ import type {
   InstanceListResponse,
   InstanceStepResponse,
 } from "cloudflare/resources/workflows/instances/instances";
+import type { StatusEditResponse } from "cloudflare/resources/workflows/instances/status";
 import type { EventCreateResponse } from "cloudflare/resources/workflows/instances/events";
 import type {
   VersionGetResponse,
@@ -199,6 +206,22 @@ def test_client_creates_many_and_lists_them_to_the_end(answers: dict[str, Any]) 
     assert [found["id"] for found in answers["instances.list, filtered"]] == ["order-1"]
 
 
+def test_client_controls_an_instance(answers: dict[str, Any]) -> None:
+    """It pauses, resumes, restarts from a step and terminates; each is answered with the status then."""
+    edited = [
+        answers[f"instances.status.edit, {what}"]["status"] for what in ("pause", "resume", "restart", "terminate")
+    ]
+
+    assert edited == ["paused", "queued", "queued", "terminated"]
+    assert answers["instances.get, paused"]["status"] == "paused"
+    assert [entry["type"] for entry in answers["instances.get, terminated"]["steps"]] == [
+        "step",
+        "sleep",
+        "waitForEvent",
+        "termination",
+    ]
+
+
 def test_client_changes_a_workflow_and_reads_its_versions(answers: dict[str, Any]) -> None:
     """An update makes a version, which is the first of the list; lists of both page and end."""
     newest, first = answers["versions.list"]
@@ -223,6 +246,7 @@ def test_client_knows_what_is_refused(answers: dict[str, Any]) -> None:
         "unknown version": ("NotFoundError", [10300]),
         "id is taken": ("BadRequestError", [10405]),
         "event after the end": ("BadRequestError", [10401]),
+        "terminate after the end": ("BadRequestError", [10401]),
         "unknown class": ("BadRequestError", [10002]),
         "wrong token": ("AuthenticationError", [10000]),
         "another account": ("PermissionDeniedError", [10000]),

@@ -48,6 +48,10 @@ class Listed(Order):
 
 class Spare(Refused):
     pass
+
+
+class SpareOrder(Order):
+    pass
 """
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -94,7 +98,7 @@ class Wrangler:
 
 @pytest.fixture(scope="module")
 def server(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of four workflows."""
+    """A server of these workflows."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "flows.py").write_text(SOURCE)
     with Server(folder) as started:
@@ -246,23 +250,56 @@ def test_wrangler_knows_who_calls(wrangler: Wrangler) -> None:
     assert _table(done.stdout) == [[ACCOUNT, ACCOUNT]]
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param(("pause", "order", "any"), id="status"),
-        pytest.param(("delete", "order", "any"), id="delete"),
-    ],
-)
-def test_wrangler_tells_what_stepwell_does_not_have_yet(wrangler: Wrangler, command: tuple[str, ...]) -> None:
-    """A command whose route is not built fails with a sentence that says so."""
-    lines = wrangler.refuse("instances", *command)
+def test_wrangler_controls_an_instance(wrangler: Wrangler, server: Server) -> None:
+    """It pauses, resumes, restarts (as a whole and from a step), terminates and deletes, and says so each time."""
+    server.create("listed", "held", {"cents": 1})
+    server.wait_for_status("listed", "held", "waiting")
+    said = {}
+    for what, status, *more in (
+        ("pause", "paused"),
+        ("resume", "waiting"),
+        ("restart", "waiting", "--from-step-name", "approval", "--from-step-type", "waitForEvent"),
+        ("restart", "waiting"),
+        ("terminate", "terminated"),
+    ):
+        said[what] = wrangler.say("instances", what, "listed", "held", *more)
+        server.wait_for_status("listed", "held", status)
+    described = wrangler.say("instances", "describe", "listed", "held")
+    deleted = wrangler.say("instances", "delete", "listed", "held")
 
-    assert lines[1].endswith("Cloudflare has this route, Stepwell does not have it yet [code: 7003]")
+    for what, done in (
+        ("pause", "paused"),
+        ("resume", "resumed"),
+        ("restart", "restarted"),
+        ("terminate", "terminated"),
+    ):
+        assert f'The instance "held" from listed was {done} successfully' in said[what]
+    assert "Termination" in described
+    assert 'Deleted workflow instances from "listed"' in deleted
+    assert [instance["id"] for instance in server.call("/listed/instances") if instance["id"] == "held"] == []
 
 
-def test_wrangler_deletes_a_workflow(wrangler: Wrangler, server: Server) -> None:
-    """`workflows delete` removes it."""
-    text = wrangler.say("delete", "spare")
+def test_wrangler_tells_what_cannot_be_done_to_an_instance(wrangler: Wrangler, server: Server) -> None:
+    """A refused change, an unknown step and an unknown id are errors with our sentence and Cloudflare's code."""
+    server.create("refused", "over")
+    server.wait_for_status("refused", "over", "errored")
 
-    assert 'Workflow "spare" removed successfully.' in text
-    assert "spare" not in {workflow["name"] for workflow in server.call("")}
+    ended = wrangler.refuse("instances", "terminate", "refused", "over")
+    unknown = wrangler.refuse("instances", "restart", "refused", "over", "--from-step-name", "none")
+    gone = wrangler.run("workflows", "instances", "delete", "refused", "nobody")
+
+    assert ended[1].endswith('instance "over" of workflow "refused" is errored [code: 10401]')
+    assert 'Step "none" not found in execution history' in unknown[1]
+    assert gone.returncode == 1
+    assert 'no instance "nobody" in workflow "refused"' in gone.stdout + gone.stderr
+
+
+def test_wrangler_terminates_all_instances(wrangler: Wrangler, server: Server) -> None:
+    """`terminate-all` starts the job, which ends what has not ended."""
+    server.create("spare-order", "one", {"cents": 1})
+    server.wait_for_status("spare-order", "one", "waiting")
+
+    said = wrangler.say("instances", "terminate-all", "spare-order")
+
+    assert 'A job to terminate instances from Workflow "spare-order"' in said
+    server.wait_for_status("spare-order", "one", "terminated")

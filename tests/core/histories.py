@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stepwell.core.execution import Execution, RunAttempt, Scope
+from stepwell.core.execution import Execution, RunAttempt
 from stepwell.core.failures import Failure
+from stepwell.core.keys import Scope
 from stepwell.core.records import Created, Key, Record, Recorded, Running, StepConfig, StepKind
 from stepwell.core.retries import DEFAULTS
 from stepwell.core.rules import Rules

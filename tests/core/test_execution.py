@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from stepwell.core.execution import AwaitResult, RunAttempt, Scope, WaitUntil
+from stepwell.core.execution import AwaitResult, RunAttempt, WaitUntil
 from stepwell.core.failures import Failure
+from stepwell.core.keys import Scope
 from stepwell.core.records import (
     AttemptFailed,
     AttemptInterrupted,

@@ -25,8 +25,12 @@ from stepwell.core.records import (
     EventReceived,
     Failed,
     Key,
+    PauseAsked,
+    Paused,
     Record,
     Recorded,
+    Restarted,
+    Resumed,
     Running,
     SleepEnded,
     SleepStarted,
@@ -34,6 +38,7 @@ from stepwell.core.records import (
     StepFailed,
     StepKind,
     StepSucceeded,
+    Terminated,
     WaitEnded,
     Waiting,
     WaitStarted,
@@ -43,7 +48,7 @@ from stepwell.core.retries import DEFAULTS
 CHARGE = Key(StepKind.DO, "charge", 1)
 ERROR = Failure("ValueError", "no")
 
-ALLOWED = {
+ALLOWED: dict[tuple[Status | None, type[Record]], Status] = {
     (None, Created): Status.QUEUED,
     (Status.QUEUED, Running): Status.RUNNING,
     (Status.RUNNING, Running): Status.RUNNING,
@@ -51,6 +56,20 @@ ALLOWED = {
     (Status.RUNNING, Waiting): Status.WAITING,
     (Status.RUNNING, Completed): Status.COMPLETE,
     (Status.RUNNING, Failed): Status.ERRORED,
+    (Status.RUNNING, PauseAsked): Status.WAITING_FOR_PAUSE,
+    (Status.WAITING, PauseAsked): Status.WAITING_FOR_PAUSE,
+    (Status.WAITING_FOR_PAUSE, Paused): Status.PAUSED,
+    (Status.WAITING_FOR_PAUSE, Running): Status.WAITING_FOR_PAUSE,
+    (Status.WAITING_FOR_PAUSE, Completed): Status.COMPLETE,
+    (Status.WAITING_FOR_PAUSE, Failed): Status.ERRORED,
+    (Status.WAITING_FOR_PAUSE, Resumed): Status.RUNNING,
+    (Status.PAUSED, Resumed): Status.QUEUED,
+    (Status.QUEUED, Terminated): Status.TERMINATED,
+    (Status.RUNNING, Terminated): Status.TERMINATED,
+    (Status.WAITING, Terminated): Status.TERMINATED,
+    (Status.WAITING_FOR_PAUSE, Terminated): Status.TERMINATED,
+    (Status.PAUSED, Terminated): Status.TERMINATED,
+    **{(status, Restarted): Status.QUEUED for status in Status},
 }
 CHANGES: dict[type[Record], Record] = {
     Created: Created(1, "api", "{}"),
@@ -58,6 +77,11 @@ CHANGES: dict[type[Record], Record] = {
     Waiting: Waiting(1),
     Completed: Completed(1, "null"),
     Failed: Failed(1, ERROR),
+    PauseAsked: PauseAsked(1),
+    Paused: Paused(1),
+    Resumed: Resumed(1),
+    Terminated: Terminated(1, "api"),
+    Restarted: Restarted(1, "api"),
 }
 OTHERS: list[Record] = [
     AttemptStarted(1, CHARGE, 2),
@@ -103,15 +127,35 @@ def test_history_folds_into_the_facts_of_the_row() -> None:
         Completed(950, "1"),
     ]
 
-    assert fold(history) == InstanceState(Status.COMPLETE, 3, created_at=100, started_at=200, ended_at=950)
+    assert fold(history) == InstanceState(
+        Status.COMPLETE, 3, created_at=100, queued_at=100, started_at=200, ended_at=950
+    )
 
 
-def test_nothing_leaves_a_final_status() -> None:
-    """An instance that has ended stays as it is."""
-    assert {Status.COMPLETE, Status.ERRORED} == FINAL
-    for status in FINAL:
+def test_nothing_but_a_restart_leaves_a_final_status() -> None:
+    """An instance that has ended stays as it is, unless it is restarted."""
+    assert {Status.COMPLETE, Status.ERRORED, Status.TERMINATED} == FINAL
+    for status, record in product(FINAL, CHANGES.values()):
+        if isinstance(record, Restarted):
+            continue
         with pytest.raises(ImpossibleHistory):
-            advance(InstanceState(status), Running(1))
+            advance(InstanceState(status), record)
+
+
+def test_restart_as_a_whole_begins_anew() -> None:
+    """After a restart as a whole nothing is left but when the instance was created."""
+    ended = InstanceState(Status.COMPLETE, 3, created_at=100, queued_at=100, started_at=200, ended_at=950)
+
+    assert advance(ended, Restarted(1000, "api")) == InstanceState(Status.QUEUED, 0, created_at=100, queued_at=1000)
+
+
+def test_restart_from_a_step_keeps_the_start() -> None:
+    """After a restart from a step the instance has begun when it had, and has the steps that stay."""
+    ended = InstanceState(Status.ERRORED, 3, created_at=100, queued_at=100, started_at=200, ended_at=950)
+
+    again = advance(ended, Restarted(1000, "api", from_seq=7, step_count=1))
+
+    assert again == InstanceState(Status.QUEUED, 1, created_at=100, queued_at=100, started_at=200)
 
 
 def test_damaged_history_is_folded_as_far_as_it_goes() -> None:

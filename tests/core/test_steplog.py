@@ -128,7 +128,7 @@ def _step(end: int | None, success: bool | None, output: str | None, *attempts: 
                     False,
                     Failure(
                         "AttemptInterrupted",
-                        "The engine ended the attempt (reload, stop, or end of the instance). "
+                        "The engine ended the attempt (reload, stop, pause, restart or end of the instance). "
                         "It does not count as a failure.",
                     ),
                 ),
@@ -294,7 +294,7 @@ def test_entries_are_in_the_order_of_their_calls() -> None:
         )
     )
 
-    assert [(entry.type, entry.name) for entry in log.entries] == [
+    assert [(entry.type, entry.name) for entry in log.called] == [
         ("step", "a-1"),
         ("sleep", "a-1"),
         ("waitForEvent", "a-1"),

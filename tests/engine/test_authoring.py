@@ -237,7 +237,7 @@ async def test_step_is_named_by_its_function_or_by_the_author() -> None:
         await engine.run_until_idle()
 
         assert await instance.output() == [1, 2, 3]
-        assert [entry.name for entry in (await instance.log()).entries] == ["bare-1", "empty-1", "with a name-1"]
+        assert [entry.name for entry in (await instance.log()).called] == ["bare-1", "empty-1", "with a name-1"]
 
 
 async def test_nothing_runs_before_the_step_is_awaited() -> None:
@@ -312,7 +312,7 @@ async def test_parameter_names_a_step_whose_result_it_receives() -> None:
         await engine.run_until_idle()
 
         assert await instance.output() == 30
-        assert [entry.name for entry in (await instance.log()).entries] == ["base-1", "doubled-1", "total-1"]
+        assert [entry.name for entry in (await instance.log()).called] == ["base-1", "doubled-1", "total-1"]
 
 
 @pytest.mark.parametrize(

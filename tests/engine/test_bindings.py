@@ -214,14 +214,92 @@ async def test_event_that_cannot_be_sent_is_refused() -> None:
             await handle.send_event(type="go")
 
 
+async def test_instance_is_controlled_through_the_handle() -> None:
+    """`pause`, `resume`, `restart`, `terminate`, `delete` do what their names say; what they write says `binding`."""
+    async with TestEngine.open([Child]) as engine:
+        handle = await engine.env.CHILD.create(id="a", params={"waits": True})
+        await engine.run_until_idle()
+        statuses = []
+        for change in (handle.pause, handle.resume, handle.restart, handle.terminate):
+            await change()
+            statuses.append((await handle.status())["status"])
+        assert statuses == ["paused", "queued", "queued", "terminated"]
+        assert (await handle.get())["steps"] == [{"type": "termination", "trigger": {"source": "binding"}}]
+
+        await handle.delete()
+
+        with pytest.raises(InstanceNotFound):
+            await handle.status()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(({"from": {"name": "wait", "type": "waitForEvent"}},), id="dict"),
+        pytest.param(({"from": {"name": "wait", "count": 1, "type": "waitForEvent"}},), id="all members"),
+    ],
+)
+async def test_handle_restarts_from_a_step(given: tuple[Any, ...]) -> None:
+    """`restart` takes the step to begin at as Cloudflare has it."""
+    async with TestEngine.open([Child]) as engine:
+        handle = await engine.env.CHILD.create(id="a", params={"waits": True})
+        await handle.send_event(type="go")
+        await engine.run_until_idle()
+        assert (await handle.status())["status"] == "complete"
+
+        await handle.restart(*given)
+        await engine.run_until_idle()
+
+        assert (await handle.status())["status"] == "waiting"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param("wait", id="text"),
+        pytest.param({}, id="no name"),
+        pytest.param({"name": 5}, id="name that is no text"),
+        pytest.param({"name": "wait", "count": 0}, id="count of none"),
+        pytest.param({"name": "wait", "type": "step"}, id="unknown type"),
+        pytest.param({"name": "wait", "colour": "red"}, id="unknown member"),
+    ],
+)
+async def test_step_to_restart_from_is_checked(wrong: Any) -> None:
+    """What names no step is refused, with what it has to be like."""
+    async with TestEngine.open([Child]) as engine:
+        handle = await engine.env.CHILD.create(id="a")
+        await engine.run_until_idle()
+
+        with pytest.raises(InvalidInput, match="restart: `from` must be such as"):
+            await handle.restart(from_=wrong)
+
+        assert (await handle.status())["status"] == "complete"
+
+
+async def test_batch_is_deleted_through_the_binding() -> None:
+    """Each id is answered in its place; one that is no id refuses all."""
+    async with TestEngine.open([Child]) as engine:
+        for id in "ab":
+            await engine.env.CHILD.create(id=id)
+        with pytest.raises(InvalidInput, match="nothing was deleted"):
+            await engine.env.CHILD.delete_batch(["a", "no:id"])
+
+        told = await engine.env.CHILD.deleteBatch(["b", "none", "a", "b"])
+
+        assert told["deleted"] == [{"id": "b"}, {"id": "a"}, {"id": "b"}]
+        assert [(error["id"], error["code"]) for error in told["errors"]] == [("none", 10400)]
+        for wrong in ([], ["a"] * 101, "a", None):
+            with pytest.raises(InvalidInput, match="1 to 100"):
+                await engine.env.CHILD.delete_batch(wrong)
+
+
 async def test_what_is_not_built_says_so() -> None:
     """What Cloudflare has and Stepwell does not is told apart from what nobody has."""
     async with TestEngine.open([Child]) as engine:
         handle = await engine.env.CHILD.create()
 
-        for missing in (lambda: handle.pause, lambda: handle.subscribe, lambda: engine.env.CHILD.deleteBatch):
-            with pytest.raises(AttributeError, match="Stepwell does not have it yet"):
-                missing()
+        with pytest.raises(AttributeError, match="Stepwell does not have it yet"):
+            _ = handle.subscribe
         with pytest.raises(AttributeError, match="an instance has no 'colour'"):
             _ = handle.colour
 

@@ -52,7 +52,7 @@ async def test_cancellation_that_is_swallowed_brings_the_author_no_further() -> 
         await engine.advance("2 days")
 
         assert await instance.output() == "woken"
-        assert [entry.name for entry in (await instance.log()).entries] == ["long-1", "another-1"]
+        assert [entry.name for entry in (await instance.log()).called] == ["long-1", "another-1"]
     await store.close()
 
 

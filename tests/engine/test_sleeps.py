@@ -169,7 +169,7 @@ async def test_steps_go_on_while_another_task_sleeps() -> None:
 
     async with opened(run) as (engine, instance):
         await engine.run_until_idle()
-        (_, step) = (await instance.log()).entries
+        (_, step) = (await instance.log()).called
         await engine.advance("1 hour")
 
         assert (step.name, step.end) == ("work-1", NOW)

@@ -103,7 +103,8 @@ def folded(found: InstanceHistory) -> InstanceState:
 
 def as_state(row: InstanceRow) -> InstanceState:
     """Return the state that a row tells."""
-    return InstanceState(Status(row.status), row.step_count, row.created_at, row.started_at, row.ended_at)
+    queued_at = row.created_at if row.renewed_at is None else row.renewed_at
+    return InstanceState(Status(row.status), row.step_count, row.created_at, queued_at, row.started_at, row.ended_at)
 
 
 def commit(turn: Claim, *records: RecordRow, n: int = 1, seen: int = 2, step_count: int = 0, **others: Any) -> Commit:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from stepwell.api import (
     account_settings,
+    control,
     identity,
     instance_status,
     instances,
@@ -74,10 +75,16 @@ ROUTES = (
     Route("GET", _WORKFLOWS + "/settings", 23, "Get the account's retention", account_settings.get_settings),
     Route("PATCH", _WORKFLOWS + "/settings", 24, "Change the account's retention", account_settings.change_settings),
     Route("POST", _INSTANCES + "/batch", 7, "Create up to 100 instances", instances.create_batch),
-    Route("POST", _INSTANCES + "/batch/delete", 8, "Delete up to 100 instances"),
-    Route("POST", _INSTANCES + "/batch/terminate", 9, "Terminate up to 100 instances"),
-    Route("PUT", _INSTANCES + "/terminate", 10, "Terminate all instances"),
-    Route("GET", _INSTANCES + "/terminate", 11, "Whether all instances are being terminated"),
+    Route("POST", _INSTANCES + "/batch/delete", 8, "Delete up to 100 instances", control.delete_batch),
+    Route("POST", _INSTANCES + "/batch/terminate", 9, "Terminate up to 100 instances", control.terminate_batch),
+    Route("PUT", _INSTANCES + "/terminate", 10, "Terminate all instances", control.terminate_all, ("status",)),
+    Route(
+        "GET",
+        _INSTANCES + "/terminate",
+        11,
+        "Whether all instances are being terminated",
+        control.get_termination,
+    ),
     # tails behind an instance's id
     Route("POST", _INSTANCE + "/events/{event_type}", 16, "Send an event to an instance", instances.send_event),
     Route(
@@ -88,7 +95,7 @@ ROUTES = (
         instances.get_step,
         ("name", "type", "attempt"),
     ),
-    Route("PATCH", _INSTANCE + "/status", 15, "Pause, resume, terminate or restart an instance"),
+    Route("PATCH", _INSTANCE + "/status", 15, "Pause, resume, terminate or restart an instance", control.change_status),
     Route("GET", _INSTANCE + "/subscribe/token", 18, "Get a token for the stream of an instance"),
     Route("GET", _INSTANCE + "/subscribe", 17, "Follow an instance"),
     # the rest
@@ -100,7 +107,7 @@ ROUTES = (
         instances.get_instance,
         ("order", "simple", "per_page", "cursor"),
     ),
-    Route("DELETE", _INSTANCE, 13, "Delete an instance"),
+    Route("DELETE", _INSTANCE, 13, "Delete an instance", control.delete_instance),
     Route(
         "GET",
         _INSTANCES,

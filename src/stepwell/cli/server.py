@@ -143,7 +143,9 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
     loaded = fingerprint(served.project)
     if not await stop.before(served.supervisor.start()):
         return
-    server = HttpServer(_app(served))
+    engine = _engine(served)
+    server = HttpServer(_app(served, engine))
+    await engine.terminations.resume()
     await server.start(sock)
     try:
         await _print_start(served, sock)
@@ -153,14 +155,18 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
     finally:
         # The API first: what is answered from now on could not be kept an eye on.
         await server.stop(served.told.grace / 1000)
+        await engine.terminations.stop()
 
 
-def _app(served: Served) -> ASGIApp:
-    options, store = served.options, served.store
-    tokens = Tokens(store, SystemClock()) if options.wants_tokens else None
+def _engine(served: Served) -> Engine:
+    store, told = served.store, served.told
+    return Engine(store, watching=store.watching, payload_bytes=told.payload_size, log_streams=told.log_streams)
+
+
+def _app(served: Served, engine: Engine) -> ASGIApp:
+    options = served.options
+    tokens = Tokens(served.store, SystemClock()) if options.wants_tokens else None
     account = None if options.wants_tokens else options.account
-    told = served.told
-    engine = Engine(store, watching=store.watching, payload_bytes=told.payload_size, log_streams=told.log_streams)
     return create_app(engine, account=account, hosts=options.hosts, tokens=tokens)
 
 

@@ -4,9 +4,7 @@ An execution is built from a history. A step call gets its key here, then its an
 until then, or run an attempt now. What happens is told here too and becomes new records, which the runner commits.
 History and new records go through the same `_apply`, so state built by replay and state reached live are the same.
 
-Rules kept here: counts belong to the step in whose body a call is made, so that a replay which does not run that body
-gives the other calls the same counts; one event meets one wait, oldest first; a race of event and deadline is decided
-once, by a record.
+Rules kept here: one event meets one wait, oldest first; a race of event and deadline is decided once, by a record.
 """
 
 import bisect
@@ -14,12 +12,14 @@ import heapq
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from stepwell import durations, limits
 from stepwell.core import retries
 from stepwell.core.failures import Failure
-from stepwell.core.instance import InstanceState, advance
+from stepwell.core.instance import InstanceState, Status, advance
+from stepwell.core.keys import Keys, Scope
+from stepwell.core.pause import Pause
 from stepwell.core.records import (
     RESULTS,
     AttemptFailed,
@@ -30,9 +30,12 @@ from stepwell.core.records import (
     EventReceived,
     Failed,
     Key,
+    PauseAsked,
     Record,
     Recorded,
+    Restarted,
     Result,
+    Resumed,
     SleepEnded,
     SleepStarted,
     StepCancelled,
@@ -44,7 +47,8 @@ from stepwell.core.records import (
     WaitStarted,
 )
 from stepwell.core.rules import RULES, Rules
-from stepwell.errors import InvalidEventType, InvalidStepConfig, InvalidStepName, SleepInThePast, StepLimitReached
+from stepwell.core.standing import standing
+from stepwell.errors import InvalidEventType, InvalidStepConfig, SleepInThePast
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +73,22 @@ StepAnswer = AwaitResult | WaitUntil | RunAttempt
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt that has begun. `number` is what the author sees: of the interrupted ones `ordinal` counts also."""
+    """An attempt that has begun. `number` is what the author sees: of the interrupted ones `ordinal` counts also.
+
+    `generation` is the seq of the restart after which the step began; 0: there was none.
+    """
 
     key: Key
     number: int
     config: StepConfig
     ordinal: int = 1
-
-
-class _Caller(NamedTuple):
-    """Whose call a key is: the step in whose body it was made, and which one of its kind and name there."""
-
-    parent: Key | None
-    nth: int
-
-
-class Scope:
-    """Whose calls are counted together: those of `run` (parent None), or those of one attempt of a step."""
-
-    def __init__(self, parent: Key | None = None) -> None:
-        self.parent = parent
-        self.calls: dict[tuple[StepKind, str], int] = defaultdict(int)
+    generation: int = 0
 
 
 @dataclass(slots=True)
 class _Step:
     config: StepConfig
+    generation: int = 0
     ordinal: int = 0
     failures: int = 0
     is_open: bool = False
@@ -133,46 +127,29 @@ class Execution:
         self.state = InstanceState()
         self.outcomes: dict[Key, Result] = {}
         self.events: dict[int, EventReceived] = {}
-        self._step_limit = step_limit or rules.step_limit
-        self._step_keys = 0
+        self._keys = Keys(step_limit or rules.step_limit)
         self._steps: dict[Key, _Step] = {}
         self._sleeps: dict[Key, int] = {}
         self._waits: dict[Key, _Wait] = {}
-        self._callers: dict[Key, _Caller] = {}
-        self._children: dict[Key, list[Key]] = defaultdict(list)
-        self._counts: dict[tuple[Key | None, StepKind, str], dict[int, int]] = defaultdict(dict)
-        self._highest: dict[tuple[StepKind, str], int] = defaultdict(int)
         self._buffered: dict[str, deque[int]] = defaultdict(deque)
         self._open = _Open()
         self._new: list[Record] = []
         self._has_new_results = False
-        for seq, record in history:
+        self._pause = Pause()
+        self._generation = 0
+        for seq, record in standing(history):
             self._apply(record, seq)
         self._lose_open_attempts(now)
 
     # ---- keys
 
     def next_key(self, kind: StepKind, name: str, scope: Scope) -> Key:
-        """Return the key of a call; the counts that a scope gets are the same in every turn.
-
-        Raises InvalidStepName, or StepLimitReached for a `do` beyond the limit. The limit is on keys, not on calls
-        in this turn: a replay makes fewer calls, and must meet the limit in the same place.
-        """
-        if not limits.is_step_name(name):
-            expected = f"text of up to {limits.STEP_NAME_LENGTH} characters without control characters"
-            raise InvalidStepName(name, expected)
-        nth = scope.calls[kind, name] + 1
-        counts = self._counts[scope.parent, kind, name]
-        if nth not in counts:
-            if kind is StepKind.DO and self._step_keys >= self._step_limit:
-                raise StepLimitReached(self._step_limit)
-            self._own(Key(kind, name, self._highest[kind, name] + 1), scope.parent, nth)
-        scope.calls[kind, name] = nth
-        return Key(kind, name, counts[nth])
+        """Return the key of a call; see Keys.next."""
+        return self._keys.next(kind, name, scope)
 
     def parent_of(self, key: Key) -> Key | None:
         """Return the step in whose body a key was called, or None for `run` itself."""
-        return self._callers[key].parent
+        return self._keys.parent_of(key)
 
     # ---- questions
 
@@ -181,7 +158,7 @@ class Execution:
         step = self._steps.get(key)
         if step is None:
             merged = retries.merge(key.name, config, self.rules.defaults, self.rules.retries_per_step)
-            step = self._steps[key] = _Step(merged)
+            step = self._steps[key] = _Step(merged, self._generation)
         if key in self.outcomes:
             return AwaitResult()
         self._open.keys[key] = None
@@ -197,7 +174,7 @@ class Execution:
             if ms is None or ms > self.rules.longest_sleep_ms:
                 expected = f"{durations.EXPECTED}, at most {durations.in_words(self.rules.longest_sleep_ms)}"
                 raise InvalidStepConfig(key.name, "the duration", duration, expected)
-            self._emit(SleepStarted(now, key, now + ms, *self._caller(key)))
+            self._emit(SleepStarted(now, key, now + ms, *self._keys.caller(key)))
         self._await_sleep(key)
 
     def ask_sleep_until(self, key: Key, until: int, now: int) -> None:
@@ -208,14 +185,14 @@ class Execution:
             if until - now > self.rules.longest_sleep_ms:
                 expected = f"at most {durations.in_words(self.rules.longest_sleep_ms)} away, in milliseconds"
                 raise InvalidStepConfig(key.name, "the moment", until, expected)
-            self._emit(SleepStarted(now, key, until, *self._caller(key)))
+            self._emit(SleepStarted(now, key, until, *self._keys.caller(key)))
         self._await_sleep(key)
 
     def ask_wait(self, key: Key, event_type: object, timeout: object, now: int) -> None:
         """Begin a wait for an event, or find it begun. Raises InvalidEventType or InvalidStepConfig."""
         if key not in self._waits:
             timeout_ms = self._timeout_ms(key, event_type, timeout)
-            self._emit(WaitStarted(now, key, str(event_type), now + timeout_ms, timeout_ms, *self._caller(key)))
+            self._emit(WaitStarted(now, key, str(event_type), now + timeout_ms, timeout_ms, *self._keys.caller(key)))
         if key in self.outcomes:
             return
         wait = self._waits[key]
@@ -230,11 +207,11 @@ class Execution:
         """Begin an attempt of a step that was answered *run an attempt*, or whose retry is due."""
         step = self._steps[key]
         if step.ordinal == 0:
-            self._emit(AttemptStarted(now, key, 1, step.config, *self._caller(key)))
+            self._emit(AttemptStarted(now, key, 1, step.config, *self._keys.caller(key)))
         else:
             self._emit(AttemptStarted(now, key, step.ordinal + 1))
         step = self._steps[key]
-        return Attempt(key, step.failures + 1, step.config, step.ordinal)
+        return Attempt(key, step.failures + 1, step.config, step.ordinal, step.generation)
 
     def succeeded(self, key: Key, value: str, now: int) -> None:
         """Record that the open attempt returned a value (JSON text)."""
@@ -253,7 +230,7 @@ class Execution:
             return
         retry_at = now + min(wait_ms, retries.LONGEST_WAIT_MS)
         self._emit(AttemptFailed(now, key, step.ordinal, error, retry_at))
-        self._set_timer(retry_at, key)
+        self._set_timer(self._pause.moment(retry_at, now), key)
 
     def attempt_failed(self, key: Key, error: Failure, now: int) -> None:
         """Record that the open attempt failed, where `gave_up` with another error follows."""
@@ -296,16 +273,19 @@ class Execution:
         self._emit(Failed(now, error))
 
     def receive(self, recorded: Recorded) -> None:
-        """Take note of a record from outside."""
-        self._apply(recorded.record, recorded.seq)
+        """Take note of a record from outside. An instance that has ended takes none."""
+        if self.state.ended_at is None:
+            self._apply(recorded.record, recorded.seq)
 
     # ---- time and decisions
 
     def settle(self, now: int) -> list[Key]:
-        """Decide what events and time decide: waits get events or time out, sleeps end.
+        """Decide what events and time decide: waits get events or time out, sleeps end. In a pause nothing is decided.
 
         Returns the steps whose next attempt is due.
         """
+        if self.is_pausing:
+            return []
         for event_type in sorted(self._open.unmatched):
             self._match(event_type, now)
         self._open.unmatched.clear()
@@ -324,6 +304,8 @@ class Execution:
 
     def next_due(self) -> int | None:
         """Return when time will decide something next, or None if nothing waits for time."""
+        if self.is_pausing:
+            return None
         timers = self._open.timers
         while timers and not self._is_live(timers[0][0], timers[0][2]):
             heapq.heappop(timers)
@@ -333,6 +315,11 @@ class Execution:
         """Tell whether the attempt in flight is the last that the step may have."""
         step = self._steps[key]
         return step.failures + 1 > step.config.limit
+
+    @property
+    def is_pausing(self) -> bool:
+        """Tell whether the instance is to be paused: no attempt begins, and waits stand still."""
+        return self.state.status is Status.WAITING_FOR_PAUSE
 
     @property
     def has_new_results(self) -> bool:
@@ -361,38 +348,70 @@ class Execution:
         match record:
             case AttemptStarted(key=key):
                 self._apply_start(record)
-            case AttemptFailed(key=key, retry_at=retry_at):
-                self._close(key, retry_at, counts=True)
+            case AttemptFailed(key=key, at=at, retry_at=retry_at):
+                self._close(key, None if retry_at is None else self._pause.moment(retry_at, at), counts=True)
             case AttemptLost(key=key, at=at):
                 self._close(key, at, counts=True)
             case AttemptInterrupted(key=key, at=at):
                 self._close(key, at, counts=False)
-            case SleepStarted(key=key, until=until):
-                self._own(key, record.parent, record.nth)
-                self._sleeps[key] = until
-            case WaitStarted(key=key):
-                self._own(key, record.parent, record.nth)
-                self._waits[key] = _Wait(len(self._waits), record.event_type, record.deadline, record.timeout_ms)
+            case SleepStarted(key=key, at=at, until=until):
+                self._keys.own(key, record.parent, record.nth)
+                self._sleeps[key] = self._pause.moment(until, at)
+            case WaitStarted(key=key, at=at):
+                self._keys.own(key, record.parent, record.nth)
+                deadline = self._pause.moment(record.deadline, at)
+                self._waits[key] = _Wait(len(self._waits), record.event_type, deadline, record.timeout_ms)
             case StepSucceeded() | StepFailed() | StepCancelled() | SleepEnded() | WaitEnded():
                 self._apply_result(record)
+            case _:
+                self._apply_outside(record, seq)
+
+    def _apply_outside(self, record: Record, seq: int) -> None:
+        match record:
             case EventReceived(event_type=event_type):
                 self.events[seq] = record
                 self._buffered[event_type].append(seq)
                 self._open.unmatched.add(event_type)
+            case PauseAsked(at=at):
+                self._pause.asked_at = at
+            case Resumed(at=at):
+                self._move_on(self._pause.end(at))
+            case Restarted(at=at):
+                self._restart(at, seq)
             case _:
                 pass
 
     def _apply_start(self, record: AttemptStarted) -> None:
         key = record.key
         if record.config is not None:
-            self._own(key, record.parent, record.nth)
-            self._steps[key] = _Step(record.config)
+            self._keys.own(key, record.parent, record.nth)
+            self._steps[key] = _Step(record.config, self._generation)
         # What an earlier attempt of the body cancelled may be wanted by this one.
-        for child in self._children.get(key, ()):
+        for child in self._keys.children(key):
             if isinstance(self.outcomes.get(child), StepCancelled):
                 del self.outcomes[child]
         step = self._steps[key]
         step.ordinal, step.is_open, step.retry_at = record.attempt, True, None
+
+    def _move_on(self, ms: int) -> None:
+        """Let everything that waits for time wait for longer."""
+        for step in self._steps.values():
+            if step.retry_at is not None:
+                step.retry_at += ms
+        for key in self._sleeps:
+            self._sleeps[key] += ms
+        for wait in self._waits.values():
+            wait.deadline += ms
+        self._open.timers = [(at + ms, count, key) for at, count, key in self._open.timers]
+        self._open.unmatched.update(self._buffered)
+
+    def _restart(self, at: int, seq: int) -> None:
+        """Go on with the steps that stay. What they had in flight was ended by the restart, and does not count."""
+        self._move_on(self._pause.end(at))
+        self._generation = seq
+        for key, step in self._steps.items():
+            if step.is_open:
+                self._close(key, at, counts=False)
 
     def _close(self, key: Key, retry_at: int | None, *, counts: bool) -> None:
         step = self._steps[key]
@@ -407,23 +426,6 @@ class Execution:
             self._steps[key].is_open = False
         if isinstance(record, WaitEnded) and record.event_seq is not None:
             self._buffered[self._waits[key].event_type].remove(record.event_seq)
-
-    def _own(self, key: Key, parent: Key | None, nth: int | None) -> None:
-        """Let a key belong to the scope that called it. A key that is known stays where it is."""
-        if key in self._callers:
-            return
-        caller = self._callers[key] = _Caller(parent, nth or key.count)
-        self._counts[parent, key.kind, key.name][caller.nth] = key.count
-        called = (key.kind, key.name)
-        self._highest[called] = max(self._highest[called], key.count)
-        self._step_keys += key.kind is StepKind.DO
-        if parent is not None:
-            self._children[parent].append(key)
-
-    def _caller(self, key: Key) -> tuple[Key | None, int | None]:
-        """Return what a key's first record says of its caller."""
-        parent, nth = self._callers[key]
-        return parent, None if nth == key.count else nth
 
     def _lose_open_attempts(self, now: int) -> None:
         """Close what the worker of an earlier turn left open: it must have died, or it would have closed it."""

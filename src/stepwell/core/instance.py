@@ -12,10 +12,15 @@ from stepwell.core.records import (
     Completed,
     Created,
     Failed,
+    PauseAsked,
+    Paused,
     Record,
     Recorded,
+    Restarted,
+    Resumed,
     Running,
     SleepStarted,
+    Terminated,
     Waiting,
     WaitStarted,
 )
@@ -30,11 +35,15 @@ class Status(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     WAITING = "waiting"
+    WAITING_FOR_PAUSE = "waitingForPause"
+    PAUSED = "paused"
     COMPLETE = "complete"
     ERRORED = "errored"
+    TERMINATED = "terminated"
 
 
-FINAL = frozenset({Status.COMPLETE, Status.ERRORED})
+FINAL = frozenset({Status.COMPLETE, Status.ERRORED, Status.TERMINATED})
+UNFINISHED = frozenset(Status) - FINAL
 
 # From which statuses a record may come, and where it leads. Records that are not here change no status.
 TRANSITIONS: dict[type[Record], dict[Status | None, Status]] = {
@@ -44,10 +53,17 @@ TRANSITIONS: dict[type[Record], dict[Status | None, Status]] = {
         Status.QUEUED: Status.RUNNING,
         Status.RUNNING: Status.RUNNING,
         Status.WAITING: Status.RUNNING,
+        Status.WAITING_FOR_PAUSE: Status.WAITING_FOR_PAUSE,
     },
     Waiting: {Status.RUNNING: Status.WAITING},
-    Completed: {Status.RUNNING: Status.COMPLETE},
-    Failed: {Status.RUNNING: Status.ERRORED},
+    PauseAsked: {Status.RUNNING: Status.WAITING_FOR_PAUSE, Status.WAITING: Status.WAITING_FOR_PAUSE},
+    Paused: {Status.WAITING_FOR_PAUSE: Status.PAUSED},
+    Resumed: {Status.WAITING_FOR_PAUSE: Status.RUNNING, Status.PAUSED: Status.QUEUED},
+    # What finished before its pause was complete has finished.
+    Completed: {Status.RUNNING: Status.COMPLETE, Status.WAITING_FOR_PAUSE: Status.COMPLETE},
+    Failed: {Status.RUNNING: Status.ERRORED, Status.WAITING_FOR_PAUSE: Status.ERRORED},
+    Terminated: dict.fromkeys(UNFINISHED, Status.TERMINATED),
+    Restarted: dict.fromkeys(Status, Status.QUEUED),
 }
 
 
@@ -57,11 +73,15 @@ class ImpossibleHistory(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class InstanceState:
-    """The facts of an instance that its row repeats. `status` is None before the first record."""
+    """The facts of an instance that its row repeats. `status` is None before the first record.
+
+    `queued_at` is when it was created, or last restarted as a whole.
+    """
 
     status: Status | None = None
     step_count: int = 0
     created_at: int = 0
+    queued_at: int = 0
     started_at: int | None = None
     ended_at: int | None = None
 
@@ -75,13 +95,19 @@ def advance(state: InstanceState, record: Record) -> InstanceState:
         case AttemptStarted(attempt=1) | SleepStarted() | WaitStarted():
             return replace(state, step_count=state.step_count + 1)
         case Created(at=at):
-            return InstanceState(_next_status(state, record), created_at=at)
+            return InstanceState(_next_status(state, record), created_at=at, queued_at=at)
         case Running(at=at):
             started_at = at if state.started_at is None else state.started_at
             return replace(state, status=_next_status(state, record), started_at=started_at)
         case Completed(at=at) | Failed(at=at):
             return replace(state, status=_next_status(state, record), ended_at=at)
-        case Waiting():
+        case Terminated(at=at):
+            # The log has an entry for it.
+            count = state.step_count + 1
+            return replace(state, status=_next_status(state, record), step_count=count, ended_at=at)
+        case Restarted():
+            return _restart(state, record)
+        case _ if type(record) in TRANSITIONS:
             return replace(state, status=_next_status(state, record))
         case _:
             return state
@@ -104,6 +130,11 @@ def fold_as_far_as_possible(history: Iterable[Recorded]) -> InstanceState:
         except ImpossibleHistory:
             break
     return state
+
+
+def _restart(state: InstanceState, record: Restarted) -> InstanceState:
+    again = replace(state, status=_next_status(state, record), step_count=record.step_count, ended_at=None)
+    return again if record.from_seq is not None else replace(again, queued_at=record.at, started_at=None)
 
 
 def _next_status(state: InstanceState, record: Record) -> Status:

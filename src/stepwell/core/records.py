@@ -1,10 +1,10 @@
 """The kinds of record: the facts that a history is made of.
 
 A record is a frozen value; its place in the history (`seq`) is given by the store. Times are in milliseconds since
-the epoch. Records of a turn are written by the worker that holds it; `Created` and `EventReceived` come from outside,
-`Running` is written by the claim itself. A key's first record (`AttemptStarted` with attempt 1, `SleepStarted`,
-`WaitStarted`) names the step in whose body the call was made, if any, as `parent`, and says as `nth` which of the
-calls of its kind and name there it was, where that is not the key's own count.
+the epoch. Records of a turn are written by the worker that holds it; `Created`, `EventReceived` and those of control
+operations come from outside, `Running` is written by the claim itself. A key's first record (`AttemptStarted` with
+attempt 1, `SleepStarted`, `WaitStarted`) names the step in whose body the call was made, if any, as `parent`, and says
+as `nth` which of the calls of its kind and name there it was, where that is not the key's own count.
 """
 
 from dataclasses import dataclass
@@ -211,6 +211,48 @@ class EventReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseAsked:
+    """Somebody asked to pause the instance: from here its waits stand still, and no attempt begins."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Nothing of the instance is in flight any more. It comes from outside where no worker held the instance."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Somebody asked to resume: what waited when the pause was asked for waits on, as much longer as it stood still."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """Somebody ended the instance. What was in flight is abandoned."""
+
+    at: int
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """Somebody began the instance again, at `from_seq`, the first record of a step; None: at its beginning.
+
+    `step_count` is how many steps began before that, and stay. `standing` says what counts after it.
+    """
+
+    at: int
+    trigger: str
+    from_seq: int | None = None
+    step_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     """`run` returned a value."""
 
@@ -246,6 +288,11 @@ Record = (
     | WaitStarted
     | WaitEnded
     | EventReceived
+    | PauseAsked
+    | Paused
+    | Resumed
+    | Terminated
+    | Restarted
     | Completed
     | Failed
 )

@@ -14,6 +14,7 @@ from typing import Literal
 from stepwell import values
 from stepwell.core.failures import Failure
 from stepwell.core.instance import InstanceState, advance
+from stepwell.core.pause import Pause
 from stepwell.core.records import (
     AttemptFailed,
     AttemptInterrupted,
@@ -24,19 +25,24 @@ from stepwell.core.records import (
     EventReceived,
     Failed,
     Key,
+    PauseAsked,
     Payload,
     PayloadRef,
     Record,
     Recorded,
+    Restarted,
+    Resumed,
     SleepEnded,
     SleepStarted,
     StepCancelled,
     StepConfig,
     StepFailed,
     StepSucceeded,
+    Terminated,
     WaitEnded,
     WaitStarted,
 )
+from stepwell.core.standing import standing
 from stepwell.errors import WorkflowInternalError, WorkflowTimeoutError
 from stepwell.limits import LOG_OUTPUT_CHARACTERS
 
@@ -51,7 +57,8 @@ LOST = Failure(
 )
 INTERRUPTED = Failure(
     "AttemptInterrupted",
-    "The engine ended the attempt (reload, stop, or end of the instance). It does not count as a failure.",
+    "The engine ended the attempt (reload, stop, pause, restart or end of the instance). "
+    "It does not count as a failure.",
 )
 CANCELLED = Failure("CancelledError", "The workflow cancelled the call.")
 
@@ -115,7 +122,17 @@ class WaitEntry:
     type: Literal["waitForEvent"] = "waitForEvent"
 
 
-Entry = StepEntry | SleepEntry | WaitEntry
+@dataclass(slots=True)
+class TerminationEntry:
+    """Somebody ended the instance; `trigger` says where from."""
+
+    trigger: str
+    type: Literal["termination"] = "termination"
+
+
+# What the code of the instance has called.
+CalledEntry = StepEntry | SleepEntry | WaitEntry
+Entry = CalledEntry | TerminationEntry
 
 
 @dataclass(slots=True)
@@ -129,11 +146,18 @@ class InstanceLog:
     error: Failure | None = None
     entries: list[Entry] = field(default_factory=list)
 
+    @property
+    def called(self) -> list[CalledEntry]:
+        """The entries of what the code has called."""
+        return [entry for entry in self.entries if not isinstance(entry, TerminationEntry)]
+
     def add_summary(self, record: Record) -> None:
         """Take note of what params, output or error a record tells."""
         match record:
             case Created():
                 self.trigger, self.params = record.trigger, record.value
+            case Restarted(from_seq=None):
+                self.trigger = record.trigger
             case Completed():
                 self.output = record.value
             case Failed():
@@ -143,7 +167,7 @@ class InstanceLog:
 def fold_log(history: Iterable[Recorded]) -> InstanceLog:
     """Return the log after a whole history."""
     builder = _Builder()
-    for recorded in history:
+    for recorded in standing(history):
         builder.add(recorded)
     return builder.log
 
@@ -160,15 +184,14 @@ def open_attempts(log: InstanceLog) -> list[str]:
 class _Builder:
     def __init__(self) -> None:
         self.log = InstanceLog()
-        self._entries: dict[Key, Entry] = {}
+        self._entries: dict[Key, CalledEntry] = {}
         self._events: dict[int, EventReceived] = {}
+        self._pause = Pause()
 
     def add(self, recorded: Recorded) -> None:
         record = recorded.record
         self.log.state = advance(self.log.state, record)
         match record:
-            case Created() | Completed() | Failed():
-                self.log.add_summary(record)
             case EventReceived():
                 self._events[recorded.seq] = record
             case AttemptStarted() | SleepStarted() | WaitStarted():
@@ -183,6 +206,22 @@ class _Builder:
                 self._end_wait(record)
             case StepCancelled():
                 self._cancel(record)
+            case _:
+                self.log.add_summary(record)
+                self._control(record)
+
+    def _control(self, record: Record) -> None:
+        match record:
+            case PauseAsked():
+                self._pause.asked_at = record.at
+            case Resumed():
+                self._move_on(record.at)
+            case Terminated():
+                self._interrupt(record.at)
+                self.log.entries.append(TerminationEntry(record.trigger))
+            case Restarted():
+                self._interrupt(record.at)
+                self._move_on(record.at)
 
     def _start(self, record: AttemptStarted | SleepStarted | WaitStarted) -> None:
         key = record.key
@@ -194,14 +233,27 @@ class _Builder:
             step.end = step.success = None
             step.attempts.append(AttemptEntry(record.at))
         elif isinstance(record, SleepStarted):
-            self._list(key, SleepEntry(key.label, record.at, record.until))
+            self._list(key, SleepEntry(key.label, record.at, self._pause.moment(record.until, record.at)))
         else:
-            entry = WaitEntry(key.label, record.at, record.deadline, record.event_type, record.timeout_ms)
-            self._list(key, entry)
+            deadline = self._pause.moment(record.deadline, record.at)
+            self._list(key, WaitEntry(key.label, record.at, deadline, record.event_type, record.timeout_ms))
 
-    def _list(self, key: Key, entry: Entry) -> None:
+    def _list(self, key: Key, entry: CalledEntry) -> None:
         self._entries[key] = entry
         self.log.entries.append(entry)
+
+    def _move_on(self, at: int) -> None:
+        """Let what waits wait as much longer as it stood still."""
+        ms = self._pause.end(at)
+        for entry in self.log.entries:
+            if isinstance(entry, SleepEntry | WaitEntry) and not entry.finished:
+                entry.end += ms
+
+    def _interrupt(self, at: int) -> None:
+        """End the attempts in flight: a control operation did."""
+        for entry in self.log.entries:
+            if isinstance(entry, StepEntry) and entry.attempts:
+                self._end_attempt(entry, at, INTERRUPTED)
 
     def _end_attempt(self, entry: StepEntry, at: int, error: Failure | None) -> None:
         attempt = entry.attempts[-1]

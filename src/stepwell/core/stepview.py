@@ -19,6 +19,7 @@ from stepwell.core.records import (
     StepSucceeded,
     WaitEnded,
 )
+from stepwell.core.standing import standing
 from stepwell.core.steplog import (
     CANCELLED,
     INTERRUPTED,
@@ -26,6 +27,7 @@ from stepwell.core.steplog import (
     Entry,
     InstanceLog,
     StepEntry,
+    TerminationEntry,
     WaitEntry,
     fold_log,
     timed_out,
@@ -67,14 +69,18 @@ def view_step(history: Sequence[Recorded], query: StepQuery) -> StepView | None:
     An instance that has ended has no step in flight: what was is shown as ended by the engine.
     """
     log = fold_log(history)
-    entry = next((entry for entry in log.entries if (entry.name, entry.type) == (query.name, query.type)), None)
+    entry = next((entry for entry in log.entries if _is_asked_for(entry, query)), None)
     if entry is None or (query.attempt or 1) > _attempts(entry):
         return None
-    end = _end_of(history, query)
+    end = _end_of(standing(history), query)
     if isinstance(entry, StepEntry):
         return _view_do(entry, end, query.attempt, log)
     assert isinstance(entry, WaitEntry)
     return _view_wait(entry, end, history)
+
+
+def _is_asked_for(entry: Entry, query: StepQuery) -> bool:
+    return not isinstance(entry, TerminationEntry) and (entry.name, entry.type) == (query.name, query.type)
 
 
 def _attempts(entry: Entry) -> int:

@@ -5,7 +5,7 @@ from html import escape
 from urllib.parse import urlencode
 
 from stepwell import plain_page
-from stepwell.core.steplog import Entry, SleepEntry, StepEntry, iso
+from stepwell.core.steplog import CalledEntry, Entry, SleepEntry, StepEntry, TerminationEntry, iso
 from stepwell.engine import Engine, InstanceFilter, InstanceView
 from stepwell.store.operations import InstanceRow, WorkflowRow
 
@@ -58,12 +58,18 @@ def _instance(view: InstanceView) -> str:
         ("error", escape(f"{error.name}: {error.message}" if error else "")),
     ]
     steps = _table(
-        ("name", "type", "start", "end", "state", "attempts", "output or error"), map(_step, view.log.entries)
+        ("name", "type", "start", "end", "state", "attempts", "output or error"), map(_entry, view.log.entries)
     )
     return _table(("", ""), facts) + "<h2>Steps</h2>" + steps
 
 
-def _step(entry: Entry) -> tuple[str, ...]:
+def _entry(entry: Entry) -> tuple[str, ...]:
+    if isinstance(entry, TerminationEntry):
+        return ("", entry.type, "", "", "done", "", escape(f"asked for by: {entry.trigger}"))
+    return _called(entry)
+
+
+def _called(entry: CalledEntry) -> tuple[str, ...]:
     attempts = entry.attempts if isinstance(entry, StepEntry) else []
     error = attempts[-1].error if attempts else getattr(entry, "error", None)
     output = None if isinstance(entry, SleepEntry) else entry.output
@@ -73,7 +79,7 @@ def _step(entry: Entry) -> tuple[str, ...]:
     return (escape(entry.name), entry.type, iso(entry.start), end, _state(entry), count, escape(shown))
 
 
-def _state(entry: Entry) -> str:
+def _state(entry: CalledEntry) -> str:
     if isinstance(entry, StepEntry):
         return {None: "running", True: "done", False: "failed"}[entry.success]
     return "done" if entry.finished else "waiting"

@@ -52,6 +52,9 @@ class InstanceRow(msgspec.Struct, frozen=True, array_like=True):
     modified_at: int
     started_at: int | None
     ended_at: int | None
+    # When it was last restarted as a whole, and the seq of its last restart.
+    renewed_at: int | None = None
+    restarted_seq: int = 0
 
 
 class WorkflowRow(msgspec.Struct, frozen=True, array_like=True):

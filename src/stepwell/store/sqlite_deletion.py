@@ -28,6 +28,10 @@ _DELETE_WORKFLOW = """
     delete from workflows
     where row = :row
     """
+_FORGET_TERMINATION = """
+    delete from terminations
+    where workflow = :row
+    """
 _REMEMBER = """
     insert into deleted_workflows (row)
     values (:row)
@@ -90,6 +94,7 @@ def delete_workflow(transaction: Transaction, operation: DeleteWorkflow) -> None
         transaction.tidings.tell(owner, instance)
     transaction.execute(_TAKE_AWAY, (row,))
     transaction.execute(_DELETE_WORKFLOW, (row,))
+    transaction.execute(_FORGET_TERMINATION, (row,))
     transaction.execute(_REMEMBER, (row,))
     transaction.tidings.has_rubbish = True
 

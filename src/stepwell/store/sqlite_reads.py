@@ -7,6 +7,7 @@ import apsw
 
 from stepwell.errors import InstanceNotFound
 from stepwell.store.account_operations import GetAccountSettings, GetTriggers
+from stepwell.store.control_operations import IsTerminating, ListTerminations
 from stepwell.store.once import FindOnce
 from stepwell.store.operations import (
     FindToken,
@@ -33,6 +34,7 @@ from stepwell.store.sqlite_notes import read_log, read_note
 from stepwell.store.sqlite_once import find_once
 from stepwell.store.sqlite_records import history, read_payload, summary
 from stepwell.store.sqlite_rows import Values, every, first, only
+from stepwell.store.sqlite_terminations import is_terminating, list_terminations
 from stepwell.store.sqlite_tokens import find_token, list_tokens
 from stepwell.store.sqlite_versions import get_version, list_versions
 from stepwell.store.sqlite_workflows import find_workflow, get_params_schema, get_workflow, list_workflows
@@ -40,7 +42,7 @@ from stepwell.store.workflow_operations import GetVersion, ListVersions
 
 _INSTANCE_COLUMNS = """
     i.row, w.account, w.name, w.id, i.id, i.version, i.status, i.trigger, i.step_count, i.seq, i.turn,
-    i.due_at, i.created_at, i.modified_at, i.started_at, i.ended_at
+    i.due_at, i.created_at, i.modified_at, i.started_at, i.ended_at, i.renewed_at, i.restarted_seq
     """
 _INSTANCE = f"""
     select {_INSTANCE_COLUMNS}
@@ -79,7 +81,7 @@ def _get_instance(connection: apsw.Connection, operation: GetInstance) -> Instan
     row = InstanceRow(*found)
     if operation.with_steps:
         return InstanceHistory(row, history(connection, row.row))
-    return InstanceHistory(row, summary(connection, row.row, has_ended=row.ended_at is not None))
+    return InstanceHistory(row, summary(connection, row.row, row.ended_at is not None, row.restarted_seq))
 
 
 def _list_instances(connection: apsw.Connection, operation: ListInstances) -> Instances:
@@ -147,6 +149,8 @@ READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] =
     ListHoldings: _list_holdings,
     ReadNote: read_note,
     ReadLog: read_log,
+    IsTerminating: is_terminating,
+    ListTerminations: list_terminations,
     GetVersion: get_version,
     ListVersions: list_versions,
     GetAccountSettings: get_account_settings,

@@ -52,7 +52,8 @@ _END = f"""
     select {_COLUMNS}
     from records
     where instance = :instance
-        and kind in ('completed', 'failed')
+        and seq > :restarted_seq
+        and kind in ('completed', 'failed', 'terminated')
     order by seq desc
     limit 1
     """
@@ -99,14 +100,14 @@ def outside(connection: apsw.Connection, instance: int, seen: int) -> list[Recor
     return [_record(columns) for columns in connection.execute(_OUTSIDE, (instance, seen))]
 
 
-def summary(connection: apsw.Connection, instance: int, *, has_ended: bool) -> list[RecordRow]:
+def summary(connection: apsw.Connection, instance: int, has_ended: bool, restarted_seq: int) -> list[RecordRow]:
     """Return the records that tell params, output and error.
 
     The end is looked for from the end, and only where there is one: that is short for the longest history.
     """
     records = every(connection, _FIRST, (instance,))
     if has_ended:
-        records += every(connection, _END, (instance,))
+        records += every(connection, _END, (instance, restarted_seq))
     if len(records) != 1 + has_ended:
         raise apsw.CorruptError(f"the history of instance row {instance} has a gap")
     return [_record(columns) for columns in records]

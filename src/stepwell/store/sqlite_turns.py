@@ -62,7 +62,7 @@ _CLAIM = """
         seq = seq + 1,
         owner = :worker,
         due_at = null,
-        status = 'running',
+        status = iif(status = 'waitingForPause', status, 'running'),
         started_at = coalesce(started_at, :now),
         lost_turns = lost_turns + (owner is not null),
         modified_at = :now,

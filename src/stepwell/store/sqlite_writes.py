@@ -1,11 +1,21 @@
 """The operations that write. One that raises an error of ours has written nothing."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from stepwell.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound, VersionChanged
+from stepwell.core.instance import Status
+from stepwell.errors import InstanceAlreadyExists, InstanceFinished, VersionChanged
 from stepwell.store import sqlite_turns
 from stepwell.store.account_operations import ChangeAccountSettings, DeleteTriggers, MergeTriggers, ReplaceTriggers
+from stepwell.store.control_operations import (
+    DeleteInstance,
+    PauseInstance,
+    RestartInstance,
+    ResumeInstance,
+    StartTermination,
+    TerminateInstance,
+    TerminateSome,
+)
 from stepwell.store.once import Once, OnceAnswer
 from stepwell.store.operations import (
     AddToken,
@@ -24,10 +34,19 @@ from stepwell.store.operations import (
     WriteNotes,
 )
 from stepwell.store.sqlite_accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
+from stepwell.store.sqlite_control import (
+    delete_instance,
+    pause_instance,
+    restart_instance,
+    resume_instance,
+    terminate_instance,
+)
 from stepwell.store.sqlite_deletion import delete_workflow, purge_deleted
 from stepwell.store.sqlite_notes import write_notes
 from stepwell.store.sqlite_once import once
 from stepwell.store.sqlite_rows import first, only
+from stepwell.store.sqlite_targets import find_target
+from stepwell.store.sqlite_terminations import start_termination, terminate_some
 from stepwell.store.sqlite_tokens import add_token, revoke_token
 from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.sqlite_versions import put_workflow
@@ -47,14 +66,6 @@ _TRIGGERED = """
     update workflows
     set triggered_at = :now
     where row = :row
-    """
-_TARGET = """
-    select i.row, i.seq, i.owner, i.status, i.due_at, i.ended_at
-    from workflows as w
-    join instances as i on i.workflow = w.row
-    where w.account = :account
-        and w.name = :workflow
-        and i.id = :id
     """
 # The seq closes the race with a commit or a release: where one came first, this one looks again.
 _TELL_HELD = """
@@ -105,17 +116,6 @@ _FORGET_WORKER = """
     """
 
 
-class _Target(NamedTuple):
-    """What an event needs to know of its instance."""
-
-    row: int
-    seq: int
-    owner: int | None
-    status: str
-    due_at: int | None
-    ended_at: int | None
-
-
 def create_instance(transaction: Transaction, operation: CreateInstance) -> InstanceRow:
     """Do CreateInstance."""
     now = operation.now
@@ -135,17 +135,20 @@ def create_instance(transaction: Transaction, operation: CreateInstance) -> Inst
 
 def append_event(transaction: Transaction, operation: AppendEvent) -> int:
     """Do AppendEvent."""
-    target = _target(transaction, operation)
+    target = find_target(transaction, operation.account, operation.workflow, operation.id)
     if target.ended_at is not None:
         raise InstanceFinished(operation.workflow, operation.id, target.status, "send an event")
     row, now = target.row, operation.now
-    if target.owner is None:
+    if target.owner is not None:
+        transaction.execute(_TELL_HELD, (now, transaction.tx, row, target.seq))
+        transaction.tidings.tell(target.owner, row)
+    elif target.status == Status.PAUSED:
+        # It is met when the instance is resumed.
+        transaction.execute(_MAKE_DUE, (None, now, transaction.tx, row, target.seq))
+    else:
         due_at = now if target.due_at is None else min(now, target.due_at)
         transaction.execute(_MAKE_DUE, (due_at, now, transaction.tx, row, target.seq))
         transaction.tidings.due(due_at)
-    else:
-        transaction.execute(_TELL_HELD, (now, transaction.tx, row, target.seq))
-        transaction.tidings.tell(target.owner, row)
     transaction.append(row, target.seq + 1, operation.record)
     return target.seq + 1
 
@@ -194,15 +197,6 @@ def _new_row(operation: CreateInstance, row: int, workflow: Workflow) -> Instanc
     )
 
 
-def _target(transaction: Transaction, operation: AppendEvent) -> _Target:
-    account, workflow = operation.account, operation.workflow
-    found = first(transaction.connection, _TARGET, (account, workflow, operation.id))
-    if found is None:
-        find_workflow(transaction.connection, account, workflow)
-        raise InstanceNotFound(workflow, operation.id)
-    return _Target(*found)
-
-
 def _once(transaction: Transaction, operation: Once) -> OnceAnswer:
     return once(transaction, operation, lambda transaction, inner: WRITES[type(inner)](transaction, inner))
 
@@ -211,6 +205,13 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     RegisterWorkflow: register_workflow,
     CreateInstance: create_instance,
     AppendEvent: append_event,
+    PauseInstance: pause_instance,
+    ResumeInstance: resume_instance,
+    TerminateInstance: terminate_instance,
+    RestartInstance: restart_instance,
+    DeleteInstance: delete_instance,
+    StartTermination: start_termination,
+    TerminateSome: terminate_some,
     RegisterWorker: register_worker,
     RenewLease: renew_lease,
     EndLease: end_lease,

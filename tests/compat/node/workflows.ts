@@ -92,6 +92,23 @@ answers["instances.list, filtered"] = await collect(
   }),
 );
 
+// one instance, controlled
+const control = { account_id, workflow_name };
+await instances.create(workflow_name, { account_id, instance_id: "held", params: '{"cents": 5}' });
+await reach("held", "waiting");
+answers["instances.status.edit, pause"] = await instances.status.edit("held", { ...control, status: "pause" });
+answers["instances.get, paused"] = await instances.get("held", control);
+answers["instances.status.edit, resume"] = await instances.status.edit("held", { ...control, status: "resume" });
+await reach("held", "waiting");
+answers["instances.status.edit, restart"] = await instances.status.edit("held", {
+  ...control,
+  status: "restart",
+  from: { name: "rest", count: 1, type: "sleep" },
+});
+await reach("held", "waiting");
+answers["instances.status.edit, terminate"] = await instances.status.edit("held", { ...control, status: "terminate" });
+answers["instances.get, terminated"] = await instances.get("held", control);
+
 // workflows and versions
 answers["workflows.update"] = await workflows.update(workflow_name, {
   account_id,
@@ -117,6 +134,7 @@ answers["refused"] = {
   "event after the end": await refusal(
     instances.events.create("approved", { account_id, workflow_name, instance_id: "order-1", body: {} }),
   ),
+  "terminate after the end": await refusal(instances.status.edit("held", { ...control, status: "terminate" })),
   "unknown class": await refusal(
     workflows.update(workflow_name, { account_id, script_name: "flows", class_name: "None" }),
   ),

@@ -250,6 +250,39 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         "instanceId": _text("The instance's id.", "order-1"),
         "timestamp": _moment("When the event was received."),
     },
+    "ChangedStatus": {
+        "status": {"named": "Status", "examples": ["paused"]},
+        "timestamp": _moment("When it was changed."),
+    },
+    "DeletedInstance": {
+        "instanceId": _text("The instance's id.", "order-1"),
+        "timestamp": _moment("When it was deleted."),
+    },
+    "InstanceId": {"id": _text("The instance's id.", "order-1")},
+    "InstanceProblem": {
+        "id": _text("The instance's id.", "order-2"),
+        "code": _number("A number for programs.", 10400),
+        "message": _text("Why it could not be deleted.", "workflows.api.error.instance.not_found: no such instance"),
+    },
+    "BatchDeletion": {
+        "deleted": {"description": "Those that were deleted, in the order in which they were named."},
+        "errors": {"description": "Those that could not be.", "examples": [[]]},
+    },
+    "BatchTermination": {
+        "status": _text("Always `ok`.", "ok"),
+        "instancesTerminated": _number("How many were terminated.", 1),
+    },
+    "TerminationStart": {"status": _text("`already_running` if it had begun before.", "ok")},
+    "TerminationState": {"status": _text("Whether it is going on.", "not_running")},
+    "TerminateBody": {"rollback": {"description": "Run the rollbacks of its steps first.", "examples": [False]}},
+    "RestartBody": {"from": {"description": "The step to begin at; the whole instance if it is left out."}},
+    "FromStepBody": {
+        "name": _text("The step's name, without the count that the log shows behind it.", "charge"),
+        "count": {"description": "Which of the steps of this name and type, as they began.", "examples": [1]},
+        "type": _text("What kind of step it is.", "do"),
+    },
+    "BatchDeletionBody": {"instances": {"description": "Their ids.", "examples": [["order-1", "order-2"]]}},
+    "Termination": {"trigger": {"description": "Where it was asked for."}},
     "NewInstanceBody": {
         "instance_id": _text(
             "The new instance's id; a new UUID if it is left out. Reserved: `cf_` with 64 hexadecimal digits, `batch`, "

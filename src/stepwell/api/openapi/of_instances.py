@@ -9,17 +9,21 @@ from typing import Annotated
 from msgspec import Meta
 
 from stepwell import limits, models
+from stepwell.api.control import AnyStatusBody, BatchDeletionBody
 from stepwell.api.new_instance import NewInstanceBody
 from stepwell.api.openapi.operation import (
     BAD_BODY,
     BAD_EVENT,
     BAD_ID,
+    CANNOT_PAUSE,
+    CANNOT_TERMINATE,
     FINISHED,
     ID_TAKEN,
     LARGE_BODY,
     NO_INSTANCE,
     NO_STEP,
     NO_WORKFLOW,
+    NOT_BEGUN,
     Answer,
     Body,
     Key,
@@ -100,6 +104,65 @@ OPERATIONS: Mapping[Key, Operation] = {
         cli=(
             'stepwell instances send-event order order-1 --type approved \'{"by":"ann"}\'',
             'npx wrangler workflows instances send-event order order-1 --type approved --payload \'{"by":"ann"}\'',
+        ),
+    ),
+    8: Operation(
+        id="workflows-instances-batch-delete",
+        tag=INSTANCES,
+        description=f"Deletes 1 to {limits.BATCH_INSTANCES} instances, whatever they are doing. Those that are not "
+        "there are named in `errors`, each in its place.",
+        answer=Answer(models.BatchDeletion),
+        body=Body(BatchDeletionBody, "The ids of the instances.", {"instances": ["order-1", "order-2"]}),
+        refused=(BAD_BODY, NO_WORKFLOW, LARGE_BODY),
+        cli=("npx wrangler workflows instances delete order order-1",),
+    ),
+    9: Operation(
+        id="workflows-instances-batch-terminate",
+        tag=INSTANCES,
+        description=f"Terminates 1 to {limits.BATCH_INSTANCES} instances at once. Those that are not there, or have "
+        "ended, are passed over.",
+        answer=Answer(models.BatchTermination),
+        body=Body(Annotated[list[str], _MANY], "The ids of the instances.", ["order-1", "order-2"]),
+        refused=(BAD_BODY, NO_WORKFLOW, LARGE_BODY),
+    ),
+    10: Operation(
+        id="workflows-instances-terminate-all",
+        tag=INSTANCES,
+        description="Begins to terminate all instances that a workflow has now, or those that have a status. That goes "
+        "on in the background, also after a restart of the server.",
+        answer=Answer(models.TerminationStart),
+        refused=(NO_WORKFLOW,),
+        cli=("npx wrangler workflows instances terminate-all order",),
+    ),
+    11: Operation(
+        id="workflows-instances-terminate-all-status",
+        tag=INSTANCES,
+        description="Tells whether the termination of all instances of a workflow is going on.",
+        answer=Answer(models.TerminationState),
+        refused=(NO_WORKFLOW,),
+    ),
+    13: Operation(
+        id="workflows-instances-delete",
+        tag=INSTANCES,
+        description="Deletes an instance, whatever it is doing: it stops at once, nothing of it is found any more, and "
+        "its id is free.",
+        answer=Answer(models.DeletedInstance),
+        refused=_NO_INSTANCE,
+        cli=("stepwell instances delete order order-1 --yes",),
+    ),
+    15: Operation(
+        id="workflows-instances-status-edit",
+        tag=INSTANCES,
+        description="Pauses, resumes, terminates or restarts an instance. A pause lets attempts in flight end, stores "
+        "their results, and stops the clock of everything that waits. A termination is immediate. A restart forgets "
+        "the results of the step that it begins at, and of all that began after it; it runs on the newest version.",
+        answer=Answer(models.ChangedStatus),
+        body=Body(AnyStatusBody, "What is to become of it.", {"status": "pause"}),
+        refused=(BAD_BODY, CANNOT_PAUSE, CANNOT_TERMINATE, NOT_BEGUN, *_NO_INSTANCE, LARGE_BODY),
+        sdk="workflows.instances.status.edit",
+        cli=(
+            "stepwell instances pause order order-1",
+            "npx wrangler workflows instances pause order order-1",
         ),
     ),
 }

@@ -12,6 +12,7 @@ from stepwell.errors import (
     InvalidInput,
     InvalidInstanceId,
     StepNotFound,
+    StepNotInHistory,
     StepwellError,
     StoreError,
     UnknownScript,
@@ -58,6 +59,9 @@ LARGE_BODY = Refused(BodyTooLarge, "The body is larger than any valid one.", "bo
 BAD_ID = Refused(InvalidInstanceId, "An id of a new instance breaks the rule for ids.", "instance.invalid_id")
 BAD_EVENT = Refused(InvalidInput, "The event type breaks the rule for names.", "workflow.invalid_event_type")
 ID_TAKEN = Refused(InstanceAlreadyExists, "The workflow has an instance of this id.", "instance.already_exists")
+CANNOT_PAUSE = Refused(InstanceFinished, "It is to be paused, but has ended.", "instance.cannot_pause")
+CANNOT_TERMINATE = Refused(InstanceFinished, "It is to be terminated, but has ended.", "instance.cannot_terminate")
+NOT_BEGUN = Refused(StepNotInHistory, "It is to begin at a step that it has not begun.", "instance.cannot_restart")
 FINISHED = Refused(InstanceFinished, "The instance has ended.", "instance.finished")
 NO_SCRIPT = Refused(UnknownScript, "No worker has loaded the script, or it has no such class.", "body")
 OTHER_SCRIPT = Refused(WorkflowBelongs, "The workflow belongs to another script.", "body")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepwell import limits
 from stepwell.api import identity, instance_list, logs, versions, workflows
+from stepwell.api.control import TERMINABLE
 from stepwell.api.openapi.meanings import NAME_PATTERN
 from stepwell.api.openapi.operation import OWN_INSTANCE, Key, key_of, names_in
 from stepwell.api.openapi.schemas import Schema, ref
@@ -129,6 +130,9 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
         "status": _parameter("Only instances with this status.", ref("Status")),
         "date_start": _parameter(f"Only instances created then or later. {_WHERE}", dict(_MOMENT)),
         "date_end": _parameter(f"Only instances created then or earlier. {_WHERE}", dict(_MOMENT)),
+    },
+    10: {
+        "status": _choice("Only instances with this status; all that have not ended if it is left out.", TERMINABLE),
     },
     12: {
         "order": _choice('The order of `steps`: "asc" is oldest first, "desc" newest first.', ("asc", "desc"), "asc"),

@@ -80,6 +80,7 @@ class Schemas:
             "description": _first_paragraph(kind.cls.__doc__),
             "properties": {**tag, **properties},
             "required": [*tag, *needed],
+            **({"additionalProperties": False} if kind.forbid_unknown_fields else {}),
         }
 
     def _member(self, kind: inspect.StructType, field: inspect.Field, *, is_answer: bool) -> Schema:

@@ -70,7 +70,7 @@ def call_of(server: str, method: str, pattern: str, operation: Mapping[str, Any]
         {given["name"]: given["example"] for given in needed if given["in"] == "path"},
         {given["name"]: given["example"] for given in needed if given["in"] == "query"},
         None if body is None else body["example"],
-        body is not None and "$ref" in body["schema"],
+        body is not None and not body["schema"].keys().isdisjoint(("$ref", "oneOf")),
         operation.get("x-cloudflare-sdk"),
         not operation["security"],
     )

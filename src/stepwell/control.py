@@ -1,0 +1,96 @@
+"""Control of instances: pause, resume, terminate, restart, delete.
+
+Each is one operation of the store, durable when its method returns. What an instance is doing is ended by the
+operation itself: whoever holds the instance has lost it, and hears so.
+
+Source: developers.cloudflare.com/workflows/build/workers-api/#workflowinstance
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from stepwell.clock import Clock
+from stepwell.core.records import PauseAsked, Paused, Restarted, Resumed, Terminated
+from stepwell.core.standing import KINDS, find_start
+from stepwell.errors import RestartedMeanwhile, StepNotInHistory
+from stepwell.store import Store, codec
+from stepwell.store.control_operations import (
+    DeleteInstance,
+    PauseInstance,
+    RestartInstance,
+    ResumeInstance,
+    TerminateInstance,
+)
+from stepwell.store.operations import GetInstance, InstanceHistory
+
+
+@dataclass(frozen=True, slots=True)
+class FromStep:
+    """The step to begin at: the `count`-th of a name without its count, and of a type: do, sleep or waitForEvent."""
+
+    name: str
+    count: int = 1
+    type: str = "do"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What can be done to instances. All methods raise WorkflowNotFound or InstanceNotFound."""
+
+    store: Store
+    clock: Clock
+
+    async def pause(self, account: str, workflow: str, instance: str) -> str:
+        """Pause an instance and return its status then. Raises InstanceFinished.
+
+        Attempts in flight may end, and their results are stored; nothing else begins, and waits stand still.
+        """
+        now = self.clock.now()
+        records = codec.to_row(PauseAsked(now)), codec.to_row(Paused(now))
+        return await self.store.run(PauseInstance(account, workflow, instance, *records, now))
+
+    async def resume(self, account: str, workflow: str, instance: str) -> str:
+        """Let a paused instance go on, and return its status then; nothing happens to others."""
+        now = self.clock.now()
+        return await self.store.run(ResumeInstance(account, workflow, instance, codec.to_row(Resumed(now)), now))
+
+    async def terminate(self, account: str, workflow: str, instance: str, trigger: str = "api") -> str:
+        """End an instance at once and return its status then. Raises InstanceFinished."""
+        now = self.clock.now()
+        record = codec.to_row(Terminated(now, trigger))
+        return await self.store.run(TerminateInstance(account, workflow, instance, record, now))
+
+    async def restart(
+        self, account: str, workflow: str, instance: str, step: FromStep | None = None, trigger: str = "api"
+    ) -> str:
+        """Begin an instance again, as a whole or from a step, on the newest version; return its status then.
+
+        Raises StepNotInHistory.
+        """
+        if step is None:
+            now = self.clock.now()
+            record = codec.to_row(Restarted(now, trigger))
+            return await self.store.run(RestartInstance(account, workflow, instance, trigger, record, now))
+        while True:
+            found = await self.store.run(GetInstance(account, workflow, instance))
+            try:
+                return await self.store.run(await self._from_step(found, step, trigger))
+            except RestartedMeanwhile:
+                continue
+
+    async def delete(self, account: str, workflow: str, instance: str) -> int:
+        """Delete an instance, whatever it is doing; return when."""
+        await self.store.run(DeleteInstance(account, workflow, instance))
+        return self.clock.now()
+
+    async def _from_step(self, found: InstanceHistory, step: FromStep, trigger: str) -> RestartInstance:
+        history = codec.from_rows(found.records)
+        # A long history takes a while; others are to be answered meanwhile.
+        start = await asyncio.to_thread(find_start, history, KINDS[step.type], step.name, step.count)
+        row, now = found.row, self.clock.now()
+        if start is None or start.from_seq is None:
+            raise StepNotInHistory(row.id, step.name, step.type, step.count)
+        record = codec.to_row(replace(start, at=now, trigger=trigger))
+        began_at = history[start.from_seq - 1].record.at
+        where = (row.account, row.workflow, row.id)
+        return RestartInstance(*where, trigger, record, now, start.step_count, began_at, row.restarted_seq)

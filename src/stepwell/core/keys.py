@@ -1,0 +1,84 @@
+"""The keys of an instance's step calls: which count each gets.
+
+Counts belong to the step in whose body a call is made, so that a replay which does not run that body gives the other
+calls the same counts.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stepwell import limits
+from stepwell.core.records import Key, StepKind
+from stepwell.errors import InvalidStepName, StepLimitReached
+
+
+class _Caller(NamedTuple):
+    """Whose call a key is: the step in whose body it was made, and which one of its kind and name there."""
+
+    parent: Key | None
+    nth: int
+
+
+class Scope:
+    """Whose calls are counted together: those of `run` (parent None), or those of one attempt of a step."""
+
+    def __init__(self, parent: Key | None = None) -> None:
+        self.parent = parent
+        self.calls: dict[tuple[StepKind, str], int] = defaultdict(int)
+
+
+class Keys:
+    """The keys that an instance's calls have been given, and whose calls they are."""
+
+    def __init__(self, step_limit: int) -> None:
+        """`step_limit` is how many `do` keys there may be."""
+        self._step_limit = step_limit
+        self._steps = 0
+        self._callers: dict[Key, _Caller] = {}
+        self._children: dict[Key, list[Key]] = defaultdict(list)
+        self._counts: dict[tuple[Key | None, StepKind, str], dict[int, int]] = defaultdict(dict)
+        self._highest: dict[tuple[StepKind, str], int] = defaultdict(int)
+
+    def next(self, kind: StepKind, name: str, scope: Scope) -> Key:
+        """Return the key of a call; the counts that a scope gets are the same in every turn.
+
+        Raises InvalidStepName, or StepLimitReached for a `do` beyond the limit. The limit is on keys, not on calls
+        in this turn: a replay makes fewer calls, and must meet the limit in the same place.
+        """
+        if not limits.is_step_name(name):
+            expected = f"text of up to {limits.STEP_NAME_LENGTH} characters without control characters"
+            raise InvalidStepName(name, expected)
+        nth = scope.calls[kind, name] + 1
+        counts = self._counts[scope.parent, kind, name]
+        if nth not in counts:
+            if kind is StepKind.DO and self._steps >= self._step_limit:
+                raise StepLimitReached(self._step_limit)
+            self.own(Key(kind, name, self._highest[kind, name] + 1), scope.parent, nth)
+        scope.calls[kind, name] = nth
+        return Key(kind, name, counts[nth])
+
+    def own(self, key: Key, parent: Key | None, nth: int | None) -> None:
+        """Let a key belong to the scope that called it. A key that is known stays where it is."""
+        if key in self._callers:
+            return
+        caller = self._callers[key] = _Caller(parent, nth or key.count)
+        self._counts[parent, key.kind, key.name][caller.nth] = key.count
+        called = (key.kind, key.name)
+        self._highest[called] = max(self._highest[called], key.count)
+        self._steps += key.kind is StepKind.DO
+        if parent is not None:
+            self._children[parent].append(key)
+
+    def parent_of(self, key: Key) -> Key | None:
+        """Return the step in whose body a key was called, or None for `run` itself."""
+        return self._callers[key].parent
+
+    def children(self, key: Key) -> Sequence[Key]:
+        """Return the keys that were called in the body of a step."""
+        return self._children.get(key, ())
+
+    def caller(self, key: Key) -> tuple[Key | None, int | None]:
+        """Return what a key's first record says of its caller."""
+        parent, nth = self._callers[key]
+        return parent, None if nth == key.count else nth

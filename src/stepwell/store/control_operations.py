@@ -1,0 +1,111 @@
+"""What can be asked of a store to control an instance: pause, resume, terminate, restart, delete.
+
+Each writes its record and changes the row in one transaction. Those that end what runs raise the turn in the same
+statement: whoever holds the instance is told, and nothing that it still sends is recorded. All raise WorkflowNotFound
+or InstanceNotFound.
+"""
+
+import msgspec
+
+from stepwell.store.operations import Operation, RecordRow
+
+
+class PauseInstance(Operation[str], frozen=True):
+    """Pause an instance; answer its status then.
+
+    One that a worker holds is told, and is paused once nothing of it is in flight. One that is queued, is being paused
+    or is paused stays as it is. Raises InstanceFinished.
+    """
+
+    account: str
+    workflow: str
+    id: str
+    asked: RecordRow
+    paused: RecordRow
+    now: int
+
+
+class ResumeInstance(Operation[str], frozen=True):
+    """Let a paused instance, or one that is being paused, go on; answer its status then. Others stay as they are."""
+
+    account: str
+    workflow: str
+    id: str
+    record: RecordRow
+    now: int
+
+
+class TerminateInstance(Operation[str], frozen=True):
+    """End an instance; answer its status then. Raises InstanceFinished."""
+
+    account: str
+    workflow: str
+    id: str
+    record: RecordRow
+    now: int
+
+
+class RestartInstance(Operation[str], frozen=True):
+    """Begin an instance again, on the newest version; answer its status then.
+
+    The record says from which step, and `step_count` how many stay; `from_at` is when that step had begun, None: the
+    instance begins again as a whole. `restarted_seq` is the restart that the caller knows of; RestartedMeanwhile is
+    raised if there was another since. None: whatever there was.
+    """
+
+    account: str
+    workflow: str
+    id: str
+    trigger: str
+    record: RecordRow
+    now: int
+    step_count: int = 0
+    from_at: int | None = None
+    restarted_seq: int | None = None
+
+
+class DeleteInstance(Operation[None], frozen=True):
+    """Delete an instance: it is found no more, and its id is free. Its rows go afterwards, as PurgeDeleted says."""
+
+    account: str
+    workflow: str
+    id: str
+
+
+class StartTermination(Operation[bool], frozen=True):
+    """Remember that all instances that a workflow has now, and that have one of these statuses, are to be terminated.
+
+    False: that is going on already. Raises WorkflowNotFound.
+    """
+
+    account: str
+    workflow: str
+    statuses: list[str]
+
+
+class TerminateSome(Operation[bool], frozen=True):
+    """Terminate a bounded part of them; tell whether there may be more. Where there are none it is forgotten."""
+
+    account: str
+    workflow: str
+    record: RecordRow
+    now: int
+    limit: int = 100
+
+
+class TerminationPlace(msgspec.Struct, frozen=True, array_like=True):
+    """A workflow whose instances are being terminated."""
+
+    account: str
+    workflow: str
+
+
+class ListTerminations(Operation[list[TerminationPlace]], frozen=True):
+    """Return the workflows whose instances are being terminated."""
+
+
+class IsTerminating(Operation[bool], frozen=True):
+    """Tell whether the instances of a workflow are being terminated. Raises WorkflowNotFound."""
+
+    account: str
+    workflow: str

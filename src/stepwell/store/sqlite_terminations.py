@@ -1,0 +1,82 @@
+"""The operations by which all instances of a workflow are terminated, bit by bit."""
+
+import json
+
+import apsw
+
+from stepwell.store.control_operations import (
+    IsTerminating,
+    ListTerminations,
+    StartTermination,
+    TerminateSome,
+    TerminationPlace,
+)
+from stepwell.store.sqlite_control import end
+from stepwell.store.sqlite_rows import every, first
+from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sqlite_workflows import find_workflow
+
+# Those that are created later are not meant: under a steady stream of them it would never end.
+_START = """
+    insert into terminations (workflow, statuses, upto)
+    select :workflow, :statuses, coalesce(max(row), 0)
+    from instances
+    where true
+    on conflict do nothing
+    returning workflow
+    """
+_FIND = """
+    select statuses, upto
+    from terminations
+    where workflow = :workflow
+    """
+_SOME = """
+    select row, seq, turn, owner
+    from instances indexed by instances_by_status
+    where workflow = :workflow
+        and status in (select value from json_each(:statuses))
+        and row <= :upto
+    limit :limit
+    """
+_FORGET = """
+    delete from terminations
+    where workflow = :workflow
+    """
+_ALL = """
+    select w.account, w.name
+    from terminations as t
+    join workflows as w on w.row = t.workflow
+    order by w.account, w.name
+    """
+
+
+def start_termination(transaction: Transaction, operation: StartTermination) -> bool:
+    """Do StartTermination."""
+    workflow = find_workflow(transaction.connection, operation.account, operation.workflow).row
+    return first(transaction.connection, _START, (workflow, json.dumps(operation.statuses))) is not None
+
+
+def terminate_some(transaction: Transaction, operation: TerminateSome) -> bool:
+    """Do TerminateSome."""
+    workflow = find_workflow(transaction.connection, operation.account, operation.workflow).row
+    found = first(transaction.connection, _FIND, (workflow,))
+    if found is None:
+        return False
+    some = every(transaction.connection, _SOME, (workflow, *found, operation.limit))
+    for row, seq, turn, owner in some:
+        end(transaction, (row, seq, turn), owner, operation.record)
+    if len(some) == operation.limit:
+        return True
+    transaction.execute(_FORGET, (workflow,))
+    return False
+
+
+def list_terminations(connection: apsw.Connection, operation: ListTerminations) -> list[TerminationPlace]:  # noqa: ARG001 - it asks for all
+    """Do ListTerminations."""
+    return [TerminationPlace(*columns) for columns in every(connection, _ALL)]
+
+
+def is_terminating(connection: apsw.Connection, operation: IsTerminating) -> bool:
+    """Do IsTerminating."""
+    workflow = find_workflow(connection, operation.account, operation.workflow).row
+    return first(connection, _FIND, (workflow,)) is not None

@@ -26,6 +26,7 @@ from stepwell.core.records import Key
 from stepwell.core.retries import delay_function, may_retry
 from stepwell.core.steplog import timed_out
 from stepwell.errors import (
+    InstanceTooLarge,
     NonRetryableDelayError,
     NonRetryableError,
     NotSerialisable,
@@ -220,7 +221,7 @@ class Attempts:
             self.end(key)
             self._host.execution.succeeded(key, text, self._host.clock.now())
             self._host.advance()
-        except NotSerialisable as error:
+        except (NotSerialisable, InstanceTooLarge) as error:
             # Source: developers.cloudflare.com/workflows/build/rules-of-workflows/
             failure = self._describe(running, error)
             self._give_up(key, failure)

@@ -18,8 +18,6 @@ from stepwell.core.steplog import InstanceLog
 from stepwell.engine import Engine, NewInstance
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, InvalidInput
 
-BATCH = 100
-
 _TRIGGER = "binding"
 _OPTIONS = ("id", "params", "retention", "locationHint", "location_hint")
 # Cloudflare has them; Stepwell's engine does not yet.
@@ -73,14 +71,15 @@ class WorkflowBinding:
         return self._handle(id)
 
     async def create_batch(self, batch: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Any:
-        """Create 1 to 100 instances.
+        """Create 1 to 100 instances, or as many as the setting `batch_instances` allows.
 
         Of a list, return the instances that were created; ids that exist are passed over. Of `{"instances": [...]}` or
         `{"count": n, ...}`, return `{"created": [...], "errors": [{"index", "id", "code", "message"}]}`.
         """
-        wanted = [_new(options) for options in _wanted(batch)]
-        if not 1 <= len(wanted) <= BATCH:
-            raise InvalidInput("batch", f"create_batch takes 1 to {BATCH} instances, got {len(wanted)}")
+        most = self._engine.settings.batch_instances
+        wanted = [_new(options) for options in _wanted(batch, most)]
+        if not 1 <= len(wanted) <= most:
+            raise InvalidInput("batch", f"create_batch takes 1 to {most:,} instances, got {len(wanted):,}")
         # All of them before the first is made: one that breaks a rule loses the others nothing.
         for new in wanted:
             await self._engine.check(self._account, self._workflow, new)
@@ -99,12 +98,14 @@ class WorkflowBinding:
     createBatch = create_batch  # noqa: N815 - Cloudflare's spelling
 
     async def delete_batch(self, ids: Sequence[str]) -> dict[str, Any]:
-        """Delete 1 to 100 instances; return `{"deleted": [{"id"}], "errors": [{"id", "code", "message"}]}`.
+        """Delete 1 to 100 instances, or as many as the setting `batch_instances` allows.
 
-        Each id is answered in its place, also where it is named twice. Raises InvalidInput.
+        Return `{"deleted": [{"id"}], "errors": [{"id", "code", "message"}]}`: each id is answered in its place, also
+        where it is named twice. Raises InvalidInput.
         """
-        if not isinstance(ids, list | tuple) or not 1 <= len(ids) <= BATCH:
-            raise InvalidInput("ids", f"delete_batch takes a list of 1 to {BATCH} ids, got {ids!r:.100}")
+        most = self._engine.settings.batch_instances
+        if not isinstance(ids, list | tuple) or not 1 <= len(ids) <= most:
+            raise InvalidInput("ids", f"delete_batch takes a list of 1 to {most:,} ids, got {ids!r:.100}")
         problems: dict[str, InstanceNotFound] = {}
         for id in dict.fromkeys(ids):
             _check_id(id)
@@ -247,13 +248,13 @@ def _from_step(said: object) -> FromStep | None:
     raise InvalidInput("from", f"restart: `from` must be such as {expected}; got {said!r:.100}")
 
 
-def _wanted(batch: object) -> list[object]:
+def _wanted(batch: object, most: int) -> list[object]:
     match batch:
         case {"instances": [*instances]}:
             return instances
         case {"count": count, **common}:
-            if isinstance(count, bool) or not isinstance(count, int) or count > BATCH:
-                expected = f"`count` must be an integer from 1 to {BATCH}"
+            if isinstance(count, bool) or not isinstance(count, int) or count > most:
+                expected = f"`count` must be an integer from 1 to {most:,}"
                 raise InvalidInput("batch", f"create_batch: {expected}, got {count!r:.100}")
             return [common] * count
         case [*instances]:

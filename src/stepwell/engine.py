@@ -26,6 +26,7 @@ from stepwell.errors import (
     StoreDamaged,
     VersionChanged,
 )
+from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store, codec, operations
 from stepwell.store.account_operations import (
     AccountSettings,
@@ -130,9 +131,8 @@ class Engine:
     clock: Clock = field(default_factory=SystemClock)
     # What tells of changes of an instance, by its row; None where nothing does.
     watching: Callable[[int], AbstractContextManager[asyncio.Event]] | None = None
-    # What params or the payload of an event may have, and how many may follow logs at a time.
-    payload_bytes: int = limits.PAYLOAD_BYTES
-    log_streams: int = limits.LOG_STREAMS
+    # What the server has been told.
+    settings: Settings = DEFAULT_SETTINGS
     # By workflow: its newest version that is known, and what its params have to be. The store says when it changes.
     _checks: dict[tuple[str, str], "_Known"] = field(default_factory=dict)
     _learning: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -156,7 +156,8 @@ class Engine:
         """
         if key is not None:
             # Before anything is checked: what was right when it was done is not refused when it is asked for again.
-            done = await self.store.run(FindOnce(account, key.key, key.request, self.clock.now()))
+            kept_ms = self.settings.idempotency_key_retention
+            done = await self.store.run(FindOnce(account, key.key, key.request, self.clock.now(), kept_ms))
             if done is not None:
                 return msgspec.msgpack.decode(done.body, type=operations.InstanceRow)
         return await self._insert(account, workflow, new, await self.check(account, workflow, new), key)
@@ -204,7 +205,7 @@ class Engine:
                 f'instance.invalid_id: instance_id "{new.id:.300}" must be 1 to {limits.INSTANCE_ID_LENGTH} of: '
                 f"{limits.NAME_RULE}; `cf_` with 64 hex digits, batch, terminate and terminateAll are reserved",
             )
-        _check_size("params", new.params, self.payload_bytes)
+        _check_size("params", new.params, self.settings.payload_size)
         return await self._check_params(account, workflow, new.params)
 
     async def get(self, account: str, workflow: str, instance: str, *, with_steps: bool = True) -> InstanceView:
@@ -301,7 +302,7 @@ class Engine:
                 f'workflow.invalid_event_type: event type "{event_type:.300}" must be 1 to '
                 f"{limits.EVENT_TYPE_LENGTH} of: {limits.NAME_RULE}; a dot is not allowed",
             )
-        _check_size("event payload", payload, self.payload_bytes)
+        _check_size("event payload", payload, self.settings.payload_size)
         now = self.clock.now()
         record = codec.to_row(EventReceived(now, event_type, payload))
         _, at = await self._once(account, key, operations.AppendEvent(account, workflow, instance, record, now))
@@ -323,8 +324,8 @@ class Engine:
         Raises UnknownScript, WorkflowBelongs or InvalidInput.
         """
         ids = (str(uuid.uuid4()), str(uuid.uuid4()))
-        made_of = (put.script, put.class_name)
-        return await self.store.run(PutWorkflow(account, name, *made_of, *ids, put.settings, self.clock.now()))
+        made_of, most = (put.script, put.class_name), self.settings.schedules_per_account
+        return await self.store.run(PutWorkflow(account, name, *made_of, *ids, put.settings, self.clock.now(), most))
 
     async def delete_workflow(self, account: str, name: str) -> None:
         """Delete a workflow with its instances; those that run are stopped. Raises WorkflowNotFound."""
@@ -376,7 +377,8 @@ class Engine:
         """Do an operation, once under a key; return its answer, and when it was done."""
         if key is None:
             return await self.store.run(operation), operation.now
-        done = await self.store.run(Once(account, key.key, key.request, self.clock.now(), operation))
+        kept_ms = self.settings.idempotency_key_retention
+        done = await self.store.run(Once(account, key.key, key.request, self.clock.now(), operation, kept_ms))
         kind = operations.InstanceRow if isinstance(operation, operations.CreateInstance) else int
         return msgspec.msgpack.decode(done.body, type=kind), done.at
 

@@ -40,6 +40,7 @@
         |   |-- InvalidStepConfig
         |   |-- InvalidEventType
         |   |-- StepLimitReached
+        |   |-- InstanceTooLarge  a result for which the instance has no room
         |   `-- NotSerialisable   a value that cannot be stored
         |-- NonRetryableDelayError a delay function failed
         |-- SleepInThePast        sleep_until was given a moment that is over
@@ -403,6 +404,20 @@ class StepLimitReached(WorkflowFatalError):
         self.limit = limit
         super().__init__(
             f"The limit of {limit} steps has been reached. Start another instance for the rest, or raise the limit."
+        )
+
+
+class InstanceTooLarge(WorkflowFatalError):
+    """A result would make the instance hold more than its limit. It ends the instance and cannot be caught."""
+
+    def __init__(self, step: str, size: int, limit: int) -> None:
+        self.step = step
+        self.size = size
+        self.limit = limit
+        super().__init__(
+            f'Step "{step}": with its result the instance would hold {size:,} bytes of params, event payloads and step '
+            f"results. At most {limit:,} are allowed (the setting instance_size); store large values elsewhere and "
+            "return references, go on in another instance, or raise the setting."
         )
 
 

@@ -23,6 +23,8 @@ CRON_LENGTH = 256
 SCHEDULES_PER_ACCOUNT = 100
 PAYLOAD_BYTES = 2**20
 STEP_RESULT_BYTES = 2**20
+# Params, event payloads and results of steps, together: what Cloudflare's paid plan has.
+INSTANCE_BYTES = 10**9
 # Source: developers.cloudflare.com/workers/platform/limits/#request-and-response-limits
 FETCH_BODY_BYTES = 100 * 10**6
 SLEEP_MS = 365 * DAY_MS
@@ -68,8 +70,8 @@ STUCK_AFTER_MS = 5 * MINUTE_MS
 # Ours: how long an Idempotency-Key stands for its request, and how long it may be.
 IDEMPOTENCY_KEY_MS = DAY_MS
 IDEMPOTENCY_KEY_LENGTH = 255
-# Ours: how long a request may wait for a change of an instance, in seconds, and how many may do so at a time.
-WAIT_S = 60
+# Ours: how long a request may wait for a change of an instance, and how many may do so at a time.
+LONGEST_POLL_MS = MINUTE_MS
 WAITING_REQUESTS = 1_000
 
 ACCOUNT_RULE = "1 to 64 letters, digits, - and _"

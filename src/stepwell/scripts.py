@@ -16,6 +16,7 @@ from types import ModuleType
 from stepwell import checks, limits, workers_package, wrangler
 from stepwell.errors import ScriptError
 from stepwell.project import Project
+from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.web import WorkerEntrypoint
 from stepwell.workflow import WorkflowEntrypoint
 
@@ -40,15 +41,15 @@ class Script:
     step_limits: Mapping[str, int] = field(default_factory=dict)
 
 
-def load(project: Project) -> list[Script]:
-    """Load each file of a project that has a workflow or a Worker.
+def load(project: Project, told: Settings = DEFAULT_SETTINGS) -> list[Script]:
+    """Load each file of a project that has a workflow or a Worker, on a server that has been told these settings.
 
     Raises ScriptError, whose message is the report for the author.
     """
     if str(project.folder) not in sys.path:
         sys.path.insert(0, str(project.folder))
     workers_package.offer()
-    scripts = [script for file in project.files if (script := _load_file(file, project)) is not None]
+    scripts = [script for file in project.files if (script := _load_file(file, project, told)) is not None]
     if not any(script.workflows for script in scripts):
         raise ScriptError(
             f"no workflow in {project.source}: define a class that inherits from stepwell.WorkflowEntrypoint "
@@ -76,7 +77,7 @@ def workflow_name(workflow: type[WorkflowEntrypoint]) -> str:
     return "-".join(word.lower() for word in _WORD.findall(workflow.__name__)) or "workflow"
 
 
-def _load_file(file: Path, project: Project) -> Script | None:
+def _load_file(file: Path, project: Project, told: Settings) -> Script | None:
     before = set(sys.modules)
     module = _import(file)
     workflows = _workflows_of(module, file, wrangler.names(project.config))
@@ -85,8 +86,9 @@ def _load_file(file: Path, project: Project) -> Script | None:
         return None
     sources = _sources(file, project.folder, set(sys.modules) - before)
     name = wrangler.script_name(project.config, file)
-    step_limits = wrangler.step_limits(project.config, f"the wrangler file of {project.root}")
-    return Script(name, _hash(sources, project.folder), workflows, worker, _warnings(sources), step_limits)
+    where = f"the wrangler file of {project.root}"
+    step_limits = wrangler.step_limits(project.config, where, told.most_steps_per_instance)
+    return Script(name, _hash(sources, project.folder), workflows, worker, _warnings(sources, told), step_limits)
 
 
 def _workflows_of(module: ModuleType, file: Path, named: Mapping[str, str]) -> dict[str, type[WorkflowEntrypoint]]:
@@ -111,10 +113,11 @@ def _workflows_of(module: ModuleType, file: Path, named: Mapping[str, str]) -> d
     return workflows
 
 
-def _warnings(sources: list[Path]) -> tuple[str, ...]:
+def _warnings(sources: list[Path], told: Settings) -> tuple[str, ...]:
     """Return what the author is to be warned of. A fault of a check stops nobody's work."""
+    most = told.retries_per_step
     try:
-        return tuple(str(finding) for source in sources for finding in checks.check(source))
+        return tuple(str(finding) for source in sources for finding in checks.check(source, retries_per_step=most))
     except Exception:  # a defect of a check must not keep the author from running his code
         logger.exception("the checks failed on %s", ", ".join(map(str, sources)))
         return ()

@@ -27,6 +27,7 @@ _TABLE = "settings"
 _LIMITS = "developers.cloudflare.com/workflows/reference/limits/"
 _RETRYING = "developers.cloudflare.com/workflows/build/sleeping-and-retrying/"
 _EVENTS = "developers.cloudflare.com/workflows/build/events-and-parameters/"
+_BATCHES = "developers.cloudflare.com/api/resources/workflows/subresources/instances/methods/bulk/"
 _REQUESTS = "developers.cloudflare.com/workers/platform/limits/#request-and-response-limits"
 
 _KIB, _MIB, _GIB = 2**10, 2**20, 2**30
@@ -134,9 +135,15 @@ class Settings:
     step_result_size: Annotated[int, _size(16 * _MIB, "result of a step, as JSON: no larger", _LIMITS)] = (
         limits.STEP_RESULT_BYTES
     )
+    instance_size: Annotated[
+        int, _size(1_024 * _GIB, "params, event payloads and step results of an instance, together: no larger", _LIMITS)
+    ] = limits.INSTANCE_BYTES
     steps_per_instance: Annotated[
         int, _count(1, _MANY, "steps of an instance whose workflow has no `limits.steps`: no more", _LIMITS)
     ] = limits.STEPS_PER_INSTANCE
+    most_steps_per_instance: Annotated[int, _count(1, _MANY, "`limits.steps` of a workflow: no more", _LIMITS)] = (
+        limits.MOST_STEPS_PER_INSTANCE
+    )
     retries_per_step: Annotated[int, _count(0, _MANY, "`retries.limit` in the config of a step: no more", _LIMITS)] = (
         limits.RETRIES_PER_STEP
     )
@@ -162,6 +169,40 @@ class Settings:
     wait_timeout: Annotated[
         int, _duration(1, _CENTURY_MS, "how long a wait for an event lasts that has no `timeout`", _EVENTS)
     ] = limits.WAIT_MS
+    batch_instances: Annotated[
+        int, _count(1, 10_000, "instances of a batch that are created, deleted or terminated: no more", _BATCHES)
+    ] = limits.BATCH_INSTANCES
+    schedules_per_account: Annotated[int, _count(0, 10_000, "cron expressions of an account: no more", _LIMITS)] = (
+        limits.SCHEDULES_PER_ACCOUNT
+    )
+    success_retention: Annotated[
+        int,
+        _duration(
+            0,
+            limits.MOST_RETENTION_MS,
+            "how long an instance that completed is kept; without effect yet",
+            _LIMITS,
+        ),
+    ] = limits.RETENTION_MS
+    error_retention: Annotated[
+        int,
+        _duration(
+            0,
+            limits.MOST_RETENTION_MS,
+            "how long one that errored or was terminated is kept; without effect yet",
+            _LIMITS,
+        ),
+    ] = limits.RETENTION_MS
+    idempotency_key_retention: Annotated[
+        int, _duration(SECOND_MS, _YEAR_MS, "how long an `Idempotency-Key` stands for its request")
+    ] = limits.IDEMPOTENCY_KEY_MS
+    longest_poll: Annotated[
+        int, _duration(0, HOUR_MS, "how long a request with `Prefer: wait` may wait, in whole seconds")
+    ] = limits.LONGEST_POLL_MS
+    # The server takes 4,096 connections.
+    waiting_requests: Annotated[
+        int, _count(0, 4_000, "requests with `Prefer: wait` that may wait at a time; others are answered at once")
+    ] = limits.WAITING_REQUESTS
     hibernate_after: Annotated[
         int, _duration(0, DAY_MS, "an instance that waits for longer takes no memory meanwhile")
     ] = limits.HIBERNATE_AFTER_MS
@@ -209,6 +250,9 @@ SETTINGS: Mapping[str, Setting] = {
 
 # The first of each pair may not be more than the second.
 _IN_ORDER = (
+    ("payload_size", "instance_size"),
+    ("step_result_size", "instance_size"),
+    ("steps_per_instance", "most_steps_per_instance"),
     ("retry_limit", "retries_per_step"),
     ("shortest_wait", "wait_timeout"),
     ("wait_timeout", "longest_wait"),

@@ -37,6 +37,7 @@ class TurnSettings(Rules):
         return cls(
             step_limit=told.steps_per_instance,
             result_bytes=told.step_result_size,
+            instance_bytes=told.instance_size,
             retries_per_step=told.retries_per_step,
             defaults=_defaults(told),
             longest_sleep_ms=told.longest_sleep,

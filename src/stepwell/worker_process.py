@@ -59,20 +59,20 @@ class WorkerProcess:
         await self._store.connect(socket.socket(fileno=self._options.line))
         try:
             project = Project.at(Path(self._options.path))
-            scripts = load(project)
+            scripts = load(project, self._options.settings)
             workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
             env = self._env(project, workflows)
             sock = self._fetch_socket(scripts)
         except ScriptError as error:
             self._store.say(LoadFailed(str(error)))
             return await self._leave(1)
-        await self._register(scripts)
+        warnings = await self._register(scripts)
         if sock is not None:
             await self._serve_fetch(sock, scripts, env)
         worker = self._worker = self._make_worker(project, scripts, env)
         await worker.start()
         _calm_garbage_collection()
-        warnings = [warning for script in scripts for warning in script.warnings]
+        warnings += [warning for script in scripts for warning in script.warnings]
         self._store.say(Loaded(worker.number, sorted(workflows), sock is not None, warnings))
         await worker.run()
         if self._fetch is not None:
@@ -124,7 +124,9 @@ class WorkerProcess:
         await asyncio.sleep(0)
         return code
 
-    async def _register(self, scripts: list[Script]) -> None:
+    async def _register(self, scripts: list[Script]) -> list[str]:
+        """Make the workflows of scripts known; return what to warn of: workflows that were another script's."""
+        warnings = []
         now = SystemClock().now()
         # Scripts share a name where a wrangler file gives it to a folder of them.
         classes: dict[str, list[str]] = {}
@@ -132,7 +134,7 @@ class WorkerProcess:
             classes.setdefault(script.name, []).extend(kind.__name__ for kind in script.workflows.values())
         for script in scripts:
             for name, workflow in script.workflows.items():
-                await self._store.run(
+                registered = await self._store.run(
                     RegisterWorkflow(
                         self._options.account,
                         name,
@@ -147,12 +149,15 @@ class WorkerProcess:
                         tuple(classes[script.name]),
                     )
                 )
+                if registered.taken_from is not None:
+                    warnings.append(_taken_over(name, registered.taken_from, script.name))
+        return warnings
 
     def _env(self, project: Project, workflows: Iterable[str]) -> Env:
         """Make what `self.env` is: bindings and variables of the wrangler file, `.dev.vars`, the environment."""
         # Without a wrangler file each workflow has a binding: ORDER_WORKFLOW is `order-workflow`.
         named = wrangler.bindings(project.config) or {name.upper().replace("-", "_"): name for name in workflows}
-        engine = Engine(self._store, payload_bytes=self._options.settings.payload_size)
+        engine = Engine(self._store, settings=self._options.settings)
         bindings = {binding: WorkflowBinding(engine, self._options.account, name) for binding, name in named.items()}
         environment = {name: os.environ[name] for name in self._options.variables if name in os.environ}
         return Env(bindings, {**wrangler.variables(project.config, project.root), **environment})
@@ -203,6 +208,14 @@ def main() -> None:
         sys.stdout.flush()
         # Not sys.exit: a hung thread of the author's must not hold up the end.
         _exit(code)
+
+
+def _taken_over(workflow: str, before: str, script: str) -> str:
+    return (
+        f'workflow "{workflow}" belonged to the script "{before}" and belongs to "{script}" now, with its instances. '
+        f'If "{before}" was not just renamed, both have a workflow of this name: rename one of the two; "{before}" '
+        "takes this one back when it is served again"
+    )
 
 
 def _keep_to_ourselves() -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import dotenv
 
 from stepwell.errors import ScriptError
-from stepwell.limits import MOST_STEPS_PER_INSTANCE
 
 _WRANGLER_FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
 DEV_VARS = ".dev.vars"
@@ -43,17 +42,17 @@ def names(config: Config) -> dict[str, str]:
     return {entry["class_name"]: entry["name"] for entry in _workflows(config) if "class_name" in entry}
 
 
-def step_limits(config: Config, file: str) -> dict[str, int]:
-    """Return the limits of steps that a wrangler file gives, by workflow name; `file` is what to call it in errors.
+def step_limits(config: Config, file: str, most: int) -> dict[str, int]:
+    """Return the limits of steps that a wrangler file gives, by workflow name: no more than `most`.
 
-    Raises ScriptError.
+    `file` is what to call it in errors. Raises ScriptError.
 
     Source: developers.cloudflare.com/workflows/reference/limits/
     """
     given = {entry["name"]: entry["limits"]["steps"] for entry in _workflows(config) if _has_step_limit(entry)}
     for name, steps in given.items():
-        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS_PER_INSTANCE:
-            expected = f"an integer from 1 to {MOST_STEPS_PER_INSTANCE}"
+        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= most:
+            expected = f"an integer from 1 to {most:,}"
             raise ScriptError(f'{file}: limits.steps of the workflow "{name}" must be {expected}, got {steps!r:.100}')
     return given
 

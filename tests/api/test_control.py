@@ -191,11 +191,18 @@ async def test_batch_is_terminated(client: httpx.AsyncClient, histories: Histori
 
 
 @pytest.mark.parametrize("what", ["delete", "terminate"])
+async def test_batch_of_none_is_refused(client: httpx.AsyncClient, what: str) -> None:
+    """A batch has at least one instance."""
+    answer = await client.post(f"{INSTANCES}/batch/{what}", json={"instances": []} if what == "delete" else [])
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, 10002)
+
+
+@pytest.mark.parametrize("what", ["delete", "terminate"])
 @pytest.mark.parametrize(
     ("ids", "problem"),
     [
-        pytest.param([], "length >= 1", id="none"),
-        pytest.param(["a"] * 101, "length <= 100", id="101"),
+        pytest.param(["a"] * 101, "must name 1 to 100 instances, got 101", id="101"),
         pytest.param(["a", "no:id"], 'instance.invalid_id: "no:id" at position 1', id="one that is no id"),
         pytest.param(["a", 1], "Expected `str`, got `int`", id="one that is no text"),
     ],

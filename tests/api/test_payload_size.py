@@ -1,6 +1,7 @@
 """The API takes bodies as large as the setting of payloads needs them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
 import msgspec
@@ -31,7 +32,7 @@ def _in_string(text: bytes) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _raised(engine: Engine) -> None:
-    engine.payload_bytes = EIGHT_MIB
+    engine.settings = replace(engine.settings, payload_size=EIGHT_MIB)
 
 
 @pytest.mark.parametrize("form", [pytest.param(_in_json, id="JSON"), pytest.param(_in_string, id="in a string")])
@@ -66,7 +67,7 @@ async def test_bound_of_bodies_follows(
     app: ASGIApp, histories: Histories, engine: Engine, payload_bytes: int, most: str
 ) -> None:
     """A body beyond what any valid one needs is 413; a small setting leaves room for bodies of other routes."""
-    engine.payload_bytes = payload_bytes
+    engine.settings = replace(engine.settings, payload_size=payload_bytes)
     headers = {"host": "localhost", "content-length": str(2**30)}
 
     answer = await ask(app, INSTANCES, "POST", iter([b""]), headers)

@@ -101,14 +101,19 @@ async def test_what_has_no_effect_yet_is_told(
     ("settings", "problem"),
     [
         pytest.param({"limits": {"steps": 0}}, "Expected `int` >= 1 - at `$.limits.steps`", id="no steps"),
-        pytest.param({"limits": {"steps": 25_001}}, "Expected `int` <= 25000 - at `$.limits.steps`", id="25,001 steps"),
+        pytest.param({"limits": {"steps": 25_001}}, "limits.steps must be from 1 to 25,000, got 25,001", id="too many"),
+        pytest.param({"limits": {"steps": 10**400}}, "limits.steps must be from 1 to 25,000", id="far too many"),
         pytest.param({"limits": {"steps": "5"}}, "got `str` - at `$.limits.steps`", id="steps as text"),
         pytest.param({"concurrency": {"limit": 0}}, "Expected `int` >= 1 - at `$.concurrency.limit`", id="concurrency"),
         pytest.param({"schedules": "0 * * * *"}, "got `str` - at `$.schedules`", id="schedules as text"),
         pytest.param({"schedules": [{}]}, "missing required field `cron`", id="no cron"),
         pytest.param({"schedules": [{"cron": ""}]}, "length >= 1 - at `$.schedules[0].cron`", id="empty cron"),
         pytest.param({"schedules": [{"cron": "x" * 257}]}, "length <= 256 - at `$.sch", id="long cron"),
-        pytest.param({"schedules": [{"cron": "x"}] * 101}, "length <= 100 - at `$.schedules`", id="101 crons"),
+        pytest.param(
+            {"schedules": [{"cron": "x"}] * 101},
+            "schedules: an account may have 100 cron expressions; the other workflows have 0, and here are 101",
+            id="101 crons",
+        ),
         pytest.param(
             {"default_retention": {"success_retention": "soon"}},
             'default_retention.success_retention must be a number of milliseconds or a duration such as "5 minutes", '

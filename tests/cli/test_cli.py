@@ -118,6 +118,39 @@ def test_check_of_nothing_is_refused(tmp_path: Path) -> None:
     assert result.stderr == f"error: no Python file at {tmp_path}/gone; give a file, or a folder that has some\n"
 
 
+RETRIES = """
+class Order:
+    async def run(self, event, step):
+        await step.do("a", print, config={"retries": {"limit": 20000, "delay": 0}})
+"""
+
+
+def test_check_goes_by_the_settings_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server of the path would allow is no mistake: by its file, and by the environment, which wins."""
+    (tmp_path / "flows.py").write_text(RETRIES)
+    plain = _run("check", str(tmp_path))
+
+    (tmp_path / "stepwell.toml").write_text("[settings]\nretries_per_step = 20_000\n")
+    raised = [_run("check", str(path)).exit_code for path in (tmp_path, tmp_path / "flows.py")]
+    monkeypatch.setenv("STEPWELL_RETRIES_PER_STEP", "15000")
+    lower = _run("check", str(tmp_path))
+
+    assert (plain.exit_code, raised, lower.exit_code) == (1, [0, 0], 1)
+    assert "must be a number from 0 to 10000, got 20000" in plain.stdout
+    assert "must be a number from 0 to 15000, got 20000" in lower.stdout
+
+
+def test_check_with_a_wrong_setting_is_refused(tmp_path: Path) -> None:
+    """There is nothing to hold the files against; the error names place and remedy."""
+    (tmp_path / "flows.py").write_text(RETRIES)
+    (tmp_path / "stepwell.toml").write_text("[settings]\nretries_per_step = -1\n")
+
+    result = _run("check", str(tmp_path))
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: retries_per_step ({tmp_path}/stepwell.toml) is -1; it must be a whole nu")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

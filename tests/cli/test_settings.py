@@ -18,8 +18,23 @@ from stepwell.worker_options import WorkerOptions
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "settings.md"
 
-# What the turns of workers do not need: the API, the supervisor and the server of `fetch` have it.
-OF_OTHERS = {"payload_size", "log_streams", "fetch_body_size", "grace", "blocked_after", "stuck_after"}
+# What the turns of workers do not need: engine, API, loading of scripts, supervisor and the server of `fetch` have it.
+OF_OTHERS = {
+    "payload_size",
+    "most_steps_per_instance",
+    "batch_instances",
+    "schedules_per_account",
+    "success_retention",
+    "error_retention",
+    "idempotency_key_retention",
+    "longest_poll",
+    "waiting_requests",
+    "log_streams",
+    "fetch_body_size",
+    "grace",
+    "blocked_after",
+    "stuck_after",
+}
 
 
 def _write(folder: Path, text: str) -> None:
@@ -144,6 +159,17 @@ def test_value_is_read(tmp_path: Path, given: str, value: int | str) -> None:
             "shortest_wait (2 days, from: --set) must not be more than wait_timeout (1 day, from: default); "
             "change one of them",
             id="order",
+        ),
+        pytest.param(
+            "steps_per_instance=25001",
+            "steps_per_instance (25,001, from: --set) must not be more than most_steps_per_instance (25,000, from: "
+            "default); change one of them",
+            id="order of steps",
+        ),
+        pytest.param(
+            "instance_size=1 MB",
+            "payload_size (1 MiB, from: default) must not be more than instance_size (1 MB, from: --set); change",
+            id="order of sizes",
         ),
     ],
 )

@@ -20,9 +20,16 @@ def history(*records: Record) -> list[Recorded]:
     return [Recorded(seq, record) for seq, record in enumerate((*BEGUN, *records), 1)]
 
 
-def replay(*records: Record, now: int = NOW, defaults: StepConfig = DEFAULTS, step_limit: int = 100) -> Execution:
+def replay(
+    *records: Record,
+    now: int = NOW,
+    defaults: StepConfig = DEFAULTS,
+    step_limit: int = 100,
+    instance_bytes: int = 1_000,
+) -> Execution:
     """Return the execution of an instance that has begun, and then met these."""
-    return Execution(history(*records), now, Rules(defaults=defaults, step_limit=step_limit))
+    rules = Rules(defaults=defaults, step_limit=step_limit, instance_bytes=instance_bytes)
+    return Execution(history(*records), now, rules)
 
 
 def do(name: str, count: int = 1) -> Key:

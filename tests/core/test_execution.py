@@ -16,6 +16,7 @@ from stepwell.core.records import (
     EventReceived,
     Failed,
     Key,
+    PayloadRef,
     Record,
     Recorded,
     SleepEnded,
@@ -29,7 +30,14 @@ from stepwell.core.records import (
     WaitStarted,
 )
 from stepwell.core.retries import DEFAULTS
-from stepwell.errors import InvalidEventType, InvalidStepConfig, InvalidStepName, SleepInThePast, StepLimitReached
+from stepwell.errors import (
+    InstanceTooLarge,
+    InvalidEventType,
+    InvalidStepConfig,
+    InvalidStepName,
+    SleepInThePast,
+    StepLimitReached,
+)
 from tests.core.histories import NOW, OOPS, begin, call, do, replay, sleep, wait
 
 DO, SLEEP, WAIT = StepKind.DO, StepKind.SLEEP, StepKind.WAIT
@@ -239,6 +247,40 @@ def test_success_is_the_outcome() -> None:
     assert execution.take()[1:] == [StepSucceeded(NOW + 5, do("a"), 1, '{"x":1}')]
     assert execution.outcomes == {do("a"): StepSucceeded(NOW + 5, do("a"), 1, '{"x":1}')}
     assert execution.ask_step(key, None, NOW + 6) == AwaitResult()
+
+
+@pytest.mark.parametrize("is_replayed", [pytest.param(False, id="live"), pytest.param(True, id="on replay")])
+def test_result_without_room_is_refused_in_the_same_place(*, is_replayed: bool) -> None:
+    """Params (2), an event (1) and results count, in bytes; one beyond 12 leaves no record, and a smaller one fits."""
+    execution = replay(instance_bytes=12)
+    execution.receive(Recorded(3, _event(NOW)))
+    execution.succeeded(begin(execution, "a"), '"é"', NOW)
+    if is_replayed:
+        execution = replay(_event(NOW), *execution.take(), instance_bytes=12)
+    key = begin(execution, "b")
+    execution.take()
+
+    with pytest.raises(
+        InstanceTooLarge, match=r'^Step "b-1": .* would hold 13 bytes .* At most 12 are allowed \(the se'
+    ):
+        execution.succeeded(key, '"1234"', NOW)
+    assert execution.take() == []
+    execution.succeeded(key, '"123"', NOW)
+
+    assert execution.take() == [StepSucceeded(NOW, key, 1, '"123"')]
+
+
+def test_value_that_lies_apart_counts_whole() -> None:
+    """Of a large value the history has the size, and the first characters, which do not count."""
+    large = PayloadRef(7, 995, '"xxx')
+    execution = replay(
+        AttemptStarted(NOW, do("a"), 1, TWICE), StepSucceeded(NOW, do("a"), 1, large), instance_bytes=1_000
+    )
+    key = begin(execution, "b")
+
+    with pytest.raises(InstanceTooLarge, match="would hold 1,001 bytes"):
+        execution.succeeded(key, "1234", NOW)
+    execution.succeeded(key, "123", NOW)
 
 
 def test_new_result_is_told_until_it_is_taken() -> None:

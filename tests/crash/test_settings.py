@@ -118,3 +118,50 @@ def test_grace_is_as_long_as_it_is_set(tmp_path: Path) -> None:
         assert server.terminate() == 0
 
         assert time.monotonic() - begun < 4
+
+
+RAISED = """
+from stepwell import WorkflowEntrypoint
+
+
+class Parent(WorkflowEntrypoint):
+    async def run(self, event, step):
+        @step.do
+        async def start():
+            return len(await self.env.CHILD.create_batch([{}] * 101))
+
+        return await start()
+
+
+class Child(WorkflowEntrypoint):
+    async def run(self, event, step):
+        return await step.do("large", lambda: "x" * 2_000, config={"retries": {"limit": 0, "delay": 0}})
+"""
+WRANGLER = """{"name": "shop", "workflows": [
+    {"name": "parent", "binding": "PARENT", "class_name": "Parent", "limits": {"steps": 30000}},
+    {"name": "child", "binding": "CHILD", "class_name": "Child"}
+]}"""
+TOML = """[settings]
+batch_instances = 101
+most_steps_per_instance = 30_000
+payload_size = "1 kB"
+step_result_size = "2002 bytes"
+instance_size = "2003 bytes"
+"""
+
+
+def test_limits_hold_in_worker_and_server(tmp_path: Path) -> None:
+    """A batch of a binding and of the API, the limit of steps of the wrangler file, the size of an instance."""
+    (tmp_path / "flows.py").write_text(RAISED)
+    (tmp_path / "wrangler.json").write_text(WRANGLER)
+    (tmp_path / "stepwell.toml").write_text(TOML)
+
+    with DevServer(tmp_path, "flows.py") as server:
+        server.create("parent", "a")
+        made = server.call("/child/instances/batch", [{"instance_id": f"b-{n}"} for n in range(101)])
+        assert server.wait_for_status("parent", "a", "complete")["output"] == 101
+        error = server.wait_for_status("child", "b-100", "errored")["error"]
+
+    assert len(made) == 101
+    assert "would hold 2,004 bytes" in error["message"]
+    assert "At most 2,003 are allowed (the setting instance_size)" in error["message"]

@@ -100,3 +100,18 @@ def test_deleted_workflow_stops_at_once_and_leaves_nothing(tmp_path: Path) -> No
         assert answer == {"status": "ok", "success": True}
         assert server.wait_for_status("stuck", "a", "running")["step_count"] <= 1
         assert "WARNING" not in server.log
+
+
+def test_workflow_that_another_script_takes_over_is_named(tmp_path: Path) -> None:
+    """A file that is renamed takes its workflows along, and one line of the log says so, with what to do."""
+    (tmp_path / "flows.py").write_text(FLOWS)
+    with DevServer(tmp_path, ".") as server:
+        (tmp_path / "flows.py").rename(tmp_path / "shop.py")
+        line = server.wait_for_line('workflow "count" belonged to')
+        server.wait_for_line("now serving")
+        server.create("count", "a", 1)
+
+        assert server.wait_for_status("count", "a", "complete")["output"] == "count"
+        assert "WARNING" in line
+        assert 'belonged to the script "flows" and belongs to "shop" now' in line
+        assert sum("belonged to the script" in line for line in server.lines) == 2

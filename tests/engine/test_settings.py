@@ -1,6 +1,7 @@
 """Settings change what instances live by: each limit at its exact place, with another value than the default."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +12,11 @@ from stepwell.bindings import Env
 from stepwell.clock import VirtualClock
 from stepwell.core.failures import Failure
 from stepwell.core.records import StepConfig
+from stepwell.core.steplog import StepEntry
 from stepwell.engine import Engine, NewInstance
 from stepwell.errors import InvalidInput
 from stepwell.fetch import FetchApp
+from stepwell.server_settings import DEFAULT_SETTINGS
 from stepwell.settings import TurnSettings
 from stepwell.testing import TestEngine
 from stepwell.web import Response, WorkerEntrypoint
@@ -54,7 +57,7 @@ async def test_params_and_events_have_the_size_that_they_may_have(character: str
     flow = workflow(run)
     fits = character * ((TWO_MIB - 2) // bytes_of_it)
     async with TestEngine.open([flow]) as engine:
-        engine.engine.payload_bytes = TWO_MIB
+        engine.engine.settings = replace(DEFAULT_SETTINGS, payload_size=TWO_MIB)
         instance = await engine.create(flow, params=fits)
         with pytest.raises(InvalidInput, match="params is 2,097,153 bytes as JSON; at most 2,097,152 are allowed"):
             await engine.create(flow, params=fits + "x")
@@ -68,6 +71,80 @@ async def test_params_and_events_have_the_size_that_they_may_have(character: str
         assert await instance.output() == [len(fits), len(fits)]
 
 
+async def _fills(event, step):
+    """Fill an instance that has params of 2 bytes: after the event (100) and the first result there are 1,000."""
+    await step.wait_for_event("wait", "sent")
+    await step.do("first", lambda: "x" * 896)
+    await step.sleep("nap", "1 hour")
+    try:
+        await step.do("second", lambda: event["payload"])
+    except BaseException:  # as an author may catch it
+        return "caught"
+    return "fits"
+
+
+@pytest.mark.parametrize("parks_always", [pytest.param(False, id="live"), pytest.param(True, id="replayed")])
+@pytest.mark.parametrize(("most", "status"), [pytest.param(1_002, "complete", id="fits"), (1_001, "errored")])
+async def test_instance_ends_with_the_result_for_which_it_has_no_room(
+    most: int, status: str, *, parks_always: bool
+) -> None:
+    """Params, events and results of exactly the setting fit; a byte less ends the instance, which cannot be caught."""
+    async with opened(_fills, settings=TurnSettings(instance_bytes=most, parks_always=parks_always)) as (
+        engine,
+        instance,
+    ):
+        await instance.send_event("sent", "x" * 98)
+        await engine.advance("1 day")
+
+        entries = (await instance.log()).entries
+        error = Failure(
+            "WorkflowFatalError",
+            'Step "second-1": with its result the instance would hold 1,002 bytes of params, event payloads and step '
+            "results. At most 1,001 are allowed (the setting instance_size); store large values elsewhere and return "
+            "references, go on in another instance, or raise the setting.",
+        )
+        assert await instance.status() == status
+        assert await instance.error() == (error if status == "errored" else None)
+        assert [entry.success for entry in entries if isinstance(entry, StepEntry)] == [True, status == "complete"]
+
+
+async def test_event_beyond_the_room_is_taken_and_counts() -> None:
+    """No event is refused for it; the next result has no room, however small it is."""
+
+    async def run(event, step):
+        await step.wait_for_event("wait", "sent")
+        await step.sleep("nap", "1 hour")
+        await step.do("small", lambda: 1)
+
+    async with opened(run, settings=TurnSettings(instance_bytes=1_000)) as (engine, instance):
+        await instance.send_event("sent", "x" * 2_000)
+        await engine.run_until_idle()
+        taken = await instance.status()
+        await engine.advance("1 day")
+
+        assert (taken, await instance.status()) == ("waiting", "errored")
+
+
+async def test_batch_of_a_binding_has_as_many_as_it_may_have() -> None:
+    """Instances of exactly the setting are created, in each form; one more is refused with the setting."""
+
+    async def run(event, step):
+        return None
+
+    async with TestEngine.open([workflow(run)]) as engine:
+        engine.engine.settings = replace(DEFAULT_SETTINGS, batch_instances=101)
+        binding = engine.env.FLOW
+
+        listed = await binding.create_batch([{}] * 101)
+        counted = await binding.create_batch({"count": 101})
+        with pytest.raises(InvalidInput, match="create_batch takes 1 to 101 instances, got 102"):
+            await binding.create_batch([{}] * 102)
+        with pytest.raises(InvalidInput, match="`count` must be an integer from 1 to 101, got 102"):
+            await binding.create_batch({"count": 102})
+
+    assert (len(listed), len(counted["created"])) == (101, 101)
+
+
 async def test_payload_may_be_made_smaller() -> None:
     """A setting below the default holds too."""
 
@@ -75,7 +152,7 @@ async def test_payload_may_be_made_smaller() -> None:
         return event["payload"]
 
     async with TestEngine.open([flow := workflow(run)]) as engine:
-        engine.engine.payload_bytes = 16
+        engine.engine.settings = replace(DEFAULT_SETTINGS, payload_size=16)
 
         await engine.create(flow, params="x" * 14)
         with pytest.raises(InvalidInput, match="params is 17 bytes as JSON; at most 16 are allowed"):
@@ -209,7 +286,8 @@ async def test_body_of_a_request_to_fetch_is_as_large_as_it_may_be() -> None:
 
 
 def test_engine_that_is_told_nothing_takes_what_cloudflare_takes() -> None:
-    """1 MiB of payload, and a hundred followers."""
+    """1 MiB of payload, a hundred instances of a batch, and so on: the defaults of the settings."""
     engine = Engine(None, VirtualClock())  # type: ignore[arg-type]  # it is not asked
 
-    assert (engine.payload_bytes, engine.log_streams) == (1_048_576, 100)
+    assert engine.settings == DEFAULT_SETTINGS
+    assert (engine.settings.payload_size, engine.settings.batch_instances) == (1_048_576, 100)

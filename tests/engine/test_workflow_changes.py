@@ -13,6 +13,7 @@ from stepwell.engine import NewInstance, WorkflowPut
 from stepwell.errors import ScriptError, WorkflowNotFound
 from stepwell.project import Project
 from stepwell.scripts import Script, load
+from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store.operations import (
     PROGRESS,
     ClaimDue,
@@ -252,11 +253,11 @@ class Order(WorkflowEntrypoint):
 """
 
 
-def _scripts(folder: Path, limits: str) -> list[Script]:
+def _scripts(folder: Path, limits: str, told: Settings = DEFAULT_SETTINGS) -> list[Script]:
     (folder / "order.py").write_text(FLOW)
     entry = f'{{"name": "order", "binding": "ORDER", "class_name": "Order"{limits}}}'
     (folder / "wrangler.json").write_text(f'{{"workflows": [{entry}]}}')
-    return load(Project.at(folder))
+    return load(Project.at(folder), told)
 
 
 @pytest.mark.parametrize(
@@ -277,5 +278,27 @@ def test_wrangler_file_gives_limits_of_steps(tmp_path: Path, limits: str, steps:
 @pytest.mark.parametrize("steps", ["0", "25001", '"5"', "true", "null"])
 def test_limit_that_cannot_be_is_told_with_its_workflow(tmp_path: Path, steps: str) -> None:
     """The report names file, workflow and what is allowed."""
-    with pytest.raises(ScriptError, match=r'of the workflow "order" must be an integer from 1 to 25000, got'):
+    with pytest.raises(ScriptError, match=r'of the workflow "order" must be an integer from 1 to 25,000, got'):
         _scripts(tmp_path, f', "limits": {{"steps": {steps}}}')
+
+
+def test_limit_of_steps_may_be_raised_as_far_as_the_setting(tmp_path: Path) -> None:
+    """What a wrangler file may ask for is a setting; one more is refused with it."""
+    told = Settings(most_steps_per_instance=30_000)
+
+    (script,) = _scripts(tmp_path, ', "limits": {"steps": 30000}', told)
+    with pytest.raises(ScriptError, match="must be an integer from 1 to 30,000, got 30001"):
+        _scripts(tmp_path, ', "limits": {"steps": 30001}', told)
+
+    assert script.step_limits == {"order": 30_000}
+
+
+def test_warnings_go_by_the_settings(tmp_path: Path) -> None:
+    """A config that the server's settings allow is nothing to warn of when its file is loaded."""
+    config = '{"retries": {"limit": 20000, "delay": 0}}'
+    (tmp_path / "order.py").write_text(FLOW.replace("return 1", f'await step.do("a", print, config={config})'))
+
+    (script,) = load(Project.at(tmp_path))
+    (raised,) = load(Project.at(tmp_path), Settings(retries_per_step=20_000))
+
+    assert (len(script.warnings), raised.warnings) == (1, ())

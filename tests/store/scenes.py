@@ -53,7 +53,7 @@ async def register(
 ) -> WorkflowRow:
     """Make a workflow known."""
     ids = (f"{account}-{name}-{n}", f"{account}-{name}-version-{n}")
-    return await store.run(RegisterWorkflow(account, name, "shop", "Orders", sha256, *ids, at))
+    return (await store.run(RegisterWorkflow(account, name, "shop", "Orders", sha256, *ids, at))).workflow
 
 
 def creation(

@@ -5,7 +5,7 @@ import pytest
 
 from stepwell.errors import StoreDamaged, StoreTooNew
 from stepwell.store.migrations import Applied, Migration, known, pending
-from stepwell.store.operations import NO_SETTINGS, RegisterWorkflow, VersionSettings, WorkflowRow
+from stepwell.store.operations import NO_SETTINGS, Registered, RegisterWorkflow, VersionSettings, WorkflowRow
 from stepwell.store.sqlite_file import migrate, open_in_memory
 from stepwell.store.sqlite_ledger import Ledger
 from stepwell.store.sqlite_reads import read
@@ -98,10 +98,10 @@ def test_store_of_schema_2_opens_and_works() -> None:
     put = PutWorkflow("acme", "orders-eu", "shop", "Orders", "w3", "v3", VersionSettings(steps=5), 3)
     made, registered = ledger.write([put, again]).outcomes
     listed = read(connection, ListVersions("acme", "orders", 9, 0))
-    assert isinstance(registered, WorkflowRow)
+    assert isinstance(registered, Registered)
     assert isinstance(made, WorkflowRow)
     assert isinstance(listed, Versions)
-    assert (registered.id, registered.version) == ("w", "v2")
+    assert (registered.workflow.id, registered.workflow.version) == ("w", "v2")
     assert (made.version, [row.id for row in listed.rows]) == ("v3", ["v2", "v1"])
     assert [row.settings for row in listed.rows] == [NO_SETTINGS, NO_SETTINGS]
     assert ledger.write([creation("a"), DeleteWorkflow("acme", "orders"), PurgeDeleted()]).outcomes[1:] == [None, False]

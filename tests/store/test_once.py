@@ -104,3 +104,17 @@ async def test_what_was_answered_is_found(store: Store) -> None:
     assert await store.run(FindOnce("acme", "k", "hash", NOW + IDEMPOTENCY_KEY_MS)) is None
     with pytest.raises(IdempotencyKeyReused):
         await store.run(FindOnce("acme", "k", "else", NOW + 5))
+
+
+async def test_key_is_kept_for_as_long_as_the_operation_says(store: Store) -> None:
+    """How long a key stands for its request is the caller's to say; then it is free, and forgotten by the next."""
+    await register(store, "orders")
+    await store.run(Once("acme", "k", "hash", NOW, making("a"), 5_000))
+
+    kept = await store.run(FindOnce("acme", "k", "hash", NOW + 4_999, 5_000))
+    longer = await store.run(FindOnce("acme", "k", "hash", NOW + 2 * IDEMPOTENCY_KEY_MS, 3 * IDEMPOTENCY_KEY_MS))
+    free = await store.run(FindOnce("acme", "k", "hash", NOW + 5_000, 5_000))
+    await store.run(Once("acme", "k2", "hash", NOW + 5_000, making("b"), 5_000))
+    forgotten = await store.run(FindOnce("acme", "k", "hash", NOW, 5_000))
+
+    assert (kept is None, longer == kept, free, forgotten) == (False, True, None, None)

@@ -43,7 +43,8 @@ async def _declare(
     name: str = "orders",
 ) -> WorkflowRow:
     ids = (f"acme-{name}-{n}", f"acme-{name}-version-{n}")
-    return await store.run(RegisterWorkflow("acme", name, "shop", class_name, sha256, *ids, NOW + n, None, declared))
+    made = RegisterWorkflow("acme", name, "shop", class_name, sha256, *ids, NOW + n, None, declared)
+    return (await store.run(made)).workflow
 
 
 async def _newest(store: Store, name: str = "orders") -> VersionRow:
@@ -129,6 +130,38 @@ async def test_schedules_of_an_account_are_counted(store: Store) -> None:
     await _put(store, "b", VersionSettings(schedules=("1 * * * *",) * 40), n=3)
 
     assert (await _newest(store, "b")).id == "put-b-version-3"
+
+
+async def test_schedules_of_an_account_are_as_many_as_a_put_says(store: Store) -> None:
+    """How many there may be comes with the operation; the refusal tells it."""
+    await register(store)
+    await _put(store, "a", VersionSettings(schedules=("0 * * * *",) * 60))
+
+    def put(count: int) -> PutWorkflow:
+        settings = VersionSettings(schedules=("0 * * * *",) * count)
+        return PutWorkflow("acme", "b", "shop", "Orders", "w", "v", settings, NOW, most_schedules=120)
+
+    with pytest.raises(InvalidInput, match="an account may have 120 cron expressions"):
+        await store.run(put(61))
+    assert (await store.run(put(60))).name == "b"
+
+
+async def test_registration_tells_whose_workflow_it_takes(store: Store) -> None:
+    """A workflow goes to the script that registers it, and the answer names the one before, if there was another."""
+    await register(store)
+
+    async def taken(script: str, n: int) -> str | None:
+        ids = ("w", f"v{n}")
+        made = await store.run(RegisterWorkflow("acme", "orders", script, "Orders", "aa", *ids, NOW + n))
+        assert made.workflow.script == script
+        return made.taken_from
+
+    assert [await taken(script, n) for n, script in enumerate(("shop", "store", "store", "shop"))] == [
+        None,
+        "shop",
+        None,
+        "store",
+    ]
 
 
 async def test_versions_come_newest_first_in_pages(store: Store) -> None:

@@ -6,7 +6,7 @@ Source: developers.cloudflare.com/workflows/reference/limits/
 import msgspec
 from starlette.responses import Response
 
-from stepwell import answers, limits
+from stepwell import answers
 from stepwell.api import body, envelope
 from stepwell.api.request import ApiRequest
 from stepwell.api.retention import Retention
@@ -23,19 +23,19 @@ class SettingsBody(msgspec.Struct):
 
 async def get_settings(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the account's settings."""
-    return _answer(await engine.account_settings(request.account))
+    return _answer(engine, await engine.account_settings(request.account))
 
 
 async def change_settings(engine: Engine, request: ApiRequest) -> Response:
     """Change the account's settings and answer with all of them."""
     asked = body.decode(await request.body() or b"{}", SettingsBody, "the request body")
     changes = AccountSettings(*asked.default_retention.in_ms("default_retention"))
-    return _answer(await engine.change_account_settings(request.account, changes))
+    return _answer(engine, await engine.change_account_settings(request.account, changes))
 
 
-def _answer(settings: AccountSettings) -> Response:
-    success, error = settings.success_retention_ms, settings.error_retention_ms
+def _answer(engine: Engine, settings: AccountSettings) -> Response:
+    success, error, told = settings.success_retention_ms, settings.error_retention_ms, engine.settings
     retention = answers.retention_of(
-        limits.RETENTION_MS if success is None else success, limits.RETENTION_MS if error is None else error
+        told.success_retention if success is None else success, told.error_retention if error is None else error
     )
     return envelope.success(ShownSettings(retention), messages=[envelope.without_effect("default_retention")])

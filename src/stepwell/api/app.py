@@ -60,7 +60,7 @@ class _App:
         if self._tokens is not None:
             auth.check(caller, route, account)
         query = Query(http.scope["query_string"])
-        return await handler(self._engine, ApiRequest(account, parts, query, http, self._engine.payload_bytes))
+        return await handler(self._engine, ApiRequest(account, parts, query, http, self._engine.settings.payload_size))
 
 
 def _raw_path(scope: Scope) -> str:

@@ -32,7 +32,6 @@ from stepwell.models import (
 
 # Which instances a termination of all may be asked for by. Source: as above.
 TERMINABLE = ("queued", "running", "paused", "waitingForPause", "waiting")
-_MANY = Annotated[list[str], msgspec.Meta(min_length=1, max_length=limits.BATCH_INSTANCES)]
 
 
 class FromStepBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -73,7 +72,7 @@ AnyStatusBody = PauseBody | ResumeBody | TerminateBody | RestartBody
 class BatchDeletionBody(msgspec.Struct):
     """The instances to delete."""
 
-    instances: _MANY
+    instances: Annotated[list[str], msgspec.Meta(min_length=1, extra_json_schema={"maxItems": "{batch_instances}"})]
 
 
 async def change_status(engine: Engine, request: ApiRequest) -> Response:
@@ -104,6 +103,7 @@ async def delete_instance(engine: Engine, request: ApiRequest) -> Response:
 async def delete_batch(engine: Engine, request: ApiRequest) -> Response:
     """Delete up to 100 instances; those that are not there are told, each in its place."""
     ids = body.decode(await request.body() or b"{}", BatchDeletionBody, "the request body").instances
+    _check_ids(ids, engine.settings.batch_instances)
     outcomes = await _each(ids, lambda id: engine.control.delete(request.account, request.workflow, id))
     deleted, problems = [], []
     for id, outcome in zip(ids, outcomes, strict=True):
@@ -116,7 +116,8 @@ async def delete_batch(engine: Engine, request: ApiRequest) -> Response:
 
 async def terminate_batch(engine: Engine, request: ApiRequest) -> Response:
     """Terminate up to 100 instances; those that are not there, or have ended, are passed over."""
-    ids = body.decode(await request.body() or b"[]", _MANY, "the request body")
+    ids = body.decode(await request.body() or b"[]", list[str], "the request body")
+    _check_ids(ids, engine.settings.batch_instances)
     outcomes = await _each(ids, lambda id: engine.control.terminate(request.account, request.workflow, id))
     terminated = {id for id, outcome in zip(ids, outcomes, strict=True) if not isinstance(outcome, StepwellError)}
     return envelope.success(BatchTermination(instances_terminated=len(terminated)))
@@ -136,14 +137,19 @@ async def get_termination(engine: Engine, request: ApiRequest) -> Response:
     return envelope.success(TerminationState("running" if is_running else "not_running"))
 
 
-async def _each(
-    ids: Sequence[str], work: Callable[[str], Awaitable[object]]
-) -> list[object | InstanceNotFound | InstanceFinished]:
-    """Do something to each instance once; return an outcome for each place. Raises what is wrong with all of them."""
+def _check_ids(ids: Sequence[str], most: int) -> None:
+    if not 1 <= len(ids) <= most:
+        raise invalid("body", f"the request body must name 1 to {most:,} instances, got {len(ids):,}")
     for position, id in enumerate(ids):
         if not limits.is_addressed_instance_id(id):
             expected = f"1 to {limits.ADDRESSED_INSTANCE_ID_LENGTH} letters, digits, spaces and any of , * / # _ -"
             raise invalid("instances", f'instance.invalid_id: "{id:.300}" at position {position} must be {expected}')
+
+
+async def _each(
+    ids: Sequence[str], work: Callable[[str], Awaitable[object]]
+) -> list[object | InstanceNotFound | InstanceFinished]:
+    """Do something to each instance once; return an outcome for each place. Raises what is wrong with all of them."""
     different = list(dict.fromkeys(ids))
     outcomes = await asyncio.gather(*map(work, different), return_exceptions=True)
     for outcome in outcomes:

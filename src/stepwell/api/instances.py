@@ -32,10 +32,11 @@ async def create_instance(engine: Engine, request: ApiRequest) -> Response:
 
 
 async def create_batch(engine: Engine, request: ApiRequest) -> Response:
-    """Create up to 100 instances; those whose ids are taken are left out of the answer."""
-    wanted = new_instance.decode_batch(await request.body())
+    """Create many instances; those whose ids are taken are left out of the answer."""
+    most = engine.settings.batch_instances
+    wanted = new_instance.decode_batch(await request.body(), most)
     rows = await engine.create_batch(request.account, request.workflow, wanted)
-    info = ResultInfo(len(rows), limits.BATCH_INSTANCES, len(rows), page=1, total_pages=1)
+    info = ResultInfo(len(rows), most, len(rows), page=1, total_pages=1)
     return envelope.success([answers.created_instance(row) for row in rows], info)
 
 
@@ -82,8 +83,8 @@ async def send_event(engine: Engine, request: ApiRequest) -> Response:
 
 async def _wait(engine: Engine, request: ApiRequest) -> int | None:
     """Wait as long as the caller prefers, unless too many do so already; return for how long at most he may have."""
-    wait_s = wishes.wait_s(request.http.headers)
-    if wait_s is None or len(_waiting) >= limits.WAITING_REQUESTS:
+    wait_s = wishes.wait_s(request.http.headers, engine.settings.longest_poll)
+    if wait_s is None or len(_waiting) >= engine.settings.waiting_requests:
         return None
     waiting = object()
     _waiting.add(waiting)

@@ -67,8 +67,8 @@ async def get_logs(engine: Engine, request: ApiRequest) -> Response:
 
 
 def _follow(engine: Engine, request: ApiRequest, after: int) -> Response:
-    if len(_open_streams) >= engine.log_streams:
-        raise TooManyStreams(engine.log_streams)
+    if len(_open_streams) >= engine.settings.log_streams:
+        raise TooManyStreams(engine.settings.log_streams)
     # Counted from here on, so that many callers at once do not pass the bound together.
     stream = object()
     _open_streams.add(stream)

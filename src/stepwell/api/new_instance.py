@@ -7,7 +7,6 @@ import json
 
 import msgspec
 
-from stepwell import limits
 from stepwell.api import body
 from stepwell.api.refusals import invalid
 from stepwell.api.retention import Retention
@@ -28,12 +27,11 @@ def decode(text: bytes) -> NewInstance:
     return _asked_for(body.decode(text or b"{}", NewInstanceBody, "the request body"))
 
 
-def decode_batch(text: bytes) -> list[NewInstance]:
-    """Return the instances that a body asks for, from 1 to as many as a batch may have. Raises InvalidInput."""
+def decode_batch(text: bytes, most: int) -> list[NewInstance]:
+    """Return the instances that a body asks for, from 1 to `most`. Raises InvalidInput."""
     asked = body.decode(text or b"[]", list[NewInstanceBody], "the request body")
-    if not 1 <= len(asked) <= limits.BATCH_INSTANCES:
-        expected = f"an array of 1 to {limits.BATCH_INSTANCES} instances"
-        raise invalid("body", f"the request body must be {expected}, got {len(asked)}")
+    if not 1 <= len(asked) <= most:
+        raise invalid("body", f"the request body must be an array of 1 to {most:,} instances, got {len(asked):,}")
     return [_asked_for(one) for one in asked]
 
 

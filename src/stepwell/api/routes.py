@@ -47,7 +47,10 @@ _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and a path. `number` is its line in docs/compatibility.md; None: the route is ours."""
+    """A method and a path. `number` is its line in docs/compatibility.md; None: the route is ours.
+
+    `{batch_instances}` in a summary stands for the value of that setting.
+    """
 
     method: str
     pattern: str
@@ -74,9 +77,15 @@ ROUTES = (
     # fixed words
     Route("GET", _WORKFLOWS + "/settings", 23, "Get the account's retention", account_settings.get_settings),
     Route("PATCH", _WORKFLOWS + "/settings", 24, "Change the account's retention", account_settings.change_settings),
-    Route("POST", _INSTANCES + "/batch", 7, "Create up to 100 instances", instances.create_batch),
-    Route("POST", _INSTANCES + "/batch/delete", 8, "Delete up to 100 instances", control.delete_batch),
-    Route("POST", _INSTANCES + "/batch/terminate", 9, "Terminate up to 100 instances", control.terminate_batch),
+    Route("POST", _INSTANCES + "/batch", 7, "Create up to {batch_instances} instances", instances.create_batch),
+    Route("POST", _INSTANCES + "/batch/delete", 8, "Delete up to {batch_instances} instances", control.delete_batch),
+    Route(
+        "POST",
+        _INSTANCES + "/batch/terminate",
+        9,
+        "Terminate up to {batch_instances} instances",
+        control.terminate_batch,
+    ),
     Route("PUT", _INSTANCES + "/terminate", 10, "Terminate all instances", control.terminate_all, ("status",)),
     Route(
         "GET",

@@ -11,18 +11,19 @@ import re
 from starlette.datastructures import Headers
 
 from stepwell.api.refusals import invalid
+from stepwell.durations import SECOND_MS
 from stepwell.engine import IdempotencyKey
-from stepwell.limits import IDEMPOTENCY_KEY_LENGTH, WAIT_S
+from stepwell.limits import IDEMPOTENCY_KEY_LENGTH
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.ASCII | re.IGNORECASE)
 _TAG = re.compile(r'(?:W/)?"(\d{1,18})"', re.ASCII)
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{IDEMPOTENCY_KEY_LENGTH}}}", re.ASCII)
 
 
-def wait_s(headers: Headers) -> int | None:
-    """Return for how many seconds a request wishes to wait, at most WAIT_S; None if it does not."""
+def wait_s(headers: Headers, longest_ms: int) -> int | None:
+    """Return for how many whole seconds a request wishes to wait, or may at most; None if it does not wait."""
     found = _WAIT.search(", ".join(headers.getlist("prefer")))
-    return min(int(found[1]), WAIT_S) or None if found else None
+    return min(int(found[1]), longest_ms // SECOND_MS) or None if found else None
 
 
 def seen(headers: Headers) -> int | None:

@@ -11,12 +11,13 @@ from msgspec import Meta
 from stepwell import limits
 from stepwell.api import body, envelope
 from stepwell.api.query import LARGEST_NUMBER
+from stepwell.api.refusals import invalid
 from stepwell.api.retention import Retention
 from stepwell.engine import WorkflowPut
 from stepwell.models import Problem
 from stepwell.store.operations import VersionSettings
 
-Steps = Annotated[int, Meta(ge=1, le=limits.MOST_STEPS_PER_INSTANCE)]
+Steps = Annotated[int, Meta(ge=1)]
 Concurrency = Annotated[int, Meta(ge=1, le=LARGEST_NUMBER)]
 Cron = Annotated[str, Meta(min_length=1, max_length=limits.CRON_LENGTH)]
 ScriptName = Annotated[str, Meta(min_length=1, max_length=limits.SCRIPT_NAME_LENGTH)]
@@ -41,9 +42,6 @@ class Schedule(msgspec.Struct):
     cron: Cron
 
 
-Schedules = Annotated[list[Schedule], Meta(max_length=limits.SCHEDULES_PER_ACCOUNT)]
-
-
 class WorkflowBody(msgspec.Struct):
     """What a client says of a workflow: all of it; what is not said is as if it had never been.
 
@@ -53,23 +51,29 @@ class WorkflowBody(msgspec.Struct):
     script_name: ScriptName
     class_name: ClassName
     limits: StepLimit | None = None
-    schedules: Schedules | None = None
+    schedules: list[Schedule] | None = None
     concurrency: ConcurrencyLimit | None = None
     default_retention: Retention | None = None
 
 
-def decode(text: bytes) -> WorkflowPut:
-    """Return what a body asks for. Raises InvalidInput."""
+def decode(text: bytes, most_steps: int) -> WorkflowPut:
+    """Return what a body asks for; `most_steps` is what an instance may be allowed. Raises InvalidInput."""
     asked = body.decode(text or b"{}", WorkflowBody, "the request body")
     success, error = (asked.default_retention or Retention()).in_ms("default_retention")
     settings = VersionSettings(
-        None if asked.limits is None else asked.limits.steps,
+        _steps(asked.limits or StepLimit(), most_steps),
         None if asked.concurrency is None else asked.concurrency.limit,
         success,
         error,
         tuple(schedule.cron for schedule in asked.schedules or ()),
     )
     return WorkflowPut(asked.script_name, asked.class_name, settings)
+
+
+def _steps(asked: StepLimit, most: int) -> int | None:
+    if asked.steps is not None and asked.steps > most:
+        raise invalid("limits.steps", f"limits.steps must be from 1 to {most:,}, got {asked.steps:,}")
+    return asked.steps
 
 
 def remarks(settings: VersionSettings) -> list[Problem]:

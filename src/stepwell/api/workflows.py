@@ -35,7 +35,7 @@ async def get_workflow(engine: Engine, request: ApiRequest) -> Response:
 
 async def put_workflow(engine: Engine, request: ApiRequest) -> Response:
     """Create or change a workflow, which has a new version then."""
-    put = workflow_body.decode(await request.body())
+    put = workflow_body.decode(await request.body(), engine.settings.most_steps_per_instance)
     row = await engine.put_workflow(request.account, request.workflow, put)
     return envelope.success(answers.changed_workflow(row), messages=workflow_body.remarks(put.settings))
 

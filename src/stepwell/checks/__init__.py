@@ -11,6 +11,7 @@ from pathlib import Path
 from stepwell.checks import mistakes, replays
 from stepwell.checks.findings import RULES, Finding
 from stepwell.checks.source import Source
+from stepwell.limits import RETRIES_PER_STEP
 
 __all__ = ["RULES", "Finding", "check"]
 
@@ -32,12 +33,15 @@ _FLOW_RULES = (
 )
 
 
-def check(path: Path, content: bytes | None = None) -> list[Finding]:
-    """Return what is found in a file, in the order of its lines. Raises OSError if it cannot be read."""
+def check(path: Path, content: bytes | None = None, *, retries_per_step: int = RETRIES_PER_STEP) -> list[Finding]:
+    """Return what is found in a file, in the order of its lines. Raises OSError if it cannot be read.
+
+    `retries_per_step` is how many a step's config may ask for.
+    """
     content = path.read_bytes() if content is None else content
     lines = content.splitlines()
     try:
-        found = set(_findings(path, Source(ast.parse(content)), lines))
+        found = set(_findings(path, Source(ast.parse(content), retries_per_step), lines))
     except (SyntaxError, ValueError) as error:
         return [_unreadable(path, error)]
     except (RecursionError, MemoryError):

@@ -129,7 +129,7 @@ def arguments(source: Source, flow: Flow) -> Found:
                 f"no step can be called {name!r:.60}: at most {limits.STEP_NAME_LENGTH} characters, no control ones",
             )
         if "config" in given:
-            yield from _config(given["config"], name if isinstance(name, str) else "")
+            yield from _config(source, given["config"], name if isinstance(name, str) else "")
         yield from _sleeping(method, call, given)
         if method == "wait_for_event":
             yield from _waiting(call, given)
@@ -195,11 +195,11 @@ def _literal(node: ast.expr | None) -> Any:
         return None
 
 
-def _config(node: ast.expr, name: str) -> Found:
+def _config(source: Source, node: ast.expr, name: str) -> Found:
     config = _literal(node)
     try:
         if config is not None:
-            retries.merge(name, config)
+            retries.merge(name, config, most=source.retries_per_step)
     except InvalidStepConfig as error:
         yield node, "step-config", str(error)
 

@@ -40,10 +40,11 @@ class Flow:
 
 
 class Source:
-    """A parsed module."""
+    """A parsed module, and how many retries the config of a step may ask for where it is served."""
 
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, tree: ast.Module, retries_per_step: int) -> None:
         self.tree = tree
+        self.retries_per_step = retries_per_step
         self.imports = dict(_imports(tree))
         self._module_functions = {node.name: node for node in tree.body if isinstance(node, Function)}
         self._methods = {

@@ -2,24 +2,35 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from stepwell import checks
+from stepwell.errors import InvalidSetting, ScriptError
+from stepwell.project import Project
+from stepwell.server_settings import tell
 
 _LEFT_OUT = {"__pycache__", "node_modules", "site-packages"}
 
 
 def report(path: str, *, as_json: bool) -> int:
-    """Print what is found; return 1 if something is, 0 if not, 2 if there is nothing to look at."""
+    """Print what is found; return 1 if something is, 0 if not, 2 if there is nothing to look at or to go by.
+
+    The files are held against the settings that a server of the path would have.
+    """
     try:
         files = sorted(_files(Path(path)))
         if not files:
             click.echo(f"error: no Python file at {path}; give a file, or a folder that has some", err=True)
             return 2
-        found = [finding for file in files for finding in checks.check(file)]
+        most = tell((), os.environ, Project.at(Path(path)).root).settings.retries_per_step
+        found = [finding for file in files for finding in checks.check(file, retries_per_step=most)]
+    except (InvalidSetting, ScriptError) as error:
+        click.echo(f"error: {error}", err=True)
+        return 2
     except OSError as error:
         click.echo(f"error: {error.filename} cannot be read: {error.strerror}", err=True)
         return 2

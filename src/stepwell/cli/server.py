@@ -159,8 +159,7 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
 
 
 def _engine(served: Served) -> Engine:
-    store, told = served.store, served.told
-    return Engine(store, watching=store.watching, payload_bytes=told.payload_size, log_streams=told.log_streams)
+    return Engine(served.store, watching=served.store.watching, settings=served.told)
 
 
 def _app(served: Served, engine: Engine) -> ASGIApp:

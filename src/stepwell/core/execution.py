@@ -46,9 +46,9 @@ from stepwell.core.records import (
     WaitEnded,
     WaitStarted,
 )
-from stepwell.core.rules import RULES, Rules
+from stepwell.core.rules import RULES, Rules, size_of
 from stepwell.core.standing import standing
-from stepwell.errors import InvalidEventType, InvalidStepConfig, SleepInThePast
+from stepwell.errors import InstanceTooLarge, InvalidEventType, InvalidStepConfig, SleepInThePast
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,7 @@ class Execution:
         self.outcomes: dict[Key, Result] = {}
         self.events: dict[int, EventReceived] = {}
         self._keys = Keys(step_limit or rules.step_limit)
+        self._size = 0
         self._steps: dict[Key, _Step] = {}
         self._sleeps: dict[Key, int] = {}
         self._waits: dict[Key, _Wait] = {}
@@ -214,8 +215,11 @@ class Execution:
         return Attempt(key, step.failures + 1, step.config, step.ordinal, step.generation)
 
     def succeeded(self, key: Key, value: str, now: int) -> None:
-        """Record that the open attempt returned a value (JSON text)."""
-        self._emit(StepSucceeded(now, key, self._steps[key].ordinal, value))
+        """Record that the open attempt returned a value (JSON text). Raises InstanceTooLarge."""
+        record = StepSucceeded(now, key, self._steps[key].ordinal, value)
+        if (size := self._size + size_of(record)) > self.rules.instance_bytes:
+            raise InstanceTooLarge(key.label, size, self.rules.instance_bytes)
+        self._emit(record)
 
     def failed(self, key: Key, error: Failure, delay_ms: int, now: int) -> None:
         """Record that the open attempt failed: the step tries again after a wait, or has failed for good."""
@@ -345,6 +349,7 @@ class Execution:
 
     def _apply(self, record: Record, seq: int) -> None:
         self.state = advance(self.state, record)
+        self._size += size_of(record)
         match record:
             case AttemptStarted(key=key):
                 self._apply_start(record)

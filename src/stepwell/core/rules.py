@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stepwell import limits
 from stepwell.core import retries
-from stepwell.core.records import StepConfig
+from stepwell.core.records import Created, EventReceived, PayloadRef, Record, StepConfig, StepSucceeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,8 @@ class Rules:
 
     step_limit: int = limits.STEPS_PER_INSTANCE
     result_bytes: int = limits.STEP_RESULT_BYTES
+    # What the values on record may have together.
+    instance_bytes: int = limits.INSTANCE_BYTES
     # The most that a step's config may ask for.
     retries_per_step: int = limits.RETRIES_PER_STEP
     defaults: StepConfig = retries.DEFAULTS
@@ -24,3 +26,14 @@ class Rules:
 
 
 RULES = Rules()
+
+
+def size_of(record: Record) -> int:
+    """Return how many bytes a record adds to what its instance holds: params, event payloads and results count."""
+    match record:
+        case Created(value=value) | EventReceived(value=value) | StepSucceeded(value=value):
+            if isinstance(value, PayloadRef):
+                return value.size
+            return len(value) if value.isascii() else len(value.encode())
+        case _:
+            return 0

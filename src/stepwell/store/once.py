@@ -2,6 +2,7 @@
 
 import msgspec
 
+from stepwell.limits import IDEMPOTENCY_KEY_MS
 from stepwell.store.operations import AppendEvent, CreateInstance, Operation
 
 
@@ -19,13 +20,14 @@ class FindOnce(Operation[OnceAnswer | None], frozen=True):
     key: str
     request: str
     now: int
+    kept_ms: int = IDEMPOTENCY_KEY_MS
 
 
 class Once(Operation[OnceAnswer], frozen=True):
     """Do an operation unless it was done under this key before; then answer what it answered.
 
-    `request` is a hash of all that the caller said. Keys are an account's own, and are kept for a day, or
-    until the workflow is deleted.
+    `request` is a hash of all that the caller said. Keys are an account's own, and are kept for `kept_ms`,
+    or until the workflow is deleted.
     Raises IdempotencyKeyReused if the key came with another request, and what the operation raises: then nothing is
     kept of the key.
     """
@@ -35,3 +37,4 @@ class Once(Operation[OnceAnswer], frozen=True):
     request: str
     now: int
     operation: CreateInstance | AppendEvent
+    kept_ms: int = IDEMPOTENCY_KEY_MS

@@ -88,7 +88,14 @@ class VersionSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 NO_SETTINGS = VersionSettings()
 
 
-class RegisterWorkflow(Operation[WorkflowRow], frozen=True):
+class Registered(msgspec.Struct, frozen=True, array_like=True):
+    """A workflow that was registered, and the script that it has been taken from, if it was another one's."""
+
+    workflow: WorkflowRow
+    taken_from: str | None
+
+
+class RegisterWorkflow(Operation[Registered], frozen=True):
     """Make a workflow and its script's class known.
 
     It is a new version if the script's hash, or what its wrangler file declares, differs from the newest version's;

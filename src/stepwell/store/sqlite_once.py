@@ -7,7 +7,6 @@ import apsw
 import msgspec
 
 from stepwell.errors import IdempotencyKeyReused
-from stepwell.limits import IDEMPOTENCY_KEY_MS
 from stepwell.store.once import FindOnce, Once, OnceAnswer
 from stepwell.store.operations import Operation
 from stepwell.store.sqlite_rows import first
@@ -50,14 +49,14 @@ def once(transaction: Transaction, operation: Once, do: Do) -> OnceAnswer:
     wanted, now = operation.operation, operation.now
     answer = msgspec.msgpack.encode(do(transaction, wanted))
     workflow = find_workflow(transaction.connection, wanted.account, wanted.workflow).row
-    transaction.execute(_FORGET, (now - IDEMPOTENCY_KEY_MS,))
+    transaction.execute(_FORGET, (now - operation.kept_ms,))
     transaction.execute(_KEEP, (operation.account, operation.key, operation.request, answer, now, workflow))
     return OnceAnswer(answer, now)
 
 
 def find_once(connection: apsw.Connection, operation: FindOnce | Once) -> OnceAnswer | None:
     """Do FindOnce."""
-    oldest = operation.now - IDEMPOTENCY_KEY_MS
+    oldest = operation.now - operation.kept_ms
     found = first(connection, _FIND, (operation.account, operation.key, oldest))
     if found is None:
         return None

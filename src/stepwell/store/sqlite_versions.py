@@ -2,7 +2,6 @@
 
 import apsw
 
-from stepwell import limits
 from stepwell.errors import InvalidInput, UnknownScript, VersionNotFound, WorkflowBelongs
 from stepwell.store.operations import WorkflowRow
 from stepwell.store.sqlite_rows import Row, every, first, only
@@ -117,10 +116,10 @@ def _check_schedules(connection: apsw.Connection, operation: PutWorkflow) -> Non
     if not operation.settings.schedules:
         return
     (others,) = only(connection, _SCHEDULES_OF_OTHERS, (operation.account, operation.name))
-    if others + len(operation.settings.schedules) > limits.SCHEDULES_PER_ACCOUNT:
+    if others + len(operation.settings.schedules) > operation.most_schedules:
         raise InvalidInput(
             "schedules",
-            f"body: schedules: an account may have {limits.SCHEDULES_PER_ACCOUNT} cron expressions; the other "
+            f"body: schedules: an account may have {operation.most_schedules:,} cron expressions; the other "
             f"workflows have {others}, and here are {len(operation.settings.schedules)}",
         )
 

@@ -13,6 +13,7 @@ from stepwell.store.operations import (
     GetWorkflow,
     ListWorkflows,
     ParamsSchema,
+    Registered,
     RegisterWorkflow,
     VersionSettings,
     WorkflowRow,
@@ -189,7 +190,7 @@ def list_workflows(connection: apsw.Connection, operation: ListWorkflows) -> Wor
     return Workflows([_with_counts(connection, Workflow(*columns)) for columns in page], total)
 
 
-def register_workflow(transaction: Transaction, operation: RegisterWorkflow) -> WorkflowRow:
+def register_workflow(transaction: Transaction, operation: RegisterWorkflow) -> Registered:
     """Do RegisterWorkflow."""
     connection, account = transaction.connection, operation.account
     made_of = (operation.script, operation.class_name)
@@ -207,7 +208,9 @@ def register_workflow(transaction: Transaction, operation: RegisterWorkflow) -> 
         _renew(transaction, workflow, operation, declared)
     for namesake in every(connection, _NAMESAKES, (account, *made_of, operation.name)):
         _renew(transaction, Workflow(*namesake), operation, None)
-    return read_workflow(connection, account, operation.name)
+    row = read_workflow(connection, account, operation.name)
+    taken_from = None if workflow is None or workflow.script == row.script else workflow.script
+    return Registered(row, taken_from)
 
 
 def put_version(transaction: Transaction, workflow: Workflow | None, new: NewVersion) -> None:

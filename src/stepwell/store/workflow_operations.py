@@ -2,6 +2,7 @@
 
 import msgspec
 
+from stepwell.limits import SCHEDULES_PER_ACCOUNT
 from stepwell.store.operations import Operation, VersionSettings, WorkflowRow
 
 
@@ -9,7 +10,7 @@ class PutWorkflow(Operation[WorkflowRow], frozen=True):
     """Make a new version of a workflow, with these settings and no others; make the workflow if there is none.
 
     `workflow_id` is used if there is none. The version has the code that the class has now. Raises UnknownScript,
-    WorkflowBelongs, or InvalidInput if the account then had too many schedules.
+    WorkflowBelongs, or InvalidInput if the account then had more than `most_schedules`.
     """
 
     account: str
@@ -20,6 +21,7 @@ class PutWorkflow(Operation[WorkflowRow], frozen=True):
     version_id: str
     settings: VersionSettings
     now: int
+    most_schedules: int = SCHEDULES_PER_ACCOUNT
 
 
 class DeleteWorkflow(Operation[None], frozen=True):

@@ -8,6 +8,7 @@ import msgspec
 
 from stepwell import __version__, models
 from stepwell.api.openapi import of_accounts, of_instances, of_stepwell, of_workflows
+from stepwell.api.openapi.effective import effective
 from stepwell.api.openapi.examples import example_of
 from stepwell.api.openapi.operation import (
     BAD_REQUEST,
@@ -22,6 +23,7 @@ from stepwell.api.openapi.operation import (
 )
 from stepwell.api.openapi.parameters import parameters_of
 from stepwell.api.openapi.schemas import Schema, Schemas, ref
+from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.tokens import READING, WRITING
 
 if TYPE_CHECKING:
@@ -74,14 +76,14 @@ _STATUSES = {
 
 
 @cache
-def document() -> bytes:
-    """Return the document as JSON."""
-    return msgspec.json.encode(build())
+def document(settings: Settings = DEFAULT_SETTINGS) -> bytes:
+    """Return the document of a server that has been told these settings, as JSON."""
+    return msgspec.json.encode(build(settings))
 
 
 @cache
-def build() -> Mapping[str, Any]:
-    """Return the document; its server is where it was read.
+def build(settings: Settings = DEFAULT_SETTINGS) -> Mapping[str, Any]:
+    """Return the document of a server that has been told these settings; its address is where it was read.
 
     Raises KeyError for a route, or a parameter, of which the tables say nothing.
     """
@@ -94,7 +96,7 @@ def build() -> Mapping[str, Any]:
         paths.setdefault(route.pattern, {})[route.method.lower()] = _operation(route, schemas)
     schemas.of_answer(models.Failure)
     used = {operation["tags"][0] for methods in paths.values() for operation in methods.values()}
-    return {
+    whole = {
         "openapi": "3.1.1",
         "info": {
             "title": "Stepwell",
@@ -108,6 +110,8 @@ def build() -> Mapping[str, Any]:
         "paths": paths,
         "components": {"schemas": dict(sorted(schemas.components.items())), "securitySchemes": _SECURITY},
     }
+    found: Mapping[str, Any] = effective(whole, settings)
+    return found
 
 
 def _in_order(routes: Iterable["Route"]) -> list["Route"]:

@@ -1,7 +1,7 @@
 """What the members of answers and bodies mean, and what their types do not say of them.
 
 By the name of the schema and of the member: keywords of JSON Schema. `named` puts a schema of `NAMED` in place of the
-member's own.
+member's own; `{payload_size}` stands for the value of that setting.
 
 Source: developers.cloudflare.com/api/resources/workflows/
 """
@@ -169,13 +169,23 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         "script_name": _text("The script that has the class; it has to be loaded.", "shop"),
         "class_name": _text("The class that the workflow is made of.", "Order"),
         "limits": {"description": "What an instance may have at most."},
-        "schedules": {"description": "When instances are to be created. Stored, and without effect yet."},
+        "schedules": {
+            "description": "When instances are to be created; at most {schedules_per_account} of the whole account. "
+            "Stored, and without effect yet.",
+            "maxItems": "{schedules_per_account}",
+        },
         "concurrency": {"description": "How many instances may run at a time. Stored, and without effect yet."},
         "default_retention": {
             "description": "How long instances are kept after their end. Stored, and without effect yet."
         },
     },
-    "StepLimitBody": {"steps": {"description": "How many steps an instance may have.", "examples": [1000]}},
+    "StepLimitBody": {
+        "steps": {
+            "description": "How many steps an instance may have.",
+            "maximum": "{most_steps_per_instance}",
+            "examples": ["{most_steps_per_instance}"],
+        }
+    },
     "ConcurrencyLimitBody": {"limit": {"description": "How many instances may run at a time.", "examples": [10]}},
     "ScheduleBody": {"cron": _text("A cron expression.", "*/30 * * * *")},
     # ---- versions
@@ -293,7 +303,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             pattern=NAME_PATTERN,
         ),
         "params": {
-            "description": "What the workflow gets as its event's payload: any JSON value of up to 1 MiB (a "
+            "description": "What the workflow gets as its event's payload: any JSON value of up to {payload_size} (a "
             "setting), or the same as JSON inside a string. `{}` if it is left out. All digits of an integer are kept.",
             "examples": [{"orderId": 7}],
         },

@@ -32,7 +32,8 @@ OPERATIONS: Mapping[Key, Operation] = {
     23: Operation(
         id="workflows-settings-get",
         tag=ACCOUNT_TAG,
-        description="Gets how long the account's instances are kept where neither they nor their workflow say.",
+        description="Gets how long the account's instances are kept where neither they nor their workflow say: "
+        "{success_retention} after they completed and {error_retention} after they errored, until it is changed.",
         answer=Answer(models.AccountSettings),
     ),
     24: Operation(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from stepwell import limits, models
+from stepwell import models
 from stepwell.api.control import AnyStatusBody, BatchDeletionBody
 from stepwell.api.new_instance import NewInstanceBody
 from stepwell.api.openapi.operation import (
@@ -32,7 +32,7 @@ from stepwell.api.openapi.operation import (
 
 INSTANCES = "Instances"
 
-_MANY = Meta(min_length=1, max_length=limits.BATCH_INSTANCES)
+_MANY = Meta(min_length=1, extra_json_schema={"maxItems": "{batch_instances}"})
 _NO_INSTANCE = (NO_WORKFLOW, NO_INSTANCE)
 _NEW = {"instance_id": "order-1", "params": {"orderId": 7}}
 
@@ -63,7 +63,7 @@ OPERATIONS: Mapping[Key, Operation] = {
     7: Operation(
         id="workflows-instances-bulk",
         tag=INSTANCES,
-        description=f"Creates 1 to {limits.BATCH_INSTANCES} instances of a workflow, all of them or none. Those whose "
+        description="Creates 1 to {batch_instances} instances of a workflow, all of them or none. Those whose "
         "ids are taken are left as they are, and left out of the answer.",
         answer=Answer(list[models.CreatedInstance], ("count", "per_page", "total_count", "page", "total_pages")),
         body=Body(Annotated[list[NewInstanceBody], _MANY], "The new instances.", [_NEW]),
@@ -98,7 +98,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="Sends an event to an instance. It is stored when the answer comes, and given to the first wait "
         "for its type, now or later.",
         answer=Answer(models.EventReceipt),
-        body=Body(None, "The event's payload: any JSON value of up to 1 MiB (a setting).", {"by": "ann"}),
+        body=Body(None, "The event's payload: any JSON value of up to {payload_size} (a setting).", {"by": "ann"}),
         refused=(BAD_BODY, BAD_EVENT, FINISHED, *_NO_INSTANCE, LARGE_BODY),
         sdk="workflows.instances.events.create",
         cli=(
@@ -109,7 +109,7 @@ OPERATIONS: Mapping[Key, Operation] = {
     8: Operation(
         id="workflows-instances-batch-delete",
         tag=INSTANCES,
-        description=f"Deletes 1 to {limits.BATCH_INSTANCES} instances, whatever they are doing. Those that are not "
+        description="Deletes 1 to {batch_instances} instances, whatever they are doing. Those that are not "
         "there are named in `errors`, each in its place.",
         answer=Answer(models.BatchDeletion),
         body=Body(BatchDeletionBody, "The ids of the instances.", {"instances": ["order-1", "order-2"]}),
@@ -119,7 +119,7 @@ OPERATIONS: Mapping[Key, Operation] = {
     9: Operation(
         id="workflows-instances-batch-terminate",
         tag=INSTANCES,
-        description=f"Terminates 1 to {limits.BATCH_INSTANCES} instances at once. Those that are not there, or have "
+        description="Terminates 1 to {batch_instances} instances at once. Those that are not there, or have "
         "ended, are passed over.",
         answer=Answer(models.BatchTermination),
         body=Body(Annotated[list[str], _MANY], "The ids of the instances.", ["order-1", "order-2"]),

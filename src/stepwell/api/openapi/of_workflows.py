@@ -53,7 +53,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         body=Body(
             WorkflowBody,
             "Script and class of the workflow, and its settings.",
-            {"script_name": "shop", "class_name": "Order", "limits": {"steps": 1000}},
+            {"script_name": "shop", "class_name": "Order", "limits": {"steps": "{most_steps_per_instance}"}},
         ),
         refused=(BAD_BODY, NO_SCRIPT, OTHER_SCRIPT, LARGE_BODY),
         sdk="workflows.update",

@@ -167,8 +167,8 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
 
 _ONCE = {
     "Idempotency-Key": _parameter(
-        "Stepwell's own: the same request sent again under this key within a day does nothing, and is answered as the "
-        "first one was. With another request the key is refused.",
+        "Stepwell's own: the same request sent again under this key within {idempotency_key_retention} does nothing, "
+        "and is answered as the first one was. With another request the key is refused.",
         {"type": "string", "minLength": 1, "maxLength": limits.IDEMPOTENCY_KEY_LENGTH, "pattern": "^[!-~]+$"},
     ),
 }
@@ -179,7 +179,7 @@ HEADERS: Mapping[int, Mapping[str, Schema]] = {
     12: {
         "Prefer": _parameter(
             "Stepwell's own: `wait=SECONDS` asks for the answer when the instance has changed or has ended, after that "
-            f"time at the latest; at most {limits.WAIT_S} seconds.",
+            "time at the latest, and after {longest_poll} at most.",
             {"type": "string", "pattern": "^[!-~]([ -~]*[!-~])?$", "examples": ["wait=30"]},
         ),
         "If-None-Match": _parameter(

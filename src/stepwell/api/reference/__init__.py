@@ -19,18 +19,18 @@ _JSON_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff
 
 async def show_document(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
     """Answer with the OpenAPI document; its server is the one that was asked."""
-    return Response(openapi.document(), headers=_JSON_HEADERS, media_type="application/json")
+    return Response(openapi.document(engine.settings), headers=_JSON_HEADERS, media_type="application/json")
 
 
 async def list_operations(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
     """Answer with the page that lists all operations."""
-    return Response(pages.overview(openapi.build()), headers=HEADERS, media_type="text/html")
+    return Response(pages.overview(openapi.build(engine.settings)), headers=HEADERS, media_type="text/html")
 
 
-async def show_operation(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
+async def show_operation(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the page of one operation. Raises RouteNotFound."""
     id = request.path["operation_id"]
-    html = pages.operation(openapi.build(), id, _server(request))
+    html = pages.operation(openapi.build(engine.settings), id, _server(request))
     if html is None:
         raise RouteNotFound("GET", f"/docs/{id}", "no operation is called that; /docs lists them all")
     return Response(html, headers=HEADERS, media_type="text/html")

@@ -63,7 +63,9 @@ class WorkflowBinding:
         Params are plain JSON, or what has a natural form in it. Raises InstanceAlreadyExists, InvalidInput or
         WorkflowNotFound.
         """
-        return await self._create(_new({**(options or {}), **more}))
+        new = _new({**(options or {}), **more})
+        row = await self._engine.create(self._account, self._workflow, new)
+        return self._handle(row.id)
 
     async def get(self, id: str) -> "WorkflowInstance":
         """Return an instance. Raises InstanceNotFound or WorkflowNotFound."""
@@ -81,14 +83,14 @@ class WorkflowBinding:
         if not 1 <= len(wanted) <= most:
             raise InvalidInput("batch", f"create_batch takes 1 to {most:,} instances, got {len(wanted):,}")
         # All of them before the first is made: one that breaks a rule loses the others nothing.
-        for new in wanted:
-            await self._engine.check(self._account, self._workflow, new)
+        checked = [await self._engine.check(self._account, self._workflow, new) for new in wanted]
         created: list[WorkflowInstance] = []
         errors: list[dict[str, Any]] = []
         seen: set[str | None] = set()
-        for index, new in enumerate(wanted):
+        for index, (new, version) in enumerate(zip(wanted, checked, strict=True)):
             try:
-                created.append(await self._create(new))
+                row = await self._engine.create_checked(self._account, self._workflow, new, version)
+                created.append(self._handle(row.id))
             except InstanceAlreadyExists as error:
                 code = _DUPLICATE if new.id in seen else error.code
                 errors.append({"index": index, "id": new.id, "code": code, "message": str(error)})
@@ -126,10 +128,6 @@ class WorkflowBinding:
     def __getattr__(self, name: str) -> Any:
         """Name what there is not yet."""
         raise _missing("a workflow's binding", name)
-
-    async def _create(self, new: NewInstance) -> "WorkflowInstance":
-        row = await self._engine.create(self._account, self._workflow, new)
-        return self._handle(row.id)
 
     def _handle(self, id: str) -> "WorkflowInstance":
         return WorkflowInstance(self._engine, self._account, self._workflow, id)

@@ -129,8 +129,8 @@ class Engine:
 
     store: Store
     clock: Clock = field(default_factory=SystemClock)
-    # What tells of changes of an instance, by its row; None where nothing does.
-    watching: Callable[[int], AbstractContextManager[asyncio.Event]] | None = None
+    # What tells of changes of an instance; None where nothing does.
+    watching: Callable[[operations.InstanceRow], AbstractContextManager[asyncio.Event]] | None = None
     # What the server has been told.
     settings: Settings = DEFAULT_SETTINGS
     # By workflow: its newest version that is known, and what its params have to be. The store says when it changes.
@@ -160,12 +160,15 @@ class Engine:
             done = await self.store.run(FindOnce(account, key.key, key.request, self.clock.now(), kept_ms))
             if done is not None:
                 return msgspec.msgpack.decode(done.body, type=operations.InstanceRow)
-        return await self._insert(account, workflow, new, await self.check(account, workflow, new), key)
+        return await self.create_checked(account, workflow, new, await self.check(account, workflow, new), key)
 
-    async def _insert(
+    async def create_checked(
         self, account: str, workflow: str, new: NewInstance, checked: str, key: IdempotencyKey | None = None
     ) -> operations.InstanceRow:
-        """Create an instance that fits the version `checked`."""
+        """Create an instance that fits the version `checked`, as `check` has said; else as `create` does.
+
+        Raises what `create` raises.
+        """
         instance = str(uuid.uuid4()) if new.id is None else new.id
         now = self.clock.now()
         record = codec.to_row(Created(now, new.trigger, new.params))
@@ -187,7 +190,7 @@ class Engine:
         Ids that are taken, also by an earlier one of the batch, are passed over. Raises what `create` raises.
         """
         checked = [(new, await self.check(account, workflow, new)) for new in wanted]
-        creating = (self._insert(account, workflow, *one) for one in _first_of_each_id(checked))
+        creating = (self.create_checked(account, workflow, *one) for one in _first_of_each_id(checked))
         outcomes = await asyncio.gather(*creating, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, InstanceAlreadyExists):
@@ -211,19 +214,17 @@ class Engine:
     async def get(self, account: str, workflow: str, instance: str, *, with_steps: bool = True) -> InstanceView:
         """Return an instance and its log. Raises WorkflowNotFound or InstanceNotFound."""
         found = await self.store.run(operations.GetInstance(account, workflow, instance, with_steps))
-        if not with_steps:
-            log = _brief(found.records)
-        elif len(found.records) <= _FOLDED_AT_ONCE:
-            log = _fold(found.records)
-        else:
-            # A long history takes a tenth of a second; others are to be answered meanwhile.
-            log = await asyncio.to_thread(_fold, found.records)
-        try:
-            output = None if log.output is None else values.readable(await self.payload(log.output))
-            return InstanceView(found.row, log, await self.payload(log.params), output)
-        except StoreDamaged:
-            await self._refuse_if_gone(account, workflow, instance)
-            raise
+        return await self._view(found, with_steps=with_steps)
+
+    async def get_if_changed(
+        self, account: str, workflow: str, instance: str, *, with_steps: bool, known: operations.InstanceRow | None
+    ) -> InstanceView | None:
+        """Return an instance and its log, or None while its row is the one that is known: nothing has changed then.
+
+        Raises WorkflowNotFound or InstanceNotFound.
+        """
+        found = await self.store.run(operations.GetInstance(account, workflow, instance, with_steps, known))
+        return None if found.row == known else await self._view(found, with_steps=with_steps)
 
     async def step(self, account: str, workflow: str, instance: str, query: StepQuery) -> StepView:
         """Return how a step stands; its value is whole, as JSON text for people.
@@ -251,17 +252,19 @@ class Engine:
     ) -> bool:
         """Return when an instance has other records than those up to the seq `seen`, has ended, or the time is over.
 
-        `seen` None: than it has now. False: changes cannot be told here, and nothing was waited for.
-        Raises WorkflowNotFound or InstanceNotFound.
+        `seen` None: than it has now. False: changes cannot be told here, and nothing was waited for. Returns also when
+        its workflow is deleted meanwhile. Raises WorkflowNotFound or InstanceNotFound.
         """
         if self.watching is None:
             return False
         asked = operations.GetInstance(account, workflow, instance, with_steps=False)
         row = (await self.store.run(asked)).row
-        with self.watching(row.row) as changed:
+        if row.ended_at is not None or seen not in (None, row.seq):
+            return True
+        with self.watching(row) as changed:
             # Looked at once more: what came before the watch began is told to nobody.
             now = (await self.store.run(asked)).row
-            if now.ended_at is None and now.seq == (row.seq if seen is None else seen):
+            if (now.row, now.seq) == (row.row, row.seq):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), timeout_s)
         return True
@@ -370,6 +373,22 @@ class Engine:
         Raises WorkflowNotFound or InstanceNotFound.
         """
         return await self.store.run(operations.ReadLog(account, workflow, instance, after, limit))
+
+    async def _view(self, found: operations.InstanceHistory, *, with_steps: bool) -> InstanceView:
+        row = found.row
+        if not with_steps:
+            log = _brief(found.records)
+        elif len(found.records) <= _FOLDED_AT_ONCE:
+            log = _fold(found.records)
+        else:
+            # A long history takes a tenth of a second; others are to be answered meanwhile.
+            log = await asyncio.to_thread(_fold, found.records)
+        try:
+            output = None if log.output is None else values.readable(await self.payload(log.output))
+            return InstanceView(row, log, await self.payload(log.params), output)
+        except StoreDamaged:
+            await self._refuse_if_gone(row.account, row.workflow, row.id)
+            raise
 
     async def _once(
         self, account: str, key: IdempotencyKey | None, operation: operations.CreateInstance | operations.AppendEvent

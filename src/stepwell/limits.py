@@ -73,6 +73,9 @@ IDEMPOTENCY_KEY_LENGTH = 255
 # Ours: how long a request may wait for a change of an instance, and how many may do so at a time.
 LONGEST_POLL_MS = MINUTE_MS
 WAITING_REQUESTS = 1_000
+# Ours: how much memory answers about instances may take that are kept while nothing changes: there is room for about a
+# thousand instances of 100 steps.
+KEPT_ANSWERS_BYTES = 32 * 2**20
 
 ACCOUNT_RULE = "1 to 64 letters, digits, - and _"
 NAME_RULE = "letters, digits, - and _, not starting with -"

@@ -18,7 +18,7 @@ from stepwell import limits
 from stepwell.clock import Clock
 from stepwell.errors import InvalidInput, NotAuthenticated
 from stepwell.store import Store
-from stepwell.store.operations import AddToken, FindToken, ListTokens, RevokeToken, TokenRow
+from stepwell.store.token_operations import AddToken, FindToken, ListTokens, RevokeToken, TokenRow
 
 
 class Permission(StrEnum):

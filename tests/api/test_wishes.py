@@ -1,7 +1,7 @@
 """What requests may wish for: to wait for a change of an instance, and to be done once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -10,13 +10,40 @@ import pytest
 from stepwell.api import create_app
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
-from stepwell.store.operations import RegisterWorkflow
+from stepwell.store.operations import Operation, RegisterWorkflow
 from stepwell.store.sqlite import SqliteStore
 from tests.api.conftest import NOW
 from tests.api.histories import Histories
 
 INSTANCES = "workflows/order/instances"
 ONE_DAY_MS = 86_400_000
+
+
+class BusyStore:
+    """A store in which something happens right after somebody has looked at an instance for the first time."""
+
+    def __init__(self, inner: SqliteStore, happens: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        self._inner = inner
+        self._happens = happens
+        self.looks = 0
+
+    def engine(self, clock: VirtualClock) -> Engine:
+        """Return an engine that asks this store."""
+        return Engine(self, clock, watching=self._inner.watching)  # type: ignore[arg-type]  # no worker listens
+
+    async def run(self, operation: Operation[Any]) -> Any:
+        answer = await self._inner.run(operation)
+        self.looks += 1
+        if self._happens is not None and self.looks == 1:
+            await self._happens()
+        return answer
+
+
+async def wait_for_change(
+    engine: Engine, instance: str = "a", *, seen: int | None = None, timeout_s: float = 60
+) -> bool:
+    """Wait for a change of an instance of `order`."""
+    return await engine.wait_for_change("local", "order", instance, seen=seen, timeout_s=timeout_s)
 
 
 @pytest.fixture
@@ -72,6 +99,71 @@ async def test_instance_that_has_ended_is_answered_at_once(watched: httpx.AsyncC
     answer = await asyncio.wait_for(watched.get(f"{INSTANCES}/a?simple=true", headers={"prefer": "wait=60"}), 10)
 
     assert answer.json()["result"]["status"] == "complete"
+
+
+async def test_wait_ends_when_the_workflow_is_deleted(watched: httpx.AsyncClient, histories: Histories) -> None:
+    """Whoever waits for an instance of it is told at once that it is gone; who waits for another's goes on."""
+    await histories.register("other")
+    await histories.queued("order", "a")
+    await histories.queued("other", "a")
+    wish = {"prefer": "wait=30"}
+    waiting = await begun(watched.get(f"{INSTANCES}/a", headers=wish))
+    others = await begun(watched.get("workflows/other/instances/a", headers=wish))
+
+    await watched.delete("workflows/order")
+    answer = await asyncio.wait_for(waiting, 10)
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (404, 10200)
+    assert others.done() is False
+    others.cancel()
+
+
+async def test_instance_that_was_made_anew_is_not_waited_for(
+    store: SqliteStore, clock: VirtualClock, histories: Histories
+) -> None:
+    """Where another instance has taken the name between the look and the watch, nothing of the old one is awaited."""
+    await histories.queued("order", "a")
+
+    async def make_anew() -> None:
+        await histories.engine.delete_workflow("local", "order")
+        await histories.register("order")
+        await histories.queued("order", "a")
+
+    engine = BusyStore(store, make_anew).engine(clock)
+
+    assert await asyncio.wait_for(wait_for_change(engine), 10) is True
+
+
+async def test_change_between_the_look_and_the_watch_is_not_missed(
+    store: SqliteStore, clock: VirtualClock, histories: Histories
+) -> None:
+    """What came while nobody was watching yet ends the wait."""
+    await histories.queued("order", "a")
+
+    async def send() -> None:
+        await histories.engine.send_event("local", "order", "a", "go", "{}")
+
+    engine = BusyStore(store, send).engine(clock)
+
+    assert await asyncio.wait_for(wait_for_change(engine), 10) is True
+
+
+async def test_instance_is_looked_at_twice_only_to_be_watched(
+    store: SqliteStore, clock: VirtualClock, histories: Histories
+) -> None:
+    """One look is enough where there is nothing to wait for."""
+    await histories.complete("order", "ended")
+    await histories.queued("order", "a")
+    busy = BusyStore(store)
+    engine = busy.engine(clock)
+
+    looks = []
+    for instance, seen, timeout_s in (("ended", None, 60), ("a", 7, 60), ("a", 1, 0)):
+        before = busy.looks
+        await wait_for_change(engine, instance, seen=seen, timeout_s=timeout_s)
+        looks.append(busy.looks - before)
+
+    assert looks == [1, 1, 2]
 
 
 async def test_wait_ends_when_its_time_is_over(watched: httpx.AsyncClient, histories: Histories) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from stepwell import WorkflowEntrypoint
-from stepwell.bindings import Env
+from stepwell.bindings import Env, WorkflowBinding
+from stepwell.engine import Engine, NewInstance
 from stepwell.errors import (
     InstanceAlreadyExists,
     InstanceFinished,
@@ -17,7 +18,7 @@ from stepwell.errors import (
     InvalidInput,
     NotSerialisable,
 )
-from stepwell.testing import TestEngine
+from stepwell.testing import ACCOUNT, TestEngine
 from tests.crash.server import DevServer, run_dev
 
 
@@ -201,6 +202,22 @@ async def test_batch_with_a_wrong_instance_creates_none() -> None:
 
         with pytest.raises(InstanceNotFound):
             await engine.env.CHILD.get("a")
+
+
+async def test_batch_is_checked_once() -> None:
+    """What is known to be right when the first instance is made is not asked again for each."""
+    checked: list[str | None] = []
+
+    class Asked(Engine):
+        async def check(self, account: str, workflow: str, new: NewInstance) -> str:
+            checked.append(new.id)
+            return await super().check(account, workflow, new)
+
+    async with TestEngine.open([Child]) as engine:
+        binding = WorkflowBinding(Asked(engine.store, engine.clock), ACCOUNT, "child")
+        await binding.create_batch([{"id": "a"}, {"id": "b"}])
+
+        assert checked == ["a", "b"]
 
 
 async def test_event_that_cannot_be_sent_is_refused() -> None:

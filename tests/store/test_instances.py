@@ -113,6 +113,23 @@ async def test_what_is_not_there_is_named(store: Store) -> None:
     assert (raised.value.workflow, raised.value.instance) == ("orders", "a")
 
 
+async def test_records_of_an_instance_that_is_as_known_are_not_read(store: Store) -> None:
+    """Whoever has an instance's row as it is gets it back alone; who has an older one gets everything."""
+    await register(store)
+    (older,) = await create(store, "a")
+    await store.run(happening("a"))
+    found = await instance(store, "a")
+
+    looks = [
+        await store.run(GetInstance("acme", "orders", "a", with_steps, known))
+        for with_steps in (True, False)
+        for known in (found.row, older)
+    ]
+
+    assert [look.row for look in looks] == [found.row] * 4
+    assert [len(look.records) for look in looks] == [0, 2, 0, 1]
+
+
 async def test_without_steps_only_params_and_output_are_read(store: Store) -> None:
     """A brief look has what tells params, output and error, however long the history."""
     turn = await held(store, "a")

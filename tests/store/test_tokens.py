@@ -1,7 +1,7 @@
 """The contract of every store: tokens."""
 
 from stepwell.store import Store
-from stepwell.store.operations import AddToken, FindToken, ListTokens, RevokeToken, TokenRow
+from stepwell.store.token_operations import AddToken, FindToken, ListTokens, RevokeToken, TokenRow
 from tests.store.scenes import NOW
 
 READER = TokenRow("aa", "acme", "ci", "0" * 64, None, ["Workers Tail Read", "deploy"], NOW)

@@ -5,6 +5,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepwell.api import auth, envelope, guards, path, routes
+from stepwell.api.kept import KeptAnswers
 from stepwell.api.query import Query
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
@@ -34,6 +35,7 @@ class _App:
         self._account = account
         self._hosts = hosts
         self._tokens = tokens
+        self._kept = KeptAnswers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Nothing else is spoken: no lifespan, no WebSocket."""
@@ -60,7 +62,8 @@ class _App:
         if self._tokens is not None:
             auth.check(caller, route, account)
         query = Query(http.scope["query_string"])
-        return await handler(self._engine, ApiRequest(account, parts, query, http, self._engine.settings.payload_size))
+        request = ApiRequest(account, parts, query, http, self._engine.settings.payload_size, self._kept)
+        return await handler(self._engine, request)
 
 
 def _raw_path(scope: Scope) -> str:

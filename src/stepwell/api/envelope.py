@@ -6,7 +6,6 @@ Source: developers.cloudflare.com/fundamentals/api/how-to/make-api-calls/
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 from starlette.responses import Response
@@ -32,8 +31,18 @@ _encoder = msgspec.json.Encoder()
 
 def success(result: object, info: ResultInfo | None = None, messages: Sequence[Problem] = ()) -> Response:
     """Return the answer that carries a result; `messages` are what the caller should know besides."""
+    return encoded(encode(result, info, messages))
+
+
+def encode(result: object, info: ResultInfo | None = None, messages: Sequence[Problem] = ()) -> bytes:
+    """Return the body of the answer that carries a result."""
     place = msgspec.UNSET if info is None else info
-    return _respond(200, Success(result=result, result_info=place, messages=list(messages)))
+    return _encoder.encode(Success(result=result, result_info=place, messages=list(messages)))
+
+
+def encoded(body: bytes) -> Response:
+    """Return the answer whose body has been encoded."""
+    return _respond(200, body)
 
 
 def without_effect(what: str) -> Problem:
@@ -67,8 +76,8 @@ def _confess(error: Exception, request: str) -> Response:
 
 
 def _refuse(status: int, code: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    return _respond(status, Failure(errors=[Problem(code, message)]), headers)
+    return _respond(status, _encoder.encode(Failure(errors=[Problem(code, message)])), headers)
 
 
-def _respond(status: int, answer: Any, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(_encoder.encode(answer), status, {**_HEADERS, **(headers or {})}, "application/json")
+def _respond(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(body, status, {**_HEADERS, **(headers or {})}, "application/json")

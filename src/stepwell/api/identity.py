@@ -12,11 +12,11 @@ import msgspec
 from starlette.responses import Response
 
 from stepwell.api import envelope
-from stepwell.api.paging import total_pages
+from stepwell.api.paging import NumberedPage
 from stepwell.api.query import Query
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
-from stepwell.models import Problem, ResultInfo
+from stepwell.models import Problem
 
 PER_PAGE = 20
 MOST_PER_PAGE = 50
@@ -100,12 +100,9 @@ async def list_memberships(engine: Engine, request: ApiRequest) -> Response:  # 
 
 
 def _page(query: Query, everything: list[Account] | list[Membership]) -> Response:
-    page = query.number("page") or 1
-    per_page = query.number("per_page", MOST_PER_PAGE) or PER_PAGE
-    shown = everything[(page - 1) * per_page : page * per_page]
-    total = len(everything)
-    info = ResultInfo(len(shown), per_page, total, page=page, total_pages=total_pages(total, per_page))
-    return envelope.success(shown, info)
+    page = NumberedPage.asked_by(query, per_page=PER_PAGE, most=MOST_PER_PAGE)
+    shown = everything[page.offset : page.offset + page.per_page]
+    return envelope.success(shown, page.info(len(shown), len(everything)))
 
 
 def _account(id: str) -> Account:

@@ -3,22 +3,27 @@
 Source: developers.cloudflare.com/api/resources/workflows/subresources/instances/
 """
 
+import asyncio
+
 from starlette.responses import Response
 
 from stepwell import answers, limits
 from stepwell.api import envelope, new_instance, wishes
 from stepwell.api.instance_list import InstanceList
+from stepwell.api.kept import InstanceAnswer, InstanceQuestion, KeptAnswers
 from stepwell.api.paging import StepPage, cut
 from stepwell.api.query import needed
 from stepwell.api.request import ApiRequest
 from stepwell.core.steplog import iso
 from stepwell.core.stepview import StepQuery
-from stepwell.engine import Engine
+from stepwell.engine import Engine, InstanceView
 from stepwell.models import EventReceipt, ResultInfo
 
 # A dash and the count of the name.
 LOGGED_NAME_LENGTH = limits.STEP_NAME_LENGTH + 20
 STEP_TYPES = ("step", "waitForEvent")
+
+_SHOWN_AT_ONCE = 1_000
 
 _waiting: set[object] = set()
 
@@ -51,14 +56,14 @@ async def get_instance(engine: Engine, request: ApiRequest) -> Response:
     """Answer with logs and status of an instance; when it has changed or has ended, if the caller prefers to wait."""
     page = StepPage.asked_by(request.query)
     is_simple = request.query.choice("simple", ("true", "false")) == "true"
+    question = InstanceQuestion(request.account, request.workflow, request.instance, not is_simple, page)
     waited_s = await _wait(engine, request)
-    view = await engine.get(request.account, request.workflow, request.instance, with_steps=not is_simple)
-    shown = cut(view.log.entries, view.row.step_count, page)
-    answer = envelope.success(answers.instance(view, shown.entries), shown.info)
-    answer.headers["etag"] = wishes.tag(view.row.seq)
+    answer = await _answer(engine, request.kept, question)
+    response = envelope.encoded(answer.body)
+    response.headers["etag"] = wishes.tag(answer.row.seq)
     if waited_s is not None:
-        answer.headers["preference-applied"] = f"wait={waited_s}"
-    return answer
+        response.headers["preference-applied"] = f"wait={waited_s}"
+    return response
 
 
 async def get_step(engine: Engine, request: ApiRequest) -> Response:
@@ -79,6 +84,30 @@ async def send_event(engine: Engine, request: ApiRequest) -> Response:
     key = wishes.idempotency_key(request.http.headers, "event", *target, event_type, payload)
     at = await engine.send_event(request.account, *target, event_type, payload, key)
     return envelope.success(EventReceipt(request.instance, iso(at)))
+
+
+async def _answer(engine: Engine, kept: KeptAnswers, question: InstanceQuestion) -> InstanceAnswer:
+    """Return what is kept, while it is so, or make it anew."""
+    last = kept.find(question)
+    where = question.account, question.workflow, question.instance
+    known = None if last is None else last.row
+    view = await engine.get_if_changed(*where, with_steps=question.with_steps, known=known)
+    if view is None:
+        assert last is not None
+        return last
+    if len(view.log.entries) <= _SHOWN_AT_ONCE:
+        body = _show(view, question.page)
+    else:
+        # A long log takes tens of milliseconds; others are to be answered meanwhile.
+        body = await asyncio.to_thread(_show, view, question.page)
+    answer = InstanceAnswer(view.row, body)
+    kept.keep(question, answer)
+    return answer
+
+
+def _show(view: InstanceView, page: StepPage) -> bytes:
+    shown = cut(view.log.entries, view.row.step_count, page)
+    return envelope.encode(answers.instance(view, shown.entries), shown.info)
 
 
 async def _wait(engine: Engine, request: ApiRequest) -> int | None:

@@ -47,6 +47,32 @@ def total_pages(total: int, per_page: int) -> int:
     return -(-total // per_page)
 
 
+# ---- by number
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedPage:
+    """A page by its number, counted from 1; one past the last is empty."""
+
+    number: int
+    per_page: int
+
+    @classmethod
+    def asked_by(cls, query: Query, *, per_page: int, most: int) -> "NumberedPage":
+        """Return the page that a query asks for: of `per_page` entries where it does not say. Raises InvalidInput."""
+        number = query.number("page") or 1
+        return cls(number, query.number("per_page", most) or per_page)
+
+    @property
+    def offset(self) -> int:
+        """How many entries there are on the pages before."""
+        return (self.number - 1) * self.per_page
+
+    def info(self, count: int, total: int) -> ResultInfo:
+        """Say how many of all entries the page shows, and where it stands."""
+        return ResultInfo(count, self.per_page, total, page=self.number, total_pages=total_pages(total, self.per_page))
+
+
 # ---- steps
 
 

@@ -1,11 +1,12 @@
 """A request as handlers see it: where it leads, its query, its body."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
 from stepwell.api import body
+from stepwell.api.kept import KeptAnswers
 from stepwell.api.query import Query
 from stepwell.api.refusals import invalid
 from stepwell.limits import PAYLOAD_BYTES
@@ -21,6 +22,8 @@ class ApiRequest:
     http: Request
     # What a payload in the body may have.
     payload_bytes: int = PAYLOAD_BYTES
+    # What earlier requests were answered.
+    kept: KeptAnswers = field(default_factory=KeptAnswers)
 
     @property
     def workflow(self) -> str:

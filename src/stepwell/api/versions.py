@@ -7,10 +7,9 @@ from starlette.responses import Response
 
 from stepwell import answers
 from stepwell.api import envelope
-from stepwell.api.paging import total_pages
+from stepwell.api.paging import NumberedPage
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
-from stepwell.models import ResultInfo
 from stepwell.store.workflow_operations import VersionRow
 
 PER_PAGE = 50
@@ -19,11 +18,9 @@ MOST_PER_PAGE = 100
 
 async def list_versions(engine: Engine, request: ApiRequest) -> Response:
     """Answer with a page of versions, newest first; an empty page past the last one."""
-    page = request.query.number("page") or 1
-    per_page = request.query.number("per_page", MOST_PER_PAGE) or PER_PAGE
-    found = await engine.versions(request.account, request.workflow, limit=per_page, offset=(page - 1) * per_page)
-    info = ResultInfo(len(found.rows), per_page, found.total, page=page, total_pages=total_pages(found.total, per_page))
-    return envelope.success([answers.version(row) for row in found.rows], info)
+    page = NumberedPage.asked_by(request.query, per_page=PER_PAGE, most=MOST_PER_PAGE)
+    found = await engine.versions(request.account, request.workflow, limit=page.per_page, offset=page.offset)
+    return envelope.success([answers.version(row) for row in found.rows], page.info(len(found.rows), found.total))
 
 
 async def get_version(engine: Engine, request: ApiRequest) -> Response:

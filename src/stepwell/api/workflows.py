@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from stepwell import answers
 from stepwell.api import envelope, workflow_body
-from stepwell.api.paging import total_pages
+from stepwell.api.paging import NumberedPage
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
 from stepwell.limits import WORKFLOW_NAME_LENGTH
-from stepwell.models import DeletedWorkflow, ResultInfo
+from stepwell.models import DeletedWorkflow
 
 PER_PAGE = 10
 MOST_PER_PAGE = 100
@@ -19,12 +19,10 @@ MOST_PER_PAGE = 100
 
 async def list_workflows(engine: Engine, request: ApiRequest) -> Response:
     """Answer with a page of workflows; an empty page past the last one is how SDKs find the end."""
-    page = request.query.number("page") or 1
-    per_page = request.query.number("per_page", MOST_PER_PAGE) or PER_PAGE
+    page = NumberedPage.asked_by(request.query, per_page=PER_PAGE, most=MOST_PER_PAGE)
     search = request.query.text("search", WORKFLOW_NAME_LENGTH)
-    found = await engine.workflows(request.account, limit=per_page, offset=(page - 1) * per_page, search=search)
-    info = ResultInfo(len(found.rows), per_page, found.total, page=page, total_pages=total_pages(found.total, per_page))
-    return envelope.success([answers.workflow(row) for row in found.rows], info)
+    found = await engine.workflows(request.account, limit=page.per_page, offset=page.offset, search=search)
+    return envelope.success([answers.workflow(row) for row in found.rows], page.info(len(found.rows), found.total))
 
 
 async def get_workflow(engine: Engine, request: ApiRequest) -> Response:

@@ -11,7 +11,7 @@ from stepwell.cli import output
 from stepwell.clock import SystemClock
 from stepwell.core.steplog import iso
 from stepwell.store.opening import reach_store
-from stepwell.store.operations import TokenRow
+from stepwell.store.token_operations import TokenRow
 from stepwell.tokens import Permission, Tokens
 
 _SCOPES = {"read": Permission.SCRIPTS_READ, "write": Permission.SCRIPTS_WRITE, "deploy": Permission.DEPLOY}

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from stepwell import values
@@ -323,8 +324,14 @@ def log_output(value: Payload) -> str | None:
 
 def iso(at: int) -> str:
     """Return a moment as the API writes it: UTC with three decimals and `Z`."""
-    moment = _EPOCH + timedelta(milliseconds=at)
-    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
+    second, ms = divmod(at, 1000)
+    return f"{_second(second)}.{ms:03d}Z"
+
+
+# The moments of a log are many, and near to each other.
+@lru_cache(maxsize=1024)
+def _second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).isoformat()[:-6]
 
 
 def _event_output(event: EventReceived) -> str:

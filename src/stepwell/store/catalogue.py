@@ -2,10 +2,17 @@
 
 from typing import Any
 
-from stepwell.store import account_operations, control_operations, once, operations, workflow_operations
+from stepwell.store import (
+    account_operations,
+    control_operations,
+    once,
+    operations,
+    token_operations,
+    workflow_operations,
+)
 from stepwell.store.operations import Operation
 
-_MODULES = (operations, workflow_operations, account_operations, control_operations, once)
+_MODULES = (operations, workflow_operations, account_operations, control_operations, token_operations, once)
 
 OPERATIONS: tuple[type[Operation[Any]], ...] = tuple(
     kind for kind in Operation.__subclasses__() if kind.__module__ in {module.__name__ for module in _MODULES}

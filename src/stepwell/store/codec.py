@@ -32,8 +32,8 @@ def to_row(record: Record) -> RecordRow:
 def from_row(row: RecordRow) -> Recorded:
     """Return the record of a row."""
     kind = _KINDS[row.kind]
-    body: dict[str, Any] = msgspec.json.decode(row.body)
-    for name, build in _BUILDERS.items():
+    body = _decode(row.body)
+    for name, build in _BUILT[row.kind]:
         if name in body:
             body[name] = build(body[name])
     if row.value is not None:
@@ -68,21 +68,31 @@ def _payload(row: RecordRow) -> Payload:
     return row.value if row.payload is None else PayloadRef(row.payload, row.size, row.value)
 
 
+def _key(parts: list[Any]) -> Key:
+    return Key(_STEP_KINDS[parts[0]], parts[1], parts[2])
+
+
 def _name(kind: type[Record]) -> str:
     """StepSucceeded -> step_succeeded."""
     return "".join("_" + c.lower() if c.isupper() else c for c in kind.__name__).lstrip("_")
 
 
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 # What came from outside is JSON, and shown as it was sent.
 _PLAIN = frozenset(("created", "event_received"))
 _BUILDERS: dict[str, Any] = {
-    "key": lambda parts: Key(StepKind(parts[0]), parts[1], parts[2]),
-    "parent": lambda parts: Key(StepKind(parts[0]), parts[1], parts[2]),
+    "key": _key,
+    "parent": _key,
     "error": from_parts,
     "config": lambda parts: StepConfig(**parts),
 }
+_STEP_KINDS: dict[str, StepKind] = {kind.value: kind for kind in StepKind}
 _KINDS: dict[str, Any] = {_name(kind): kind for kind in get_args(Record)}
 _NAMES: dict[type, str] = {kind: name for name, kind in _KINDS.items()}
 _BODY: dict[type, list[str]] = {
     kind: [f.name for f in fields(kind) if f.name not in {"at", "value"}] for kind in get_args(Record)
+}
+# By kind: what of its body is more than JSON, and what it is built by.
+_BUILT: dict[str, list[tuple[str, Any]]] = {
+    name: [(part, _BUILDERS[part]) for part in _BODY[kind] if part in _BUILDERS] for name, kind in _KINDS.items()
 }

@@ -7,32 +7,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell.store import Listener
+from stepwell.store.operations import InstanceRow
 
 
 class Watchers:
-    """Who waits for a change of an instance. Told from any thread."""
+    """Who waits for a change of an instance, by its row and by the id of its workflow. Told from any thread."""
 
     def __init__(self) -> None:
-        self._watching: dict[int, set[_Watcher]] = {}
+        self._watching: dict[int | str, set[_Watcher]] = {}
 
     @contextmanager
-    def watching(self, row: int) -> Iterator[asyncio.Event]:
-        """Give an event that is set when the instance of this row gets a record."""
+    def watching(self, instance: InstanceRow) -> Iterator[asyncio.Event]:
+        """Give an event that is set when an instance gets a record or its workflow is deleted."""
         watcher = _Watcher(asyncio.get_running_loop(), asyncio.Event())
-        self._watching.setdefault(row, set()).add(watcher)
+        watched = (instance.row, instance.workflow_id)
+        for what in watched:
+            self._watching.setdefault(what, set()).add(watcher)
         try:
             yield watcher.event
         finally:
-            left = self._watching.get(row, set())
-            left.discard(watcher)
-            if not left:
-                self._watching.pop(row, None)
+            for what in watched:
+                left = self._watching.get(what, set())
+                left.discard(watcher)
+                if not left:
+                    self._watching.pop(what, None)
 
-    def changed(self, rows: Collection[int]) -> None:
-        """Tell whoever waits for one of these instances."""
+    def changed(self, changes: Collection[int | str]) -> None:
+        """Tell whoever waits for one of these instances, or for one of these workflows'."""
         if self._watching:
-            for row in rows:
-                for watcher in list(self._watching.get(row, ())):
+            for what in changes:
+                for watcher in list(self._watching.get(what, ())):
                     call_soon(watcher.loop, watcher.event.set)
 
 

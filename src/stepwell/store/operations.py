@@ -198,14 +198,15 @@ class InstanceHistory(msgspec.Struct, frozen=True, array_like=True):
 class GetInstance(Operation[InstanceHistory], frozen=True):
     """Return an instance and its history, both of the same moment.
 
-    Without `with_steps` only the records that tell params, output and error are read.
-    Raises WorkflowNotFound or InstanceNotFound.
+    Without `with_steps` only the records that tell params, output and error are read. None are while the row is still
+    the one that is `known`. Raises WorkflowNotFound or InstanceNotFound.
     """
 
     account: str
     workflow: str
     id: str
     with_steps: bool = True
+    known: InstanceRow | None = None
 
 
 class Instances(msgspec.Struct, frozen=True, array_like=True):
@@ -458,43 +459,3 @@ class ReadLog(Operation[LogPage], frozen=True):
     id: str
     after: int
     limit: int
-
-
-# ---- who may use the API
-
-
-class TokenRow(msgspec.Struct, frozen=True, array_like=True):
-    """A token. `hash` is of its secret; `email` is the address that a key comes with; times in milliseconds."""
-
-    id: str
-    account: str
-    name: str
-    hash: str
-    email: str | None
-    permissions: list[str]
-    created_at: int
-    expires_at: int | None = None
-    revoked_at: int | None = None
-
-
-class AddToken(Operation[None], frozen=True):
-    """Add a token. Its id is one that no token has had."""
-
-    token: TokenRow
-
-
-class FindToken(Operation[TokenRow | None], frozen=True):
-    """Return a token, also one that has been revoked or has expired; None: there is none of this id."""
-
-    id: str
-
-
-class ListTokens(Operation[list[TokenRow]], frozen=True):
-    """Return all tokens, by account and creation."""
-
-
-class RevokeToken(Operation[bool], frozen=True):
-    """Let a token be good for nothing from now on; False if it was so before, or there is none of this id."""
-
-    id: str
-    now: int

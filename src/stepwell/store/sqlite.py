@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from stepwell.errors import StoreUnavailable
 from stepwell.store import Listener
 from stepwell.store.listeners import Listeners
-from stepwell.store.operations import Operation
+from stepwell.store.operations import InstanceRow, Operation
 from stepwell.store.sqlite_faults import translated
 from stepwell.store.sqlite_file import FileLock, open_in_memory, open_reader, open_writer
 from stepwell.store.sqlite_ledger import Ledger
@@ -64,9 +64,9 @@ class SqliteStore:
         """Tell a worker nothing more."""
         self._listeners.remove(worker)
 
-    def watching(self, row: int) -> AbstractContextManager[asyncio.Event]:
-        """Give an event, as long as it is held, that is set when the instance of this row gets a record."""
-        return self._listeners.watchers.watching(row)
+    def watching(self, instance: InstanceRow) -> AbstractContextManager[asyncio.Event]:
+        """Give an event that is set, while it is held, when an instance gets a record or its workflow is deleted."""
+        return self._listeners.watchers.watching(instance)
 
     async def close(self) -> None:
         """Do what was asked, then let go of the file. Operations asked from now on fail."""

@@ -89,9 +89,11 @@ _FORGET = """
 
 def delete_workflow(transaction: Transaction, operation: DeleteWorkflow) -> None:
     """Do DeleteWorkflow."""
-    row = find_workflow(transaction.connection, operation.account, operation.name).row
+    workflow = find_workflow(transaction.connection, operation.account, operation.name)
+    row = workflow.row
     for instance, owner in every(transaction.connection, _HELD, (row,)):
         transaction.tidings.tell(owner, instance)
+    transaction.tidings.changed.add(workflow.id)
     transaction.execute(_TAKE_AWAY, (row,))
     transaction.execute(_DELETE_WORKFLOW, (row,))
     transaction.execute(_FORGET_TERMINATION, (row,))

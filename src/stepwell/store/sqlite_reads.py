@@ -10,7 +10,6 @@ from stepwell.store.account_operations import GetAccountSettings, GetTriggers
 from stepwell.store.control_operations import IsTerminating, ListTerminations
 from stepwell.store.once import FindOnce
 from stepwell.store.operations import (
-    FindToken,
     GetInstance,
     GetParamsSchema,
     GetWorkflow,
@@ -20,7 +19,6 @@ from stepwell.store.operations import (
     Instances,
     ListHoldings,
     ListInstances,
-    ListTokens,
     ListWorkflows,
     Operation,
     ReadHistory,
@@ -38,6 +36,7 @@ from stepwell.store.sqlite_terminations import is_terminating, list_terminations
 from stepwell.store.sqlite_tokens import find_token, list_tokens
 from stepwell.store.sqlite_versions import get_version, list_versions
 from stepwell.store.sqlite_workflows import find_workflow, get_params_schema, get_workflow, list_workflows
+from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.workflow_operations import GetVersion, ListVersions
 
 _INSTANCE_COLUMNS = """
@@ -79,6 +78,8 @@ def _get_instance(connection: apsw.Connection, operation: GetInstance) -> Instan
         find_workflow(connection, operation.account, operation.workflow)
         raise InstanceNotFound(operation.workflow, operation.id)
     row = InstanceRow(*found)
+    if row == operation.known:
+        return InstanceHistory(row, [])
     if operation.with_steps:
         return InstanceHistory(row, history(connection, row.row))
     return InstanceHistory(row, summary(connection, row.row, row.ended_at is not None, row.restarted_seq))

@@ -2,9 +2,9 @@
 
 import apsw
 
-from stepwell.store.operations import AddToken, FindToken, ListTokens, RevokeToken, TokenRow
 from stepwell.store.sqlite_rows import Row, every, first
 from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.token_operations import AddToken, FindToken, ListTokens, RevokeToken, TokenRow
 
 _COLUMNS = "id, account, name, hash, email, permissions, created_at, expires_at, revoked_at"
 _INSERT = f"""

@@ -23,8 +23,8 @@ class Tidings:
 
     due_at: int | None = None
     told: list[tuple[int, int]] = field(default_factory=list)
-    # Instances that got a record.
-    changed: set[int] = field(default_factory=set)
+    # Instances that got a record, by row, and workflows that were deleted, by id.
+    changed: set[int | str] = field(default_factory=set)
     has_rubbish: bool = False
 
     def due(self, at: int) -> None:

@@ -18,7 +18,6 @@ from stepwell.store.control_operations import (
 )
 from stepwell.store.once import Once, OnceAnswer
 from stepwell.store.operations import (
-    AddToken,
     AppendEvent,
     ClaimDue,
     Commit,
@@ -30,7 +29,6 @@ from stepwell.store.operations import (
     RegisterWorkflow,
     Release,
     RenewLease,
-    RevokeToken,
     WriteNotes,
 )
 from stepwell.store.sqlite_accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
@@ -51,6 +49,7 @@ from stepwell.store.sqlite_tokens import add_token, revoke_token
 from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.sqlite_versions import put_workflow
 from stepwell.store.sqlite_workflows import Workflow, find_workflow, register_workflow
+from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
 
 # Two creates with one id race for the unique index, not for a look before.

@@ -5,6 +5,7 @@ Built on the standard library alone, so that a command of one request starts fas
 
 import http.client
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,18 @@ from stepwell.errors import RequestRefused, ServerUnreachable
 _BASE = "/client/v4"
 _PER_PAGE = 100
 _NOT_JSON_SHOWN = 200
+
+_DECODER = json.JSONDecoder()
+# What stands between the values of a JSON text.
+_BETWEEN = re.compile(r"[\s,:]*")
+
+
+class Result(dict[str, Any]):
+    """An object that a server answers with. `text` is its JSON as the server wrote it, digit for digit."""
+
+    def __init__(self, value: Any, text: str) -> None:
+        super().__init__(value if isinstance(value, dict) else {})
+        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,34 +42,31 @@ class Client:
     token: str | None = field(default=None, repr=False)
     timeout_s: float = 60.0
 
-    def create_instance(self, workflow: str, id: str | None, params: Any) -> dict[str, Any]:
+    def create_instance(self, workflow: str, id: str | None, params: Any) -> Result:
         """Create an instance; return what the server says of it."""
         body = {"params": params} if id is None else {"params": params, "instance_id": id}
-        created: dict[str, Any] = self._ask("POST", f"{self._workflow(workflow)}/instances", body=body)["result"]
-        return created
+        return self._ask("POST", f"{self._workflow(workflow)}/instances", body=body).result
 
-    def instance(self, workflow: str, id: str, *, simple: bool = False) -> dict[str, Any]:
+    def instance(self, workflow: str, id: str, *, simple: bool = False) -> Result:
         """Return logs and status of an instance."""
         query = {"simple": "true"} if simple else {}
-        found: dict[str, Any] = self._ask("GET", self._instance(workflow, id), query)["result"]
-        return found
+        return self._ask("GET", self._instance(workflow, id), query).result
 
-    def instances(self, workflow: str, **query: str | None) -> Iterator[dict[str, Any]]:
+    def instances(self, workflow: str, **query: str | None) -> Iterator[Result]:
         """Yield instances, newest first unless `direction` says "asc", page by page as they are asked for."""
         cursor: str | None = None
         while True:
             asked = {"per_page": str(_PER_PAGE), **query, "cursor": cursor}
             answer = self._ask("GET", f"{self._workflow(workflow)}/instances", asked)
-            yield from answer["result"]
-            cursor = (answer.get("result_info") or {}).get("cursor")
+            yield from answer.results
+            cursor = (answer.members.get("result_info") or {}).get("cursor")
             if not cursor:
                 return
 
-    def send_event(self, workflow: str, id: str, event_type: str, payload: Any) -> dict[str, Any]:
+    def send_event(self, workflow: str, id: str, event_type: str, payload: Any) -> Result:
         """Send an event; return the server's receipt."""
         path = f"{self._instance(workflow, id)}/events/{quote(event_type, safe='')}"
-        receipt: dict[str, Any] = self._ask("POST", path, body=payload)["result"]
-        return receipt
+        return self._ask("POST", path, body=payload).result
 
     def _workflow(self, name: str) -> str:
         return f"/accounts/{quote(self.account, safe='')}/workflows/{quote(name, safe='')}"
@@ -64,15 +74,13 @@ class Client:
     def _instance(self, workflow: str, id: str) -> str:
         return f"{self._workflow(workflow)}/instances/{quote(id, safe='')}"
 
-    def _ask(
-        self, method: str, path: str, query: Mapping[str, str | None] | None = None, body: Any = ...
-    ) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, query: Mapping[str, str | None] | None = None, body: Any = ...) -> "_Answer":
         given = {name: value for name, value in (query or {}).items() if value is not None}
         target = f"{path}?{urlencode(given)}" if given else path
         status, text = self._exchange(method, target, None if body is ... else json.dumps(body))
         answer = _decoded(status, text)
-        if not answer.get("success"):
-            error = (answer.get("errors") or [{}])[0]
+        if not answer.members.get("success"):
+            error = (answer.members.get("errors") or [{}])[0]
             raise RequestRefused(status, int(error.get("code", 0)), str(error.get("message", "no reason was given")))
         return answer
 
@@ -111,12 +119,44 @@ def _address_of(url: str) -> SplitResult:
     return urlsplit(url)
 
 
-def _decoded(status: int, text: bytes) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The envelope of an answer: its members, and the JSON of what is in it."""
+
+    members: Mapping[str, Any]
+    result_text: str
+
+    @property
+    def result(self) -> Result:
+        return Result(self.members.get("result"), self.result_text)
+
+    @property
+    def results(self) -> list[Result]:
+        is_list = isinstance(self.members.get("result"), list)
+        return [Result(value, text) for value, text in _values_in(self.result_text)] if is_list else []
+
+
+def _decoded(status: int, content: bytes) -> _Answer:
     try:
+        text = content.decode()
         answer = json.loads(text)
-    except ValueError:
-        answer = None
+    except (ValueError, RecursionError):
+        text, answer = "", None
     if not isinstance(answer, dict):
-        shown = text[:_NOT_JSON_SHOWN].decode(errors="replace")
+        shown = content[:_NOT_JSON_SHOWN].decode(errors="replace")
         raise ServerUnreachable(f"the answer is not that of this API (status {status}): {shown!r}")
-    return answer
+    parts = list(_values_in(text))
+    texts = {name: member for (name, _), (_, member) in zip(parts[::2], parts[1::2], strict=True)}
+    return _Answer(answer, texts.get("result", "null"))
+
+
+def _values_in(text: str) -> Iterator[tuple[Any, str]]:
+    """Yield what is in a JSON array, or the names and members of an object: each value with its text.
+
+    The text is one of those, and has been decoded before.
+    """
+    at = text.index("[" if text.lstrip().startswith("[") else "{") + 1
+    while text[at := at + len(_BETWEEN.match(text, at)[0])] not in "]}":  # type: ignore[index]  # it matches nothing, too
+        value, end = _DECODER.raw_decode(text, at)
+        yield value, text[at:end]
+        at = end

@@ -1,31 +1,23 @@
-"""The pages of the reference show what the OpenAPI document says, and their examples work."""
+"""The pages of the reference show what the OpenAPI document says."""
 
-import ast
-import asyncio
 import base64
-import contextlib
 import hashlib
-import inspect
-import io
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
-from cloudflare import Cloudflare
 from starlette.requests import Request
 
 from stepwell.api import reference
 from stepwell.api.openapi.document import OPERATIONS
 from stepwell.api.openapi.operation import NO_OPERATION
 from stepwell.api.query import Query
-from stepwell.api.reference import pages, samples
+from stepwell.api.reference import pages
 from stepwell.api.refusals import RouteNotFound
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
 from tests.api.described import BY_ID, DOCUMENT
-from tests.api.histories import Histories
 
 
 def asked(path: Mapping[str, str], host: str = "flows.example.com") -> ApiRequest:
@@ -137,40 +129,3 @@ async def test_unknown_operation_is_not_found(engine: Engine) -> None:
 
     assert OPERATIONS["GET /docs/{operation_id}"].refused == (NO_OPERATION,)
     assert (NO_OPERATION.error.http_status, NO_OPERATION.error.code) == (404, 7003)
-
-
-# ---- the examples
-
-
-def sample(id: str, language: str) -> str:
-    """Return an example."""
-    method, pattern, operation = BY_ID[id]
-    call = samples.call_of("http://localhost:8787", method, pattern, operation)
-    return samples.all_of(call, operation.get("x-cli", []))[language]
-
-
-@pytest.mark.parametrize("id", [id for id, (_, pattern, _) in BY_ID.items() if pattern.startswith("/client/v4")])
-def test_python_example_fits_cloudflares_client(id: str) -> None:
-    """The Python example is Python, and calls a method of the official client with parameters that it has."""
-    tree = ast.parse(sample(id, "Python"))
-
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    (call,) = [node for node in calls if ast.unparse(node.func).startswith("client.")]
-    method: Any = Cloudflare(api_token="x")
-    for name in ast.unparse(call.func).split(".")[1:]:
-        method = getattr(method, name)
-    inspect.signature(method).bind(*call.args, **{str(word.arg): word.value for word in call.keywords})
-
-
-@pytest.mark.parametrize("id", ["workflows-list", "workflows-instances-get", "workflows-settings-get"])
-async def test_python_example_runs(id: str, port: int, histories: Histories, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Python example works as it stands, with the official client against a real server."""
-    await histories.complete("order", "order-1")
-    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "EXAMPLE-TOKEN")
-    code = sample(id, "Python").replace("localhost:8787", f"127.0.0.1:{port}")
-    said = io.StringIO()
-
-    with contextlib.redirect_stdout(said):
-        await asyncio.to_thread(exec, compile(code, id, "exec"), {})
-
-    assert said.getvalue()

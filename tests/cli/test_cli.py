@@ -163,11 +163,14 @@ def test_check_with_a_wrong_setting_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_call_is_refused(arguments: list[str], message: str) -> None:
-    """A call that cannot be understood ends with exit code 2 and one line that names what is wrong."""
+    """A call that cannot be understood ends with exit code 2, a line that names what is wrong, and one that helps."""
     result = _run(*arguments)
 
-    assert result.exit_code == 2
-    assert re.search(rf"^Error: .*{re.escape(message)}", result.output, re.MULTILINE)
+    error, hint = result.stderr.splitlines()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert error.startswith("error: ")
+    assert message in error
+    assert re.fullmatch(r"hint: `stepwell( dev)? --help` shows what can be given", hint)
 
 
 def test_call_without_a_command_shows_the_help() -> None:

@@ -1,18 +1,20 @@
 """The command line."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stepwell import __version__
+from stepwell.cli import options
+from stepwell.cli.failures import Commands
+
+if TYPE_CHECKING:
+    from stepwell.cli.output import Output
 
 __all__ = ["main"]
 
-STORE = "sqlite:///.stepwell/stepwell.db"
 
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="stepwell", message="%(prog)s %(version)s")
 def main() -> None:
     """Durable workflows in ordinary Python, with the Cloudflare Workflows API."""
@@ -32,69 +34,10 @@ def check(path: str, output: str) -> None:
     raise SystemExit(report(path, as_json=output == "json"))
 
 
-_SET = click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Change a setting; `stepwell settings` lists all. Repeatable.",
-)
-
-
-def _serving(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a server."""
-    options = [
-        click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
-        click.option("--port", default=8787, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."),
-        click.option(
-            "--allow-host",
-            "allow_hosts",
-            multiple=True,
-            metavar="NAME",
-            help="Also answer requests to this host name (a proxy's). Repeatable.",
-        ),
-        click.option(
-            "--fetch-port",
-            type=click.IntRange(0, 65535),
-            metavar="PORT",
-            help="Where the `fetch` of a WorkerEntrypoint in PATH is served, if it has one.  "
-            "[default: the port after --port]",
-        ),
-        click.option(
-            "--no-output",
-            "keeps_output",
-            flag_value=False,
-            default=True,
-            help="Do not keep what workflows print and log; it is shown all the same.",
-        ),
-        click.option(
-            "--env",
-            "variables",
-            multiple=True,
-            metavar="NAME",
-            help="Give workflows this environment variable. Repeatable.",
-        ),
-        _SET,
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-_STORE = click.option(
-    "--store",
-    default=STORE,
-    show_default=True,
-    envvar="STEPWELL_STORE",
-    metavar="URL",
-    help="Where everything is kept: sqlite:///relative.db or sqlite:////absolute.db.",
-)
-
-
 @main.command()
 @click.argument("path", default=".")
 @click.option("--data", default=".stepwell", show_default=True, envvar="STEPWELL_DATA", help="Folder of the database.")
-@_serving
+@options.serving
 def dev(path: str, data: str, **given: Any) -> None:
     """Serve the workflows of PATH on this machine.
 
@@ -112,7 +55,7 @@ def dev(path: str, data: str, **given: Any) -> None:
 
 @main.command()
 @click.argument("path", default=".")
-@_STORE
+@options.STORE
 @click.option("--account", default="local", show_default=True, metavar="ID", help="Whose the workflows are.")
 @click.option(
     "--workers",
@@ -120,7 +63,7 @@ def dev(path: str, data: str, **given: Any) -> None:
     metavar="N",
     help="How many processes run workflows.  [default: one less than there are cores, at least 1]",
 )
-@_serving
+@options.serving
 def serve(path: str, workers: int | None, **given: Any) -> None:
     """Serve the workflows of PATH to others: each request needs a token.
 
@@ -137,18 +80,17 @@ def serve(path: str, workers: int | None, **given: Any) -> None:
 
 @main.command("settings")
 @click.argument("path", default=".")
-@_SET
-@click.option("-o", "form", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Form.")
-def show_settings(path: str, settings: tuple[str, ...], form: str) -> None:
+@options.SET
+@options.shown
+def show_settings(path: str, settings: tuple[str, ...], out: "Output") -> None:
     """List the settings that a server of PATH has, and where each came from.
 
     In this order: --set, the environment (STEPWELL_<NAME>), the table [settings] of the file stepwell.toml in the
     project's folder, the default.
     """
-    from stepwell.cli import output
     from stepwell.cli.settings import show
 
-    raise SystemExit(output.guarded(lambda: show(path, settings, as_json=form == "json")))
+    raise SystemExit(show(path, settings, out))
 
 
 @main.group()
@@ -160,7 +102,7 @@ def token() -> None:
 
 
 @token.command("create")
-@_STORE
+@options.STORE
 @click.option("--account", default="local", show_default=True, metavar="ID", help="The account that it is for.")
 @click.option(
     "--scope",
@@ -189,38 +131,23 @@ def token_create(store: str, account: str, scopes: tuple[str, ...], permissions:
 
 
 @token.command("list")
-@_STORE
-def token_list(store: str) -> None:
+@options.STORE
+@options.shown
+def token_list(store: str, out: "Output") -> None:
     """List all tokens: id, account, state, permissions, email, expiry, name."""
     from stepwell.cli.tokens import show
 
-    raise SystemExit(show(store))
+    raise SystemExit(show(store, out))
 
 
 @token.command("revoke")
 @click.argument("id")
-@_STORE
+@options.STORE
 def token_revoke(id: str, store: str) -> None:
     """Let the token ID be good for nothing from now on."""
     from stepwell.cli.tokens import revoke
 
     raise SystemExit(revoke(store, id))
-
-
-def _remote(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say which server it asks. A token comes from the environment or the profile."""
-    options = [
-        click.option("--url", metavar="URL", help="The server.  [default: STEPWELL_URL, else the profile's]"),
-        click.option("--account", metavar="ID", help="The account.  [default: STEPWELL_ACCOUNT, else the profile's]"),
-        click.option("--profile", metavar="NAME", help="Use this profile.  [default: STEPWELL_PROFILE]"),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _form(*forms: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    return click.option("-o", "form", type=click.Choice(forms), default=forms[0], show_default=True, help="Form.")
 
 
 @main.command()
@@ -229,19 +156,17 @@ def _form(*forms: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 @click.option("--id", metavar="ID", help="The instance's id; a new one if not given.")
 @click.option("--wait", is_flag=True, help="Wait for the end: exit code 0, 7 if it errored, 8 if it was terminated.")
 @click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="How long to wait at most; then 9.")
-@_form("table", "json", "ids")
-@_remote
+@options.shown
+@options.remote
 def trigger(  # noqa: PLR0913, PLR0917 - one for each option
-    workflow: str, params: str | None, id: str | None, wait: bool, timeout: float | None, form: str, **where: Any
+    workflow: str, params: str | None, id: str | None, wait: bool, timeout: float | None, out: "Output", **where: Any
 ) -> None:
     """Create an instance of WORKFLOW. PARAMS is JSON, @FILE with JSON, or - for standard input."""
-    from stepwell.cli import instances, output, profiles
+    from stepwell.cli import instances, profiles
 
     given = (instances.json_of(params), id)
     waiting = instances.Waiting(wait, timeout)
-    raise SystemExit(
-        output.guarded(lambda: instances.trigger(profiles.connect(**where), workflow, given, waiting, form))
-    )
+    raise SystemExit(instances.trigger(profiles.connect(**where), workflow, given, waiting, out))
 
 
 @main.group("instances")
@@ -253,30 +178,26 @@ def instances_group() -> None:
 @click.argument("workflow")
 @click.option("--status", metavar="STATUS", help="Only those with this status.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="How many at most.")
-@_form("table", "wide", "json", "ndjson", "ids")
-@_remote
-def instances_list(workflow: str, status: str | None, limit: int, form: str, **where: Any) -> None:
+@options.shown
+@options.remote
+def instances_list(workflow: str, status: str | None, limit: int, out: "Output", **where: Any) -> None:
     """List the instances of WORKFLOW, newest first."""
-    from stepwell.cli import instances, output, profiles
+    from stepwell.cli import instances, profiles
 
-    raise SystemExit(
-        output.guarded(lambda: instances.show_list(profiles.connect(**where), workflow, limit, status, form))
-    )
+    raise SystemExit(instances.show_list(profiles.connect(**where), workflow, limit, status, out))
 
 
 @instances_group.command("describe")
 @click.argument("workflow")
 @click.argument("id", default="latest")
-@click.option("--watch", is_flag=True, help="Show each change until the instance ends.")
-@_form("table", "json")
-@_remote
-def instances_describe(workflow: str, id: str, watch: bool, form: str, **where: Any) -> None:
+@click.option("--watch", is_flag=True, help="Show each change until the instance ends; in a pipe, a line for each.")
+@options.shown
+@options.remote
+def instances_describe(workflow: str, id: str, watch: bool, out: "Output", **where: Any) -> None:
     """Show the instance ID of WORKFLOW with its steps; the latest if no id is given."""
-    from stepwell.cli import instances, output, profiles
+    from stepwell.cli import description, profiles
 
-    raise SystemExit(
-        output.guarded(lambda: instances.describe(profiles.connect(**where), workflow, id, form, watch=watch))
-    )
+    raise SystemExit(description.describe(profiles.connect(**where), workflow, id, out, watch=watch))
 
 
 @instances_group.command("send-event")
@@ -284,15 +205,16 @@ def instances_describe(workflow: str, id: str, watch: bool, form: str, **where: 
 @click.argument("id")
 @click.argument("payload", required=False)
 @click.option("--type", "event_type", required=True, metavar="TYPE", help="The type that the instance waits for.")
-@_remote
-def instances_send_event(workflow: str, id: str, payload: str | None, event_type: str, **where: Any) -> None:
+@options.shown
+@options.remote
+def instances_send_event(
+    workflow: str, id: str, payload: str | None, event_type: str, out: "Output", **where: Any
+) -> None:
     """Send an event to the instance ID of WORKFLOW. PAYLOAD is JSON, @FILE with JSON, or - for standard input."""
-    from stepwell.cli import instances, output, profiles
+    from stepwell.cli import instances, profiles
 
-    said = instances.json_of(payload)
-    raise SystemExit(
-        output.guarded(lambda: instances.send_event(profiles.connect(**where), (workflow, id), event_type, said))
-    )
+    event = (event_type, instances.json_of(payload))
+    raise SystemExit(instances.send_event(profiles.connect(**where), (workflow, id), event, out))
 
 
 @main.group()
@@ -313,11 +235,12 @@ def profile_set(name: str, url: str | None, account: str | None, token: bool) ->
 
 
 @profile.command("list")
-def profile_list() -> None:
+@options.shown
+def profile_list(out: "Output") -> None:
     """List all profiles: name, address, account, whether there is a token; * marks the one in use."""
     from stepwell.cli.profile_commands import show
 
-    raise SystemExit(show())
+    raise SystemExit(show(out))
 
 
 @profile.command("use")

@@ -1,100 +1,115 @@
-"""What commands print: tables for people, tabs for pipes, JSON for programs; and what an error becomes.
+"""What commands print on standard output: tables for people, tabs for pipes, JSON for programs, ids for other commands.
 
-Texts that a server sends are stripped of what a terminal would obey.
+Messages go to standard error. Whatever a server says is stripped of what a terminal would obey.
 """
 
 import json
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import click
 
-from stepwell.errors import InstanceAlreadyExists, InstanceFinished, RequestRefused, ServerUnreachable, StepwellError
+from stepwell.cli import terminal
+from stepwell.cli.tables import Column, lines_of
+from stepwell.cli.terminal import clean
 
-# C0 and C1 controls, and the marks that turn the direction of writing.
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+__all__ = ["Column", "Item", "Output"]
 
-_LONG_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
-
-FAILED, USAGE, NOT_ALLOWED, NOT_FOUND, CONFLICT, UNREACHABLE = 1, 2, 3, 4, 5, 6
-INSTANCE_ERRORED, INSTANCE_TERMINATED, TIMED_OUT = 7, 8, 9
-
-_EXIT_BY_STATUS = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_FOUND}
-_CONFLICTS = {InstanceAlreadyExists.code, InstanceFinished.code}
+Item = Mapping[str, Any]
 
 
-def clean(text: object) -> str:
-    """Return a text without what a terminal would obey."""
-    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", str(text))
+@dataclass(frozen=True, slots=True)
+class Output:
+    """In which form a command shows what it has, and whether in colours."""
+
+    form: Literal["table", "wide", "json", "ndjson", "ids"] = "table"
+    color: Literal["auto", "always", "never"] = "auto"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is for people: a table, or text in a pipe."""
+        return self.form in {"table", "wide"}
+
+    @property
+    def is_colored(self) -> bool:
+        """Whether text is in colours."""
+        return terminal.has_color(self.color, sys.stdout)
+
+    def show_all(self, items: Iterable[Item], columns: Sequence[Column], id: str = "id") -> int:
+        """Print a list; return how long it is. `id` is the member that names an item."""
+        match self.form:
+            case "json":
+                items = list(items)
+                _print_json(f"[{','.join(map(json_of, items))}]")
+                return len(items)
+            case "table" | "wide" if sys.stdout.isatty():
+                items = list(items)
+                for line in self.table(items, columns) if items else []:
+                    click.echo(line, color=True)
+                return len(items)
+            case _:
+                # A pipe gets each item as soon as it is there.
+                count = 0
+                for item in items:
+                    self._print_line(item, columns, id)
+                    count += 1
+                return count
+
+    def show_one(self, item: Item, columns: Sequence[Column], id: str) -> None:
+        """Print an object, which is a list of one to people. `id` is what names it."""
+        match self.form:
+            case "json":
+                _print_json(json_of(item))
+            case "ids":
+                click.echo(clean(id))
+            case _:
+                self.show_all([item], columns)
+
+    def table(self, items: Sequence[Item], columns: Sequence[Column]) -> list[str]:
+        """Return the lines of a table as wide as the terminal; with `-o wide`, as wide as all columns are."""
+        chosen, width = self._chosen(columns), terminal.size()[0]
+        if self.form == "wide":
+            chosen = [Column(column.head, column.cell, is_status=column.is_status) for column in chosen]
+        return lines_of(chosen, items, width, is_colored=self.is_colored)
+
+    def _chosen(self, columns: Sequence[Column]) -> list[Column]:
+        return [column for column in columns if self.form == "wide" or not column.is_wide]
+
+    def _print_line(self, item: Item, columns: Sequence[Column], id: str) -> None:
+        if self.is_text:
+            click.echo("\t".join(self._cell(column, item) for column in self._chosen(columns)), color=True)
+        else:
+            click.echo(_in_one_line(json_of(item)) if self.form == "ndjson" else clean(item[id]))
+
+    def _cell(self, column: Column, item: Item) -> str:
+        text = clean(column.cell(item))
+        return terminal.painted(text, is_colored=self.is_colored) if column.is_status else text
 
 
-def guarded(work: Callable[[], int]) -> int:
-    """Do what a command does; return its exit code. An error is one line, without a traceback."""
+def json_of(item: Item) -> str:
+    """Return the JSON of an item: as a server wrote it, if it comes from one."""
+    text = getattr(item, "text", None)
+    return text if isinstance(text, str) else json.dumps(item, ensure_ascii=False)
+
+
+def _print_json(text: str) -> None:
+    """Print JSON, indented on a terminal."""
+    click.echo(terminal.clean_json(_formatted(text, 2) if sys.stdout.isatty() else text))
+
+
+def _in_one_line(text: str) -> str:
+    return terminal.clean_json(_formatted(text, -1) if "\n" in text else text)
+
+
+def _formatted(text: str, indent: int) -> str:
+    """Return JSON with other blanks between its values, which keep their digits."""
+    # Imported here: most commands print none.
+    import msgspec
+
     try:
-        return work()
-    except RequestRefused as error:
-        click.echo(f"error: {clean(error)} ({error.error_code})", err=True)
-        if error.error_code in _CONFLICTS:
-            return CONFLICT
-        return _EXIT_BY_STATUS.get(error.status, FAILED)
-    except ServerUnreachable as error:
-        click.echo(f"error: {clean(error)}", err=True)
-        return UNREACHABLE
-    except StepwellError as error:
-        click.echo(f"error: {clean(error)}", err=True)
-        return FAILED
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows: as a table on a terminal, with tabs and without heads into a pipe."""
-    if not sys.stdout.isatty():
-        for row in rows:
-            click.echo("\t".join(clean(cell) for cell in row))
-        return
-    # Imported here: it takes as long as the rest of a command.
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(*(head.upper() for head in heads), box=None, header_style="dim", pad_edge=False)
-    for row in rows:
-        shown.add_row(*(Text(clean(cell)) for cell in row))
-    Console().print(shown)
-
-
-def as_json(value: Any) -> None:
-    """Print a value as JSON, readable on a terminal."""
-    click.echo(json.dumps(value, indent=2 if sys.stdout.isatty() else None, ensure_ascii=True))
-
-
-def moment_of(text: str) -> float:
-    """Return a moment that the API says, in seconds since 1970."""
-    return datetime.fromisoformat(text).timestamp()
-
-
-def ago(moment: str | None) -> str:
-    """Return how long a moment is ago: `3 min ago`."""
-    if moment is None:
-        return "-"
-    return f"{span_of((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())} ago"
-
-
-def span(start: str | None, end: str | None) -> str:
-    """Return how long something took, or has taken so far."""
-    if start is None:
-        return "-"
-    until = datetime.now(UTC) if end is None else datetime.fromisoformat(end)
-    return span_of((until - datetime.fromisoformat(start)).total_seconds())
-
-
-def span_of(seconds: float) -> str:
-    """Return a number of seconds as people say it: `40 ms`, `12.4 s`, `3 min`."""
-    if seconds < 1:
-        return f"{max(seconds, 0) * 1000:.0f} ms"
-    if seconds < _LONG_UNITS[-1][1]:
-        return f"{seconds:.1f} s"
-    unit, size = next(found for found in _LONG_UNITS if seconds >= found[1])
-    return f"{seconds / size:.0f} {unit}"
+        return msgspec.json.format(text, indent=indent)
+    except msgspec.DecodeError:
+        # Half of a surrogate pair, which JSON may have: as it is, then.
+        return " ".join(text.splitlines()) if indent < 0 else text

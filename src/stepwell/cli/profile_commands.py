@@ -5,8 +5,16 @@ from dataclasses import replace
 
 import click
 
-from stepwell.cli import output
+from stepwell.cli.output import Column, Output
 from stepwell.cli.profiles import Profile, Profiles
+
+_COLUMNS = (
+    Column("", lambda profile: "*" if profile["is_current"] else " "),
+    Column("name", lambda profile: profile["name"]),
+    Column("url", lambda profile: profile["url"]),
+    Column("account", lambda profile: profile["account"], rank=1),
+    Column("token", lambda profile: "token" if profile["has_token"] else "no token", rank=2),
+)
 
 
 def change(name: str, url: str | None, account: str | None, *, asks_token: bool) -> int:
@@ -22,20 +30,21 @@ def change(name: str, url: str | None, account: str | None, *, asks_token: bool)
     return 0
 
 
-def show() -> int:
+def show(out: Output) -> int:
     """Print all profiles, without their tokens; return the exit code."""
     profiles = Profiles.load()
-    rows = [
-        [
-            "*" if name == profiles.current else " ",
-            name,
-            profile.url,
-            profile.account,
-            "token" if profile.token else "no token",
-        ]
+    described = [
+        {
+            "name": name,
+            "url": profile.url,
+            "account": profile.account,
+            "has_token": bool(profile.token),
+            "is_current": name == profiles.current,
+        }
         for name, profile in sorted(profiles.by_name.items())
     ]
-    output.table(["", "name", "url", "account", "token"], rows)
+    if not out.show_all(described, _COLUMNS, id="name") and out.is_text:
+        click.echo("There is no profile yet; `stepwell profile set` makes one", err=True)
     return 0
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 
+from stepwell.cli.failures import FAILED, USAGE, Failure
 from stepwell.client import Client
 
 DEFAULT_URL = "http://127.0.0.1:8787"
@@ -45,7 +45,7 @@ class Profiles:
 
     @classmethod
     def load(cls) -> "Profiles":
-        """Read the file; without one there is no profile. Raises click.ClickException for one that cannot be read."""
+        """Read the file; without one there is no profile. Raises Failure for one that cannot be read."""
         path = _path()
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -53,11 +53,13 @@ class Profiles:
         except FileNotFoundError:
             return cls({})
         except (OSError, ValueError) as error:
-            raise click.ClickException(f"{path} cannot be read: {error}") from error
+            raise Failure(
+                f"{path} cannot be read: {error}", FAILED, "mend it, or move it away and set profiles anew"
+            ) from error
         return cls(file.profiles, file.current)
 
     def save(self) -> None:
-        """Write the file, for its owner alone. Raises click.ClickException if it cannot be written."""
+        """Write the file, for its owner alone. Raises Failure if it cannot be written."""
         path = _path()
         new = path.with_suffix(".new")
         try:
@@ -67,16 +69,17 @@ class Profiles:
                 file.write(_toml(self))
             new.replace(path)
         except (OSError, UnicodeEncodeError) as error:
-            raise click.ClickException(f"{path} cannot be written: {error}") from error
+            hint = "XDG_CONFIG_HOME says where the folder of settings is"
+            raise Failure(f"{path} cannot be written: {error}", FAILED, hint) from error
 
     def chosen(self, name: str | None) -> Profile:
-        """Return the profile of a name, or the one in use. Raises click.UsageError if there is none of the name."""
+        """Return the profile of a name, or the one in use. Raises Failure if there is none of the name."""
         wanted = name or os.environ.get("STEPWELL_PROFILE") or self.current
         if wanted is None:
             return Profile()
         if wanted not in self.by_name:
             known = ", ".join(sorted(self.by_name)) or "none"
-            raise click.UsageError(f"no profile {wanted!r:.100}; there is: {known}. `stepwell profile set` makes one")
+            raise Failure(f"no profile {wanted!r:.100}; there is: {known}", USAGE, "`stepwell profile set` makes one")
         return self.by_name[wanted]
 
 

@@ -4,38 +4,30 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from stepwell.cli import output
+from stepwell.cli.output import Column, Item, Output
 from stepwell.project import Project
 from stepwell.server_settings import DEFAULT_SETTINGS, SETTINGS, Kind, Told, tell, value_of
 
+_COLUMNS = (
+    Column("name", lambda setting: setting["name"]),
+    Column("value", lambda setting: setting["shown"]),
+    Column("exact", lambda setting: SETTINGS[setting["name"]].exact(setting["value"]), rank=3),
+    Column("from", lambda setting: setting["from"], rank=1),
+    Column("meaning", lambda setting: setting["meaning"], rank=2, is_prose=True),
+)
 
-def show(path: str, given: Sequence[str], *, as_json: bool) -> int:
+
+def show(path: str, given: Sequence[str], out: Output) -> int:
     """Print every setting with its value and where it came from; return the exit code.
 
     Raises ScriptError or InvalidSetting.
     """
     told = tell(given, os.environ, Project.at(Path(path)).root)
-    if as_json:
-        output.as_json(_described(told))
-    else:
-        output.table(["name", "value", "exact", "from", "meaning"], _rows(told))
+    out.show_all(_described(told), _COLUMNS, id="name")
     return 0
 
 
-def _rows(told: Told) -> list[list[str]]:
-    return [
-        [
-            name,
-            setting.in_words(value_of(told.settings, name)),
-            setting.exact(value_of(told.settings, name)),
-            told.origins[name],
-            setting.meaning,
-        ]
-        for name, setting in SETTINGS.items()
-    ]
-
-
-def _described(told: Told) -> list[dict[str, object]]:
+def _described(told: Told) -> list[Item]:
     return [
         {
             "name": name,

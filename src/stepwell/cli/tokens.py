@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from stepwell import durations
-from stepwell.cli import output
+from stepwell.cli.failures import NOT_FOUND, Failure
+from stepwell.cli.output import Column, Item, Output
 from stepwell.clock import SystemClock
 from stepwell.core.steplog import iso
 from stepwell.store.opening import reach_store
@@ -15,6 +16,16 @@ from stepwell.store.token_operations import TokenRow
 from stepwell.tokens import Permission, Tokens
 
 _SCOPES = {"read": Permission.SCRIPTS_READ, "write": Permission.SCRIPTS_WRITE, "deploy": Permission.DEPLOY}
+
+_COLUMNS = (
+    Column("id", lambda token: token["id"]),
+    Column("account", lambda token: token["account"]),
+    Column("state", lambda token: token["state"]),
+    Column("permissions", lambda token: ", ".join(token["permissions"]), rank=1),
+    Column("email", lambda token: token["email"] or "-", rank=4),
+    Column("expires", lambda token: token["expires_on"] or "never", rank=3),
+    Column("name", lambda token: token["name"] or "-", rank=2),
+)
 
 
 def create(store: str, account: str, scopes: Sequence[str], permissions: Sequence[str], **more: Any) -> int:
@@ -32,14 +43,11 @@ def create(store: str, account: str, scopes: Sequence[str], permissions: Sequenc
     return _with_tokens(store, work)
 
 
-def show(store: str) -> int:
+def show(store: str, out: Output) -> int:
     """Print all tokens, without their secrets; return the exit code."""
 
     async def work(tokens: Tokens) -> int:
-        rows = await tokens.list()
-        for row in rows:
-            click.echo("\t".join(_columns(row)))
-        if not rows:
+        if not out.show_all([_described(row) for row in await tokens.list()], _COLUMNS):
             click.echo("There is no token yet; `stepwell token create` makes one", err=True)
         return 0
 
@@ -53,8 +61,7 @@ def revoke(store: str, id: str) -> int:
         if await tokens.revoke(id):
             click.echo(f"{id} is good for nothing any more", err=True)
             return 0
-        click.echo(f"error: no token {id!r:.60} that is still good; `stepwell token list` shows all", err=True)
-        return output.NOT_FOUND
+        raise Failure(f"no token {id!r:.60} that is still good", NOT_FOUND, "`stepwell token list` shows all")
 
     return _with_tokens(store, work)
 
@@ -67,12 +74,20 @@ def _with_tokens(store: str, work: Callable[[Tokens], Awaitable[int]]) -> int:
         finally:
             await opened.close()
 
-    return output.guarded(lambda: asyncio.run(do()))
+    return asyncio.run(do())
 
 
-def _columns(row: TokenRow) -> list[str]:
+def _described(row: TokenRow) -> Item:
     state = "revoked" if row.revoked_at is not None else "good"
     if state == "good" and row.expires_at is not None and row.expires_at <= SystemClock().now():
         state = "expired"
-    expires = "never" if row.expires_at is None else iso(row.expires_at)
-    return [row.id, row.account, state, ", ".join(row.permissions), row.email or "-", expires, row.name or "-"]
+    return {
+        "id": row.id,
+        "account": row.account,
+        "name": row.name,
+        "state": state,
+        "permissions": row.permissions,
+        "email": row.email,
+        "created_on": iso(row.created_at),
+        "expires_on": None if row.expires_at is None else iso(row.expires_at),
+    }

@@ -31,6 +31,7 @@ class Server(DevServer):
     """A server that asks for tokens."""
 
     command = "serve"
+    account = ACCOUNT
     place = STORE
 
     def __enter__(self) -> "Server":
@@ -48,14 +49,14 @@ class Server(DevServer):
 
     def make_token(self, scope: str) -> str:
         """Return a new token for this."""
-        command = [sys.executable, "-m", "stepwell", "token", "create", *STORE, "--scope", scope]
+        command = [sys.executable, "-m", "stepwell", "token", "create", *self.place, "--scope", scope]
         made = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
         return made.stdout.strip()
 
     def call(self, path: str, body: Any = None) -> Any:
         """Ask the API and return the result. `path` is what follows `/workflows`."""
         request = urllib.request.Request(
-            f"{self.api}/accounts/{ACCOUNT}/workflows{path}",
+            f"{self.api}/accounts/{self.account}/workflows{path}",
             None if body is None else json.dumps(body).encode(),
             {"Authorization": f"Bearer {self.token}"},
         )

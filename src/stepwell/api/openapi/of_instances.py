@@ -35,6 +35,7 @@ INSTANCES = "Instances"
 _MANY = Meta(min_length=1, extra_json_schema={"maxItems": "{batch_instances}"})
 _NO_INSTANCE = (NO_WORKFLOW, NO_INSTANCE)
 _NEW = {"instance_id": "order-1", "params": {"orderId": 7}}
+_MORE = [{"instance_id": f"order-{number}", "params": {"orderId": number}} for number in (8, 9)]
 
 OPERATIONS: Mapping[Key, Operation] = {
     5: Operation(
@@ -66,7 +67,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="Creates 1 to {batch_instances} instances of a workflow, all of them or none. Those whose "
         "ids are taken are left as they are, and left out of the answer.",
         answer=Answer(list[models.CreatedInstance], ("count", "per_page", "total_count", "page", "total_pages")),
-        body=Body(Annotated[list[NewInstanceBody], _MANY], "The new instances.", [_NEW]),
+        body=Body(Annotated[list[NewInstanceBody], _MANY], "The new instances.", _MORE),
         refused=(BAD_BODY, BAD_ID, NO_WORKFLOW, LARGE_BODY),
         sdk="workflows.instances.bulk",
     ),
@@ -112,9 +113,8 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="Deletes 1 to {batch_instances} instances, whatever they are doing. Those that are not "
         "there are named in `errors`, each in its place.",
         answer=Answer(models.BatchDeletion),
-        body=Body(BatchDeletionBody, "The ids of the instances.", {"instances": ["order-1", "order-2"]}),
+        body=Body(BatchDeletionBody, "The ids of the instances.", {"instances": ["order-8", "order-9"]}),
         refused=(BAD_BODY, NO_WORKFLOW, LARGE_BODY),
-        cli=("npx wrangler workflows instances delete order order-1",),
     ),
     9: Operation(
         id="workflows-instances-batch-terminate",
@@ -122,7 +122,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="Terminates 1 to {batch_instances} instances at once. Those that are not there, or have "
         "ended, are passed over.",
         answer=Answer(models.BatchTermination),
-        body=Body(Annotated[list[str], _MANY], "The ids of the instances.", ["order-1", "order-2"]),
+        body=Body(Annotated[list[str], _MANY], "The ids of the instances.", ["order-8", "order-9"]),
         refused=(BAD_BODY, NO_WORKFLOW, LARGE_BODY),
     ),
     10: Operation(
@@ -148,7 +148,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "its id is free.",
         answer=Answer(models.DeletedInstance),
         refused=_NO_INSTANCE,
-        cli=("stepwell instances delete order order-1 --yes",),
+        cli=("npx wrangler workflows instances delete order order-1",),
     ),
     15: Operation(
         id="workflows-instances-status-edit",
@@ -157,12 +157,9 @@ OPERATIONS: Mapping[Key, Operation] = {
         "their results, and stops the clock of everything that waits. A termination is immediate. A restart forgets "
         "the results of the step that it begins at, and of all that began after it; it runs on the newest version.",
         answer=Answer(models.ChangedStatus),
-        body=Body(AnyStatusBody, "What is to become of it.", {"status": "pause"}),
+        body=Body(AnyStatusBody, "What is to become of it.", {"status": "restart"}),
         refused=(BAD_BODY, CANNOT_PAUSE, CANNOT_TERMINATE, NOT_BEGUN, *_NO_INSTANCE, LARGE_BODY),
         sdk="workflows.instances.status.edit",
-        cli=(
-            "stepwell instances pause order order-1",
-            "npx wrangler workflows instances pause order order-1",
-        ),
+        cli=("npx wrangler workflows instances restart order order-1",),
     ),
 }

@@ -61,6 +61,8 @@ PATH: Mapping[str, Schema] = {
         "description": "The version's id.",
         "schema": {"type": "string", "format": "uuid"},
         "example": "b5b5c2a1-0000-4000-8000-000000000002",
+        # Nobody can choose it: the server makes it.
+        "x-placeholder": True,
     },
     "script_name": {
         "description": "The script's name: printable characters.",

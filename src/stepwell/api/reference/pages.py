@@ -7,6 +7,7 @@ from typing import Any
 
 from stepwell.api.openapi.schemas import Schema
 from stepwell.api.reference import samples
+from stepwell.api.reference.call import call_of
 from stepwell.api.reference.shell import code, page, prose, section
 from stepwell.api.reference.tree import Components, member, members, type_of
 
@@ -57,7 +58,7 @@ def _group(document: Document, tag: Schema) -> str:
 
 def _operation(document: Document, method: str, pattern: str, found: Operation, server: str) -> str:
     components = document["components"]["schemas"]
-    call = samples.call_of(server, method, pattern, found)
+    call = call_of(server, method, pattern, found)
     main = [
         _security(document, found),
         _parameters(found, components),
@@ -66,7 +67,7 @@ def _operation(document: Document, method: str, pattern: str, found: Operation, 
         _errors(found),
     ]
     beside = [
-        section("Examples", *_samples(samples.all_of(call, found.get("x-cli", [])))),
+        section("Examples", *_placeholders(found), *_samples(samples.all_of(call, found.get("x-cli", [])))),
         _response(found),
     ]
     return (
@@ -172,6 +173,12 @@ def _errors(found: Operation) -> str:
     return section(
         "Errors", f'<div class="wide"><table><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table></div>'
     )
+
+
+def _placeholders(found: Operation) -> Iterator[str]:
+    for given in found["parameters"]:
+        if given.get("x-placeholder"):
+            yield f"<p><code>{escape(given['example'])}</code> is a placeholder: put one of your own there.</p>"
 
 
 def _samples(shown: Mapping[str, str]) -> Iterator[str]:

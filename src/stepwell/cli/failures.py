@@ -1,0 +1,114 @@
+"""How commands end that cannot do what is asked: a line that says why, a line that helps, and an exit code."""
+
+import re
+import shlex
+import sys
+from typing import Any
+
+import click
+
+from stepwell.cli.terminal import clean
+from stepwell.errors import (
+    InstanceAlreadyExists,
+    InstanceFinished,
+    InstanceNotFound,
+    RequestRefused,
+    ServerUnreachable,
+    StepwellError,
+    WorkflowNotFound,
+)
+
+# 0: done. What an instance came to is only told where it is waited for.
+FAILED, USAGE, NOT_ALLOWED, NOT_FOUND, CONFLICT, UNREACHABLE = 1, 2, 3, 4, 5, 6
+INSTANCE_ERRORED, INSTANCE_TERMINATED, TIMED_OUT = 7, 8, 9
+INTERRUPTED = 130
+
+_EXIT_BY_STATUS = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_FOUND, 409: CONFLICT}
+_CONFLICTS = {InstanceAlreadyExists.code, InstanceFinished.code}
+_HINT_BY_CODE = {
+    WorkflowNotFound.code: "--url, --account or a profile may name another server; the page at / lists its workflows",
+    InstanceNotFound.code: "`stepwell instances list {workflow}` shows those there are",
+    InstanceAlreadyExists.code: "leave out --id for a new one; `stepwell instances describe {workflow} {id}` shows it",
+    InstanceFinished.code: "`stepwell instances describe {workflow} {id}` shows how it ended",
+}
+_HINT_BY_EXIT = {
+    NOT_ALLOWED: "`stepwell token create` makes a token; it is taken from STEPWELL_TOKEN or a profile",
+    UNREACHABLE: "`stepwell dev` and `stepwell serve` start a server; --url, STEPWELL_URL or a profile names another",
+}
+
+# How messages of Cloudflare's API begin; the number behind them says as much.
+_KEY = re.compile(r"^workflows\.api\.error\.[\w.]+: ")
+
+_HELP = "`{command} --help` shows what can be given"
+# A group without a command, to click 8.2 and later.
+_HELP_IS_ASKED_FOR = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
+
+class Failure(click.ClickException):
+    """A command cannot do what is asked; the message says why, `hint` what helps."""
+
+    def __init__(self, message: str, exit_code: int, hint: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # what click reads, of each error
+        self.hint = hint
+
+
+class Command(click.Command):
+    """A command of which no error of ours becomes a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do what the command does. Raises Failure."""
+        try:
+            return super().invoke(ctx)
+        except StepwellError as error:
+            exit_code = _exit_code(error)
+            code = f" ({error.error_code})" if isinstance(error, RequestRefused) else ""
+            raise Failure(f"{_KEY.sub('', str(error))}{code}", exit_code, _hint(error, exit_code, ctx)) from error
+
+
+class Commands(click.Group):
+    """Commands that end as this module says."""
+
+    command_class = Command
+    group_class = type
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Do what the command line says, and exit."""
+        try:
+            # Commands exit by themselves; what comes back is the code of what click does alone, such as --help.
+            sys.exit(super().main(*args, **{**more, "standalone_mode": False}) or 0)
+        except click.Abort:
+            sys.exit(INTERRUPTED)
+        except click.ClickException as error:
+            if isinstance(error, _HELP_IS_ASKED_FOR):
+                error.show()
+            else:
+                click.echo(f"error: {clean(error.format_message())}", err=True)
+                click.echo(f"hint: {clean(_hint_of(error))}", err=True)
+            sys.exit(error.exit_code)
+
+
+def _exit_code(error: StepwellError) -> int:
+    match error:
+        case RequestRefused() if error.error_code in _CONFLICTS:
+            return CONFLICT
+        case RequestRefused():
+            return _EXIT_BY_STATUS.get(error.status, FAILED)
+        case ServerUnreachable():
+            return UNREACHABLE
+        case _:
+            return FAILED
+
+
+def _hint(error: StepwellError, exit_code: int, ctx: click.Context) -> str:
+    by_code = _HINT_BY_CODE.get(error.error_code) if isinstance(error, RequestRefused) else None
+    given = {name: shlex.quote(str(value)) for name, value in ctx.params.items() if value is not None}
+    named = {"workflow": "WORKFLOW", "id": "ID", **given, "command": ctx.command_path}
+    return (by_code or _HINT_BY_EXIT.get(exit_code, _HELP)).format_map(named)
+
+
+def _hint_of(error: click.ClickException) -> str:
+    if isinstance(error, Failure):
+        return error.hint
+    ctx = getattr(error, "ctx", None)
+    return _HELP.format(command="stepwell" if ctx is None else ctx.command_path)

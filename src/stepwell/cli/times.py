@@ -1,0 +1,35 @@
+"""Moments and spans of time, as people say them."""
+
+from datetime import UTC, datetime
+
+_LONG_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def moment_of(text: str) -> float:
+    """Return a moment that the API says, in seconds since 1970."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def ago(moment: str | None) -> str:
+    """Return how long a moment is ago: `3 min ago`."""
+    if moment is None:
+        return "-"
+    return f"{span_of((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())} ago"
+
+
+def span(start: str | None, end: str | None) -> str:
+    """Return how long something took, or has taken so far."""
+    if start is None:
+        return "-"
+    until = datetime.now(UTC) if end is None else datetime.fromisoformat(end)
+    return span_of((until - datetime.fromisoformat(start)).total_seconds())
+
+
+def span_of(seconds: float) -> str:
+    """Return a number of seconds as people say it: `40 ms`, `12.4 s`, `3 min`."""
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    if seconds < _LONG_UNITS[-1][1]:
+        return f"{seconds:.1f} s"
+    unit, size = next(found for found in _LONG_UNITS if seconds >= found[1])
+    return f"{seconds / size:.0f} {unit}"

@@ -1,0 +1,41 @@
+"""Commands in this process, against a real server."""
+
+from click.testing import CliRunner, Result
+
+from stepwell.cli import main
+from tests.crash.server import DevServer
+
+SOURCE = """
+from stepwell import WorkflowEntrypoint
+
+
+class Order(WorkflowEntrypoint):
+    async def run(self, event, step):
+        @step.do
+        async def charge():
+            return 42
+
+        await charge()
+        for number in range(event["payload"].get("naps", 0)):
+            await step.sleep(f"nap {number}", 1)
+        if event["payload"].get("waits"):
+            event = await step.wait_for_event("approval", "approved")
+        if event["payload"].get("fails"):
+            raise ValueError("no \\x1b[31mred")
+        return event["payload"]
+
+
+class Idle(WorkflowEntrypoint):
+    async def run(self, event, step):
+        return None
+"""
+
+
+def run(*arguments: str, said: str | None = None) -> Result:
+    """Run a command."""
+    return CliRunner().invoke(main, arguments, input=said, prog_name="stepwell")
+
+
+def ask(server: DevServer, *arguments: str, said: str | None = None) -> Result:
+    """Run a command that asks a server."""
+    return run(*arguments, "--url", server.url, said=said)

@@ -1,0 +1,183 @@
+"""A real server with all that the examples of /docs are about, and what runs them as its pages show them."""
+
+import contextlib
+import functools
+import html
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.compat.node.clients import HERE, Node, Server
+from tests.crash.server import DEADLINE_S
+
+SOURCE = """
+from stepwell import WorkflowEntrypoint
+
+
+class Order(WorkflowEntrypoint):
+    async def run(self, event, step):
+        print("an order came")
+
+        @step.do
+        async def charge():
+            return {"charged": event["payload"]["orderId"]}
+
+        await charge()
+        approval = await step.wait_for_event("approval", "approved")
+        return approval["payload"]
+"""
+
+_EXAMPLE = re.compile(
+    r'<details name="example"[^>]*><summary>([^<]+)</summary><pre[^>]*><code>(.*?)</code></pre></details>', re.DOTALL
+)
+_PLACEHOLDER = re.compile(r"<code>([^<]+)</code> is a placeholder")
+
+
+class Shop(Server):
+    """A server of the account and the script that the examples name."""
+
+    account = "local"
+    place = ("--store", "sqlite:///data/store.db", "--account", account)
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "shop.py").write_text(SOURCE)
+        super().__init__(folder, "shop.py")
+
+    def __enter__(self) -> "Shop":
+        return self
+
+    def examples(self, id: str) -> dict[str, str]:
+        """Return the examples on the page of an operation, by language; what it calls a placeholder is replaced."""
+        with urllib.request.urlopen(f"{self.url}/docs/{id}", timeout=DEADLINE_S) as answer:
+            page = answer.read().decode()
+        for placeholder in _PLACEHOLDER.findall(page):
+            page = page.replace(placeholder, self.call("/order/versions")[0]["id"])
+        return {language: html.unescape(text) for language, text in _EXAMPLE.findall(page)}
+
+    def begin(self) -> None:
+        """Let there be a workflow without instances."""
+        if "order" in self.names():
+            self._change("DELETE", None)
+        self._change("PUT", {"script_name": "shop", "class_name": "Order"})
+
+    def names(self) -> list[str]:
+        """Return the names of the workflows."""
+        return [workflow["name"] for workflow in self.call("")]
+
+    def _change(self, method: str, body: Any) -> None:
+        data = None if body is None else json.dumps(body).encode()
+        url, headers = f"{self.api}/accounts/local/workflows/order", {"Authorization": f"Bearer {self.token}"}
+        urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=DEADLINE_S).close()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an example: what it printed, and what went wrong."""
+
+    said: str
+    error: str | None = None
+
+
+# Runs the example of an operation.
+Player = Callable[[str, str], Outcome]
+
+
+@dataclass
+class Played:
+    """What came of the examples of a language, by operation, and how the server stood behind some of them."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    left: dict[str, Any] = field(default_factory=dict)
+
+
+def play(shop: Shop, examples: Mapping[str, str], run: Player, look: Mapping[str, Callable[[Shop], Any]]) -> Played:
+    """Run examples one after another, and look at the server behind those that say how."""
+    played = Played()
+    for id, text in examples.items():
+        played.outcomes[id] = outcome = run(id, text)
+        if id in look and outcome.error is None:
+            played.left[id] = look[id](shop)
+    return played
+
+
+def in_shell(shop: Shop, home: Path, path: Path) -> Player:
+    """Return what runs examples as a person at a shell does, with programs of a folder before all others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STEPWELL_", "CLOUDFLARE_"))}
+    env = {**kept, "PATH": f"{path}:{os.environ['PATH']}", "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+    env |= {"CLOUDFLARE_API_TOKEN": shop.token, "CI": "1"}
+    # Without these wrangler looks for a newer version of itself, and for who uses it.
+    env |= {"WRANGLER_HIDE_BANNER": "true", "WRANGLER_SEND_METRICS": "false", "WRANGLER_SEND_ERROR_REPORTS": "false"}
+
+    # Some operations have the same example.
+    @functools.cache
+    def ran(text: str) -> Outcome:
+        done = subprocess.run(
+            ["sh", "-ec", text],
+            cwd=home,
+            env=env,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        is_refused = '"success":false' in done.stdout
+        return Outcome(done.stdout, f"{done.stdout}{done.stderr}" if done.returncode or is_refused else None)
+
+    return lambda _, text: ran(text)
+
+
+def with_npx(node: Node, folder: Path) -> None:
+    """Lay out a folder with an `npx` that does what npm's does with programs that are installed, and sooner."""
+    (folder / "node").symlink_to(node.program)
+    (folder / "node_modules").symlink_to(node.packages)
+    npx = folder / "npx"
+    npx.write_text('#!/bin/sh\nprogram=$1\nshift\nexec "node_modules/.bin/$program" "$@"\n')
+    npx.chmod(0o755)
+
+
+def in_python(id: str, text: str) -> Outcome:
+    """Run an example in this process."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            exec(compile(text, id, "exec"), {})
+    except Exception as error:  # whatever an example raises is what came of it
+        return Outcome(said.getvalue(), f"{type(error).__name__}: {error}")
+    return Outcome(said.getvalue())
+
+
+@contextlib.contextmanager
+def in_node(node: Node, folder: Path, shop: Shop, programs: Mapping[str, str]) -> Iterator[Player]:
+    """Compile programs of TypeScript, all at once, and give what runs them: but none that the compiler refuses."""
+    for name in ("package.json", "tsconfig.json", "examples.mjs"):
+        shutil.copy(HERE / name, folder)
+    (folder / "node_modules").symlink_to(node.packages)
+    for id, text in programs.items():
+        (folder / f"{id}.ts").write_text(text)
+    compiled = node.run(node.packages / "typescript" / "bin" / "tsc", "--project", folder, cwd=folder)
+    env = {**os.environ, "CLOUDFLARE_API_TOKEN": shop.token}
+    with subprocess.Popen(
+        [node.program, "examples.mjs"], cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def run(id: str, _: str) -> Outcome:
+            errors = [line for line in compiled.stdout.splitlines() if line.startswith(f"{id}.ts(")]
+            if errors:
+                return Outcome("", "\n".join(errors))
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(f"{folder / 'out' / id}.js\n")
+            process.stdin.flush()
+            return Outcome(**json.loads(process.stdout.readline()))
+
+        yield run
+        process.communicate(timeout=DEADLINE_S)

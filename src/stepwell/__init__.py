@@ -1,12 +1,13 @@
 """Stepwell: a durable workflow engine for Python that speaks the Cloudflare Workflows API."""
 
 from stepwell.errors import NonRetryableError, RetryAfter, WorkflowTimeoutError
-from stepwell.steps import StepContext, step
+from stepwell.steps import RollbackContext, StepContext, step
 from stepwell.workflow import WorkflowEntrypoint, WorkflowEvent, WorkflowStep
 
 __all__ = [
     "NonRetryableError",
     "RetryAfter",
+    "RollbackContext",
     "StepContext",
     "WorkflowEntrypoint",
     "WorkflowEvent",

@@ -12,6 +12,7 @@ from stepwell.core.steplog import (
     REDACTED,
     AttemptEntry,
     Entry,
+    RollbackOutcome,
     SleepEntry,
     StepEntry,
     TerminationEntry,
@@ -116,7 +117,7 @@ def instance(view: InstanceView, entries: Sequence[Entry]) -> models.Instance:
         success=_SUCCESS.get(row.status),
         error=error(view.log.error),
         output=_output(view.output),
-        rollback=None,
+        rollback=rollback(view.log.rollback),
         step_count=row.step_count,
         steps=[_entry(entry) for entry in entries],
     )
@@ -130,6 +131,11 @@ def step_state(view: StepView) -> models.StepState:
     elif isinstance(view.value, str):
         output = msgspec.Raw(view.value.encode())
     return models.StepState(view.status, error(view.error), output, view.event_type or msgspec.UNSET)
+
+
+def rollback(outcome: RollbackOutcome | None) -> models.RollbackOutcome | None:
+    """Show how a rollback went."""
+    return None if outcome is None else models.RollbackOutcome(outcome.outcome, error(outcome.error))
 
 
 def error(failure: Failure | None) -> models.ErrorText | None:
@@ -170,7 +176,7 @@ def _output(text: str | None) -> msgspec.Raw | str | None:
     return text
 
 
-def _entry(entry: Entry) -> models.Step | models.Sleep | models.Wait | models.Termination:
+def _entry(entry: Entry) -> models.Step | models.RollbackStep | models.Sleep | models.Wait | models.Termination:
     match entry:
         case StepEntry():
             return _step(entry)
@@ -182,8 +188,9 @@ def _entry(entry: Entry) -> models.Step | models.Sleep | models.Wait | models.Te
             return models.Termination(models.Trigger(entry.trigger))
 
 
-def _step(entry: StepEntry) -> models.Step:
-    return models.Step(
+def _step(entry: StepEntry) -> models.Step | models.RollbackStep:
+    kind = models.RollbackStep if entry.type == "rollback" else models.Step
+    return kind(
         name=entry.name,
         start=iso(entry.start),
         end=_moment(entry.end),

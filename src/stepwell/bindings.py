@@ -146,10 +146,17 @@ class WorkflowInstance:
         self._workflow = workflow
 
     async def status(self) -> dict[str, Any]:
-        """Return `status`, `error` (name and message, or None) and `output` (None until it is complete)."""
+        """Return `status`, `error` (name and message, or None) and `output` (None until it is complete).
+
+        Once it has been rolled back, `rollback` has `outcome` ("complete" or "failed") and `error`.
+        """
         view = await self._engine.get(self._account, self._workflow, self.id, with_steps=False)
         output = None if view.output is None else values.decode_json(view.output)
-        return {"status": view.row.status, "error": _error(view.log), "output": output}
+        # As on Cloudflare: an instance that is rolled back goes on running here.
+        status = "running" if view.row.status == "rollingBack" else view.row.status
+        shown = {"status": status, "error": _error(view.log), "output": output}
+        rollback = answers.rollback(view.log.rollback)
+        return shown if rollback is None else {**shown, "rollback": msgspec.to_builtins(rollback)}
 
     async def get(self, *, order: str = "asc", simple: bool = False) -> dict[str, Any]:
         """Return logs and status, in the shape in which the HTTP API answers with them.
@@ -190,9 +197,13 @@ class WorkflowInstance:
         """Let it go on after a pause. Raises InstanceNotFound."""
         await self._engine.control.resume(self._account, self._workflow, self.id)
 
-    async def terminate(self) -> None:
-        """End it at once. Raises InstanceFinished or InstanceNotFound."""
-        await self._engine.control.terminate(self._account, self._workflow, self.id, _TRIGGER)
+    async def terminate(self, options: Mapping[str, Any] | None = None, *, rollback: bool = False) -> None:
+        """End it at once; with `rollback`, or `{"rollback": True}`, its steps are rolled back first.
+
+        Raises InstanceFinished or InstanceNotFound.
+        """
+        undoes = rollback or (options or {}).get("rollback") is True
+        await self._engine.control.terminate(self._account, self._workflow, self.id, _TRIGGER, rollback=undoes)
 
     async def restart(self, options: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Begin it again, on the newest version: as a whole, or at a step.

@@ -7,18 +7,20 @@ Source: developers.cloudflare.com/workflows/build/workers-api/#workflowinstance
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stepwell.clock import Clock
-from stepwell.core.records import PauseAsked, Paused, Restarted, Resumed, Terminated
+from stepwell.core.records import PauseAsked, Paused, Restarted, Resumed, RollbackResumed, RollbackStarted, Terminated
 from stepwell.core.standing import KINDS, find_start
-from stepwell.errors import RestartedMeanwhile, StepNotInHistory
+from stepwell.core.steplog import TERMINATED, InstanceLog
+from stepwell.errors import NoFailedRollback, RestartedMeanwhile, StepNotInHistory
 from stepwell.store import Store, codec
 from stepwell.store.control_operations import (
     DeleteInstance,
     PauseInstance,
     RestartInstance,
     ResumeInstance,
+    ResumeRollback,
     TerminateInstance,
 )
 from stepwell.store.operations import GetInstance, InstanceHistory
@@ -54,11 +56,34 @@ class Control:
         now = self.clock.now()
         return await self.store.run(ResumeInstance(account, workflow, instance, codec.to_row(Resumed(now)), now))
 
-    async def terminate(self, account: str, workflow: str, instance: str, trigger: str = "api") -> str:
-        """End an instance at once and return its status then. Raises InstanceFinished."""
+    async def terminate(
+        self, account: str, workflow: str, instance: str, trigger: str = "api", *, rollback: bool = False
+    ) -> str:
+        """End an instance at once and return its status then. Raises InstanceFinished.
+
+        With `rollback` what runs is ended at once, the rollbacks of its steps run, and then it ends; one whose steps
+        have none ends at once.
+        """
         now = self.clock.now()
         record = codec.to_row(Terminated(now, trigger))
-        return await self.store.run(TerminateInstance(account, workflow, instance, record, now))
+        undo = codec.to_row(RollbackStarted(now, TERMINATED, trigger)) if rollback else None
+        return await self.store.run(TerminateInstance(account, workflow, instance, record, now, undo))
+
+    async def resume_rollback(self, account: str, workflow: str, instance: str) -> str:
+        """Go on with the rollback of an instance, which has failed; return its status then. Raises NoFailedRollback."""
+        while True:
+            found = await self.store.run(GetInstance(account, workflow, instance, with_steps=False))
+            log = InstanceLog()
+            for recorded in codec.from_rows(found.records):
+                log.add_summary(recorded.record)
+            if log.rollback is None or log.rollback.outcome != "failed":
+                raise NoFailedRollback(workflow, instance, found.row.status)
+            now = self.clock.now()
+            record = codec.to_row(RollbackResumed(now))
+            try:
+                return await self.store.run(ResumeRollback(account, workflow, instance, record, now, found.row.seq))
+            except RestartedMeanwhile:
+                continue
 
     async def restart(
         self, account: str, workflow: str, instance: str, step: FromStep | None = None, trigger: str = "api"
@@ -88,9 +113,9 @@ class Control:
         # A long history takes a while; others are to be answered meanwhile.
         start = await asyncio.to_thread(find_start, history, KINDS[step.type], step.name, step.count)
         row, now = found.row, self.clock.now()
-        if start is None or start.from_seq is None:
+        if start is None:
             raise StepNotInHistory(row.id, step.name, step.type, step.count)
-        record = codec.to_row(replace(start, at=now, trigger=trigger))
-        began_at = history[start.from_seq - 1].record.at
-        where = (row.account, row.workflow, row.id)
-        return RestartInstance(*where, trigger, record, now, start.step_count, began_at, row.restarted_seq)
+        record = codec.to_row(Restarted(now, trigger, start.seq, start.step_count))
+        began_at = history[start.seq - 1].record.at
+        where, kept = (row.account, row.workflow, row.id), (start.step_count, began_at, start.has_rollbacks)
+        return RestartInstance(*where, trigger, record, now, *kept, row.restarted_seq)

@@ -90,7 +90,7 @@ def payload_of(result: Result, execution: Execution) -> Payload | None:
         case StepSucceeded(value=value):
             return value
         case WaitEnded(event_seq=int() as seq):
-            return execution.events[seq].value
+            return execution.inbox.events[seq].value
         case _:
             return None
 
@@ -109,7 +109,7 @@ def resolve(future: EngineFuture, result: Result, text: str | None, sources: "So
             _raise(future, rebuild(timed_out(execution.timeout_ms(result.key))))
         case WaitEnded(event_seq=int() as seq):
             assert text is not None
-            event = execution.events[seq]
+            event = execution.inbox.events[seq]
             payload = values.decode_json(text)
             future.set_result({"payload": payload, "timestamp": to_moment(event.at), "type": event.event_type})
         case StepFailed(error=error):

@@ -73,7 +73,12 @@ class Broken:
     error: BaseException
 
 
-Reason = Park | Returned | Stuck | Drained | Fatal | Lost | Broken
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The instance is rolled back, and `run` has been replayed as far as it goes: its rollbacks are known."""
+
+
+Reason = Park | Returned | Collected | Stuck | Drained | Fatal | Lost | Broken
 
 
 def poisoned(lost_turns: int) -> Failure:
@@ -113,20 +118,24 @@ class Endings:
         """Let the instance go; False if something came from outside that the author's code has to meet first."""
         match reason:
             case Park(due_at=due_at):
-                waiting = Waiting(self._clock.now())
-                return await self._release(execution, [waiting], Ending(Status.WAITING, due_at))
+                return await self._park(execution, due_at)
+            case Returned(task=task) if execution.is_rolling_back:
+                await self._finish_rollback(execution, task)
             case Returned(task=task):
-                await self._finish(execution, task)
+                return await self._finish(execution, task)
             case Fatal(error=error):
                 await self._stop_attempts(execution)
                 await self.give_up(execution, error)
             case Drained():
                 await self._stop_attempts(execution)
-                await self._put_back(execution, [], Ending(Status.RUNNING, self._clock.now()))
+                await self._put_back(execution, [], Ending(self._running(execution), self._clock.now()))
             case Stuck(where=where):
                 await self._rest_stuck(execution, where)
             case Broken(error=error):
                 await self._rest_broken(execution, error)
+            case Collected():
+                # The turn goes on with the rollbacks.
+                return False
             case Lost():
                 logger.info("turn of %s/%s was lost", self._claim.workflow, self._claim.id)
             case _:
@@ -138,7 +147,16 @@ class Endings:
         execution.errored(error, self._clock.now())
         await self._release_final(execution)
 
-    async def _finish(self, execution: Execution, task: asyncio.Task[Any]) -> None:
+    async def _park(self, execution: Execution, due_at: int) -> bool:
+        if execution.is_rolling_back:
+            return await self._release(execution, [], Ending(Status.ROLLING_BACK, due_at))
+        return await self._release(execution, [Waiting(self._clock.now())], Ending(Status.WAITING, due_at))
+
+    def _running(self, execution: Execution) -> Status:
+        return Status.ROLLING_BACK if execution.is_rolling_back else Status.RUNNING
+
+    async def _finish(self, execution: Execution, task: asyncio.Task[Any]) -> bool:
+        """End the instance; False: it is to be rolled back first."""
         left = self._host.left_behind()
         if left:
             more = "" if len(left) <= _NAMED_AT_MOST else f"; and {len(left) - _NAMED_AT_MOST} more"
@@ -150,9 +168,30 @@ class Endings:
         except BaseException as error:  # the author's own, whatever it is; our own task was not cancelled
             cause = error.error if isinstance(error, AuthorExit) else error
             self._notebook.engine("ERROR", trace_of(cause))
-            await self.give_up(execution, describe(cause, self._classes))
-            return
+            failure = describe(cause, self._classes)
+            if execution.to_roll_back():
+                return await self._start_rollback(execution, failure)
+            await self.give_up(execution, failure)
+            return True
         execution.completed(output, self._clock.now())
+        await self._release_final(execution)
+        return True
+
+    async def _start_rollback(self, execution: Execution, failure: Failure) -> bool:
+        """Record that run failed, durably, before the first rollback runs."""
+        execution.start_rollback(failure, self._clock.now())
+        self._recorder.record(execution.take(), execution.state.step_count, urgent=True)
+        await self._recorder.durable()
+        return False
+
+    async def _finish_rollback(self, execution: Execution, task: asyncio.Task[Any]) -> None:
+        await self._stop_attempts(execution)
+        failure = None
+        # The author's own error, or that a rollback is missing; our own task was not cancelled.
+        if (error := task.exception()) is not None:
+            self._notebook.engine("ERROR", f"rollback: {error}")
+            failure = describe(error, self._classes)
+        execution.rolled_back(failure, self._clock.now())
         await self._release_final(execution)
 
     async def _stop_attempts(self, execution: Execution) -> None:
@@ -171,7 +210,10 @@ class Endings:
         )
         now = self._clock.now()
         due_at = min(execution.next_due() or now + rest_ms, now + rest_ms)
-        await self._put_back(execution, [Waiting(now)], Ending(Status.WAITING, due_at))
+        if execution.is_rolling_back:
+            await self._put_back(execution, [], Ending(Status.ROLLING_BACK, due_at))
+        else:
+            await self._put_back(execution, [Waiting(now)], Ending(Status.WAITING, due_at))
 
     async def _rest_broken(self, execution: Execution, error: BaseException) -> None:
         self._tell_broken(error)

@@ -22,6 +22,7 @@
     |   `-- OutOfOrder            a commit came before its predecessor: a defect
     |-- TurnLost                  the turn was fenced out: another one owns the instance
     |-- RestartedMeanwhile        the instance has begun again since the caller looked at it
+    |-- NoFailedRollback          there is no rollback to go on with             400  10403
     |-- VersionChanged            the workflow has a newer version than the caller looked at
     |-- ScriptError               the author's file cannot be loaded
     |-- CannotListen              an address cannot be listened on
@@ -42,6 +43,7 @@
         |   |-- StepLimitReached
         |   |-- InstanceTooLarge  a result for which the instance has no room
         |   `-- NotSerialisable   a value that cannot be stored
+        |-- RollbackMissing       what undoes a step is not in the code any more
         |-- NonRetryableDelayError a delay function failed
         |-- SleepInThePast        sleep_until was given a moment that is over
         `-- StepFailed            stands in for an exception class that is not a builtin
@@ -57,6 +59,8 @@ from typing import Any, ClassVar
 
 # Operations that have a key of their own where they are refused. Source: as of the codes.
 _CONTROLS = ("pause", "terminate")
+# How many characters of a value a message shows.
+_SHOWN = 100
 
 
 class StepwellError(Exception):
@@ -210,6 +214,18 @@ class StepNotInHistory(StepwellError):
             f'instance.cannot_restart: Step "{name:.300}" not found in execution history: instance "{instance}" has '
             f"begun no {type} of this name{nth}; names are without the count that the log shows behind them"
         )
+
+
+class NoFailedRollback(StepwellError):
+    """A rollback is to go on that has not failed."""
+
+    code = 10403
+    http_status = 400
+
+    def __init__(self, workflow: str, instance: str, status: str) -> None:
+        self.status = status
+        what = f'instance "{instance}" of workflow "{workflow}" is {status}'
+        super().__init__(f"instance.no_failed_rollback: {what}; no rollback of it has failed, to go on with")
 
 
 class RestartedMeanwhile(StepwellError):
@@ -430,6 +446,19 @@ class NotSerialisable(WorkflowFatalError):
         super().__init__(f"{path} is not serialisable: {problem}.")
 
 
+class RollbackMissing(AuthorError):
+    """A step has begun with a rollback that the code no longer gives it.
+
+    Source: developers.cloudflare.com/workflows/build/workers-api/#rollback
+    """
+
+    name = "RollbackMissing"
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+        super().__init__(f'Rollback function not available in registry: step "{step}" began with one')
+
+
 class NonRetryableDelayError(AuthorError):
     """A delay function raised, was too slow, or returned something that is no delay."""
 
@@ -458,9 +487,6 @@ class StepFailed(AuthorError):
         super().__init__(message)
 
 
-_SHOWN_CHARACTERS = 100
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -470,4 +496,4 @@ def _short(value: object) -> str:
         text = f'"{value}"' if isinstance(value, str) else repr(value)
     except Exception:  # an author's __repr__ may raise, and an integer may have too many digits to be printed
         text = f"a {type(value).__name__} that cannot be printed"
-    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

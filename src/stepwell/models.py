@@ -341,6 +341,25 @@ class Step(Struct, tag_field="type", tag="step"):
     attempts: list[Attempt]
 
 
+class RollbackStep(Struct, tag_field="type", tag="rollback"):
+    """The rollback of a step in the log."""
+
+    name: str
+    start: str
+    end: str | None
+    success: bool | None
+    output: str | None
+    config: Config
+    attempts: list[Attempt]
+
+
+class RollbackOutcome(Struct):
+    """How the rollback of an instance went."""
+
+    outcome: Literal["complete", "failed"]
+    error: ErrorText | None
+
+
 class Sleep(Struct, tag_field="type", tag="sleep"):
     """A sleep in the log; `end` is planned until it is `finished`."""
 
@@ -388,7 +407,7 @@ class CronFiring(Struct, rename="camel"):
 class Instance(Struct):
     """Logs and status of an instance.
 
-    `output` is a number, the text itself, or the JSON text of anything else. No rollback has run: it is null.
+    `output` is a number, the text itself, or the JSON text of anything else.
     """
 
     status: str
@@ -401,7 +420,7 @@ class Instance(Struct):
     success: bool | None
     error: ErrorText | None
     output: Raw | str | None
-    rollback: None
+    rollback: RollbackOutcome | None
     step_count: int
-    steps: list[Step | Sleep | Wait | Termination]
+    steps: list[Step | Sleep | Wait | Termination | RollbackStep]
     schedule: CronFiring | UnsetType = UNSET

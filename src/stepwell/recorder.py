@@ -14,8 +14,10 @@ from stepwell.clock import Clock, sleep_ms
 from stepwell.core.instance import Status
 from stepwell.core.records import (
     AttemptFailed,
+    AttemptStarted,
     Record,
     Recorded,
+    RollbackStarted,
     SleepEnded,
     StepCancelled,
     StepFailed,
@@ -159,6 +161,8 @@ class Recorder:
             self._clock.now(),
             urgent,
             any(isinstance(record, _OUTCOMES) for record in records),
+            any(isinstance(record, AttemptStarted) and bool(record.rollback) for record in records),
+            Status.ROLLING_BACK if any(isinstance(record, RollbackStarted) for record in records) else None,
         )
         self._n += len(records)
         self._in_flight += 1

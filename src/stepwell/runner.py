@@ -12,28 +12,30 @@ coroutines still return or raise is ignored. Python runs their `finally` blocks 
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from contextvars import Context, copy_context
 from typing import Any
 
-from stepwell import endings, values
+from stepwell import endings
 from stepwell.alarms import TurnAlarms
 from stepwell.attempts import Attempts
 from stepwell.bodies import classes_for, classes_of
 from stepwell.calls import CallScope, StepCall
 from stepwell.capture import SINK
-from stepwell.core.execution import Execution, RunAttempt
+from stepwell.core.execution import Execution, RunAttempt, StepAnswer
 from stepwell.core.failures import Failure
 from stepwell.core.instance import fold_as_far_as_possible
-from stepwell.core.records import RESULTS, Created, Key, PayloadRef, Record, Recorded, Result, StepKind
+from stepwell.core.records import RESULTS, Created, Key, Payload, PayloadRef, Record, Recorded, Result, StepKind
 from stepwell.delivery import Reader, Sources, payload_of, resolve
 from stepwell.endings import Endings, Park, Reason
 from stepwell.errors import TurnClosed, TurnLost
 from stepwell.notes import Notebook
+from stepwell.port import TurnPort
 from stepwell.recorder import Recorder, RecorderEvents
-from stepwell.scope import CURRENT, EngineFuture, TaskScope
+from stepwell.rollbacks import Rollbacks
+from stepwell.scope import EngineFuture, TaskScope
 from stepwell.settings import TurnContext
-from stepwell.steps import CURRENT_PORT, StepBody
+from stepwell.steps import CURRENT_PORT
 from stepwell.store import codec
 from stepwell.store.operations import Claim
 from stepwell.workflow import WorkflowEntrypoint, WorkflowEvent, WorkflowStep, params_type
@@ -59,7 +61,11 @@ class Turn:
         self._reader = Reader(context.store, context.clock)
         events = RecorderEvents(self._heard, self._lost, self.broke)
         self._recorder = Recorder(context.store, claim, context.clock, events)
-        self._main = CallScope(self.quiet, self)
+        self.main = CallScope(self.quiet, self)
+        self.rollbacks = Rollbacks(self)
+        self._port = TurnPort(self)
+        # The scope of `run`, once the instance is rolled back in this turn.
+        self._forward: CallScope | None = None
         self._attempts = Attempts(self)
         self._endings = Endings(self, context, self._recorder, self._attempts)
         self.notebook.idle = self.advance
@@ -74,7 +80,7 @@ class Turn:
         self._alarms = TurnAlarms(context.clock, context.settings.foreign_wait_ms, self.advance, self._stick)
         self._was_told = False
         self._is_draining = False
-        self._is_over = False
+        self.is_over = False
         self._is_closing = False
 
     # ---- what the worker calls
@@ -93,7 +99,7 @@ class Turn:
         """Look for records from outside."""
         if self._run_task is None:
             self._was_told = True
-        elif not self._is_over:
+        elif not self.is_over:
             self._recorder.refresh()
 
     def drain(self) -> None:
@@ -107,73 +113,34 @@ class Turn:
 
     def abandon(self) -> None:
         """Write nothing more, as if the process had died."""
-        self._is_over = True
+        self.is_over = True
         self._recorder.stop()
 
     def waits_for_real(self) -> bool:
         """Tell whether the author's code waits for a timer of its own, or is being closed."""
-        return self._is_closing or any(scope.has_timer() for scope in (self._main, *self._attempts.scopes()))
+        return self._is_closing or any(scope.has_timer() for scope in (self.main, *self._attempts.scopes()))
 
     def left_behind(self) -> list[str]:
         """Return where the tasks are that `run` has begun and that are still alive."""
-        return self._main.places()
+        return self.main.places()
 
-    # ---- what the author's code calls
+    # ---- what step calls lead to
 
-    async def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody) -> Any:
-        """Run a step's body, or return what it returned before."""
-        scope = self._calling_scope()
-        key = self.execution.next_key(StepKind.DO, name, scope.counts)
-        answer = self.execution.ask_step(key, config, self.clock.now())
-        call = StepCall(key, config, body)
-        self._calls[key] = (scope, call)
+    async def undo(self, call: StepCall) -> None:
+        """Run a rollback, or find that it has run. Raises what it raised at last."""
+        answer = self.execution.ask_rollback(call.key, call.config, self.clock.now())
+        await self.result_of(self.main, call, answer)
+
+    async def text(self, value: Payload) -> str:
+        """Return a value's stored text, wherever it lies."""
+        return await self._reader.text(value)
+
+    async def result_of(self, scope: CallScope, call: StepCall, answer: StepAnswer) -> Any:
+        """Return the result of a call, once it is on record; begin it if that is the answer to it."""
+        self._calls[call.key] = (scope, call)
         if isinstance(answer, RunAttempt):
             self._ask(scope, call)
-        return await scope.result(key)
-
-    async def sleep(self, name: Any, duration: object) -> None:
-        """Sleep for a duration."""
-        scope = self._calling_scope()
-        key = self.execution.next_key(StepKind.SLEEP, name, scope.counts)
-        self.execution.ask_sleep(key, duration, self.clock.now())
-        await scope.result(key)
-
-    async def sleep_until(self, name: Any, until_ms: int) -> None:
-        """Sleep until a moment."""
-        scope = self._calling_scope()
-        key = self.execution.next_key(StepKind.SLEEP, name, scope.counts)
-        self.execution.ask_sleep_until(key, until_ms, self.clock.now())
-        await scope.result(key)
-
-    async def wait_for_event(self, name: Any, event_type: object, timeout: object) -> dict[str, Any]:
-        """Wait for an event of a type."""
-        scope = self._calling_scope()
-        key = self.execution.next_key(StepKind.WAIT, name, scope.counts)
-        self.execution.ask_wait(key, event_type, timeout, self.clock.now())
-        event: dict[str, Any] = await scope.result(key)
-        return event
-
-    def set_progress(self, progress: object) -> None:
-        """Take note of how far the instance is."""
-        scope = self._calling_scope()
-        self.notebook.progress(values.encode_json(progress, "progress"), from_run=scope is self._main)
-
-    def log(self, message: str) -> None:
-        """Write a line into the instance's log."""
-        sink = SINK.get()
-        if sink is not None and sink.take("INFO", str(message), always=True):
-            logger.info("%s/%s: %s", self.claim.workflow, self.claim.id, message)
-
-    def places(self) -> tuple[object, ...]:
-        """Return whose calls are being made, innermost first: those of an attempt, those of `run`."""
-        scope = self._calling_scope()
-        return (scope,) if scope is self._main else (scope, self._main)
-
-    def _calling_scope(self) -> CallScope:
-        scope = CURRENT.get()
-        if self._is_over or not isinstance(scope, CallScope) or scope.is_closed:
-            raise TurnClosed("a step was called after its turn had ended, or from outside of the workflow's own tasks")
-        return scope
+        return await scope.result(call.key)
 
     def _ask(self, scope: CallScope, call: StepCall) -> None:
         scope.to_begin.append(call)
@@ -199,7 +166,8 @@ class Turn:
             self._end_for(endings.Fatal(endings.poisoned(self.claim.lost_turns)))
             return
         for key in self.execution.outcomes:
-            self._route(key)
+            if key.kind is not StepKind.ROLLBACK:
+                self._route(key)
         created = history[0].record
         assert isinstance(created, Created)
         self._start(await self._reader.event(self.claim, created))
@@ -209,23 +177,27 @@ class Turn:
         name = f"{self.claim.workflow}/{self.claim.id}"
         context = copy_context()
         context.run(SINK.set, self._sink)
-        task = self._run_task = self._main.run_in(context, self._author(event), name)
+        task = self._run_task = self.main.run_in(context, self._author(event), name)
         # Whether it returns is not asked when all tasks are blocked: those that it leaves behind may never be.
         task.add_done_callback(self._returned, context=Context())
         if self._was_told:
             self.told()
 
     def _returned(self, task: asyncio.Task[Any]) -> None:
+        if task is not self._run_task:
+            # The author's `run` has been left for its rollbacks.
+            _look_away(task)
+            return
         self._sink.close()
         self._end_for(endings.Returned(task))
 
     async def _author(self, facts: dict[str, Any]) -> Any:
-        CURRENT_PORT.set(self)
+        CURRENT_PORT.set(self._port)
         workflow = self._workflow(None, self._env)
         event: WorkflowEvent[Any] = WorkflowEvent(facts, params_type(self._workflow))
         # Before anything is done: params that do not fit fail the instance at once.
         _ = event.payload
-        result = workflow.run(event, WorkflowStep(self))
+        result = workflow.run(event, WorkflowStep(self._port))
         return await result if hasattr(result, "__await__") else result
 
     # ---- the middle: what happens while the author's code runs
@@ -233,13 +205,13 @@ class Turn:
     def quiet(self, scope: TaskScope) -> None:
         """Act when all tasks of a scope are blocked: deliver the next result, or go on."""
         assert isinstance(scope, CallScope)
-        if self._is_over or scope.is_closed or scope.is_loading:
+        if self.is_over or scope.is_closed or scope.is_loading:
             return
         try:
             if scope.deliver_next():
                 if not (scope.pending or scope.is_loading):
                     self._alarms.watch_foreign(scope.foreign_wait())
-            elif scope is self._main or scope.has_asked:
+            elif scope is self.main or scope.has_asked:
                 scope.has_asked = False
                 self._advance()
         except Exception as error:  # a defect must end this turn, not the loop
@@ -253,13 +225,16 @@ class Turn:
             self.broke(error)
 
     def _advance(self) -> None:
-        if self._is_over or self._reason or self._run_task is None or self._run_task.done():
+        if self.is_over or self._reason or self._run_task is None or self._run_task.done():
             return
-        if not self._main.is_settled:
+        if not self.main.is_settled:
             return
         now = self.clock.now()
         for key in self.execution.settle(now):
             self._ask(*self._calls[key])
+        if self.execution.is_rolling_back and self._forward is None:
+            self._collect()
+            return
         may_begin = not (self._is_draining or self.execution.is_pausing)
         begun = [self._attempts.start(call, now) for call in self._ready_calls()] if may_begin else []
         if not begun and self._may_rest(now):
@@ -268,6 +243,17 @@ class Turn:
         for running in begun:
             self._attempts.launch(running, now)
         self._alarms.set(self.execution.next_due())
+
+    def _collect(self) -> None:
+        """End the replay of an instance that is rolled back, when `run` has made all calls that it can make."""
+        where = self._awaited()
+        self._alarms.watch_foreign(where)
+        if where is None:
+            self._end_for(endings.Collected())
+
+    def _awaited(self) -> str | None:
+        """Return what `run` waits for outside of the engine; None: nothing."""
+        return "a timer of the workflow's own code" if self.main.has_timer() else self.main.foreign_wait()
 
     def _ready_calls(self) -> list[StepCall]:
         ready: list[StepCall] = []
@@ -290,7 +276,7 @@ class Turn:
         if self._is_draining:
             return self._end_for(endings.Drained())
         due_at = self.execution.next_due()
-        where = "a timer of the workflow's own code" if self._main.has_timer() else self._main.foreign_wait()
+        where = self._awaited()
         if where is None and due_at is None:
             where = "something that only the workflow's own code can bring about"
         self._alarms.watch_foreign(where)
@@ -329,8 +315,8 @@ class Turn:
             return None
         parent = self.execution.parent_of(key)
         if parent is None:
-            self._main.results.append(key)
-            return self._main
+            self.main.results.append(key)
+            return self.main
         return self._attempts.route_nested(parent, key)
 
     # ---- what step calls need
@@ -338,7 +324,7 @@ class Turn:
     def cancelled(self, key: Key) -> Result | None:
         """Take note that the author cancels a call; return what is, or now will be, on record of it."""
         self._attempts.end(key)
-        if self._is_over:
+        if self.is_over:
             return None
         result = self.execution.cancel(key, self.clock.now())
         self._flush()
@@ -384,7 +370,7 @@ class Turn:
         """Wait until an attempt's body may run: after a lost turn its start is durable first, so that it counts."""
         if self.claim.lost_turns:
             await self._recorder.durable()
-            if self._is_over:
+            if self.is_over:
                 raise TurnClosed("the turn ended before the attempt could begin")
 
     def fatal(self, error: Failure) -> None:
@@ -413,7 +399,7 @@ class Turn:
         self._end_for(endings.Stuck(where))
 
     def _lost(self) -> None:
-        self._is_over = True
+        self.is_over = True
         self._end_for(endings.Lost())
 
     def _end_for(self, reason: Reason) -> bool:
@@ -429,19 +415,45 @@ class Turn:
         """Wait for a reason to end the turn, until one holds."""
         while True:
             await self._has_reason.wait()
-            if isinstance(self._reason, Park) and not self._is_over:
+            if isinstance(self._reason, Park) and not self.is_over:
                 # Other callbacks have run since. It is decided again, and none runs until the release is sent.
                 self._forget_reason()
                 self.advance()
             if self._reason is None:
                 continue
-            self._is_over = True
+            if self._is_collected():
+                self._roll_back()
+                continue
+            self.is_over = True
             if await self._endings.end(self._reason, self.execution):
                 return
-            self._is_over = False
+            self.is_over = False
+            if self.execution.is_rolling_back and self._forward is None:
+                self._roll_back()
+                continue
             self._forget_reason()
-            if not self._main.pending:
-                self.quiet(self._main)
+            if not self.main.pending:
+                self.quiet(self.main)
+
+    def _is_collected(self) -> bool:
+        is_replayed = isinstance(self._reason, endings.Collected | endings.Returned | endings.Stuck)
+        return is_replayed and self.execution.is_rolling_back and self._forward is None
+
+    def _roll_back(self) -> None:
+        """Leave `run`, which may call nothing more, and run the rollbacks in a scope of their own."""
+        self._forget_reason()
+        self._alarms.cancel()
+        self._forward, self.main = self.main, CallScope(self.quiet, self)
+        self._forward.is_closed = True
+        for task in list(self._forward.tasks):
+            task.add_done_callback(_look_away, context=Context())
+            task.cancel()
+        self._asking.clear()
+        self.main.results.extend(key for key in self.execution.outcomes if key.kind is StepKind.ROLLBACK)
+        context = copy_context()
+        context.run(SINK.set, None)
+        task = self._run_task = self.main.run_in(context, self.rollbacks.run(), "rollbacks")
+        task.add_done_callback(self._returned, context=Context())
 
     def _forget_reason(self) -> None:
         self._reason = None
@@ -449,14 +461,14 @@ class Turn:
 
     async def _close(self) -> None:
         """Cancel what is left of the author's code and wait a little for it."""
-        self._is_over = self._is_closing = True
+        self.is_over = self._is_closing = True
         self._recorder.stop()
         self._alarms.cancel()
         for helper in self._helpers:
             helper.cancel()
         await self._attempts.stop(0)
-        self._main.is_closed = True
-        for task in list(self._main.tasks):
+        self.main.is_closed = True
+        for task in list(self.main.tasks):
             task.cancel()
         await self._wait_for_tasks()
         self.notebook.close()
@@ -465,7 +477,8 @@ class Turn:
     async def _wait_for_tasks(self) -> None:
         # By the real clock: what the author's `finally` blocks do takes real time. They may start tasks too.
         end = time.monotonic() + self._settings.close_grace_ms / 1000
-        while alive := [*self._main.tasks, *self._attempts.left()]:
+        forward = () if self._forward is None else self._forward.tasks
+        while alive := [*self.main.tasks, *forward, *self._attempts.left()]:
             if time.monotonic() >= end:
                 break
             await asyncio.wait(alive, timeout=max(end - time.monotonic(), 0))
@@ -477,3 +490,9 @@ class Turn:
                 self.claim.workflow,
                 self.claim.id,
             )
+
+
+def _look_away(task: asyncio.Task[Any]) -> None:
+    """Keep asyncio from reporting an error that nobody is to hear of."""
+    if not task.cancelled():
+        task.exception()

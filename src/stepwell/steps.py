@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from stepwell.errors import WorkflowFatalError
+
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -74,12 +76,78 @@ class StepContext(dict[str, Any]):
             self._port.beat(details)
 
 
+class RollbackContext(dict[str, Any]):
+    """What a rollback receives: a dict with `ctx` (of the step), `error`, `output` and `stepName`, as on Cloudflare.
+
+    `output` is what the step returned, None if it had not. `error` is what the instance is rolled back for. Ours:
+    `attempt` (of the rollback, from 1) and `idempotency_key` (of the rollback). All of them are attributes too.
+
+    Source: developers.cloudflare.com/workflows/build/workers-api/#rollback
+    """
+
+    @property
+    def ctx(self) -> StepContext:
+        """The context of the step, as of its last attempt."""
+        context: StepContext = self["ctx"]
+        return context
+
+    @property
+    def error(self) -> Exception:
+        """What the instance is rolled back for."""
+        error: Exception = self["error"]
+        return error
+
+    @property
+    def output(self) -> Any:
+        """What the step returned; None if it had not."""
+        return self["output"]
+
+    @property
+    def step_name(self) -> str:
+        """The step's name with its count."""
+        return str(self["stepName"])
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt of the rollback this is, from 1."""
+        number: int = self["attempt"]
+        return number
+
+    @property
+    def idempotency_key(self) -> str:
+        """Text that is the same for all attempts of this rollback, and no other's."""
+        return str(self["idempotency_key"])
+
+
+@dataclass(frozen=True, slots=True)
+class StepRollback:
+    """What undoes a step: the author's function, and the config of its attempts."""
+
+    function: Callable[..., Any]
+    config: Mapping[str, Any] | None = None
+
+
+def rollback_of(
+    name: object, function: Callable[..., Any] | None, config: Mapping[str, Any] | None
+) -> StepRollback | None:
+    """Return the rollback that an author gave a step; None if he gave none. Raises WorkflowFatalError.
+
+    Source: developers.cloudflare.com/workflows/build/workers-api/#rollback
+    """
+    if function is None and config is None:
+        return None
+    if not callable(function):
+        raise WorkflowFatalError(f'Rollback for "{name!s:.300}" must be a function, got {function!r:.100}')
+    return StepRollback(function, config)
+
+
 @dataclass(frozen=True, slots=True)
 class StepBody:
-    """What an attempt calls: the author's `function` with its arguments bound."""
+    """What an attempt calls: the author's `function` with its arguments bound, and what undoes it."""
 
     call: Callable[[StepContext], Any]
     function: Callable[..., Any]
+    rollback: StepRollback | None = None
 
     @property
     def is_async(self) -> bool:
@@ -115,7 +183,12 @@ class StepPort(Protocol):
 CURRENT_PORT: ContextVar[StepPort | None] = ContextVar("stepwell_port", default=None)
 
 
-def bind(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> StepBody:
+def bind(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    rollback: StepRollback | None = None,
+) -> StepBody:
     """Return the body that calls a function with these arguments, and with `ctx` where it takes that."""
     target = function.function if isinstance(function, StepFunction) else function
     wants_ctx = "ctx" not in kwargs and "ctx" in list(parameters_of(target))[len(args) :]
@@ -123,14 +196,18 @@ def bind(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
     def call(ctx: StepContext) -> Any:
         return target(*args, **kwargs, ctx=ctx) if wants_ctx else target(*args, **kwargs)
 
-    return StepBody(call, target)
+    return StepBody(call, target, rollback)
 
 
 class StepFunction(Generic[P, R]):
     """A function marked with `@step`: called in a workflow it is a step; called anywhere else it just runs."""
 
     def __init__(
-        self, function: Callable[P, R | Coroutine[Any, Any, R]], name: str | None, config: Mapping[str, Any] | None
+        self,
+        function: Callable[P, R | Coroutine[Any, Any, R]],
+        name: str | None,
+        config: Mapping[str, Any] | None,
+        rollback: StepRollback | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         # Said once more for type checkers.
@@ -138,12 +215,13 @@ class StepFunction(Generic[P, R]):
         self.function = function
         self.name = name or function.__name__
         self.config = config
+        self.rollback = rollback
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the step with these arguments, or return what it returned before."""
         port = CURRENT_PORT.get()
         if port is not None:
-            result: R = await port.do(self.name, self.config, bind(self.function, args, kwargs))
+            result: R = await port.do(self.name, self.config, bind(self.function, args, kwargs, self.rollback))
             return result
         outcome = self.function(*args, **kwargs)
         if inspect.isawaitable(outcome):
@@ -168,22 +246,31 @@ def step(function: Callable[P, Coroutine[Any, Any, R]], /) -> StepFunction[P, R]
 @overload
 def step(function: Callable[P, R], /) -> StepFunction[P, R]: ...
 @overload
-def step(*, name: str | None = None, config: Mapping[str, Any] | None = None) -> _Marking: ...
+def step(
+    *,
+    name: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    rollback: Callable[..., Any] | None = None,
+    rollback_config: Mapping[str, Any] | None = None,
+) -> _Marking: ...
 def step(
     function: Callable[..., Any] | None = None,
     /,
     *,
     name: str | None = None,
     config: Mapping[str, Any] | None = None,
+    rollback: Callable[..., Any] | None = None,
+    rollback_config: Mapping[str, Any] | None = None,
 ) -> Any:
     """Mark a function as a step, for any workflow: `await charge(order)` in a workflow is a step named `charge`.
 
-    Bare, or with `name` and `config` as `step.do` has them. A parameter `ctx` that is not given receives the
-    step's context. Outside of a workflow, in a test for example, the function just runs.
+    Bare, or with `name`, `config`, `rollback` and `rollback_config` as `step.do` has them. A parameter `ctx` that is
+    not given receives the step's context. Outside of a workflow, in a test for example, the function just runs.
     """
     if function is not None:
         return StepFunction(function, name, config)
-    return lambda function: StepFunction(function, name, config)
+    undo = rollback_of(name or "step", rollback, rollback_config)
+    return lambda function: StepFunction(function, name, config, undo)
 
 
 class StepOwner(Protocol):
@@ -200,6 +287,7 @@ class StepOptions:
     depends: Sequence["DecoratedStep[Any]"] | None
     concurrent: bool
     config: Mapping[str, Any] | None
+    rollback: StepRollback | None = None
 
 
 class DecoratedStep(Generic[R_co]):
@@ -217,6 +305,7 @@ class DecoratedStep(Generic[R_co]):
         self._depends = options.depends
         self._concurrent = options.concurrent
         self._config = options.config
+        self._rollback = options.rollback
         # By whose calls they are: what a step's body has called is unknown to a replay, which does not run it.
         self._latest: dict[object, asyncio.Future[Any]] = {}
         self._check_depends()
@@ -255,7 +344,7 @@ class DecoratedStep(Generic[R_co]):
         def call(ctx: StepContext) -> Any:
             return function(*(ctx if name == "ctx" else arguments[name] for name in parameters))
 
-        return await self._owner.port.do(self.name, self._config, StepBody(call, function))
+        return await self._owner.port.do(self.name, self._config, StepBody(call, function, self._rollback))
 
     async def _resolve(self) -> dict[str, Any]:
         needed = self._needed()

@@ -81,9 +81,13 @@ class TestInstance:
         """Let it go on; return its status then."""
         return await self.engine.control.resume(ACCOUNT, self.workflow, self.id)
 
-    async def terminate(self) -> str:
-        """End it at once; return its status then."""
-        return await self.engine.control.terminate(ACCOUNT, self.workflow, self.id)
+    async def terminate(self, *, rollback: bool = False) -> str:
+        """End it at once, or once its steps are rolled back; return its status then."""
+        return await self.engine.control.terminate(ACCOUNT, self.workflow, self.id, rollback=rollback)
+
+    async def resume_rollback(self) -> str:
+        """Go on with its rollback, which has failed; return its status then."""
+        return await self.engine.control.resume_rollback(ACCOUNT, self.workflow, self.id)
 
     async def restart(self, name: str | None = None, count: int = 1, type: str = "do") -> str:
         """Begin it again, as a whole or from a step; return its status then."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Protocol, T
 
 from stepwell import values
 from stepwell.errors import InvalidStepConfig, UnfitValue, WorkflowFatalError
-from stepwell.steps import DecoratedStep, StepOptions, StepPort, bind
+from stepwell.steps import DecoratedStep, StepOptions, StepPort, bind, rollback_of
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -151,7 +151,34 @@ class WorkflowStep:
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
-        self, name: str, function: Callable[[*Ts], R], /, *args: *Ts, config: Mapping[str, Any] | None
+        self,
+        name: str,
+        function: Callable[[*Ts], R],
+        /,
+        *args: *Ts,
+        config: Mapping[str, Any] | None,
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        function: Callable[[*Ts], Coroutine[Any, Any, R]],
+        /,
+        *args: *Ts,
+        rollback: Callable[..., Any],
+        rollback_config: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        function: Callable[[*Ts], R],
+        /,
+        *args: *Ts,
+        rollback: Callable[..., Any],
+        rollback_config: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -160,6 +187,9 @@ class WorkflowStep:
         depends: Sequence[DecoratedStep[Any]] | None = None,
         concurrent: bool = False,
         config: Mapping[str, Any] | None = None,
+        *,
+        rollback: Callable[..., Any] | None = None,
+        rollback_config: Mapping[str, Any] | None = None,
     ) -> _Decorating: ...
     def do(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # it does accept all of them
         """Make a step of a function: as a decorator, or at once.
@@ -175,12 +205,17 @@ class WorkflowStep:
         `config` is `{"retries": {"limit", "delay", "backoff"}, "timeout", "sensitive"}` and, ours, `"heartbeat"`,
         `"retry_on"` and `"dont_retry_on"` (exception classes).
 
+        `rollback` undoes the step: if an error escapes `run`, or the instance is terminated with rollback, those of all
+        steps that have begun run, the one that began last first. It takes a RollbackContext, or nothing; async or not.
+        `rollback_config` is the config of its attempts.
+
         Source: developers.cloudflare.com/workflows/python/python-workers-api/
         """
         if len(args) > 1 and callable(args[1]):
             name, function, *arguments = args
             config = kwargs.pop("config", None)
-            return self._run(name, config, bind(function, tuple(arguments), kwargs))
+            rollback = rollback_of(name, kwargs.pop("rollback", None), kwargs.pop("rollback_config", None))
+            return self._run(name, config, bind(function, tuple(arguments), kwargs, rollback))
         return self._decorator(*args, **kwargs)
 
     async def sleep(self, name: str, duration: object) -> None:
@@ -213,14 +248,18 @@ class WorkflowStep:
     async def _run(self, name: Any, config: Mapping[str, Any] | None, body: Any) -> Any:
         return await self.port.do(name, config, body)
 
-    def _decorator(
+    def _decorator(  # noqa: PLR0913  # the options of `do`
         self,
         name: Any = None,
         depends: Sequence[DecoratedStep[Any]] | None = None,
         concurrent: bool = False,
         config: Mapping[str, Any] | None = None,
+        *,
+        rollback: Callable[..., Any] | None = None,
+        rollback_config: Mapping[str, Any] | None = None,
     ) -> Any:
-        options = StepOptions(depends, concurrent, config)
+        undo = rollback_of("step" if name is None else name, rollback, rollback_config)
+        options = StepOptions(depends, concurrent, config, undo)
         if inspect.isroutine(name):
             return self._decorate(name, name.__name__, options)
         return lambda function: self._decorate(function, function.__name__ if name is None else name, options)

@@ -16,6 +16,8 @@ from stepwell.core.records import (
     Failed,
     Key,
     Record,
+    RollbackEnded,
+    RollbackStarted,
     SleepEnded,
     SleepStarted,
     StepCancelled,
@@ -91,6 +93,8 @@ class Turn:
             rows,
             self.state.step_count,
             records[-1].at,
+            has_rollbacks=any(isinstance(record, AttemptStarted) and bool(record.rollback) for record in records),
+            status="rollingBack" if any(isinstance(record, RollbackStarted) for record in records) else None,
         )
         committed = await self.store.run(commit)
         self.n, self.seen = self.n + len(records), committed.seq
@@ -216,6 +220,28 @@ class Histories:
             StepFailed(turn.now(), do("charge"), 1, BROKEN),
         )
         await turn.fail()
+
+    async def rolled_back(self, workflow: str, id: str, *, fails: bool = True) -> None:
+        """Write an instance that has errored; of its two steps the second was rolled back, and the first or not."""
+        undoings = [Key(StepKind.ROLLBACK, name, 1) for name in ("book", "pay")]
+        turn = await self.turn(workflow, id)
+        for name in ("book", "pay"):
+            await turn.write(
+                AttemptStarted(turn.now(), do(name), 1, CONFIG, rollback=True),
+                StepSucceeded(turn.now(), do(name), 1, "1"),
+            )
+        await turn.write(RollbackStarted(turn.now(), BROKEN))
+        await turn.step(undoings[1], "null")
+        if fails:
+            await turn.write(
+                AttemptStarted(turn.now(), undoings[0], 1, CONFIG),
+                StepFailed(turn.now(), undoings[0], 1, BROKEN),
+                RollbackEnded(turn.now(), BROKEN),
+            )
+        else:
+            await turn.step(undoings[0], "null")
+            await turn.write(RollbackEnded(turn.now()))
+        await turn.fail(Failure("LookupError", "no seats"))
 
     async def _steps_of_all_kinds(self, turn: Turn) -> None:
         secret = StepConfig(limit=0, delay="[dynamic]", backoff="linear", timeout=60_000.0, sensitive="output")

@@ -195,6 +195,7 @@ RULES = {
     f"POST {_INSTANCES}": Need.WRITE,
     f"POST {_INSTANCES}/batch": Need.WRITE,
     f"POST {_INSTANCES}/batch/delete": Need.WRITE,
+    f"POST {_OWN}/rollback": Need.WRITE,
     f"POST {_INSTANCES}/batch/terminate": Need.WRITE,
     f"PUT {_INSTANCES}/terminate": Need.WRITE,
     f"GET {_INSTANCES}/terminate": Need.READ,

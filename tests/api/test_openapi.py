@@ -253,7 +253,7 @@ async def test_followed_log_is_a_stream_of_lines(client: httpx.AsyncClient, hist
 async def test_example_of_a_change_is_taken(client: httpx.AsyncClient, histories: Histories, id: str) -> None:
     """A request as the document shows it is done, and its answer keeps its schema."""
     method, pattern, operation = BY_ID[id]
-    await histories.queued("order", "a")
+    await (histories.rolled_back if id == "stepwell-instances-rollback" else histories.queued)("order", "a")
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
 
     answer = await ask(client, method, path_of(pattern), json=body)
@@ -316,6 +316,30 @@ WRONG: list[tuple[str, Case]] = [
     (
         "workflows-instances-events-create",
         wrong(BY_ID["workflows-instances-events-create"][1], (400, 10401, "instance.finished"), {}, instance_id="done"),
+    ),
+    (
+        "stepwell-instances-rollback",
+        wrong(BY_ID["stepwell-instances-rollback"][1], (400, 10403, "instance.no_failed_rollback"), instance_id="done"),
+    ),
+    *(
+        (
+            "workflows-instances-status-edit",
+            wrong(
+                BY_ID["workflows-instances-status-edit"][1],
+                (400, 10401, f"instance.cannot_{status}"),
+                {"status": status},
+                instance_id="done",
+            ),
+        )
+        for status in ("pause", "terminate")
+    ),
+    (
+        "workflows-instances-status-edit",
+        wrong(
+            BY_ID["workflows-instances-status-edit"][1],
+            (400, 10402, "instance.cannot_restart"),
+            {"status": "restart", "from": {"name": "none"}},
+        ),
     ),
     *(
         (id, wrong(pattern, BODY, 5))

@@ -26,7 +26,10 @@ class Order(WorkflowEntrypoint):
     async def run(self, event, step):
         print("an order came")
 
-        @step.do
+        def refund():
+            raise ValueError("the bank is closed")
+
+        @step.do(rollback=refund, rollback_config={"retries": {"limit": 0, "delay": 0}})
         async def charge():
             return {"charged": event["payload"]["orderId"]}
 
@@ -68,13 +71,19 @@ class Shop(Server):
             self._change("DELETE", None)
         self._change("PUT", {"script_name": "shop", "class_name": "Order"})
 
+    def fail_rollback(self, id: str) -> Any:
+        """Terminate an instance, whose rollback fails; return how that went."""
+        body = {"status": "terminate", "rollback": True}
+        self._change("PATCH", body, f"/instances/{id}/status")
+        return self.wait_for_status("order", id, "terminated")["rollback"]["outcome"]
+
     def names(self) -> list[str]:
         """Return the names of the workflows."""
         return [workflow["name"] for workflow in self.call("")]
 
-    def _change(self, method: str, body: Any) -> None:
+    def _change(self, method: str, body: Any, of: str = "") -> None:
         data = None if body is None else json.dumps(body).encode()
-        url, headers = f"{self.api}/accounts/local/workflows/order", {"Authorization": f"Bearer {self.token}"}
+        url, headers = f"{self.api}/accounts/local/workflows/order{of}", {"Authorization": f"Bearer {self.token}"}
         urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=DEADLINE_S).close()
 
 

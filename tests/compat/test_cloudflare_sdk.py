@@ -251,6 +251,26 @@ async def test_sdk_controls_an_instance(
     assert answer["status"] == status
 
 
+@pytest.mark.parametrize("fails", [True, False])
+async def test_sdk_understands_a_rollback(sdk: AsyncCloudflare, histories: Histories, fails: bool) -> None:
+    """An instance that was rolled back tells the outcome, and has entries of the type `rollback`, as its model says."""
+    await histories.rolled_back("order", "order-1", fails=fails)
+
+    raw = await sdk.workflows.instances.with_raw_response.get("order-1", account_id=ACCOUNT, workflow_name="order")
+
+    answer = json.loads(await raw.read())["result"]
+    refused = {"name": "ValueError", "message": "the card was refused"}
+    _check({**answer, "output": "text"}, InstanceGetResponse)
+    assert answer["error"] == {"name": "LookupError", "message": "no seats"}
+    assert answer["rollback"] == {"outcome": "failed" if fails else "complete", "error": refused if fails else None}
+    assert [(entry["type"], entry["name"]) for entry in answer["steps"]] == [
+        ("step", "book-1"),
+        ("step", "pay-1"),
+        ("rollback", "pay-1"),
+        ("rollback", "book-1"),
+    ]
+
+
 async def test_sdk_is_not_made_to_repeat_a_refused_change(sdk: AsyncCloudflare, histories: Histories) -> None:
     """A change that cannot be arrives as BadRequestError with Cloudflare's code, which no SDK repeats."""
     await histories.complete("order", "order-1")

@@ -34,6 +34,7 @@ FIRST = (
 LAST = (
     "workflows-instances-events-create",
     "workflows-instances-status-edit",
+    "stepwell-instances-rollback",
     "workflows-instances-batch-terminate",
     "workflows-instances-batch-delete",
     "workflows-instances-terminate-all",
@@ -61,6 +62,7 @@ SAYS = {
     "workflows-instances-step": "charged",
     "workflows-instances-events-create": "order-1",
     "workflows-instances-status-edit": "queued",
+    "stepwell-instances-rollback": "rollingBack",
     "workflows-instances-batch-terminate": '"instancesTerminated":2',
     "workflows-instances-batch-delete": '"deleted":[{"id":"order-8"},{"id":"order-9"}]',
     "workflows-instances-terminate-all": "ok",
@@ -102,7 +104,12 @@ LOOK: Mapping[str, Callable[[Shop], Any]] = {
     "workflows-instances-events-create": lambda shop: json.loads(
         shop.wait_for_status("order", "order-1", "complete")["output"]
     ),
-    "workflows-instances-status-edit": lambda shop: shop.wait_for_status("order", "order-1", "waiting")["params"],
+    # What the next example goes on with.
+    "workflows-instances-status-edit": lambda shop: (
+        shop.wait_for_status("order", "order-1", "waiting")["params"],
+        shop.fail_rollback("order-1"),
+    ),
+    "stepwell-instances-rollback": lambda shop: shop.wait_for_status("order", "order-1", "terminated")["params"],
     "workflows-instances-batch-delete": lambda shop: [one["id"] for one in shop.call("/order/instances")],
     "workflows-instances-terminate-all": lambda shop: shop.wait_for_status("order", "order-1", "terminated")["params"],
     "workflows-instances-delete": lambda shop: shop.call("/order/instances"),
@@ -113,7 +120,8 @@ LEFT = {
     "workflows-instances-create": {"orderId": 7},
     "workflows-instances-bulk": [{"orderId": 8}, {"orderId": 9}],
     "workflows-instances-events-create": {"by": "ann"},
-    "workflows-instances-status-edit": {"orderId": 7},
+    "workflows-instances-status-edit": ({"orderId": 7}, "failed"),
+    "stepwell-instances-rollback": {"orderId": 7},
     "workflows-instances-batch-delete": ["order-1"],
     "workflows-instances-terminate-all": {"orderId": 7},
     "workflows-instances-delete": [],

@@ -31,6 +31,9 @@ from stepwell.core.records import (
     Recorded,
     Restarted,
     Resumed,
+    RollbackEnded,
+    RollbackResumed,
+    RollbackStarted,
     Running,
     SleepEnded,
     SleepStarted,
@@ -69,6 +72,16 @@ ALLOWED: dict[tuple[Status | None, type[Record]], Status] = {
     (Status.WAITING, Terminated): Status.TERMINATED,
     (Status.WAITING_FOR_PAUSE, Terminated): Status.TERMINATED,
     (Status.PAUSED, Terminated): Status.TERMINATED,
+    (Status.ROLLING_BACK, Terminated): Status.TERMINATED,
+    (Status.ROLLING_BACK, Running): Status.ROLLING_BACK,
+    (Status.ROLLING_BACK, Failed): Status.ERRORED,
+    (Status.QUEUED, RollbackStarted): Status.ROLLING_BACK,
+    (Status.RUNNING, RollbackStarted): Status.ROLLING_BACK,
+    (Status.WAITING, RollbackStarted): Status.ROLLING_BACK,
+    (Status.WAITING_FOR_PAUSE, RollbackStarted): Status.ROLLING_BACK,
+    (Status.PAUSED, RollbackStarted): Status.ROLLING_BACK,
+    (Status.ERRORED, RollbackResumed): Status.ROLLING_BACK,
+    (Status.TERMINATED, RollbackResumed): Status.ROLLING_BACK,
     **{(status, Restarted): Status.QUEUED for status in Status},
 }
 CHANGES: dict[type[Record], Record] = {
@@ -82,6 +95,8 @@ CHANGES: dict[type[Record], Record] = {
     Resumed: Resumed(1),
     Terminated: Terminated(1, "api"),
     Restarted: Restarted(1, "api"),
+    RollbackStarted: RollbackStarted(1, ERROR),
+    RollbackResumed: RollbackResumed(1),
 }
 OTHERS: list[Record] = [
     AttemptStarted(1, CHARGE, 2),
@@ -94,6 +109,7 @@ OTHERS: list[Record] = [
     SleepEnded(1, Key(StepKind.SLEEP, "nap", 1)),
     WaitEnded(1, Key(StepKind.WAIT, "answer", 1)),
     EventReceived(1, "go", "1"),
+    RollbackEnded(1),
 ]
 
 
@@ -132,11 +148,11 @@ def test_history_folds_into_the_facts_of_the_row() -> None:
     )
 
 
-def test_nothing_but_a_restart_leaves_a_final_status() -> None:
-    """An instance that has ended stays as it is, unless it is restarted."""
+def test_nothing_but_control_leaves_a_final_status() -> None:
+    """An instance that has ended stays as it is, unless it is restarted, or its rollback gone on with."""
     assert {Status.COMPLETE, Status.ERRORED, Status.TERMINATED} == FINAL
     for status, record in product(FINAL, CHANGES.values()):
-        if isinstance(record, Restarted):
+        if isinstance(record, Restarted | RollbackResumed):
             continue
         with pytest.raises(ImpossibleHistory):
             advance(InstanceState(status), record)

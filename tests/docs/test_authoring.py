@@ -20,8 +20,9 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     [
         pytest.param(0, {"item": "book", "cents": 6}, "sent 42 on A5", id="steps"),
         pytest.param(1, None, 51, id="errors"),
-        pytest.param(2, None, "copied", id="long steps"),
-        pytest.param(3, {"name": "Ann"}, "Welcome, Ann!", id="worker"),
+        pytest.param(2, None, None, id="undoing steps"),
+        pytest.param(3, None, "copied", id="long steps"),
+        pytest.param(4, {"name": "Ann"}, "Welcome, Ann!", id="worker"),
     ],
 )
 async def test_workflow_of_the_page_runs(
@@ -45,8 +46,10 @@ async def test_workflow_of_the_page_runs(
         await engine.advance("1 hour")
 
         assert await instance.output() == output, await instance.error()
+        rollback = (await instance.log()).rollback
+        assert (rollback and rollback.outcome) == ("complete" if output is None else None)
 
 
 def test_every_workflow_of_the_page_is_tried() -> None:
     """A block more needs a case more."""
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5

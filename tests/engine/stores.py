@@ -83,7 +83,9 @@ class CheckedStore:
         self.succeeded |= set(successes)
         starts = (AttemptStarted, SleepStarted, WaitStarted)
         nested = {record.key for record in records if isinstance(record, starts) and record.parent is not None}
-        outcomes = Counter(record.key for record in records if isinstance(record, RESULTS))
+        # A rollback that has failed may be gone on with.
+        forward = [record for record in records if isinstance(record, RESULTS) and record.key.kind != "rollback"]
+        outcomes = Counter(record.key for record in forward)
         assert not [key for key, count in outcomes.items() if count > 1 and key not in nested]
 
 

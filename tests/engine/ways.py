@@ -7,6 +7,7 @@ from typing import Any
 
 from stepwell import WorkflowEntrypoint
 from stepwell.core.failures import Failure
+from stepwell.core.steplog import RollbackOutcome
 from stepwell.settings import TurnSettings
 from stepwell.testing import TestEngine, TestInstance
 from tests.engine.stores import CheckedStore, DyingStore
@@ -40,6 +41,7 @@ class Outcome:
     status: str
     output: Any
     error: Failure | None
+    rollback: RollbackOutcome | None = None
 
 
 async def every_way(job: Job, *, crashes: bool = True) -> Any:
@@ -81,7 +83,7 @@ async def outcome(job: Job, store: CheckedStore, *, parks_always: bool = False, 
                 assert alarm_at is not None, "nothing will ever happen again"
                 engine.clock.move_to(alarm_at)
             view = await instance.view()
-            return Outcome(view.row.status, await instance.output(), view.log.error)
+            return Outcome(view.row.status, await instance.output(), view.log.error, view.log.rollback)
     finally:
         await store.close()
 

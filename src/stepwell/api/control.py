@@ -85,12 +85,18 @@ async def change_status(engine: Engine, request: ApiRequest) -> Response:
             status = await engine.control.pause(*where)
         case ResumeBody():
             status = await engine.control.resume(*where)
-        case TerminateBody():
-            status = await engine.control.terminate(*where)
+        case TerminateBody(rollback=rollback):
+            status = await engine.control.terminate(*where, rollback=rollback)
         case RestartBody(from_=step):
             status = await engine.control.restart(*where, _from_step(step))
         case _:
             assert_never(asked)
+    return envelope.success(ChangedStatus(status, iso(engine.clock.now())))
+
+
+async def resume_rollback(engine: Engine, request: ApiRequest) -> Response:
+    """Go on with a rollback that has failed. Stepwell's own route."""
+    status = await engine.control.resume_rollback(request.account, request.workflow, request.instance)
     return envelope.success(ChangedStatus(status, iso(engine.clock.now())))
 
 

@@ -67,6 +67,7 @@ ROUTES = (
     Route("GET", "/docs", None, "List the operations", reference.list_operations),
     Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),
     Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
+    Route("POST", _OWN_INSTANCE + "/rollback", None, "Go on with a failed rollback", control.resume_rollback),
     Route("GET", _OWN_INSTANCE, None, "Status and progress of an instance", instance_status.get_status),
     # who calls
     Route("GET", "/client/v4/user/tokens/verify", None, "Whether a token is good", identity.verify_token),

@@ -4,19 +4,16 @@ An execution is built from a history. A step call gets its key here, then its an
 until then, or run an attempt now. What happens is told here too and becomes new records, which the runner commits.
 History and new records go through the same `_apply`, so state built by replay and state reached live are the same.
 
-Rules kept here: one event meets one wait, oldest first; a race of event and deadline is decided once, by a record.
+A race of event and deadline is decided here, once, by a record.
 """
 
-import bisect
-import heapq
-from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from stepwell import durations, limits
 from stepwell.core import retries
 from stepwell.core.failures import Failure
+from stepwell.core.inbox import Inbox
 from stepwell.core.instance import InstanceState, Status, advance
 from stepwell.core.keys import Keys, Scope
 from stepwell.core.pause import Pause
@@ -36,6 +33,9 @@ from stepwell.core.records import (
     Restarted,
     Result,
     Resumed,
+    RollbackEnded,
+    RollbackResumed,
+    RollbackStarted,
     SleepEnded,
     SleepStarted,
     StepCancelled,
@@ -43,12 +43,14 @@ from stepwell.core.records import (
     StepFailed,
     StepKind,
     StepSucceeded,
+    Terminated,
     WaitEnded,
     WaitStarted,
 )
 from stepwell.core.rules import RULES, Rules, size_of
 from stepwell.core.standing import standing
-from stepwell.errors import InstanceTooLarge, InvalidEventType, InvalidStepConfig, SleepInThePast
+from stepwell.core.timers import Timers
+from stepwell.errors import InstanceTooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +91,11 @@ class Attempt:
 class _Step:
     config: StepConfig
     generation: int = 0
+    has_rollback: bool = False
     ordinal: int = 0
     failures: int = 0
     is_open: bool = False
     retry_at: int | None = None
-
-
-@dataclass(slots=True)
-class _Wait:
-    # Waits are served in the order in which they first began, which a replay may ask in another.
-    order: int
-    event_type: str
-    deadline: int
-    timeout_ms: int
-
-
-@dataclass(slots=True)
-class _Open:
-    """What the author's code waits for in this turn."""
-
-    timers: list[tuple[int, int, Key]] = field(default_factory=list)
-    keys: dict[Key, None] = field(default_factory=dict)
-    waits: dict[str, list[tuple[int, Key]]] = field(default_factory=lambda: defaultdict(list))
-    timer_count: int = 0
-    # Event types for which a wait or an event has come since they were last matched.
-    unmatched: set[str] = field(default_factory=set)
 
 
 class Execution:
@@ -126,18 +108,20 @@ class Execution:
         self.rules = rules
         self.state = InstanceState()
         self.outcomes: dict[Key, Result] = {}
-        self.events: dict[int, EventReceived] = {}
+        self.inbox = Inbox()
         self._keys = Keys(step_limit or rules.step_limit)
         self._size = 0
         self._steps: dict[Key, _Step] = {}
         self._sleeps: dict[Key, int] = {}
-        self._waits: dict[Key, _Wait] = {}
-        self._buffered: dict[str, deque[int]] = defaultdict(deque)
-        self._open = _Open()
+        # What the author's code waits for in this turn, and until when.
+        self._open: dict[Key, None] = {}
+        self._timers = Timers()
         self._new: list[Record] = []
         self._has_new_results = False
         self._pause = Pause()
         self._generation = 0
+        # What the instance is being rolled back for, or was before it ended.
+        self.rollback: RollbackStarted | None = None
         for seq, record in standing(history):
             self._apply(record, seq)
         self._lose_open_attempts(now)
@@ -154,53 +138,59 @@ class Execution:
 
     # ---- questions
 
-    def ask_step(self, key: Key, config: Mapping[str, Any] | None, now: int) -> StepAnswer:
+    def ask_step(
+        self, key: Key, config: Mapping[str, Any] | None, now: int, *, has_rollback: bool = False
+    ) -> StepAnswer:
         """Answer a `do`. The config on record wins over the one given. Raises InvalidStepConfig."""
         step = self._steps.get(key)
         if step is None:
-            merged = retries.merge(key.name, config, self.rules.defaults, self.rules.retries_per_step)
-            step = self._steps[key] = _Step(merged, self._generation)
-        if key in self.outcomes:
+            step = self._steps[key] = _Step(self.merged(key, config), self._generation, has_rollback)
+        if key in self.outcomes or self._is_frozen(key):
             return AwaitResult()
-        self._open.keys[key] = None
+        self._open[key] = None
         if step.retry_at is not None and now < step.retry_at:
-            self._set_timer(step.retry_at, key)
+            self._timers.set(step.retry_at, key)
             return WaitUntil(step.retry_at)
         return RunAttempt()
 
+    def ask_rollback(self, key: Key, config: Mapping[str, Any] | None, now: int) -> StepAnswer:
+        """Answer the rollback of a step; the key is the rollback's."""
+        self._keys.own(key, None, key.count)
+        return self.ask_step(key, config, now)
+
+    def merged(self, key: Key, config: Mapping[str, Any] | None) -> StepConfig:
+        """Return a step's config, merged with the defaults. Raises InvalidStepConfig."""
+        return retries.merge(key.name, config, self.rules.defaults, self.rules.retries_per_step)
+
     def ask_sleep(self, key: Key, duration: object, now: int) -> None:
         """Begin a sleep, or find it begun. Raises InvalidStepConfig."""
+        if self._is_frozen(key):
+            return
         if key not in self._sleeps:
-            ms = durations.to_ms(duration)
-            if ms is None or ms > self.rules.longest_sleep_ms:
-                expected = f"{durations.EXPECTED}, at most {durations.in_words(self.rules.longest_sleep_ms)}"
-                raise InvalidStepConfig(key.name, "the duration", duration, expected)
-            self._emit(SleepStarted(now, key, now + ms, *self._keys.caller(key)))
+            until = now + self.rules.sleep_ms(key.name, duration)
+            self._emit(SleepStarted(now, key, until, *self._keys.caller(key)))
         self._await_sleep(key)
 
     def ask_sleep_until(self, key: Key, until: int, now: int) -> None:
         """Begin a sleep that ends at a moment, or find it begun. Raises SleepInThePast or InvalidStepConfig."""
+        if self._is_frozen(key):
+            return
         if key not in self._sleeps:
-            if until < now:
-                raise SleepInThePast(key.name, until, now)
-            if until - now > self.rules.longest_sleep_ms:
-                expected = f"at most {durations.in_words(self.rules.longest_sleep_ms)} away, in milliseconds"
-                raise InvalidStepConfig(key.name, "the moment", until, expected)
+            self.rules.check_moment(key.name, until, now)
             self._emit(SleepStarted(now, key, until, *self._keys.caller(key)))
         self._await_sleep(key)
 
     def ask_wait(self, key: Key, event_type: object, timeout: object, now: int) -> None:
         """Begin a wait for an event, or find it begun. Raises InvalidEventType or InvalidStepConfig."""
-        if key not in self._waits:
-            timeout_ms = self._timeout_ms(key, event_type, timeout)
+        if self._is_frozen(key):
+            return
+        if key not in self.inbox:
+            timeout_ms = self.rules.wait_ms(key.name, event_type, timeout)
             self._emit(WaitStarted(now, key, str(event_type), now + timeout_ms, timeout_ms, *self._keys.caller(key)))
         if key in self.outcomes:
             return
-        wait = self._waits[key]
-        self._open.keys[key] = None
-        bisect.insort(self._open.waits[wait.event_type], (wait.order, key))
-        self._open.unmatched.add(wait.event_type)
-        self._set_timer(wait.deadline, key)
+        self._open[key] = None
+        self._timers.set(self.inbox.ask(key), key)
 
     # ---- what happened
 
@@ -208,7 +198,7 @@ class Execution:
         """Begin an attempt of a step that was answered *run an attempt*, or whose retry is due."""
         step = self._steps[key]
         if step.ordinal == 0:
-            self._emit(AttemptStarted(now, key, 1, step.config, *self._keys.caller(key)))
+            self._emit(AttemptStarted(now, key, 1, step.config, *self._keys.caller(key), step.has_rollback or None))
         else:
             self._emit(AttemptStarted(now, key, step.ordinal + 1))
         step = self._steps[key]
@@ -234,7 +224,7 @@ class Execution:
             return
         retry_at = now + min(wait_ms, retries.LONGEST_WAIT_MS)
         self._emit(AttemptFailed(now, key, step.ordinal, error, retry_at))
-        self._set_timer(self._pause.moment(retry_at, now), key)
+        self._timers.set(self._pause.moment(retry_at, now), key)
 
     def attempt_failed(self, key: Key, error: Failure, now: int) -> None:
         """Record that the open attempt failed, where `gave_up` with another error follows."""
@@ -249,8 +239,10 @@ class Execution:
 
         None: nothing is. A step that never began leaves no trace, and a replay cancels it in the same place.
         """
-        self._open.keys.pop(key, None)
-        has_begun = key.kind is not StepKind.DO or self._steps[key].ordinal > 0
+        self._open.pop(key, None)
+        if self._is_frozen(key):
+            return self.outcomes.get(key)
+        has_begun = not key.has_attempts or self._steps[key].ordinal > 0
         if key not in self.outcomes and has_begun:
             self._emit(StepCancelled(now, key))
         return self.outcomes.get(key)
@@ -263,7 +255,7 @@ class Execution:
 
     def forget(self, key: Key, now: int) -> None:
         """Stop waiting for a call whose caller is gone; an attempt in flight was interrupted."""
-        self._open.keys.pop(key, None)
+        self._open.pop(key, None)
         step = self._steps.get(key)
         if step is not None and step.is_open:
             self._emit(AttemptInterrupted(now, key, step.ordinal))
@@ -271,6 +263,26 @@ class Execution:
     def completed(self, value: str, now: int) -> None:
         """Record that `run` returned a value (JSON text)."""
         self._emit(Completed(now, value))
+
+    def start_rollback(self, error: Failure, now: int) -> None:
+        """Record that an error escaped `run`, and that its steps are rolled back before the instance ends with it."""
+        self._emit(RollbackStarted(now, error))
+
+    def rolled_back(self, error: Failure | None, now: int) -> None:
+        """Record how the rollback went, and the end of the instance that it came before."""
+        cause = self.rollback
+        assert cause is not None
+        self._emit(RollbackEnded(now, error))
+        self._emit(Failed(now, cause.error) if cause.trigger is None else Terminated(now, cause.trigger))
+
+    def to_roll_back(self) -> list[Key]:
+        """Return the steps that have begun and have a rollback: the one that began last comes first."""
+        return [key for key, step in reversed(self._steps.items()) if step.has_rollback and step.ordinal]
+
+    def attempt_of(self, key: Key) -> Attempt:
+        """Return the last attempt of a step that has begun."""
+        step = self._steps[key]
+        return Attempt(key, step.ordinal, step.config, step.ordinal, step.generation)
 
     def errored(self, error: Failure, now: int) -> None:
         """Record that an error escaped `run`, or that the engine gives the instance up."""
@@ -290,13 +302,12 @@ class Execution:
         """
         if self.is_pausing:
             return []
-        for event_type in sorted(self._open.unmatched):
-            self._match(event_type, now)
-        self._open.unmatched.clear()
+        for key, seq in self.inbox.matches(self._open.__contains__):
+            self._emit(WaitEnded(now, key, seq))
         due = []
         while (at := self.next_due()) is not None and at <= now:
-            _, _, key = heapq.heappop(self._open.timers)
-            if key.kind is StepKind.DO:
+            key = self._timers.take()
+            if key.has_attempts:
                 # A second timer of the same moment means nothing from here on.
                 self._steps[key].retry_at = None
                 due.append(key)
@@ -310,10 +321,7 @@ class Execution:
         """Return when time will decide something next, or None if nothing waits for time."""
         if self.is_pausing:
             return None
-        timers = self._open.timers
-        while timers and not self._is_live(timers[0][0], timers[0][2]):
-            heapq.heappop(timers)
-        return timers[0][0] if timers else None
+        return self._timers.next_at(self._is_live)
 
     def is_last_attempt(self, key: Key) -> bool:
         """Tell whether the attempt in flight is the last that the step may have."""
@@ -326,13 +334,18 @@ class Execution:
         return self.state.status is Status.WAITING_FOR_PAUSE
 
     @property
+    def is_rolling_back(self) -> bool:
+        """Tell whether the instance is being rolled back: nothing that `run` calls begins or ends any more."""
+        return self.state.status is Status.ROLLING_BACK
+
+    @property
     def has_new_results(self) -> bool:
         """Tell whether results have been recorded that `take` has not returned yet."""
         return self._has_new_results
 
     def timeout_ms(self, key: Key) -> int:
         """Return how long a wait was meant to last; for the text of its time-out."""
-        return self._waits[key].timeout_ms
+        return self.inbox.timeout_ms(key)
 
     def take(self) -> list[Record]:
         """Return the new records since the last call."""
@@ -365,7 +378,7 @@ class Execution:
             case WaitStarted(key=key, at=at):
                 self._keys.own(key, record.parent, record.nth)
                 deadline = self._pause.moment(record.deadline, at)
-                self._waits[key] = _Wait(len(self._waits), record.event_type, deadline, record.timeout_ms)
+                self.inbox.begin(key, record.event_type, deadline, record.timeout_ms)
             case StepSucceeded() | StepFailed() | StepCancelled() | SleepEnded() | WaitEnded():
                 self._apply_result(record)
             case _:
@@ -373,16 +386,19 @@ class Execution:
 
     def _apply_outside(self, record: Record, seq: int) -> None:
         match record:
-            case EventReceived(event_type=event_type):
-                self.events[seq] = record
-                self._buffered[event_type].append(seq)
-                self._open.unmatched.add(event_type)
+            case EventReceived():
+                self.inbox.receive(seq, record)
             case PauseAsked(at=at):
                 self._pause.asked_at = at
             case Resumed(at=at):
                 self._move_on(self._pause.end(at))
             case Restarted(at=at):
                 self._restart(at, seq)
+            case RollbackStarted(at=at):
+                self.rollback = record
+                self._interrupt(at)
+            case RollbackResumed():
+                self._forget_failed_rollbacks()
             case _:
                 pass
 
@@ -390,7 +406,7 @@ class Execution:
         key = record.key
         if record.config is not None:
             self._keys.own(key, record.parent, record.nth)
-            self._steps[key] = _Step(record.config, self._generation)
+            self._steps[key] = _Step(record.config, self._generation, bool(record.rollback))
         # What an earlier attempt of the body cancelled may be wanted by this one.
         for child in self._keys.children(key):
             if isinstance(self.outcomes.get(child), StepCancelled):
@@ -405,18 +421,31 @@ class Execution:
                 step.retry_at += ms
         for key in self._sleeps:
             self._sleeps[key] += ms
-        for wait in self._waits.values():
-            wait.deadline += ms
-        self._open.timers = [(at + ms, count, key) for at, count, key in self._open.timers]
-        self._open.unmatched.update(self._buffered)
+        self.inbox.move_on(ms)
+        self._timers.move_on(ms)
 
     def _restart(self, at: int, seq: int) -> None:
         """Go on with the steps that stay. What they had in flight was ended by the restart, and does not count."""
         self._move_on(self._pause.end(at))
         self._generation = seq
+        self._interrupt(at)
+
+    def _interrupt(self, at: int) -> None:
+        """Take note that a control operation has ended all attempts in flight."""
         for key, step in self._steps.items():
             if step.is_open:
                 self._close(key, at, counts=False)
+
+    def _forget_failed_rollbacks(self) -> None:
+        for key, result in list(self.outcomes.items()):
+            if key.kind is StepKind.ROLLBACK and isinstance(result, StepFailed):
+                del self.outcomes[key]
+                self._steps[key].failures = 0
+                self._steps[key].retry_at = None
+
+    def _is_frozen(self, key: Key) -> bool:
+        """Tell whether nothing comes of a call that has no outcome: the instance is being rolled back."""
+        return self.is_rolling_back and self._keys.outermost(key).kind is not StepKind.ROLLBACK
 
     def _close(self, key: Key, retry_at: int | None, *, counts: bool) -> None:
         step = self._steps[key]
@@ -426,11 +455,11 @@ class Execution:
     def _apply_result(self, record: Result) -> None:
         key = record.key
         self.outcomes[key] = record
-        self._open.keys.pop(key, None)
+        self._open.pop(key, None)
         if key in self._steps:
             self._steps[key].is_open = False
         if isinstance(record, WaitEnded) and record.event_seq is not None:
-            self._buffered[self._waits[key].event_type].remove(record.event_seq)
+            self.inbox.met(key, record.event_seq)
 
     def _lose_open_attempts(self, now: int) -> None:
         """Close what the worker of an earlier turn left open: it must have died, or it would have closed it."""
@@ -438,44 +467,15 @@ class Execution:
             if step.is_open:
                 self._emit(AttemptLost(now, key, step.ordinal))
 
-    def _timeout_ms(self, key: Key, event_type: object, timeout: object) -> int:
-        """Return how long a wait lasts. Raises InvalidEventType or InvalidStepConfig."""
-        if not limits.is_event_type(event_type):
-            expected = f"1 to {limits.EVENT_TYPE_LENGTH} of: {limits.NAME_RULE} (no dot)"
-            raise InvalidEventType(key.name, event_type, expected)
-        least, most = self.rules.shortest_wait_ms, self.rules.longest_wait_ms
-        # Three dots: the author has said nothing. None is no duration.
-        ms = self.rules.wait_timeout_ms if timeout is ... else durations.to_ms(timeout)
-        if ms is None or not least <= ms <= most:
-            expected = f"{durations.EXPECTED}, from {durations.in_words(least)} to {durations.in_words(most)}"
-            raise InvalidStepConfig(key.name, "timeout", timeout, expected)
-        return ms
-
     def _await_sleep(self, key: Key) -> None:
         if key not in self.outcomes:
-            self._open.keys[key] = None
-            self._set_timer(self._sleeps[key], key)
-
-    def _set_timer(self, at: int, key: Key) -> None:
-        self._open.timer_count += 1
-        heapq.heappush(self._open.timers, (at, self._open.timer_count, key))
+            self._open[key] = None
+            self._timers.set(self._sleeps[key], key)
 
     def _is_live(self, at: int, key: Key) -> bool:
         """Tell whether a timer still means something: its call is waited for, and for this moment."""
-        if key not in self._open.keys:
+        if key not in self._open:
             return False
-        if key.kind is StepKind.DO:
+        if key.has_attempts:
             return self._steps[key].retry_at == at
         return True
-
-    def _match(self, event_type: str, now: int) -> None:
-        """Give events to the waits of their type: the oldest event to the oldest wait that it was in time for."""
-        buffered = self._buffered[event_type]
-        waits = [(order, key) for order, key in self._open.waits[event_type] if key in self._open.keys]
-        for _, key in waits:
-            deadline = self._waits[key].deadline
-            event = next((seq for seq in buffered if self.events[seq].at <= deadline), None)
-            # A wait that was asked for twice, by two attempts of a body, is listed twice.
-            if event is not None and key in self._open.keys:
-                self._emit(WaitEnded(now, key, event))
-        self._open.waits[event_type] = [(order, key) for order, key in waits if key in self._open.keys]

@@ -18,6 +18,8 @@ from stepwell.core.records import (
     Recorded,
     Restarted,
     Resumed,
+    RollbackResumed,
+    RollbackStarted,
     Running,
     SleepStarted,
     Terminated,
@@ -37,6 +39,7 @@ class Status(StrEnum):
     WAITING = "waiting"
     WAITING_FOR_PAUSE = "waitingForPause"
     PAUSED = "paused"
+    ROLLING_BACK = "rollingBack"
     COMPLETE = "complete"
     ERRORED = "errored"
     TERMINATED = "terminated"
@@ -54,6 +57,7 @@ TRANSITIONS: dict[type[Record], dict[Status | None, Status]] = {
         Status.RUNNING: Status.RUNNING,
         Status.WAITING: Status.RUNNING,
         Status.WAITING_FOR_PAUSE: Status.WAITING_FOR_PAUSE,
+        Status.ROLLING_BACK: Status.ROLLING_BACK,
     },
     Waiting: {Status.RUNNING: Status.WAITING},
     PauseAsked: {Status.RUNNING: Status.WAITING_FOR_PAUSE, Status.WAITING: Status.WAITING_FOR_PAUSE},
@@ -61,7 +65,9 @@ TRANSITIONS: dict[type[Record], dict[Status | None, Status]] = {
     Resumed: {Status.WAITING_FOR_PAUSE: Status.RUNNING, Status.PAUSED: Status.QUEUED},
     # What finished before its pause was complete has finished.
     Completed: {Status.RUNNING: Status.COMPLETE, Status.WAITING_FOR_PAUSE: Status.COMPLETE},
-    Failed: {Status.RUNNING: Status.ERRORED, Status.WAITING_FOR_PAUSE: Status.ERRORED},
+    Failed: dict.fromkeys((Status.RUNNING, Status.WAITING_FOR_PAUSE, Status.ROLLING_BACK), Status.ERRORED),
+    RollbackStarted: dict.fromkeys(UNFINISHED - {Status.ROLLING_BACK}, Status.ROLLING_BACK),
+    RollbackResumed: dict.fromkeys((Status.ERRORED, Status.TERMINATED), Status.ROLLING_BACK),
     Terminated: dict.fromkeys(UNFINISHED, Status.TERMINATED),
     Restarted: dict.fromkeys(Status, Status.QUEUED),
 }
@@ -99,14 +105,14 @@ def advance(state: InstanceState, record: Record) -> InstanceState:
         case Running(at=at):
             started_at = at if state.started_at is None else state.started_at
             return replace(state, status=_next_status(state, record), started_at=started_at)
-        case Completed(at=at) | Failed(at=at):
-            return replace(state, status=_next_status(state, record), ended_at=at)
-        case Terminated(at=at):
-            # The log has an entry for it.
-            count = state.step_count + 1
+        case Completed(at=at) | Failed(at=at) | Terminated(at=at):
+            # The log has an entry for a termination.
+            count = state.step_count + isinstance(record, Terminated)
             return replace(state, status=_next_status(state, record), step_count=count, ended_at=at)
         case Restarted():
             return _restart(state, record)
+        case RollbackResumed():
+            return replace(state, status=_next_status(state, record), ended_at=None)
         case _ if type(record) in TRANSITIONS:
             return replace(state, status=_next_status(state, record))
         case _:

@@ -70,6 +70,12 @@ class Keys:
         if parent is not None:
             self._children[parent].append(key)
 
+    def outermost(self, key: Key) -> Key:
+        """Return the key whose call led to this one, and that `run` itself, or a rollback, called."""
+        while (parent := self._callers[key].parent) is not None:
+            key = parent
+        return key
+
     def parent_of(self, key: Key) -> Key | None:
         """Return the step in whose body a key was called, or None for `run` itself."""
         return self._callers[key].parent

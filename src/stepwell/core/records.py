@@ -20,6 +20,8 @@ class StepKind(StrEnum):
     DO = "do"
     SLEEP = "sleep"
     WAIT = "wait"
+    # The rollback of a `do`, under its name and count.
+    ROLLBACK = "rollback"
 
 
 class Key(NamedTuple):
@@ -33,6 +35,14 @@ class Key(NamedTuple):
     def label(self) -> str:
         """The name that logs show, such as `charge-1`."""
         return f"{self.name}-{self.count}"
+
+    @property
+    def has_attempts(self) -> bool:
+        """Whether it runs the author's code; others wait."""
+        return self.kind in _WITH_ATTEMPTS
+
+
+_WITH_ATTEMPTS = (StepKind.DO, StepKind.ROLLBACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """An attempt of a step began. `attempt` counts every try, from 1; the first has the config."""
+    """An attempt of a step began. `attempt` counts every try, from 1; the first has the config.
+
+    `rollback` tells of the first whether its author gave the step a rollback.
+    """
 
     at: int
     key: Key
@@ -101,6 +114,7 @@ class AttemptStarted:
     config: StepConfig | None = None
     parent: Key | None = None
     nth: int | None = None
+    rollback: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +267,30 @@ class Restarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RollbackStarted:
+    """An error escaped `run`, or somebody terminated the instance (`trigger`), and its steps are rolled back first."""
+
+    at: int
+    error: Failure
+    trigger: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackEnded:
+    """All rollbacks have run, or one has failed, and none runs after it; the end of the instance follows."""
+
+    at: int
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackResumed:
+    """Somebody asked to go on with a rollback that had failed: what failed is tried again."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     """`run` returned a value."""
 
@@ -293,6 +331,9 @@ Record = (
     | Resumed
     | Terminated
     | Restarted
+    | RollbackStarted
+    | RollbackEnded
+    | RollbackResumed
     | Completed
     | Failed
 )

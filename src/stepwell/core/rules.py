@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from stepwell import limits
+from stepwell import durations, limits
 from stepwell.core import retries
 from stepwell.core.records import Created, EventReceived, PayloadRef, Record, StepConfig, StepSucceeded
+from stepwell.errors import InvalidEventType, InvalidStepConfig, SleepInThePast
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,35 @@ class Rules:
     longest_wait_ms: int = limits.WAIT_MAX_MS
     # How long a wait lasts that has no time-out of its own.
     wait_timeout_ms: int = limits.WAIT_MS
+
+    def sleep_ms(self, step: str, duration: object) -> int:
+        """Return how long a sleep lasts. Raises InvalidStepConfig."""
+        ms = durations.to_ms(duration)
+        if ms is None or ms > self.longest_sleep_ms:
+            expected = f"{durations.EXPECTED}, at most {durations.in_words(self.longest_sleep_ms)}"
+            raise InvalidStepConfig(step, "the duration", duration, expected)
+        return ms
+
+    def check_moment(self, step: str, until: int, now: int) -> None:
+        """Hold the end of a sleep against the rules. Raises SleepInThePast or InvalidStepConfig."""
+        if until < now:
+            raise SleepInThePast(step, until, now)
+        if until - now > self.longest_sleep_ms:
+            expected = f"at most {durations.in_words(self.longest_sleep_ms)} away, in milliseconds"
+            raise InvalidStepConfig(step, "the moment", until, expected)
+
+    def wait_ms(self, step: str, event_type: object, timeout: object) -> int:
+        """Return how long a wait for an event lasts. Raises InvalidEventType or InvalidStepConfig."""
+        if not limits.is_event_type(event_type):
+            expected = f"1 to {limits.EVENT_TYPE_LENGTH} of: {limits.NAME_RULE} (no dot)"
+            raise InvalidEventType(step, event_type, expected)
+        least, most = self.shortest_wait_ms, self.longest_wait_ms
+        # Three dots: the author has said nothing. None is no duration.
+        ms = self.wait_timeout_ms if timeout is ... else durations.to_ms(timeout)
+        if ms is None or not least <= ms <= most:
+            expected = f"{durations.EXPECTED}, from {durations.in_words(least)} to {durations.in_words(most)}"
+            raise InvalidStepConfig(step, "timeout", timeout, expected)
+        return ms
 
 
 RULES = Rules()

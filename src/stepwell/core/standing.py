@@ -8,6 +8,7 @@ Source: developers.cloudflare.com/workflows/build/workers-api/#restart
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from stepwell.core.records import (
     AttemptStarted,
@@ -19,6 +20,9 @@ from stepwell.core.records import (
     Record,
     Recorded,
     Restarted,
+    RollbackEnded,
+    RollbackResumed,
+    RollbackStarted,
     SleepStarted,
     StepKind,
     Terminated,
@@ -40,11 +44,19 @@ def standing(history: Iterable[Recorded]) -> Sequence[Recorded]:
     return stands
 
 
-def find_start(history: Iterable[Recorded], kind: StepKind, name: str, count: int) -> Restarted | None:
-    """Return the restart that begins at the `count`-th step of a kind and name, by the order in which they began.
+class Start(NamedTuple):
+    """Where a restart begins: the seq of a step's first record, how many steps stay, and whether one can be undone."""
+
+    seq: int
+    step_count: int
+    has_rollbacks: bool
+
+
+def find_start(history: Iterable[Recorded], kind: StepKind, name: str, count: int) -> Start | None:
+    """Return where a restart begins at the `count`-th step of a kind and name, by the order in which they began.
 
     A step that was called in the body of another is reached by running that one again, so the outermost is the one
-    that is begun at. None: the instance has no such step. Its moment and trigger are left to the caller.
+    that is begun at. None: the instance has no such step.
     """
     starts = [recorded for recorded in standing(history) if _begins(recorded.record)]
     keys = [key for _, record in starts if (key := _key_of(record)) is not None]
@@ -56,11 +68,13 @@ def find_start(history: Iterable[Recorded], kind: StepKind, name: str, count: in
     while (parent := parents.get(key)) is not None:
         key = parent
     position, seq = next((i, seq) for i, (seq, record) in enumerate(starts) if _key_of(record) == key)
-    return Restarted(0, "", seq, position)
+    kept = (record for _, record in starts[:position])
+    return Start(seq, position, any(isinstance(record, AttemptStarted) and bool(record.rollback) for record in kept))
 
 
 _FIRSTS = (AttemptStarted, SleepStarted, WaitStarted)
-_ENDS = (Completed, Failed, Terminated)
+# A restart undoes the end, and with it the rollback that came before it.
+_ENDS = (Completed, Failed, Terminated, RollbackStarted, RollbackEnded, RollbackResumed)
 
 
 def _begins(record: Record) -> bool:
@@ -78,6 +92,9 @@ def _left_by(restart: Restarted, before: Sequence[Recorded]) -> list[Recorded]:
     if restart.from_seq is None:
         return [recorded for recorded in before if isinstance(recorded.record, Created)]
     gone = {_key_of(record) for seq, record in before if seq >= restart.from_seq and _begins(record)}
+    # Rollbacks began after everything else, and so did what they called.
+    rollbacks = [seq for seq, record in before if isinstance(record, RollbackStarted)]
+    gone |= {_key_of(record) for seq, record in before if rollbacks and seq > rollbacks[0] and _begins(record)}
     kept = [recorded for recorded in before if _key_of(recorded.record) not in gone - {None}]
     met = {record.event_seq for _, record in kept if isinstance(record, WaitEnded)}
     return [

@@ -33,11 +33,15 @@ from stepwell.core.records import (
     Recorded,
     Restarted,
     Resumed,
+    RollbackEnded,
+    RollbackResumed,
+    RollbackStarted,
     SleepEnded,
     SleepStarted,
     StepCancelled,
     StepConfig,
     StepFailed,
+    StepKind,
     StepSucceeded,
     Terminated,
     WaitEnded,
@@ -84,7 +88,7 @@ class AttemptEntry:
 
 @dataclass(slots=True)
 class StepEntry:
-    """A `step.do`; `end` and `success` are None until it has ended for good."""
+    """A `step.do`, or the rollback of one; `end` and `success` are None until it has ended for good."""
 
     name: str
     start: int
@@ -93,7 +97,7 @@ class StepEntry:
     success: bool | None = None
     output: str | None = None
     attempts: list[AttemptEntry] = field(default_factory=list)
-    type: Literal["step"] = "step"
+    type: Literal["step", "rollback"] = "step"
 
 
 @dataclass(slots=True)
@@ -136,6 +140,18 @@ CalledEntry = StepEntry | SleepEntry | WaitEntry
 Entry = CalledEntry | TerminationEntry
 
 
+@dataclass(frozen=True, slots=True)
+class RollbackOutcome:
+    """How a rollback went; `error` is why it failed."""
+
+    outcome: Literal["complete", "failed"]
+    error: Failure | None = None
+
+
+# What an instance that was terminated is rolled back for. Source: as of the log.
+TERMINATED = Failure("Terminated", "Instance terminated during rollback")
+
+
 @dataclass(slots=True)
 class InstanceLog:
     """Everything that `GET instance` tells, from the history alone."""
@@ -145,6 +161,9 @@ class InstanceLog:
     params: Payload = "{}"
     output: Payload | None = None
     error: Failure | None = None
+    rollback: RollbackOutcome | None = None
+    # It is being rolled back.
+    is_rolling_back: bool = False
     entries: list[Entry] = field(default_factory=list)
 
     @property
@@ -163,6 +182,20 @@ class InstanceLog:
                 self.output = record.value
             case Failed():
                 self.error = record.error
+                self._cut_rollback(record.error)
+            case Terminated():
+                self.error = None
+                self._cut_rollback(TERMINATED)
+            case RollbackStarted() | RollbackResumed():
+                self.is_rolling_back, self.rollback, self.error = True, None, None
+            case RollbackEnded(error=error):
+                self.is_rolling_back = False
+                self.rollback = RollbackOutcome("complete" if error is None else "failed", error)
+
+    def _cut_rollback(self, error: Failure) -> None:
+        """Take note that the instance has ended before its rollback did."""
+        if self.is_rolling_back:
+            self.is_rolling_back, self.rollback = False, RollbackOutcome("failed", error)
 
 
 def fold_log(history: Iterable[Recorded]) -> InstanceLog:
@@ -217,6 +250,8 @@ class _Builder:
                 self._pause.asked_at = record.at
             case Resumed():
                 self._move_on(record.at)
+            case RollbackStarted():
+                self._interrupt(record.at)
             case Terminated():
                 self._interrupt(record.at)
                 self.log.entries.append(TerminationEntry(record.trigger))
@@ -228,7 +263,9 @@ class _Builder:
         key = record.key
         if isinstance(record, AttemptStarted):
             if record.config is not None and key not in self._entries:
-                self._list(key, StepEntry(key.label, record.at, record.config))
+                entry = StepEntry(key.label, record.at, record.config)
+                entry.type = "rollback" if key.kind is StepKind.ROLLBACK else "step"
+                self._list(key, entry)
             step = self._step(key)
             # A call that its body cancelled may be made again by the body's next attempt.
             step.end = step.success = None

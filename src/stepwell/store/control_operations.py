@@ -36,21 +36,40 @@ class ResumeInstance(Operation[str], frozen=True):
 
 
 class TerminateInstance(Operation[str], frozen=True):
-    """End an instance; answer its status then. Raises InstanceFinished."""
+    """End an instance; answer its status then. Raises InstanceFinished.
+
+    With `rollback`, the record that its rollback begins, one that has steps with a rollback is rolled back first, by
+    its next turn; one that is being rolled back goes on with that.
+    """
 
     account: str
     workflow: str
     id: str
     record: RecordRow
     now: int
+    rollback: RecordRow | None = None
+
+
+class ResumeRollback(Operation[str], frozen=True):
+    """Let an instance that has ended go on with its rollback, which has failed; answer its status then.
+
+    `seq` is the last one that the caller knows of; RestartedMeanwhile is raised if the instance has changed since.
+    """
+
+    account: str
+    workflow: str
+    id: str
+    record: RecordRow
+    now: int
+    seq: int
 
 
 class RestartInstance(Operation[str], frozen=True):
     """Begin an instance again, on the newest version; answer its status then.
 
-    The record says from which step, and `step_count` how many stay; `from_at` is when that step had begun, None: the
-    instance begins again as a whole. `restarted_seq` is the restart that the caller knows of; RestartedMeanwhile is
-    raised if there was another since. None: whatever there was.
+    The record says from which step, `step_count` how many stay, and `has_rollbacks` whether one of them can be undone;
+    `from_at` is when that step had begun, None: the instance begins again as a whole. `restarted_seq` is the restart
+    that the caller knows of; RestartedMeanwhile is raised if there was another since. None: whatever there was.
     """
 
     account: str
@@ -61,6 +80,7 @@ class RestartInstance(Operation[str], frozen=True):
     now: int
     step_count: int = 0
     from_at: int | None = None
+    has_rollbacks: bool = False
     restarted_seq: int | None = None
 
 

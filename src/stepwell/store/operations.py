@@ -55,6 +55,8 @@ class InstanceRow(msgspec.Struct, frozen=True, array_like=True):
     # When it was last restarted as a whole, and the seq of its last restart.
     renewed_at: int | None = None
     restarted_seq: int = 0
+    # Whether a step with a rollback has begun.
+    has_rollbacks: int = 0
 
 
 class WorkflowRow(msgspec.Struct, frozen=True, array_like=True):
@@ -343,7 +345,8 @@ class Commit(Operation[Committed], frozen=True):
 
     `n` is the number, within the turn, of the last record before these. Records that are there already are passed
     over, so a commit whose fate is unknown can be sent again. `seen` is the last seq that the turn knows of.
-    A commit that is not `urgent` may wait a few milliseconds for company. `is_outcome` clears the lost turns.
+    A commit that is not `urgent` may wait a few milliseconds for company. `is_outcome` clears the lost turns;
+    `has_rollbacks` tells that a step with a rollback begins. `status` is what the records make of it; None: no other.
     Raises TurnLost if the turn is no longer the instance's, OutOfOrder if an earlier commit of the turn is missing.
     """
 
@@ -356,6 +359,8 @@ class Commit(Operation[Committed], frozen=True):
     now: int
     urgent: bool = True
     is_outcome: bool = False
+    has_rollbacks: bool = False
+    status: str | None = None
 
 
 class Released(msgspec.Struct, frozen=True, array_like=True):

@@ -11,6 +11,7 @@ from stepwell.store.control_operations import (
     PauseInstance,
     RestartInstance,
     ResumeInstance,
+    ResumeRollback,
     TerminateInstance,
 )
 from stepwell.store.operations import RecordRow
@@ -71,6 +72,23 @@ _TERMINATE = """
         and seq = :seq
         and turn = :turn
     """
+# The next turn runs the rollbacks.
+_ROLL_BACK = """
+    update instances
+    set status = 'rollingBack',
+        due_at = :now,
+        ended_at = null,
+        owner = null,
+        turn = turn + 1,
+        n = 0,
+        lost_turns = 0,
+        seq = seq + 1,
+        modified_at = :now,
+        tx = :tx
+    where row = :row
+        and seq = :seq
+        and turn = :turn
+    """
 _RESTART = """
     update instances
     set status = 'queued',
@@ -86,6 +104,7 @@ _RESTART = """
         n = 0,
         lost_turns = 0,
         logged = :logged,
+        has_rollbacks = :has_rollbacks,
         seq = seq + 1,
         step_count = :step_count,
         modified_at = :now,
@@ -158,8 +177,28 @@ def resume_instance(transaction: Transaction, operation: ResumeInstance) -> str:
 def terminate_instance(transaction: Transaction, operation: TerminateInstance) -> str:
     """Do TerminateInstance."""
     target = _unfinished(transaction, operation, "terminate")
-    end(transaction, (target.row, target.seq, target.turn), target.owner, operation.record)
-    return Status.TERMINATED
+    if operation.rollback is None or not target.has_rollbacks:
+        end(transaction, (target.row, target.seq, target.turn), target.owner, operation.record)
+        return Status.TERMINATED
+    if target.status != Status.ROLLING_BACK:
+        _roll_back(transaction, target, operation.rollback)
+    return Status.ROLLING_BACK
+
+
+def resume_rollback(transaction: Transaction, operation: ResumeRollback) -> str:
+    """Do ResumeRollback."""
+    target = find_target(transaction, operation.account, operation.workflow, operation.id)
+    if target.seq != operation.seq:
+        raise RestartedMeanwhile(operation.workflow, operation.id)
+    _roll_back(transaction, target, operation.record)
+    return Status.ROLLING_BACK
+
+
+def _roll_back(transaction: Transaction, target: Target, record: RecordRow) -> None:
+    transaction.execute(_ROLL_BACK, (record.at, transaction.tx, target.row, target.seq, target.turn))
+    transaction.append(target.row, target.seq + 1, record)
+    transaction.tidings.due(record.at)
+    _tell(transaction, target.owner, target.row)
 
 
 def end(transaction: Transaction, place: tuple[int, int, int], owner: int | None, record: RecordRow) -> None:
@@ -176,7 +215,7 @@ def restart_instance(transaction: Transaction, operation: RestartInstance) -> st
     if operation.restarted_seq not in (None, target.restarted_seq):
         raise RestartedMeanwhile(operation.workflow, operation.id)
     how = (operation.now, operation.from_at is None, operation.trigger, target.newest)
-    what = (_still_said(transaction, target, operation.from_at), operation.step_count)
+    what = (_still_said(transaction, target, operation.from_at), operation.has_rollbacks, operation.step_count)
     transaction.execute(_RESTART, (*how, *what, transaction.tx, target.row, target.seq, target.turn))
     transaction.append(target.row, target.seq + 1, operation.record)
     transaction.tidings.due(operation.now)

@@ -41,7 +41,7 @@ from stepwell.store.workflow_operations import GetVersion, ListVersions
 
 _INSTANCE_COLUMNS = """
     i.row, w.account, w.name, w.id, i.id, i.version, i.status, i.trigger, i.step_count, i.seq, i.turn,
-    i.due_at, i.created_at, i.modified_at, i.started_at, i.ended_at, i.renewed_at, i.restarted_seq
+    i.due_at, i.created_at, i.modified_at, i.started_at, i.ended_at, i.renewed_at, i.restarted_seq, i.has_rollbacks
     """
 _INSTANCE = f"""
     select {_INSTANCE_COLUMNS}
@@ -82,7 +82,7 @@ def _get_instance(connection: apsw.Connection, operation: GetInstance) -> Instan
         return InstanceHistory(row, [])
     if operation.with_steps:
         return InstanceHistory(row, history(connection, row.row))
-    return InstanceHistory(row, summary(connection, row.row, row.ended_at is not None, row.restarted_seq))
+    return InstanceHistory(row, summary(connection, row))
 
 
 def _list_instances(connection: apsw.Connection, operation: ListInstances) -> Instances:

@@ -11,7 +11,7 @@ from zlib import crc32
 import apsw
 
 from stepwell.store import codec
-from stepwell.store.operations import RecordRow
+from stepwell.store.operations import InstanceRow, RecordRow
 from stepwell.store.sqlite_rows import Row, Values, every, first, only
 
 # Where a record is: (instance, seq, turn, n).
@@ -57,6 +57,14 @@ _END = f"""
     order by seq desc
     limit 1
     """
+_ROLLBACK = f"""
+    select {_COLUMNS}
+    from records
+    where instance = :instance
+        and seq > :restarted_seq
+        and kind in ('failed', 'terminated', 'completed', 'rollback_started', 'rollback_ended', 'rollback_resumed')
+    order by seq
+    """
 _INSERT_PAYLOAD = """
     insert into payloads (instance, body, crc)
     values (:instance, :body, :crc)
@@ -100,17 +108,18 @@ def outside(connection: apsw.Connection, instance: int, seen: int) -> list[Recor
     return [_record(columns) for columns in connection.execute(_OUTSIDE, (instance, seen))]
 
 
-def summary(connection: apsw.Connection, instance: int, has_ended: bool, restarted_seq: int) -> list[RecordRow]:
-    """Return the records that tell params, output and error.
+def summary(connection: apsw.Connection, row: InstanceRow) -> list[RecordRow]:
+    """Return the records that tell params, output, error and rollback.
 
-    The end is looked for from the end, and only where there is one: that is short for the longest history.
+    The end is looked for from the end, and only where there is one: that is short for the longest history. Rollbacks
+    are looked for in all of it, where there may be any.
     """
-    records = every(connection, _FIRST, (instance,))
-    if has_ended:
-        records += every(connection, _END, (instance, restarted_seq))
-    if len(records) != 1 + has_ended:
-        raise apsw.CorruptError(f"the history of instance row {instance} has a gap")
-    return [_record(columns) for columns in records]
+    begin = every(connection, _FIRST, (row.row,))
+    has_ended, ends = row.ended_at is not None, _ROLLBACK if row.has_rollbacks else _END
+    end = every(connection, ends, (row.row, row.restarted_seq)) if has_ended else []
+    if not begin or (has_ended and not end):
+        raise apsw.CorruptError(f"the history of instance row {row.row} has a gap")
+    return [_record(columns) for columns in (*begin, *end)]
 
 
 def read_payload(connection: apsw.Connection, payload: int) -> str:

@@ -8,7 +8,8 @@ from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.sqlite_workflows import find_workflow
 
 _TARGET = """
-    select i.row, i.seq, i.turn, i.owner, i.status, i.due_at, i.ended_at, i.restarted_seq, i.logged, w.version
+    select i.row, i.seq, i.turn, i.owner, i.status, i.due_at, i.ended_at, i.restarted_seq, i.has_rollbacks, i.logged,
+        w.version
     from workflows as w
     join instances as i on i.workflow = w.row
     where w.account = :account
@@ -28,6 +29,7 @@ class Target(NamedTuple):
     due_at: int | None
     ended_at: int | None
     restarted_seq: int
+    has_rollbacks: int
     logged: int
     newest: str
 

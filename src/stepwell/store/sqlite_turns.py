@@ -62,7 +62,7 @@ _CLAIM = """
         seq = seq + 1,
         owner = :worker,
         due_at = null,
-        status = iif(status = 'waitingForPause', status, 'running'),
+        status = iif(status in ('waitingForPause', 'rollingBack'), status, 'running'),
         started_at = coalesce(started_at, :now),
         lost_turns = lost_turns + (owner is not null),
         modified_at = :now,
@@ -111,6 +111,7 @@ _COMMIT = """
         seq = seq + :count,
         step_count = :step_count,
         lost_turns = lost_turns * :keep_lost,
+        has_rollbacks = max(has_rollbacks, :has_rollbacks),
         modified_at = :now,
         tx = :tx
     where row = :row
@@ -119,6 +120,8 @@ _COMMIT = """
         and owner is not null
     returning seq
     """
+# The status is in an index, so most commits leave it alone.
+_COMMIT_STATUS = _COMMIT.replace("set ", "set status = :status,\n        ", 1)
 # The seq closes the race with an event that came after the turn last looked, and would be slept over.
 _RELEASE = """
     update instances
@@ -193,8 +196,12 @@ def commit(transaction: Transaction, operation: Commit) -> Committed:
     """Do Commit."""
     row, turn, n, records = operation.row, operation.turn, operation.n, operation.records
     count = len(records)
-    values = (count, operation.step_count, not operation.is_outcome, operation.now, transaction.tx)
-    matched = first(transaction.connection, _COMMIT, (*values, row, turn, n))
+    facts = (count, operation.step_count, not operation.is_outcome, operation.has_rollbacks)
+    values = (*facts, operation.now, transaction.tx)
+    if operation.status is None:
+        matched = first(transaction.connection, _COMMIT, (*values, row, turn, n))
+    else:
+        matched = first(transaction.connection, _COMMIT_STATUS, (operation.status, *values, row, turn, n))
     if matched is None:
         return _commit_rest(transaction, operation)
     seq: int = matched[0]

@@ -12,6 +12,7 @@ from stepwell.store.control_operations import (
     PauseInstance,
     RestartInstance,
     ResumeInstance,
+    ResumeRollback,
     StartTermination,
     TerminateInstance,
     TerminateSome,
@@ -37,6 +38,7 @@ from stepwell.store.sqlite_control import (
     pause_instance,
     restart_instance,
     resume_instance,
+    resume_rollback,
     terminate_instance,
 )
 from stepwell.store.sqlite_deletion import delete_workflow, purge_deleted
@@ -207,6 +209,7 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     PauseInstance: pause_instance,
     ResumeInstance: resume_instance,
     TerminateInstance: terminate_instance,
+    ResumeRollback: resume_rollback,
     RestartInstance: restart_instance,
     DeleteInstance: delete_instance,
     StartTermination: start_termination,

@@ -128,6 +128,20 @@ _TARGET: Mapping[str, Meaning] = {
     "script_name": _text("The script that has it.", "shop"),
 }
 
+_STEP: Mapping[str, Meaning] = {
+    "name": _text("The step's name with its count.", "charge-1"),
+    "start": _moment("When its first attempt began.", "2026-11-23T10:00:00.130Z"),
+    "end": _moment("When it succeeded or failed for good; null until then.", "2026-11-23T10:00:00.410Z"),
+    "success": {"description": "Null until it has ended, also between attempts."},
+    "output": _text(
+        f"The JSON text of what it returned, cut after {limits.LOG_OUTPUT_CHARACTERS:,} characters; the route of "
+        "the step has the whole. `[REDACTED]` for a sensitive step, null where there is none.",
+        '{"chargeId":"c_1"}',
+    ),
+    "config": {"description": "Its config, merged with the defaults."},
+    "attempts": {"description": "Its attempts, in order."},
+}
+
 MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     # ---- the envelope
     "Problem": {
@@ -338,25 +352,18 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             "type": ["string", "number", "null"],
             "examples": ['{"paid":true}'],
         },
-        "rollback": {"description": "How the rollback went; null where none ran.", "examples": [None]},
+        "rollback": {"description": "How the rollback went; null where none ran, or as long as it runs."},
         "step_count": _number("How many entries the whole log has.", 3),
         "steps": {"description": "The log, in the order in which the steps were called. Empty with `simple=true`."},
         "schedule": {"description": "The firing that created it; only where a cron expression did."},
     },
-    # ---- entries of an instance's log
-    "Step": {
-        "name": _text("The step's name with its count.", "charge-1"),
-        "start": _moment("When its first attempt began.", "2026-11-23T10:00:00.130Z"),
-        "end": _moment("When it succeeded or failed for good; null until then.", "2026-11-23T10:00:00.410Z"),
-        "success": {"description": "Null until it has ended, also between attempts."},
-        "output": _text(
-            f"The JSON text of what it returned, cut after {limits.LOG_OUTPUT_CHARACTERS:,} characters; the route of "
-            "the step has the whole. `[REDACTED]` for a sensitive step, null where there is none.",
-            '{"chargeId":"c_1"}',
-        ),
-        "config": {"description": "Its config, merged with the defaults."},
-        "attempts": {"description": "Its attempts, in order."},
+    "RollbackOutcome": {
+        "outcome": _text("Whether all rollbacks have run.", "complete"),
+        "error": {"description": "Why the last of them failed, else null.", "examples": [None]},
     },
+    # ---- entries of an instance's log
+    "Step": _STEP,
+    "RollbackStep": _STEP,
     "Attempt": {
         "start": _moment("When it began.", "2026-11-23T10:00:00.130Z"),
         "end": _moment("When it ended; null until then.", "2026-11-23T10:00:00.410Z"),

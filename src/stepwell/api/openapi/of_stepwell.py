@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from stepwell import models
 from stepwell.api.instance_status import InstanceStatus
 from stepwell.api.logs import Log
 from stepwell.api.openapi.operation import (
     MANY_STREAMS,
     NO_INSTANCE,
     NO_OPERATION,
+    NO_ROLLBACK,
     NO_WORKFLOW,
     OWN_INSTANCE,
     Answer,
@@ -79,6 +81,15 @@ OPERATIONS: Mapping[Key, Operation] = {
         "stream with a line of JSON for each line, and an empty one now and then, until the instance ends.",
         answer=Answer(Log, media=(("application/x-ndjson", dict(_TEXT)),)),
         refused=(*_NO_INSTANCE, MANY_STREAMS),
+        is_own=True,
+    ),
+    f"POST {OWN_INSTANCE}/rollback": Operation(
+        id="stepwell-instances-rollback",
+        tag=STEPWELL,
+        description="Goes on with the rollback of an instance, which has failed: the rollback that failed is tried "
+        "again, then those that have not run are. The instance ends then as it had ended before.",
+        answer=Answer(models.ChangedStatus),
+        refused=(NO_ROLLBACK, *_NO_INSTANCE),
         is_own=True,
     ),
 }

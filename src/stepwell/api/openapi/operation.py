@@ -11,6 +11,7 @@ from stepwell.errors import (
     InstanceNotFound,
     InvalidInput,
     InvalidInstanceId,
+    NoFailedRollback,
     StepNotFound,
     StepNotInHistory,
     StepwellError,
@@ -62,6 +63,7 @@ ID_TAKEN = Refused(InstanceAlreadyExists, "The workflow has an instance of this 
 CANNOT_PAUSE = Refused(InstanceFinished, "It is to be paused, but has ended.", "instance.cannot_pause")
 CANNOT_TERMINATE = Refused(InstanceFinished, "It is to be terminated, but has ended.", "instance.cannot_terminate")
 NOT_BEGUN = Refused(StepNotInHistory, "It is to begin at a step that it has not begun.", "instance.cannot_restart")
+NO_ROLLBACK = Refused(NoFailedRollback, "No rollback of it has failed.", "instance.no_failed_rollback")
 FINISHED = Refused(InstanceFinished, "The instance has ended.", "instance.finished")
 NO_SCRIPT = Refused(UnknownScript, "No worker has loaded the script, or it has no such class.", "body")
 OTHER_SCRIPT = Refused(WorkflowBelongs, "The workflow belongs to another script.", "body")

@@ -2,6 +2,8 @@
 -- its last restart; 0: there is none.
 alter table instances add column renewed_at integer;
 alter table instances add column restarted_seq integer not null default 0;
+-- Whether a step with a rollback has begun.
+alter table instances add column has_rollbacks integer not null default 0;
 
 -- Instances that were deleted one by one are those of the workflow 0, until their rows are gone.
 

@@ -3,10 +3,11 @@
 Built on the standard library alone, so that a command of one request starts fast.
 """
 
+import contextlib
 import http.client
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -15,7 +16,11 @@ from stepwell.errors import RequestRefused, ServerUnreachable
 
 _BASE = "/client/v4"
 _PER_PAGE = 100
+_LINES_PER_PAGE = 1_000
+# How many instances one request deletes at most.
+BATCH = 100
 _NOT_JSON_SHOWN = 200
+_OK = 200
 
 _DECODER = json.JSONDecoder()
 # What stands between the values of a JSON text.
@@ -28,6 +33,10 @@ class Result(dict[str, Any]):
     def __init__(self, value: Any, text: str) -> None:
         super().__init__(value if isinstance(value, dict) else {})
         self.text = text
+
+    def text_of(self, member: str) -> str:
+        """Return the JSON of a member as the server wrote it. Raises KeyError."""
+        return _members_in(self.text)[member]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +77,80 @@ class Client:
         path = f"{self._instance(workflow, id)}/events/{quote(event_type, safe='')}"
         return self._ask("POST", path, body=payload).result
 
+    def change_status(self, workflow: str, id: str, asked: Mapping[str, Any]) -> Result:
+        """Pause, resume, terminate or restart an instance, as the body asks; return its status then."""
+        return self._ask("PATCH", f"{self._instance(workflow, id)}/status", body=asked).result
+
+    def delete_instance(self, workflow: str, id: str) -> Result:
+        """Delete an instance; return the server's receipt."""
+        return self._ask("DELETE", self._instance(workflow, id)).result
+
+    def delete_instances(self, workflow: str, ids: Sequence[str]) -> Iterator[Result]:
+        """Delete instances, BATCH at a time; yield which of each batch are `deleted`, and the `errors` of others."""
+        for first in range(0, len(ids), BATCH):
+            asked = {"instances": ids[first : first + BATCH]}
+            yield self._ask("POST", f"{self._workflow(workflow)}/instances/batch/delete", body=asked).result
+
+    def terminate_all(self, workflow: str, status: str | None = None) -> Result:
+        """Begin to terminate all instances, or those of a status; return whether that began or was going on."""
+        return self._ask("PUT", f"{self._workflow(workflow)}/instances/terminate", {"status": status}).result
+
+    def termination(self, workflow: str) -> Result:
+        """Return whether all instances are being terminated."""
+        return self._ask("GET", f"{self._workflow(workflow)}/instances/terminate").result
+
+    def step(self, workflow: str, id: str, step: tuple[str, str], attempt: int | None = None) -> Result:
+        """Return how a step of a name and a type stands, or an attempt of it, with its whole output."""
+        name, type = step
+        query = {"name": name, "type": type, "attempt": None if attempt is None else str(attempt)}
+        return self._ask("GET", f"{self._instance(workflow, id)}/step", query).result
+
+    def log(self, workflow: str, id: str, after: int = 0) -> Iterator[Result]:
+        """Yield the lines that an instance has said behind one of a number, page by page as they are asked for."""
+        while True:
+            # No line has the number 0, and servers take none lower than a line's.
+            query = {"after": str(after) if after else None, "limit": str(_LINES_PER_PAGE)}
+            page = self._ask("GET", self._log(workflow, id), query).result
+            lines = _list_of(page["lines"], page.text_of("lines"))
+            yield from lines
+            if len(lines) < _LINES_PER_PAGE:
+                return
+            after = page["next"]
+
+    def follow_log(self, workflow: str, id: str, after: int = 0) -> Iterator[Result]:
+        """Yield the lines that an instance has said behind one of a number, and each new one.
+
+        That ends with the instance; but also, without a word, with the connection or the server.
+        """
+        behind = f"&after={after}" if after else ""
+        with self._answer_to("GET", f"{self._log(workflow, id)}?follow=true{behind}", None) as response:
+            if response.status != _OK:
+                _checked(response.status, response.read())
+            while line := response.readline():
+                # An empty one shows that the server lives.
+                if line.strip():
+                    yield _line_of(line)
+
     def _workflow(self, name: str) -> str:
         return f"/accounts/{quote(self.account, safe='')}/workflows/{quote(name, safe='')}"
 
     def _instance(self, workflow: str, id: str) -> str:
         return f"{self._workflow(workflow)}/instances/{quote(id, safe='')}"
 
+    def _log(self, workflow: str, id: str) -> str:
+        own = f"/accounts/{quote(self.account, safe='')}/stepwell"
+        return f"{own}/workflows/{quote(workflow, safe='')}/instances/{quote(id, safe='')}/logs"
+
     def _ask(self, method: str, path: str, query: Mapping[str, str | None] | None = None, body: Any = ...) -> "_Answer":
         given = {name: value for name, value in (query or {}).items() if value is not None}
         target = f"{path}?{urlencode(given)}" if given else path
-        status, text = self._exchange(method, target, None if body is ... else json.dumps(body))
-        answer = _decoded(status, text)
-        if not answer.members.get("success"):
-            error = (answer.members.get("errors") or [{}])[0]
-            raise RequestRefused(status, int(error.get("code", 0)), str(error.get("message", "no reason was given")))
-        return answer
+        with self._answer_to(method, target, None if body is ... else json.dumps(body)) as response:
+            status, content = response.status, response.read()
+        return _checked(status, content)
 
-    def _exchange(self, method: str, target: str, body: str | None) -> tuple[int, bytes]:
+    @contextlib.contextmanager
+    def _answer_to(self, method: str, target: str, body: str | None) -> Iterator[http.client.HTTPResponse]:
+        """Give the answer to a request, which is still to be read."""
         parts = _address_of(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         base = parts.path.rstrip("/").removesuffix(_BASE) + _BASE
@@ -98,8 +164,8 @@ class Client:
         connection = kind(parts.hostname or "", parts.port, timeout=self.timeout_s)
         try:
             connection.request(method, base + target, body, headers)
-            response = connection.getresponse()
-            return response.status, response.read()
+            with connection.getresponse() as response:
+                yield response
         except (OSError, http.client.HTTPException) as error:
             raise ServerUnreachable(f"{self.url} does not answer: {str(error) or type(error).__name__}") from error
         finally:
@@ -132,8 +198,16 @@ class _Answer:
 
     @property
     def results(self) -> list[Result]:
-        is_list = isinstance(self.members.get("result"), list)
-        return [Result(value, text) for value, text in _values_in(self.result_text)] if is_list else []
+        return _list_of(self.members.get("result"), self.result_text)
+
+
+def _checked(status: int, content: bytes) -> _Answer:
+    """Return an answer. Raises RequestRefused if it says no."""
+    answer = _decoded(status, content)
+    if not answer.members.get("success"):
+        error = (answer.members.get("errors") or [{}])[0]
+        raise RequestRefused(status, int(error.get("code", 0)), str(error.get("message", "no reason was given")))
+    return answer
 
 
 def _decoded(status: int, content: bytes) -> _Answer:
@@ -143,11 +217,36 @@ def _decoded(status: int, content: bytes) -> _Answer:
     except (ValueError, RecursionError):
         text, answer = "", None
     if not isinstance(answer, dict):
-        shown = content[:_NOT_JSON_SHOWN].decode(errors="replace")
-        raise ServerUnreachable(f"the answer is not that of this API (status {status}): {shown!r}")
+        raise _unreadable(status, content)
+    return _Answer(answer, _members_in(text).get("result", "null"))
+
+
+def _line_of(content: bytes) -> Result:
+    """Return a line of a stream."""
+    try:
+        text = content.decode().strip()
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        text, line = "", None
+    if not isinstance(line, dict):
+        raise _unreadable(_OK, content)
+    return Result(line, text)
+
+
+def _unreadable(status: int, content: bytes) -> ServerUnreachable:
+    shown = content[:_NOT_JSON_SHOWN].decode(errors="replace")
+    return ServerUnreachable(f"the answer is not that of this API (status {status}): {shown!r}")
+
+
+def _list_of(value: Any, text: str) -> list[Result]:
+    """Return what is in a JSON array, or nothing if it is none."""
+    return [Result(one, its_text) for one, its_text in _values_in(text)] if isinstance(value, list) else []
+
+
+def _members_in(text: str) -> dict[str, str]:
+    """Return the members of a JSON object: the text of each by its name."""
     parts = list(_values_in(text))
-    texts = {name: member for (name, _), (_, member) in zip(parts[::2], parts[1::2], strict=True)}
-    return _Answer(answer, texts.get("result", "null"))
+    return {name: member for (name, _), (_, member) in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def _values_in(text: str) -> Iterator[tuple[Any, str]]:

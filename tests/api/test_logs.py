@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 import httpx
+import pytest
 from starlette.types import ASGIApp
 
 from stepwell.engine import Engine, NewInstance
@@ -135,6 +136,23 @@ async def test_follower_sees_each_line_until_the_end(port: int, engine: Engine) 
                 await engine.store.run(Release(1, 1, 1, 2, [], 0, "complete", None, NOW, NOW))
 
     assert seen == ["one", "two"]
+
+
+async def test_stream_ends_when_its_instance_is_deleted(
+    port: int, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever follows is let go, and nobody is told of an error."""
+    await write(engine, ["one"])
+    url = f"http://127.0.0.1:{port}/client/v4/accounts/any/{LOGS}?follow=true"
+    seen: list[str] = []
+
+    async with httpx.AsyncClient(trust_env=False) as client, client.stream("GET", url) as answer:
+        async for line in answer.aiter_lines():
+            seen.append(json.loads(line)["text"])
+            await engine.control.delete("local", "order", "a")
+
+    assert seen == ["one"]
+    assert caplog.records == []
 
 
 async def test_streams_are_bounded(app: ASGIApp, histories: Histories, engine: Engine) -> None:

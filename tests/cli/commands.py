@@ -13,9 +13,12 @@ class Order(WorkflowEntrypoint):
     async def run(self, event, step):
         @step.do
         async def charge():
+            print("charging")
             return 42
 
         await charge()
+        for text in event["payload"].get("says", []):
+            step.log(text)
         for number in range(event["payload"].get("naps", 0)):
             await step.sleep(f"nap {number}", 1)
         if event["payload"].get("waits"):

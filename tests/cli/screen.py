@@ -66,16 +66,18 @@ def run_on_terminal(
     rows: int = 24,
     env: dict[str, str] | None = None,
     then: Callable[[], None] = lambda: None,
+    typed: str = "",
+    shell: str | None = None,
 ) -> tuple[int, str]:
     """Run the real command on a terminal of a size; return its exit code and all that it wrote.
 
-    `then` is called once something has been written.
+    `then` is called, and `typed` is typed, once something has been written. `shell` runs it: it is `$0` there.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
     process = subprocess.Popen(
-        [STEPWELL, *arguments],
+        [STEPWELL, *arguments] if shell is None else ["sh", "-c", shell, STEPWELL],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -88,6 +90,7 @@ def run_on_terminal(
         while piece := _read(ours):
             if not written:
                 then()
+                os.write(ours, typed.encode())
             written += piece
         return process.wait(DEADLINE_S), written.decode()
     finally:

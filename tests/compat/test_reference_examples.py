@@ -87,13 +87,20 @@ SAYS = {
     "stepwell-instances-status": "waiting",
     "stepwell-instances-logs": "an order came",
 }
-# What wrangler words in its own way.
-WRANGLER_SAYS = {
-    "workflows-delete": "removed successfully",
-    "workflows-instances-status-edit": "was restarted successfully",
-    "workflows-instances-delete": 'Deleted workflow instances from "order"',
-    "workflows-instances-terminate-all": "A job to terminate instances",
-    "user-tokens-verify": "You are logged in",
+# What a program words in its own way.
+WORDED: Mapping[str, Mapping[str, str]] = {
+    "CLI": {
+        "workflows-instances-batch-terminate": "order-9\tterminated",
+        "workflows-instances-batch-delete": "order-9\tdeleted",
+        "workflows-instances-terminate-all-status": "order\tnot_running",
+    },
+    "wrangler": {
+        "workflows-delete": "removed successfully",
+        "workflows-instances-status-edit": "was restarted successfully",
+        "workflows-instances-delete": 'Deleted workflow instances from "order"',
+        "workflows-instances-terminate-all": "A job to terminate instances",
+        "user-tokens-verify": "You are logged in",
+    },
 }
 
 # How the server stands when an example has worked, and how it should.
@@ -185,7 +192,7 @@ def test_example_works_as_the_page_shows_it(played: Callable[[str], Played], lan
     outcome = played(language).outcomes[id]
 
     assert outcome.error is None
-    assert ((language == "wrangler" and WRANGLER_SAYS.get(id)) or SAYS[id]) in outcome.said
+    assert WORDED.get(language, {}).get(id, SAYS[id]) in outcome.said
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -15,7 +15,8 @@ from stepwell.api.refusals import TooManyStreams
 from stepwell.api.request import ApiRequest
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
-from stepwell.store.operations import LogLine, LogPage, Note
+from stepwell.errors import InstanceNotFound, WorkflowNotFound
+from stepwell.store.operations import LogLine, Note
 
 LINES_AT_ONCE = 1_000
 # How soon a new line is seen by those who follow, and how often a silent stream shows that it lives.
@@ -94,7 +95,11 @@ async def _lines(engine: Engine, request: ApiRequest, after: int) -> AsyncIterat
     time = asyncio.get_running_loop().time
     said_at = time()
     while True:
-        page: LogPage = await engine.log(request.account, request.workflow, request.instance, after, LINES_AT_ONCE)
+        try:
+            page = await engine.log(request.account, request.workflow, request.instance, after, LINES_AT_ONCE)
+        except (InstanceNotFound, WorkflowNotFound):
+            # Deleted meanwhile; the answer has begun, and can say so in no other way.
+            return
         for line in page.lines:
             after, said_at = line.n, time()
             yield _encoder.encode(_line(line)) + b"\n"

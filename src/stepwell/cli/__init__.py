@@ -7,6 +7,7 @@ import click
 from stepwell import __version__
 from stepwell.cli import options
 from stepwell.cli.failures import Commands
+from stepwell.cli.instances_group import instances_group
 
 if TYPE_CHECKING:
     from stepwell.cli.output import Output
@@ -18,6 +19,9 @@ __all__ = ["main"]
 @click.version_option(__version__, prog_name="stepwell", message="%(prog)s %(version)s")
 def main() -> None:
     """Durable workflows in ordinary Python, with the Cloudflare Workflows API."""
+
+
+main.add_command(instances_group)
 
 
 @main.command()
@@ -167,54 +171,6 @@ def trigger(  # noqa: PLR0913, PLR0917 - one for each option
     given = (instances.json_of(params), id)
     waiting = instances.Waiting(wait, timeout)
     raise SystemExit(instances.trigger(profiles.connect(**where), workflow, given, waiting, out))
-
-
-@main.group("instances")
-def instances_group() -> None:
-    """List instances, look at one, send it an event."""
-
-
-@instances_group.command("list")
-@click.argument("workflow")
-@click.option("--status", metavar="STATUS", help="Only those with this status.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="How many at most.")
-@options.shown
-@options.remote
-def instances_list(workflow: str, status: str | None, limit: int, out: "Output", **where: Any) -> None:
-    """List the instances of WORKFLOW, newest first."""
-    from stepwell.cli import instances, profiles
-
-    raise SystemExit(instances.show_list(profiles.connect(**where), workflow, limit, status, out))
-
-
-@instances_group.command("describe")
-@click.argument("workflow")
-@click.argument("id", default="latest")
-@click.option("--watch", is_flag=True, help="Show each change until the instance ends; in a pipe, a line for each.")
-@options.shown
-@options.remote
-def instances_describe(workflow: str, id: str, watch: bool, out: "Output", **where: Any) -> None:
-    """Show the instance ID of WORKFLOW with its steps; the latest if no id is given."""
-    from stepwell.cli import description, profiles
-
-    raise SystemExit(description.describe(profiles.connect(**where), workflow, id, out, watch=watch))
-
-
-@instances_group.command("send-event")
-@click.argument("workflow")
-@click.argument("id")
-@click.argument("payload", required=False)
-@click.option("--type", "event_type", required=True, metavar="TYPE", help="The type that the instance waits for.")
-@options.shown
-@options.remote
-def instances_send_event(
-    workflow: str, id: str, payload: str | None, event_type: str, out: "Output", **where: Any
-) -> None:
-    """Send an event to the instance ID of WORKFLOW. PAYLOAD is JSON, @FILE with JSON, or - for standard input."""
-    from stepwell.cli import instances, profiles
-
-    event = (event_type, instances.json_of(payload))
-    raise SystemExit(instances.send_event(profiles.connect(**where), (workflow, id), event, out))
 
 
 @main.group()

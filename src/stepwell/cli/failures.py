@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -14,6 +15,8 @@ from stepwell.errors import (
     InstanceNotFound,
     RequestRefused,
     ServerUnreachable,
+    StepNotFound,
+    StepNotInHistory,
     StepwellError,
     WorkflowNotFound,
 )
@@ -24,13 +27,20 @@ INSTANCE_ERRORED, INSTANCE_TERMINATED, TIMED_OUT = 7, 8, 9
 INTERRUPTED = 130
 
 _EXIT_BY_STATUS = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_FOUND, 409: CONFLICT}
-_CONFLICTS = {InstanceAlreadyExists.code, InstanceFinished.code}
+_EXIT_BY_CODE = {
+    InstanceAlreadyExists.code: CONFLICT,
+    InstanceFinished.code: CONFLICT,
+    StepNotInHistory.code: NOT_FOUND,
+}
 _HINT_BY_CODE = {
     WorkflowNotFound.code: "--url, --account or a profile may name another server; the page at / lists its workflows",
     InstanceNotFound.code: "`stepwell instances list {workflow}` shows those there are",
     InstanceAlreadyExists.code: "leave out --id for a new one; `stepwell instances describe {workflow} {id}` shows it",
     InstanceFinished.code: "`stepwell instances describe {workflow} {id}` shows how it ended",
+    StepNotInHistory.code: "`stepwell instances describe {workflow} {id}` shows its steps; a name is without its count",
 }
+# An instance that is not there has the same number: the command that this names says so.
+_HINT_BY_COMMAND = {("step", StepNotFound.code): "`stepwell instances describe {workflow} {id}` shows its steps"}
 _HINT_BY_EXIT = {
     NOT_ALLOWED: "`stepwell token create` makes a token; it is taken from STEPWELL_TOKEN or a profile",
     UNREACHABLE: "`stepwell dev` and `stepwell serve` start a server; --url, STEPWELL_URL or a profile names another",
@@ -61,9 +71,7 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except StepwellError as error:
-            exit_code = _exit_code(error)
-            code = f" ({error.error_code})" if isinstance(error, RequestRefused) else ""
-            raise Failure(f"{_KEY.sub('', str(error))}{code}", exit_code, _hint(error, exit_code, ctx)) from error
+            raise failure_of(error) from error
 
 
 class Commands(click.Group):
@@ -88,23 +96,40 @@ class Commands(click.Group):
             sys.exit(error.exit_code)
 
 
+def failure_of(error: StepwellError, **named: str) -> Failure:
+    """Return how the command ends that runs and meets an error. `named`: what hints name beside its parameters."""
+    exit_code = _exit_code(error)
+    return Failure(reason_of(error), exit_code, _hint(error, exit_code, named))
+
+
+def reason_of(error: StepwellError) -> str:
+    """Return an error's message as people get it, with the number that a server gave it."""
+    code = f" ({error.error_code})" if isinstance(error, RequestRefused) else ""
+    return f"{_KEY.sub('', str(error))}{code}"
+
+
 def _exit_code(error: StepwellError) -> int:
     match error:
-        case RequestRefused() if error.error_code in _CONFLICTS:
-            return CONFLICT
         case RequestRefused():
-            return _EXIT_BY_STATUS.get(error.status, FAILED)
+            return _EXIT_BY_CODE.get(error.error_code, _EXIT_BY_STATUS.get(error.status, FAILED))
         case ServerUnreachable():
             return UNREACHABLE
         case _:
             return FAILED
 
 
-def _hint(error: StepwellError, exit_code: int, ctx: click.Context) -> str:
-    by_code = _HINT_BY_CODE.get(error.error_code) if isinstance(error, RequestRefused) else None
-    given = {name: shlex.quote(str(value)) for name, value in ctx.params.items() if value is not None}
-    named = {"workflow": "WORKFLOW", "id": "ID", **given, "command": ctx.command_path}
-    return (by_code or _HINT_BY_EXIT.get(exit_code, _HELP)).format_map(named)
+def _hint(error: StepwellError, exit_code: int, named: Mapping[str, str]) -> str:
+    ctx = click.get_current_context()
+    params = {**ctx.params, **named}
+    given = {name: shlex.quote(str(value)) for name, value in params.items() if value is not None}
+    said = {"workflow": "WORKFLOW", "id": "ID", **given, "command": ctx.command_path}
+    return (_hint_by_code(error, ctx.info_name) or _HINT_BY_EXIT.get(exit_code, _HELP)).format_map(said)
+
+
+def _hint_by_code(error: StepwellError, command: str | None) -> str | None:
+    if not isinstance(error, RequestRefused):
+        return None
+    return _HINT_BY_COMMAND.get((command or "", error.error_code)) or _HINT_BY_CODE.get(error.error_code)
 
 
 def _hint_of(error: click.ClickException) -> str:

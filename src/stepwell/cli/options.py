@@ -72,6 +72,70 @@ remote = _all(
     click.option("--profile", metavar="NAME", help="Use this profile.  [default: STEPWELL_PROFILE]"),
 )
 
+YES = click.option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal to ask on.")
+
+
+class _Aliased(click.Option):
+    """An option with wrangler's spelling behind ours; `--help` lists ours alone."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return what `--help` says."""
+        spellings, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = spellings
+
+
+def confirmed(command: Command) -> Command:
+    """Give a command that asks before it does something the options about that; it gets a Consent as `consent`."""
+
+    @_all(YES, click.option("--dry-run", is_flag=True, help="Print the ids, and do nothing."))
+    @functools.wraps(command)
+    def with_consent(*arguments: Any, yes: bool, dry_run: bool, **more: Any) -> None:
+        from stepwell.cli.consent import Consent
+
+        command(*arguments, consent=Consent(yes, dry_run), **more)
+
+    return with_consent
+
+
+def from_step(command: Command) -> Command:
+    """Give a command the options that name a step to begin at; it gets what the API is told as `step`, or None."""
+
+    @_all(
+        click.option(
+            "--from", "--from-step-name", "name", cls=_Aliased, metavar="STEP", help="Begin at this step of the code."
+        ),
+        click.option(
+            "--count",
+            "--from-step-count",
+            "count",
+            cls=_Aliased,
+            type=click.IntRange(1),
+            metavar="N",
+            help="At the Nth of this name.  [default: 1]",
+        ),
+        click.option(
+            "--type",
+            "--from-step-type",
+            "type",
+            cls=_Aliased,
+            type=click.Choice(("do", "sleep", "waitForEvent")),
+            help="At one of this type.  [default: do]",
+        ),
+    )
+    @functools.wraps(command)
+    def with_step(*arguments: Any, name: str | None, count: int | None, type: str | None, **more: Any) -> None:
+        if name is None and (count, type) != (None, None):
+            raise click.UsageError("--count and --type say which step --from names, and it names none")
+        said = {"name": name, "count": count, "type": type}
+        step = None if name is None else {key: value for key, value in said.items() if value is not None}
+        command(*arguments, step=step, **more)
+
+    return with_step
+
+
 _FORMS = ("table", "wide", "json", "ndjson", "ids")
 
 

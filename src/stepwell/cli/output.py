@@ -67,6 +67,24 @@ class Output:
             case _:
                 self.show_all([item], columns)
 
+    def show_as_it_comes(self, items: Iterable[Item], columns: Sequence[Column], id: str = "id") -> None:
+        """Print a list of which each item is shown when it is there; only JSON waits for the last one.
+
+        On a terminal, too: a column becomes as wide as its widest cell so far.
+        """
+        if self.form == "json" or not (self.is_text and sys.stdout.isatty()):
+            self.show_all(items, columns, id)
+            return
+        # Imported here: a pipe needs none of it.
+        from rich.cells import cell_len
+
+        widths: dict[str, int] = {}
+        for item in items:
+            cells = [(column.head, clean(column.cell(item))) for column in self._chosen(columns)]
+            widths |= {head: max(widths.get(head, 0), cell_len(text)) for head, text in cells}
+            padded = [text + " " * (widths[head] - cell_len(text)) for head, text in cells[:-1]]
+            click.echo("  ".join([*padded, cells[-1][1]]), color=True)
+
     def table(self, items: Sequence[Item], columns: Sequence[Column]) -> list[str]:
         """Return the lines of a table as wide as the terminal; with `-o wide`, as wide as all columns are."""
         chosen, width = self._chosen(columns), terminal.size()[0]
@@ -81,7 +99,7 @@ class Output:
         if self.is_text:
             click.echo("\t".join(self._cell(column, item) for column in self._chosen(columns)), color=True)
         else:
-            click.echo(_in_one_line(json_of(item)) if self.form == "ndjson" else clean(item[id]))
+            click.echo(in_one_line(json_of(item)) if self.form == "ndjson" else clean(item[id]))
 
     def _cell(self, column: Column, item: Item) -> str:
         text = clean(column.cell(item))
@@ -94,13 +112,19 @@ def json_of(item: Item) -> str:
     return text if isinstance(text, str) else json.dumps(item, ensure_ascii=False)
 
 
+def indented(text: str) -> str:
+    """Return JSON as people read it."""
+    return terminal.clean_json(_formatted(text, 2))
+
+
+def in_one_line(text: str) -> str:
+    """Return JSON as programs read it line by line."""
+    return terminal.clean_json(_formatted(text, -1) if "\n" in text else text)
+
+
 def _print_json(text: str) -> None:
     """Print JSON, indented on a terminal."""
-    click.echo(terminal.clean_json(_formatted(text, 2) if sys.stdout.isatty() else text))
-
-
-def _in_one_line(text: str) -> str:
-    return terminal.clean_json(_formatted(text, -1) if "\n" in text else text)
+    click.echo(indented(text) if sys.stdout.isatty() else terminal.clean_json(text))
 
 
 def _formatted(text: str, indent: int) -> str:

@@ -70,6 +70,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         body=Body(Annotated[list[NewInstanceBody], _MANY], "The new instances.", _MORE),
         refused=(BAD_BODY, BAD_ID, NO_WORKFLOW, LARGE_BODY),
         sdk="workflows.instances.bulk",
+        cli=tuple(f"stepwell trigger order '{{\"orderId\":{number}}}' --id order-{number}" for number in (8, 9)),
     ),
     12: Operation(
         id="workflows-instances-get",
@@ -92,6 +93,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(models.StepState),
         refused=(*_NO_INSTANCE, NO_STEP),
         sdk="workflows.instances.step",
+        cli=("stepwell instances step order order-1 charge-1",),
     ),
     16: Operation(
         id="workflows-instances-events-create",
@@ -115,6 +117,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(models.BatchDeletion),
         body=Body(BatchDeletionBody, "The ids of the instances.", {"instances": ["order-8", "order-9"]}),
         refused=(BAD_BODY, NO_WORKFLOW, LARGE_BODY),
+        cli=("stepwell instances delete order order-8 order-9 --yes",),
     ),
     9: Operation(
         id="workflows-instances-batch-terminate",
@@ -124,6 +127,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(models.BatchTermination),
         body=Body(Annotated[list[str], _MANY], "The ids of the instances.", ["order-8", "order-9"]),
         refused=(BAD_BODY, NO_WORKFLOW, LARGE_BODY),
+        cli=("stepwell instances terminate order order-8 order-9 --yes",),
     ),
     10: Operation(
         id="workflows-instances-terminate-all",
@@ -132,7 +136,10 @@ OPERATIONS: Mapping[Key, Operation] = {
         "on in the background, also after a restart of the server.",
         answer=Answer(models.TerminationStart),
         refused=(NO_WORKFLOW,),
-        cli=("npx wrangler workflows instances terminate-all order",),
+        cli=(
+            "stepwell instances terminate-all order --yes",
+            "npx wrangler workflows instances terminate-all order",
+        ),
     ),
     11: Operation(
         id="workflows-instances-terminate-all-status",
@@ -140,6 +147,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="Tells whether the termination of all instances of a workflow is going on.",
         answer=Answer(models.TerminationState),
         refused=(NO_WORKFLOW,),
+        cli=("stepwell instances terminate-all order --wait --yes",),
     ),
     13: Operation(
         id="workflows-instances-delete",
@@ -148,7 +156,10 @@ OPERATIONS: Mapping[Key, Operation] = {
         "its id is free.",
         answer=Answer(models.DeletedInstance),
         refused=_NO_INSTANCE,
-        cli=("npx wrangler workflows instances delete order order-1",),
+        cli=(
+            "stepwell instances delete order order-1 --yes",
+            "npx wrangler workflows instances delete order order-1",
+        ),
     ),
     15: Operation(
         id="workflows-instances-status-edit",
@@ -160,6 +171,9 @@ OPERATIONS: Mapping[Key, Operation] = {
         body=Body(AnyStatusBody, "What is to become of it.", {"status": "restart"}),
         refused=(BAD_BODY, CANNOT_PAUSE, CANNOT_TERMINATE, NOT_BEGUN, *_NO_INSTANCE, LARGE_BODY),
         sdk="workflows.instances.status.edit",
-        cli=("npx wrangler workflows instances restart order order-1",),
+        cli=(
+            "stepwell instances restart order order-1 --yes",
+            "npx wrangler workflows instances restart order order-1",
+        ),
     ),
 }

@@ -81,6 +81,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "stream with a line of JSON for each line, and an empty one now and then, until the instance ends.",
         answer=Answer(Log, media=(("application/x-ndjson", dict(_TEXT)),)),
         refused=(*_NO_INSTANCE, MANY_STREAMS),
+        cli=("stepwell instances logs order order-1",),
         is_own=True,
     ),
     f"POST {OWN_INSTANCE}/rollback": Operation(

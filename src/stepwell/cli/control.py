@@ -1,0 +1,111 @@
+"""`stepwell instances pause`, `resume`, `terminate`, `restart`, `delete`: one instance or many, over the API."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import click
+
+from stepwell.cli.consent import Consent
+from stepwell.cli.failures import FAILED, failure_of, reason_of
+from stepwell.cli.output import Column, Item, Output
+from stepwell.cli.targets import Targets
+from stepwell.cli.terminal import clean
+from stepwell.errors import RequestRefused, StepwellError, WorkflowNotFound
+
+_COLUMNS = (
+    Column("instance", lambda item: str(item["id"])),
+    Column("status", lambda item: str(item["status"]), is_status=True),
+)
+_NOT_ALLOWED = {401, 403}
+_NOT_FOUND = 404
+
+# What became of an instance, or why nothing did.
+Outcome = Item | tuple[str, RequestRefused]
+
+
+def change(targets: Targets, asked: Mapping[str, Any], consent: Consent | None, out: Output) -> int:
+    """Ask the same change of each instance; return the exit code. Without `consent` it needs none."""
+    if consent is not None and not consent.covers(asked["status"], targets, out):
+        return 0
+    if len(targets.ids) == 1:
+        return _show_one(_change(targets, targets.ids[0], asked), out)
+    return _show_many(targets, (_change(targets, id, asked) for id in targets.ids), out)
+
+
+def delete(targets: Targets, consent: Consent, out: Output) -> int:
+    """Delete each instance, if that is wanted; return the exit code."""
+    if not consent.covers("delete", targets, out):
+        return 0
+    if len(targets.ids) == 1:
+        return _show_one(_delete(targets, targets.ids[0]), out)
+    return _show_many(targets, _delete_many(targets), out)
+
+
+def _change(targets: Targets, id: str, asked: Mapping[str, Any]) -> Outcome:
+    try:
+        return {"id": id, **targets.client.change_status(targets.workflow, id, asked)}
+    except RequestRefused as refusal:
+        if _is_about_all(refusal):
+            raise
+        return id, refusal
+
+
+def _delete(targets: Targets, id: str) -> Outcome:
+    try:
+        targets.client.delete_instance(targets.workflow, id)
+    except RequestRefused as refusal:
+        return id, refusal
+    return _deleted(id)
+
+
+def _delete_many(targets: Targets) -> Iterator[Outcome]:
+    for answer in targets.client.delete_instances(targets.workflow, targets.ids):
+        yield from (_deleted(one["id"]) for one in answer["deleted"])
+        for one in answer["errors"]:
+            yield one["id"], RequestRefused(_NOT_FOUND, one["code"], one["message"])
+
+
+def _deleted(id: str) -> Item:
+    return {"id": id, "status": "deleted"}
+
+
+def _is_about_all(refusal: RequestRefused) -> bool:
+    """Tell whether each other instance would be refused for the same reason."""
+    return refusal.status in _NOT_ALLOWED or refusal.error_code == WorkflowNotFound.code
+
+
+def _show_one(outcome: Outcome, out: Output) -> int:
+    """Print what became of the only instance. Raises Failure if nothing did."""
+    if isinstance(outcome, tuple):
+        id, refusal = outcome
+        raise failure_of(refusal, id=id) from refusal
+    out.show_all([outcome], _COLUMNS)
+    return 0
+
+
+def _show_many(targets: Targets, outcomes: Iterable[Outcome], out: Output) -> int:
+    """Print what became of instances, and beside that why nothing became of others; return the exit code.
+
+    Raises what ends all of it; what was done before is shown all the same.
+    """
+    failed = 0
+    end: BaseException | None = None
+
+    def done() -> Iterator[Item]:
+        nonlocal failed, end
+        try:
+            for outcome in outcomes:
+                if isinstance(outcome, tuple):
+                    failed += 1
+                    click.echo(clean(f"error: {outcome[0]}: {reason_of(outcome[1])}"), err=True)
+                else:
+                    yield outcome
+        except (StepwellError, KeyboardInterrupt) as error:
+            end = error
+
+    count = out.show_all(done(), _COLUMNS)
+    if failed or end is not None:
+        click.echo(f"done: {count} of {len(targets.ids)}", err=True)
+    if end is not None:
+        raise end
+    return FAILED if failed else 0

@@ -1,0 +1,226 @@
+"""`stepwell instances`: its commands and what each is given."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stepwell.cli import options
+from stepwell.cli.failures import Commands
+
+if TYPE_CHECKING:
+    from stepwell.cli.consent import Consent
+    from stepwell.cli.output import Output
+
+_IDS = click.argument("ids", metavar="ID...", nargs=-1)
+
+
+@click.group("instances", cls=Commands)
+def instances_group() -> None:
+    """List instances, look at one, send it an event, control it."""
+
+
+@instances_group.command("list")
+@click.argument("workflow")
+@click.option("--status", metavar="STATUS", help="Only those with this status.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="How many at most.")
+@options.shown
+@options.remote
+def instances_list(workflow: str, status: str | None, limit: int, out: "Output", **where: Any) -> None:
+    """List the instances of WORKFLOW, newest first."""
+    from stepwell.cli import instances, profiles
+
+    raise SystemExit(instances.show_list(profiles.connect(**where), workflow, limit, status, out))
+
+
+@instances_group.command("describe")
+@click.argument("workflow")
+@click.argument("id", default="latest")
+@click.option("--watch", is_flag=True, help="Show each change until the instance ends; in a pipe, a line for each.")
+@options.shown
+@options.remote
+def instances_describe(workflow: str, id: str, watch: bool, out: "Output", **where: Any) -> None:
+    """Show the instance ID of WORKFLOW with its steps; the latest if no id is given."""
+    from stepwell.cli import description, profiles
+
+    raise SystemExit(description.describe(profiles.connect(**where), workflow, id, out, watch=watch))
+
+
+@instances_group.command("send-event")
+@click.argument("workflow")
+@click.argument("id")
+@click.argument("payload", required=False)
+@click.option("--type", "event_type", required=True, metavar="TYPE", help="The type that the instance waits for.")
+@options.shown
+@options.remote
+def instances_send_event(
+    workflow: str, id: str, payload: str | None, event_type: str, out: "Output", **where: Any
+) -> None:
+    """Send an event to the instance ID of WORKFLOW. PAYLOAD is JSON, @FILE with JSON, or - for standard input."""
+    from stepwell.cli import instances, profiles
+
+    event = (event_type, instances.json_of(payload))
+    raise SystemExit(instances.send_event(profiles.connect(**where), (workflow, id), event, out))
+
+
+@instances_group.command("logs")
+@click.argument("workflow")
+@click.argument("id")
+@click.option("--follow", is_flag=True, help="Show each new line until the instance ends.")
+@click.option(
+    "--after", type=click.IntRange(0), default=0, metavar="N", help="Only lines behind the Nth; -o ids has the numbers."
+)
+@options.shown
+@options.remote
+def instances_logs(workflow: str, id: str, follow: bool, after: int, out: "Output", **where: Any) -> None:
+    """Show what the code of the instance ID of WORKFLOW printed and logged: time, step, level, text."""
+    from stepwell.cli import log, profiles
+
+    show = log.follow if follow else log.show
+    raise SystemExit(show(profiles.connect(**where), (workflow, id), after, out))
+
+
+@instances_group.command("step")
+@click.argument("workflow")
+@click.argument("id")
+@click.argument("step")
+@click.option(
+    "--type",
+    type=click.Choice(("step", "waitForEvent")),
+    default="step",
+    show_default=True,
+    help="Of which type it is.",
+)
+@click.option("--attempt", type=click.IntRange(1), metavar="N", help="Only how the Nth attempt went.")
+@options.shown
+@options.remote
+def instances_step(  # noqa: PLR0913, PLR0917 - one for each argument and option
+    workflow: str, id: str, step: str, type: str, attempt: int | None, out: "Output", **where: Any
+) -> None:
+    """Show STEP of the instance ID of WORKFLOW with its whole output. STEP is as the log has it, such as charge-1."""
+    from stepwell.cli import profiles, steps
+
+    asked = steps.AskedStep(step, type, attempt)
+    raise SystemExit(steps.show(profiles.connect(**where), (workflow, id), asked, out))
+
+
+@instances_group.command("pause")
+@click.argument("workflow")
+@_IDS
+@options.shown
+@options.remote
+def instances_pause(workflow: str, ids: tuple[str, ...], out: "Output", **where: Any) -> None:
+    """Pause instances of WORKFLOW.
+
+    Attempts in flight may end, nothing else begins, and waits stand still.
+
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same.
+    """
+    _change(workflow, ids, {"status": "pause"}, None, out, where)
+
+
+@instances_group.command("resume")
+@click.argument("workflow")
+@_IDS
+@options.shown
+@options.remote
+def instances_resume(workflow: str, ids: tuple[str, ...], out: "Output", **where: Any) -> None:
+    """Let paused instances of WORKFLOW go on.
+
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same.
+    """
+    _change(workflow, ids, {"status": "resume"}, None, out, where)
+
+
+@instances_group.command("terminate")
+@click.argument("workflow")
+@_IDS
+@click.option("--rollback", is_flag=True, help="Undo what steps have done that say how to.")
+@options.confirmed
+@options.shown
+@options.remote
+def instances_terminate(
+    workflow: str, ids: tuple[str, ...], rollback: bool, consent: "Consent", out: "Output", **where: Any
+) -> None:
+    """End instances of WORKFLOW at once.
+
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same.
+    """
+    asked = {"status": "terminate", "rollback": True} if rollback else {"status": "terminate"}
+    _change(workflow, ids, asked, consent, out, where)
+
+
+@instances_group.command("restart")
+@click.argument("workflow")
+@_IDS
+@options.from_step
+@options.confirmed
+@options.shown
+@options.remote
+def instances_restart(
+    workflow: str, ids: tuple[str, ...], step: Mapping[str, Any] | None, consent: "Consent", out: "Output", **where: Any
+) -> None:
+    """Begin instances of WORKFLOW again.
+
+    As a whole or from a step, on the newest version of the workflow.
+
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same.
+    """
+    asked = {"status": "restart"} if step is None else {"status": "restart", "from": step}
+    _change(workflow, ids, asked, consent, out, where)
+
+
+@instances_group.command("delete")
+@click.argument("workflow")
+@_IDS
+@click.option("--filename", metavar="FILE", help="Also those of this JSON array of ids.")
+@options.confirmed
+@options.shown
+@options.remote
+def instances_delete(
+    workflow: str, ids: tuple[str, ...], filename: str | None, consent: "Consent", out: "Output", **where: Any
+) -> None:
+    """Delete instances of WORKFLOW.
+
+    Whatever they are doing stops at once, and their ids are free.
+
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same.
+    """
+    from stepwell.cli import control, profiles, targets
+
+    found = targets.find(profiles.connect(**where), workflow, ids, filename)
+    raise SystemExit(control.delete(found, consent, out))
+
+
+@instances_group.command("terminate-all")
+@click.argument("workflow")
+@click.option("--status", metavar="STATUS", help="Only those with this status.")
+@click.option("--wait", is_flag=True, help="Wait for the end.")
+@options.YES
+@options.shown
+@options.remote
+def instances_terminate_all(
+    workflow: str, status: str | None, wait: bool, yes: bool, out: "Output", **where: Any
+) -> None:
+    """Begin to terminate all instances that WORKFLOW has now. That goes on in the server."""
+    from stepwell.cli import profiles, terminations
+
+    client = profiles.connect(**where)
+    if not yes:
+        terminations.make_sure(workflow, status)
+    terminate_all = terminations.terminate_all_and_wait if wait else terminations.terminate_all
+    raise SystemExit(terminate_all(client, workflow, status, out))
+
+
+def _change(  # noqa: PLR0913, PLR0917 - what the command line has
+    workflow: str,
+    ids: tuple[str, ...],
+    asked: Mapping[str, Any],
+    consent: "Consent | None",
+    out: "Output",
+    where: Mapping[str, Any],
+) -> None:
+    from stepwell.cli import control, profiles, targets
+
+    found = targets.find(profiles.connect(**where), workflow, ids)
+    raise SystemExit(control.change(found, asked, consent, out))

@@ -1,0 +1,60 @@
+"""`stepwell instances step`: how a step stands, with its whole output, over the API."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+
+from stepwell.cli.description import named
+from stepwell.cli.output import Output, in_one_line, indented
+from stepwell.cli.terminal import clean, painted
+from stepwell.client import Client, Result
+
+
+@dataclass(frozen=True, slots=True)
+class AskedStep:
+    """A step by its name in the log and its type, or an attempt of it."""
+
+    name: str
+    type: str
+    attempt: int | None = None
+
+
+def show(client: Client, target: tuple[str, str], step: AskedStep, out: Output) -> int:
+    """Print how a step of an instance stands; return the exit code."""
+    workflow, id = target
+    found = client.step(workflow, named(client, workflow, id), (step.name, step.type), step.attempt)
+    if not out.is_text:
+        out.show_one(found, (), step.name)
+        return 0
+    for line in _on_terminal(step, found, out) if sys.stdout.isatty() else _in_pipe(step, found, out):
+        click.echo(line, color=True)
+    return 0
+
+
+def _on_terminal(step: AskedStep, found: Result, out: Output) -> Iterator[str]:
+    yield f"{clean(step.name)}   {_status(found, out)}"
+    for head, *texts in _more(found):
+        yield clean(f"{head:<8}{': '.join(texts)}")
+    if "output" in found:
+        yield indented(found.text_of("output"))
+
+
+def _in_pipe(step: AskedStep, found: Result, out: Output) -> Iterator[str]:
+    yield "\t".join(("step", clean(step.name), step.type, _status(found, out)))
+    for texts in _more(found):
+        yield "\t".join(map(clean, texts))
+    if "output" in found:
+        yield f"output\t{in_one_line(found.text_of('output'))}"
+
+
+def _status(found: Result, out: Output) -> str:
+    return painted(clean(found["status"]), is_colored=out.is_colored)
+
+
+def _more(found: Result) -> Iterator[tuple[str, ...]]:
+    if found.get("event_type") is not None:
+        yield "event", str(found["event_type"])
+    if found.get("error"):
+        yield "error", str(found["error"]["name"]), str(found["error"]["message"])

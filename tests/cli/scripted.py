@@ -1,0 +1,72 @@
+"""A server that gives the answers that it is told, for what a real one does only now and then."""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status, and what is in the body: an envelope, or the lines of a stream."""
+
+    content: Any
+    status: int = 200
+
+    @classmethod
+    def result(cls, result: Any) -> "Answer":
+        """Return an answer that all is well."""
+        return cls({"success": True, "errors": [], "messages": [], "result": result})
+
+    @classmethod
+    def refusal(cls, status: int, code: int, message: str) -> "Answer":
+        """Return an answer that says no."""
+        return cls({"success": False, "errors": [{"code": code, "message": message}], "result": None}, status)
+
+    @classmethod
+    def stream(cls, *lines: Any) -> "Answer":
+        """Return a stream that ends behind these lines."""
+        return cls(list(lines))
+
+
+@dataclass
+class Scripted:
+    """Where the server is, and what it has been asked: method, the end of the path, and the body."""
+
+    url: str = ""
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+
+
+@contextmanager
+def scripted(answers: Sequence[Answer]) -> Iterator[Scripted]:
+    """Give a server that answers one request after another."""
+    told = Scripted()
+    left = iter(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            told.asked.append((self.command, self.path.rpartition("/")[2], json.loads(body) if body else None))
+            answer = next(left)
+            texts = answer.content if isinstance(answer.content, list) else [answer.content]
+            self.send_response(answer.status)
+            self.end_headers()
+            self.wfile.write("".join(f"{json.dumps(text)}\n" for text in texts).encode())
+
+        do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the names that http.server looks for
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        told.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield told
+        finally:
+            server.shutdown()
+            thread.join()

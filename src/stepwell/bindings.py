@@ -7,16 +7,25 @@ Source: developers.cloudflare.com/workflows/build/workers-api/#workflow
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from stepwell import answers, limits, values
+from stepwell.children import Children
 from stepwell.control import FromStep
 from stepwell.core.standing import KINDS
 from stepwell.core.steplog import InstanceLog
 from stepwell.engine import Engine, NewInstance
-from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, InvalidInput
+from stepwell.errors import (
+    InstanceAlreadyExists,
+    InstanceFinished,
+    InstanceNotFound,
+    InvalidInput,
+    WorkflowNotFound,
+)
+from stepwell.store.child_operations import ChildLink
 
 _TRIGGER = "binding"
 _OPTIONS = ("id", "params", "retention", "locationHint", "location_hint")
@@ -71,6 +80,25 @@ class WorkflowBinding:
         """Return an instance. Raises InstanceNotFound or WorkflowNotFound."""
         await self._engine.get(self._account, self._workflow, id, with_steps=False)
         return self._handle(id)
+
+    async def start_child(self, id: str, params: object, link: ChildLink) -> None:
+        """Create the instance that a workflow awaits, or find it; for `step.child`."""
+        text = "{}" if params is None else values.encode_json(params, "params")
+        await Children(self._engine).start(self._account, self._workflow, NewInstance(id, text, _TRIGGER), link)
+
+    async def await_child(self, id: str, link: ChildLink) -> None:
+        """Let a workflow hear of the end of an instance; for `step.child`."""
+        await Children(self._engine).awaits(self._account, self._workflow, id, link)
+
+    async def terminate_child(self, id: str) -> None:
+        """End an instance that nobody awaits any more, if it has not ended; for `step.child`."""
+        with suppress(InstanceFinished, InstanceNotFound, WorkflowNotFound):
+            await self._engine.control.terminate(self._account, self._workflow, id, _TRIGGER)
+
+    @property
+    def workflow_name(self) -> str:
+        """The name of the workflow."""
+        return self._workflow
 
     async def create_batch(self, batch: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Any:
         """Create 1 to 100 instances, or as many as the setting `batch_instances` allows.

@@ -95,7 +95,8 @@ class Control:
         if step is None:
             now = self.clock.now()
             record = codec.to_row(Restarted(now, trigger))
-            return await self.store.run(RestartInstance(account, workflow, instance, trigger, record, now))
+            ended = codec.to_row(Terminated(now, trigger))
+            return await self.store.run(RestartInstance(account, workflow, instance, trigger, record, ended, now))
         while True:
             found = await self.store.run(GetInstance(account, workflow, instance))
             try:
@@ -105,8 +106,10 @@ class Control:
 
     async def delete(self, account: str, workflow: str, instance: str) -> int:
         """Delete an instance, whatever it is doing; return when."""
-        await self.store.run(DeleteInstance(account, workflow, instance))
-        return self.clock.now()
+        now = self.clock.now()
+        record = codec.to_row(Terminated(now, "api"))
+        await self.store.run(DeleteInstance(account, workflow, instance, record, now))
+        return now
 
     async def _from_step(self, found: InstanceHistory, step: FromStep, trigger: str) -> RestartInstance:
         history = codec.from_rows(found.records)
@@ -118,4 +121,5 @@ class Control:
         record = codec.to_row(Restarted(now, trigger, start.seq, start.step_count))
         began_at = history[start.seq - 1].record.at
         where, kept = (row.account, row.workflow, row.id), (start.step_count, began_at, start.has_rollbacks)
-        return RestartInstance(*where, trigger, record, now, *kept, row.restarted_seq)
+        ended = codec.to_row(Terminated(now, trigger))
+        return RestartInstance(*where, trigger, record, ended, now, *kept, row.restarted_seq)

@@ -179,8 +179,12 @@ class Engine:
                 row, _ = await self._once(account, key, creation)
                 return row
             except VersionChanged:
-                self._checks.pop((account, workflow), None)
+                self.forget(account, workflow)
                 checked = await self.check(account, workflow, new)
+
+    def forget(self, account: str, workflow: str) -> None:
+        """Ask the store again what a workflow's newest version wants: it is not the one that is known."""
+        self._checks.pop((account, workflow), None)
 
     async def create_batch(
         self, account: str, workflow: str, wanted: Sequence[NewInstance]
@@ -332,7 +336,7 @@ class Engine:
 
     async def delete_workflow(self, account: str, name: str) -> None:
         """Delete a workflow with its instances; those that run are stopped. Raises WorkflowNotFound."""
-        await self.store.run(DeleteWorkflow(account, name))
+        await self.store.run(DeleteWorkflow(account, name, self.clock.now()))
         self._checks.pop((account, name), None)
 
     async def versions(self, account: str, workflow: str, *, limit: int, offset: int = 0) -> Versions:

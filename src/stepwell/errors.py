@@ -43,6 +43,7 @@
         |   |-- StepLimitReached
         |   |-- InstanceTooLarge  a result for which the instance has no room
         |   `-- NotSerialisable   a value that cannot be stored
+        |-- ChildFailed           a child that was awaited did not complete
         |-- RollbackMissing       what undoes a step is not in the code any more
         |-- NonRetryableDelayError a delay function failed
         |-- SleepInThePast        sleep_until was given a moment that is over
@@ -133,8 +134,7 @@ class InstanceNotFound(StepwellError):
     http_status = 404
 
     def __init__(self, workflow: str, instance: str) -> None:
-        self.workflow = workflow
-        self.instance = instance
+        self.workflow, self.instance = workflow, instance
         super().__init__(f'instance.not_found: no instance "{instance}" in workflow "{workflow}"')
 
 
@@ -161,8 +161,7 @@ class InstanceAlreadyExists(StepwellError):
     http_status = 400
 
     def __init__(self, workflow: str, instance: str) -> None:
-        self.workflow = workflow
-        self.instance = instance
+        self.workflow, self.instance = workflow, instance
         super().__init__(
             f'instance.already_exists: workflow "{workflow}" already has an instance "{instance}"; '
             "use another id, or leave it out to get a new one"
@@ -190,9 +189,7 @@ class InstanceFinished(StepwellError):
     http_status = 400
 
     def __init__(self, workflow: str, instance: str, status: str, operation: str) -> None:
-        self.workflow = workflow
-        self.instance = instance
-        self.status = status
+        self.workflow, self.instance, self.status = workflow, instance, status
         key = f"cannot_{operation}" if operation in _CONTROLS else "finished"
         super().__init__(
             f'instance.{key}: cannot {operation}: instance "{instance}" of workflow "{workflow}" is {status}'
@@ -207,13 +204,10 @@ class StepNotInHistory(StepwellError):
     http_status = 400
 
     def __init__(self, instance: str, name: str, type: str, count: int) -> None:
-        self.instance = instance
-        self.name = name
+        self.instance, self.name = instance, name
         nth = "" if count == 1 else f" number {count}"
-        super().__init__(
-            f'instance.cannot_restart: Step "{name:.300}" not found in execution history: instance "{instance}" has '
-            f"begun no {type} of this name{nth}; names are without the count that the log shows behind them"
-        )
+        found = f'Step "{name:.300}" not found in execution history: instance "{instance}" has begun no {type}{nth}'
+        super().__init__(f"instance.cannot_restart: {found} of this name, which is without the count that logs show")
 
 
 class NoFailedRollback(StepwellError):
@@ -223,16 +217,12 @@ class NoFailedRollback(StepwellError):
     http_status = 400
 
     def __init__(self, workflow: str, instance: str, status: str) -> None:
-        self.status = status
         what = f'instance "{instance}" of workflow "{workflow}" is {status}'
         super().__init__(f"instance.no_failed_rollback: {what}; no rollback of it has failed, to go on with")
 
 
 class RestartedMeanwhile(StepwellError):
-    """An instance was restarted since the caller looked at its history. Nothing was written."""
-
-    def __init__(self, workflow: str, instance: str) -> None:
-        super().__init__(f'instance "{instance}" of workflow "{workflow}" has been restarted meanwhile')
+    """An instance has changed since the caller looked at its history. Nothing was written."""
 
 
 class NotAuthenticated(StepwellError):
@@ -270,8 +260,7 @@ class TurnLost(StepwellError):
     """The turn no longer owns its instance; nothing that it sends is recorded."""
 
     def __init__(self, row: int, turn: int) -> None:
-        self.row = row
-        self.turn = turn
+        self.row, self.turn = row, turn
         super().__init__(f"turn {turn} of instance row {row} has been fenced out")
 
 
@@ -291,8 +280,7 @@ class UnreadableValue(StepwellError):
     """A stored value no longer fits the author's classes. `path` leads to the part at fault."""
 
     def __init__(self, path: str, problem: str) -> None:
-        self.path = path
-        self.problem = problem
+        self.path, self.problem = path, problem
         super().__init__(f"{path} cannot be read: {problem}")
 
 
@@ -300,8 +288,7 @@ class UnfitValue(StepwellError):
     """A JSON value does not fit the type it is wanted as. `path` leads to the part at fault."""
 
     def __init__(self, path: str, problem: str) -> None:
-        self.path = path
-        self.problem = problem
+        self.path, self.problem = path, problem
         super().__init__(f"{path}: {problem}")
 
 
@@ -398,9 +385,7 @@ class InvalidStepConfig(WorkflowFatalError):
     """A field of a step's config has a value that it cannot have."""
 
     def __init__(self, step: str, field: str, value: Any, expected: str) -> None:
-        self.step = step
-        self.field = field
-        self.value = value
+        self.step, self.field, self.value = step, field, value
         super().__init__(f'Step "{step}": {field} must be {expected}, got {_short(value)}.')
 
 
@@ -408,8 +393,7 @@ class InvalidEventType(WorkflowFatalError):
     """A wait names an event type that no event can have."""
 
     def __init__(self, step: str, event_type: object, expected: str) -> None:
-        self.step = step
-        self.event_type = event_type
+        self.step, self.event_type = step, event_type
         super().__init__(f'Step "{step}": the event type must be {expected}, got {_short(event_type)}.')
 
 
@@ -441,9 +425,18 @@ class NotSerialisable(WorkflowFatalError):
     """A value cannot be stored. `path` leads to the part at fault, for example `result["items"][3]`."""
 
     def __init__(self, path: str, problem: str) -> None:
-        self.path = path
-        self.problem = problem
+        self.path, self.problem = path, problem
         super().__init__(f"{path} is not serialisable: {problem}.")
+
+
+class ChildFailed(AuthorError):
+    """A child did not complete: `status` says how it ended, the cause is its error if it errored."""
+
+    name = "ChildFailed"
+
+    def __init__(self, workflow: str, instance: str, status: str, problem: str = "") -> None:
+        self.workflow, self.instance, self.status = workflow, instance, status
+        super().__init__(f'The child "{instance}" of workflow "{workflow}" is {status}{problem}')
 
 
 class RollbackMissing(AuthorError):

@@ -47,6 +47,8 @@ VALUE_DEPTH = 256
 INLINE_VALUE_BYTES = 4096
 # Step outputs in the instance log are cut here; `GET .../step` has the whole. Seen in Cloudflare's answers.
 LOG_OUTPUT_CHARACTERS = 1024
+# Ours: how long the end of a child is awaited.
+CHILD_MS = 36_500 * DAY_MS
 # Ours: a wait that is longer puts the instance back into the store; so long may code wait for what is no step.
 HIBERNATE_AFTER_MS = SECOND_MS
 FOREIGN_WAIT_MS = 5 * MINUTE_MS

@@ -1,23 +1,60 @@
 """What author code calls in one turn: steps, sleeps, waits, and what it says of itself."""
 
+import asyncio
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
 from stepwell import values
 from stepwell.calls import CallScope, StepCall
 from stepwell.capture import SINK
-from stepwell.clock import Clock
+from stepwell.clock import Clock, sleep_ms
 from stepwell.core.execution import Execution, StepAnswer
+from stepwell.core.failures import from_parts, rebuild
 from stepwell.core.records import StepKind
-from stepwell.errors import TurnClosed
+from stepwell.errors import ChildFailed, InvalidInput, NotSerialisable, StoreError, TurnClosed, WorkflowNotFound
 from stepwell.notes import Notebook
 from stepwell.rollbacks import Rollbacks
 from stepwell.scope import CURRENT
-from stepwell.steps import StepBody
+from stepwell.steps import StepBody, StepContext
+from stepwell.store.child_operations import ChildLink
 from stepwell.store.operations import Claim
+from stepwell.values import Classes
 
 logger = logging.getLogger(__name__)
+
+
+_AGAIN_AFTER_MS = 1_000
+# What is wrong with the params, or the workflow, is wrong the next time too.
+_STARTING = {"dont_retry_on": [InvalidInput, WorkflowNotFound, NotSerialisable]}
+_UNFIT = re.compile(r"[^a-zA-Z0-9_-]")
+_PARENT_CHARACTERS = 60
+
+
+def child_id(parent: str, idempotency_key: str) -> str:
+    """Return the id of the child that a step starts: the same for all its attempts, and no other step's."""
+    return f"{_UNFIT.sub('_', parent)[:_PARENT_CHARACTERS]}-{idempotency_key}"
+
+
+def _told_by(workflow: "ChildStarter", id: str) -> str:
+    # A colon is in no type that anybody can send.
+    return f"child:{workflow.workflow_name}/{id}"
+
+
+class ChildStarter(Protocol):
+    """A binding of a workflow, as a step that awaits a child sees it."""
+
+    workflow_name: str
+
+    async def start_child(self, id: str, params: object, link: ChildLink) -> None:
+        """Create the instance, or find it."""
+
+    async def await_child(self, id: str, link: ChildLink) -> None:
+        """Let the parent hear of its end."""
+
+    async def terminate_child(self, id: str) -> None:
+        """End it, if it has not ended."""
 
 
 class PortHost(Protocol):
@@ -31,6 +68,11 @@ class PortHost(Protocol):
     # The scope of `run`.
     main: CallScope
     is_over: bool
+
+    classes: Classes
+
+    def help(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the author's code, until the turn ends."""
 
     async def result_of(self, scope: CallScope, call: StepCall, answer: StepAnswer) -> Any:
         """Return the result of a call, once it is on record."""
@@ -73,6 +115,49 @@ class TurnPort:
         self._host.execution.ask_wait(key, event_type, timeout, self._host.clock.now())
         event: dict[str, Any] = await scope.result(key)
         return event
+
+    async def child(self, name: Any, workflow: ChildStarter, params: object, *, follows: bool) -> Any:
+        """Start an instance of a workflow, or find the one that was started; return its output once it completes."""
+        parent = self._host.claim
+
+        async def start(ctx: StepContext) -> str:
+            id = child_id(parent.id, ctx.idempotency_key)
+            await workflow.start_child(id, params, ChildLink(parent.row, _told_by(workflow, id), follows))
+            return id
+
+        scope = self._scope()
+        id = await self.do(name, _STARTING, StepBody(start, start))
+        key = self._host.execution.next_key(StepKind.WAIT, name, scope.counts)
+        link = ChildLink(parent.row, _told_by(workflow, id), follows)
+        self._host.execution.ask_child(key, link.event_type, self._host.clock.now())
+        if key not in self._host.execution.outcomes and not self._host.execution.inbox.has(link.event_type):
+            # A restart of this instance may have lost the event, or the child may be gone.
+            self._host.help(self._make_sure(workflow, id, link))
+        try:
+            event = await scope.result(key)
+        except asyncio.CancelledError:
+            if follows and not scope.is_closed:
+                await workflow.terminate_child(id)
+            raise
+        return self._output(workflow.workflow_name, id, event["payload"])
+
+    def _output(self, workflow: str, id: str, end: Mapping[str, Any]) -> Any:
+        """Return what a child returned. Raises ChildFailed."""
+        if end["status"] == "complete":
+            return values.decode(end["value"], self._host.classes, f'the output of child "{id}"')
+        if "error" not in end:
+            raise ChildFailed(workflow, id, end["status"])
+        cause = rebuild(from_parts(end["error"]), self._host.classes)
+        raise ChildFailed(workflow, id, end["status"], f": {end['error']['name']}: {cause}") from cause
+
+    async def _make_sure(self, workflow: ChildStarter, id: str, link: ChildLink) -> None:
+        while True:
+            try:
+                await workflow.await_child(id, link)
+            except StoreError:
+                await sleep_ms(self._host.clock, _AGAIN_AFTER_MS)
+            else:
+                return
 
     def set_progress(self, progress: object) -> None:
         """Take note of how far the instance is."""

@@ -170,6 +170,9 @@ class StepPort(Protocol):
     async def wait_for_event(self, name: Any, event_type: object, timeout: object) -> dict[str, Any]:
         """Wait for an event of a type."""
 
+    async def child(self, name: Any, workflow: Any, params: object, *, follows: bool) -> Any:
+        """Start an instance of another workflow, and return its output once it completes."""
+
     def set_progress(self, progress: object) -> None:
         """Take note of how far the instance is."""
 

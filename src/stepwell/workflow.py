@@ -32,6 +32,7 @@ else:
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
 
+_ON_CANCEL = ("terminate", "leave")
 _END_OF_TIME_MS = 1e17
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -236,6 +237,21 @@ class WorkflowStep:
         365 days; 24 hours if nothing is said, unless the server's settings say otherwise).
         """
         return await self.port.wait_for_event(name, event_type, timeout)
+
+    async def child(self, name: str, workflow: Any, params: object = None, *, on_cancel: str = "terminate") -> Any:
+        """Start an instance of another workflow (a binding such as `self.env.SHIPPING`), and return its output.
+
+        It is a step of this name, which starts it once, and a wait for its end, which takes as long as it takes and
+        costs nothing. Raises ChildFailed if it errors, is terminated or deleted. `on_cancel` is what becomes of it if
+        this instance is terminated, deleted or restarted, or the call is cancelled: "terminate" or "leave". Stepwell's
+        own.
+        """
+        if on_cancel not in _ON_CANCEL:
+            raise InvalidStepConfig(name, "on_cancel", on_cancel, '"terminate" or "leave"')
+        if not hasattr(workflow, "start_child"):
+            expected = "a binding of a workflow, such as self.env.SHIPPING"
+            raise InvalidStepConfig(name, "the workflow", workflow, expected)
+        return await self.port.child(name, workflow, params, follows=on_cancel == "terminate")
 
     async def set_progress(self, progress: object) -> None:
         """Say how far the instance is, as any JSON value: the latest is shown with its status. Cheap, and no step."""

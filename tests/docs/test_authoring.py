@@ -22,7 +22,8 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
         pytest.param(1, None, 51, id="errors"),
         pytest.param(2, None, None, id="undoing steps"),
         pytest.param(3, None, "copied", id="long steps"),
-        pytest.param(4, {"name": "Ann"}, "Welcome, Ann!", id="worker"),
+        pytest.param(4, None, {"at": "Graz"}, id="children"),
+        pytest.param(5, {"name": "Ann"}, "Welcome, Ann!", id="worker"),
     ],
 )
 async def test_workflow_of_the_page_runs(
@@ -35,13 +36,13 @@ async def test_workflow_of_the_page_runs(
         monkeypatch.delitem(sys.modules, name, raising=False)
     workers_package.offer()
     exec(compile(BLOCKS[number], f"authoring.md, block {number}", "exec"), vars(module))
-    (flow,) = [
+    *others, flow = [
         kind
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, WorkflowEntrypoint) and kind is not WorkflowEntrypoint
     ]
 
-    async with TestEngine.open([flow]) as engine:
+    async with TestEngine.open([*others, flow]) as engine:
         instance = await engine.create(flow, params=params)
         await engine.advance("1 hour")
 
@@ -52,4 +53,4 @@ async def test_workflow_of_the_page_runs(
 
 def test_every_workflow_of_the_page_is_tried() -> None:
     """A block more needs a case more."""
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6

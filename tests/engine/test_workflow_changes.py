@@ -167,7 +167,7 @@ class DeletingStore(CheckedStore):
             assert isinstance(claims, Claims)
             if claims.turns:
                 self.has_deleted = True
-                self.inner.run(DeleteWorkflow(ACCOUNT, claims.turns[0].workflow))
+                self.inner.run(DeleteWorkflow(ACCOUNT, claims.turns[0].workflow, 0))
         return answer
 
 
@@ -200,7 +200,7 @@ class ForgettingStore(CheckedStore):
     def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
         """Do an operation."""
         if isinstance(operation, ReadPayload):
-            self.inner.run(DeleteWorkflow(ACCOUNT, "large"))
+            self.inner.run(DeleteWorkflow(ACCOUNT, "large", 0))
         return super().run(operation)
 
 

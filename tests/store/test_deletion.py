@@ -56,7 +56,7 @@ from tests.store.scenes import (
 )
 
 BIG = '"' + "x" * 9_000 + '"'
-DELETE = DeleteWorkflow("acme", "orders")
+DELETE = DeleteWorkflow("acme", "orders", NOW)
 TABLES = ("instances", "records", "payloads", "log_lines", "notes", "versions", "deleted_workflows")
 
 

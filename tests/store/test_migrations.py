@@ -104,4 +104,7 @@ def test_store_of_schema_2_opens_and_works() -> None:
     assert (registered.workflow.id, registered.workflow.version) == ("w", "v2")
     assert (made.version, [row.id for row in listed.rows]) == ("v3", ["v2", "v1"])
     assert [row.settings for row in listed.rows] == [NO_SETTINGS, NO_SETTINGS]
-    assert ledger.write([creation("a"), DeleteWorkflow("acme", "orders"), PurgeDeleted()]).outcomes[1:] == [None, False]
+    assert ledger.write([creation("a"), DeleteWorkflow("acme", "orders", 0), PurgeDeleted()]).outcomes[1:] == [
+        None,
+        False,
+    ]

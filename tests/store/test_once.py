@@ -83,7 +83,7 @@ async def test_key_goes_with_its_workflow(store: Store) -> None:
     """After the workflow was deleted and made again, the request is done again."""
     await register(store, "orders")
     await store.run(Once("acme", "k", "hash", NOW, making("a")))
-    await store.run(DeleteWorkflow("acme", "orders"))
+    await store.run(DeleteWorkflow("acme", "orders", NOW))
     found = await store.run(FindOnce("acme", "k", "hash", NOW))
     await register(store, "orders", n=2)
 

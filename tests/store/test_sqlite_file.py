@@ -227,7 +227,7 @@ def test_commit_of_a_step_touches_no_index() -> None:
         pytest.param(sqlite_turns._RELEASE, set(), id="release"),
         pytest.param(sqlite_targets._TARGET, set(), id="event"),
         pytest.param(sqlite_writes._HELD, set(), id="end of a lease"),
-        pytest.param(sqlite_reads._INSTANCE, set(), id="get"),
+        pytest.param(sqlite_targets.INSTANCE, set(), id="get"),
         pytest.param(sqlite_reads._HOLDINGS, set(), id="holdings"),
         pytest.param(sqlite_reads._page("i.workflow = :workflow", ascending=False), set(), id="list"),
         pytest.param(sqlite_workflows._COUNTS, set(), id="counts"),

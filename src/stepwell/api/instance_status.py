@@ -7,19 +7,31 @@ from stepwell import answers, models
 from stepwell.api import envelope
 from stepwell.api.logs import Progress, progress
 from stepwell.api.request import ApiRequest
+from stepwell.children import Children
 from stepwell.engine import Engine
+
+
+class Relative(msgspec.Struct):
+    """An instance that awaits this one, or that this one awaits or has awaited."""
+
+    workflow: str
+    id: str
+    status: str
 
 
 class InstanceStatus(models.ListedInstance):
     """What Cloudflare's list says of an instance, how it ended, and its progress.
 
     `output` is the JSON value itself, None until the instance is complete; `progress` is None until it said something.
+    Of children, and of parents, the oldest hundred are told.
     """
 
     step_count: int
     error: models.ErrorText | None
     output: msgspec.Raw | None
     progress: Progress | None
+    parents: list[Relative]
+    children: list[Relative]
 
 
 async def get_status(engine: Engine, request: ApiRequest) -> Response:
@@ -28,6 +40,7 @@ async def get_status(engine: Engine, request: ApiRequest) -> Response:
     view = await engine.get(*where, with_steps=False)
     # Read after the status: progress is never older than it.
     page = await engine.log(*where, after=0, limit=1)
+    found = await Children(engine).relatives(view.row)
     listed = msgspec.structs.asdict(answers.listed_instance(view.row))
     return envelope.success(
         InstanceStatus(
@@ -36,5 +49,7 @@ async def get_status(engine: Engine, request: ApiRequest) -> Response:
             error=answers.error(view.log.error),
             output=None if view.output is None else msgspec.Raw(view.output.encode()),
             progress=progress(page.progress),
+            parents=[Relative(one.workflow, one.id, one.status) for one in found.parents],
+            children=[Relative(one.workflow, one.id, one.status) for one in found.children],
         )
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stepwell import limits
 from stepwell.core import retries
 from stepwell.core.failures import Failure
 from stepwell.core.inbox import Inbox
@@ -187,10 +188,14 @@ class Execution:
         if key not in self.inbox:
             timeout_ms = self.rules.wait_ms(key.name, event_type, timeout)
             self._emit(WaitStarted(now, key, str(event_type), now + timeout_ms, timeout_ms, *self._keys.caller(key)))
-        if key in self.outcomes:
-            return
-        self._open[key] = None
-        self._timers.set(self.inbox.ask(key), key)
+        self._await_event(key)
+
+    def ask_child(self, key: Key, event_type: str, now: int) -> None:
+        """Begin a wait for the end of a child, or find it begun; it is told by an event that nobody else can send."""
+        if key not in self.inbox and not self._is_frozen(key):
+            lasts_ms = limits.CHILD_MS
+            self._emit(WaitStarted(now, key, event_type, now + lasts_ms, lasts_ms, *self._keys.caller(key)))
+        self._await_event(key)
 
     # ---- what happened
 
@@ -466,6 +471,11 @@ class Execution:
         for key, step in self._steps.items():
             if step.is_open:
                 self._emit(AttemptLost(now, key, step.ordinal))
+
+    def _await_event(self, key: Key) -> None:
+        if key not in self.outcomes and key in self.inbox and not self._is_frozen(key):
+            self._open[key] = None
+            self._timers.set(self.inbox.ask(key), key)
 
     def _await_sleep(self, key: Key) -> None:
         if key not in self.outcomes:

@@ -47,6 +47,10 @@ class Inbox:
         """Begin a wait that times out at a moment."""
         self._waits[key] = _Wait(len(self._waits), event_type, deadline, timeout_ms)
 
+    def has(self, event_type: str) -> bool:
+        """Tell whether an event of a type waits to be met."""
+        return bool(self._buffered.get(event_type))
+
     def ask(self, key: Key) -> int:
         """Let a wait be served from now on; return when it times out."""
         wait = self._waits[key]

@@ -4,6 +4,7 @@ from typing import Any
 
 from stepwell.store import (
     account_operations,
+    child_operations,
     control_operations,
     once,
     operations,
@@ -12,7 +13,15 @@ from stepwell.store import (
 )
 from stepwell.store.operations import Operation
 
-_MODULES = (operations, workflow_operations, account_operations, control_operations, token_operations, once)
+_MODULES = (
+    operations,
+    workflow_operations,
+    account_operations,
+    child_operations,
+    control_operations,
+    token_operations,
+    once,
+)
 
 OPERATIONS: tuple[type[Operation[Any]], ...] = tuple(
     kind for kind in Operation.__subclasses__() if kind.__module__ in {module.__name__ for module in _MODULES}

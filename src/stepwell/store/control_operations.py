@@ -69,7 +69,8 @@ class RestartInstance(Operation[str], frozen=True):
 
     The record says from which step, `step_count` how many stay, and `has_rollbacks` whether one of them can be undone;
     `from_at` is when that step had begun, None: the instance begins again as a whole. `restarted_seq` is the restart
-    that the caller knows of; RestartedMeanwhile is raised if there was another since. None: whatever there was.
+    that the caller knows of; RestartedMeanwhile is raised if there was another since. None: whatever there was. By
+    `ended` the children of an instance that begins again as a whole are terminated that end with it.
     """
 
     account: str
@@ -77,6 +78,7 @@ class RestartInstance(Operation[str], frozen=True):
     id: str
     trigger: str
     record: RecordRow
+    ended: RecordRow
     now: int
     step_count: int = 0
     from_at: int | None = None
@@ -85,11 +87,16 @@ class RestartInstance(Operation[str], frozen=True):
 
 
 class DeleteInstance(Operation[None], frozen=True):
-    """Delete an instance: it is found no more, and its id is free. Its rows go afterwards, as PurgeDeleted says."""
+    """Delete an instance: it is found no more, and its id is free. Its rows go afterwards, as PurgeDeleted says.
+
+    The record is how its children are terminated that end with it.
+    """
 
     account: str
     workflow: str
     id: str
+    record: RecordRow
+    now: int
 
 
 class StartTermination(Operation[bool], frozen=True):

@@ -15,6 +15,7 @@ from stepwell.store.control_operations import (
     TerminateInstance,
 )
 from stepwell.store.operations import RecordRow
+from stepwell.store.sqlite_children import followers, tell_parents
 from stepwell.store.sqlite_rows import only
 from stepwell.store.sqlite_targets import Target, find_target
 from stepwell.store.sqlite_transaction import Transaction
@@ -189,7 +190,7 @@ def resume_rollback(transaction: Transaction, operation: ResumeRollback) -> str:
     """Do ResumeRollback."""
     target = find_target(transaction, operation.account, operation.workflow, operation.id)
     if target.seq != operation.seq:
-        raise RestartedMeanwhile(operation.workflow, operation.id)
+        raise RestartedMeanwhile(operation.id)
     _roll_back(transaction, target, operation.record)
     return Status.ROLLING_BACK
 
@@ -207,19 +208,30 @@ def end(transaction: Transaction, place: tuple[int, int, int], owner: int | None
     transaction.execute(_TERMINATE, (record.at, transaction.tx, *place))
     transaction.append(row, seq + 1, record)
     _tell(transaction, owner, row)
+    tell_parents(transaction, row, record, record.at)
+    end_followers(transaction, row, record)
+
+
+def end_followers(transaction: Transaction, parent: int, record: RecordRow) -> None:
+    """Terminate the children that end with their parent, and theirs."""
+    for row, seq, turn, owner in followers(transaction, parent):
+        end(transaction, (row, seq, turn), owner, record)
 
 
 def restart_instance(transaction: Transaction, operation: RestartInstance) -> str:
     """Do RestartInstance."""
     target = find_target(transaction, operation.account, operation.workflow, operation.id)
     if operation.restarted_seq not in (None, target.restarted_seq):
-        raise RestartedMeanwhile(operation.workflow, operation.id)
+        raise RestartedMeanwhile(operation.id)
     how = (operation.now, operation.from_at is None, operation.trigger, target.newest)
     what = (_still_said(transaction, target, operation.from_at), operation.has_rollbacks, operation.step_count)
     transaction.execute(_RESTART, (*how, *what, transaction.tx, target.row, target.seq, target.turn))
     transaction.append(target.row, target.seq + 1, operation.record)
     transaction.tidings.due(operation.now)
     _tell(transaction, target.owner, target.row)
+    if operation.from_at is None:
+        # The new run starts children of its own.
+        end_followers(transaction, target.row, operation.ended)
     return Status.QUEUED
 
 
@@ -230,6 +242,8 @@ def delete_instance(transaction: Transaction, operation: DeleteInstance) -> None
     transaction.execute(_REMEMBER)
     transaction.tidings.changed.add(target.row)
     transaction.tidings.has_rubbish = True
+    tell_parents(transaction, target.row, None, operation.now)
+    end_followers(transaction, target.row, operation.record)
     _tell(transaction, target.owner, target.row)
 
 

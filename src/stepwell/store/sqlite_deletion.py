@@ -4,6 +4,7 @@ A deleted workflow's row is taken from among the workflows in one transaction, s
 any more. The rows of these are deleted bit by bit behind it.
 """
 
+from stepwell.store.sqlite_children import tell_parents, unlink
 from stepwell.store.sqlite_rows import every, first
 from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.sqlite_workflows import find_workflow
@@ -27,6 +28,13 @@ _TAKE_AWAY = """
 _DELETE_WORKFLOW = """
     delete from workflows
     where row = :row
+    """
+_AWAITED = """
+    select i.row
+    from children as c
+    join instances as i on i.row = c.child
+    where i.workflow = :workflow
+        and i.ended_at is null
     """
 _FORGET_TERMINATION = """
     delete from terminations
@@ -94,6 +102,8 @@ def delete_workflow(transaction: Transaction, operation: DeleteWorkflow) -> None
     for instance, owner in every(transaction.connection, _HELD, (row,)):
         transaction.tidings.tell(owner, instance)
     transaction.tidings.changed.add(workflow.id)
+    for (instance,) in every(transaction.connection, _AWAITED, (row,)):
+        tell_parents(transaction, instance, None, operation.now)
     transaction.execute(_TAKE_AWAY, (row,))
     transaction.execute(_DELETE_WORKFLOW, (row,))
     transaction.execute(_FORGET_TERMINATION, (row,))
@@ -147,6 +157,7 @@ def purge_instance(transaction: Transaction, instance: int, budget: Budget) -> b
     if budget.is_spent:
         return False
     transaction.execute(_DELETE_NOTES, (instance,))
+    unlink(transaction, instance)
     transaction.execute(_DELETE_INSTANCE, (instance,))
     return True
 

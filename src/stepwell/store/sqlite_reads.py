@@ -7,6 +7,7 @@ import apsw
 
 from stepwell.errors import InstanceNotFound
 from stepwell.store.account_operations import GetAccountSettings, GetTriggers
+from stepwell.store.child_operations import ListRelatives
 from stepwell.store.control_operations import IsTerminating, ListTerminations
 from stepwell.store.once import FindOnce
 from stepwell.store.operations import (
@@ -28,10 +29,12 @@ from stepwell.store.operations import (
     RecordRow,
 )
 from stepwell.store.sqlite_accounts import get_account_settings, get_triggers
+from stepwell.store.sqlite_children import list_relatives
 from stepwell.store.sqlite_notes import read_log, read_note
 from stepwell.store.sqlite_once import find_once
 from stepwell.store.sqlite_records import history, read_payload, summary
 from stepwell.store.sqlite_rows import Values, every, first, only
+from stepwell.store.sqlite_targets import INSTANCE, INSTANCE_COLUMNS
 from stepwell.store.sqlite_terminations import is_terminating, list_terminations
 from stepwell.store.sqlite_tokens import find_token, list_tokens
 from stepwell.store.sqlite_versions import get_version, list_versions
@@ -39,18 +42,6 @@ from stepwell.store.sqlite_workflows import find_workflow, get_params_schema, ge
 from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.workflow_operations import GetVersion, ListVersions
 
-_INSTANCE_COLUMNS = """
-    i.row, w.account, w.name, w.id, i.id, i.version, i.status, i.trigger, i.step_count, i.seq, i.turn,
-    i.due_at, i.created_at, i.modified_at, i.started_at, i.ended_at, i.renewed_at, i.restarted_seq, i.has_rollbacks
-    """
-_INSTANCE = f"""
-    select {_INSTANCE_COLUMNS}
-    from workflows as w
-    join instances as i on i.workflow = w.row
-    where w.account = :account
-        and w.name = :workflow
-        and i.id = :id
-    """
 _HOLDINGS = """
     select i.row, w.name, i.id
     from instances as i
@@ -73,7 +64,7 @@ def read(connection: apsw.Connection, operation: Operation[Any]) -> object:
 
 
 def _get_instance(connection: apsw.Connection, operation: GetInstance) -> InstanceHistory:
-    found = first(connection, _INSTANCE, (operation.account, operation.workflow, operation.id))
+    found = first(connection, INSTANCE, (operation.account, operation.workflow, operation.id))
     if found is None:
         find_workflow(connection, operation.account, operation.workflow)
         raise InstanceNotFound(operation.workflow, operation.id)
@@ -129,7 +120,7 @@ def _after(operation: ListInstances) -> tuple[str, Values]:
 def _page(where: str, ascending: bool) -> str:
     direction = "asc" if ascending else "desc"
     return f"""
-        select {_INSTANCE_COLUMNS}
+        select {INSTANCE_COLUMNS}
         from instances as i
         join workflows as w on w.row = i.workflow
         where {where}
@@ -151,6 +142,7 @@ READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] =
     ReadNote: read_note,
     ReadLog: read_log,
     IsTerminating: is_terminating,
+    ListRelatives: list_relatives,
     ListTerminations: list_terminations,
     GetVersion: get_version,
     ListVersions: list_versions,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from zlib import crc32
 
 import apsw
+import msgspec
 
 from stepwell.store import codec
 from stepwell.store.operations import InstanceRow, RecordRow
@@ -120,6 +121,12 @@ def summary(connection: apsw.Connection, row: InstanceRow) -> list[RecordRow]:
     if not begin or (has_ended and not end):
         raise apsw.CorruptError(f"the history of instance row {row.row} has a gap")
     return [_record(columns) for columns in (*begin, *end)]
+
+
+def end_of(connection: apsw.Connection, instance: int) -> RecordRow:
+    """Return the record that ended an instance, with its whole value."""
+    end = _record(only(connection, _END, (instance, 0)))
+    return end if end.payload is None else msgspec.structs.replace(end, value=read_payload(connection, end.payload))
 
 
 def read_payload(connection: apsw.Connection, payload: int) -> str:

@@ -2,11 +2,26 @@
 
 from typing import NamedTuple
 
+import apsw
+
 from stepwell.errors import InstanceNotFound
-from stepwell.store.sqlite_rows import first
+from stepwell.store.operations import InstanceRow
+from stepwell.store.sqlite_rows import first, only
 from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.sqlite_workflows import find_workflow
 
+INSTANCE_COLUMNS = """
+    i.row, w.account, w.name, w.id, i.id, i.version, i.status, i.trigger, i.step_count, i.seq, i.turn,
+    i.due_at, i.created_at, i.modified_at, i.started_at, i.ended_at, i.renewed_at, i.restarted_seq, i.has_rollbacks
+    """
+INSTANCE = f"""
+    select {INSTANCE_COLUMNS}
+    from workflows as w
+    join instances as i on i.workflow = w.row
+    where w.account = :account
+        and w.name = :workflow
+        and i.id = :id
+    """
 _TARGET = """
     select i.row, i.seq, i.turn, i.owner, i.status, i.due_at, i.ended_at, i.restarted_seq, i.has_rollbacks, i.logged,
         w.version
@@ -41,3 +56,8 @@ def find_target(transaction: Transaction, account: str, workflow: str, id: str) 
         find_workflow(transaction.connection, account, workflow)
         raise InstanceNotFound(workflow, id)
     return Target(*found)
+
+
+def instance_row(connection: apsw.Connection, account: str, workflow: str, id: str) -> InstanceRow:
+    """Return an instance that is there."""
+    return InstanceRow(*only(connection, INSTANCE, (account, workflow, id)))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from stepwell.core.instance import Status
 from stepwell.core.records import Running
 from stepwell.errors import OutOfOrder, TurnLost
 from stepwell.store import codec
@@ -22,6 +23,8 @@ from stepwell.store.operations import (
     Release,
     Released,
 )
+from stepwell.store.sqlite_children import tell_parents
+from stepwell.store.sqlite_control import end_followers
 from stepwell.store.sqlite_rows import every, first
 from stepwell.store.sqlite_transaction import Transaction
 
@@ -140,7 +143,7 @@ _RELEASE = """
         and n = :n
         and owner is not null
         and (seq = :seen or :ended_at is not null)
-    returning seq
+    returning seq, awaited
     """
 _PLACE = """
     select turn, n, seq, owner
@@ -222,6 +225,10 @@ def release(transaction: Transaction, operation: Release) -> Released:
         return _release_rest(transaction, operation)
     seq: int = matched[0]
     transaction.append_turn(row, seq - count, (turn, n), records)
+    if operation.ended_at is not None and matched[1]:
+        tell_parents(transaction, row, records[-1], operation.now)
+    if operation.status == Status.TERMINATED:
+        end_followers(transaction, row, records[-1])
     if operation.due_at is not None:
         transaction.tidings.due(operation.due_at)
     return Released(done=True, seq=seq, outside=[])

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stepwell.core.instance import Status
-from stepwell.errors import InstanceAlreadyExists, InstanceFinished, VersionChanged
+from stepwell.errors import InstanceAlreadyExists, VersionChanged
 from stepwell.store import sqlite_turns
 from stepwell.store.account_operations import ChangeAccountSettings, DeleteTriggers, MergeTriggers, ReplaceTriggers
+from stepwell.store.child_operations import AwaitChild, StartChild
 from stepwell.store.control_operations import (
     DeleteInstance,
     PauseInstance,
@@ -33,6 +33,7 @@ from stepwell.store.operations import (
     WriteNotes,
 )
 from stepwell.store.sqlite_accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
+from stepwell.store.sqlite_children import await_child, start_child
 from stepwell.store.sqlite_control import (
     delete_instance,
     pause_instance,
@@ -42,10 +43,10 @@ from stepwell.store.sqlite_control import (
     terminate_instance,
 )
 from stepwell.store.sqlite_deletion import delete_workflow, purge_deleted
+from stepwell.store.sqlite_events import append_event
 from stepwell.store.sqlite_notes import write_notes
 from stepwell.store.sqlite_once import once
 from stepwell.store.sqlite_rows import first, only
-from stepwell.store.sqlite_targets import find_target
 from stepwell.store.sqlite_terminations import start_termination, terminate_some
 from stepwell.store.sqlite_tokens import add_token, revoke_token
 from stepwell.store.sqlite_transaction import Transaction
@@ -67,26 +68,6 @@ _TRIGGERED = """
     update workflows
     set triggered_at = :now
     where row = :row
-    """
-# The seq closes the race with a commit or a release: where one came first, this one looks again.
-_TELL_HELD = """
-    update instances
-    set seq = seq + 1,
-        modified_at = :now,
-        tx = :tx
-    where row = :row
-        and seq = :seq
-        and owner is not null
-    """
-_MAKE_DUE = """
-    update instances
-    set seq = seq + 1,
-        due_at = :due_at,
-        modified_at = :now,
-        tx = :tx
-    where row = :row
-        and seq = :seq
-        and owner is null
     """
 _INSERT_WORKER = """
     insert into workers (name, lease_until, created_at)
@@ -134,26 +115,6 @@ def create_instance(transaction: Transaction, operation: CreateInstance) -> Inst
     return _new_row(operation, row, workflow)
 
 
-def append_event(transaction: Transaction, operation: AppendEvent) -> int:
-    """Do AppendEvent."""
-    target = find_target(transaction, operation.account, operation.workflow, operation.id)
-    if target.ended_at is not None:
-        raise InstanceFinished(operation.workflow, operation.id, target.status, "send an event")
-    row, now = target.row, operation.now
-    if target.owner is not None:
-        transaction.execute(_TELL_HELD, (now, transaction.tx, row, target.seq))
-        transaction.tidings.tell(target.owner, row)
-    elif target.status == Status.PAUSED:
-        # It is met when the instance is resumed.
-        transaction.execute(_MAKE_DUE, (None, now, transaction.tx, row, target.seq))
-    else:
-        due_at = now if target.due_at is None else min(now, target.due_at)
-        transaction.execute(_MAKE_DUE, (due_at, now, transaction.tx, row, target.seq))
-        transaction.tidings.due(due_at)
-    transaction.append(row, target.seq + 1, operation.record)
-    return target.seq + 1
-
-
 def register_worker(transaction: Transaction, operation: RegisterWorker) -> int:
     """Do RegisterWorker."""
     values = (operation.name, operation.lease_until, operation.now)
@@ -198,6 +159,10 @@ def _new_row(operation: CreateInstance, row: int, workflow: Workflow) -> Instanc
     )
 
 
+def _start_child(transaction: Transaction, operation: StartChild) -> InstanceRow:
+    return start_child(transaction, operation, create_instance)
+
+
 def _once(transaction: Transaction, operation: Once) -> OnceAnswer:
     return once(transaction, operation, lambda transaction, inner: WRITES[type(inner)](transaction, inner))
 
@@ -212,6 +177,8 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     ResumeRollback: resume_rollback,
     RestartInstance: restart_instance,
     DeleteInstance: delete_instance,
+    StartChild: _start_child,
+    AwaitChild: await_child,
     StartTermination: start_termination,
     TerminateSome: terminate_some,
     RegisterWorker: register_worker,

@@ -28,11 +28,12 @@ class DeleteWorkflow(Operation[None], frozen=True):
     """Delete a workflow with its instances: none is found from now on, and its name is free.
 
     Turns that workers hold are lost, and the workers are told. The rows are deleted afterwards, as PurgeDeleted says.
-    Raises WorkflowNotFound.
+    Those who await its instances hear that they are gone. Raises WorkflowNotFound.
     """
 
     account: str
     name: str
+    now: int
 
 
 class PurgeDeleted(Operation[bool], frozen=True):

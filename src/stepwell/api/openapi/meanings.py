@@ -425,6 +425,13 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             "examples": [{"paid": True}],
         },
         "progress": {"description": "How far the instance last said it is; null until it said something."},
+        "parents": {"description": "The instances that await it, oldest first, up to 100.", "examples": [[]]},
+        "children": {"description": "The instances that it awaits or has awaited, oldest first, up to 100."},
+    },
+    "Relative": {
+        "workflow": _text("Its workflow.", "shipping"),
+        "id": _text("Its id.", "order-1-5e4d3c2b1a0f9e8d7c6b5a4938271605"),
+        "status": _STATUS,
     },
     "Progress": {
         "value": {"description": "Whatever JSON value the code gave.", "examples": [{"done": 3, "of": 10}]},

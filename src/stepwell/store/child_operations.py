@@ -1,0 +1,61 @@
+"""What can be asked of a store about instances that others have started, and await.
+
+The end of a child and the event that tells its parents are one transaction.
+"""
+
+import msgspec
+
+from stepwell.store.operations import CreateInstance, InstanceRow, Operation
+
+
+class ChildLink(msgspec.Struct, frozen=True, array_like=True):
+    """Who awaits a child: the parent's row, the type of the event that tells it, and whether the child ends with it."""
+
+    parent: int
+    event_type: str
+    follows: bool = True
+
+
+class StartChild(Operation[InstanceRow], frozen=True):
+    """Create an instance, or find the one of this id, and let a parent hear of its end.
+
+    Raises what CreateInstance raises, but for InstanceAlreadyExists.
+    """
+
+    creation: CreateInstance
+    link: ChildLink
+
+
+class AwaitChild(Operation[bool], frozen=True):
+    """Let a parent hear of a child's end, which may have come before; tell whether the child is still to end.
+
+    One that is not there any more has been deleted.
+    """
+
+    account: str
+    workflow: str
+    id: str
+    link: ChildLink
+    now: int
+
+
+class Relative(msgspec.Struct, frozen=True, array_like=True):
+    """An instance that has started another one, or was started by it."""
+
+    workflow: str
+    id: str
+    status: str
+
+
+class Relatives(msgspec.Struct, frozen=True, array_like=True):
+    """Who awaits an instance, and whom it awaits or has awaited, oldest first."""
+
+    parents: list[Relative]
+    children: list[Relative]
+
+
+class ListRelatives(Operation[Relatives], frozen=True):
+    """Return parents and children of an instance, up to `limit` of each."""
+
+    row: int
+    limit: int = 100

@@ -1,0 +1,146 @@
+"""The operations on children, and what the end of an instance does to its parents and children."""
+
+import json
+from collections.abc import Callable
+
+import apsw
+
+from stepwell.core.records import EventReceived
+from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, WorkflowNotFound
+from stepwell.store import codec
+from stepwell.store.child_operations import AwaitChild, ChildLink, ListRelatives, Relative, Relatives, StartChild
+from stepwell.store.operations import CreateInstance, InstanceRow, RecordRow
+from stepwell.store.sqlite_events import tell_event
+from stepwell.store.sqlite_records import end_of
+from stepwell.store.sqlite_rows import every
+from stepwell.store.sqlite_targets import Target, find_target, instance_row
+from stepwell.store.sqlite_transaction import Transaction
+
+_LINK = """
+    insert into children (child, parent, event_type, follows)
+    values (:child, :parent, :event_type, :follows)
+    on conflict do nothing
+    """
+_AWAITED = """
+    update instances
+    set awaited = 1
+    where row = :row
+    """
+_PARENTS = """
+    select parent, event_type
+    from children
+    where child = :child
+    order by parent, event_type
+    """
+_FOLLOWERS = """
+    select i.row, i.seq, i.turn, i.owner
+    from children as c
+    join instances as i on i.row = c.child
+    where c.parent = :parent
+        and c.follows
+        and i.ended_at is null
+    order by i.row
+    """
+_RELATIVES = """
+    select distinct w.name, i.id, i.status
+    from children as c
+    join instances as i on i.row = c.{one}
+    join workflows as w on w.row = i.workflow
+    where c.{other} = :row
+    order by i.row
+    limit :limit
+    """
+_UNLINK = """
+    delete from children
+    where child = :row
+    """
+_UNLINK_PARENT = """
+    delete from children
+    where parent = :row
+    """
+
+
+def start_child(
+    transaction: Transaction, operation: StartChild, create: Callable[[Transaction, CreateInstance], InstanceRow]
+) -> InstanceRow:
+    """Do StartChild."""
+    creation = operation.creation
+    try:
+        row: InstanceRow = create(transaction, creation)
+    except InstanceAlreadyExists:
+        row = instance_row(transaction.connection, creation.account, creation.workflow, creation.id)
+    _await(transaction, row.row, operation.link)
+    if row.ended_at is not None:
+        _tell(transaction, operation.link, _end_of(transaction, row.row), creation.now)
+    return row
+
+
+def await_child(transaction: Transaction, operation: AwaitChild) -> bool:
+    """Do AwaitChild."""
+    try:
+        target: Target | None = find_target(transaction, operation.account, operation.workflow, operation.id)
+    except (InstanceNotFound, WorkflowNotFound):
+        target = None
+    if target is None:
+        _tell(transaction, operation.link, DELETED, operation.now)
+        return False
+    _await(transaction, target.row, operation.link)
+    if target.ended_at is None:
+        return True
+    _tell(transaction, operation.link, _end_of(transaction, target.row), operation.now)
+    return False
+
+
+# What a parent hears of a child that is not there any more.
+DELETED = json.dumps({"status": "deleted"})
+
+
+def tell_parents(transaction: Transaction, child: int, end: RecordRow | None, now: int) -> None:
+    """Let those hear of a child's end who await it; None: it was deleted."""
+    said = DELETED if end is None else _said(end)
+    for parent, event_type in every(transaction.connection, _PARENTS, (child,)):
+        _tell(transaction, ChildLink(parent, event_type), said, now)
+
+
+def followers(transaction: Transaction, parent: int) -> list[tuple[int, int, int, int | None]]:
+    """Return row, seq, turn and owner of the children that end with a parent and have not ended."""
+    return every(transaction.connection, _FOLLOWERS, (parent,))
+
+
+def unlink(transaction: Transaction, row: int) -> None:
+    """Forget whom an instance awaits, and who awaits it."""
+    transaction.execute(_UNLINK, (row,))
+    transaction.execute(_UNLINK_PARENT, (row,))
+
+
+def list_relatives(connection: apsw.Connection, operation: ListRelatives) -> Relatives:
+    """Do ListRelatives."""
+    parents = every(connection, _RELATIVES.format(one="parent", other="child"), (operation.row, operation.limit))
+    children = every(connection, _RELATIVES.format(one="child", other="parent"), (operation.row, operation.limit))
+    return Relatives([Relative(*columns) for columns in parents], [Relative(*columns) for columns in children])
+
+
+def _await(transaction: Transaction, child: int, link: ChildLink) -> None:
+    transaction.execute(_LINK, (child, link.parent, link.event_type, link.follows))
+    transaction.execute(_AWAITED, (child,))
+
+
+def _tell(transaction: Transaction, link: ChildLink, said: str, now: int) -> None:
+    tell_event(transaction, link.parent, codec.to_row(EventReceived(now, link.event_type, said)), now)
+
+
+def _end_of(transaction: Transaction, row: int) -> str:
+    transaction.flush()
+    return _said(end_of(transaction.connection, row))
+
+
+def _said(end: RecordRow) -> str:
+    """Return what a parent hears of a child's end: its status, and its stored value or its error."""
+    body = json.loads(end.body)
+    match end.kind:
+        case "completed":
+            return json.dumps({"status": "complete", "value": end.value})
+        case "failed":
+            return json.dumps({"status": "errored", "error": body["error"]})
+        case _:
+            return json.dumps({"status": "terminated"})

@@ -1,6 +1,7 @@
 """From what the engine gives to what the API shows."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -24,6 +25,9 @@ from stepwell.engine import InstanceView
 from stepwell.store.account_operations import Trigger
 from stepwell.store.operations import InstanceRow, WorkflowRow
 from stepwell.store.workflow_operations import VersionRow
+from stepwell.subscriptions import Told
+
+T = TypeVar("T")
 
 # Numbers of more digits would only be longer as integers, not more exact.
 _INTEGRAL_BELOW = 2.0**53
@@ -138,9 +142,34 @@ def rollback(outcome: RollbackOutcome | None) -> models.RollbackOutcome | None:
     return None if outcome is None else models.RollbackOutcome(outcome.outcome, error(outcome.error))
 
 
+def instance_event(instance_id: str, told: Told) -> models.InstanceEvent:
+    """Show what happened to an instance, as its subscribers are told."""
+    notice = told.notice
+    raw = msgspec.UNSET if told.value is None else msgspec.Raw(told.value.encode())
+    return models.InstanceEvent(
+        instance_id=instance_id,
+        event_id=notice.id,
+        timestamp=notice.at,
+        type=notice.type.value,
+        step_name=msgspec.UNSET if notice.key is None else notice.key.label,
+        attempt=_or_unset(notice.attempt),
+        config=msgspec.UNSET if notice.config is None else _config(notice.config),
+        params=msgspec.UNSET if notice.params is None else raw,
+        output=msgspec.UNSET if notice.output is None else raw,
+        error=error(notice.error) or msgspec.UNSET,
+        retry_delay_ms=_or_unset(notice.retry_ms),
+        duration_ms=_or_unset(notice.duration_ms),
+        event_type=_or_unset(notice.event_type),
+    )
+
+
 def error(failure: Failure | None) -> models.ErrorText | None:
     """Show an error: its name and its message."""
     return None if failure is None else models.ErrorText(failure.name, failure.message)
+
+
+def _or_unset(value: T | None) -> T | msgspec.UnsetType:
+    return msgspec.UNSET if value is None else value
 
 
 def _of_workflow(row: WorkflowRow) -> tuple[str, str, str, str, str, str, str | None]:

@@ -26,11 +26,11 @@ from stepwell.errors import (
     WorkflowNotFound,
 )
 from stepwell.store.child_operations import ChildLink
+from stepwell.subscriptions import Subscription, Wanted, types_of
 
 _TRIGGER = "binding"
 _OPTIONS = ("id", "params", "retention", "locationHint", "location_hint")
-# Cloudflare has them; Stepwell's engine does not yet.
-_NOT_YET = ("subscribe",)
+_SUBSCRIBING = ("cursor", "filter")
 _DUPLICATE = 10415
 _ORDERS = ("asc", "desc")
 
@@ -154,7 +154,7 @@ class WorkflowBinding:
     deleteBatch = delete_batch  # noqa: N815 - Cloudflare's spelling
 
     def __getattr__(self, name: str) -> Any:
-        """Name what there is not yet."""
+        """Name what there is not."""
         raise _missing("a workflow's binding", name)
 
     def _handle(self, id: str) -> "WorkflowInstance":
@@ -248,9 +248,63 @@ class WorkflowInstance:
         """Delete it, whatever it is doing; its id is free then. Raises InstanceNotFound."""
         await self._engine.control.delete(self._account, self._workflow, self.id)
 
+    async def subscribe(self, options: Mapping[str, Any] | None = None, **more: Any) -> "InstanceSubscription":
+        """Return what happens to it: from its creation on, or behind the event of the number `cursor`.
+
+        `subscribe({"cursor": ..., "filter": [...]})`, or the two as keywords; `filter` has the types that are wanted.
+        Raises InvalidInput or InstanceNotFound.
+
+        Source: developers.cloudflare.com/workflows/build/subscribe-to-instance-events/
+        """
+        wanted = _wanted_events({**(options or {}), **more})
+        subscriptions = self._engine.subscriptions
+        return InstanceSubscription(self.id, await subscriptions.open(self._account, self._workflow, self.id, wanted))
+
     def __getattr__(self, name: str) -> Any:
-        """Name what there is not yet."""
+        """Name what there is not."""
         raise _missing("an instance", name)
+
+
+class InstanceSubscription:
+    """What happens to an instance, as `next()` gives it or `async for`; it ends when the instance has ended.
+
+    `with await instance.subscribe() as subscription:` disposes of it, as `dispose()` does.
+    """
+
+    def __init__(self, instance_id: str, subscription: Subscription) -> None:
+        self._instance_id = instance_id
+        self._subscription = subscription
+
+    async def next(self) -> dict[str, Any]:
+        """Return `{"done": False, "value": event}` when there is an event; at the end `done` is True.
+
+        Raises StoreError.
+        """
+        told = await self._subscription.next()
+        if told is None:
+            return {"done": True, "value": None}
+        event = msgspec.json.encode(answers.instance_event(self._instance_id, told))
+        return {"done": False, "value": json.loads(event)}
+
+    def dispose(self) -> None:
+        """Stop it: whoever waits in `next()` is told that it is done."""
+        self._subscription.close()
+
+    def __aiter__(self) -> "InstanceSubscription":
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        result = await self.next()
+        if result["done"]:
+            raise StopAsyncIteration
+        event: dict[str, Any] = result["value"]
+        return event
+
+    def __enter__(self) -> "InstanceSubscription":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dispose()
 
 
 def _new(options: object) -> NewInstance:
@@ -285,6 +339,20 @@ def _from_step(said: object) -> FromStep | None:
     raise InvalidInput("from", f"restart: `from` must be such as {expected}; got {said!r:.100}")
 
 
+def _wanted_events(said: Mapping[str, Any]) -> Wanted:
+    """Return what a subscriber wants. Raises InvalidInput."""
+    unknown = [name for name in said if name not in _SUBSCRIBING]
+    if unknown:
+        known = ", ".join(_SUBSCRIBING)
+        raise InvalidInput("options", f'subscribe: the option "{unknown[0]!s:.100}" is not known; there are {known}')
+    cursor, names = said.get("cursor"), said.get("filter")
+    if cursor is not None and (isinstance(cursor, bool) or not isinstance(cursor, int) or cursor < 0):
+        raise InvalidInput("cursor", f"subscribe: `cursor` must be the eventId of an event, got {cursor!r:.100}")
+    if names is not None and not isinstance(names, list | tuple | set | frozenset):
+        raise InvalidInput("filter", f"subscribe: `filter` must be a list of types, got {names!r:.100}")
+    return Wanted(cursor or 0, types_of(names or ()))
+
+
 def _wanted(batch: object, most: int) -> list[object]:
     match batch:
         case {"instances": [*instances]}:
@@ -306,6 +374,4 @@ def _error(log: InstanceLog) -> dict[str, str] | None:
 
 
 def _missing(what: str, name: str) -> AttributeError:
-    if name in _NOT_YET:
-        return AttributeError(f"{name}: Cloudflare has this for {what}, Stepwell does not have it yet")
     return AttributeError(f"{what} has no {name!r}")

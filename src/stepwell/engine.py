@@ -47,6 +47,7 @@ from stepwell.store.workflow_operations import (
     VersionRow,
     Versions,
 )
+from stepwell.subscriptions import Subscriptions
 from stepwell.terminations import Terminations
 
 if TYPE_CHECKING:
@@ -145,6 +146,11 @@ class Engine:
     def control(self) -> Control:
         """What can be done to instances."""
         return Control(self.store, self.clock)
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """Where what happens to an instance is told."""
+        return Subscriptions(self.store)
 
     async def create(
         self, account: str, workflow: str, new: NewInstance, key: IdempotencyKey | None = None

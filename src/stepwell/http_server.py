@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn with httptools, told to be quiet, to bound what it reads, and to stop when asked.
+"""The HTTP server: uvicorn with httptools and websockets, quiet, bounded in what it reads, and stopped when asked.
 
 It installs no signal handlers: whoever starts it decides what ends it. The event loop is the caller's, too.
 """
@@ -6,15 +6,21 @@ It installs no signal handlers: whoever starts it decides what ends it. The even
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.http11 import Response as Handshake
+from websockets.server import ServerProtocol
 
 # Request line and headers together. Ours; Cloudflare's edge takes less.
 HEAD_BYTES = 64 * 1024
@@ -28,14 +34,28 @@ _ACCEPT_PASSES = 5
 # How long the head of a request may take, from its first byte or the connection's beginning.
 HEAD_S = 30.0
 
+# What a client may send in one message of a WebSocket. How often a silent one shows that it lives, and for how long its
+# client may owe the answer: one that reads slowly sees the question late.
+_MESSAGE_BYTES = 16 * 1024
+_PING_S = 15.0
+_PONG_S = 120.0
+
+# uvicorn tells of every WebSocket with its whole address, in which a token may stand.
+_quiet = logging.getLogger(f"{__name__}.sockets")
+_quiet.setLevel(logging.WARNING)
+
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What a server says, as JSON, of its own accord: to what is no HTTP, is too slow, or is one too many."""
+    """What a server says, as JSON, of its own accord: to what is no HTTP, is too slow, or is one too many.
+
+    `no_handshake` is for who asks for a WebSocket in a wrong way, where there is one.
+    """
 
     bad_request: bytes
     slow: bytes
     busy: bytes
+    no_handshake: bytes = b""
 
 
 def _envelope(code: int, text: str) -> bytes:
@@ -47,6 +67,11 @@ ENVELOPES = Texts(
     _envelope(10002, "body: this is no HTTP that can be read, or its headers are longer than 64 KiB"),
     _envelope(10002, f"body: the head of the request was not complete after {HEAD_S:g} seconds"),
     _envelope(10001, "internal_server: as many connections are open as there may be; close some, or come back later"),
+    _envelope(
+        10002,
+        "body: this is no handshake of a WebSocket; it needs GET, HTTP/1.1, a Sec-WebSocket-Key, version 13, "
+        "and no header above 8 KiB",
+    ),
 )
 
 
@@ -54,9 +79,18 @@ class HttpServer:
     """Serves an application on a socket that is bound already."""
 
     def __init__(
-        self, app: ASGIApp, *, max_connections: int = 4096, texts: Texts = ENVELOPES, head_s: float = HEAD_S
+        self,
+        app: ASGIApp,
+        *,
+        max_connections: int = 4096,
+        texts: Texts = ENVELOPES,
+        head_s: float = HEAD_S,
+        has_sockets: bool = False,
     ) -> None:
-        """Above `max_connections` requests are answered with 503; a head that takes longer than `head_s` with 408."""
+        """Above `max_connections` requests are answered with 503; a head that takes longer than `head_s` with 408.
+
+        Without `has_sockets` a request for a WebSocket is taken for a plain one.
+        """
         self._app = app
         self._max_connections = max_connections
         self._texts = texts
@@ -67,7 +101,11 @@ class HttpServer:
                 self._answer,
                 http=_Protocol,
                 interface="asgi3",
-                ws="none",
+                ws=_Socket if has_sockets else "none",
+                ws_max_size=_MESSAGE_BYTES,
+                ws_ping_interval=_PING_S,
+                ws_ping_timeout=_PONG_S,
+                ws_per_message_deflate=False,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -207,8 +245,14 @@ class _Protocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
             raise ValueError("the head of the request is too large")
         super().on_headers_complete()
-        if self._is_leaving:
+        if self._is_leaving and self.cycle is not None:
             self.cycle.keep_alive = False
+
+    def handle_websocket_upgrade(self) -> None:
+        if self.url.isascii():
+            super().handle_websocket_upgrade()
+        else:
+            self.send_400_response("")
 
     def _unsupported_upgrade_warning(self) -> None:
         # It would tell to install something that nothing here would use.
@@ -239,3 +283,44 @@ class _Protocol(HttpToolsProtocol):
         head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
         self.transport.close()
+
+
+class _Socket(WebSocketsSansIOProtocol):
+    """Refuses a handshake that is none in the server's own words, and tells the log nothing of others."""
+
+    config: _Config
+
+    def __init__(self, config: _Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        super().__init__(config, server_state, app_state)
+        self.logger = _quiet
+        self.conn = _Handshakes(config)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # The whole head comes at once; where nothing came of it, websockets could not read it, and would wait for ever.
+        if not self.handshake_initiated and not self.transport.is_closing():
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(self.conn.reject(HTTPStatus.BAD_REQUEST, "").serialize())
+            self.transport.close()
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            # uvicorn would call a refusal an error of the application.
+            self.handshake_complete = True
+
+
+class _Handshakes(ServerProtocol):
+    def __init__(self, config: _Config) -> None:
+        super().__init__(max_size=config.ws_max_size, logger=_quiet)
+        self._text = config.texts.no_handshake
+
+    def reject(self, status: int, text: str) -> Handshake:
+        response = super().reject(status, text)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return response
+        response.body = self._text
+        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(self._text)))):
+            del response.headers[name]
+            response.headers[name] = value
+        return response

@@ -61,7 +61,7 @@ ATTEMPT_LINES = 1_000
 ATTEMPT_CHARACTERS = 64 * 1024
 LINE_CHARACTERS = 8_192
 TRACE_CHARACTERS = 16 * 1024
-# Ours: how many callers may follow what instances say, at a time.
+# Ours: how many callers may follow what instances say, or what happens to them, at a time.
 LOG_STREAMS = 100
 # Ours: how long attempts in flight may go on when their worker is to stop; when a worker that does not answer is named
 # in the log, and when it is killed and replaced.

@@ -397,6 +397,31 @@ class StepState(Struct):
     event_type: str | UnsetType = UNSET
 
 
+class InstanceEvent(Struct, rename="camel", kw_only=True):
+    """Something that happened to an instance. What does not belong to its type is left out."""
+
+    instance_id: str
+    event_id: int
+    timestamp: int
+    type: str
+    step_name: str | UnsetType = UNSET
+    attempt: int | UnsetType = UNSET
+    config: Config | UnsetType = UNSET
+    params: Raw | UnsetType = UNSET
+    output: Raw | UnsetType = UNSET
+    error: ErrorText | UnsetType = UNSET
+    retry_delay_ms: int | UnsetType = UNSET
+    duration_ms: int | UnsetType = UNSET
+    event_type: str | UnsetType = UNSET
+
+
+class StreamToken(Struct):
+    """What opens the stream of an instance for a while."""
+
+    token: str
+    expires_at: str
+
+
 class CronFiring(Struct, rename="camel"):
     """The firing that created an instance."""
 

@@ -228,7 +228,9 @@ class Settings:
     trace_characters: Annotated[int, _count(16, _MIB, "characters of a traceback; the middle is left out")] = (
         limits.TRACE_CHARACTERS
     )
-    log_streams: Annotated[int, _count(0, 10_000, "callers that may follow logs at a time")] = limits.LOG_STREAMS
+    log_streams: Annotated[int, _count(0, 10_000, "callers that may follow logs or events at a time")] = (
+        limits.LOG_STREAMS
+    )
     fetch_body_size: Annotated[
         int, _size(_GIB, "body of a request to the `fetch` of your code: no larger", _REQUESTS)
     ] = limits.FETCH_BODY_BYTES

@@ -185,6 +185,7 @@ RULES = {
     "GET /client/v4/memberships": Need.ANY_TOKEN,
     f"GET {_OWN}": Need.READ,
     f"GET {_OWN}/logs": Need.READ,
+    f"GET {_OWN}/events": Need.READ,
     f"GET {PREFIX}/workflows": Need.READ,
     f"GET {PREFIX}/workflows/{{workflow_name}}": Need.READ,
     f"PUT {PREFIX}/workflows/{{workflow_name}}": Need.WRITE,

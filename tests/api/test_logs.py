@@ -7,7 +7,9 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from stepwell.api import create_app
 from stepwell.engine import Engine, NewInstance
+from stepwell.server_settings import Settings
 from stepwell.store.operations import ClaimDue, LogLine, Note, RegisterWorker, Release, WriteNotes
 from tests.api.asgi import ask
 from tests.api.conftest import NOW
@@ -155,17 +157,13 @@ async def test_stream_ends_when_its_instance_is_deleted(
     assert caplog.records == []
 
 
-async def test_streams_are_bounded(app: ASGIApp, histories: Histories, engine: Engine) -> None:
+async def test_streams_are_bounded(histories: Histories, engine: Engine) -> None:
     """One follower too many is told so, and how to go on."""
-    from stepwell.api import logs
-
     await write(engine, ["one"])
-    held = [object() for _ in range(100)]
-    logs._open_streams.update(held)
-    try:
-        status, code, message = (await ask(app, f"{LOGS}?follow=true")).refusal()
-    finally:
-        logs._open_streams.difference_update(held)
+    engine.settings = Settings(log_streams=0)
+    app = create_app(engine, account="local", hosts=None)
+
+    status, code, message = (await ask(app, f"{LOGS}?follow=true")).refusal()
 
     assert (status, code) == (429, 10429)
-    assert "100 streams are open already" in message
+    assert "0 streams are open already" in message

@@ -22,6 +22,8 @@ ACCOUNT = "/client/v4/accounts/local"
 OWN = f"{ACCOUNT}/stepwell/workflows/order/instances"
 MISSING = "00000000-0000-4000-8000-000000000000"
 BUILT = [route for route in ROUTES if route.handler is not None]
+# The streams of events have tests of their own: one goes on as long as its instance, the other is a WebSocket.
+ANSWERED = [route for route in BUILT if route.method == "GET" and "filter" not in route.query]
 STATUSES = ["queued", "running", "waiting", "complete", "errored"]
 
 
@@ -135,7 +137,8 @@ def test_every_member_has_a_meaning() -> None:
 def test_every_example_keeps_its_schema(id: str) -> None:
     """What the document gives as an example of a body, an answer or a parameter is one."""
     operation = BY_ID[id][2]
-    forms = [*operation["responses"]["200"]["content"].values()]
+    answered = next(iter(operation["responses"].values()))
+    forms = [*answered["content"].values()]
     forms += operation.get("requestBody", {}).get("content", {}).values()
     forms += [given for given in operation["parameters"] if "example" in given]
 
@@ -209,7 +212,7 @@ async def test_bounds_are_those_of_the_program(
 
 
 @pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("route", [route for route in BUILT if route.method == "GET"], ids=id_of)
+@pytest.mark.parametrize("route", ANSWERED, ids=id_of)
 async def test_answer_keeps_its_schema(
     client: httpx.AsyncClient, histories: Histories, route: Route, status: str
 ) -> None:

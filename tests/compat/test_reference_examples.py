@@ -39,10 +39,14 @@ LAST = (
     "workflows-instances-batch-delete",
     "workflows-instances-terminate-all",
     "workflows-instances-terminate-all-status",
+    "stepwell-instances-events",
+    "workflows-instances-subscribe",
     "workflows-instances-delete",
     "workflows-triggers-delete",
     "workflows-delete",
 )
+# What leaves an instance that has ended.
+ENDED = ("workflows-instances-create", "workflows-instances-terminate-all")
 ORDER = [*FIRST, *(id for id in BY_ID if id not in {*FIRST, *LAST}), *LAST]
 
 # A part of what each example prints, in whatever language.
@@ -68,6 +72,8 @@ SAYS = {
     "workflows-instances-terminate-all": "ok",
     "workflows-instances-terminate-all-status": "running",
     "workflows-instances-delete": "order-1",
+    "workflows-instances-subscribe": '"type":"workflow_terminated"}',
+    "workflows-instances-subscribe-token": "expires_at",
     "workflows-settings-get": "604800000",
     "workflows-settings-edit": "604800000",
     "workflows-triggers-get": "cf.artifacts.repo.pushed",
@@ -86,6 +92,7 @@ SAYS = {
     "stepwell-docs-operation": "Get logs and status",
     "stepwell-instances-status": "waiting",
     "stepwell-instances-logs": "an order came",
+    "stepwell-instances-events": '"type":"workflow_terminated"}',
 }
 # What a program words in its own way.
 WORDED: Mapping[str, Mapping[str, str]] = {
@@ -142,7 +149,7 @@ def shown(id: str) -> dict[str, str]:
     return samples.all_of(call_of("http://localhost:8787", method, pattern, operation), operation.get("x-cli", []))
 
 
-LANGUAGES = ("curl", "Python", "TypeScript", "CLI", "wrangler")
+LANGUAGES = ("curl", "Python", "TypeScript", "CLI", "wrangler", "websockets")
 CASES = [
     pytest.param(language, id, id=f"{language}-{id}") for language in LANGUAGES for id in ORDER if language in shown(id)
 ]
@@ -178,6 +185,14 @@ def played(
             case "TypeScript":
                 with in_node(request.getfixturevalue("node"), folder, shop, examples) as run:
                     return play(shop, examples, run, LOOK)
+            case "websockets":
+                require("curl", "the examples of the reference")
+                # It goes on until the instance has ended.
+                before = {id: shop.examples(id)["curl"] for id in ENDED}
+                play(shop, before, in_shell(shop, folder, folder), LOOK)
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setenv("CLOUDFLARE_API_TOKEN", shop.token)
+                    return play(shop, examples, in_python, LOOK)
             case _:
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setenv("CLOUDFLARE_API_TOKEN", shop.token)

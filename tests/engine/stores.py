@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from stepwell.core.records import RESULTS, AttemptStarted, Key, Recorded, SleepS
 from stepwell.core.standing import standing
 from stepwell.errors import InstanceNotFound, StoreUnavailable, WorkflowNotFound
 from stepwell.store import Listener, codec
-from stepwell.store.operations import ClaimDue, Claims, Commit, GetInstance, Operation, Release, WriteNotes
+from stepwell.store.operations import ClaimDue, Claims, Commit, GetInstance, InstanceRow, Operation, Release, WriteNotes
 from stepwell.store.sqlite import SqliteStore
 from tests.store.scenes import as_state
 
@@ -49,6 +50,10 @@ class CheckedStore:
     def ignore(self, worker: int) -> None:
         """Tell a worker nothing more."""
         self.inner.ignore(worker)
+
+    def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
+        """Tell somebody of an instance's changes."""
+        return self.inner.watch(instance, told)
 
     async def close(self) -> None:
         """Close the store."""

@@ -1,5 +1,5 @@
 """The HTTP API: Cloudflare's routes over the engine."""
 
-from stepwell.api.app import create_app
+from stepwell.api.app import Api, create_app
 
-__all__ = ["create_app"]
+__all__ = ["Api", "create_app"]

@@ -2,13 +2,18 @@
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from stepwell.api import auth, envelope, guards, path, routes
+from stepwell.api import auth, envelope, event_sockets, events, guards, path, routes
 from stepwell.api.kept import KeptAnswers
 from stepwell.api.query import Query
+from stepwell.api.refusals import invalid
 from stepwell.api.request import ApiRequest
+from stepwell.api.routes import Handler, Route
+from stepwell.api.stream_tokens import LONGEST, StreamTokens
+from stepwell.api.streams import Place, Streams
 from stepwell.engine import Engine
+from stepwell.subscriptions import Subscription
 from stepwell.tokens import Tokens
 
 # Whose workflows the page shows where no account is fixed.
@@ -17,17 +22,19 @@ _DEFAULT_ACCOUNT = "local"
 
 def create_app(
     engine: Engine, *, account: str | None, hosts: frozenset[str] | None, tokens: Tokens | None = None
-) -> ASGIApp:
+) -> "Api":
     """Return the application.
 
     `account` is the one that every account id in a path means; None: each id means itself. `hosts` are the
     names, without port, that requests may be sent to, `*.x` meaning all below x; None: any name. `tokens` are those
     that callers need; None: none is asked for.
     """
-    return _App(engine, account, hosts, tokens)
+    return Api(engine, account, hosts, tokens)
 
 
-class _App:
+class Api:
+    """The application."""
+
     def __init__(
         self, engine: Engine, account: str | None, hosts: frozenset[str] | None, tokens: Tokens | None
     ) -> None:
@@ -36,34 +43,75 @@ class _App:
         self._hosts = hosts
         self._tokens = tokens
         self._kept = KeptAnswers()
+        self._streams = Streams()
+        self._stream_tokens = StreamTokens(engine.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. Nothing else is spoken: no lifespan, no WebSocket."""
-        if scope["type"] != "http":
-            return
-        response = await self._respond(Request(scope, receive))
-        await response(scope, receive, send)
+        """Answer one request, or speak over one WebSocket. No lifespan is spoken."""
+        match scope["type"]:
+            case "http":
+                response = await self._respond(Request(scope, receive))
+                await response(scope, receive, send)
+            case "websocket":
+                await self._speak(scope, receive, send)
+
+    def end_streams(self) -> None:
+        """End all streams: the server stops."""
+        self._streams.end()
 
     async def _respond(self, http: Request) -> Response:
         try:
-            return await self._handle(http)
+            _, handler, request = await self._admit(http)
+            return await handler(self._engine, request)
         except ClientDisconnect:
             # Nobody reads this; the server drops it.
             return Response(status_code=400)
         except Exception as error:  # whatever it is, the caller gets an envelope and the server goes on
             return envelope.failure(error, f"{http.method} {_raw_path(http.scope)}")
 
-    async def _handle(self, http: Request) -> Response:
+    async def _speak(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            subscription, place = await self._open(Request({**scope, "type": "http", "method": "GET"}))
+        except Exception as error:  # as above: what is refused is refused before the upgrade
+            await envelope.failure(error, f"GET {_raw_path(scope)}")(scope, receive, send)
+            return
+        await event_sockets.speak(subscription, place, self._streams, receive, send)
+
+    async def _open(self, http: Request) -> tuple[Subscription, Place]:
+        """Return what a WebSocket is to tell, and its place among the streams."""
+        route, _, request = await self._admit(http)
+        if route.number != routes.SUBSCRIBE:
+            raise invalid("upgrade", "the header Upgrade asks for a WebSocket, which this route is not; leave it out")
+        if _token_of(request) is None:
+            guards.check_socket(http.headers)
+        with self._streams.taken(self._engine.settings.log_streams) as place:
+            return await events.open_subscription(self._engine, request), place
+
+    async def _admit(self, http: Request) -> tuple[Route, Handler, ApiRequest]:
         guards.check(http.method, http.headers, self._hosts)
         caller = None if self._tokens is None else await auth.identify(http.headers, self._tokens)
         route, handler, raw_parts = routes.find(http.method, _raw_path(http.scope))
         parts = path.decode(raw_parts)
         account = self._account or parts.get("account_id") or (caller.account if caller else _DEFAULT_ACCOUNT)
-        if self._tokens is not None:
+        request = ApiRequest(
+            account,
+            parts,
+            Query(http.scope["query_string"]),
+            http,
+            self._engine.settings.payload_size,
+            self._kept,
+            self._streams,
+            self._stream_tokens,
+        )
+        if route.number == routes.SUBSCRIBE and (token := _token_of(request)) is not None:
+            self._stream_tokens.check(token, account, request.workflow, request.instance)
+        elif self._tokens is not None:
             auth.check(caller, route, account)
-        query = Query(http.scope["query_string"])
-        request = ApiRequest(account, parts, query, http, self._engine.settings.payload_size, self._kept)
-        return await handler(self._engine, request)
+        return route, handler, request
+
+
+def _token_of(request: ApiRequest) -> str | None:
+    return request.query.text("token", LONGEST)
 
 
 def _raw_path(scope: Scope) -> str:

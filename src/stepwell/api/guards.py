@@ -19,7 +19,12 @@ def check(method: str, headers: Headers, hosts: frozenset[str] | None) -> None:
     if hosts is not None:
         _check_host(headers.getlist("host"), hosts)
     if method not in READING:
-        _check_origin(headers)
+        _check_origin(headers, "change anything", "send the request from a program")
+
+
+def check_socket(headers: Headers) -> None:
+    """Raise Forbidden if another site's page asked for a WebSocket: browsers let it read what comes."""
+    _check_origin(headers, "read anything", "ask for a token of the stream")
 
 
 def _check_host(given: list[str], hosts: frozenset[str]) -> None:
@@ -32,11 +37,11 @@ def _check_host(given: list[str], hosts: frozenset[str]) -> None:
     )
 
 
-def _check_origin(headers: Headers) -> None:
+def _check_origin(headers: Headers, what: str, remedy: str) -> None:
     host = headers.get("host", "")
     for origin in headers.getlist("origin"):
         if origin.partition("://")[2].lower() != host.lower():
             raise Forbidden(
-                f'a page of the origin "{origin:.300}" may not change anything at "{host:.300}"; '
-                "send the request from a program, or from a page of this server"
+                f'a page of the origin "{origin:.300}" may not {what} at "{host:.300}"; '
+                f"{remedy}, or send it from a page of this server"
             )

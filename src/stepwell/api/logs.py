@@ -11,20 +11,18 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from stepwell.api import envelope
-from stepwell.api.refusals import TooManyStreams
 from stepwell.api.request import ApiRequest
+from stepwell.api.streams import SIGN_OF_LIFE_S, Place
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
 from stepwell.errors import InstanceNotFound, WorkflowNotFound
 from stepwell.store.operations import LogLine, Note
 
 LINES_AT_ONCE = 1_000
-# How soon a new line is seen by those who follow, and how often a silent stream shows that it lives.
+# How soon a new line is seen by those who follow.
 _LOOK_EVERY_S = 0.25
-_SIGN_OF_LIFE_S = 15.0
 
 _encoder = msgspec.json.Encoder()
-_open_streams: set[object] = set()
 
 
 class Line(msgspec.Struct):
@@ -68,33 +66,29 @@ async def get_logs(engine: Engine, request: ApiRequest) -> Response:
 
 
 def _follow(engine: Engine, request: ApiRequest, after: int) -> Response:
-    if len(_open_streams) >= engine.settings.log_streams:
-        raise TooManyStreams(engine.settings.log_streams)
-    # Counted from here on, so that many callers at once do not pass the bound together.
-    stream = object()
-    _open_streams.add(stream)
-    return _Stream(_lines(engine, request, after), stream)
+    place = request.streams.take(engine.settings.log_streams)
+    return _Stream(_lines(engine, request, after), place)
 
 
 class _Stream(StreamingResponse):
     """A stream that no longer counts once it has ended, however it ends."""
 
-    def __init__(self, lines: AsyncIterator[bytes], stream: object) -> None:
+    def __init__(self, lines: AsyncIterator[bytes], place: Place) -> None:
         super().__init__(lines, media_type="application/x-ndjson", headers={"cache-control": "no-store"})
-        self._stream = stream
+        self._place = place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            _open_streams.discard(self._stream)
+            self._place.give_back()
 
 
 async def _lines(engine: Engine, request: ApiRequest, after: int) -> AsyncIterator[bytes]:
-    """Yield each line as a line of JSON, and an empty one now and then, until the instance has ended."""
+    """Yield each line as a line of JSON, and an empty one now and then, until the instance ends or the server stops."""
     time = asyncio.get_running_loop().time
     said_at = time()
-    while True:
+    while not request.streams.are_ending:
         try:
             page = await engine.log(request.account, request.workflow, request.instance, after, LINES_AT_ONCE)
         except (InstanceNotFound, WorkflowNotFound):
@@ -105,7 +99,7 @@ async def _lines(engine: Engine, request: ApiRequest, after: int) -> AsyncIterat
             yield _encoder.encode(_line(line)) + b"\n"
         if page.ended_at is not None and not page.lines:
             return
-        if time() - said_at >= _SIGN_OF_LIFE_S:
+        if time() - said_at >= SIGN_OF_LIFE_S:
             said_at = time()
             yield b"\n"
         if not page.lines:

@@ -41,14 +41,22 @@ class Query:
             raise _refused(name, value, expected)
         return value
 
-    def number(self, name: str, highest: int = LARGEST_NUMBER) -> int | None:
-        """Return an integer from 1 to `highest`; None if it is not given."""
-        expected = f"an integer from 1 to {highest}"
+    def choices(self, name: str, allowed: tuple[str, ...]) -> list[str]:
+        """Return the values of a parameter that may be given several times, each of a closed set."""
+        values = self._given.get(name, [])
+        for value in values:
+            if value not in allowed:
+                raise _refused(name, value, "one of: " + ", ".join(allowed))
+        return values
+
+    def number(self, name: str, highest: int = LARGEST_NUMBER, *, lowest: int = 1) -> int | None:
+        """Return an integer from `lowest` to `highest`; None if it is not given."""
+        expected = f"an integer from {lowest} to {highest}"
         value = self._once(name, expected)
         if value is None:
             return None
         found = _NUMBER.fullmatch(value)
-        if found is None or not 1 <= int(found[1]) <= highest:
+        if found is None or not lowest <= int(found[1]) <= highest:
             raise _refused(name, value, expected)
         return int(found[1])
 

@@ -62,7 +62,21 @@ class TooManyStreams(Refusal):
 
     def __init__(self, limit: int) -> None:
         self.headers = {"retry-after": "5"}
-        super().__init__(f"{limit} streams are open already, which is the limit; close one, or ask without follow")
+        super().__init__(f"{limit} streams are open already, which is the limit; close one, or come back later")
+
+
+class UpgradeRequired(Refusal):
+    """The route is a WebSocket, and nobody asked for one."""
+
+    code = 10002
+    http_status = 426
+
+    def __init__(self) -> None:
+        self.headers = {"upgrade": "websocket", "connection": "upgrade"}
+        super().__init__(
+            "this route is a WebSocket: ask for it with `Upgrade: websocket`. The same events come without one from "
+            "/accounts/{account_id}/stepwell/workflows/{workflow_name}/instances/{instance_id}/events"
+        )
 
 
 class BodyTooLarge(InvalidInput):

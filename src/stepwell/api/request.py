@@ -9,6 +9,9 @@ from stepwell.api import body
 from stepwell.api.kept import KeptAnswers
 from stepwell.api.query import Query
 from stepwell.api.refusals import invalid
+from stepwell.api.stream_tokens import StreamTokens
+from stepwell.api.streams import Streams
+from stepwell.clock import SystemClock
 from stepwell.limits import PAYLOAD_BYTES
 
 
@@ -24,6 +27,9 @@ class ApiRequest:
     payload_bytes: int = PAYLOAD_BYTES
     # What earlier requests were answered.
     kept: KeptAnswers = field(default_factory=KeptAnswers)
+    # Who holds streams open, and what opens one.
+    streams: Streams = field(default_factory=Streams)
+    stream_tokens: StreamTokens = field(default_factory=lambda: StreamTokens(SystemClock()))
 
     @property
     def workflow(self) -> str:

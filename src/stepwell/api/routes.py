@@ -5,7 +5,8 @@ escape nothing, though, and ids of cron instances contain slashes; so an instanc
 the rest of its pattern. They are tried in order: fixed words first, then those with a tail behind the id,
 then the id alone.
 
-Routes that Cloudflare has and we do not have yet are listed without a handler: their words are taken already.
+Routes that Cloudflare has and we do not have yet are listed without a handler: their words are taken already. The
+handler of a WebSocket's route answers who asks for none.
 
 Source: developers.cloudflare.com/api/resources/workflows/
 """
@@ -19,6 +20,7 @@ from starlette.responses import Response
 from stepwell.api import (
     account_settings,
     control,
+    events,
     identity,
     instance_status,
     instances,
@@ -41,6 +43,8 @@ _INSTANCES = _ONE + "/instances"
 _INSTANCE = _INSTANCES + "/{instance_id}"
 # Stepwell's own.
 _OWN_INSTANCE = "/client/v4/accounts/{account_id}/stepwell/workflows/{workflow_name}/instances/{instance_id}"
+# The number of the route that is a WebSocket.
+SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
@@ -68,6 +72,14 @@ ROUTES = (
     Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),
     Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
     Route("POST", _OWN_INSTANCE + "/rollback", None, "Go on with a failed rollback", control.resume_rollback),
+    Route(
+        "GET",
+        _OWN_INSTANCE + "/events",
+        None,
+        "Follow the events of an instance without a WebSocket",
+        events.stream_events,
+        ("cursor", "filter"),
+    ),
     Route("GET", _OWN_INSTANCE, None, "Status and progress of an instance", instance_status.get_status),
     # who calls
     Route("GET", "/client/v4/user/tokens/verify", None, "Whether a token is good", identity.verify_token),
@@ -106,8 +118,15 @@ ROUTES = (
         ("name", "type", "attempt"),
     ),
     Route("PATCH", _INSTANCE + "/status", 15, "Pause, resume, terminate or restart an instance", control.change_status),
-    Route("GET", _INSTANCE + "/subscribe/token", 18, "Get a token for the stream of an instance"),
-    Route("GET", _INSTANCE + "/subscribe", 17, "Follow an instance"),
+    Route("GET", _INSTANCE + "/subscribe/token", 18, "Get a token for the events of an instance", events.get_token),
+    Route(
+        "GET",
+        _INSTANCE + "/subscribe",
+        SUBSCRIBE,
+        "Follow the events of an instance",
+        events.refuse_plain,
+        ("cursor", "filter", "token"),
+    ),
     # the rest
     Route(
         "GET",

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from starlette.types import ASGIApp
 
 from stepwell import durations, sockets
-from stepwell.api import create_app
+from stepwell.api import Api, create_app
 from stepwell.cli.reload import Fingerprint, fingerprint, reload_on_change
 from stepwell.cli.stop import Stop
 from stepwell.clock import SystemClock
@@ -144,7 +143,8 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
     if not await stop.before(served.supervisor.start()):
         return
     engine = _engine(served)
-    server = HttpServer(_app(served, engine))
+    api = _app(served, engine)
+    server = HttpServer(api, has_sockets=True)
     await engine.terminations.resume()
     await server.start(sock)
     try:
@@ -153,6 +153,7 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
         grace = durations.in_words(served.told.grace)
         click.echo(f"Stopping; steps in flight have {grace} to end (Ctrl-C again: stop at once)")
     finally:
+        api.end_streams()
         # The API first: what is answered from now on could not be kept an eye on.
         await server.stop(served.told.grace / 1000)
         await engine.terminations.stop()
@@ -162,7 +163,7 @@ def _engine(served: Served) -> Engine:
     return Engine(served.store, watching=served.store.watching, settings=served.told)
 
 
-def _app(served: Served, engine: Engine) -> ASGIApp:
+def _app(served: Served, engine: Engine) -> Api:
     options = served.options
     tokens = Tokens(served.store, SystemClock()) if options.wants_tokens else None
     account = None if options.wants_tokens else options.account

@@ -5,9 +5,10 @@ with one promise per operation, is in `operations` and the modules that `catalog
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from stepwell.store.operations import Operation
+from stepwell.store.operations import InstanceRow, Operation
 
 __all__ = ["Listener", "Store"]
 
@@ -40,6 +41,12 @@ class Store(Protocol):
 
     def ignore(self, worker: int) -> None:
         """Tell a worker nothing more."""
+
+    def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told`, on the running event loop, when an instance gets a record or is deleted.
+
+        Return what ends that. What is written before this returns is told to nobody.
+        """
 
     async def close(self) -> None:
         """Finish what was asked and let go of files and threads."""

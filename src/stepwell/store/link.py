@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import msgspec
 
+from stepwell.store.operations import InstanceRow
+
 _HEAD_BYTES = 4
 # A frame holds at most one operation with its payloads; more than this is no frame of ours.
 _LONGEST_FRAME = 2**28
@@ -52,6 +54,25 @@ class Ignore(Message, frozen=True):
     """Worker: tell me nothing more for this worker."""
 
     worker: int
+
+
+class Watch(Message, frozen=True):
+    """Worker: tell me, by this number, when this instance changes."""
+
+    number: int
+    instance: InstanceRow
+
+
+class Unwatch(Message, frozen=True):
+    """Worker: tell me nothing more by this number."""
+
+    number: int
+
+
+class Changed(Message, frozen=True):
+    """Parent: an instance that is watched by this number got a record, or was deleted."""
+
+    number: int
 
 
 class Due(Message, frozen=True):
@@ -106,7 +127,22 @@ class Pong(Message, frozen=True):
 
 
 AnyMessage = (
-    Ask | Answer | Refusal | Listen | Ignore | Due | Told | Loaded | LoadFailed | Drain | Interrupt | Ping | Pong
+    Ask
+    | Answer
+    | Refusal
+    | Listen
+    | Ignore
+    | Watch
+    | Unwatch
+    | Changed
+    | Due
+    | Told
+    | Loaded
+    | LoadFailed
+    | Drain
+    | Interrupt
+    | Ping
+    | Pong
 )
 
 encode = msgspec.msgpack.Encoder().encode

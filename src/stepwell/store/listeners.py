@@ -16,34 +16,44 @@ class Watchers:
     def __init__(self) -> None:
         self._watching: dict[int | str, set[_Watcher]] = {}
 
-    @contextmanager
-    def watching(self, instance: InstanceRow) -> Iterator[asyncio.Event]:
-        """Give an event that is set when an instance gets a record or its workflow is deleted."""
-        watcher = _Watcher(asyncio.get_running_loop(), asyncio.Event())
+    def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told`, on the running loop, when an instance gets a record or is deleted; return what ends that."""
+        watcher = _Watcher(asyncio.get_running_loop(), told)
         watched = (instance.row, instance.workflow_id)
         for what in watched:
             self._watching.setdefault(what, set()).add(watcher)
-        try:
-            yield watcher.event
-        finally:
+
+        def stop() -> None:
             for what in watched:
                 left = self._watching.get(what, set())
                 left.discard(watcher)
                 if not left:
                     self._watching.pop(what, None)
 
+        return stop
+
+    @contextmanager
+    def watching(self, instance: InstanceRow) -> Iterator[asyncio.Event]:
+        """Give an event that is set when an instance gets a record or is deleted."""
+        event = asyncio.Event()
+        stop = self.watch(instance, event.set)
+        try:
+            yield event
+        finally:
+            stop()
+
     def changed(self, changes: Collection[int | str]) -> None:
         """Tell whoever waits for one of these instances, or for one of these workflows'."""
         if self._watching:
             for what in changes:
                 for watcher in list(self._watching.get(what, ())):
-                    call_soon(watcher.loop, watcher.event.set)
+                    call_soon(watcher.loop, watcher.told)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Watcher:
     loop: asyncio.AbstractEventLoop
-    event: asyncio.Event
+    told: Callable[[], None]
 
 
 class Listeners:

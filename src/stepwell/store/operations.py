@@ -327,10 +327,11 @@ class ClaimDue(Operation[Claims], frozen=True):
 
 
 class ReadHistory(Operation[list[RecordRow]], frozen=True):
-    """Return the records of an instance after `seq`, in order."""
+    """Return the records of an instance after a seq, in order: the first `limit` of them; None: all."""
 
     row: int
     after: int = 0
+    limit: int | None = None
 
 
 class Committed(msgspec.Struct, frozen=True, array_like=True):

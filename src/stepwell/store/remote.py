@@ -12,8 +12,22 @@ import msgspec
 from stepwell import errors
 from stepwell.errors import StepwellError, StoreUnavailable
 from stepwell.store import Listener
-from stepwell.store.link import Answer, Ask, Due, Ignore, Line, Listen, Message, Refusal, Told, encode
-from stepwell.store.operations import Operation
+from stepwell.store.link import (
+    Answer,
+    Ask,
+    Changed,
+    Due,
+    Ignore,
+    Line,
+    Listen,
+    Message,
+    Refusal,
+    Told,
+    Unwatch,
+    Watch,
+    encode,
+)
+from stepwell.store.operations import InstanceRow, Operation
 
 A = TypeVar("A")
 
@@ -32,6 +46,7 @@ class RemoteStore:
         self._numbers = itertools.count(1)
         self._asked: dict[int, tuple[asyncio.Future[Any], msgspec.msgpack.Decoder[Any]]] = {}
         self._listeners: dict[int, Listener] = {}
+        self._watches: dict[int, Callable[[], None]] = {}
         self._line: Line | None = None
 
     async def connect(self, sock: socket.socket) -> None:
@@ -66,6 +81,19 @@ class RemoteStore:
         if self._listeners.pop(worker, None) is not None:
             self.say(Ignore(worker))
 
+    def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told` when an instance gets a record or is deleted; return what ends that."""
+        number = next(self._numbers)
+        self._watches[number] = told
+        # Before whatever is asked from now on: the parent does things in the order in which they came.
+        self.say(Watch(number, instance))
+
+        def stop() -> None:
+            if self._watches.pop(number, None) is not None:
+                self.say(Unwatch(number))
+
+        return stop
+
     async def close(self) -> None:
         """Wait for the answers to what was asked, then hang up."""
         waiting = [future for future, _ in self._asked.values() if not future.done()]
@@ -84,14 +112,23 @@ class RemoteStore:
                 future, _ = self._asked.pop(number)
                 if not future.done():
                     future.set_exception(_rebuild(message))
+            case Changed() | Due() | Told():
+                self._tell(message)
+            case _:
+                self._heard(message)
+
+    def _tell(self, message: Changed | Due | Told) -> None:
+        """Tell whoever wants to hear of it; it may be somebody who no longer does."""
+        match message:
+            case Changed(number=number):
+                if (told := self._watches.get(number)) is not None:
+                    told()
             case Due(worker=worker, at=at):
                 if (listener := self._listeners.get(worker)) is not None:
                     listener.instance_due(at)
             case Told(worker=worker, row=row):
                 if (listener := self._listeners.get(worker)) is not None:
                     listener.instance_told(row)
-            case _:
-                self._heard(message)
 
     def _lose(self) -> None:
         self._line = None

@@ -12,7 +12,21 @@ import msgspec
 from stepwell.errors import StepwellError
 from stepwell.store import Store
 from stepwell.store.catalogue import OPERATIONS
-from stepwell.store.link import Answer, Ask, Due, Ignore, Line, Listen, Message, Refusal, Told, encode
+from stepwell.store.link import (
+    Answer,
+    Ask,
+    Changed,
+    Due,
+    Ignore,
+    Line,
+    Listen,
+    Message,
+    Refusal,
+    Told,
+    Unwatch,
+    Watch,
+    encode,
+)
 from stepwell.store.operations import EndLease, Operation, RegisterWorker
 
 logger = logging.getLogger(__name__)
@@ -33,6 +47,7 @@ class WorkerLine:
         self._hung_up = hung_up
         self._line: Line | None = None
         self._listening: set[int] = set()
+        self._watches: dict[int, Callable[[], None]] = {}
 
     async def connect(self, sock: socket.socket) -> None:
         """Take the parent's end of the line."""
@@ -66,6 +81,10 @@ class WorkerLine:
                 self._store.listen(worker, _Ear(self, worker))
             case Ignore(worker=worker):
                 self._ignore(worker)
+            case Watch(number=number, instance=instance):
+                self._watches[number] = self._store.watch(instance, lambda: self.say(Changed(number)))
+            case Unwatch(number=number):
+                self._watches.pop(number)()
             case _:
                 self._heard(message)
 
@@ -91,6 +110,9 @@ class WorkerLine:
         self._line = None
         for worker in list(self._listening):
             self._ignore(worker)
+        for stop in self._watches.values():
+            stop()
+        self._watches.clear()
         self._hung_up()
 
 

@@ -1,6 +1,7 @@
 """The embedded store: one SQLite file that this process alone writes, or a store in memory for tests."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -64,8 +65,12 @@ class SqliteStore:
         """Tell a worker nothing more."""
         self._listeners.remove(worker)
 
+    def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told` when an instance gets a record or is deleted; return what ends that."""
+        return self._listeners.watchers.watch(instance, told)
+
     def watching(self, instance: InstanceRow) -> AbstractContextManager[asyncio.Event]:
-        """Give an event that is set, while it is held, when an instance gets a record or its workflow is deleted."""
+        """Give an event that is set, while it is held, when an instance gets a record or is deleted."""
         return self._listeners.watchers.watching(instance)
 
     async def close(self) -> None:

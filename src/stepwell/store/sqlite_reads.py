@@ -87,7 +87,7 @@ def _list_instances(connection: apsw.Connection, operation: ListInstances) -> In
 
 
 def _read_history(connection: apsw.Connection, operation: ReadHistory) -> list[RecordRow]:
-    return history(connection, operation.row, operation.after)
+    return history(connection, operation.row, operation.after, operation.limit)
 
 
 def _read_payload(connection: apsw.Connection, operation: ReadPayload) -> str:

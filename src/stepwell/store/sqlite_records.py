@@ -29,6 +29,7 @@ _HISTORY = f"""
     where instance = :instance
         and seq > :after
     order by seq
+    limit :limit
     """
 _LAST = """
     select seq
@@ -93,13 +94,14 @@ def insert(connection: apsw.Connection, records: Sequence[Values]) -> None:
     connection.executemany(_INSERT, records)
 
 
-def history(connection: apsw.Connection, instance: int, after: int = 0) -> list[RecordRow]:
-    """Return the records of an instance after a seq, all of them."""
+def history(connection: apsw.Connection, instance: int, after: int = 0, limit: int | None = None) -> list[RecordRow]:
+    """Return the records of an instance after a seq, the first `limit` of them or all."""
     last = first(connection, _LAST, (instance,))
     if last is None:
         return []
-    records = [_record(columns) for columns in connection.execute(_HISTORY, (instance, after))]
-    if [record.seq for record in records] != list(range(after + 1, last[0] + 1)):
+    most = max(last[0] - after, 0) if limit is None else limit
+    records = [_record(columns) for columns in connection.execute(_HISTORY, (instance, after, most))]
+    if [record.seq for record in records] != list(range(after + 1, min(last[0], after + most) + 1)):
         raise apsw.CorruptError(f"the history of instance row {instance} has a gap")
     return records
 

@@ -70,6 +70,7 @@ _STATUSES = {
     403: "Who asks may not",
     404: "What is asked for is not there",
     413: "The request is too large",
+    426: "The route is a WebSocket",
     429: "There are too many requests",
     500: "The server is at fault",
 }
@@ -129,7 +130,7 @@ def _operation(route: "Route", schemas: Schemas) -> Schema:
         "description": known.description,
         **_permission(route),
         "parameters": _with_components(parameters_of(route), schemas),
-        "responses": {"200": _answer(known.answer, schemas), **_refusals(known)},
+        "responses": {**_answers(known.answer, schemas), **_refusals(known)},
     }
     if known.body is not None:
         described["requestBody"] = _body(known.body, schemas)
@@ -177,8 +178,16 @@ def _body(body: Body, schemas: Schemas) -> Schema:
 # ---- answers
 
 
+def _answers(answer: Answer, schemas: Schemas) -> Schema:
+    others = {str(status): {"description": about} for status, about in answer.others}
+    return {str(answer.status): _answer(answer, schemas), **others}
+
+
 def _answer(answer: Answer, schemas: Schemas) -> Schema:
-    content = {kind: _content(schema, schemas) for kind, schema in answer.media}
+    content = {
+        kind: _content(schema if isinstance(schema, dict) else schemas.of_answer(schema), schemas)
+        for kind, schema in answer.media
+    }
     if answer.result is not None:
         content = {"application/json": _content(_envelope(answer, schemas), schemas), **content}
     return {"description": "What was asked for", "content": content}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell import limits
+from stepwell.core.notices import NoticeType
 from stepwell.core.retries import BACKOFFS
 from stepwell.models import STATUSES
 
@@ -29,6 +30,12 @@ NAMED: Mapping[str, Meaning] = {
         "enum": ["unknown", "api", "binding", "event", "cron"],
         "description": "What created an instance.",
         "examples": ["api"],
+    },
+    "InstanceEventType": {
+        "type": "string",
+        "enum": [type.value for type in NoticeType],
+        "description": "The type of an event of an instance. Those of rollbacks do not come yet.",
+        "examples": ["step_completed"],
     },
     "Backoff": {
         "type": "string",
@@ -414,6 +421,29 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             "examples": [{"chargeId": "c_1"}],
         },
         "event_type": _text("The type of the event that a wait waits for; only of a wait.", "approved"),
+    },
+    "InstanceEvent": {
+        "instanceId": _text("The instance's id.", "order-1"),
+        "eventId": _number("Ascends from event to event, and stays the same.", 97),
+        "timestamp": _number("When it happened, in milliseconds since 1970.", 1_795_428_000_410),
+        "type": {"named": "InstanceEventType"},
+        "stepName": _text("The step, sleep or wait, with its count.", "charge-1"),
+        "attempt": _number("Which attempt it was.", 1),
+        "config": {"description": "What holds for the step; only of `step_started`."},
+        "params": {"description": "The instance's params; only of `workflow_started`.", "examples": [{"orderId": 7}]},
+        "output": {
+            "description": "The whole JSON value that was returned; only of `step_completed` and `workflow_completed`. "
+            "`[REDACTED]` for a sensitive step.",
+            "examples": [{"chargeId": "c_1"}],
+        },
+        "error": {"description": "What went wrong. A sleep or wait that the workflow cancelled is completed, with it."},
+        "retryDelayMs": _number("How long the next attempt waits, if there is one.", 10_000),
+        "durationMs": _number("How long it sleeps; only of `sleep_started`.", 60_000),
+        "eventType": _text("The type of the event that it waits for; only of `wait_started`.", "approved"),
+    },
+    "StreamToken": {
+        "token": _text("What goes into the query of the WebSocket's address.", "EXAMPLE-TOKEN"),
+        "expires_at": _moment("When it is good no more; a stream that is open then goes on."),
     },
     # ---- Stepwell's own
     "InstanceStatus": {

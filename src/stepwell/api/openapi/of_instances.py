@@ -20,8 +20,10 @@ from stepwell.api.openapi.operation import (
     FINISHED,
     ID_TAKEN,
     LARGE_BODY,
+    MANY_STREAMS,
     NO_INSTANCE,
     NO_STEP,
+    NO_UPGRADE,
     NO_WORKFLOW,
     NOT_BEGUN,
     Answer,
@@ -160,6 +162,23 @@ OPERATIONS: Mapping[Key, Operation] = {
             "stepwell instances delete order order-1 --yes",
             "npx wrangler workflows instances delete order order-1",
         ),
+    ),
+    17: Operation(
+        id="workflows-instances-subscribe",
+        tag=INSTANCES,
+        description="A WebSocket that tells what happens to an instance: first all that has happened, then each new "
+        "event, one JSON object in each text frame, as below. It is closed with 1000 behind the end of the instance, "
+        "also if the filter hides that, and when the instance is deleted; with 1012 when the server stops. To go on "
+        "later, give the last `eventId` as `cursor`. A browser, which cannot send headers, gives a token in the query.",
+        answer=Answer(media=(("application/json", models.InstanceEvent),), status=101),
+        refused=(*_NO_INSTANCE, NO_UPGRADE, MANY_STREAMS),
+    ),
+    18: Operation(
+        id="workflows-instances-subscribe-token",
+        tag=INSTANCES,
+        description="Makes a token that opens the WebSocket of this instance, and nothing else, within a minute.",
+        answer=Answer(models.StreamToken),
+        refused=_NO_INSTANCE,
     ),
     15: Operation(
         id="workflows-instances-status-edit",

@@ -74,6 +74,19 @@ OPERATIONS: Mapping[Key, Operation] = {
         cli=("stepwell instances describe order order-1",),
         is_own=True,
     ),
+    f"GET {OWN_INSTANCE}/events": Operation(
+        id="stepwell-instances-events",
+        tag=STEPWELL,
+        description="Tells what happens to an instance as Server-Sent Events, for `EventSource` and curl: the events "
+        'of "Follow the events of an instance", each as `data` with its `eventId` as `id`, until the instance has '
+        "ended. A comment comes now and then.",
+        answer=Answer(
+            media=(("text/event-stream", dict(_TEXT)),),
+            others=((204, "A client that comes back with `Last-Event-ID` has been told everything."),),
+        ),
+        refused=(*_NO_INSTANCE, MANY_STREAMS),
+        is_own=True,
+    ),
     f"GET {OWN_INSTANCE}/logs": Operation(
         id="stepwell-instances-logs",
         tag=STEPWELL,

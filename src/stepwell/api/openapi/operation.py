@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stepwell.api.refusals import BodyTooLarge, Forbidden, RouteNotFound, TooManyStreams, Unauthorized
+from stepwell.api.refusals import BodyTooLarge, Forbidden, RouteNotFound, TooManyStreams, Unauthorized, UpgradeRequired
 from stepwell.errors import (
     InstanceAlreadyExists,
     InstanceFinished,
@@ -68,6 +68,7 @@ FINISHED = Refused(InstanceFinished, "The instance has ended.", "instance.finish
 NO_SCRIPT = Refused(UnknownScript, "No worker has loaded the script, or it has no such class.", "body")
 OTHER_SCRIPT = Refused(WorkflowBelongs, "The workflow belongs to another script.", "body")
 NO_OPERATION = Refused(RouteNotFound, "The document has no operation of this id.")
+NO_UPGRADE = Refused(UpgradeRequired, "The request asks for no WebSocket.")
 MANY_STREAMS = Refused(TooManyStreams, "As many callers follow instances as may do so at a time.")
 
 # What any route may answer with.
@@ -86,12 +87,15 @@ BROKEN = Refused(
 class Answer:
     """What a route answers with if all is well. `info` are the members of `result_info`; none: it is not there.
 
-    `media` are forms of the answer that have no envelope, with the schema of each.
+    `media` are forms of the answer that have no envelope, with the schema of each: a type, or JSON Schema. `others` are
+    statuses that say all is well without a body.
     """
 
     result: Any = None
     info: tuple[str, ...] = ()
-    media: tuple[tuple[str, dict[str, Any]], ...] = ()
+    media: tuple[tuple[str, Any], ...] = ()
+    status: int = 200
+    others: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stepwell import limits
-from stepwell.api import identity, instance_list, logs, versions, workflows
+from stepwell.api import identity, instance_list, logs, stream_tokens, versions, workflows
 from stepwell.api.control import TERMINABLE
 from stepwell.api.openapi.meanings import NAME_PATTERN
 from stepwell.api.openapi.operation import OWN_INSTANCE, Key, key_of, names_in
@@ -109,6 +109,16 @@ _CURSOR = _parameter(
 _MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
 _WHERE = "A date and time; without an offset it is UTC."
 
+_FOLLOWING = {
+    "cursor": _parameter(
+        "The `eventId` of the last event that was seen; only later ones come.",
+        {"type": "integer", "minimum": 0, "maximum": LARGEST_NUMBER},
+    ),
+    "filter": _parameter(
+        "Only events of this type; may be given several times.", {"type": "array", "items": ref("InstanceEventType")}
+    ),
+}
+
 _ACCOUNTS = {
     "page": _number("Which page. One past the last is empty.", 1),
     "per_page": _number("How many a page has.", identity.PER_PAGE, identity.MOST_PER_PAGE),
@@ -147,6 +157,10 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
         "type": _needed(_choice("A step and a wait may have the same name.", ("step", "waitForEvent")), "step"),
         "attempt": _number("Which attempt; the step as a whole if it is left out."),
     },
+    17: {
+        **_FOLLOWING,
+        "token": _text("In place of credentials: what /subscribe/token has answered.", stream_tokens.LONGEST),
+    },
     19: {
         "page": _number("Which page. One past the last is empty.", 1),
         "per_page": _number("How many versions a page has.", versions.PER_PAGE, versions.MOST_PER_PAGE),
@@ -157,6 +171,7 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
         "workflow": _text("The workflow of the instance to show.", limits.WORKFLOW_NAME_LENGTH),
         "instance": _text("The instance to show.", limits.ADDRESSED_INSTANCE_ID_LENGTH),
     },
+    f"GET {OWN_INSTANCE}/events": _FOLLOWING,
     f"GET {OWN_INSTANCE}/logs": {
         "after": _number("Only lines behind the one of this number."),
         "limit": _number("How many lines at most.", 100, logs.LINES_AT_ONCE),
@@ -175,8 +190,8 @@ _ONCE = {
     ),
 }
 
-# By the number of the route: what its headers may wish for.
-HEADERS: Mapping[int, Mapping[str, Schema]] = {
+# By the key of the route: what its headers may wish for.
+HEADERS: Mapping[Key, Mapping[str, Schema]] = {
     6: _ONCE,
     12: {
         "Prefer": _parameter(
@@ -191,6 +206,12 @@ HEADERS: Mapping[int, Mapping[str, Schema]] = {
         ),
     },
     16: _ONCE,
+    f"GET {OWN_INSTANCE}/events": {
+        "Last-Event-ID": _parameter(
+            "In place of `cursor`; browsers send it when they come back.",
+            {"type": "string", "pattern": "^[0-9]{1,15}$", "examples": ["97"]},
+        ),
+    },
 }
 
 
@@ -198,5 +219,5 @@ def parameters_of(route: "Route") -> list[Schema]:
     """Return the parameters of a route. Raises KeyError for one that has no line above."""
     in_path = [{"name": name, "in": "path", "required": True, **PATH[name]} for name in names_in(route.pattern)]
     in_query = [{"name": name, "in": "query", **QUERY[key_of(route)][name]} for name in route.query]
-    in_headers = [{"name": name, "in": "header", **said} for name, said in HEADERS.get(route.number or 0, {}).items()]
+    in_headers = [{"name": name, "in": "header", **said} for name, said in HEADERS.get(key_of(route), {}).items()]
     return [*in_path, *in_query, *in_headers]

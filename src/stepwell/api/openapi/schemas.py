@@ -44,9 +44,10 @@ class Schemas:
 
     def add_named(self, schema: Schema) -> None:
         """Make the schema that a parameter refers to a part of the document."""
-        name = schema.get("$ref", "").removeprefix(_REF)
-        if name:
-            self.components[name] = dict(NAMED[name])
+        for part in (schema, schema.get("items", {})):
+            name = part.get("$ref", "").removeprefix(_REF)
+            if name:
+                self.components[name] = dict(NAMED[name])
 
     def _of(self, kind: inspect.Type, *, is_answer: bool) -> Schema:
         match kind:

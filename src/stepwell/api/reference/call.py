@@ -13,7 +13,7 @@ class Call:
     """A request to make: path and query with the values of the example, and the JSON of its body.
 
     `body` None: there is none. `has_members`: the members of the body are parameters of the clients' method.
-    `sdk`: that method; None: the clients have none.
+    `sdk`: that method; None: the clients have none. `is_socket`: it asks for a WebSocket.
     """
 
     server: str
@@ -25,6 +25,7 @@ class Call:
     has_members: bool
     sdk: str | None
     is_open: bool
+    is_socket: bool
 
     @property
     def target(self) -> str:
@@ -52,4 +53,5 @@ def call_of(server: str, method: str, pattern: str, operation: Mapping[str, Any]
         body is not None and not body["schema"].keys().isdisjoint(("$ref", "oneOf")),
         operation.get("x-cloudflare-sdk"),
         not operation["security"],
+        "101" in operation["responses"],
     )

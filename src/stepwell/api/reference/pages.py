@@ -150,12 +150,21 @@ def _body(found: Operation, components: Components) -> str:
 
 
 def _returns(found: Operation, components: Components) -> str:
-    content = found["responses"]["200"]["content"]
-    return section("Returns", *(_form(kind, form["schema"], components) for kind, form in content.items()))
+    status, answer = _answered(found)
+    forms = (
+        _form(f"{status} <code>{escape(kind)}</code>", form["schema"], components) for kind, form in answer.items()
+    )
+    return section("Returns", *forms)
 
 
-def _form(kind: str, schema: Schema, components: Components) -> str:
-    return f"<h3>200 <code>{escape(kind)}</code></h3>" + (
+def _answered(found: Operation) -> tuple[str, Mapping[str, Any]]:
+    """Return the status with which all is well, and the forms of its answer."""
+    status, response = next(iter(found["responses"].items()))
+    return status, response["content"]
+
+
+def _form(title: str, schema: Schema, components: Components) -> str:
+    return f"<h3>{title}</h3>" + (
         members(schema, components) or f'<p class="type">{escape(type_of(schema, components))}</p>'
     )
 
@@ -189,7 +198,7 @@ def _samples(shown: Mapping[str, str]) -> Iterator[str]:
 
 
 def _response(found: Operation) -> str:
-    content = found["responses"]["200"]["content"].get("application/json", {})
+    content = _answered(found)[1].get("application/json", {})
     if "example" not in content:
         return ""
     return section("Response example", code(json.dumps(content["example"], indent=2, ensure_ascii=False)))

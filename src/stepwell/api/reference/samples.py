@@ -21,6 +21,8 @@ _TEXTS = ("params",)
 
 def all_of(call: Call, commands: list[str]) -> dict[str, str]:
     """Return the samples by language."""
+    if call.is_socket:
+        return {"websockets": websockets(call)}
     samples = {"curl": curl(call)}
     if call.sdk is not None:
         samples |= {"Python": python(call, call.sdk), "TypeScript": typescript(call, call.sdk)}
@@ -40,6 +42,16 @@ def curl(call: Call) -> str:
     if call.body is not None:
         lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(json.dumps(call.body))}"]
     return " \\\n  ".join(lines)
+
+
+def websockets(call: Call) -> str:
+    """Return a program for the package websockets for Python."""
+    return (
+        "import os\n\nfrom websockets.sync.client import connect\n\nwith connect(\n"
+        f"    {_py(call.server.replace('http', 'ws', 1) + call.target)},\n"
+        '    additional_headers={"Authorization": f"Bearer {os.environ[\'CLOUDFLARE_API_TOKEN\']}"},\n'
+        ") as socket:\n    for event in socket:\n        print(event)"
+    )
 
 
 def python(call: Call, method: str) -> str:

@@ -1,0 +1,135 @@
+"""What happens to an instance, as a stream: Cloudflare's WebSocket, its token, and our Server-Sent Events.
+
+Source: developers.cloudflare.com/workflows/build/subscribe-to-instance-events/ and, for the form of events that servers
+send, html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from stepwell import answers, models
+from stepwell.api import envelope
+from stepwell.api.refusals import UpgradeRequired, invalid
+from stepwell.api.request import ApiRequest
+from stepwell.api.streams import SIGN_OF_LIFE_S, Place, Streams
+from stepwell.core.notices import PLACES, NoticeType
+from stepwell.core.steplog import iso
+from stepwell.engine import Engine
+from stepwell.subscriptions import Subscription, Told, Wanted, types_of
+
+TYPES = tuple(type.value for type in NoticeType)
+
+_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "x-accel-buffering": "no"}
+_EVENT_ID = re.compile(r"\d{1,15}", re.ASCII)
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_SIGN_OF_LIFE = b":\n\n"
+
+_encoder = msgspec.json.Encoder()
+
+
+async def refuse_plain(engine: Engine, request: ApiRequest) -> Response:
+    """Refuse a request for the WebSocket that asks for none, after looking for what else is wrong with it."""
+    await open_subscription(engine, request)
+    raise UpgradeRequired
+
+
+async def get_token(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with a token for the WebSocket of an instance."""
+    await engine.subscriptions.open(request.account, request.workflow, request.instance, Wanted())
+    token, expires_at = request.stream_tokens.make(request.account, request.workflow, request.instance)
+    return envelope.success(models.StreamToken(token, iso(expires_at)))
+
+
+async def stream_events(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with what happens to an instance, as Server-Sent Events, until it has ended.
+
+    A browser that comes back behind the end is told by 204 to come no more.
+    """
+    last = _last_event_id(request)
+    with request.streams.taken(engine.settings.log_streams) as place:
+        subscription = await open_subscription(engine, request, last)
+        if last is not None and _has_nothing_behind(subscription, last):
+            place.give_back()
+            return Response(status_code=204, headers=_HEADERS)
+        if request.http.scope["method"] == "HEAD":
+            place.give_back()
+            return Response(headers=_HEADERS, media_type="text/event-stream")
+        return _EventStream(subscription, place, request.streams)
+
+
+async def open_subscription(engine: Engine, request: ApiRequest, last: int | None = None) -> Subscription:
+    """Return the subscription that a query asks for; `last` is a cursor that a header names.
+
+    Raises InvalidInput, WorkflowNotFound or InstanceNotFound.
+    """
+    cursor = request.query.number("cursor", lowest=0) or 0
+    wanted = Wanted(cursor if last is None else last, types_of(request.query.choices("filter", TYPES)))
+    return await engine.subscriptions.open(request.account, request.workflow, request.instance, wanted)
+
+
+def encode(subscription: Subscription, told: Told) -> bytes:
+    """Return an event as JSON."""
+    return _encoder.encode(answers.instance_event(subscription.row.id, told))
+
+
+class _EventStream(StreamingResponse):
+    """A stream of Server-Sent Events that gives its place back when it has ended, however it ends."""
+
+    def __init__(self, subscription: Subscription, place: Place, streams: Streams) -> None:
+        super().__init__(_events(subscription, streams), media_type="text/event-stream", headers=_HEADERS)
+        self._subscription = subscription
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._subscription.close()
+            self._place.give_back()
+
+
+async def _events(subscription: Subscription, streams: Streams) -> AsyncIterator[bytes]:
+    """Yield each event, and a comment now and then; at the end the number up to which all has been told."""
+    ending = asyncio.create_task(streams.ended())
+    following = asyncio.create_task(subscription.next())
+    try:
+        while True:
+            await asyncio.wait({ending, following}, timeout=SIGN_OF_LIFE_S, return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():
+                return
+            if not following.done():
+                yield _SIGN_OF_LIFE
+                continue
+            told = following.result()
+            if told is None:
+                yield b"id: %d\n\n" % subscription.cursor
+                return
+            yield _block(told.notice.id, encode(subscription, told))
+            following = asyncio.create_task(subscription.next())
+    finally:
+        ending.cancel()
+        following.cancel()
+        await asyncio.wait({ending, following})
+
+
+def _block(id: int, event: bytes) -> bytes:
+    # Params are JSON as it was sent: it may have line ends between its parts.
+    return b"id: %d\n%b\n\n" % (id, b"\n".join(b"data: " + line for line in _LINE_END.split(event)))
+
+
+def _last_event_id(request: ApiRequest) -> int | None:
+    """Return up to where a browser that comes back has been told. Raises InvalidInput."""
+    given = request.http.headers.get("last-event-id", "")
+    if given and _EVENT_ID.fullmatch(given) is None:
+        raise invalid("Last-Event-ID", f'the header Last-Event-ID must be the id of an event, got "{given:.100}"')
+    return int(given) if given else None
+
+
+def _has_nothing_behind(subscription: Subscription, cursor: int) -> bool:
+    row = subscription.row
+    return row.ended_at is not None and cursor >= row.seq * PLACES

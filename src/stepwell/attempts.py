@@ -314,11 +314,11 @@ class Attempts:
         details, running.signals.latest = running.signals.latest, None
         if details is not None and not running.is_closed:
             running.heard_at = self._host.clock.now()
-            self._host.notebook.heartbeat(running.call.key, details)
+            self._host.notebook.heartbeat(running.call.key, running.attempt.generation, details)
 
     async def _take_details(self, running: RunningAttempt) -> None:
         """Hand what an earlier attempt said of itself to this one; what cannot be read any more is nothing."""
-        text = await self._host.notebook.heartbeat_details(running.call.key)
+        text = await self._host.notebook.heartbeat_details(running.call.key, running.attempt.generation)
         if text is not None:
             with suppress(UnreadableValue):
                 running.signals.details = values.decode(text, self._host.classes)

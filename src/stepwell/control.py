@@ -122,4 +122,4 @@ class Control:
         began_at = history[start.seq - 1].record.at
         where, kept = (row.account, row.workflow, row.id), (start.step_count, began_at, start.has_rollbacks)
         ended = codec.to_row(Terminated(now, trigger))
-        return RestartInstance(*where, trigger, record, ended, now, *kept, row.restarted_seq)
+        return RestartInstance(*where, trigger, record, ended, now, *kept, row.restarted_seq, row.row)

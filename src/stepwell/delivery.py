@@ -54,8 +54,8 @@ class Reader:
                 await sleep_ms(self._clock, _READ_AGAIN_AFTER_MS)
 
     async def history(self, claim: Claim) -> list[RecordRow]:
-        """Return the records of a turn's instance. Raises TurnLost if it is gone, its workflow having been deleted."""
-        rows = await self.read(ReadHistory(claim.row))
+        """Return the records of a turn's instance. Raises TurnLost if the turn is lost, or the instance deleted."""
+        rows = await self.read(ReadHistory(claim.row, turn=claim.turn))
         if not rows:
             raise TurnLost(claim.row, claim.turn)
         return rows

@@ -218,8 +218,8 @@ class Endings:
     async def _rest_broken(self, execution: Execution, error: BaseException) -> None:
         self._tell_broken(error)
         await self._stop_attempts(execution)
-        # A history that could not be read has no status; the claim made it running.
-        status = execution.state.status or Status.RUNNING
+        # A history that could not be read has no status; the claim made it running. So does a resume.
+        status = Status.RUNNING if execution.is_pausing else execution.state.status or Status.RUNNING
         await self._put_back(execution, [], Ending(status, self._clock.now() + BROKEN_REST_MS))
 
     def _tell_broken(self, error: BaseException) -> None:
@@ -241,6 +241,9 @@ class Endings:
         If it is to be paused, it is paused.
         """
         while True:
+            # What is still on its way may bring a pause, or the end of one. Behind this nothing is heard but refusals.
+            await self._notebook.flushed()
+            await self._recorder.durable()
             if execution.is_pausing:
                 done = await self._release(execution, [Paused(self._clock.now())], Ending(Status.PAUSED, None))
             else:

@@ -149,17 +149,17 @@ class Notebook:
         if not from_run or self._is_new():
             self._put(PROGRESS, value)
 
-    def heartbeat(self, key: Key, details: str) -> None:
+    def heartbeat(self, key: Key, generation: int, details: str) -> None:
         """Take what an attempt of a step said with its last sign of life, as stored text."""
         self._beats[key] = details
-        self._put(_beat_name(key), details)
+        self._put(_beat_name(key, generation), details)
 
-    async def heartbeat_details(self, key: Key) -> str | None:
-        """Return what an attempt of a step said last, in this turn or an earlier one."""
+    async def heartbeat_details(self, key: Key, generation: int) -> str | None:
+        """Return what an attempt of a step said last, in this turn or an earlier one, since the step began anew."""
         if key in self._beats:
             return self._beats[key]
         try:
-            return await self._store.run(ReadNote(self._claim.row, _beat_name(key)))
+            return await self._store.run(ReadNote(self._claim.row, _beat_name(key, generation)))
         except StoreUnavailable:
             # It is help for the next attempt, no promise to it.
             return None
@@ -265,8 +265,9 @@ def _nothing() -> None:
     """Nobody waits."""
 
 
-def _beat_name(key: Key) -> str:
-    return "heartbeat " + json.dumps([key.kind, key.name, key.count])
+def _beat_name(key: Key, generation: int) -> str:
+    parts: list[str | int] = [key.kind, key.name, key.count]
+    return "heartbeat " + json.dumps([*parts, generation] if generation else parts)
 
 
 def _bounded(text: str, bound: int) -> str:

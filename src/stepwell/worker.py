@@ -194,9 +194,14 @@ class Worker:
 
     async def _rest(self, claim: Claim, rest_ms: int) -> None:
         """Put an instance back that this worker cannot run: another one, or a later version, may."""
-        rows = await self._context.store.run(ReadHistory(claim.row))
+        while not await self._put_back(claim, rest_ms):
+            # Something has come from outside, which may have been a pause.
+            continue
+
+    async def _put_back(self, claim: Claim, rest_ms: int) -> bool:
+        rows = await self._context.store.run(ReadHistory(claim.row, turn=claim.turn))
         if not rows:
-            # Its workflow has been deleted meanwhile.
+            # It has been terminated, restarted or deleted meanwhile, or its workflow has.
             raise TurnLost(claim.row, claim.turn)
         history = codec.from_rows(rows)
         now = self._context.clock.now()
@@ -206,9 +211,8 @@ class Worker:
             rest = (Paused(now), Status.PAUSED, None)
         record, status, due_at = rest
         place = (claim.row, claim.turn, claim.n, history[-1].seq)
-        await self._context.store.run(
-            Release(*place, [codec.to_row(record)], state.step_count, status, due_at, None, now)
-        )
+        release = Release(*place, [codec.to_row(record)], state.step_count, status, due_at, None, now)
+        return (await self._context.store.run(release)).done
 
     def _set_alarm(self, at: int | None) -> None:
         if at == self._alarm_at:

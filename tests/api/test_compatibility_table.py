@@ -67,7 +67,7 @@ def _built() -> set[str]:
     return {
         f"{route.number} `{route.method} {route.pattern.removeprefix(PREFIX)}`"
         for route in ROUTES
-        if route.number is not None and route.handler is not None
+        if route.number is not None
     }
 
 

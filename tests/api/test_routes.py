@@ -4,7 +4,6 @@ import pytest
 from starlette.types import ASGIApp
 
 from stepwell.api import create_app
-from stepwell.api.routes import ROUTES, Route
 from stepwell.engine import Engine
 from tests.api.asgi import ask
 from tests.api.histories import Histories
@@ -141,20 +140,6 @@ async def test_unknown_route_is_404(app: ASGIApp, histories: Histories, method: 
 
     assert (status, code) == (404, 7003)
     assert message.startswith(f"could not route {method} /")
-
-
-@pytest.mark.parametrize("route", [pytest.param(r, id=str(r.number)) for r in ROUTES if r.handler is None])
-async def test_route_that_is_not_built_yet_is_404(app: ASGIApp, histories: Histories, route: Route) -> None:
-    """A route of Cloudflare's that Stepwell lacks says so, and is not mistaken for a name."""
-    method, path = route.method, route.pattern.replace("{", "").replace("}", "")
-
-    answer = await ask(app, path, method)
-
-    assert answer.refusal() == (
-        404,
-        7003,
-        f"could not route {method} {path}: Cloudflare has this route, Stepwell does not have it yet",
-    )
 
 
 @pytest.mark.parametrize(

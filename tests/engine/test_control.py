@@ -332,6 +332,55 @@ async def test_failure_in_a_pause_waits_its_whole_delay_after_it() -> None:
         assert await instance.status() == "complete"
 
 
+async def test_attempt_that_was_lost_in_a_pause_is_tried_again_at_once() -> None:
+    """An attempt whose worker dies minutes after the pause was asked for does not wait minutes after the resume."""
+    async with TestEngine.open([Two]) as engine:
+        instance = await engine.create(Two)
+        await engine.run_until_idle()
+        await instance.pause()
+        await engine.advance("5 minutes")
+        await restart(engine)
+        await engine.advance("1 hour")
+        assert await instance.status() == "paused"
+        Shop.gate.set()
+
+        await instance.resume()
+        await engine.run_until_idle()
+
+        assert (await instance.output(), Shop.calls) == (["one", "two"], ["one", "one", "two"])
+
+
+async def test_attempt_that_was_interrupted_in_a_pause_is_tried_again_at_once() -> None:
+    """An attempt that ends as the rest of a pause's attempts has ended waits for nothing after the resume."""
+
+    class Siblings(WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do()
+            async def outer():
+                Shop.calls.append("outer")
+                await step.sleep("nap", "1 minute")
+
+            @step.do()
+            async def slow():
+                await Shop.gate.wait()
+
+            await asyncio.gather(outer(), slow())
+
+    async with TestEngine.open([Siblings]) as engine:
+        instance = await engine.create(Siblings)
+        await engine.run_until_idle()
+        await instance.pause()
+        await engine.advance("5 minutes")
+        Shop.gate.set()
+        await engine.advance("1 hour")
+        assert (await instance.status(), Shop.calls) == ("paused", ["outer"])
+
+        await instance.resume()
+        await engine.run_until_idle()
+
+        assert Shop.calls == ["outer", "outer"]
+
+
 async def test_event_in_a_pause_is_met_after_it() -> None:
     """An event is stored while the instance is paused, and delivered when it is resumed."""
     async with TestEngine.open([Shop]) as engine:
@@ -346,6 +395,34 @@ async def test_event_in_a_pause_is_met_after_it() -> None:
         await engine.run_until_idle()
 
         assert await instance.output() == "done"
+
+
+async def test_event_meets_no_wait_while_an_attempt_keeps_the_pause_pending() -> None:
+    """A wait beside an attempt in flight stands still too: the event that comes meanwhile is met after the resume."""
+
+    class Siblings(WorkflowEntrypoint):
+        async def run(self, event, step):
+            async def answered():
+                await step.wait_for_event("answer", "go", timeout="1 hour")
+                Shop.calls.append("answered")
+
+            await asyncio.gather(answered(), step.do("slow", Shop.gate.wait))
+
+    async with TestEngine.open([Siblings]) as engine:
+        instance = await engine.create(Siblings)
+        await engine.run_until_idle()
+        await instance.pause()
+        await instance.send_event("go")
+        await engine.run_until_idle()
+        assert (await instance.status(), Shop.calls) == ("waitingForPause", [])
+        Shop.gate.set()
+        await engine.run_until_idle()
+        assert (await instance.status(), Shop.calls) == ("paused", [])
+
+        await instance.resume()
+        await engine.run_until_idle()
+
+        assert (await instance.status(), Shop.calls) == ("complete", ["answered"])
 
 
 async def test_terminate_abandons_what_is_in_flight() -> None:
@@ -606,6 +683,30 @@ async def test_restart_from_a_step_loses_events_that_nobody_had_met() -> None:
         assert isinstance(wait, WaitEntry)
         assert wait.output is not None
         assert '"payload":3' in wait.output
+
+
+async def test_restart_from_a_step_loses_the_event_of_a_wait_that_is_forgotten() -> None:
+    """An event that was met by a wait behind the step is not met again, nor is one that no wait had met."""
+
+    class Waiting(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.do("before", lambda: None)
+            return (await step.wait_for_event("answer", "go", timeout="1 hour"))["payload"]
+
+    async with TestEngine.open([Waiting]) as engine:
+        instance = await engine.create(Waiting)
+        await instance.send_event("go", 1)
+        await instance.send_event("go", 2)
+        await engine.run_until_idle()
+        assert await instance.output() == 1
+
+        await instance.restart("before")
+        await engine.run_until_idle()
+        assert await instance.status() == "waiting"
+        await instance.send_event("go", 3)
+        await engine.run_until_idle()
+
+        assert await instance.output() == 3
 
 
 @pytest.mark.parametrize(

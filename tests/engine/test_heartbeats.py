@@ -119,6 +119,30 @@ async def test_details_survive_the_worker() -> None:
     assert seen == [None, ["row", 7]]
 
 
+async def test_details_are_forgotten_by_a_restart() -> None:
+    """A step that runs anew after a restart gets none of what it had said before, in no attempt."""
+    seen: list[Any] = []
+
+    async def run(event, step):
+        @step.do(config=PATIENT)
+        async def work(ctx):
+            seen.append(ctx.heartbeat_details)
+            if len(seen) == 1:
+                ctx.heartbeat("before the restart")
+            elif len(seen) == 2:
+                raise ValueError("again")
+
+        await work()
+
+    async with opened(run) as (engine, instance):
+        await engine.run_until_idle()
+        await instance.restart("work")
+        await engine.advance("10 seconds")
+
+        assert await instance.status() == "complete"
+    assert seen == [None, None, None]
+
+
 async def test_work_goes_on_where_the_last_attempt_was() -> None:
     """Details of the last sign of life, straight and replayed at each wait."""
     assert await every_way(Job(Resuming), crashes=False) == "copied 10"

@@ -12,14 +12,22 @@ from stepwell.core.records import (
     Created,
     EventReceived,
     Key,
+    PauseAsked,
+    Paused,
+    Recorded,
+    Restarted,
+    Resumed,
     SleepStarted,
     StepConfig,
     StepKind,
     StepSucceeded,
+    Terminated,
     Waiting,
 )
+from stepwell.core.standing import find_start
 from stepwell.errors import StoreUnavailable
 from stepwell.store import Store, codec
+from stepwell.store.control_operations import PauseInstance, RestartInstance, ResumeInstance, TerminateInstance
 from stepwell.store.operations import (
     AppendEvent,
     Claim,
@@ -134,6 +142,26 @@ def ending(turn: Claim, *, n: int = 1, seen: int = 2, step_count: int = 0, value
 def happening(id: str = "a", *, payload: str = "{}", at: int = NOW, workflow: str = "orders") -> AppendEvent:
     """Say that an event is sent."""
     return AppendEvent("acme", workflow, id, codec.to_row(EventReceived(at, "approved", payload)), at)
+
+
+def control(act: str, history: Sequence[Recorded] = (), *, at: int = NOW + 2) -> Operation[str]:
+    """Say what is done to the instance `a`: pause, resume, terminate, restart, or restart from the step `charge`.
+
+    That one is found in its history; where it is not, the restart is as a whole.
+    """
+    where, ended = ("acme", "orders", "a"), codec.to_row(Terminated(at, "api"))
+    match act:
+        case "pause":
+            return PauseInstance(*where, codec.to_row(PauseAsked(at)), codec.to_row(Paused(at)), at)
+        case "resume":
+            return ResumeInstance(*where, codec.to_row(Resumed(at)), at)
+        case "terminate":
+            return TerminateInstance(*where, ended, at)
+    start = find_start(history, StepKind.DO, "charge", 1) if act == "restart from" else None
+    if start is None:
+        return RestartInstance(*where, "api", codec.to_row(Restarted(at, "api")), ended, at)
+    record = codec.to_row(Restarted(at, "api", start.seq, start.step_count))
+    return RestartInstance(*where, "api", record, ended, at, start.step_count, NOW)
 
 
 def started(name: str = "charge") -> RecordRow:

@@ -4,11 +4,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell.store import Store
+from stepwell.core.records import Paused
+from stepwell.errors import InstanceFinished, TurnLost
+from stepwell.store import Store, codec
 from stepwell.store.operations import Claim, Commit, EndLease, Operation, Release
 from stepwell.store.sqlite import SqliteStore
 from tests.store.scenes import (
@@ -16,11 +19,13 @@ from tests.store.scenes import (
     as_state,
     claim,
     commit,
+    control,
     create,
     ending,
     folded,
     happening,
     instance,
+    outcomes,
     register,
     release,
     started,
@@ -28,7 +33,9 @@ from tests.store.scenes import (
     worker,
 )
 
-ACTS = ["claim", "start", "succeed", "send again", "event", "lose", "park", "park unseen", "end"]
+FENCING = ["terminate", "restart", "restart from"]
+CONTROL = ["pause", "resume", *FENCING]
+ACTS = ["claim", "start", "succeed", "send again", "event", "lose", "park", "park unseen", "end", *CONTROL]
 
 
 @dataclass
@@ -45,7 +52,7 @@ class Life:
 
     async def happens(self, act: str) -> str:
         """Let something happen, if it can, and return the status then."""
-        await self._do(act)
+        await (self._control(act) if act in CONTROL else self._do(act))
         found = await instance(self.store, "a")
         assert as_state(found.row) == folded(found)
         assert [record.seq for record in found.records] == list(range(1, found.row.seq + 1))
@@ -71,9 +78,47 @@ class Life:
                 self.seen = (await instance(self.store, "a")).row.seq
                 await self._do("park unseen")
             case "park unseen" if self.turn:
-                await self._release(release(self.turn, **self._place(), due_at=NOW))
+                await self._park(self.turn)
             case "end" if self.turn:
                 await self._release(ending(self.turn, n=self.n, seen=self.seen, step_count=self.step_count))
+
+    async def _control(self, act: str) -> None:
+        before = await instance(self.store, "a")
+        try:
+            await self.store.run(control(act, codec.from_rows(before.records)))
+        except InstanceFinished:
+            assert before.row.ended_at is not None
+            assert act in ("pause", "terminate")
+            return
+        if act in FENCING and self.turn is not None:
+            await self._is_fenced_out(self.turn)
+        if act in FENCING:
+            self.turn = self.last = None
+            self.step_count = (await instance(self.store, "a")).row.step_count
+
+    async def _is_fenced_out(self, turn: Claim) -> None:
+        """What the turn still sends is refused, and changes nothing."""
+        before = await instance(self.store, "a")
+        sent: list[Operation[Any]] = [
+            commit(turn, succeeded(), **self._place()),
+            release(turn, **self._place()),
+            ending(turn, n=self.n),
+        ]
+        assert [type(error) for error in await outcomes(self.store, sent)] == [TurnLost] * 3
+        assert await instance(self.store, "a") == before
+
+    async def _park(self, turn: Claim) -> None:
+        """Let a turn end as one that waits, or, if it has seen that it is to be paused, as one that pauses."""
+        parked = release(turn, **self._place(), due_at=NOW)
+        if await self._knows_of_a_pause():
+            paused = release(turn, codec.to_row(Paused(NOW + 1)), **self._place())
+            parked = msgspec.structs.replace(paused, status="paused")
+        await self._release(parked)
+
+    async def _knows_of_a_pause(self) -> bool:
+        """Tell whether the turn has seen that it is to be paused. One that has not parks, and is refused."""
+        row = (await instance(self.store, "a")).row
+        return row.status == "waitingForPause" and row.seq <= self.seen
 
     async def _event(self) -> None:
         if (await instance(self.store, "a")).row.ended_at is None:
@@ -128,6 +173,42 @@ async def _born(store: Store) -> Life:
             ["queued", "running", "running", "running", "waiting", "running"],
             id="an event that the turn had not seen",
         ),
+        pytest.param(
+            ["claim", "start", "pause", "succeed", "park unseen", "resume", "claim", "end"],
+            ["running", "running", "waitingForPause", "waitingForPause", "paused", "queued", "running", "complete"],
+            id="paused and resumed",
+        ),
+        pytest.param(
+            ["claim", "park", "pause", "event", "resume", "pause", "claim", "pause", "resume"],
+            ["running", "waiting", "paused", "paused", "queued", "queued", "running", "waitingForPause", "running"],
+            id="paused while nobody holds it",
+        ),
+        pytest.param(
+            ["claim", "pause", "lose", "claim", "park unseen", "claim"],
+            ["running", "waitingForPause", "waitingForPause", "waitingForPause", "paused", "paused"],
+            id="a turn that was lost in a pause",
+        ),
+        pytest.param(
+            ["claim", "start", "terminate", "resume", "restart", "claim", "start", "restart from", "terminate"],
+            ["running", "running", "terminated", "terminated", "queued", "running", "running", "queued", "terminated"],
+            id="terminated and restarted",
+        ),
+        pytest.param(
+            ["pause", "claim", "start", "pause", "park", "restart", "claim", "end", "restart from", "restart"],
+            [
+                "queued",
+                "running",
+                "running",
+                "waitingForPause",
+                "paused",
+                "queued",
+                "running",
+                "complete",
+                "queued",
+                "queued",
+            ],
+            id="restarted from everywhere",
+        ),
     ],
 )
 async def test_row_is_the_fold_of_the_history(store: Store, acts: list[str], statuses: list[str]) -> None:
@@ -141,7 +222,7 @@ async def test_row_is_the_fold_of_the_history(store: Store, acts: list[str], sta
 
 @given(st.lists(st.sampled_from(ACTS), max_size=25))
 def test_row_is_the_fold_whatever_happens(acts: list[str]) -> None:
-    """No order of events, commits, losses, parks and repeats makes the row and the history differ."""
+    """No order of events, commits, losses, parks, repeats and control makes the row and the history differ."""
 
     async def live() -> None:
         store = SqliteStore.in_memory()

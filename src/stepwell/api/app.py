@@ -9,7 +9,7 @@ from stepwell.api.kept import KeptAnswers
 from stepwell.api.query import Query
 from stepwell.api.refusals import invalid
 from stepwell.api.request import ApiRequest
-from stepwell.api.routes import Handler, Route
+from stepwell.api.routes import Route
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
 from stepwell.api.streams import Place, Streams
 from stepwell.engine import Engine
@@ -61,8 +61,8 @@ class Api:
 
     async def _respond(self, http: Request) -> Response:
         try:
-            _, handler, request = await self._admit(http)
-            return await handler(self._engine, request)
+            route, request = await self._admit(http)
+            return await route.handler(self._engine, request)
         except ClientDisconnect:
             # Nobody reads this; the server drops it.
             return Response(status_code=400)
@@ -79,7 +79,7 @@ class Api:
 
     async def _open(self, http: Request) -> tuple[Subscription, Place]:
         """Return what a WebSocket is to tell, and its place among the streams."""
-        route, _, request = await self._admit(http)
+        route, request = await self._admit(http)
         if route.number != routes.SUBSCRIBE:
             raise invalid("upgrade", "the header Upgrade asks for a WebSocket, which this route is not; leave it out")
         if _token_of(request) is None:
@@ -87,10 +87,10 @@ class Api:
         with self._streams.taken(self._engine.settings.log_streams) as place:
             return await events.open_subscription(self._engine, request), place
 
-    async def _admit(self, http: Request) -> tuple[Route, Handler, ApiRequest]:
+    async def _admit(self, http: Request) -> tuple[Route, ApiRequest]:
         guards.check(http.method, http.headers, self._hosts)
         caller = None if self._tokens is None else await auth.identify(http.headers, self._tokens)
-        route, handler, raw_parts = routes.find(http.method, _raw_path(http.scope))
+        route, raw_parts = routes.find(http.method, _raw_path(http.scope))
         parts = path.decode(raw_parts)
         account = self._account or parts.get("account_id") or (caller.account if caller else _DEFAULT_ACCOUNT)
         request = ApiRequest(
@@ -107,7 +107,7 @@ class Api:
             self._stream_tokens.check(token, account, request.workflow, request.instance)
         elif self._tokens is not None:
             auth.check(caller, route, account)
-        return route, handler, request
+        return route, request
 
 
 def _token_of(request: ApiRequest) -> str | None:

@@ -60,7 +60,7 @@ class Route:
     pattern: str
     number: int | None
     summary: str
-    handler: Handler | None = None
+    handler: Handler
     query: tuple[str, ...] = ()
 
 
@@ -161,30 +161,27 @@ ROUTES = (
 )
 
 
-def find(method: str, path: str) -> tuple[Route, Handler, dict[str, str]]:
-    """Return the route of a percent-encoded path, its handler, and the still encoded parts of the path by name.
+def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
+    """Return the route of a percent-encoded path, and the still encoded parts of the path by name.
 
     Raises RouteNotFound or MethodNotAllowed.
     """
     for pattern, by_method in _TABLE:
         found = pattern.fullmatch(path.removesuffix("/") or "/")
         if found is not None:
-            return *_choose(by_method, method, path), found.groupdict()
+            return _choose(by_method, method, path), found.groupdict()
     raise RouteNotFound(method, path, "no such route; docs/compatibility.md lists them all")
 
 
-def _choose(by_method: dict[str, Route], method: str, path: str) -> tuple[Route, Handler]:
+def _choose(by_method: dict[str, Route], method: str, path: str) -> Route:
     route = by_method.get("GET" if method == "HEAD" else method)
-    if route is not None and route.handler is not None:
-        return route, route.handler
-    allowed = _allowed(by_method)
-    if route is not None or not allowed:
-        raise RouteNotFound(method, path, "Cloudflare has this route, Stepwell does not have it yet")
-    raise MethodNotAllowed(method, path, allowed)
+    if route is not None:
+        return route
+    raise MethodNotAllowed(method, path, _allowed(by_method))
 
 
 def _allowed(by_method: dict[str, Route]) -> list[str]:
-    allowed = [method for method, route in by_method.items() if route.handler is not None]
+    allowed = [*by_method]
     return [*allowed, "HEAD"] if "GET" in allowed else allowed
 
 

@@ -374,9 +374,9 @@ class Execution:
             case AttemptFailed(key=key, at=at, retry_at=retry_at):
                 self._close(key, None if retry_at is None else self._pause.moment(retry_at, at), counts=True)
             case AttemptLost(key=key, at=at):
-                self._close(key, at, counts=True)
+                self._close(key, self._pause.moment(at, at), counts=True)
             case AttemptInterrupted(key=key, at=at):
-                self._close(key, at, counts=False)
+                self._close(key, self._pause.moment(at, at), counts=False)
             case SleepStarted(key=key, at=at, until=until):
                 self._keys.own(key, record.parent, record.nth)
                 self._sleeps[key] = self._pause.moment(until, at)

@@ -69,8 +69,9 @@ class RestartInstance(Operation[str], frozen=True):
 
     The record says from which step, `step_count` how many stay, and `has_rollbacks` whether one of them can be undone;
     `from_at` is when that step had begun, None: the instance begins again as a whole. `restarted_seq` is the restart
-    that the caller knows of; RestartedMeanwhile is raised if there was another since. None: whatever there was. By
-    `ended` the children of an instance that begins again as a whole are terminated that end with it.
+    that the caller knows of, and `row` the instance's: RestartedMeanwhile is raised if there was another since, or if
+    the id is another instance's by now. None: whatever there was. By `ended` the children of an instance that begins
+    again as a whole are terminated that end with it.
     """
 
     account: str
@@ -84,6 +85,7 @@ class RestartInstance(Operation[str], frozen=True):
     from_at: int | None = None
     has_rollbacks: bool = False
     restarted_seq: int | None = None
+    row: int | None = None
 
 
 class DeleteInstance(Operation[None], frozen=True):

@@ -327,11 +327,15 @@ class ClaimDue(Operation[Claims], frozen=True):
 
 
 class ReadHistory(Operation[list[RecordRow]], frozen=True):
-    """Return the records of an instance after a seq, in order: the first `limit` of them; None: all."""
+    """Return the records of an instance after a seq, in order: the first `limit` of them; None: all.
+
+    `turn`: for that turn alone; if it has been lost there are none, as if the instance were gone.
+    """
 
     row: int
     after: int = 0
     limit: int | None = None
+    turn: int | None = None
 
 
 class Committed(msgspec.Struct, frozen=True, array_like=True):

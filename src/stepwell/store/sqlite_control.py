@@ -221,7 +221,7 @@ def end_followers(transaction: Transaction, parent: int, record: RecordRow) -> N
 def restart_instance(transaction: Transaction, operation: RestartInstance) -> str:
     """Do RestartInstance."""
     target = find_target(transaction, operation.account, operation.workflow, operation.id)
-    if operation.restarted_seq not in (None, target.restarted_seq):
+    if operation.restarted_seq not in (None, target.restarted_seq) or operation.row not in (None, target.row):
         raise RestartedMeanwhile(operation.id)
     how = (operation.now, operation.from_at is None, operation.trigger, target.newest)
     what = (_still_said(transaction, target, operation.from_at), operation.has_rollbacks, operation.step_count)

@@ -42,6 +42,13 @@ from stepwell.store.sqlite_workflows import find_workflow, get_params_schema, ge
 from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.workflow_operations import GetVersion, ListVersions
 
+# Closes the race with what ended the turn before it began: it must not run on a history that goes on without it.
+_IS_TURN = """
+    select 1
+    from instances
+    where row = :row
+        and turn = :turn
+    """
 _HOLDINGS = """
     select i.row, w.name, i.id
     from instances as i
@@ -87,7 +94,10 @@ def _list_instances(connection: apsw.Connection, operation: ListInstances) -> In
 
 
 def _read_history(connection: apsw.Connection, operation: ReadHistory) -> list[RecordRow]:
-    return history(connection, operation.row, operation.after, operation.limit)
+    row, turn = operation.row, operation.turn
+    if turn is not None and first(connection, _IS_TURN, (row, turn)) is None:
+        return []
+    return history(connection, row, operation.after, operation.limit)
 
 
 def _read_payload(connection: apsw.Connection, operation: ReadPayload) -> str:

@@ -93,7 +93,7 @@ def build(settings: Settings = DEFAULT_SETTINGS) -> Mapping[str, Any]:
 
     schemas = Schemas()
     paths: dict[str, dict[str, Any]] = {}
-    for route in _in_order(route for route in ROUTES if route.handler is not None):
+    for route in _in_order(ROUTES):
         paths.setdefault(route.pattern, {})[route.method.lower()] = _operation(route, schemas)
     schemas.of_answer(models.Failure)
     used = {operation["tags"][0] for methods in paths.values() for operation in methods.values()}

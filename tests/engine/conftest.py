@@ -1,0 +1,14 @@
+"""What tests of the engine ask for."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture
+def no_defect(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test that has ended a turn by a defect, or that has logged any other error."""
+    yield
+    told = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    assert told == []

@@ -1,0 +1,83 @@
+"""The contract of every store: control operations that reach it at once are done one after the other."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from stepwell.core.records import Terminated
+from stepwell.errors import InstanceFinished, InstanceNotFound, TurnLost
+from stepwell.store import Store, codec
+from stepwell.store.control_operations import DeleteInstance
+from stepwell.store.operations import Claim, Operation
+from tests.store.scenes import (
+    NOW,
+    as_state,
+    commit,
+    control,
+    folded,
+    happening,
+    held,
+    instance,
+    outcomes,
+    release,
+    started,
+)
+
+NAMES = ("pause", "resume", "terminate", "restart", "restart from", "delete", "event", "commit", "park")
+OF_THE_TURN = {"commit", "park"}
+FENCING = {"terminate", "restart", "restart from", "delete"}
+PAIRS = [pair for pair in itertools.product(NAMES, NAMES) if not set(pair) <= OF_THE_TURN]
+
+
+async def _scene(store: Store) -> Claim:
+    """Return the turn of an instance that runs its first step."""
+    turn = await held(store)
+    await store.run(commit(turn, started(), step_count=1))
+    return turn
+
+
+def _operation(name: str, turn: Claim, history: list[Any]) -> Operation[Any]:
+    match name:
+        case "delete":
+            return DeleteInstance("acme", "orders", "a", codec.to_row(Terminated(NOW, "api")), NOW)
+        case "event":
+            return happening()
+        case "commit":
+            return commit(turn, started("ship"), n=2, seen=3, step_count=2)
+        case "park":
+            return release(turn, n=2, seen=3, step_count=1, due_at=None)
+    return control(name, history)
+
+
+@pytest.mark.parametrize("names", PAIRS, ids=", ".join)
+async def test_two_at_once_are_done_one_after_the_other(store: Store, names: tuple[str, str]) -> None:
+    """Of two operations in one transaction each has an answer of its own, and the second sees what the first did."""
+    turn = await _scene(store)
+    history = codec.from_rows((await instance(store, "a")).records)
+
+    answers = await outcomes(store, [_operation(name, turn, history) for name in names])
+
+    assert not isinstance(answers[0], Exception)
+    assert _refusal(*names) == (type(answers[1]) if isinstance(answers[1], Exception) else None)
+    if names[1] == "park" and names[0] not in FENCING:
+        # What came before it is heard first, and the turn goes on.
+        assert (answers[1].done, bool(answers[1].outside)) == (names[0] == "resume", names[0] != "resume")
+    if "delete" in names:
+        with pytest.raises(InstanceNotFound):
+            await instance(store, "a")
+        return
+    found = await instance(store, "a")
+    assert as_state(found.row) == folded(found)
+    assert [record.seq for record in found.records] == list(range(1, found.row.seq + 1))
+
+
+def _refusal(first: str, second: str) -> type[Exception] | None:
+    """Return the error of the second operation."""
+    if second in OF_THE_TURN and first in FENCING:
+        return TurnLost
+    if first == "delete":
+        return InstanceNotFound
+    if first == "terminate" and second in ("pause", "event", "terminate"):
+        return InstanceFinished
+    return None

@@ -37,9 +37,10 @@ _READ_AGAIN_AFTER_MS = 1_000
 class Reader:
     """Reads for a turn, and asks again while the store is unavailable."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, claim: Claim) -> None:
         self._store = store
         self._clock = clock
+        self._claim = claim
 
     async def read(self, operation: Operation[A]) -> A:
         """Return the answer to a read, however long the store takes to give it."""
@@ -61,8 +62,10 @@ class Reader:
         return rows
 
     async def text(self, value: Payload) -> str:
-        """Return a value's JSON text, wherever it lies."""
-        return await self.read(ReadPayload(value.id)) if isinstance(value, PayloadRef) else value
+        """Return a value's JSON text, wherever it lies. Raises TurnLost."""
+        if isinstance(value, PayloadRef):
+            return await self.read(ReadPayload(value.id, self._claim.row, self._claim.turn))
+        return value
 
     async def event(self, claim: Claim, created: Created) -> dict[str, Any]:
         """Return what `run` receives as its event.

@@ -33,7 +33,7 @@ from stepwell.notes import Notebook
 from stepwell.port import TurnPort
 from stepwell.recorder import Recorder, RecorderEvents
 from stepwell.rollbacks import Rollbacks
-from stepwell.scope import EngineFuture, TaskScope
+from stepwell.scope import EngineFuture, TaskScope, look_away
 from stepwell.settings import TurnContext
 from stepwell.steps import CURRENT_PORT
 from stepwell.store import codec
@@ -58,7 +58,7 @@ class Turn:
         self._workflow = workflow
         self._env = context.env
         self._settings = context.settings
-        self._reader = Reader(context.store, context.clock)
+        self._reader = Reader(context.store, context.clock, claim)
         events = RecorderEvents(self._heard, self._lost, self.broke)
         self._recorder = Recorder(context.store, claim, context.clock, events)
         self.main = CallScope(self.quiet, self)
@@ -186,7 +186,7 @@ class Turn:
     def _returned(self, task: asyncio.Task[Any]) -> None:
         if task is not self._run_task:
             # The author's `run` has been left for its rollbacks.
-            _look_away(task)
+            look_away(task)
             return
         self._sink.close()
         self._end_for(endings.Returned(task))
@@ -390,7 +390,10 @@ class Turn:
 
     def _helped(self, task: asyncio.Task[None]) -> None:
         self._helpers.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, TurnLost):
+            self._lost()
+        elif error is not None:
             self.broke(error)
 
     # ---- reasons to end
@@ -403,8 +406,9 @@ class Turn:
         self._end_for(endings.Lost())
 
     def _end_for(self, reason: Reason) -> bool:
-        # A wish to park gives way to anything else.
-        if self._reason is None or isinstance(self._reason, Park):
+        # A wish to park gives way to anything else; one to let go, to an error that a replay could catch.
+        is_fatal = isinstance(reason, endings.Fatal) and isinstance(self._reason, endings.Drained) and not self.is_over
+        if self._reason is None or isinstance(self._reason, Park) or is_fatal:
             self._reason = reason
             self._has_reason.set()
         return True
@@ -446,7 +450,7 @@ class Turn:
         self._forward, self.main = self.main, CallScope(self.quiet, self)
         self._forward.is_closed = True
         for task in list(self._forward.tasks):
-            task.add_done_callback(_look_away, context=Context())
+            task.add_done_callback(look_away, context=Context())
             task.cancel()
         self._asking.clear()
         self.main.results.extend(key for key in self.execution.outcomes if key.kind is StepKind.ROLLBACK)
@@ -490,9 +494,3 @@ class Turn:
                 self.claim.workflow,
                 self.claim.id,
             )
-
-
-def _look_away(task: asyncio.Task[Any]) -> None:
-    """Keep asyncio from reporting an error that nobody is to hear of."""
-    if not task.cancelled():
-        task.exception()

@@ -144,6 +144,12 @@ def install(loop: asyncio.AbstractEventLoop) -> None:
     loop._stepwell_scopes = True  # type: ignore[attr-defined]  # ours, so that a loop is taught once
 
 
+def look_away(task: asyncio.Task[Any]) -> None:
+    """Keep asyncio from reporting an error that nobody is to hear of."""
+    if not task.cancelled():
+        task.exception()
+
+
 class _CountedHandle(Handle):
     __slots__ = ("_is_counted", "_scope")
 

@@ -2,12 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from stepwell.clock import Alarm
 from stepwell.core.instance import Status, fold
-from stepwell.core.records import Paused, Record, Waiting
+from stepwell.core.records import (
+    EventReceived,
+    PauseAsked,
+    Paused,
+    Record,
+    Recorded,
+    Resumed,
+    Running,
+    Waiting,
+)
 from stepwell.errors import StoreError, StoreUnavailable, TurnLost
 from stepwell.runner import Turn
 from stepwell.scope import install
@@ -170,7 +179,7 @@ class Worker:
             logger.error("the turn of %s/%s cannot go on: %s", claim.workflow, claim.id, error)  # noqa: TRY400 - see above
         except Exception:  # a defect must end this turn, not the worker
             logger.exception("the turn of %s/%s ended by a defect of Stepwell", claim.workflow, claim.id)
-            # Refused if the turn had written already: then the instance stays held until this worker ends.
+            # Refused if something of the turn is still on its way: then it stays held until this worker ends.
             with suppress(StoreError, TurnLost):
                 await self._rest(claim, _DEFECT_REST_MS)
         finally:
@@ -206,12 +215,17 @@ class Worker:
         history = codec.from_rows(rows)
         now = self._context.clock.now()
         state = fold(recorded.record for recorded in history)
-        rest: tuple[Record, Status, int | None] = (Waiting(now), Status.WAITING, now + rest_ms)
-        if state.status is Status.WAITING_FOR_PAUSE:
-            rest = (Paused(now), Status.PAUSED, None)
-        record, status, due_at = rest
-        place = (claim.row, claim.turn, claim.n, history[-1].seq)
-        release = Release(*place, [codec.to_row(record)], state.step_count, status, due_at, None, now)
+        match state.status:
+            case Status.WAITING_FOR_PAUSE:
+                rest: tuple[list[Record], Status, int | None] = ([Paused(now)], Status.PAUSED, None)
+            case Status.ROLLING_BACK:
+                rest = ([], Status.ROLLING_BACK, now + rest_ms)
+            case _:
+                rest = ([Waiting(now)], Status.WAITING, now + rest_ms)
+        records, status, due_at = rest
+        place = (claim.row, claim.turn, _last_n(history), history[-1].seq)
+        rows = [codec.to_row(record) for record in records]
+        release = Release(*place, rows, state.step_count, status, due_at, None, now)
         return (await self._context.store.run(release)).done
 
     def _set_alarm(self, at: int | None) -> None:
@@ -225,3 +239,13 @@ class Worker:
     def _ring(self) -> None:
         self._alarm_at = None
         self._due.set()
+
+
+def _last_n(history: Sequence[Recorded]) -> int:
+    """Return the number, within the turn that holds the instance, of its last record: that of its claim is 1."""
+    n = 0
+    for _, record in reversed(history):
+        n += not isinstance(record, EventReceived | PauseAsked | Resumed)
+        if isinstance(record, Running):
+            break
+    return n

@@ -29,6 +29,7 @@ from stepwell.store.operations import (
     InstanceRow,
     Operation,
     ReadHistory,
+    ReadPayload,
     Release,
     WriteNotes,
 )
@@ -60,6 +61,7 @@ POINTS: dict[str, Callable[[object], bool]] = {
     "paused": _releases("paused"),
     "put back": _releases("running"),
     "end": lambda sent: isinstance(sent, Release) and sent.ended_at is not None,
+    "payload": lambda sent: isinstance(sent, ReadPayload),
     "restart": lambda sent: isinstance(sent, RestartInstance),
 }
 

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from stepwell.errors import InstanceFinished, InstanceNotFound, StepNotInHistory
-from tests.engine.flows import NOW
-from tests.engine.holds import Hold
+from stepwell.testing import TestEngine
+from tests.engine.flows import NOW, workflow
+from tests.engine.holds import HeldStore, Hold
 from tests.engine.trips import ACTS, HOUR_MS, Scene, delete_and_create, tripping
 
 BOTH = pytest.mark.parametrize("when", ["before", "after"])
@@ -451,3 +452,51 @@ async def test_turn_that_is_lost_before_it_begins(point: str, when: str, act: st
         await scene.end()
 
         assert scene.bodies == ([] if act == "terminate" else ["one", "two", "three"])
+
+
+# ---- a value that lies apart
+
+
+async def test_instance_is_deleted_before_its_large_params_are_read() -> None:
+    """A value that is gone with its instance is no damage: the turn has been lost."""
+
+    async def run(event, step):
+        return 1
+
+    store = HeldStore()
+    async with TestEngine.open([flow := workflow(run)], store=store) as engine:
+        instance = await engine.create(flow, id="a", params="x" * 50_000)
+        hold = store.hold("payload", "before")
+        await hold.reached(engine)
+
+        await instance.delete()
+        hold.let_go()
+        await engine.run_until_idle()
+
+        with pytest.raises(InstanceNotFound):
+            await instance.view()
+    await store.close()
+
+
+async def test_instance_is_deleted_before_a_large_result_is_read() -> None:
+    """The same while a replay waits for it."""
+
+    async def run(event, step):
+        large = await step.do("large", lambda: "x" * 50_000)
+        await step.sleep("nap", "1 hour")
+        return len(large)
+
+    store = HeldStore()
+    async with TestEngine.open([flow := workflow(run)], store=store) as engine:
+        instance = await engine.create(flow, id="a")
+        await engine.run_until_idle()
+        hold = store.hold("payload", "before")
+        await hold.reached(engine)
+
+        await instance.delete()
+        hold.let_go()
+        await engine.run_until_idle()
+
+        with pytest.raises(InstanceNotFound):
+            await instance.view()
+    await store.close()

@@ -575,3 +575,24 @@ async def test_pause_and_resume_do_nothing_to_a_rollback() -> None:
 
         assert await instance.status() == "errored"
         assert (await instance.view()).row.ended_at == NOW
+
+
+async def test_rollback_waits_for_a_worker_that_has_the_workflow() -> None:
+    """A worker whose files lack the workflow rests an instance that is rolled back, and loses nothing of it."""
+    store = CheckedStore()
+    async with TestEngine.open([Trip], store=store) as engine:
+        instance = await engine.create(Trip, id="a", params={"books": ["flight"], "then": "nap"})
+        await engine.run_until_idle()
+        trip, engine._workflows = dict(engine._workflows), {}
+        await restart(engine)
+        await instance.terminate(rollback=True)
+        await engine.run_until_idle()
+        assert await instance.status() == "rollingBack"
+        store.check("local", "trip", "a")
+
+        engine._workflows = trip
+        await restart(engine)
+        await engine.advance("2 minutes")
+
+        assert (await instance.status(), done) == ("terminated", ["do flight", "undo flight"])
+    await store.close()

@@ -679,3 +679,58 @@ async def test_event_in_a_resumed_turn_leaves_the_step_count() -> None:
         await engine.run_until_idle()
 
         assert (await instance.view()).row.step_count == 2
+
+
+async def test_defect_behind_a_commit_puts_the_instance_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn that ends by a defect after it has written rests its instance, and the row says what the history says."""
+
+    class Working(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.do("work", lambda: 1)
+            await step.sleep("nap", "1 hour")
+
+    async def broken(*_: object) -> bool:
+        raise RuntimeError("a defect")
+
+    store = CheckedStore()
+    async with TestEngine.open([Working], store=store) as engine:
+        with monkeypatch.context() as patch:
+            patch.setattr("stepwell.endings.Endings.end", broken)
+            instance = await engine.create(Working, id="a")
+            await engine.run_until_idle()
+            assert await instance.status() == "waiting"
+            store.check("local", "working", "a")
+
+        await engine.advance("2 hours")
+
+        assert await instance.status() == "complete"
+    await store.close()
+
+
+async def test_fatal_error_wins_over_a_wish_to_let_go() -> None:
+    """A result that cannot be stored ends the instance also while the worker drains: no replay lets it be caught."""
+    gate = asyncio.Event()
+
+    class Catching(WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do()
+            async def unstorable():
+                await gate.wait()
+                return object()
+
+            try:
+                await unstorable()
+            except Exception as error:  # what must not be
+                return f"caught {error}"
+
+    async with TestEngine.open([Catching]) as engine:
+        instance = await engine.create(Catching)
+        await engine.run_until_idle()
+        assert engine._worker is not None
+        engine._worker.drain()
+        gate.set()
+        await engine.run_until_idle()
+        await restart(engine)
+        await engine.run_until_idle()
+
+        assert await instance.status() == "errored"

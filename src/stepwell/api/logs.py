@@ -54,7 +54,7 @@ class Log(msgspec.Struct):
 
 async def get_logs(engine: Engine, request: ApiRequest) -> Response:
     """Answer with lines of the log, oldest first; with `follow=true` with each new line until the instance ends."""
-    after = request.query.number("after") or 0
+    after = request.query.number("after", lowest=0) or 0
     limit = request.query.number("limit", LINES_AT_ONCE) or 100
     follows = request.query.choice("follow", ("true", "false")) == "true"
     page = await engine.log(request.account, request.workflow, request.instance, after, limit)

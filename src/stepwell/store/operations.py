@@ -237,9 +237,14 @@ class ListInstances(Operation[Instances], frozen=True):
 
 
 class ReadPayload(Operation[str], frozen=True):
-    """Return a value that lies apart."""
+    """Return a value that lies apart.
+
+    `row` and `turn` say for which turn: TurnLost is raised if the value is gone because the turn has been lost.
+    """
 
     payload: int
+    row: int | None = None
+    turn: int | None = None
 
 
 # ---- workers

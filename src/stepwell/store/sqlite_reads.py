@@ -5,7 +5,7 @@ from typing import Any
 
 import apsw
 
-from stepwell.errors import InstanceNotFound
+from stepwell.errors import InstanceNotFound, TurnLost
 from stepwell.store.account_operations import GetAccountSettings, GetTriggers
 from stepwell.store.child_operations import ListRelatives
 from stepwell.store.control_operations import IsTerminating, ListTerminations
@@ -101,6 +101,9 @@ def _read_history(connection: apsw.Connection, operation: ReadHistory) -> list[R
 
 
 def _read_payload(connection: apsw.Connection, operation: ReadPayload) -> str:
+    row, turn = operation.row, operation.turn
+    if row is not None and turn is not None and first(connection, _IS_TURN, (row, turn)) is None:
+        raise TurnLost(row, turn)
     return read_payload(connection, operation.payload)
 
 

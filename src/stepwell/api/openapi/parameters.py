@@ -173,7 +173,10 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
     },
     f"GET {OWN_INSTANCE}/events": _FOLLOWING,
     f"GET {OWN_INSTANCE}/logs": {
-        "after": _number("Only lines behind the one of this number."),
+        "after": _parameter(
+            "Only lines behind the one of this number. 0: all.",
+            {"type": "integer", "minimum": 0, "maximum": LARGEST_NUMBER},
+        ),
         "limit": _number("How many lines at most.", 100, logs.LINES_AT_ONCE),
         "follow": _choice(
             "`true`: each line at once, and each new one until the instance ends.", ("true", "false"), "false"

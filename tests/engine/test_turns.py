@@ -9,6 +9,7 @@ import pytest
 from stepwell import WorkflowEntrypoint
 from stepwell.core.records import AttemptStarted, EventReceived, Running, StepSucceeded, Waiting
 from stepwell.durations import DAY_MS
+from stepwell.errors import WorkflowFatalError
 from stepwell.settings import TurnSettings
 from stepwell.store.operations import Commit, ReadHistory, ReadPayload
 from stepwell.testing import TestEngine, TestInstance
@@ -708,29 +709,26 @@ async def test_defect_behind_a_commit_puts_the_instance_back(monkeypatch: pytest
 
 
 async def test_fatal_error_wins_over_a_wish_to_let_go() -> None:
-    """A result that cannot be stored ends the instance also while the worker drains: no replay lets it be caught."""
-    gate = asyncio.Event()
+    """A result that cannot be stored ends the instance also while it is put back: no replay lets it be caught."""
+    engines: list[TestEngine] = []
 
     class Catching(WorkflowEntrypoint):
         async def run(self, event, step):
             @step.do()
             async def unstorable():
-                await gate.wait()
+                worker = engines[0]._worker
+                assert worker is not None
+                worker.interrupt()
                 return object()
 
             try:
                 await unstorable()
-            except Exception as error:  # what must not be
+            except WorkflowFatalError as error:
                 return f"caught {error}"
 
     async with TestEngine.open([Catching]) as engine:
+        engines.append(engine)
         instance = await engine.create(Catching)
-        await engine.run_until_idle()
-        assert engine._worker is not None
-        engine._worker.drain()
-        gate.set()
-        await engine.run_until_idle()
-        await restart(engine)
         await engine.run_until_idle()
 
         assert await instance.status() == "errored"

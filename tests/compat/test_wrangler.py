@@ -260,7 +260,7 @@ def test_wrangler_controls_an_instance(wrangler: Wrangler, server: Server) -> No
         ("resume", "waiting"),
         ("restart", "waiting", "--from-step-name", "approval", "--from-step-type", "waitForEvent"),
         ("restart", "waiting"),
-        ("terminate", "terminated"),
+        ("terminate", "terminated", "--rollback"),
     ):
         said[what] = wrangler.say("instances", what, "listed", "held", *more)
         server.wait_for_status("listed", "held", status)

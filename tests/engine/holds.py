@@ -55,6 +55,7 @@ POINTS: dict[str, Callable[[object], bool]] = {
     "look": lambda sent: isinstance(sent, Commit) and not sent.records,
     "start": _commits("attempt_started"),
     "success": _commits("step_succeeded"),
+    "rollback": _commits("rollback_started"),
     "wait's end": _commits("wait_ended"),
     "notes": lambda sent: isinstance(sent, WriteNotes),
     "park": _releases("waiting"),

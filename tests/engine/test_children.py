@@ -202,26 +202,36 @@ async def test_every_crash_leads_to_the_same_end() -> None:
     assert await every_way(Job(Alone, {})) == 5
 
 
-async def test_restart_from_a_later_step_finds_the_end_again() -> None:
-    """A restart loses events; the end of a child that stays is told again, also if the child is gone by then."""
+@pytest.mark.parametrize(("is_gone", "outcome"), [(False, {"shipped", 7}), (True, "deleted")])
+async def test_end_that_a_restart_has_lost_is_told_again(is_gone: bool, outcome: Any) -> None:
+    """A restart from a step loses events and waits; the end of a child that stays is told again, also if it is gone."""
 
-    class Later(WorkflowEntrypoint):
+    class Beside(WorkflowEntrypoint):
         async def run(self, event, step):
-            call = asyncio.ensure_future(step.child("ship", self.env.SHIPPING, {"nap": "1 hour"}))
-            await asyncio.sleep(0)
-            await step.sleep("first", "2 hours")
-            await step.do("work", lambda: done.append("work"))
-            return await call
+            async def ship():
+                try:
+                    return await step.child("ship", self.env.SHIPPING)
+                except ChildFailed as error:
+                    return error.status
 
-    async with TestEngine.open([Later, Shipping]) as engine:
-        parent = await engine.create(Later)
-        await engine.advance("3 hours")
+            # `work` begins before the wait for the child does.
+            shipped, _ = await asyncio.gather(ship(), step.do("work", lambda: done.append("work")))
+            return shipped
+
+    async with TestEngine.open([Beside, Shipping]) as engine:
+        parent = await engine.create(Beside)
+        await engine.run_until_idle()
         assert await parent.output() == {"shipped", 7}
+        names = [entry.name for entry in (await parent.log()).called]
+        assert names == ["ship-1", "work-1", "ship-1"]
+        if is_gone:
+            await (await _child(engine, parent)).delete()
 
         await parent.restart("work")
         await engine.run_until_idle()
 
-        assert (await parent.output(), done.count("work")) == ({"shipped", 7}, 2)
+        assert (await parent.output(), done.count("work")) == (outcome, 2)
+        assert done.count("shipping begins") == 1
 
 
 async def test_paused_parent_hears_of_the_end_when_it_is_resumed() -> None:

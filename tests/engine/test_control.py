@@ -43,6 +43,9 @@ class Shop(WorkflowEntrypoint):
                 await step.wait_for_event("answer", "go", timeout="1 hour")
             case "fail":
                 raise ValueError("no")
+            case "undo":
+                await step.do("booked", lambda: 1, rollback=Shop.gate.wait)
+                raise ValueError("no")
         return "done"
 
 
@@ -56,7 +59,14 @@ async def _bring(engine: TestEngine, state: str) -> TestInstance:
     """Return an instance in a state."""
     if state == "queued":
         await engine.stop()
-    params = {"running": "slow", "waiting": "nap", "waitingForPause": "slow", "paused": "nap", "errored": "fail"}
+    params = {
+        "rollingBack": "undo",
+        "running": "slow",
+        "waiting": "nap",
+        "waitingForPause": "slow",
+        "paused": "nap",
+        "errored": "fail",
+    }
     instance = await engine.create(Shop, id="a", params=params.get(state, "nothing" if state == "complete" else "nap"))
     if state != "queued":
         await engine.run_until_idle()
@@ -68,16 +78,26 @@ async def _bring(engine: TestEngine, state: str) -> TestInstance:
     return instance
 
 
-STATES = ("queued", "running", "waiting", "waitingForPause", "paused", "complete", "errored", "terminated")
-FINAL = STATES[5:]
+STATES = (
+    "queued",
+    "running",
+    "waiting",
+    "waitingForPause",
+    "paused",
+    "rollingBack",
+    "complete",
+    "errored",
+    "terminated",
+)
+FINAL = STATES[6:]
 REFUSED = "refused"
 
 # What each operation answers in each of the states above.
 TABLE: dict[str, tuple[str, ...]] = {
-    "pause": ("queued", "waitingForPause", "paused", "waitingForPause", "paused", REFUSED, REFUSED, REFUSED),
-    "resume": ("queued", "running", "waiting", "running", "queued", "complete", "errored", "terminated"),
-    "terminate": (*("terminated",) * 5, REFUSED, REFUSED, REFUSED),
-    "restart": ("queued",) * 8,
+    "pause": ("queued", "waitingForPause", "paused", "waitingForPause", "paused", "rollingBack", *(REFUSED,) * 3),
+    "resume": ("queued", "running", "waiting", "running", "queued", "rollingBack", *FINAL),
+    "terminate": (*("terminated",) * 6, *(REFUSED,) * 3),
+    "restart": ("queued",) * 9,
 }
 OPERATIONS: dict[str, Callable[[TestInstance], Any]] = {
     "pause": TestInstance.pause,

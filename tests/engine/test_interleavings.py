@@ -500,3 +500,28 @@ async def test_instance_is_deleted_before_a_large_result_is_read() -> None:
         with pytest.raises(InstanceNotFound):
             await instance.view()
     await store.close()
+
+
+# ---- the beginning of a rollback
+
+
+async def test_no_rollback_runs_before_it_is_on_record_that_run_failed() -> None:
+    """What `run` failed with is durable before the first rollback begins."""
+    undone: list[str] = []
+
+    async def run(event, step):
+        await step.do("book", lambda: 1, rollback=lambda: undone.append("book"))
+        raise ValueError("no")
+
+    store = HeldStore()
+    async with TestEngine.open([flow := workflow(run)], store=store) as engine:
+        hold = store.hold("rollback", "before")
+        instance = await engine.create(flow, id="a")
+        await hold.reached(engine)
+        assert (undone, await instance.status()) == ([], "running")
+
+        hold.let_go()
+        await engine.run_until_idle()
+
+        assert (undone, await instance.status()) == (["book"], "errored")
+    await store.close()

@@ -355,6 +355,9 @@ async def test_terminate_with_rollback_of_an_attempt_in_flight() -> None:
         await engine.run_until_idle()
 
         assert (await instance.status(), done) == ("terminated", ["slow ended", "undo slow"])
+        slow = (await instance.log()).called[0]
+        assert isinstance(slow, StepEntry)
+        assert [attempt.error and attempt.error.name for attempt in slow.attempts] == ["AttemptInterrupted"]
 
 
 @pytest.mark.parametrize("state", ["queued", "without rollbacks"])
@@ -596,3 +599,30 @@ async def test_rollback_waits_for_a_worker_that_has_the_workflow() -> None:
 
         assert (await instance.status(), done) == ("terminated", ["do flight", "undo flight"])
     await store.close()
+
+
+async def test_replay_for_a_rollback_runs_nothing_new() -> None:
+    """Code that no longer fails where it had failed gets no further: a call that is not on record never returns."""
+    fails = [True]
+    gate = asyncio.Event()
+
+    class Healed(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.do("flight", _work, "flight", rollback=gate.wait)
+            if fails[0]:
+                raise ValueError("no")
+            await step.sleep("nap", 1)
+            await step.do("hotel", _work, "hotel", rollback=_undo)
+            done.append("beyond")
+
+    async with TestEngine.open([Healed]) as engine:
+        instance = await engine.create(Healed)
+        await engine.run_until_idle()
+        fails[0] = False
+        await restart(engine)
+        gate.set()
+        await engine.advance("1 hour")
+
+        assert (await instance.status(), done) == ("errored", ["do flight"])
+        log = await instance.log()
+        assert (log.error and log.error.message, [entry.name for entry in log.called]) == ("no", ["flight-1"] * 2)

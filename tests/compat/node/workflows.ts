@@ -106,7 +106,11 @@ answers["instances.status.edit, restart"] = await instances.status.edit("held", 
   from: { name: "rest", count: 1, type: "sleep" },
 });
 await reach("held", "waiting");
-answers["instances.status.edit, terminate"] = await instances.status.edit("held", { ...control, status: "terminate" });
+answers["instances.status.edit, terminate"] = await instances.status.edit("held", {
+  ...control,
+  status: "terminate",
+  rollback: true,
+});
 answers["instances.get, terminated"] = await instances.get("held", control);
 
 // workflows and versions

@@ -329,28 +329,24 @@ class Config(Struct):
     sensitive: str | UnsetType = UNSET
 
 
-class Step(Struct, tag_field="type", tag="step"):
+class AnyStep(Struct):
+    """What the log says of a step, and of the rollback of one."""
+
+    name: str
+    start: str
+    end: str | None
+    success: bool | None
+    output: str | None
+    config: Config
+    attempts: list[Attempt]
+
+
+class Step(AnyStep, tag_field="type", tag="step"):
     """A `step.do` in the log."""
 
-    name: str
-    start: str
-    end: str | None
-    success: bool | None
-    output: str | None
-    config: Config
-    attempts: list[Attempt]
 
-
-class RollbackStep(Struct, tag_field="type", tag="rollback"):
+class RollbackStep(AnyStep, tag_field="type", tag="rollback"):
     """The rollback of a step in the log."""
-
-    name: str
-    start: str
-    end: str | None
-    success: bool | None
-    output: str | None
-    config: Config
-    attempts: list[Attempt]
 
 
 class RollbackOutcome(Struct):

@@ -20,10 +20,10 @@ from stepwell.bodies import DelayQuestion, ask_delay, base_delay_ms, call_body, 
 from stepwell.calls import CallPort, CallScope, StepCall
 from stepwell.capture import SINK
 from stepwell.clock import Alarm, Clock
-from stepwell.core.execution import Attempt
 from stepwell.core.failures import Failure, describe, leaves
 from stepwell.core.records import Key
 from stepwell.core.retries import delay_function, may_retry
+from stepwell.core.step_answers import Attempt
 from stepwell.core.steplog import timed_out
 from stepwell.errors import (
     InstanceTooLarge,
@@ -187,6 +187,11 @@ class Attempts:
         running = self._running.pop(key, None)
         if running is not None:
             self._close(running)
+
+    def end_cut(self) -> None:
+        """End the attempts of steps that were completed or failed by hand."""
+        for key in self._host.execution.forcing.take_cut():
+            self.end(key)
 
     async def stop(self, grace_ms: int) -> None:
         """End all attempts, and wait a little for what is left of them."""

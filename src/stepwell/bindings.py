@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from stepwell import answers, limits, values
+from stepwell import answers, limits, reasons, values
 from stepwell.children import Children
 from stepwell.control import FromStep
 from stepwell.core.standing import KINDS
@@ -198,6 +198,15 @@ class WorkflowInstance:
         view = await self._engine.get(self._account, self._workflow, self.id, with_steps=not simple)
         entries = view.log.entries if order == "asc" else view.log.entries[::-1]
         shown: dict[str, Any] = json.loads(msgspec.json.encode(answers.instance(view, entries)))
+        return shown
+
+    async def why(self) -> dict[str, Any]:
+        """Return why it does not go on: `status`, `reasons` and `end`, in the shape in which the HTTP API answers.
+
+        Stepwell's own. Raises InstanceNotFound.
+        """
+        found = await reasons.explain(self._engine, self._account, self._workflow, self.id)
+        shown: dict[str, Any] = msgspec.to_builtins(reasons.instance_why(found))
         return shown
 
     async def send_event(self, event: Mapping[str, Any] | None = None, **more: Any) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 from stepwell import durations, values
 from stepwell.calls import StepCall
 from stepwell.clock import Clock, sleep_ms
-from stepwell.core.execution import Attempt
 from stepwell.core.failures import Failure
 from stepwell.core.records import DYNAMIC_DELAY, StepConfig
+from stepwell.core.step_answers import Attempt
 from stepwell.errors import NonRetryableDelayError, WorkflowInternalError
 from stepwell.scope import CURRENT, AuthorExit
 from stepwell.steps import StepContext

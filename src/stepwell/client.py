@@ -105,6 +105,14 @@ class Client:
         query = {"name": name, "type": type, "attempt": None if attempt is None else str(attempt)}
         return self._ask("GET", f"{self._instance(workflow, id)}/step", query).result
 
+    def why(self, workflow: str, id: str) -> Result:
+        """Return why an instance does not go on."""
+        return self._ask("GET", f"{self._own_instance(workflow, id)}/why").result
+
+    def force_step(self, workflow: str, id: str, asked: Mapping[str, Any]) -> Result:
+        """Decide what becomes of a step, as the body asks; return the server's receipt."""
+        return self._ask("POST", f"{self._own_instance(workflow, id)}/step", body=asked).result
+
     def log(self, workflow: str, id: str, after: int = 0) -> Iterator[Result]:
         """Yield the lines that an instance has said behind one of a number, page by page as they are asked for."""
         while True:
@@ -137,9 +145,12 @@ class Client:
     def _instance(self, workflow: str, id: str) -> str:
         return f"{self._workflow(workflow)}/instances/{quote(id, safe='')}"
 
-    def _log(self, workflow: str, id: str) -> str:
+    def _own_instance(self, workflow: str, id: str) -> str:
         own = f"/accounts/{quote(self.account, safe='')}/stepwell"
-        return f"{own}/workflows/{quote(workflow, safe='')}/instances/{quote(id, safe='')}/logs"
+        return f"{own}/workflows/{quote(workflow, safe='')}/instances/{quote(id, safe='')}"
+
+    def _log(self, workflow: str, id: str) -> str:
+        return f"{self._own_instance(workflow, id)}/logs"
 
     def _ask(self, method: str, path: str, query: Mapping[str, str | None] | None = None, body: Any = ...) -> "_Answer":
         given = {name: value for name, value in (query or {}).items() if value is not None}

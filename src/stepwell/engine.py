@@ -26,6 +26,7 @@ from stepwell.errors import (
     StoreDamaged,
     VersionChanged,
 )
+from stepwell.forcing import Forcing
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store, codec, operations
 from stepwell.store.account_operations import (
@@ -151,6 +152,11 @@ class Engine:
     def subscriptions(self) -> Subscriptions:
         """Where what happens to an instance is told."""
         return Subscriptions(self.store)
+
+    @property
+    def forcing(self) -> Forcing:
+        """What can be decided of steps by hand."""
+        return Forcing(self.store, self.clock, self.settings.step_result_size, self.settings.payload_size)
 
     async def create(
         self, account: str, workflow: str, new: NewInstance, key: IdempotencyKey | None = None

@@ -10,9 +10,10 @@ from stepwell import values
 from stepwell.calls import CallScope, StepCall
 from stepwell.capture import SINK
 from stepwell.clock import Clock, sleep_ms
-from stepwell.core.execution import Execution, StepAnswer
+from stepwell.core.execution import Execution
 from stepwell.core.failures import from_parts, rebuild
 from stepwell.core.records import StepKind
+from stepwell.core.step_answers import StepAnswer
 from stepwell.errors import ChildFailed, InvalidInput, NotSerialisable, StoreError, TurnClosed, WorkflowNotFound
 from stepwell.notes import Notebook
 from stepwell.rollbacks import Rollbacks

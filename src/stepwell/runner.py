@@ -22,10 +22,11 @@ from stepwell.attempts import Attempts
 from stepwell.bodies import classes_for, classes_of
 from stepwell.calls import CallScope, StepCall
 from stepwell.capture import SINK
-from stepwell.core.execution import Execution, RunAttempt, StepAnswer
+from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure
 from stepwell.core.instance import fold_as_far_as_possible
 from stepwell.core.records import RESULTS, Created, Key, Payload, PayloadRef, Record, Recorded, Result, StepKind
+from stepwell.core.step_answers import RunAttempt, StepAnswer
 from stepwell.delivery import Reader, Sources, payload_of, resolve
 from stepwell.endings import Endings, Park, Reason
 from stepwell.errors import TurnClosed, TurnLost
@@ -232,6 +233,7 @@ class Turn:
         now = self.clock.now()
         for key in self.execution.settle(now):
             self._ask(*self._calls[key])
+        self._attempts.end_cut()
         if self.execution.is_rolling_back and self._forward is None:
             self._collect()
             return

@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from stepwell import durations, values
+from stepwell import durations, reasons, values
 from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import VirtualClock
 from stepwell.control import FromStep
 from stepwell.core.failures import Failure
 from stepwell.core.steplog import InstanceLog
+from stepwell.core.why import Why
 from stepwell.engine import Engine, InstanceView, NewInstance
+from stepwell.forcing import Decision
 from stepwell.scripts import workflow_name
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.store import Store
@@ -72,6 +74,14 @@ class TestInstance:
     async def log(self) -> InstanceLog:
         """Return the step log."""
         return (await self.view()).log
+
+    async def why(self) -> Why:
+        """Return why it does not go on."""
+        return await reasons.explain(self.engine, ACCOUNT, self.workflow, self.id)
+
+    async def force(self, decision: Decision) -> None:
+        """Decide by hand what becomes of a step."""
+        await self.engine.forcing.force(ACCOUNT, self.workflow, self.id, decision)
 
     async def pause(self) -> str:
         """Pause the instance; return its status then."""

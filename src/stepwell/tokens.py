@@ -43,11 +43,17 @@ _NO_HASH = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request: the token's id, its account, and what it is good for."""
+    """Who makes a request: the token's id, its account, what it is good for, and its name if it has one."""
 
     token: str
     account: str
     permissions: frozenset[Permission]
+    name: str = ""
+
+    @property
+    def known_as(self) -> str:
+        """What histories call the caller."""
+        return self.name or self.token
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ class Tokens:
             raise NotAuthenticated("the token has been revoked; `stepwell token create` makes another")
         if row.expires_at is not None and row.expires_at <= self.clock.now():
             raise NotAuthenticated("the token has expired; `stepwell token create` makes another")
-        return Caller(row.id, row.account, frozenset(map(Permission, row.permissions)))
+        return Caller(row.id, row.account, frozenset(map(Permission, row.permissions)), row.name)
 
 
 def _check(account: str, permissions: Sequence[Permission], name: str, email: str | None) -> None:

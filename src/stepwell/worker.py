@@ -15,6 +15,7 @@ from stepwell.core.records import (
     Recorded,
     Resumed,
     Running,
+    StepForced,
     Waiting,
 )
 from stepwell.errors import StoreError, StoreUnavailable, TurnLost
@@ -245,7 +246,7 @@ def _last_n(history: Sequence[Recorded]) -> int:
     """Return the number, within the turn that holds the instance, of its last record: that of its claim is 1."""
     n = 0
     for _, record in reversed(history):
-        n += not isinstance(record, EventReceived | PauseAsked | Resumed)
+        n += not isinstance(record, EventReceived | PauseAsked | Resumed | StepForced)
         if isinstance(record, Running):
             break
     return n

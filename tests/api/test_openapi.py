@@ -256,7 +256,11 @@ async def test_followed_log_is_a_stream_of_lines(client: httpx.AsyncClient, hist
 async def test_example_of_a_change_is_taken(client: httpx.AsyncClient, histories: Histories, id: str) -> None:
     """A request as the document shows it is done, and its answer keeps its schema."""
     method, pattern, operation = BY_ID[id]
-    await (histories.rolled_back if id == "stepwell-instances-rollback" else histories.queued)("order", "a")
+    begin = {
+        "stepwell-instances-rollback": histories.rolled_back,
+        "stepwell-instances-step-force": histories.waiting,
+    }
+    await begin.get(id, histories.queued)("order", "a")
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
 
     answer = await ask(client, method, path_of(pattern), json=body)
@@ -323,6 +327,23 @@ WRONG: list[tuple[str, Case]] = [
     (
         "stepwell-instances-rollback",
         wrong(BY_ID["stepwell-instances-rollback"][1], (400, 10403, "instance.no_failed_rollback"), instance_id="done"),
+    ),
+    (
+        "stepwell-instances-step-force",
+        wrong(
+            BY_ID["stepwell-instances-step-force"][1],
+            (400, 10002, "step.cannot_force"),
+            {"action": "skip", "step": "nap-1"},
+        ),
+    ),
+    (
+        "stepwell-instances-step-force",
+        wrong(
+            BY_ID["stepwell-instances-step-force"][1],
+            (400, 10401, "instance.finished"),
+            {"action": "skip", "step": "nap-1"},
+            instance_id="done",
+        ),
     ),
     *(
         (

@@ -71,6 +71,11 @@ class Shop(Server):
             self._change("DELETE", None)
         self._change("PUT", {"script_name": "shop", "class_name": "Order"})
 
+    def begin_again(self, id: str) -> Any:
+        """Restart an instance; return its status once it waits."""
+        self._change("PATCH", {"status": "restart"}, f"/instances/{id}/status")
+        return self.wait_for_status("order", id, "waiting")["status"]
+
     def fail_rollback(self, id: str) -> Any:
         """Terminate an instance, whose rollback fails; return how that went."""
         body = {"status": "terminate", "rollback": True}

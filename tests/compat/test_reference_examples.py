@@ -32,6 +32,7 @@ FIRST = (
     "workflows-settings-edit",
 )
 LAST = (
+    "stepwell-instances-step-force",
     "workflows-instances-events-create",
     "workflows-instances-status-edit",
     "stepwell-instances-rollback",
@@ -93,6 +94,8 @@ SAYS = {
     "stepwell-instances-status": "waiting",
     "stepwell-instances-logs": "an order came",
     "stepwell-instances-events": '"type":"workflow_terminated"}',
+    "stepwell-instances-why": "approval-1",
+    "stepwell-instances-step-force": "approval-1",
 }
 # What a program words in its own way.
 WORDED: Mapping[str, Mapping[str, str]] = {
@@ -115,6 +118,11 @@ LOOK: Mapping[str, Callable[[Shop], Any]] = {
     "workflows-update": lambda shop: shop.call("/order/versions")[0]["limits"],
     "workflows-instances-create": lambda shop: shop.wait_for_status("order", "order-1", "waiting")["params"],
     "workflows-instances-bulk": lambda shop: [shop.get("order", f"order-{id}")["params"] for id in (8, 9)],
+    # What the next example goes on with.
+    "stepwell-instances-step-force": lambda shop: (
+        json.loads(shop.wait_for_status("order", "order-1", "complete")["output"]),
+        shop.begin_again("order-1"),
+    ),
     "workflows-instances-events-create": lambda shop: json.loads(
         shop.wait_for_status("order", "order-1", "complete")["output"]
     ),
@@ -130,6 +138,7 @@ LOOK: Mapping[str, Callable[[Shop], Any]] = {
     "workflows-delete": lambda shop: shop.names(),
 }
 LEFT = {
+    "stepwell-instances-step-force": ({"by": "ann"}, "waiting"),
     "workflows-update": {"steps": 25_000},
     "workflows-instances-create": {"orderId": 7},
     "workflows-instances-bulk": [{"orderId": 8}, {"orderId": 9}],

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stepwell.core.execution import Execution, RunAttempt
+from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure
 from stepwell.core.keys import Scope
 from stepwell.core.records import Created, Key, Record, Recorded, Running, StepConfig, StepKind
 from stepwell.core.retries import DEFAULTS
 from stepwell.core.rules import Rules
+from stepwell.core.step_answers import RunAttempt
 
 NOW = 1_790_000_000_000
 BEGUN: tuple[Record, ...] = (Created(NOW, "api", "{}"), Running(NOW))

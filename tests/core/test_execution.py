@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from stepwell.core.execution import AwaitResult, RunAttempt, WaitUntil
 from stepwell.core.failures import Failure
 from stepwell.core.keys import Scope
 from stepwell.core.records import (
@@ -30,6 +29,7 @@ from stepwell.core.records import (
     WaitStarted,
 )
 from stepwell.core.retries import DEFAULTS
+from stepwell.core.step_answers import AwaitResult, RunAttempt, WaitUntil
 from stepwell.errors import (
     InstanceTooLarge,
     InvalidEventType,

@@ -16,6 +16,7 @@ from stepwell.core.instance import (
     fold_as_far_as_possible,
 )
 from stepwell.core.records import (
+    Action,
     AttemptFailed,
     AttemptInterrupted,
     AttemptLost,
@@ -39,6 +40,7 @@ from stepwell.core.records import (
     SleepStarted,
     StepCancelled,
     StepFailed,
+    StepForced,
     StepKind,
     StepSucceeded,
     Terminated,
@@ -109,6 +111,7 @@ OTHERS: list[Record] = [
     SleepEnded(1, Key(StepKind.SLEEP, "nap", 1)),
     WaitEnded(1, Key(StepKind.WAIT, "answer", 1)),
     EventReceived(1, "go", "1"),
+    StepForced(1, CHARGE, Action.RETRY, "ann", 1),
     RollbackEnded(1),
 ]
 

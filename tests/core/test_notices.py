@@ -9,6 +9,7 @@ from stepwell.core.failures import Failure
 from stepwell.core.instance import ImpossibleHistory
 from stepwell.core.notices import Notice, Notices
 from stepwell.core.records import (
+    Action,
     AttemptFailed,
     AttemptInterrupted,
     AttemptLost,
@@ -34,6 +35,7 @@ from stepwell.core.records import (
     StepCancelled,
     StepConfig,
     StepFailed,
+    StepForced,
     StepKind,
     StepSucceeded,
     Terminated,
@@ -233,6 +235,7 @@ CASES = [
     pytest.param(
         BEGUN, StepCancelled(NOW, ASK), [("wait_completed", {"key": ASK, "error": CANCELLED})], id="wait cancelled"
     ),
+    pytest.param((*BEGUN, STARTED), StepForced(NOW, A, Action.RETRY, "ann", 1), [], id="decided by hand"),
     pytest.param((*BEGUN, STARTED), RollbackStarted(NOW, OOPS), [("rollback_started", {})], id="rollback started"),
     pytest.param(
         ROLLING,

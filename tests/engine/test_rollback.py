@@ -10,7 +10,7 @@ import pytest
 
 from stepwell import WorkflowEntrypoint, step
 from stepwell.core.records import RollbackStarted
-from stepwell.core.steplog import RollbackOutcome, StepEntry
+from stepwell.core.steplog import RollbackOutcome, SleepEntry, StepEntry, WaitEntry
 from stepwell.errors import NoFailedRollback, NonRetryableError, WorkflowFatalError
 from stepwell.testing import TestEngine, TestInstance
 from tests.engine.flows import NOW, restart
@@ -633,3 +633,26 @@ async def test_replay_for_a_rollback_runs_nothing_new() -> None:
         assert (await instance.status(), done) == ("errored", ["do flight"])
         log = await instance.log()
         assert (log.error and log.error.message, [entry.name for entry in log.called]) == ("no", ["flight-1"] * 2)
+
+
+async def test_nothing_of_run_ends_while_it_is_rolled_back() -> None:
+    """Its sleeps and waits are over with it, also in the turn in which the rollback began."""
+
+    class Left(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.do("pay", lambda: 1, rollback=asyncio.Event().wait)
+            left = [step.wait_for_event("answer", "go"), step.sleep("nap", "1 minute")]
+            tasks = [asyncio.ensure_future(one) for one in left]
+            await step.do("begun", lambda: len(tasks))
+            raise LookupError("no seats")
+
+    store = CheckedStore()
+    async with TestEngine.open([Left], store=store) as engine:
+        instance = await engine.create(Left, id="a")
+        await engine.run_until_idle()
+        await instance.send_event("go")
+        await engine.advance("2 minutes")
+
+        entries = [entry for entry in (await instance.log()).entries if isinstance(entry, SleepEntry | WaitEntry)]
+        assert [(entry.name, entry.finished) for entry in entries] == [("answer-1", False), ("nap-1", False)]
+    await store.close()

@@ -8,6 +8,7 @@ from typing import Any
 from stepwell import WorkflowEntrypoint
 from stepwell.core.failures import Failure
 from stepwell.core.steplog import RollbackOutcome
+from stepwell.forcing import Decision
 from stepwell.settings import TurnSettings
 from stepwell.testing import TestEngine, TestInstance
 from tests.engine.stores import CheckedStore, DyingStore
@@ -26,12 +27,20 @@ class Sending:
 
 
 @dataclass(frozen=True)
+class Hand:
+    """What is decided of a step by hand: an hour after the instance began, if it is late."""
+
+    decision: Decision
+    is_late: bool = True
+
+
+@dataclass(frozen=True)
 class Job:
-    """What is run: a workflow, its params, and the events that it gets."""
+    """What is run: a workflow, its params, the events that it gets, and what is decided by hand."""
 
     workflow: type[WorkflowEntrypoint]
     params: Any = None
-    sendings: Sequence[Sending] = ()
+    sendings: Sequence[Sending | Hand] = ()
 
 
 @dataclass(frozen=True)
@@ -112,5 +121,9 @@ async def _dies(engine: TestEngine, store: DyingStore) -> bool:
 
 async def _send(instance: TestInstance, job: Job, *, late: bool) -> None:
     for sending in job.sendings:
-        if sending.is_late == late:
+        if sending.is_late != late:
+            continue
+        if isinstance(sending, Hand):
+            await instance.force(sending.decision)
+        else:
             await instance.send_event(sending.event_type, sending.payload)

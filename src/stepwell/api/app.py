@@ -13,6 +13,7 @@ from stepwell.api.routes import Route
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
 from stepwell.api.streams import Place, Streams
 from stepwell.engine import Engine
+from stepwell.forcing import LOCAL
 from stepwell.subscriptions import Subscription
 from stepwell.tokens import Tokens
 
@@ -99,6 +100,7 @@ class Api:
             Query(http.scope["query_string"]),
             http,
             self._engine.settings.payload_size,
+            LOCAL if caller is None else caller.known_as,
             self._kept,
             self._streams,
             self._stream_tokens,

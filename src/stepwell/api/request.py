@@ -12,6 +12,7 @@ from stepwell.api.refusals import invalid
 from stepwell.api.stream_tokens import StreamTokens
 from stepwell.api.streams import Streams
 from stepwell.clock import SystemClock
+from stepwell.forcing import LOCAL
 from stepwell.limits import PAYLOAD_BYTES
 
 
@@ -25,6 +26,8 @@ class ApiRequest:
     http: Request
     # What a payload in the body may have.
     payload_bytes: int = PAYLOAD_BYTES
+    # Who acts, as histories have it.
+    by: str = LOCAL
     # What earlier requests were answered.
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     # Who holds streams open, and what opens one.

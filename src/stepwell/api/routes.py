@@ -21,6 +21,7 @@ from stepwell.api import (
     account_settings,
     control,
     events,
+    forcing,
     identity,
     instance_status,
     instances,
@@ -29,6 +30,7 @@ from stepwell.api import (
     site,
     triggers,
     versions,
+    why,
     workflows,
 )
 from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
@@ -71,6 +73,8 @@ ROUTES = (
     Route("GET", "/docs", None, "List the operations", reference.list_operations),
     Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),
     Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
+    Route("GET", _OWN_INSTANCE + "/why", None, "Why an instance does not go on", why.get_why),
+    Route("POST", _OWN_INSTANCE + "/step", None, "Decide by hand what becomes of a step", forcing.force_step),
     Route("POST", _OWN_INSTANCE + "/rollback", None, "Go on with a failed rollback", control.resume_rollback),
     Route(
         "GET",

@@ -63,6 +63,18 @@ def instances_send_event(
     raise SystemExit(instances.send_event(profiles.connect(**where), (workflow, id), event, out))
 
 
+@instances_group.command("why")
+@click.argument("workflow")
+@click.argument("id", default="latest")
+@options.shown
+@options.remote
+def instances_why(workflow: str, id: str, out: "Output", **where: Any) -> None:
+    """Say why the instance ID of WORKFLOW does not go on: a line for each reason; the latest if no id is given."""
+    from stepwell.cli import profiles, why
+
+    raise SystemExit(why.show(profiles.connect(**where), workflow, id, out))
+
+
 @instances_group.command("logs")
 @click.argument("workflow")
 @click.argument("id")
@@ -84,13 +96,7 @@ def instances_logs(workflow: str, id: str, follow: bool, after: int, out: "Outpu
 @click.argument("workflow")
 @click.argument("id")
 @click.argument("step")
-@click.option(
-    "--type",
-    type=click.Choice(("step", "waitForEvent")),
-    default="step",
-    show_default=True,
-    help="Of which type it is.",
-)
+@options.step_type("step", "waitForEvent")
 @click.option("--attempt", type=click.IntRange(1), metavar="N", help="Only how the Nth attempt went.")
 @options.shown
 @options.remote
@@ -102,6 +108,73 @@ def instances_step(  # noqa: PLR0913, PLR0917 - one for each argument and option
 
     asked = steps.AskedStep(step, type, attempt)
     raise SystemExit(steps.show(profiles.connect(**where), (workflow, id), asked, out))
+
+
+@instances_group.command("step-retry")
+@click.argument("workflow")
+@click.argument("id")
+@click.argument("step")
+@options.step_type("step", "rollback")
+@options.shown
+@options.remote
+def instances_step_retry(workflow: str, id: str, step: str, type: str, out: "Output", **where: Any) -> None:
+    """Begin the next attempt of STEP of the instance ID of WORKFLOW now.
+
+    STEP is as the log has it, such as charge-1.
+    """
+    _force((workflow, id), {"action": "retry", "step": step, "type": type}, out, where)
+
+
+@instances_group.command("step-skip")
+@click.argument("workflow")
+@click.argument("id")
+@click.argument("step")
+@options.shown
+@options.remote
+def instances_step_skip(workflow: str, id: str, step: str, out: "Output", **where: Any) -> None:
+    """End the sleep STEP of the instance ID of WORKFLOW now. STEP is as the log has it, such as nap-1."""
+    _force((workflow, id), {"action": "skip", "step": step}, out, where)
+
+
+@instances_group.command("step-complete")
+@click.argument("workflow")
+@click.argument("id")
+@click.argument("step")
+@click.argument("value")
+@options.step_type("step", "waitForEvent", "rollback")
+@options.shown
+@options.remote
+def instances_step_complete(  # noqa: PLR0913, PLR0917 - one for each argument and option
+    workflow: str, id: str, step: str, value: str, type: str, out: "Output", **where: Any
+) -> None:
+    """Let STEP of the instance ID of WORKFLOW return VALUE, or a wait get it as its payload.
+
+    STEP is as the log has it, such as charge-1. VALUE is JSON, @FILE with JSON, or - for standard input.
+    """
+    from stepwell.cli import instances
+
+    asked = {"action": "complete", "step": step, "type": type, "value": instances.json_of(value)}
+    _force((workflow, id), asked, out, where)
+
+
+@instances_group.command("step-fail")
+@click.argument("workflow")
+@click.argument("id")
+@click.argument("step")
+@click.argument("message", default="")
+@click.option("--error", "name", default="Error", show_default=True, metavar="NAME", help="The class of the error.")
+@options.step_type("step", "waitForEvent", "rollback")
+@options.shown
+@options.remote
+def instances_step_fail(  # noqa: PLR0913, PLR0917 - one for each argument and option
+    workflow: str, id: str, step: str, message: str, name: str, type: str, out: "Output", **where: Any
+) -> None:
+    """Let STEP, or a wait, of the instance ID of WORKFLOW fail for good with MESSAGE.
+
+    STEP is as the log has it, such as charge-1.
+    """
+    error = {"name": name, "message": message}
+    _force((workflow, id), {"action": "fail", "step": step, "type": type, "error": error}, out, where)
 
 
 @instances_group.command("pause")
@@ -210,6 +283,12 @@ def instances_terminate_all(
         terminations.make_sure(workflow, status)
     terminate_all = terminations.terminate_all_and_wait if wait else terminations.terminate_all
     raise SystemExit(terminate_all(client, workflow, status, out))
+
+
+def _force(target: tuple[str, str], asked: Mapping[str, Any], out: "Output", where: Mapping[str, Any]) -> None:
+    from stepwell.cli import forcing, profiles
+
+    raise SystemExit(forcing.force(profiles.connect(**where), target, asked, out))
 
 
 def _change(  # noqa: PLR0913, PLR0917 - what the command line has

@@ -87,6 +87,13 @@ class _Aliased(click.Option):
             self.opts = spellings
 
 
+def step_type(*types: str) -> Callable[[Command], Command]:
+    """Return what gives a command the option that says of which type a step is."""
+    return click.option(
+        "--type", type=click.Choice(types), default=types[0], show_default=True, help="Of which type it is."
+    )
+
+
 def confirmed(command: Command) -> Command:
     """Give a command that asks before it does something the options about that; it gets a Consent as `consent`."""
 

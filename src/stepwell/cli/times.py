@@ -17,6 +17,18 @@ def ago(moment: str | None) -> str:
     return f"{span_of((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())} ago"
 
 
+def ahead(moment: str) -> str:
+    """Return how far a moment is ahead: `in 3 min`; `now` if it is over."""
+    seconds = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+    return f"in {span_of(seconds)}" if seconds > 0 else "now"
+
+
+def short(moment: str) -> str:
+    """Return a moment that the API says without what is zero, or less than a second: `2026-11-27T10:00Z`."""
+    at = datetime.fromisoformat(moment)
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at.second else f"{at:%Y-%m-%dT%H:%MZ}"
+
+
 def span(start: str | None, end: str | None) -> str:
     """Return how long something took, or has taken so far."""
     if start is None:

@@ -14,12 +14,14 @@ from typing import Any
 from stepwell import limits
 from stepwell.core import retries
 from stepwell.core.failures import Failure
+from stepwell.core.forcing import Forcing
 from stepwell.core.inbox import Inbox
 from stepwell.core.instance import InstanceState, Status, advance
 from stepwell.core.keys import Keys, Scope
 from stepwell.core.pause import Pause
 from stepwell.core.records import (
     RESULTS,
+    Action,
     AttemptFailed,
     AttemptInterrupted,
     AttemptLost,
@@ -42,6 +44,7 @@ from stepwell.core.records import (
     StepCancelled,
     StepConfig,
     StepFailed,
+    StepForced,
     StepKind,
     StepSucceeded,
     Terminated,
@@ -50,42 +53,9 @@ from stepwell.core.records import (
 )
 from stepwell.core.rules import RULES, Rules, size_of
 from stepwell.core.standing import standing
+from stepwell.core.step_answers import Attempt, AwaitResult, RunAttempt, StepAnswer, WaitUntil
 from stepwell.core.timers import Timers
 from stepwell.errors import InstanceTooLarge
-
-
-@dataclass(frozen=True, slots=True)
-class AwaitResult:
-    """The outcome is on record, and comes to the author in its turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class WaitUntil:
-    """Nothing to do before this moment (milliseconds)."""
-
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunAttempt:
-    """Begin an attempt now."""
-
-
-StepAnswer = AwaitResult | WaitUntil | RunAttempt
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """An attempt that has begun. `number` is what the author sees: of the interrupted ones `ordinal` counts also.
-
-    `generation` is the seq of the restart after which the step began; 0: there was none.
-    """
-
-    key: Key
-    number: int
-    config: StepConfig
-    ordinal: int = 1
-    generation: int = 0
 
 
 @dataclass(slots=True)
@@ -110,6 +80,7 @@ class Execution:
         self.state = InstanceState()
         self.outcomes: dict[Key, Result] = {}
         self.inbox = Inbox()
+        self.forcing = Forcing()
         self._keys = Keys(step_limit or rules.step_limit)
         self._size = 0
         self._steps: dict[Key, _Step] = {}
@@ -301,13 +272,16 @@ class Execution:
     # ---- time and decisions
 
     def settle(self, now: int) -> list[Key]:
-        """Decide what events and time decide: waits get events or time out, sleeps end. In a pause nothing is decided.
+        """Decide what events and time decide: waits get events or time out, sleeps end.
 
-        Returns the steps whose next attempt is due.
+        In a pause nothing is decided but what somebody decided by hand of an attempt in flight. Returns the steps whose
+        next attempt is due.
         """
+        for record in self.forcing.records(self._is_to_force, self._steps, now):
+            self._emit(record)
         if self.is_pausing:
             return []
-        for key, seq in self.inbox.matches(self._open.__contains__):
+        for key, seq in self.inbox.matches(self._is_waited_for):
             self._emit(WaitEnded(now, key, seq))
         due = []
         while (at := self.next_due()) is not None and at <= now:
@@ -393,6 +367,8 @@ class Execution:
         match record:
             case EventReceived():
                 self.inbox.receive(seq, record)
+            case StepForced():
+                self._force(record, seq)
             case PauseAsked(at=at):
                 self._pause.asked_at = at
             case Resumed(at=at):
@@ -429,6 +405,21 @@ class Execution:
         self.inbox.move_on(ms)
         self._timers.move_on(ms)
 
+    def _force(self, record: StepForced, seq: int) -> None:
+        key, moment = record.key, self._pause.moment(record.at, record.at)
+        if key in self.outcomes:
+            return
+        step = self._steps.get(key)
+        if record.action is Action.SKIP:
+            self._sleeps[key] = moment
+            self._timers.set(moment, key)
+        elif record.action is not Action.RETRY:
+            self.forcing.add(seq, record)
+            self.inbox.force(seq, record)
+        elif step is not None and not step.is_open and step.ordinal == record.attempt:
+            step.retry_at = moment
+            self._timers.set(moment, key)
+
     def _restart(self, at: int, seq: int) -> None:
         """Go on with the steps that stay. What they had in flight was ended by the restart, and does not count."""
         self._move_on(self._pause.end(at))
@@ -452,6 +443,13 @@ class Execution:
         """Tell whether nothing comes of a call that has no outcome: the instance is being rolled back."""
         return self.is_rolling_back and self._keys.outermost(key).kind is not StepKind.ROLLBACK
 
+    def _is_to_force(self, key: Key) -> bool:
+        is_in_flight = key in self._steps and self._steps[key].is_open
+        return self._is_waited_for(key) and (is_in_flight or not self.is_pausing)
+
+    def _is_waited_for(self, key: Key) -> bool:
+        return key in self._open and not self._is_frozen(key)
+
     def _close(self, key: Key, retry_at: int | None, *, counts: bool) -> None:
         step = self._steps[key]
         step.is_open, step.retry_at = False, retry_at
@@ -461,6 +459,7 @@ class Execution:
         key = record.key
         self.outcomes[key] = record
         self._open.pop(key, None)
+        self.forcing.drop(key)
         if key in self._steps:
             self._steps[key].is_open = False
         if isinstance(record, WaitEnded) and record.event_seq is not None:
@@ -484,7 +483,7 @@ class Execution:
 
     def _is_live(self, at: int, key: Key) -> bool:
         """Tell whether a timer still means something: its call is waited for, and for this moment."""
-        if key not in self._open:
+        if not self._is_waited_for(key):
             return False
         if key.has_attempts:
             return self._steps[key].retry_at == at

@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from stepwell.core.records import EventReceived, Key
+from stepwell.core.records import EventReceived, Key, StepForced
 
 
 @dataclass(slots=True)
@@ -43,6 +43,11 @@ class Inbox:
         self._buffered[event.event_type].append(seq)
         self._unmatched.add(event.event_type)
 
+    def force(self, seq: int, decision: StepForced) -> None:
+        """Take the payload that completes a wait by hand, for that wait alone."""
+        if decision.key in self._waits and decision.value is not None:
+            self.events[seq] = EventReceived(decision.at, self._waits[decision.key].event_type, decision.value)
+
     def begin(self, key: Key, event_type: str, deadline: int, timeout_ms: int) -> None:
         """Begin a wait that times out at a moment."""
         self._waits[key] = _Wait(len(self._waits), event_type, deadline, timeout_ms)
@@ -60,7 +65,10 @@ class Inbox:
 
     def met(self, key: Key, seq: int) -> None:
         """Take note that a wait has got an event."""
-        self._buffered[self._waits[key].event_type].remove(seq)
+        buffered = self._buffered[self._waits[key].event_type]
+        # One that was completed by hand got no event.
+        if seq in buffered:
+            buffered.remove(seq)
 
     def timeout_ms(self, key: Key) -> int:
         """Return how long a wait was meant to last."""

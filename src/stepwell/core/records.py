@@ -208,11 +208,15 @@ class WaitStarted:
 
 @dataclass(frozen=True, slots=True)
 class WaitEnded:
-    """A wait got the event with the number `event_seq`, or timed out (None)."""
+    """A wait got the event with the number `event_seq`, or failed by hand (`error`), or timed out.
+
+    Of one that was completed by hand, the number is that of the record that did so.
+    """
 
     at: int
     key: Key
     event_seq: int | None = None
+    error: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +226,32 @@ class EventReceived:
     at: int
     event_type: str
     value: Payload
+
+
+class Action(StrEnum):
+    """What somebody can decide of a step by hand."""
+
+    RETRY = "retry"
+    SKIP = "skip"
+    COMPLETE = "complete"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class StepForced:
+    """Somebody, called `by`, decided by hand what becomes of a step.
+
+    A retry is that of the attempt with this number, and of no later one. `value` completes: a step with what it would
+    have returned, as that is stored; a wait with a payload. `error` fails.
+    """
+
+    at: int
+    key: Key
+    action: Action
+    by: str
+    attempt: int | None = None
+    value: Payload | None = None
+    error: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +356,7 @@ Record = (
     | WaitStarted
     | WaitEnded
     | EventReceived
+    | StepForced
     | PauseAsked
     | Paused
     | Resumed

@@ -17,6 +17,7 @@ from stepwell.core.failures import Failure
 from stepwell.core.instance import InstanceState, advance
 from stepwell.core.pause import Pause
 from stepwell.core.records import (
+    Action,
     AttemptFailed,
     AttemptInterrupted,
     AttemptLost,
@@ -41,6 +42,7 @@ from stepwell.core.records import (
     StepCancelled,
     StepConfig,
     StepFailed,
+    StepForced,
     StepKind,
     StepSucceeded,
     Terminated,
@@ -228,6 +230,8 @@ class _Builder:
         match record:
             case EventReceived():
                 self._events[recorded.seq] = record
+            case StepForced():
+                self._force(recorded.seq, record)
             case AttemptStarted() | SleepStarted() | WaitStarted():
                 self._start(record)
             case AttemptFailed() | AttemptLost() | AttemptInterrupted():
@@ -276,6 +280,13 @@ class _Builder:
             deadline = self._pause.moment(record.deadline, record.at)
             self._list(key, WaitEntry(key.label, record.at, deadline, record.event_type, record.timeout_ms))
 
+    def _force(self, seq: int, record: StepForced) -> None:
+        entry = self._entries[record.key]
+        if isinstance(entry, WaitEntry) and record.value is not None:
+            self._events[seq] = EventReceived(record.at, entry.event_type, record.value)
+        elif isinstance(entry, SleepEntry) and record.action is Action.SKIP and not entry.finished:
+            entry.end = self._pause.moment(record.at, record.at)
+
     def _list(self, key: Key, entry: CalledEntry) -> None:
         self._entries[key] = entry
         self.log.entries.append(entry)
@@ -318,7 +329,7 @@ class _Builder:
         entry = self._wait(record.key)
         entry.finished, entry.end, entry.error = True, record.at, None
         if record.event_seq is None:
-            entry.error = timed_out(entry.timeout_ms)
+            entry.error = record.error or timed_out(entry.timeout_ms)
         else:
             entry.output = _event_output(self._events[record.event_seq])
 

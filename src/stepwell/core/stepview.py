@@ -15,6 +15,7 @@ from stepwell.core.records import (
     Recorded,
     StepCancelled,
     StepFailed,
+    StepForced,
     StepKind,
     StepSucceeded,
     WaitEnded,
@@ -125,7 +126,7 @@ def _view_wait(entry: WaitEntry, end: Record | None, history: Sequence[Recorded]
     if not isinstance(end, WaitEnded):
         return StepView("errored", CANCELLED, event_type=entry.event_type)
     if end.event_seq is None:
-        return StepView("errored", timed_out(entry.timeout_ms), event_type=entry.event_type)
+        return StepView("errored", end.error or timed_out(entry.timeout_ms), event_type=entry.event_type)
     event = history[end.event_seq - 1].record
-    assert isinstance(event, EventReceived)
+    assert isinstance(event, EventReceived | StepForced)
     return StepView("complete", value=event.value, event_type=entry.event_type, is_plain=True)

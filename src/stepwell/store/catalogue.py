@@ -6,8 +6,10 @@ from stepwell.store import (
     account_operations,
     child_operations,
     control_operations,
+    forcing_operations,
     once,
     operations,
+    situation_operations,
     token_operations,
     workflow_operations,
 )
@@ -19,8 +21,10 @@ _MODULES = (
     account_operations,
     child_operations,
     control_operations,
+    forcing_operations,
     token_operations,
     once,
+    situation_operations,
 )
 
 OPERATIONS: tuple[type[Operation[Any]], ...] = tuple(

@@ -12,7 +12,7 @@ import msgspec
 
 from stepwell import values
 from stepwell.core.failures import Failure, from_parts, to_parts
-from stepwell.core.records import Key, Payload, PayloadRef, Record, Recorded, StepConfig, StepKind
+from stepwell.core.records import Action, Key, Payload, PayloadRef, Record, Recorded, StepConfig, StepKind
 from stepwell.limits import INLINE_VALUE_BYTES, LOG_OUTPUT_CHARACTERS
 from stepwell.store.operations import RecordRow
 
@@ -23,10 +23,11 @@ def to_row(record: Record) -> RecordRow:
     body = {name: part for name in _BODY[kind] if (part := getattr(record, name)) is not None}
     if isinstance(error := body.get("error"), Failure):
         body["error"] = to_parts(error)
-    value = getattr(record, "value", None)
-    # A reference is never written again: only values that have just been made are.
-    assert not isinstance(value, PayloadRef)
-    return RecordRow(_NAMES[kind], record.at, msgspec.json.encode(body).decode(), value)
+    value, text = getattr(record, "value", None), msgspec.json.encode(body).decode()
+    if isinstance(value, PayloadRef):
+        # It came from outside, and becomes a step's result: it stays where it lies.
+        return RecordRow(_NAMES[kind], record.at, text, value.preview, value.id, value.size)
+    return RecordRow(_NAMES[kind], record.at, text, value)
 
 
 def from_row(row: RecordRow) -> Recorded:
@@ -79,10 +80,11 @@ def _name(kind: type[Record]) -> str:
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 # What came from outside is JSON, and shown as it was sent.
-_PLAIN = frozenset(("created", "event_received"))
+_PLAIN = frozenset(("created", "event_received", "step_forced"))
 _BUILDERS: dict[str, Any] = {
     "key": _key,
     "parent": _key,
+    "action": Action,
     "error": from_parts,
     "config": lambda parts: StepConfig(**parts),
 }

@@ -1,9 +1,10 @@
-"""How an instance gets an event."""
+"""How an instance gets an event, or a decision on a step."""
 
 from typing import NamedTuple
 
 from stepwell.core.instance import Status
-from stepwell.errors import InstanceFinished
+from stepwell.errors import InstanceFinished, RestartedMeanwhile
+from stepwell.store.forcing_operations import ForceStep
 from stepwell.store.operations import AppendEvent, RecordRow
 from stepwell.store.sqlite_rows import first
 from stepwell.store.sqlite_targets import find_target
@@ -53,6 +54,18 @@ def append_event(transaction: Transaction, operation: AppendEvent) -> int:
     target = find_target(transaction, operation.account, operation.workflow, operation.id)
     if target.ended_at is not None:
         raise InstanceFinished(operation.workflow, operation.id, target.status, "send an event")
+    place = _Place(target.row, target.seq, target.owner, target.status, target.due_at, target.ended_at)
+    _append(transaction, place, operation.record, operation.now)
+    return target.seq + 1
+
+
+def force_step(transaction: Transaction, operation: ForceStep) -> int:
+    """Do ForceStep."""
+    target = find_target(transaction, operation.account, operation.workflow, operation.id)
+    if target.restarted_seq != operation.restarted_seq:
+        raise RestartedMeanwhile(operation.id)
+    if target.ended_at is not None:
+        raise InstanceFinished(operation.workflow, operation.id, target.status, "change a step")
     place = _Place(target.row, target.seq, target.owner, target.status, target.due_at, target.ended_at)
     _append(transaction, place, operation.record, operation.now)
     return target.seq + 1

@@ -28,12 +28,14 @@ from stepwell.store.operations import (
     ReadPayload,
     RecordRow,
 )
+from stepwell.store.situation_operations import ReadSituation
 from stepwell.store.sqlite_accounts import get_account_settings, get_triggers
 from stepwell.store.sqlite_children import list_relatives
 from stepwell.store.sqlite_notes import read_log, read_note
 from stepwell.store.sqlite_once import find_once
 from stepwell.store.sqlite_records import history, read_payload, summary
 from stepwell.store.sqlite_rows import Values, every, first, only
+from stepwell.store.sqlite_situation import read_situation
 from stepwell.store.sqlite_targets import INSTANCE, INSTANCE_COLUMNS
 from stepwell.store.sqlite_terminations import is_terminating, list_terminations
 from stepwell.store.sqlite_tokens import find_token, list_tokens
@@ -154,6 +156,7 @@ READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] =
     ListHoldings: _list_holdings,
     ReadNote: read_note,
     ReadLog: read_log,
+    ReadSituation: read_situation,
     IsTerminating: is_terminating,
     ListRelatives: list_relatives,
     ListTerminations: list_terminations,

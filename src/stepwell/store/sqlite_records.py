@@ -81,8 +81,8 @@ _PAYLOAD = """
 
 def new_record(connection: apsw.Connection, place: Place, record: RecordRow, tx: int) -> Values:
     """Return a new record as it is to be inserted, its value put apart if it is large."""
-    value, payload, size = record.value, None, 0
-    if value is not None and codec.lies_apart(record):
+    value, payload, size = record.value, record.payload, record.size
+    if value is not None and payload is None and codec.lies_apart(record):
         payload, size = _put_apart(connection, place[0], value), len(value.encode())
         value = codec.preview(record)
     columns = (*place, record.kind, record.at, record.body, value, payload, size)

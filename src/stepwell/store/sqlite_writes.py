@@ -17,6 +17,7 @@ from stepwell.store.control_operations import (
     TerminateInstance,
     TerminateSome,
 )
+from stepwell.store.forcing_operations import ForceStep
 from stepwell.store.once import Once, OnceAnswer
 from stepwell.store.operations import (
     AppendEvent,
@@ -43,7 +44,7 @@ from stepwell.store.sqlite_control import (
     terminate_instance,
 )
 from stepwell.store.sqlite_deletion import delete_workflow, purge_deleted
-from stepwell.store.sqlite_events import append_event
+from stepwell.store.sqlite_events import append_event, force_step
 from stepwell.store.sqlite_notes import write_notes
 from stepwell.store.sqlite_once import once
 from stepwell.store.sqlite_rows import first, only
@@ -171,6 +172,7 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     RegisterWorkflow: register_workflow,
     CreateInstance: create_instance,
     AppendEvent: append_event,
+    ForceStep: force_step,
     PauseInstance: pause_instance,
     ResumeInstance: resume_instance,
     TerminateInstance: terminate_instance,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell import limits
+from stepwell.api.openapi.meanings_of_why import OF_FORCING, OF_WHY
 from stepwell.core.notices import NoticeType
 from stepwell.core.retries import BACKOFFS
 from stepwell.models import STATUSES
@@ -463,6 +464,8 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         "id": _text("Its id.", "order-1-5e4d3c2b1a0f9e8d7c6b5a4938271605"),
         "status": _STATUS,
     },
+    **OF_WHY,
+    **OF_FORCING,
     "Progress": {
         "value": {"description": "Whatever JSON value the code gave.", "examples": [{"done": 3, "of": 10}]},
         "at": _moment("When it said so."),

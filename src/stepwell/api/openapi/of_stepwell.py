@@ -4,19 +4,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell import models
+from stepwell.api.forcing import AnyActionBody, ForcedStep
 from stepwell.api.instance_status import InstanceStatus
 from stepwell.api.logs import Log
 from stepwell.api.openapi.operation import (
+    BAD_BODY,
+    FINISHED,
+    LARGE_BODY,
     MANY_STREAMS,
     NO_INSTANCE,
     NO_OPERATION,
     NO_ROLLBACK,
     NO_WORKFLOW,
+    NOT_FITTING,
     OWN_INSTANCE,
     Answer,
+    Body,
     Key,
     Operation,
 )
+from stepwell.reasons import InstanceWhy
 
 STEPWELL = "Stepwell's own"
 
@@ -95,6 +102,34 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(Log, media=(("application/x-ndjson", dict(_TEXT)),)),
         refused=(*_NO_INSTANCE, MANY_STREAMS),
         cli=("stepwell instances logs order order-1",),
+        is_own=True,
+    ),
+    f"GET {OWN_INSTANCE}/why": Operation(
+        id="stepwell-instances-why",
+        tag=STEPWELL,
+        description="Says why an instance does not go on, as far as the server knows: each thing that it waits for, "
+        "what is in flight, and what it lacks. One that has ended has no reasons; `end` says how it ended.",
+        answer=Answer(InstanceWhy),
+        refused=_NO_INSTANCE,
+        cli=("stepwell instances why order order-1",),
+        is_own=True,
+    ),
+    f"POST {OWN_INSTANCE}/step": Operation(
+        id="stepwell-instances-step-force",
+        tag=STEPWELL,
+        description="Decides by hand what becomes of a step: `retry` begins its next attempt now, `skip` ends a sleep, "
+        "`complete` lets a step return a value or a wait get a payload, `fail` lets either fail for good; an attempt "
+        "in flight is interrupted. Who decided is in the history: the token's name, or `local`. What happens to the "
+        "step before its turn meets the decision counts; in a pause a turn meets it after the pause, unless an attempt "
+        "is in flight.",
+        answer=Answer(ForcedStep),
+        body=Body(
+            AnyActionBody,
+            "What is decided.",
+            {"action": "complete", "step": "approval-1", "type": "waitForEvent", "value": {"by": "ann"}},
+        ),
+        refused=(BAD_BODY, NOT_FITTING, FINISHED, *_NO_INSTANCE, LARGE_BODY),
+        cli=('stepwell instances step-complete order order-1 approval-1 \'{"by":"ann"}\' --type waitForEvent',),
         is_own=True,
     ),
     f"POST {OWN_INSTANCE}/rollback": Operation(

@@ -65,6 +65,9 @@ CANNOT_TERMINATE = Refused(InstanceFinished, "It is to be terminated, but has en
 NOT_BEGUN = Refused(StepNotInHistory, "It is to begin at a step that it has not begun.", "instance.cannot_restart")
 NO_ROLLBACK = Refused(NoFailedRollback, "No rollback of it has failed.", "instance.no_failed_rollback")
 FINISHED = Refused(InstanceFinished, "The instance has ended.", "instance.finished")
+NOT_FITTING = Refused(
+    InvalidInput, "The step is not there, or the action does not fit how it stands.", "step.cannot_force"
+)
 NO_SCRIPT = Refused(UnknownScript, "No worker has loaded the script, or it has no such class.", "body")
 OTHER_SCRIPT = Refused(WorkflowBelongs, "The workflow belongs to another script.", "body")
 NO_OPERATION = Refused(RouteNotFound, "The document has no operation of this id.")

@@ -1,0 +1,108 @@
+"""What the members mean of why an instance does not go on, and of what is decided by hand; as in `meanings.py`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Meaning = Mapping[str, Any]
+
+_STEP: Meaning = {"description": "The step's name with its count.", "examples": ["charge-1"]}
+
+
+def _moment(description: str, example: str = "2026-11-23T10:00:00.130Z") -> Meaning:
+    return {"description": description, "format": "date-time", "examples": [example]}
+
+
+_SINCE = _moment("Since when.")
+_TIMED_OUT = _moment("When it times out.", "2026-11-24T10:00:00.000Z")
+
+OF_WHY: Mapping[str, Mapping[str, Meaning]] = {
+    "InstanceWhy": {
+        "status": {"named": "Status", "examples": ["waiting"]},
+        "reasons": {"description": "Why it does not go on; empty once it has ended."},
+        "end": {"description": "How it ended; null until then.", "examples": [None]},
+    },
+    "InstanceEnd": {
+        "at": _moment("When it ended.", "2026-11-23T10:00:12.400Z"),
+        "error": {"description": "The error that ended it, else null.", "examples": [None]},
+    },
+    "EventReason": {
+        "step": {"description": "The wait's name with its count.", "examples": ["approval-1"]},
+        "event_type": {"description": "The type of the event.", "examples": ["approved"]},
+        "until": _TIMED_OUT,
+    },
+    "SleepReason": {
+        "step": {"description": "The sleep's name with its count.", "examples": ["cool down-1"]},
+        "until": _moment("When it ends.", "2026-11-23T10:00:10.000Z"),
+    },
+    "RetryReason": {
+        "step": _STEP,
+        "failed_attempts": {"description": "How many have failed.", "minimum": 1, "examples": [2]},
+        "error": {"description": "The error of its last attempt."},
+        "until": _moment("When the next one begins.", "2026-11-23T10:00:10.000Z"),
+    },
+    "AttemptReason": {
+        "step": _STEP,
+        "attempt": {"description": "Which attempt, as the log counts them.", "minimum": 1, "examples": [1]},
+        "since": _SINCE,
+        "until": _moment("When it times out.", "2026-11-23T10:10:00.130Z"),
+        "worker": {"description": "The worker that runs it.", "examples": ["worker 1"]},
+    },
+    "CodeReason": {"since": _moment("When it last did anything that is on record.")},
+    "QueuedReason": {
+        "since": _moment("Since when it is due."),
+        "before": {
+            "description": "How many instances are due before it; 1,000 stands for as many or more.",
+            "minimum": 0,
+            "maximum": 1_000,
+            "examples": [3],
+        },
+    },
+    "NotLoadedReason": {
+        "script_name": {"description": "The script.", "examples": ["shop"]},
+        "class_name": {"description": "The class.", "examples": ["Order"]},
+        "workers": {"description": "The workers that are alive.", "examples": [["worker 1"]]},
+    },
+    "TurnsLostReason": {
+        "count": {"description": "How often in a row, without an outcome of any step.", "minimum": 1, "examples": [2]},
+    },
+    "RestingReason": {"until": _moment("When it is tried again.", "2026-11-23T10:01:00.130Z")},
+    "PausedReason": {"since": _moment("When that was asked for.")},
+    "PausingReason": {
+        "since": _moment("When that was asked for."),
+        "in_flight": {"description": "The steps with an attempt in flight.", "examples": [["charge-1"]]},
+    },
+    "RollbackReason": {
+        "since": _SINCE,
+        "error": {"description": "The error that it is rolled back for."},
+        "step": {"description": "The step whose rollback runs or waits; null: none.", "examples": ["charge-1"]},
+    },
+}
+
+_OF_ACTION: Mapping[str, Meaning] = {
+    "step": _STEP,
+    "type": {"description": "What kind of step it is, as logs have it.", "examples": ["step"]},
+}
+_OF_RESULT: Mapping[str, Meaning] = {
+    "step": {"description": "The name of the step or wait with its count.", "examples": ["approval-1"]},
+    "type": {"description": "What kind of step it is, as logs have it.", "examples": ["waitForEvent"]},
+}
+
+OF_FORCING: Mapping[str, Mapping[str, Meaning]] = {
+    "RetryBody": _OF_ACTION,
+    "SkipBody": {"step": {"description": "The sleep's name with its count.", "examples": ["cool down-1"]}},
+    "CompleteBody": {
+        **_OF_RESULT,
+        "value": {"description": "Any JSON value: what the step returns, or the payload.", "examples": [{"by": "ann"}]},
+    },
+    "FailBody": {**_OF_RESULT, "error": {"description": "What it fails with."}},
+    "ForcedErrorBody": {
+        "name": {"description": "The error's class.", "examples": ["CardDeclined"]},
+        "message": {"description": "What it says.", "examples": ["insufficient funds"]},
+    },
+    "ForcedStep": {
+        "step": {"description": "The step's name with its count.", "examples": ["approval-1"]},
+        "action": {"description": "What was decided.", "examples": ["complete"]},
+        "by": {"description": "The name of the token, its id if it has none, or `local`.", "examples": ["local"]},
+        "timestamp": _moment("When it was decided."),
+    },
+}

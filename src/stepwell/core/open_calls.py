@@ -1,0 +1,191 @@
+"""What an instance waits for, or runs, after a history: the calls that have no result.
+
+Only what is waited for now is open. What was called in the body of an attempt that has ended is not, until the next
+attempt calls it again; nor, in a rollback, is what `run` itself had called.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from stepwell.core.failures import Failure
+from stepwell.core.instance import InstanceState, Status, advance
+from stepwell.core.pause import Pause
+from stepwell.core.records import (
+    RESULTS,
+    Action,
+    AttemptFailed,
+    AttemptInterrupted,
+    AttemptLost,
+    AttemptStarted,
+    Failed,
+    Key,
+    PauseAsked,
+    Record,
+    Recorded,
+    Restarted,
+    Resumed,
+    RollbackResumed,
+    RollbackStarted,
+    Running,
+    SleepStarted,
+    StepCancelled,
+    StepConfig,
+    StepFailed,
+    StepForced,
+    StepKind,
+    Waiting,
+    WaitStarted,
+)
+from stepwell.core.standing import standing
+
+
+def fold_calls(history: Iterable[Recorded]) -> "OpenCalls":
+    """Return the calls after a whole history."""
+    calls = OpenCalls()
+    for recorded in standing(history):
+        calls.add(recorded.record)
+    return calls
+
+
+@dataclass(slots=True)
+class OpenCall:
+    """A step, a sleep or a wait; `until` None: time decides nothing of it."""
+
+    key: Key
+    parent: Key | None
+    since: int
+    until: int | None = None
+    event_type: str = ""
+    config: StepConfig | None = None
+    attempt: int = 0
+    failures: int = 0
+    error: Failure | None = None
+    is_in_flight: bool = False
+    is_over: bool = False
+    was_cancelled: bool = False
+
+
+class OpenCalls:
+    """The calls of an instance after a part of its history, and what of its state they hang on."""
+
+    def __init__(self) -> None:
+        self.state = InstanceState()
+        self.rollback: RollbackStarted | None = None
+        self.error: Failure | None = None
+        self.paused_at = 0
+        self.last_at = 0
+        # How long the last turn took that was put back.
+        self.last_turn_ms = 0
+        self._turn_at = 0
+        self._pause = Pause()
+        self._calls: dict[Key, OpenCall] = {}
+
+    def live(self) -> Iterator[OpenCall]:
+        """Give what is in flight, or waited for, in the order in which it was called."""
+        for call in self._calls.values():
+            if self.is_wanted(call):
+                yield call
+
+    def find(self, key: Key) -> OpenCall | None:
+        """Return a call, whether it is open or over; None: the instance has begun none such."""
+        return self._calls.get(key)
+
+    def is_wanted(self, call: OpenCall) -> bool:
+        """Tell whether the result of a call is waited for."""
+        return not call.is_over and self._has_caller(call)
+
+    def add(self, record: Record) -> None:
+        """Take note of the next record."""
+        self.state = advance(self.state, record)
+        self.last_at = record.at
+        match record:
+            case AttemptStarted():
+                self._start(record)
+            case SleepStarted(key=key, until=until, at=at):
+                self._calls[key] = OpenCall(key, record.parent, at, self._pause.moment(until, at))
+            case WaitStarted(key=key, deadline=deadline, at=at):
+                until = self._pause.moment(deadline, at)
+                self._calls[key] = OpenCall(key, record.parent, at, until, record.event_type)
+            case AttemptFailed() | AttemptLost() | AttemptInterrupted():
+                self._end_attempt(self._calls[record.key], record)
+            case _ if isinstance(record, RESULTS):
+                call = self._calls[record.key]
+                call.is_in_flight, call.is_over = False, True
+                call.was_cancelled = isinstance(record, StepCancelled)
+                call.error = record.error if isinstance(record, StepFailed) else None
+            case _:
+                self._control(record)
+
+    def _has_caller(self, call: OpenCall) -> bool:
+        while call.parent is not None:
+            call = self._calls[call.parent]
+            if not call.is_in_flight:
+                return False
+        return self.state.status is not Status.ROLLING_BACK or call.key.kind is StepKind.ROLLBACK
+
+    def _control(self, record: Record) -> None:
+        match record:
+            case Running(at=at):
+                self._turn_at = at
+            case Waiting(at=at):
+                self.last_turn_ms = at - self._turn_at
+            case PauseAsked(at=at):
+                self._pause.asked_at = self.paused_at = at
+            case Resumed(at=at):
+                self._move_on(at)
+            case Restarted(at=at):
+                self.error = None
+                self._interrupt()
+                self._move_on(at)
+            case RollbackStarted():
+                self.rollback = record
+                self._interrupt()
+            case RollbackResumed():
+                self.error = None
+                self._forget_failed_rollbacks()
+            case Failed(error=error):
+                self.error = error
+            case StepForced():
+                self._force(self._calls[record.key], record)
+
+    def _start(self, record: AttemptStarted) -> None:
+        key = record.key
+        call = self._calls.get(key)
+        if call is None:
+            call = self._calls[key] = OpenCall(key, record.parent, record.at, config=record.config)
+        call.attempt, call.since, call.until = record.attempt, record.at, None
+        call.is_in_flight, call.is_over = True, False
+        # What an earlier attempt of the body cancelled may be wanted by this one.
+        for child in self._calls.values():
+            if child.parent == key and child.was_cancelled:
+                child.is_over = child.was_cancelled = False
+
+    def _end_attempt(self, call: OpenCall, record: AttemptFailed | AttemptLost | AttemptInterrupted) -> None:
+        call.is_in_flight = False
+        if isinstance(record, AttemptInterrupted):
+            return
+        call.failures += 1
+        if isinstance(record, AttemptFailed):
+            call.error = record.error
+            call.until = None if record.retry_at is None else self._pause.moment(record.retry_at, record.at)
+
+    def _force(self, call: OpenCall, record: StepForced) -> None:
+        is_retry = record.action is Action.RETRY and call.attempt == record.attempt and not call.is_in_flight
+        if is_retry or record.action is Action.SKIP:
+            call.until = None
+
+    def _interrupt(self) -> None:
+        for call in self._calls.values():
+            call.is_in_flight = False
+
+    def _move_on(self, at: int) -> None:
+        """Let what waits wait as much longer as it stood still."""
+        ms = self._pause.end(at)
+        for call in self._calls.values():
+            if call.until is not None:
+                call.until += ms
+
+    def _forget_failed_rollbacks(self) -> None:
+        for call in self._calls.values():
+            if call.key.kind is StepKind.ROLLBACK and call.is_over and call.error is not None:
+                call.is_over, call.failures, call.until = False, 0, None

@@ -1,0 +1,39 @@
+"""What a turn is answered when it asks about a step, and the attempts that it begins."""
+
+from dataclasses import dataclass
+
+from stepwell.core.records import Key, StepConfig
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitResult:
+    """The outcome is on record, and comes to the author in its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    """Nothing to do before this moment (milliseconds)."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunAttempt:
+    """Begin an attempt now."""
+
+
+StepAnswer = AwaitResult | WaitUntil | RunAttempt
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt that has begun. `number` is what the author sees: of the interrupted ones `ordinal` counts also.
+
+    `generation` is the seq of the restart after which the step began; 0: there was none.
+    """
+
+    key: Key
+    number: int
+    config: StepConfig
+    ordinal: int = 1
+    generation: int = 0

@@ -1,0 +1,283 @@
+"""Why an instance does not go on: the reasons that its history, and what only the store knows of it, give.
+
+What is due waits for a worker, and for nothing else. Times are in milliseconds since the epoch.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from stepwell import durations
+from stepwell.core.failures import Failure
+from stepwell.core.instance import FINAL, Status
+from stepwell.core.open_calls import OpenCall, OpenCalls, fold_calls
+from stepwell.core.records import Recorded, StepKind
+from stepwell.core.steplog import LOST
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What only the store knows of an instance.
+
+    `owner` is the worker that holds it, None: nobody does; `workers` are those that are alive. `before` counts what is
+    due before it, up to a bound. `is_loaded` tells whether a worker has loaded the class that its workflow is made of.
+    """
+
+    due_at: int | None
+    owner: str | None
+    is_owner_alive: bool
+    lost_turns: int
+    before: int
+    workers: list[str]
+    script: str
+    class_name: str
+    is_loaded: bool
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a worker that is alive holds the instance."""
+        return self.owner is not None and self.is_owner_alive
+
+    @property
+    def lost_in_a_row(self) -> int:
+        """How many turns were lost since the last that led to anything."""
+        return self.lost_turns + (self.owner is not None and not self.is_owner_alive)
+
+
+# ---- the reasons
+
+
+@dataclass(frozen=True, slots=True)
+class EventAwaited:
+    """It waits for an event of a type."""
+
+    step: str
+    event_type: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sleeping:
+    """It sleeps."""
+
+    step: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAwaited:
+    """A step waits for its next attempt; `error` is that of the last one."""
+
+    step: str
+    failed_attempts: int
+    error: Failure
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRunning:
+    """An attempt is in flight on a worker; it times out at `until`. `attempt` counts as the log does."""
+
+    step: str
+    attempt: int
+    since: int
+    until: int
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRunning:
+    """The code of `run` runs, or waits for something outside of steps; the last that is known of it is of `since`."""
+
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """It is due, and no worker has taken it; `before` counts what is due before it."""
+
+    since: int
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoWorker:
+    """No worker is alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotLoaded:
+    """No worker that is alive has the class that the workflow is made of."""
+
+    script: str
+    class_name: str
+    workers: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnsLost:
+    """The workers that held it died, so many times in a row."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """Its last turn could not go on, and it is tried again at `until`."""
+
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class PausedSince:
+    """It is paused, as was asked for at `since`."""
+
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """It is to be paused, as was asked for at `since`, once what is in flight has ended."""
+
+    since: int
+    in_flight: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RollingBack:
+    """It is rolled back for an error; `step` is the one whose rollback runs or waits, None: none has begun."""
+
+    since: int
+    error: Failure
+    step: str | None
+
+
+Reason = (
+    EventAwaited
+    | Sleeping
+    | RetryAwaited
+    | AttemptRunning
+    | CodeRunning
+    | Queued
+    | NoWorker
+    | NotLoaded
+    | TurnsLost
+    | Resting
+    | PausedSince
+    | Pausing
+    | RollingBack
+)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """When an instance ended; `error` is why, where an error ended it."""
+
+    at: int
+    error: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The status of an instance, and why it does not go on; of one that has ended there is the end alone."""
+
+    status: Status
+    reasons: Sequence[Reason]
+    end: End | None = None
+
+
+def explain(history: Iterable[Recorded], situation: Situation, now: int, parks_after_ms: int) -> Why:
+    """Return why an instance does not go on. `parks_after_ms`: a turn stays open for no wait that is longer."""
+    fold = fold_calls(history)
+    status, ended_at = fold.state.status, fold.state.ended_at
+    assert status is not None
+    if status in FINAL:
+        assert ended_at is not None
+        return Why(status, (), End(ended_at, fold.error))
+    if status is Status.PAUSED:
+        return Why(status, (PausedSince(fold.paused_at),))
+    return Why(status, tuple(_reasons(fold, situation, now, parks_after_ms)))
+
+
+def _reasons(fold: OpenCalls, situation: Situation, now: int, parks_after_ms: int) -> Iterator[Reason]:
+    yield from _control(fold)
+    if situation.lost_in_a_row:
+        yield TurnsLost(situation.lost_in_a_row)
+    if situation.is_held:
+        yield from _in_turn(fold, situation, now, parks_after_ms)
+    elif situation.due_at is None or situation.due_at <= now:
+        yield from _due(fold, situation)
+    else:
+        yield from _at_rest(fold, situation, situation.due_at)
+
+
+def _control(fold: OpenCalls) -> Iterator[Reason]:
+    calls = list(fold.live())
+    if fold.state.status is Status.WAITING_FOR_PAUSE:
+        yield Pausing(fold.paused_at, [call.key.label for call in calls if call.is_in_flight])
+    if fold.state.status is Status.ROLLING_BACK:
+        assert fold.rollback is not None
+        step = next((call.key.label for call in calls if call.key.kind is StepKind.ROLLBACK), None)
+        yield RollingBack(fold.rollback.at, fold.rollback.error, step)
+
+
+def _in_turn(fold: OpenCalls, situation: Situation, now: int, parks_after_ms: int) -> Iterator[Reason]:
+    """Give the reasons of an instance that a worker holds."""
+    assert situation.owner is not None
+    calls = list(fold.live())
+    running = [_running(call, situation.owner) for call in calls if call.is_in_flight]
+    yield from running
+    if fold.state.status is Status.WAITING_FOR_PAUSE:
+        return
+    waits = [wait for call in calls if (wait := _awaited(call, now))]
+    yield from waits
+    # A turn with nothing but waits is parked, unless one of them is about to end.
+    if not running and all(wait.until > now + parks_after_ms for wait in waits):
+        yield CodeRunning(fold.last_at)
+
+
+def _due(fold: OpenCalls, situation: Situation) -> Iterator[Reason]:
+    """Give the reasons of an instance that a worker could take."""
+    yield Queued(fold.last_at if situation.due_at is None else situation.due_at, situation.before)
+    if not situation.workers:
+        yield NoWorker()
+    elif not situation.is_loaded:
+        yield _not_loaded(situation)
+
+
+def _at_rest(fold: OpenCalls, situation: Situation, due_at: int) -> Iterator[Reason]:
+    """Give the reasons of an instance that was put back until a moment."""
+    waits = [wait for call in fold.live() if (wait := _awaited(call, due_at - 1))]
+    yield from waits
+    if any(wait.until == due_at for wait in waits):
+        return
+    # It is no wait that it rests for.
+    if fold.state.status is not Status.WAITING:
+        yield Resting(due_at)
+    elif not situation.is_loaded or fold.last_turn_ms < due_at - fold.last_at:
+        # A turn that waits for something outside lasts at least as long as the rest after it. Without the class there
+        # is nothing to wait for.
+        yield _not_loaded(situation)
+    else:
+        yield CodeRunning(fold.last_at - fold.last_turn_ms)
+
+
+def _not_loaded(situation: Situation) -> NotLoaded:
+    return NotLoaded(situation.script, situation.class_name, situation.workers)
+
+
+def _running(call: OpenCall, worker: str) -> AttemptRunning:
+    """Return that an attempt is in flight."""
+    assert call.config is not None
+    timeout_ms = durations.to_ms(call.config.timeout) or 0
+    return AttemptRunning(call.key.label, call.attempt, call.since, call.since + timeout_ms, worker)
+
+
+def _awaited(call: OpenCall, now: int) -> EventAwaited | Sleeping | RetryAwaited | None:
+    """Return what a call waits for, unless that is over."""
+    if call.is_in_flight or call.until is None or call.until <= now:
+        return None
+    if call.key.kind is StepKind.SLEEP:
+        return Sleeping(call.key.label, call.until)
+    if call.key.kind is StepKind.WAIT:
+        return EventAwaited(call.key.label, call.event_type, call.until)
+    return RetryAwaited(call.key.label, call.failures, call.error or LOST, call.until)

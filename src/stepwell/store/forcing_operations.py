@@ -1,0 +1,19 @@
+"""What can be asked of a store to decide by hand what becomes of a step."""
+
+from stepwell.store.operations import Operation, RecordRow
+
+
+class ForceStep(Operation[int], frozen=True):
+    """Add a decision about a step to an instance that has not ended, and answer its seq.
+
+    An instance that nobody holds becomes due now, unless it is paused; the worker that holds one is told.
+    `restarted_seq` is the restart that the caller knows of; RestartedMeanwhile is raised if there was another since.
+    Raises WorkflowNotFound, InstanceNotFound or InstanceFinished.
+    """
+
+    account: str
+    workflow: str
+    id: str
+    record: RecordRow
+    now: int
+    restarted_seq: int

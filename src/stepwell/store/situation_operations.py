@@ -1,0 +1,26 @@
+"""What can be asked of a store about why an instance does not go on."""
+
+import msgspec
+
+from stepwell.core.why import Situation
+from stepwell.store.operations import Operation, RecordRow
+
+
+class InstanceSituation(msgspec.Struct, frozen=True, array_like=True):
+    """The history of an instance, and what only the store knows of it, both of the same moment."""
+
+    records: list[RecordRow]
+    situation: Situation
+
+
+class ReadSituation(Operation[InstanceSituation], frozen=True):
+    """Return an instance's history and situation.
+
+    What is due before it is counted up to `most`. Raises WorkflowNotFound or InstanceNotFound.
+    """
+
+    account: str
+    workflow: str
+    id: str
+    now: int
+    most: int = 1_000

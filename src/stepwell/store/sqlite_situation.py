@@ -1,0 +1,64 @@
+"""Why an instance does not go on: what the tables of instances, workers and scripts say of it."""
+
+import apsw
+
+from stepwell.core.why import Situation
+from stepwell.errors import InstanceNotFound
+from stepwell.store.situation_operations import InstanceSituation, ReadSituation
+from stepwell.store.sqlite_records import history
+from stepwell.store.sqlite_rows import every, first, only
+from stepwell.store.sqlite_workflows import find_workflow
+
+# The row of a worker is there as long as it holds an instance, or is alive.
+_INSTANCE = """
+    select i.row, i.due_at, coalesce(holder.name, iif(i.owner is null, null, '')),
+        coalesce(holder.lease_until > :now, 0), i.lost_turns, w.script, w.class_name,
+        exists (
+            select 1
+            from scripts as s
+            where s.account = w.account
+                and s.name = w.script
+                and s.class_name = w.class_name
+        )
+    from workflows as w
+    join instances as i on i.workflow = w.row
+    left join workers as holder on holder.row = i.owner
+    where w.account = :account
+        and w.name = :workflow
+        and i.id = :id
+    """
+_WORKERS = """
+    select name
+    from workers
+    where lease_until > :now
+    order by row
+    """
+# In the order in which workers take them.
+_BEFORE = """
+    select count(*)
+    from (
+        select 1
+        from instances
+        where due_at <= :due_at
+            and (due_at, row) < (:due_at, :row)
+            and workflow not in (select row from deleted_workflows)
+        limit :most
+    )
+    """
+
+
+def read_situation(connection: apsw.Connection, operation: ReadSituation) -> InstanceSituation:
+    """Do ReadSituation."""
+    now = operation.now
+    found = first(connection, _INSTANCE, (now, operation.account, operation.workflow, operation.id))
+    if found is None:
+        find_workflow(connection, operation.account, operation.workflow)
+        raise InstanceNotFound(operation.workflow, operation.id)
+    row, due_at, owner, is_alive, lost_turns, script, class_name, is_loaded = found
+    before = 0
+    if due_at is not None and due_at <= now:
+        (before,) = only(connection, _BEFORE, (due_at, row, operation.most))
+    workers = [name for (name,) in every(connection, _WORKERS, (now,))]
+    held = (owner, bool(is_alive), lost_turns)
+    situation = Situation(due_at, *held, before, workers, script, class_name, bool(is_loaded))
+    return InstanceSituation(history(connection, row), situation)

@@ -1,0 +1,100 @@
+"""The contract of every store: what only it knows of why an instance does not go on."""
+
+import pytest
+
+from stepwell.core.why import Situation
+from stepwell.errors import InstanceNotFound, WorkflowNotFound
+from stepwell.store import Store
+from stepwell.store.operations import ClaimDue, EndLease, RegisterWorker, RegisterWorkflow
+from stepwell.store.situation_operations import ReadSituation
+from stepwell.store.workflow_operations import DeleteWorkflow
+from tests.store.scenes import NOW, create, creation, register
+
+QUEUED = Situation(NOW, None, False, 0, 0, [], "shop", "Orders", True)
+
+
+async def situation(store: Store, id: str = "a", *, at: int = NOW, most: int = 1_000) -> Situation:
+    """Return the situation of an instance."""
+    return (await store.run(ReadSituation("acme", "orders", id, at, most))).situation
+
+
+async def test_situation_of_what_is_due_counts_what_is_before_it(store: Store) -> None:
+    """Those that are due earlier, or as early and older; of all accounts, but of no deleted workflow; up to a bound."""
+    await register(store)
+    await register(store, "refunds", account="other")
+    await register(store, "gone")
+    await store.run(creation("x", workflow="refunds", account="other", at=NOW - 1))
+    await store.run(creation("y", workflow="gone", at=NOW - 1))
+    await create(store, "a", "b", "c")
+    await store.run(DeleteWorkflow("acme", "gone", NOW))
+
+    counts = [(await situation(store, id)).before for id in "abc"]
+
+    assert counts == [1, 2, 3]
+    assert (await situation(store, "c", most=2)).before == 2
+    # What is due later waits for its moment, not for others.
+    assert (await situation(store, "c", at=NOW - 1)).before == 0
+
+
+async def test_situation_has_owner_and_workers(store: Store) -> None:
+    """A worker is alive as long as its lease is; one that died is told as long as it holds the instance."""
+    await register(store)
+    await create(store, "a")
+    first = await store.run(RegisterWorker("worker 1", NOW + 10, NOW))
+    await store.run(RegisterWorker("worker 2", NOW + 20, NOW))
+    assert await situation(store) == Situation(NOW, None, False, 0, 0, ["worker 1", "worker 2"], "shop", "Orders", True)
+
+    await store.run(ClaimDue(first, NOW, 1))
+    held = Situation(None, "worker 1", True, 0, 0, ["worker 1", "worker 2"], "shop", "Orders", True)
+    assert await situation(store) == held
+    assert await situation(store, at=NOW + 10) == Situation(
+        None, "worker 1", False, 0, 0, ["worker 2"], "shop", "Orders", True
+    )
+
+    await store.run(EndLease(first))
+    assert await situation(store) == Situation(None, "worker 1", False, 0, 0, ["worker 2"], "shop", "Orders", True)
+
+
+async def test_situation_counts_lost_turns(store: Store) -> None:
+    """A turn is lost when another worker takes the instance of one that died."""
+    await register(store)
+    await create(store, "a")
+    for name in ("worker 1", "worker 2"):
+        worker = await store.run(RegisterWorker(name, NOW + 10, NOW))
+        await store.run(ClaimDue(worker, NOW, 1))
+        await store.run(EndLease(worker))
+
+    found = await situation(store)
+
+    assert (found.owner, found.lost_turns, found.lost_in_a_row) == ("worker 2", 1, 2)
+
+
+async def test_situation_tells_whether_the_class_is_loaded(store: Store) -> None:
+    """A class that its script lost is not."""
+    await register(store)
+    await create(store, "a")
+    assert await situation(store) == QUEUED
+
+    other = RegisterWorkflow("acme", "others", "shop", "Others", "bb", "o", "o-1", NOW, classes=("Others",))
+    await store.run(other)
+
+    assert (await situation(store)).is_loaded is False
+
+
+async def test_situation_comes_with_the_history(store: Store) -> None:
+    """Both are of one moment."""
+    await register(store)
+    await create(store, "a")
+
+    found = await store.run(ReadSituation("acme", "orders", "a", NOW))
+
+    assert [record.kind for record in found.records] == ["created"]
+
+
+@pytest.mark.parametrize(("workflow", "error"), [("orders", InstanceNotFound), ("nothing", WorkflowNotFound)])
+async def test_situation_of_nothing_is_refused(store: Store, workflow: str, error: type[Exception]) -> None:
+    """The workflow is looked for first."""
+    await register(store)
+
+    with pytest.raises(error):
+        await store.run(ReadSituation("acme", workflow, "a", NOW))

@@ -525,3 +525,27 @@ async def test_no_rollback_runs_before_it_is_on_record_that_run_failed() -> None
 
         assert (undone, await instance.status()) == (["book"], "errored")
     await store.close()
+
+
+@pytest.mark.parametrize("acts", [("pause",), ("pause", "resume"), ("pause", "resume", "pause")], ids=", ".join)
+async def test_pause_before_a_rollback_is_on_record_is_undone_by_it(acts: tuple[str, ...]) -> None:
+    """A pause that reaches the store before the rollback that has begun is accepted, and the rollback runs."""
+
+    async def run(event, step):
+        await step.do("book", lambda: 1, rollback=lambda: None)
+        raise ValueError("no")
+
+    store = HeldStore()
+    async with TestEngine.open([flow := workflow(run)], store=store) as engine:
+        hold = store.hold("rollback", "before")
+        instance = await engine.create(flow, id="a")
+        await hold.reached(engine)
+        for act in acts:
+            await getattr(instance, act)()
+        assert await instance.status() == ("running" if acts[-1] == "resume" else "waitingForPause")
+
+        hold.let_go()
+        await engine.run_until_idle()
+
+        assert await instance.status() == "errored"
+    await store.close()

@@ -265,8 +265,12 @@ class Execution:
         self._emit(Failed(now, error))
 
     def receive(self, recorded: Recorded) -> None:
-        """Take note of a record from outside. An instance that has ended takes none."""
-        if self.state.ended_at is None:
+        """Take note of a record from outside. An instance that has ended takes none.
+
+        One that is being rolled back takes no pause: in the store it came before the rollback, which has undone it.
+        """
+        is_undone = self.is_rolling_back and isinstance(recorded.record, PauseAsked | Resumed)
+        if self.state.ended_at is None and not is_undone:
             self._apply(recorded.record, recorded.seq)
 
     # ---- time and decisions

@@ -11,7 +11,7 @@ from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure, describe
 from stepwell.core.instance import Status
 from stepwell.core.records import RESULTS, Paused, Record, Waiting
-from stepwell.errors import UnreadableValue, WorkflowInternalError
+from stepwell.errors import TurnLost, UnreadableValue, WorkflowInternalError
 from stepwell.notes import Notebook
 from stepwell.recorder import Ending, Recorder
 from stepwell.scope import AuthorExit
@@ -182,6 +182,8 @@ class Endings:
         execution.start_rollback(failure, self._clock.now())
         self._recorder.record(execution.take(), execution.state.step_count, urgent=True)
         await self._recorder.durable()
+        if self._recorder.is_stopped:
+            raise TurnLost(self._claim.row, self._claim.turn)
         return False
 
     async def _finish_rollback(self, execution: Execution, task: asyncio.Task[Any]) -> None:

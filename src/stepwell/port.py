@@ -14,7 +14,15 @@ from stepwell.core.execution import Execution
 from stepwell.core.failures import from_parts, rebuild
 from stepwell.core.records import StepKind
 from stepwell.core.step_answers import StepAnswer
-from stepwell.errors import ChildFailed, InvalidInput, NotSerialisable, StoreError, TurnClosed, WorkflowNotFound
+from stepwell.errors import (
+    ChildFailed,
+    InvalidInput,
+    NotSerialisable,
+    StoreError,
+    TurnClosed,
+    WorkflowFatalError,
+    WorkflowNotFound,
+)
 from stepwell.notes import Notebook
 from stepwell.rollbacks import Rollbacks
 from stepwell.scope import CURRENT
@@ -121,15 +129,23 @@ class TurnPort:
         """Start an instance of a workflow, or find the one that was started; return its output once it completes."""
         parent = self._host.claim
 
+        def link_to(id: str) -> ChildLink:
+            return ChildLink(parent.row, parent.turn, _told_by(workflow, id), follows)
+
         async def start(ctx: StepContext) -> str:
             id = child_id(parent.id, ctx.idempotency_key)
-            await workflow.start_child(id, params, ChildLink(parent.row, _told_by(workflow, id), follows))
+            await workflow.start_child(id, params, link_to(id))
             return id
 
         scope = self._scope()
         id = await self.do(name, _STARTING, StepBody(start, start))
+        if not isinstance(id, str):
+            raise WorkflowFatalError(
+                f'Child "{name}": the step that starts it was completed by hand with a value that is not the id of an '
+                "instance; restart the instance from this step"
+            )
         key = self._host.execution.next_key(StepKind.WAIT, name, scope.counts)
-        link = ChildLink(parent.row, _told_by(workflow, id), follows)
+        link = link_to(id)
         self._host.execution.ask_child(key, link.event_type, self._host.clock.now())
         if key not in self._host.execution.outcomes and not self._host.execution.inbox.has(link.event_type):
             # A restart of this instance may have lost the event, or the child may be gone.
@@ -140,6 +156,8 @@ class TurnPort:
             if follows and not scope.is_closed:
                 await workflow.terminate_child(id)
             raise
+        if key in self._host.execution.inbox.by_hand:
+            return event["payload"]
         return self._output(workflow.workflow_name, id, event["payload"])
 
     def _output(self, workflow: str, id: str, end: Mapping[str, Any]) -> Any:

@@ -88,6 +88,11 @@ class Recorder:
         """Tell whether something is not acknowledged yet."""
         return bool(self._unacknowledged) or self._in_flight > 0
 
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether the turn is lost, or closed."""
+        return self._stopped
+
     def record(self, records: Sequence[Record], step_count: int, *, urgent: bool) -> None:
         """Append records to the history; the turn is told when they are durable."""
         if self._stopped:

@@ -7,7 +7,7 @@ replays are the same.
 Source: developers.cloudflare.com/workflows/build/workers-api/#rollback
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from stepwell import values
@@ -75,7 +75,11 @@ class Rollbacks:
             given = {"attempt": ctx["attempt"], "idempotency_key": ctx["idempotency_key"]}
             return _call(rollback.function, RollbackContext({**facts, **given}))
 
-        await self._host.undo(StepCall(undoing, rollback.config, StepBody(undo, rollback.function), call.context))
+        config = dict(rollback.config or {})
+        if sensitive := self._host.execution.attempt_of(key).config.sensitive:
+            # It is given what nothing may be kept of.
+            config["sensitive"] = sensitive
+        await self._host.undo(StepCall(undoing, config, StepBody(undo, rollback.function), call.context))
 
     async def _facts(self, call: StepCall) -> dict[str, Any]:
         execution, classes = self._host.execution, self._host.classes
@@ -98,4 +102,10 @@ def _undoing(key: Key) -> Key:
 
 
 def _call(function: Callable[..., Any], context: RollbackContext) -> Any:
-    return function(context) if parameters_of(function) else function()
+    """Call it, or begin to. Nothing comes of what it returns, so it need be nothing that can be stored."""
+    result = function(context) if parameters_of(function) else function()
+    return _end(result) if hasattr(result, "__await__") else None
+
+
+async def _end(result: Awaitable[object]) -> None:
+    await result

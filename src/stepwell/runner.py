@@ -408,9 +408,9 @@ class Turn:
         self._end_for(endings.Lost())
 
     def _end_for(self, reason: Reason) -> bool:
-        # A wish to park gives way to anything else; one to let go, to an error that a replay could catch.
+        # A wish to park gives way to anything; one to let go, to an error that a replay could catch; all, to a loss.
         is_fatal = isinstance(reason, endings.Fatal) and isinstance(self._reason, endings.Drained) and not self.is_over
-        if self._reason is None or isinstance(self._reason, Park) or is_fatal:
+        if self._reason is None or isinstance(self._reason, Park) or is_fatal or isinstance(reason, endings.Lost):
             self._reason = reason
             self._has_reason.set()
         return True

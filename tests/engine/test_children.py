@@ -7,10 +7,16 @@ import pytest
 
 from stepwell import WorkflowEntrypoint
 from stepwell.children import Children
+from stepwell.core.records import Action, Created, Terminated
 from stepwell.errors import ChildFailed, InstanceNotFound
+from stepwell.forcing import Decision
+from stepwell.store import codec
+from stepwell.store.child_operations import ChildLink, StartChild
+from stepwell.store.control_operations import StartTermination, TerminateSome
+from stepwell.store.operations import CreateInstance, Operation
 from stepwell.testing import TestEngine, TestInstance
-from tests.engine.flows import restart
-from tests.engine.stores import CheckedStore
+from tests.engine.flows import NOW, restart
+from tests.engine.stores import CheckedStore, refused
 from tests.engine.ways import Job, every_way
 
 done: list[Any] = []
@@ -286,3 +292,99 @@ async def test_purge_forgets_who_awaits_whom() -> None:
         with pytest.raises(InstanceNotFound):
             await parent.view()
         assert (await Children(engine.engine).relatives((await child.view()).row)).parents == []
+
+
+@pytest.mark.parametrize("first", ["parent", "child"])
+async def test_family_of_one_workflow_is_terminated_as_a_whole(first: str) -> None:
+    """Terminating all instances of a workflow ends those too that end with, or are awaited by, one of them."""
+
+    class Family(WorkflowEntrypoint):
+        async def run(self, event, step):
+            match event["payload"]:
+                case {"waits": True}:
+                    await step.wait_for_event("wait", "go")
+                case _:
+                    if first == "child":
+                        await step.wait_for_event("wait", "begin")
+                    await step.child("one", self.env.FAMILY, {"waits": True})
+
+    store = CheckedStore()
+    async with TestEngine.open([Family], store=store) as engine:
+        parent = await engine.create(Family, id="p")
+        await engine.run_until_idle()
+        await parent.send_event("begin")
+        await engine.run_until_idle()
+        row = (await parent.view()).row
+        child = (await Children(engine.engine).relatives(row)).children[0].id
+        statuses = ["waiting", "queued", "running"]
+        assert await store.run(StartTermination("local", "family", statuses))
+        record = codec.to_row(Terminated(engine.clock.now(), "api"))
+
+        more = await store.run(TerminateSome("local", "family", record, engine.clock.now()))
+
+        assert not more
+        for id in ("p", child):
+            assert await engine.instance(Family, id).status() == "terminated"
+            store.check("local", "family", id)
+    await store.close()
+
+
+async def _start(store: CheckedStore, id: str, parent: int) -> int:
+    record = codec.to_row(Created(NOW, "binding", "{}"))
+    creation = CreateInstance("local", "page", id, "binding", record, NOW)
+    return (await store.run(StartChild(creation, ChildLink(parent, 0, f"child:page/{id}")))).row
+
+
+async def test_long_line_of_children_ends_with_the_first() -> None:
+    """However deep instances have started one another, all end in one transaction."""
+
+    class Page(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.sleep("nap", "1 day")
+
+    store = CheckedStore()
+    async with TestEngine.open([Page], store=store) as engine:
+        first = await engine.create(Page, id="p0")
+        row = (await first.view()).row.row
+        for number in range(1, 1_200):
+            row = await _start(store, f"p{number}", row)
+
+        await first.terminate()
+
+        assert await engine.instance(Page, "p1199").status() == "terminated"
+    await store.close()
+
+
+class _NoChildren(CheckedStore):
+    """A store that refuses to start children."""
+
+    def run(self, operation: Operation[Any]) -> "asyncio.Future[Any]":
+        return refused("not now") if isinstance(operation, StartChild) else super().run(operation)
+
+
+async def test_start_of_a_child_is_completed_by_hand_with_what_is_no_id() -> None:
+    """The author is told what is wrong with it."""
+    store = _NoChildren()
+    async with opened(store) as engine:
+        parent = await engine.create(Order)
+        await engine.run_until_idle()
+
+        await parent.force(Decision("ship-1", Action.COMPLETE, value='{"tracking":1}', by="ann"))
+        await engine.run_until_idle()
+
+        error = await parent.error()
+        assert error is not None
+        assert "completed by hand with a value that is not the id" in error.message
+    await store.close()
+
+
+async def test_child_that_was_awaited_is_completed_by_hand() -> None:
+    """The value given by hand is what the call returns."""
+    async with opened() as engine:
+        parent = await engine.create(Order, params={"params": {"wait": "go"}})
+        await engine.run_until_idle()
+
+        await parent.force(Decision("ship-1", Action.COMPLETE, "waitForEvent", value='{"tracking":1}', by="ann"))
+        await engine.run_until_idle()
+
+        assert await parent.output() == {"tracking": 1}

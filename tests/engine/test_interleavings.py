@@ -549,3 +549,35 @@ async def test_pause_before_a_rollback_is_on_record_is_undone_by_it(acts: tuple[
 
         assert await instance.status() == "errored"
     await store.close()
+
+
+@pytest.mark.parametrize("act", ["terminate", "restart", "delete"])
+async def test_rollback_that_came_too_late_runs_nothing(act: str) -> None:
+    """Who ends or restarts the instance before its rollback is on record has no rollback."""
+    undone: list[str] = []
+
+    async def run(event, step):
+        await step.do("book", lambda: 1, rollback=lambda: undone.append("book"))
+        if not undone:
+            await step.do("check", fails, config={"retries": {"limit": 0, "delay": 0}})
+
+    def fails() -> None:
+        if not acted:
+            raise ValueError("no")
+
+    acted: list[str] = []
+    store = HeldStore()
+    async with TestEngine.open([flow := workflow(run)], store=store) as engine:
+        hold = store.hold("rollback", "before")
+        instance = await engine.create(flow, id="a")
+        await hold.reached(engine)
+        acted.append(act)
+        await getattr(instance, act)()
+
+        hold.let_go()
+        await engine.run_until_idle()
+
+        assert undone == []
+        if act != "delete":
+            assert await instance.status() == {"terminate": "terminated", "restart": "complete"}[act]
+    await store.close()

@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 from stepwell import WorkflowEntrypoint, step
-from stepwell.core.records import RollbackStarted
+from stepwell.core.open_calls import fold_calls
+from stepwell.core.records import AttemptLost, RollbackStarted
 from stepwell.core.steplog import RollbackOutcome, SleepEntry, StepEntry, WaitEntry
-from stepwell.errors import NoFailedRollback, NonRetryableError, WorkflowFatalError
+from stepwell.errors import NoFailedRollback, NonRetryableError, StepNotInHistory, WorkflowFatalError
 from stepwell.testing import TestEngine, TestInstance
 from tests.engine.flows import NOW, restart
 from tests.engine.stores import CheckedStore
 from tests.engine.ways import Job, every_way
 
 ONCE = {"retries": {"limit": 0, "delay": 0}}
+AGAIN_IN_AN_HOUR = {"retries": {"limit": 9, "delay": "1 hour", "backoff": "constant"}}
 done: list[Any] = []
 
 
@@ -656,3 +658,155 @@ async def test_nothing_of_run_ends_while_it_is_rolled_back() -> None:
         entries = [entry for entry in (await instance.log()).entries if isinstance(entry, SleepEntry | WaitEntry)]
         assert [(entry.name, entry.finished) for entry in entries] == [("answer-1", False), ("nap-1", False)]
     await store.close()
+
+
+async def test_pause_ends_where_the_rollback_begins() -> None:
+    """The waits of a rollback are as long as they say, however long the instance was paused before it."""
+
+    class Paused(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.do("flight", _work, "flight", rollback=_cannot, rollback_config=AGAIN_IN_AN_HOUR)
+            await step.sleep("nap", "9 days")
+
+    store = CheckedStore()
+    async with TestEngine.open([Paused], store=store) as engine:
+        instance = await engine.create(Paused, id="a")
+        await engine.run_until_idle()
+        await instance.pause()
+        await engine.advance("2 days")
+
+        await instance.terminate(rollback=True)
+        await engine.advance("59 minutes")
+        assert done[1:] == ["cannot"]
+        nap = (await instance.log()).called[1]
+        assert nap.end == NOW + 11 * 86_400_000
+        (retry,) = fold_calls(store.history("local", "paused", "a")).live()
+        assert retry.until == NOW + 2 * 86_400_000 + 3_600_000
+        await engine.advance("1 minute")
+
+        assert done[1:] == ["cannot", "cannot"]
+        store.check("local", "paused", "a")
+    await store.close()
+
+
+async def test_restart_from_a_step_after_pause_and_rollback() -> None:
+    """What the turn of the rollback has left in the history does not stand behind a pause."""
+    store = CheckedStore()
+    async with TestEngine.open([Trip], store=store) as engine:
+        instance = await engine.create(Trip, id="a", params={"books": ["flight", "hotel"], "then": "nap"})
+        await engine.run_until_idle()
+        await instance.pause()
+        await instance.terminate(rollback=True)
+        await engine.run_until_idle()
+        assert await instance.status() == "terminated"
+
+        await instance.restart("hotel")
+        store.check("local", "trip", "a")
+        await engine.advance("1 day")
+
+        assert (await instance.status(), done[-1]) == ("complete", "do hotel")
+        store.check("local", "trip", "a")
+    await store.close()
+
+
+async def test_step_that_failed_inside_a_rollback_is_tried_again_when_it_goes_on() -> None:
+    """A rollback that failed because of a step of its own can be gone on with like any other."""
+
+    class Nested(WorkflowEntrypoint):
+        async def run(self, event, step):
+            async def undo() -> None:
+                await step.do("refund", _cannot, config=ONCE)
+
+            await step.do("flight", _work, "flight", rollback=undo, rollback_config=ONCE)
+            raise LookupError("gone")
+
+    store = CheckedStore()
+    async with TestEngine.open([Nested], store=store) as engine:
+        instance = await engine.create(Nested, id="a")
+        await engine.run_until_idle()
+        assert done[1:] == ["cannot"]
+        healed.append(True)
+
+        await instance.resume_rollback()
+        await engine.run_until_idle()
+
+        healed.clear()
+        assert (done[1:], (await instance.log()).rollback) == (["cannot", "cannot"], RollbackOutcome("complete"))
+        with pytest.raises(StepNotInHistory):
+            await instance.restart("refund")
+        store.check("local", "nested", "a")
+    await store.close()
+
+
+async def test_attempt_that_a_termination_ended_is_not_lost() -> None:
+    """A rollback that was cut short and goes on has all the attempts that it may have."""
+    lets_go = asyncio.Event()
+
+    class Cut(WorkflowEntrypoint):
+        async def run(self, event, step):
+            async def undo() -> None:
+                done.append("undo")
+                await lets_go.wait()
+
+            await step.do("flight", _work, "flight", rollback=undo, rollback_config=ONCE)
+            raise LookupError("gone")
+
+    store = CheckedStore()
+    async with TestEngine.open([Cut], store=store) as engine:
+        instance = await engine.create(Cut, id="a")
+        await engine.run_until_idle()
+        await instance.terminate()
+        await engine.run_until_idle()
+        lets_go.set()
+
+        await instance.resume_rollback()
+        await engine.run_until_idle()
+
+        assert (done[1:], (await instance.log()).rollback) == (["undo", "undo"], RollbackOutcome("complete"))
+        assert not any(isinstance(each.record, AttemptLost) for each in store.history("local", "cut", "a"))
+    await store.close()
+
+
+async def test_nothing_comes_of_what_a_rollback_returns() -> None:
+    """It may return what cannot be stored: the answer of a client, mostly."""
+    got: list[Any] = []
+
+    class Returns(WorkflowEntrypoint):
+        async def run(self, event, step):
+            async def undo() -> object:
+                got.append("async")
+                return object()
+
+            def plain() -> object:
+                got.append("plain")
+                return object()
+
+            await step.do("flight", _work, "flight", rollback=plain)
+            await step.do("hotel", _work, "hotel", rollback=undo)
+            raise LookupError("gone")
+
+    async with TestEngine.open([Returns]) as engine:
+        instance = await engine.create(Returns)
+        await engine.run_until_idle()
+
+        log = await instance.log()
+        assert (got, log.rollback) == (["async", "plain"], RollbackOutcome("complete"))
+        assert log.error is not None
+        assert log.error.name == "LookupError"
+
+
+async def test_nothing_is_kept_of_the_rollback_of_a_sensitive_step() -> None:
+    """It is given the output of which nothing is kept."""
+
+    class Secret(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.do("key", _work, "s3cret", config={"sensitive": "output"}, rollback=lambda: None)
+            raise LookupError("gone")
+
+    async with TestEngine.open([Secret]) as engine:
+        instance = await engine.create(Secret)
+        await engine.run_until_idle()
+
+        _, undone = (await instance.log()).called
+        assert isinstance(undone, StepEntry)
+        assert (undone.type, undone.config.sensitive) == ("rollback", "output")

@@ -8,6 +8,7 @@ import pytest
 from stepwell.core.records import Terminated
 from stepwell.errors import InstanceFinished, InstanceNotFound, TurnLost
 from stepwell.store import Store, codec
+from stepwell.store.child_operations import AwaitChild, ChildLink, StartChild
 from stepwell.store.control_operations import DeleteInstance
 from stepwell.store.operations import Claim, Operation
 from tests.store.scenes import (
@@ -15,11 +16,14 @@ from tests.store.scenes import (
     as_state,
     commit,
     control,
+    create,
+    creation,
     folded,
     happening,
     held,
     instance,
     outcomes,
+    register,
     release,
     started,
 )
@@ -81,3 +85,35 @@ def _refusal(first: str, second: str) -> type[Exception] | None:
     if first == "terminate" and second in ("pause", "event", "terminate"):
         return InstanceFinished
     return None
+
+
+async def test_deleted_child_is_told_of_once(store: Store) -> None:
+    """It has no end beside its deletion, whichever of its parents ends before it is purged."""
+    await register(store)
+    for row in await create(store, "a", "b"):
+        await store.run(StartChild(creation("child"), ChildLink(row.row, 0, "child:orders/child")))
+    delete = DeleteInstance("acme", "orders", "child", codec.to_row(Terminated(NOW, "api")), NOW)
+
+    await outcomes(store, [delete, control("terminate")])
+
+    told = [record for record in (await instance(store, "b")).records if record.kind == "event_received"]
+    assert [record.value for record in told] == ['{"status": "deleted"}']
+
+
+@pytest.mark.parametrize("act", ["terminate", "restart", "delete"])
+async def test_lost_turn_starts_and_awaits_no_child(store: Store, act: str) -> None:
+    """A child that was on its way when its parent ended would outlive it."""
+    turn = await _scene(store)
+    history = codec.from_rows((await instance(store, "a")).records)
+    link = ChildLink(turn.row, turn.turn, "child:orders/child")
+    await store.run(StartChild(creation("child"), link))
+    await store.run(_operation(act, turn, history))
+
+    with pytest.raises(TurnLost):
+        await store.run(StartChild(creation("other"), link))
+    with pytest.raises(TurnLost):
+        await store.run(AwaitChild("acme", "orders", "child", link, NOW))
+
+    assert (await instance(store, "child")).row.status == "terminated"
+    with pytest.raises(InstanceNotFound):
+        await instance(store, "other")

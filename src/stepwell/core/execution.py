@@ -183,7 +183,9 @@ class Execution:
     def succeeded(self, key: Key, value: str, now: int) -> None:
         """Record that the open attempt returned a value (JSON text). Raises InstanceTooLarge."""
         record = StepSucceeded(now, key, self._steps[key].ordinal, value)
-        if (size := self._size + size_of(record)) > self.rules.instance_bytes:
+        size = self._size + size_of(record)
+        # An instance that is full has to be rolled back all the same.
+        if size > self.rules.instance_bytes and key.kind is not StepKind.ROLLBACK:
             raise InstanceTooLarge(key.label, size, self.rules.instance_bytes)
         self._emit(record)
 
@@ -381,6 +383,9 @@ class Execution:
                 self._restart(at, seq)
             case RollbackStarted(at=at):
                 self.rollback = record
+                self._move_on(self._pause.end(at))
+                self._interrupt(at)
+            case Terminated(at=at):
                 self._interrupt(at)
             case RollbackResumed():
                 self._forget_failed_rollbacks()
@@ -438,7 +443,7 @@ class Execution:
 
     def _forget_failed_rollbacks(self) -> None:
         for key, result in list(self.outcomes.items()):
-            if key.kind is StepKind.ROLLBACK and isinstance(result, StepFailed):
+            if isinstance(result, StepFailed) and self._keys.outermost(key).kind is StepKind.ROLLBACK:
                 del self.outcomes[key]
                 self._steps[key].failures = 0
                 self._steps[key].retry_at = None

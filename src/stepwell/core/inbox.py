@@ -28,6 +28,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self.events: dict[int, EventReceived] = {}
+        # Waits that were completed by hand, and got no event.
+        self.by_hand: set[Key] = set()
         self._buffered: dict[str, deque[int]] = defaultdict(deque)
         self._waits: dict[Key, _Wait] = {}
         self._asked: dict[str, list[tuple[int, Key]]] = defaultdict(list)
@@ -66,9 +68,10 @@ class Inbox:
     def met(self, key: Key, seq: int) -> None:
         """Take note that a wait has got an event."""
         buffered = self._buffered[self._waits[key].event_type]
-        # One that was completed by hand got no event.
         if seq in buffered:
             buffered.remove(seq)
+        else:
+            self.by_hand.add(key)
 
     def timeout_ms(self, key: Key) -> int:
         """Return how long a wait was meant to last."""

@@ -33,6 +33,7 @@ from stepwell.core.records import (
     StepFailed,
     StepForced,
     StepKind,
+    Terminated,
     Waiting,
     WaitStarted,
 )
@@ -133,13 +134,8 @@ class OpenCalls:
                 self._pause.asked_at = self.paused_at = at
             case Resumed(at=at):
                 self._move_on(at)
-            case Restarted(at=at):
-                self.error = None
-                self._interrupt()
-                self._move_on(at)
-            case RollbackStarted():
-                self.rollback = record
-                self._interrupt()
+            case Restarted() | RollbackStarted() | Terminated():
+                self._cut(record)
             case RollbackResumed():
                 self.error = None
                 self._forget_failed_rollbacks()
@@ -174,9 +170,15 @@ class OpenCalls:
         if is_retry or record.action is Action.SKIP:
             call.until = None
 
-    def _interrupt(self) -> None:
+    def _cut(self, record: Restarted | RollbackStarted | Terminated) -> None:
+        """Take note that a control operation has ended all attempts in flight, and the pause."""
+        if isinstance(record, Restarted):
+            self.error = None
+        elif isinstance(record, RollbackStarted):
+            self.rollback = record
         for call in self._calls.values():
             call.is_in_flight = False
+        self._move_on(record.at)
 
     def _move_on(self, at: int) -> None:
         """Let what waits wait as much longer as it stood still."""
@@ -185,7 +187,12 @@ class OpenCalls:
             if call.until is not None:
                 call.until += ms
 
+    def _outermost(self, call: OpenCall) -> OpenCall:
+        while call.parent is not None:
+            call = self._calls[call.parent]
+        return call
+
     def _forget_failed_rollbacks(self) -> None:
         for call in self._calls.values():
-            if call.key.kind is StepKind.ROLLBACK and call.is_over and call.error is not None:
+            if call.is_over and call.error is not None and self._outermost(call).key.kind is StepKind.ROLLBACK:
                 call.is_over, call.failures, call.until = False, 0, None

@@ -8,6 +8,7 @@ Source: developers.cloudflare.com/workflows/build/workers-api/#restart
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from stepwell.core.records import (
@@ -20,8 +21,6 @@ from stepwell.core.records import (
     Record,
     Recorded,
     Restarted,
-    RollbackEnded,
-    RollbackResumed,
     RollbackStarted,
     SleepStarted,
     StepKind,
@@ -58,7 +57,7 @@ def find_start(history: Iterable[Recorded], kind: StepKind, name: str, count: in
     A step that was called in the body of another is reached by running that one again, so the outermost is the one
     that is begun at. None: the instance has no such step.
     """
-    starts = [recorded for recorded in standing(history) if _begins(recorded.record)]
+    starts = [recorded for recorded in _before_rollback(standing(history)) if _begins(recorded.record)]
     keys = [key for _, record in starts if (key := _key_of(record)) is not None]
     named = [each for each in keys if (each.kind, each.name) == (kind, name)]
     if len(named) < count:
@@ -73,8 +72,12 @@ def find_start(history: Iterable[Recorded], kind: StepKind, name: str, count: in
 
 
 _FIRSTS = (AttemptStarted, SleepStarted, WaitStarted)
-# A restart undoes the end, and with it the rollback that came before it.
-_ENDS = (Completed, Failed, Terminated, RollbackStarted, RollbackEnded, RollbackResumed)
+# A restart undoes the end. Behind a rollback's start there is nothing but the rollback, and it goes with the end.
+_ENDS = (Completed, Failed, Terminated)
+
+
+def _before_rollback(history: Iterable[Recorded]) -> list[Recorded]:
+    return list(takewhile(lambda recorded: not isinstance(recorded.record, RollbackStarted), history))
 
 
 def _begins(record: Record) -> bool:
@@ -91,10 +94,8 @@ def _key_of(record: Record) -> Key | None:
 def _left_by(restart: Restarted, before: Sequence[Recorded]) -> list[Recorded]:
     if restart.from_seq is None:
         return [recorded for recorded in before if isinstance(recorded.record, Created)]
+    before = _before_rollback(before)
     gone = {_key_of(record) for seq, record in before if seq >= restart.from_seq and _begins(record)}
-    # Rollbacks began after everything else, and so did what they called.
-    rollbacks = [seq for seq, record in before if isinstance(record, RollbackStarted)]
-    gone |= {_key_of(record) for seq, record in before if rollbacks and seq > rollbacks[0] and _begins(record)}
     kept = [recorded for recorded in before if _key_of(recorded.record) not in gone - {None}]
     met = {record.event_seq for _, record in kept if isinstance(record, WaitEnded)}
     return [

@@ -256,6 +256,7 @@ class _Builder:
                 self._move_on(record.at)
             case RollbackStarted():
                 self._interrupt(record.at)
+                self._move_on(record.at)
             case Terminated():
                 self._interrupt(record.at)
                 self.log.entries.append(TerminationEntry(record.trigger))

@@ -9,9 +9,13 @@ from stepwell.store.operations import CreateInstance, InstanceRow, Operation
 
 
 class ChildLink(msgspec.Struct, frozen=True, array_like=True):
-    """Who awaits a child: the parent's row, the type of the event that tells it, and whether the child ends with it."""
+    """Who awaits a child: the parent's row and turn, the type of the event that tells it, whether the child follows it.
+
+    One that follows is terminated where its parent ends without having completed or errored.
+    """
 
     parent: int
+    turn: int
     event_type: str
     follows: bool = True
 
@@ -19,7 +23,8 @@ class ChildLink(msgspec.Struct, frozen=True, array_like=True):
 class StartChild(Operation[InstanceRow], frozen=True):
     """Create an instance, or find the one of this id, and let a parent hear of its end.
 
-    Raises what CreateInstance raises, but for InstanceAlreadyExists.
+    Raises what CreateInstance raises, but for InstanceAlreadyExists; and TurnLost if the parent's turn is another by
+    now.
     """
 
     creation: CreateInstance
@@ -29,7 +34,7 @@ class StartChild(Operation[InstanceRow], frozen=True):
 class AwaitChild(Operation[bool], frozen=True):
     """Let a parent hear of a child's end, which may have come before; tell whether the child is still to end.
 
-    One that is not there any more has been deleted.
+    One that is not there any more has been deleted. Raises TurnLost if the parent's turn is another by now.
     """
 
     account: str

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import apsw
 
 from stepwell.core.records import EventReceived
-from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, WorkflowNotFound
+from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, TurnLost, WorkflowNotFound
 from stepwell.store import codec
 from stepwell.store.child_operations import AwaitChild, ChildLink, ListRelatives, Relative, Relatives, StartChild
 from stepwell.store.operations import CreateInstance, InstanceRow, RecordRow
 from stepwell.store.sqlite_events import tell_event
 from stepwell.store.sqlite_records import end_of
-from stepwell.store.sqlite_rows import every
+from stepwell.store.sqlite_rows import every, first
 from stepwell.store.sqlite_targets import Target, find_target, instance_row
 from stepwell.store.sqlite_transaction import Transaction
 
@@ -20,6 +20,12 @@ _LINK = """
     insert into children (child, parent, event_type, follows)
     values (:child, :parent, :event_type, :follows)
     on conflict do nothing
+    """
+_TURN = """
+    select 1
+    from instances
+    where row = :row
+        and turn = :turn
     """
 _AWAITED = """
     update instances
@@ -33,12 +39,16 @@ _PARENTS = """
     order by parent, event_type
     """
 _FOLLOWERS = """
-    select i.row, i.seq, i.turn, i.owner
+    select i.row
     from children as c
     join instances as i on i.row = c.child
     where c.parent = :parent
         and c.follows
         and i.ended_at is null
+        and i.workflow not in (
+            select row
+            from deleted_workflows
+        )
     order by i.row
     """
 _RELATIVES = """
@@ -65,29 +75,35 @@ def start_child(
 ) -> InstanceRow:
     """Do StartChild."""
     creation = operation.creation
+    _check_turn(transaction, operation.link)
     try:
         row: InstanceRow = create(transaction, creation)
     except InstanceAlreadyExists:
         row = instance_row(transaction.connection, creation.account, creation.workflow, creation.id)
     _await(transaction, row.row, operation.link)
     if row.ended_at is not None:
-        _tell(transaction, operation.link, _end_of(transaction, row.row), creation.now)
+        _tell(
+            transaction, operation.link.parent, operation.link.event_type, _end_of(transaction, row.row), creation.now
+        )
     return row
 
 
 def await_child(transaction: Transaction, operation: AwaitChild) -> bool:
     """Do AwaitChild."""
+    _check_turn(transaction, operation.link)
     try:
         target: Target | None = find_target(transaction, operation.account, operation.workflow, operation.id)
     except (InstanceNotFound, WorkflowNotFound):
         target = None
     if target is None:
-        _tell(transaction, operation.link, DELETED, operation.now)
+        _tell(transaction, operation.link.parent, operation.link.event_type, DELETED, operation.now)
         return False
     _await(transaction, target.row, operation.link)
     if target.ended_at is None:
         return True
-    _tell(transaction, operation.link, _end_of(transaction, target.row), operation.now)
+    _tell(
+        transaction, operation.link.parent, operation.link.event_type, _end_of(transaction, target.row), operation.now
+    )
     return False
 
 
@@ -99,12 +115,12 @@ def tell_parents(transaction: Transaction, child: int, end: RecordRow | None, no
     """Let those hear of a child's end who await it; None: it was deleted."""
     said = DELETED if end is None else _said(end)
     for parent, event_type in every(transaction.connection, _PARENTS, (child,)):
-        _tell(transaction, ChildLink(parent, event_type), said, now)
+        _tell(transaction, parent, event_type, said, now)
 
 
-def followers(transaction: Transaction, parent: int) -> list[tuple[int, int, int, int | None]]:
-    """Return row, seq, turn and owner of the children that end with a parent and have not ended."""
-    return every(transaction.connection, _FOLLOWERS, (parent,))
+def followers(transaction: Transaction, parent: int) -> list[int]:
+    """Return the rows of the children that end with a parent and have not ended."""
+    return [row for (row,) in every(transaction.connection, _FOLLOWERS, (parent,))]
 
 
 def unlink(transaction: Transaction, row: int) -> None:
@@ -120,13 +136,19 @@ def list_relatives(connection: apsw.Connection, operation: ListRelatives) -> Rel
     return Relatives([Relative(*columns) for columns in parents], [Relative(*columns) for columns in children])
 
 
+def _check_turn(transaction: Transaction, link: ChildLink) -> None:
+    """Raise TurnLost if the parent has been ended or restarted meanwhile: what followed it has ended with it."""
+    if first(transaction.connection, _TURN, (link.parent, link.turn)) is None:
+        raise TurnLost(link.parent, link.turn)
+
+
 def _await(transaction: Transaction, child: int, link: ChildLink) -> None:
     transaction.execute(_LINK, (child, link.parent, link.event_type, link.follows))
     transaction.execute(_AWAITED, (child,))
 
 
-def _tell(transaction: Transaction, link: ChildLink, said: str, now: int) -> None:
-    tell_event(transaction, link.parent, codec.to_row(EventReceived(now, link.event_type, said)), now)
+def _tell(transaction: Transaction, parent: int, event_type: str, said: str, now: int) -> None:
+    tell_event(transaction, parent, codec.to_row(EventReceived(now, event_type, said)), now)
 
 
 def _end_of(transaction: Transaction, row: int) -> str:

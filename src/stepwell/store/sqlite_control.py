@@ -4,6 +4,9 @@ Every statement names the seq and the turn that it was decided upon: a commit, a
 makes it match no row.
 """
 
+from collections import deque
+from collections.abc import Iterable
+
 from stepwell.core.instance import Status
 from stepwell.errors import InstanceFinished, RestartedMeanwhile
 from stepwell.store.control_operations import (
@@ -16,7 +19,7 @@ from stepwell.store.control_operations import (
 )
 from stepwell.store.operations import RecordRow
 from stepwell.store.sqlite_children import followers, tell_parents
-from stepwell.store.sqlite_rows import only
+from stepwell.store.sqlite_rows import first, only
 from stepwell.store.sqlite_targets import Target, find_target
 from stepwell.store.sqlite_transaction import Transaction
 
@@ -54,6 +57,12 @@ _RESUME = """
     where row = :row
         and seq = :seq
         and turn = :turn
+    """
+_UNFINISHED = """
+    select seq, turn, owner
+    from instances
+    where row = :row
+        and ended_at is null
     """
 # Raising the turn closes the race with whoever holds the instance: from here on its commits match no row.
 _TERMINATE = """
@@ -179,7 +188,7 @@ def terminate_instance(transaction: Transaction, operation: TerminateInstance) -
     """Do TerminateInstance."""
     target = _unfinished(transaction, operation, "terminate")
     if operation.rollback is None or not target.has_rollbacks:
-        end(transaction, (target.row, target.seq, target.turn), target.owner, operation.record)
+        end(transaction, [target.row], operation.record)
         return Status.TERMINATED
     if target.status != Status.ROLLING_BACK:
         _roll_back(transaction, target, operation.rollback)
@@ -202,20 +211,23 @@ def _roll_back(transaction: Transaction, target: Target, record: RecordRow) -> N
     _tell(transaction, target.owner, target.row)
 
 
-def end(transaction: Transaction, place: tuple[int, int, int], owner: int | None, record: RecordRow) -> None:
-    """End an instance by a record from outside; `place` is its row, seq and turn."""
-    row, seq, _ = place
-    transaction.execute(_TERMINATE, (record.at, transaction.tx, *place))
-    transaction.append(row, seq + 1, record)
-    _tell(transaction, owner, row)
-    tell_parents(transaction, row, record, record.at)
-    end_followers(transaction, row, record)
+def end(transaction: Transaction, rows: Iterable[int], record: RecordRow) -> None:
+    """End instances by a record from outside, and the children that end with their parents, and theirs.
 
-
-def end_followers(transaction: Transaction, parent: int, record: RecordRow) -> None:
-    """Terminate the children that end with their parent, and theirs."""
-    for row, seq, turn, owner in followers(transaction, parent):
-        end(transaction, (row, seq, turn), owner, record)
+    Each is looked at when its turn comes: the end of one changes others, as its children end and its parents are told.
+    """
+    ending = deque(rows)
+    while ending:
+        row = ending.popleft()
+        place = first(transaction.connection, _UNFINISHED, (row,))
+        if place is None:
+            continue
+        seq, turn, owner = place
+        transaction.execute(_TERMINATE, (record.at, transaction.tx, row, seq, turn))
+        transaction.append(row, seq + 1, record)
+        _tell(transaction, owner, row)
+        tell_parents(transaction, row, record, record.at)
+        ending.extend(followers(transaction, row))
 
 
 def restart_instance(transaction: Transaction, operation: RestartInstance) -> str:
@@ -231,7 +243,7 @@ def restart_instance(transaction: Transaction, operation: RestartInstance) -> st
     _tell(transaction, target.owner, target.row)
     if operation.from_at is None:
         # The new run starts children of its own.
-        end_followers(transaction, target.row, operation.ended)
+        end(transaction, followers(transaction, target.row), operation.ended)
     return Status.QUEUED
 
 
@@ -243,7 +255,7 @@ def delete_instance(transaction: Transaction, operation: DeleteInstance) -> None
     transaction.tidings.changed.add(target.row)
     transaction.tidings.has_rubbish = True
     tell_parents(transaction, target.row, None, operation.now)
-    end_followers(transaction, target.row, operation.record)
+    end(transaction, followers(transaction, target.row), operation.record)
     _tell(transaction, target.owner, target.row)
 
 

@@ -31,7 +31,7 @@ _FIND = """
     where workflow = :workflow
     """
 _SOME = """
-    select row, seq, turn, owner
+    select row
     from instances indexed by instances_by_status
     where workflow = :workflow
         and status in (select value from json_each(:statuses))
@@ -63,8 +63,7 @@ def terminate_some(transaction: Transaction, operation: TerminateSome) -> bool:
     if found is None:
         return False
     some = every(transaction.connection, _SOME, (workflow, *found, operation.limit))
-    for row, seq, turn, owner in some:
-        end(transaction, (row, seq, turn), owner, operation.record)
+    end(transaction, (row for (row,) in some), operation.record)
     if len(some) == operation.limit:
         return True
     transaction.execute(_FORGET, (workflow,))

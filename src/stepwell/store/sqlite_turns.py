@@ -23,8 +23,8 @@ from stepwell.store.operations import (
     Release,
     Released,
 )
-from stepwell.store.sqlite_children import tell_parents
-from stepwell.store.sqlite_control import end_followers
+from stepwell.store.sqlite_children import followers, tell_parents
+from stepwell.store.sqlite_control import end
 from stepwell.store.sqlite_rows import every, first
 from stepwell.store.sqlite_transaction import Transaction
 
@@ -228,7 +228,7 @@ def release(transaction: Transaction, operation: Release) -> Released:
     if operation.ended_at is not None and matched[1]:
         tell_parents(transaction, row, records[-1], operation.now)
     if operation.status == Status.TERMINATED:
-        end_followers(transaction, row, records[-1])
+        end(transaction, followers(transaction, row), records[-1])
     if operation.due_at is not None:
         transaction.tidings.due(operation.due_at)
     return Released(done=True, seq=seq, outside=[])

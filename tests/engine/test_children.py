@@ -388,3 +388,19 @@ async def test_child_that_was_awaited_is_completed_by_hand() -> None:
         await engine.run_until_idle()
 
         assert await parent.output() == {"tracking": 1}
+
+
+@pytest.mark.parametrize(("on_cancel", "status"), [("terminate", "terminated"), ("leave", "waiting")])
+async def test_deleted_workflow_ends_the_children_of_its_instances(on_cancel: str, status: str) -> None:
+    """They end with their parents, as they do where these are deleted one by one."""
+    store = CheckedStore()
+    async with opened(store) as engine:
+        parent = await engine.create(Order, params={"params": {"wait": "go"}, "on_cancel": on_cancel})
+        await engine.run_until_idle()
+        child = await _child(engine, parent)
+
+        await engine.engine.delete_workflow("local", "order")
+
+        assert await child.status() == status
+        store.check("local", "shipping", child.id)
+    await store.close()

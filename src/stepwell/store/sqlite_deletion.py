@@ -4,7 +4,10 @@ A deleted workflow's row is taken from among the workflows in one transaction, s
 any more. The rows of these are deleted bit by bit behind it.
 """
 
+from stepwell.core.records import Terminated
+from stepwell.store import codec
 from stepwell.store.sqlite_children import tell_parents, unlink
+from stepwell.store.sqlite_control import end
 from stepwell.store.sqlite_rows import every, first
 from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.sqlite_workflows import find_workflow
@@ -35,6 +38,21 @@ _AWAITED = """
     join instances as i on i.row = c.child
     where i.workflow = :workflow
         and i.ended_at is null
+    """
+# Its own go with it.
+_FOLLOWERS = """
+    select c.child
+    from children as c
+    join instances as p on p.row = c.parent
+    join instances as i on i.row = c.child
+    where p.workflow = :workflow
+        and c.follows
+        and i.workflow <> :workflow
+        and i.ended_at is null
+        and i.workflow not in (
+            select row
+            from deleted_workflows
+        )
     """
 _FORGET_TERMINATION = """
     delete from terminations
@@ -109,6 +127,8 @@ def delete_workflow(transaction: Transaction, operation: DeleteWorkflow) -> None
     transaction.execute(_FORGET_TERMINATION, (row,))
     transaction.execute(_REMEMBER, (row,))
     transaction.tidings.has_rubbish = True
+    followers = [child for (child,) in every(transaction.connection, _FOLLOWERS, (row,))]
+    end(transaction, followers, codec.to_row(Terminated(operation.now, "api")))
 
 
 def purge_deleted(transaction: Transaction, operation: PurgeDeleted) -> bool:

@@ -255,7 +255,7 @@ def test_clients_have_examples_for_what_they_have() -> None:
 _ID, _NUMBER = 'cloudflare.F("', "cloudflare.F(int64("
 # What version 6 of Cloudflare's client for Go has for each method of the others: its name, how many texts it takes, and
 # the type of its parameters. It has no method for the step of an instance and the graph of a version.
-# Source: github.com/cloudflare/cloudflare-go, workflows/api.md at commit 066977878e72; the tests of accounts/, user/
+# Source: github.com/cloudflare/cloudflare-go, workflows/api.md and instancestatus.go at commit 066977878e72; the tests of accounts/, user/
 # and memberships/ in that version.
 GO_METHODS: Mapping[str, tuple[str, int, str | None]] = {
     "workflows.list": ("Workflows.List", 0, "workflows.WorkflowListParams"),
@@ -268,6 +268,7 @@ GO_METHODS: Mapping[str, tuple[str, int, str | None]] = {
     "workflows.instances.create": ("Workflows.Instances.New", 1, "workflows.InstanceNewParams"),
     "workflows.instances.bulk": ("Workflows.Instances.Bulk", 1, "workflows.InstanceBulkParams"),
     "workflows.instances.get": ("Workflows.Instances.Get", 2, "workflows.InstanceGetParams"),
+    "workflows.instances.status.edit": ("Workflows.Instances.Status.Edit", 2, "workflows.InstanceStatusEditParams"),
     "workflows.instances.events.create": ("Workflows.Instances.Events.New", 3, "workflows.InstanceEventNewParams"),
     "user.get": ("User.Get", 0, None),
     "user.tokens.verify": ("User.Tokens.Verify", 0, None),
@@ -287,6 +288,10 @@ GO_FIELDS: Mapping[str, Mapping[str, str]] = {
     "workflows.InstanceNewParams": {"AccountID": _ID, "InstanceID": _ID, "Params": "cloudflare.F[any]("},
     "workflows.InstanceBulkParams": {"AccountID": _ID, "Body": "[]workflows.InstanceBulkParamsBody{"},
     "workflows.InstanceBulkParamsBody": {"InstanceID": _ID, "Params": "cloudflare.F[any]("},
+    "workflows.InstanceStatusEditParams": {
+        "AccountID": _ID,
+        "Status": "cloudflare.F(workflows.InstanceStatusEditParamsStatusRestart)",
+    },
     "workflows.InstanceEventNewParams": {"AccountID": _ID, "Body": "map[string]any{"},
     "accounts.AccountListParams": {},
     "memberships.MembershipListParams": {},
@@ -331,8 +336,8 @@ def test_go_example_calls_what_its_client_has(id: str) -> None:
 
 
 def test_go_has_examples_for_what_its_client_has() -> None:
-    """Where the other clients have a method that Go's lacks, or has without `restart`, there is no example in Go."""
+    """Where the other clients have a method that Go's lacks, there is no example in Go."""
     lacking = {id for id in BY_ID if "Python" in shown(id) and "Go" not in shown(id)}
 
-    assert lacking == {"workflows-versions-graph", "workflows-instances-step", "workflows-instances-status-edit"}
+    assert lacking == {"workflows-versions-graph", "workflows-instances-step"}
     assert {BY_ID[id][2]["x-cloudflare-sdk"] for id in BY_ID if "Go" in shown(id)} == set(GO_METHODS)

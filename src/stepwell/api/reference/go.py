@@ -22,6 +22,7 @@ _PARAMS: Mapping[str, str | None] = {
     "workflows.instances.create": "workflows.InstanceNewParams",
     "workflows.instances.bulk": "workflows.InstanceBulkParams",
     "workflows.instances.get": "workflows.InstanceGetParams",
+    "workflows.instances.status.edit": "workflows.InstanceStatusEditParams",
     "workflows.instances.events.create": "workflows.InstanceEventNewParams",
     "user.get": None,
     "user.tokens.verify": None,
@@ -34,6 +35,8 @@ _NAMES = {"create": "New"}
 _ACCOUNT = "account_id"
 # A field of any type; each other one has its own.
 _ANY = "params"
+# Fields whose values have names of their own.
+_NAMED = {("workflows.InstanceStatusEditParams", "status")}
 
 
 def sample(call: Call) -> str | None:
@@ -76,6 +79,8 @@ def _fields(call: Call, params: str) -> dict[str, str]:
 def _field(name: str, value: Any, params: str) -> str:
     if name == _ANY:
         return f"cloudflare.F[any]({_any(value)})"
+    if (params, name) in _NAMED:
+        return f"cloudflare.F({params}{_name(name)}{_name(value)})"
     if isinstance(value, Mapping):
         kind = params + _name(name)
         return f"cloudflare.F({kind}{_members(value, kind)})"

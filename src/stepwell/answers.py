@@ -77,9 +77,7 @@ def version_dag(row: VersionRow) -> models.VersionDag:
 
 def retention_of(success_ms: int | None, error_ms: int | None) -> models.Retention:
     """Show retentions; what is None is left out."""
-    return models.Retention(
-        msgspec.UNSET if success_ms is None else success_ms, msgspec.UNSET if error_ms is None else error_ms
-    )
+    return models.Retention(_or_unset(success_ms), _or_unset(error_ms))
 
 
 def script_triggers(script: str, triggers: Sequence[Trigger]) -> models.ScriptTriggers:
@@ -189,10 +187,7 @@ def _trigger(trigger: Trigger) -> models.EventTrigger:
         [models.TriggerTarget(target.type, target.workflow_name, target.script_name) for target in trigger.targets],
         msgspec.UNSET
         if wanted is None
-        else models.TriggerFilter(
-            msgspec.UNSET if wanted.namespace is None else wanted.namespace,
-            msgspec.UNSET if wanted.repo_name is None else wanted.repo_name,
-        ),
+        else models.TriggerFilter(_or_unset(wanted.namespace), _or_unset(wanted.repo_name)),
     )
 
 
@@ -238,7 +233,7 @@ def _wait(entry: WaitEntry) -> models.Wait:
         end=iso(entry.end),
         finished=entry.finished,
         error=error(entry.error),
-        output=msgspec.UNSET if entry.output is None else entry.output,
+        output=_or_unset(entry.output),
     )
 
 

@@ -5,8 +5,8 @@ Values come and go as JSON text, so that what was sent is what is stored and sho
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -131,8 +131,6 @@ class Engine:
 
     store: Store
     clock: Clock = field(default_factory=SystemClock)
-    # What tells of changes of an instance; None where nothing does.
-    watching: Callable[[operations.InstanceRow], AbstractContextManager[asyncio.Event]] | None = None
     # What the server has been told.
     settings: Settings = DEFAULT_SETTINGS
     # By workflow: its newest version that is known, and what its params have to be. The store says when it changes.
@@ -265,25 +263,26 @@ class Engine:
 
     async def wait_for_change(
         self, account: str, workflow: str, instance: str, *, seen: int | None, timeout_s: float
-    ) -> bool:
+    ) -> None:
         """Return when an instance has other records than those up to the seq `seen`, has ended, or the time is over.
 
-        `seen` None: than it has now. False: changes cannot be told here, and nothing was waited for. Returns also when
-        its workflow is deleted meanwhile. Raises WorkflowNotFound or InstanceNotFound.
+        `seen` None: than it has now. Returns also when its workflow is deleted meanwhile. Raises WorkflowNotFound or
+        InstanceNotFound.
         """
-        if self.watching is None:
-            return False
         asked = operations.GetInstance(account, workflow, instance, with_steps=False)
         row = (await self.store.run(asked)).row
         if row.ended_at is not None or seen not in (None, row.seq):
-            return True
-        with self.watching(row) as changed:
+            return
+        changed = asyncio.Event()
+        stop = self.store.watch(row, changed.set)
+        try:
             # Looked at once more: what came before the watch began is told to nobody.
             now = (await self.store.run(asked)).row
             if (now.row, now.seq) == (row.row, row.seq):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), timeout_s)
-        return True
+        finally:
+            stop()
 
     async def list(self, account: str, workflow: str, wanted: InstanceFilter) -> operations.Instances:
         """Return a page of a workflow's instances. Raises WorkflowNotFound."""

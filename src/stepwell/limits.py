@@ -11,10 +11,13 @@ WORKFLOW_NAME_LENGTH = 64
 INSTANCE_ID_LENGTH = 100
 # A cron instance is called `<cron>-<ms>`: 256 characters of cron, a dash, 14 digits.
 ADDRESSED_INSTANCE_ID_LENGTH = 271
+ADDRESSED_INSTANCE_ID_RULE = f"1 to {ADDRESSED_INSTANCE_ID_LENGTH} letters, digits, spaces and any of , * / # _ -"
 EVENT_TYPE_LENGTH = 100
 # Source: developers.cloudflare.com/api/resources/workflows/subresources/instances/methods/bulk/
 BATCH_INSTANCES = 100
 STEP_NAME_LENGTH = 256
+# A log shows a name with the count of its step behind it.
+LOGGED_NAME_LENGTH = STEP_NAME_LENGTH + 20
 STEPS_PER_INSTANCE = 10_000
 # What `limits.steps` of a workflow may raise it to.
 MOST_STEPS_PER_INSTANCE = 25_000

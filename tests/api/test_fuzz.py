@@ -12,6 +12,7 @@ from stepwell.api.routes import ROUTES
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
 from stepwell.hosts import LOOPBACK_HOSTS
+from stepwell.server_settings import Settings
 from stepwell.store.sqlite import SqliteStore
 from tests.api.asgi import ENVELOPE_MEMBERS, Answer, ask
 from tests.api.histories import Histories
@@ -81,7 +82,7 @@ def targets(draw: st.DrawFn) -> str:
 async def _ask_new_server(
     target: str, method: str, body: bytes, headers: Iterable[tuple[str, str]], store: SqliteStore
 ) -> Answer:
-    engine = Engine(store, VirtualClock())
+    engine = Engine(store, VirtualClock(), settings=Settings(longest_poll=0))
     histories = Histories(engine, engine.clock)  # type: ignore[arg-type]  # the clock above
     await histories.register("order")
     await histories.queued("order", "a")

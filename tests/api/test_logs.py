@@ -157,6 +157,18 @@ async def test_stream_ends_when_its_instance_is_deleted(
     assert caplog.records == []
 
 
+async def test_stream_that_is_asked_for_by_head_takes_no_place(port: int, engine: Engine) -> None:
+    """It has a head and no lines, and does not go on: whoever comes next finds its place free."""
+    await write(engine, ["one"])
+    engine.settings = Settings(log_streams=1)
+    url = f"http://127.0.0.1:{port}/client/v4/accounts/any/{LOGS}?follow=true"
+
+    async with httpx.AsyncClient(trust_env=False) as client:
+        heads = [await client.head(url) for _ in range(3)]
+
+    assert [(head.status_code, head.headers["content-type"]) for head in heads] == [(200, "application/x-ndjson")] * 3
+
+
 async def test_streams_are_bounded(histories: Histories, engine: Engine) -> None:
     """One follower too many is told so, and how to go on."""
     await write(engine, ["one"])

@@ -7,6 +7,7 @@ import re
 import httpx
 import pytest
 
+from stepwell.dashboard import page
 from tests.api.histories import Histories, do
 
 PAGE = "http://localhost:8787/"
@@ -98,3 +99,15 @@ async def test_page_and_answer_show_values_as_ordinary_json(client: httpx.AsyncC
     shown = '{"total":"1.50","raw":"[bytes(3)]"}'
     assert (answer["output"], answer["steps"][0]["output"]) == (shown, shown)
     assert page.count(shown.replace('"', "&quot;")) == 2
+
+
+async def test_page_of_a_long_log_shows_its_end(client: httpx.AsyncClient, histories: Histories) -> None:
+    """It is bounded, and says so."""
+    turn = await histories.turn("order", "a")
+    for number in range(page.MOST_ENTRIES + 1):
+        await turn.step(do(f"s{number}"), "1")
+
+    text = (await client.get(f"{PAGE}?workflow=order&instance=a")).text
+
+    assert (">s0-1<" in text, ">s1-1<" in text, ">s1000-1<" in text) == (False, True, True)
+    assert "<p>The latest 1,000 of 1,001; the API has all of them.</p>" in text

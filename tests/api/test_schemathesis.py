@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 from stepwell.api import create_app, openapi
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
+from stepwell.server_settings import Settings
 from stepwell.store.sqlite import SqliteStore
 from stepwell.tokens import Permission, Tokens
 from tests.api.histories import Histories
@@ -51,7 +52,7 @@ schema = whole.exclude(operation_id="stepwell-instances-events")
 
 async def answer(request: dict[str, Any], store: SqliteStore) -> httpx.Response:
     """Send a request, with a token that may write, to a new server that has some instances."""
-    engine = Engine(store, VirtualClock())
+    engine = Engine(store, VirtualClock(), settings=Settings(longest_poll=0))
     histories = Histories(engine, engine.clock)  # type: ignore[arg-type]  # the clock above
     await histories.register("order")
     await histories.complete("order", "done")

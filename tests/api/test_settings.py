@@ -37,8 +37,7 @@ def tell(engine: Engine) -> Tell:
 
 @pytest.fixture
 async def watched(engine: Engine, store: SqliteStore, histories: Histories) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a server that can tell of changes, with an instance `a`."""
-    engine.watching = store.watching
+    """A client of a server with an instance `a`."""
     await histories.queued("order", "a")
     base = "http://localhost/client/v4/accounts/local/"
     transport = httpx.ASGITransport(create_app(engine, account="local", hosts=None))

@@ -1,13 +1,12 @@
 """What requests may wish for: to wait for a change of an instance, and to be done once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
 import pytest
 
-from stepwell.api import create_app
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
 from stepwell.store.operations import Operation, RegisterWorkflow
@@ -29,7 +28,10 @@ class BusyStore:
 
     def engine(self, clock: VirtualClock) -> Engine:
         """Return an engine that asks this store."""
-        return Engine(self, clock, watching=self._inner.watching)  # type: ignore[arg-type]  # no worker listens
+        return Engine(self, clock)  # type: ignore[arg-type]  # no worker listens
+
+    def watch(self, *args: Any) -> Callable[[], None]:
+        return self._inner.watch(*args)
 
     async def run(self, operation: Operation[Any]) -> Any:
         answer = await self._inner.run(operation)
@@ -41,18 +43,9 @@ class BusyStore:
 
 async def wait_for_change(
     engine: Engine, instance: str = "a", *, seen: int | None = None, timeout_s: float = 60
-) -> bool:
+) -> None:
     """Wait for a change of an instance of `order`."""
-    return await engine.wait_for_change("local", "order", instance, seen=seen, timeout_s=timeout_s)
-
-
-@pytest.fixture
-async def watched(store: SqliteStore, clock: VirtualClock, histories: Histories) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a server that can tell of changes."""
-    app = create_app(Engine(store, clock, watching=store.watching), account="local", hosts=None)
-    base = "http://localhost/client/v4/accounts/local/"
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base) as client:
-        yield client
+    await engine.wait_for_change("local", "order", instance, seen=seen, timeout_s=timeout_s)
 
 
 async def begun(request: Any) -> asyncio.Task[httpx.Response]:
@@ -66,13 +59,13 @@ async def begun(request: Any) -> asyncio.Task[httpx.Response]:
 # ---- to wait
 
 
-async def test_request_waits_until_the_instance_changes(watched: httpx.AsyncClient, histories: Histories) -> None:
+async def test_request_waits_until_the_instance_changes(client: httpx.AsyncClient, histories: Histories) -> None:
     """With `Prefer: wait` the answer comes with the change, and says that it waited."""
     await histories.queued("order", "a")
 
-    waiting = await begun(watched.get(f"{INSTANCES}/a", headers={"prefer": "wait=30"}))
+    waiting = await begun(client.get(f"{INSTANCES}/a", headers={"prefer": "wait=30"}))
     was_done = waiting.done()
-    await watched.post(f"{INSTANCES}/a/events/go", json={})
+    await client.post(f"{INSTANCES}/a/events/go", json={})
     answer = await asyncio.wait_for(waiting, 10)
 
     assert was_done is False
@@ -80,37 +73,37 @@ async def test_request_waits_until_the_instance_changes(watched: httpx.AsyncClie
     assert answer.json()["result"]["status"] == "queued"
 
 
-async def test_change_that_came_before_is_not_missed(watched: httpx.AsyncClient, histories: Histories) -> None:
+async def test_change_that_came_before_is_not_missed(client: httpx.AsyncClient, histories: Histories) -> None:
     """With the tag of what it has seen a request is answered at once if there is more."""
     await histories.queued("order", "a")
-    first = await watched.get(f"{INSTANCES}/a")
-    await watched.post(f"{INSTANCES}/a/events/go", json={})
+    first = await client.get(f"{INSTANCES}/a")
+    await client.post(f"{INSTANCES}/a/events/go", json={})
 
     tag = {"prefer": "respond-async, wait=30", "if-none-match": first.headers["etag"]}
-    answer = await asyncio.wait_for(watched.get(f"{INSTANCES}/a", headers=tag), 10)
+    answer = await asyncio.wait_for(client.get(f"{INSTANCES}/a", headers=tag), 10)
 
     assert answer.headers["etag"] != first.headers["etag"]
 
 
-async def test_instance_that_has_ended_is_answered_at_once(watched: httpx.AsyncClient, histories: Histories) -> None:
+async def test_instance_that_has_ended_is_answered_at_once(client: httpx.AsyncClient, histories: Histories) -> None:
     """Nothing will change any more."""
     await histories.complete("order", "a")
 
-    answer = await asyncio.wait_for(watched.get(f"{INSTANCES}/a?simple=true", headers={"prefer": "wait=60"}), 10)
+    answer = await asyncio.wait_for(client.get(f"{INSTANCES}/a?simple=true", headers={"prefer": "wait=60"}), 10)
 
     assert answer.json()["result"]["status"] == "complete"
 
 
-async def test_wait_ends_when_the_workflow_is_deleted(watched: httpx.AsyncClient, histories: Histories) -> None:
+async def test_wait_ends_when_the_workflow_is_deleted(client: httpx.AsyncClient, histories: Histories) -> None:
     """Whoever waits for an instance of it is told at once that it is gone; who waits for another's goes on."""
     await histories.register("other")
     await histories.queued("order", "a")
     await histories.queued("other", "a")
     wish = {"prefer": "wait=30"}
-    waiting = await begun(watched.get(f"{INSTANCES}/a", headers=wish))
-    others = await begun(watched.get("workflows/other/instances/a", headers=wish))
+    waiting = await begun(client.get(f"{INSTANCES}/a", headers=wish))
+    others = await begun(client.get("workflows/other/instances/a", headers=wish))
 
-    await watched.delete("workflows/order")
+    await client.delete("workflows/order")
     answer = await asyncio.wait_for(waiting, 10)
 
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (404, 10200)
@@ -129,9 +122,10 @@ async def test_instance_that_was_made_anew_is_not_waited_for(
         await histories.register("order")
         await histories.queued("order", "a")
 
-    engine = BusyStore(store, make_anew).engine(clock)
+    busy = BusyStore(store, make_anew)
+    await asyncio.wait_for(wait_for_change(busy.engine(clock)), 10)
 
-    assert await asyncio.wait_for(wait_for_change(engine), 10) is True
+    assert busy.looks == 2
 
 
 async def test_change_between_the_look_and_the_watch_is_not_missed(
@@ -143,9 +137,10 @@ async def test_change_between_the_look_and_the_watch_is_not_missed(
     async def send() -> None:
         await histories.engine.send_event("local", "order", "a", "go", "{}")
 
-    engine = BusyStore(store, send).engine(clock)
+    busy = BusyStore(store, send)
+    await asyncio.wait_for(wait_for_change(busy.engine(clock)), 10)
 
-    assert await asyncio.wait_for(wait_for_change(engine), 10) is True
+    assert busy.looks == 2
 
 
 async def test_instance_is_looked_at_twice_only_to_be_watched(
@@ -166,41 +161,32 @@ async def test_instance_is_looked_at_twice_only_to_be_watched(
     assert looks == [1, 1, 2]
 
 
-async def test_wait_ends_when_its_time_is_over(watched: httpx.AsyncClient, histories: Histories) -> None:
+async def test_wait_ends_when_its_time_is_over(client: httpx.AsyncClient, histories: Histories) -> None:
     """The answer is what a request without a wish gets."""
     await histories.queued("order", "a")
 
-    answer = await asyncio.wait_for(watched.get(f"{INSTANCES}/a", headers={"prefer": "wait=1"}), 10)
+    answer = await asyncio.wait_for(client.get(f"{INSTANCES}/a", headers={"prefer": "wait=1"}), 10)
 
-    plain = await watched.get(f"{INSTANCES}/a")
+    plain = await client.get(f"{INSTANCES}/a")
     assert answer.content == plain.content
     assert "preference-applied" not in plain.headers
 
 
 @pytest.mark.parametrize("wish", ["wait=0", "wait", "wait=-1", "wait=x", "waiting=5", ""])
-async def test_wish_that_is_none_is_passed_over(watched: httpx.AsyncClient, histories: Histories, wish: str) -> None:
+async def test_wish_that_is_none_is_passed_over(client: httpx.AsyncClient, histories: Histories, wish: str) -> None:
     """A preference that cannot be read is no error: the answer comes at once."""
     await histories.queued("order", "a")
 
-    answer = await asyncio.wait_for(watched.get(f"{INSTANCES}/a", headers={"prefer": wish}), 10)
+    answer = await asyncio.wait_for(client.get(f"{INSTANCES}/a", headers={"prefer": wish}), 10)
 
     assert (answer.status_code, "preference-applied" in answer.headers) == (200, False)
 
 
-async def test_nobody_waits_where_changes_cannot_be_told(client: httpx.AsyncClient, histories: Histories) -> None:
-    """A wish is a wish: such a server answers at once."""
-    await histories.queued("order", "a")
-
-    answer = await asyncio.wait_for(client.get(f"{INSTANCES}/a", headers={"prefer": "wait=30"}), 10)
-
-    assert "preference-applied" not in answer.headers
-
-
-async def test_long_wish_is_cut(watched: httpx.AsyncClient, histories: Histories) -> None:
+async def test_long_wish_is_cut(client: httpx.AsyncClient, histories: Histories) -> None:
     """Nobody waits for longer than a minute."""
     await histories.complete("order", "a")
 
-    answer = await watched.get(f"{INSTANCES}/a", headers={"prefer": 'wait="86400"'})
+    answer = await client.get(f"{INSTANCES}/a", headers={"prefer": 'wait="86400"'})
 
     assert answer.headers["preference-applied"] == "wait=60"
 

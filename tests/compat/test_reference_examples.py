@@ -255,8 +255,8 @@ def test_clients_have_examples_for_what_they_have() -> None:
 _ID, _NUMBER = 'cloudflare.F("', "cloudflare.F(int64("
 # What version 6 of Cloudflare's client for Go has for each method of the others: its name, how many texts it takes, and
 # the type of its parameters. It has no method for the step of an instance and the graph of a version.
-# Source: github.com/cloudflare/cloudflare-go, workflows/api.md and instancestatus.go at commit 066977878e72; the tests of accounts/, user/
-# and memberships/ in that version.
+# Source: github.com/cloudflare/cloudflare-go, workflows/api.md and workflows/instancestatus.go at commit 066977878e72;
+# the tests of accounts/, user/ and memberships/ in that version.
 GO_METHODS: Mapping[str, tuple[str, int, str | None]] = {
     "workflows.list": ("Workflows.List", 0, "workflows.WorkflowListParams"),
     "workflows.get": ("Workflows.Get", 1, "workflows.WorkflowGetParams"),

@@ -1,5 +1,7 @@
 """The HTTP API as an ASGI application: guard, route, handle, and wrap whatever went wrong."""
 
+from collections.abc import Callable
+
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -11,7 +13,7 @@ from stepwell.api.refusals import invalid
 from stepwell.api.request import ApiRequest
 from stepwell.api.routes import Route
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
-from stepwell.api.streams import Place, Streams
+from stepwell.api.streams import Streams
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
 from stepwell.subscriptions import Subscription
@@ -72,21 +74,21 @@ class Api:
 
     async def _speak(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            subscription, place = await self._open(Request({**scope, "type": "http", "method": "GET"}))
+            subscription, give_back = await self._open(Request({**scope, "type": "http", "method": "GET"}))
         except Exception as error:  # as above: what is refused is refused before the upgrade
             await envelope.failure(error, f"GET {_raw_path(scope)}")(scope, receive, send)
             return
-        await event_sockets.speak(subscription, place, self._streams, receive, send)
+        await event_sockets.speak(subscription, give_back, self._streams, receive, send)
 
-    async def _open(self, http: Request) -> tuple[Subscription, Place]:
-        """Return what a WebSocket is to tell, and its place among the streams."""
+    async def _open(self, http: Request) -> tuple[Subscription, Callable[[], None]]:
+        """Return what a WebSocket is to tell, and what gives its place among the streams back."""
         route, request = await self._admit(http)
         if route.number != routes.SUBSCRIBE:
             raise invalid("upgrade", "the header Upgrade asks for a WebSocket, which this route is not; leave it out")
         if _token_of(request) is None:
             guards.check_socket(http.headers)
-        with self._streams.taken(self._engine.settings.log_streams) as place:
-            return await events.open_subscription(self._engine, request), place
+        subscription = await events.open_subscription(self._engine, request)
+        return subscription, self._streams.take(self._engine.settings.log_streams)
 
     async def _admit(self, http: Request) -> tuple[Route, ApiRequest]:
         guards.check(http.method, http.headers, self._hosts)

@@ -107,7 +107,7 @@ async def delete_instance(engine: Engine, request: ApiRequest) -> Response:
 
 
 async def delete_batch(engine: Engine, request: ApiRequest) -> Response:
-    """Delete up to 100 instances; those that are not there are told, each in its place."""
+    """Delete instances by their ids; those that are not there are told, each in its place."""
     ids = body.decode(await request.body() or b"{}", BatchDeletionBody, "the request body").instances
     _check_ids(ids, engine.settings.batch_instances)
     outcomes = await _each(ids, lambda id: engine.control.delete(request.account, request.workflow, id))
@@ -121,7 +121,7 @@ async def delete_batch(engine: Engine, request: ApiRequest) -> Response:
 
 
 async def terminate_batch(engine: Engine, request: ApiRequest) -> Response:
-    """Terminate up to 100 instances; those that are not there, or have ended, are passed over."""
+    """Terminate instances by their ids; those that are not there, or have ended, are passed over."""
     ids = body.decode(await request.body() or b"[]", list[str], "the request body")
     _check_ids(ids, engine.settings.batch_instances)
     outcomes = await _each(ids, lambda id: engine.control.terminate(request.account, request.workflow, id))
@@ -148,7 +148,7 @@ def _check_ids(ids: Sequence[str], most: int) -> None:
         raise invalid("body", f"the request body must name 1 to {most:,} instances, got {len(ids):,}")
     for position, id in enumerate(ids):
         if not limits.is_addressed_instance_id(id):
-            expected = f"1 to {limits.ADDRESSED_INSTANCE_ID_LENGTH} letters, digits, spaces and any of , * / # _ -"
+            expected = limits.ADDRESSED_INSTANCE_ID_RULE
             raise invalid("instances", f'instance.invalid_id: "{id:.300}" at position {position} must be {expected}')
 
 

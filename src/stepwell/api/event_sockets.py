@@ -5,13 +5,13 @@ What a client sends is read and thrown away, up to a bound. A refusal is a plain
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from starlette.types import Receive, Send
 
 from stepwell.api.events import encode
-from stepwell.api.streams import Place, Streams
+from stepwell.api.streams import Streams
 from stepwell.subscriptions import Subscription
 
 # How much a client may send on one socket, in all.
@@ -26,8 +26,13 @@ _SERVER_STOPS = 1012
 _log = logging.getLogger(__name__)
 
 
-async def speak(subscription: Subscription, place: Place, streams: Streams, receive: Receive, send: Send) -> None:
-    """Accept a socket and tell what happens to an instance, until it has ended or either side leaves."""
+async def speak(
+    subscription: Subscription, give_back: Callable[[], None], streams: Streams, receive: Receive, send: Send
+) -> None:
+    """Accept a socket and tell what happens to an instance, until it has ended or either side leaves.
+
+    The place among the streams is given back then.
+    """
     try:
         await send({"type": "websocket.accept"})
         code = await _first_of(_stop(streams), _listen(receive), _tell(subscription, send))
@@ -38,7 +43,7 @@ async def speak(subscription: Subscription, place: Place, streams: Streams, rece
         pass
     finally:
         subscription.close()
-        place.give_back()
+        give_back()
 
 
 async def _first_of(*ways: Coroutine[Any, Any, int | None]) -> int | None:

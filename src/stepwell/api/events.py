@@ -9,14 +9,13 @@ import re
 from collections.abc import AsyncIterator
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from stepwell import answers, models
 from stepwell.api import envelope
 from stepwell.api.refusals import UpgradeRequired, invalid
 from stepwell.api.request import ApiRequest
-from stepwell.api.streams import SIGN_OF_LIFE_S, Place, Streams
+from stepwell.api.streams import SIGN_OF_LIFE_S, Stream, Streams
 from stepwell.core.notices import PLACES, NoticeType
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
@@ -51,15 +50,16 @@ async def stream_events(engine: Engine, request: ApiRequest) -> Response:
     A browser that comes back behind the end is told by 204 to come no more.
     """
     last = _last_event_id(request)
-    with request.streams.taken(engine.settings.log_streams) as place:
-        subscription = await open_subscription(engine, request, last)
-        if last is not None and _has_nothing_behind(subscription, last):
-            place.give_back()
-            return Response(status_code=204, headers=_HEADERS)
-        if request.http.scope["method"] == "HEAD":
-            place.give_back()
-            return Response(headers=_HEADERS, media_type="text/event-stream")
-        return _EventStream(subscription, place, request.streams)
+    subscription = await open_subscription(engine, request, last)
+    if last is not None and _has_nothing_behind(subscription, last):
+        return Response(status_code=204, headers=_HEADERS)
+    give_back = request.streams.take(engine.settings.log_streams)
+
+    def end() -> None:
+        subscription.close()
+        give_back()
+
+    return Stream(_events(subscription, request.streams), "text/event-stream", _HEADERS, end)
 
 
 async def open_subscription(engine: Engine, request: ApiRequest, last: int | None = None) -> Subscription:
@@ -75,22 +75,6 @@ async def open_subscription(engine: Engine, request: ApiRequest, last: int | Non
 def encode(subscription: Subscription, told: Told) -> bytes:
     """Return an event as JSON."""
     return _encoder.encode(answers.instance_event(subscription.row.id, told))
-
-
-class _EventStream(StreamingResponse):
-    """A stream of Server-Sent Events that gives its place back when it has ended, however it ends."""
-
-    def __init__(self, subscription: Subscription, place: Place, streams: Streams) -> None:
-        super().__init__(_events(subscription, streams), media_type="text/event-stream", headers=_HEADERS)
-        self._subscription = subscription
-        self._place = place
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._subscription.close()
-            self._place.give_back()
 
 
 async def _events(subscription: Subscription, streams: Streams) -> AsyncIterator[bytes]:

@@ -14,9 +14,7 @@ from stepwell.core.steplog import iso
 from stepwell.engine import Engine
 from stepwell.forcing import Decision
 
-# A dash and the count of the name.
-_LOGGED_NAME_LENGTH = limits.STEP_NAME_LENGTH + 20
-LoggedName = Annotated[str, msgspec.Meta(min_length=1, max_length=_LOGGED_NAME_LENGTH)]
+LoggedName = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.LOGGED_NAME_LENGTH)]
 
 
 class ActionBody(msgspec.Struct, tag_field="action", forbid_unknown_fields=True):

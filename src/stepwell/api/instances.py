@@ -19,8 +19,6 @@ from stepwell.core.stepview import StepQuery
 from stepwell.engine import Engine, InstanceView
 from stepwell.models import EventReceipt, ResultInfo
 
-# A dash and the count of the name.
-LOGGED_NAME_LENGTH = limits.STEP_NAME_LENGTH + 20
 STEP_TYPES = ("step", "waitForEvent")
 
 _SHOWN_AT_ONCE = 1_000
@@ -69,7 +67,7 @@ async def get_instance(engine: Engine, request: ApiRequest) -> Response:
 async def get_step(engine: Engine, request: ApiRequest) -> Response:
     """Answer with how one step stands, and its whole output."""
     given = request.query
-    name = needed(given.text("name", LOGGED_NAME_LENGTH), "name", "a name as the log shows it, such as charge-1")
+    name = needed(given.text("name", limits.LOGGED_NAME_LENGTH), "name", "a name as the log shows it, such as charge-1")
     type = needed(given.choice("type", STEP_TYPES), "type", "one of: " + ", ".join(STEP_TYPES))
     query = StepQuery(name, type, given.number("attempt"))
     view = await engine.step(request.account, request.workflow, request.instance, query)
@@ -120,6 +118,7 @@ async def _wait(engine: Engine, request: ApiRequest) -> int | None:
     try:
         where = request.account, request.workflow, request.instance
         seen = wishes.seen(request.http.headers)
-        return wait_s if await engine.wait_for_change(*where, seen=seen, timeout_s=wait_s) else None
+        await engine.wait_for_change(*where, seen=seen, timeout_s=wait_s)
+        return wait_s
     finally:
         _waiting.discard(waiting)

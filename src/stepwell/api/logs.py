@@ -7,12 +7,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from stepwell.api import envelope
 from stepwell.api.request import ApiRequest
-from stepwell.api.streams import SIGN_OF_LIFE_S, Place
+from stepwell.api.streams import SIGN_OF_LIFE_S, Stream
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
 from stepwell.errors import InstanceNotFound, WorkflowNotFound
@@ -66,22 +65,8 @@ async def get_logs(engine: Engine, request: ApiRequest) -> Response:
 
 
 def _follow(engine: Engine, request: ApiRequest, after: int) -> Response:
-    place = request.streams.take(engine.settings.log_streams)
-    return _Stream(_lines(engine, request, after), place)
-
-
-class _Stream(StreamingResponse):
-    """A stream that no longer counts once it has ended, however it ends."""
-
-    def __init__(self, lines: AsyncIterator[bytes], place: Place) -> None:
-        super().__init__(lines, media_type="application/x-ndjson", headers={"cache-control": "no-store"})
-        self._place = place
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._place.give_back()
+    give_back = request.streams.take(engine.settings.log_streams)
+    return Stream(_lines(engine, request, after), "application/x-ndjson", {"cache-control": "no-store"}, give_back)
 
 
 async def _lines(engine: Engine, request: ApiRequest, after: int) -> AsyncIterator[bytes]:

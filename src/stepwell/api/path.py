@@ -51,8 +51,5 @@ _RULES: dict[str, tuple[Callable[[str], bool], str]] = {
         lambda script: 1 <= len(script) <= limits.SCRIPT_NAME_LENGTH and script.isprintable(),
         f"1 to {limits.SCRIPT_NAME_LENGTH} printable characters",
     ),
-    "instance_id": (
-        limits.is_addressed_instance_id,
-        f"1 to {limits.ADDRESSED_INSTANCE_ID_LENGTH} letters, digits, spaces and any of , * / # _ -",
-    ),
+    "instance_id": (limits.is_addressed_instance_id, limits.ADDRESSED_INSTANCE_ID_RULE),
 }

@@ -16,7 +16,7 @@ class Refusal(StepwellError):
 
 
 class RouteNotFound(Refusal):
-    """No route has this path, or none that is built yet."""
+    """No route has this path."""
 
     code = 7003
     http_status = 404

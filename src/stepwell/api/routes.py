@@ -5,8 +5,7 @@ escape nothing, though, and ids of cron instances contain slashes; so an instanc
 the rest of its pattern. They are tried in order: fixed words first, then those with a tail behind the id,
 then the id alone.
 
-Routes that Cloudflare has and we do not have yet are listed without a handler: their words are taken already. The
-handler of a WebSocket's route answers who asks for none.
+The handler of a WebSocket's route answers who asks for none.
 
 Source: developers.cloudflare.com/api/resources/workflows/
 """
@@ -173,20 +172,11 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     for pattern, by_method in _TABLE:
         found = pattern.fullmatch(path.removesuffix("/") or "/")
         if found is not None:
-            return _choose(by_method, method, path), found.groupdict()
+            route = by_method.get("GET" if method == "HEAD" else method)
+            if route is None:
+                raise MethodNotAllowed(method, path, [*by_method, *(["HEAD"] if "GET" in by_method else [])])
+            return route, found.groupdict()
     raise RouteNotFound(method, path, "no such route; docs/compatibility.md lists them all")
-
-
-def _choose(by_method: dict[str, Route], method: str, path: str) -> Route:
-    route = by_method.get("GET" if method == "HEAD" else method)
-    if route is not None:
-        return route
-    raise MethodNotAllowed(method, path, _allowed(by_method))
-
-
-def _allowed(by_method: dict[str, Route]) -> list[str]:
-    allowed = [*by_method]
-    return [*allowed, "HEAD"] if "GET" in allowed else allowed
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from stepwell import limits
 from stepwell.api.request import ApiRequest
 from stepwell.dashboard import page
 from stepwell.engine import Engine
@@ -14,7 +15,8 @@ async def tell_health(engine: Engine, request: ApiRequest) -> Response:  # noqa:
 
 async def show_page(engine: Engine, request: ApiRequest) -> Response:
     """Answer with workflows and their latest instances, or with the log of one instance."""
-    workflow, instance = request.query.text("workflow", 64), request.query.text("instance", 271)
+    workflow = request.query.text("workflow", limits.WORKFLOW_NAME_LENGTH)
+    instance = request.query.text("instance", limits.ADDRESSED_INSTANCE_ID_LENGTH)
     if workflow is None or instance is None:
         html = await page.overview(engine, request.account)
     else:

@@ -1,8 +1,11 @@
 """The streams of a server that callers hold open: bounded in number, and ended together when the server stops."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from stepwell.api.refusals import TooManyStreams
 
@@ -22,24 +25,13 @@ class Streams:
         """Tell whether the server stops, and with it every stream."""
         return self._ending.is_set()
 
-    def take(self, limit: int) -> "Place":
-        """Return a place among at most `limit` streams. Raises TooManyStreams."""
+    def take(self, limit: int) -> Callable[[], None]:
+        """Take a place among at most `limit` streams; return what gives it back. Raises TooManyStreams."""
         if len(self._open) >= limit:
             raise TooManyStreams(limit)
-        place = Place(self._open)
-        # Counted from here on, so that many callers at once do not pass the bound together.
+        place = object()
         self._open.add(place)
-        return place
-
-    @contextmanager
-    def taken(self, limit: int) -> Iterator["Place"]:
-        """Take a place; give it back if whatever is done with it fails."""
-        place = self.take(limit)
-        try:
-            yield place
-        except BaseException:
-            place.give_back()
-            raise
+        return partial(self._open.discard, place)
 
     def end(self) -> None:
         """End all streams, and each that is opened from now on."""
@@ -50,12 +42,22 @@ class Streams:
         await self._ending.wait()
 
 
-class Place:
-    """A stream's place among those that are open."""
+class Stream(StreamingResponse):
+    """An answer that goes on; `ended` is called when it is over, however it ends. Asked for by HEAD it has no parts."""
 
-    def __init__(self, places: set[object]) -> None:
-        self._places = places
+    def __init__(
+        self, parts: AsyncIterator[bytes], media_type: str, headers: Mapping[str, str], ended: Callable[[], None]
+    ) -> None:
+        super().__init__(parts, media_type=media_type, headers=headers)
+        self._head = Response(media_type=media_type, headers=headers)
+        self._ended = ended
 
-    def give_back(self) -> None:
-        """Let another stream have it."""
-        self._places.discard(self)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head, and the parts if they are asked for."""
+        try:
+            if scope["method"] == "HEAD":
+                await self._head(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)
+        finally:
+            self._ended()

@@ -160,7 +160,7 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
 
 
 def _engine(served: Served) -> Engine:
-    return Engine(served.store, watching=served.store.watching, settings=served.told)
+    return Engine(served.store, settings=served.told)
 
 
 def _app(served: Served, engine: Engine) -> Api:

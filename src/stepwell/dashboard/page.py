@@ -11,6 +11,8 @@ from stepwell.store.operations import InstanceRow, WorkflowRow
 
 MOST_WORKFLOWS = 50
 LATEST = 20
+# More would keep the server from answering others while the page is made.
+MOST_ENTRIES = 1_000
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -57,10 +59,11 @@ def _instance(view: InstanceView) -> str:
         ("output", escape(view.output or "")),
         ("error", escape(f"{error.name}: {error.message}" if error else "")),
     ]
-    steps = _table(
-        ("name", "type", "start", "end", "state", "attempts", "output or error"), map(_entry, view.log.entries)
-    )
-    return _table(("", ""), facts) + "<h2>Steps</h2>" + steps
+    shown = view.log.entries[-MOST_ENTRIES:]
+    steps = _table(("name", "type", "start", "end", "state", "attempts", "output or error"), map(_entry, shown))
+    count = len(view.log.entries)
+    cut = "" if len(shown) == count else f"<p>The latest {len(shown):,} of {count:,}; the API has all of them.</p>"
+    return _table(("", ""), facts) + "<h2>Steps</h2>" + cut + steps
 
 
 def _entry(entry: Entry) -> tuple[str, ...]:

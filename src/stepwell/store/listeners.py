@@ -1,8 +1,7 @@
 """Who is told what a transaction of this process made due, or added to an instance that is held."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,16 +30,6 @@ class Watchers:
                     self._watching.pop(what, None)
 
         return stop
-
-    @contextmanager
-    def watching(self, instance: InstanceRow) -> Iterator[asyncio.Event]:
-        """Give an event that is set when an instance gets a record or is deleted."""
-        event = asyncio.Event()
-        stop = self.watch(instance, event.set)
-        try:
-            yield event
-        finally:
-            stop()
 
     def changed(self, changes: Collection[int | str]) -> None:
         """Tell whoever waits for one of these instances, or for one of these workflows'."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -68,10 +68,6 @@ class SqliteStore:
     def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
         """Call `told` when an instance gets a record or is deleted; return what ends that."""
         return self._listeners.watchers.watch(instance, told)
-
-    def watching(self, instance: InstanceRow) -> AbstractContextManager[asyncio.Event]:
-        """Give an event that is set, while it is held, when an instance gets a record or is deleted."""
-        return self._listeners.watchers.watching(instance)
 
     async def close(self) -> None:
         """Do what was asked, then let go of the file. Operations asked from now on fail."""

@@ -158,7 +158,7 @@ def _with_components(parameters: Iterable[Schema], schemas: Schemas) -> list[Sch
 def _clients(known: Operation) -> Schema:
     """Return how else the same is done, and where Cloudflare describes it."""
     more: Schema = {}
-    if known.is_own:
+    if known.tag == of_stepwell.STEPWELL:
         more["x-stepwell-extension"] = True
     if known.cli:
         more["x-cli"] = list(known.cli)

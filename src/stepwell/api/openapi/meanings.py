@@ -35,7 +35,7 @@ NAMED: Mapping[str, Meaning] = {
     "InstanceEventType": {
         "type": "string",
         "enum": [type.value for type in NoticeType],
-        "description": "The type of an event of an instance. Those of rollbacks do not come yet.",
+        "description": "The type of an event of an instance.",
         "examples": ["step_completed"],
     },
     "Backoff": {

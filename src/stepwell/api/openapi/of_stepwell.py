@@ -40,28 +40,24 @@ OPERATIONS: Mapping[Key, Operation] = {
         "parameters are given.",
         answer=Answer(media=_HTML),
         refused=_NO_INSTANCE,
-        is_own=True,
     ),
     "GET /healthz": Operation(
         id="stepwell-health",
         tag=STEPWELL,
         description="Says that the server answers. Asks for no token.",
         answer=Answer(media=(("application/json", {**_OK, "examples": [{"status": "ok"}]}),)),
-        is_own=True,
     ),
     "GET /openapi.json": Operation(
         id="stepwell-openapi",
         tag=STEPWELL,
         description="This document: all that the server can be asked, as OpenAPI 3.1.",
         answer=Answer(media=(("application/json", {"type": "object"}),)),
-        is_own=True,
     ),
     "GET /docs": Operation(
         id="stepwell-docs",
         tag=STEPWELL,
         description="A page that lists the operations of this document.",
         answer=Answer(media=_HTML),
-        is_own=True,
     ),
     "GET /docs/{operation_id}": Operation(
         id="stepwell-docs-operation",
@@ -69,7 +65,6 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="A page about one operation of this document.",
         answer=Answer(media=_HTML),
         refused=(NO_OPERATION,),
-        is_own=True,
     ),
     f"GET {OWN_INSTANCE}": Operation(
         id="stepwell-instances-status",
@@ -79,7 +74,6 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(InstanceStatus),
         refused=_NO_INSTANCE,
         cli=("stepwell instances describe order order-1",),
-        is_own=True,
     ),
     f"GET {OWN_INSTANCE}/events": Operation(
         id="stepwell-instances-events",
@@ -92,7 +86,6 @@ OPERATIONS: Mapping[Key, Operation] = {
             others=((204, "A client that comes back with `Last-Event-ID` has been told everything."),),
         ),
         refused=(*_NO_INSTANCE, MANY_STREAMS),
-        is_own=True,
     ),
     f"GET {OWN_INSTANCE}/logs": Operation(
         id="stepwell-instances-logs",
@@ -102,7 +95,6 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(Log, media=(("application/x-ndjson", dict(_TEXT)),)),
         refused=(*_NO_INSTANCE, MANY_STREAMS),
         cli=("stepwell instances logs order order-1",),
-        is_own=True,
     ),
     f"GET {OWN_INSTANCE}/why": Operation(
         id="stepwell-instances-why",
@@ -112,7 +104,6 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(InstanceWhy),
         refused=_NO_INSTANCE,
         cli=("stepwell instances why order order-1",),
-        is_own=True,
     ),
     f"POST {OWN_INSTANCE}/step": Operation(
         id="stepwell-instances-step-force",
@@ -130,7 +121,6 @@ OPERATIONS: Mapping[Key, Operation] = {
         ),
         refused=(BAD_BODY, NOT_FITTING, FINISHED, *_NO_INSTANCE, LARGE_BODY),
         cli=('stepwell instances step-complete order order-1 approval-1 \'{"by":"ann"}\' --type waitForEvent',),
-        is_own=True,
     ),
     f"POST {OWN_INSTANCE}/rollback": Operation(
         id="stepwell-instances-rollback",
@@ -139,6 +129,5 @@ OPERATIONS: Mapping[Key, Operation] = {
         "again, then those that have not run are. The instance ends then as it had ended before.",
         answer=Answer(models.ChangedStatus),
         refused=(NO_ROLLBACK, *_NO_INSTANCE),
-        is_own=True,
     ),
 }

@@ -115,7 +115,7 @@ class Body:
 class Operation:
     """A route as its readers see it.
 
-    `sdk` is the method of Cloudflare's clients, `cli` are commands that do the same. `is_own`: Cloudflare lacks it.
+    `sdk` is the method of Cloudflare's clients, `cli` are commands that do the same.
     """
 
     id: str
@@ -126,4 +126,3 @@ class Operation:
     refused: tuple[Refused, ...] = ()
     sdk: str | None = None
     cli: tuple[str, ...] = ()
-    is_own: bool = False

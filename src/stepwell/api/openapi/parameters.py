@@ -18,8 +18,6 @@ from stepwell.api.query import LARGEST_NUMBER
 if TYPE_CHECKING:
     from stepwell.api.routes import Route
 
-# A dash and the count of the name.
-_LOGGED_NAME_LENGTH = limits.STEP_NAME_LENGTH + 20
 
 PATH: Mapping[str, Schema] = {
     "account_id": {
@@ -153,7 +151,9 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
         "cursor": _own(_CURSOR),
     },
     14: {
-        "name": _needed(_text("The step's name as the log shows it, with its count.", _LOGGED_NAME_LENGTH), "charge-1"),
+        "name": _needed(
+            _text("The step's name as the log shows it, with its count.", limits.LOGGED_NAME_LENGTH), "charge-1"
+        ),
         "type": _needed(_choice("A step and a wait may have the same name.", ("step", "waitForEvent")), "step"),
         "attempt": _number("Which attempt; the step as a whole if it is left out."),
     },

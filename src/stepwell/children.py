@@ -38,9 +38,9 @@ class Children:
             else:
                 return
 
-    async def awaits(self, account: str, workflow: str, id: str, link: ChildLink) -> bool:
-        """Let an instance hear of the end of another, also if it has ended; tell whether the end is still to come."""
-        return await self.engine.store.run(AwaitChild(account, workflow, id, link, self.engine.clock.now()))
+    async def awaits(self, account: str, workflow: str, id: str, link: ChildLink) -> None:
+        """Let an instance hear of the end of another, also if it has ended."""
+        await self.engine.store.run(AwaitChild(account, workflow, id, link, self.engine.clock.now()))
 
     async def relatives(self, row: InstanceRow) -> Relatives:
         """Return who awaits an instance, and whom it awaits or has awaited."""

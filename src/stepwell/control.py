@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from stepwell.clock import Clock
 from stepwell.core.records import PauseAsked, Paused, Restarted, Resumed, RollbackResumed, RollbackStarted, Terminated
 from stepwell.core.standing import KINDS, find_start
-from stepwell.core.steplog import TERMINATED, InstanceLog
+from stepwell.core.steplog import TERMINATED, fold_summary
 from stepwell.errors import NoFailedRollback, RestartedMeanwhile, StepNotInHistory
 from stepwell.store import Store, codec
 from stepwell.store.control_operations import (
@@ -49,12 +49,12 @@ class Control:
         """
         now = self.clock.now()
         records = codec.to_row(PauseAsked(now)), codec.to_row(Paused(now))
-        return await self.store.run(PauseInstance(account, workflow, instance, *records, now))
+        return await self.store.run(PauseInstance(account, workflow, instance, *records))
 
     async def resume(self, account: str, workflow: str, instance: str) -> str:
         """Let a paused instance go on, and return its status then; nothing happens to others."""
         now = self.clock.now()
-        return await self.store.run(ResumeInstance(account, workflow, instance, codec.to_row(Resumed(now)), now))
+        return await self.store.run(ResumeInstance(account, workflow, instance, codec.to_row(Resumed(now))))
 
     async def terminate(
         self, account: str, workflow: str, instance: str, trigger: str = "api", *, rollback: bool = False
@@ -67,21 +67,19 @@ class Control:
         now = self.clock.now()
         record = codec.to_row(Terminated(now, trigger))
         undo = codec.to_row(RollbackStarted(now, TERMINATED, trigger)) if rollback else None
-        return await self.store.run(TerminateInstance(account, workflow, instance, record, now, undo))
+        return await self.store.run(TerminateInstance(account, workflow, instance, record, undo))
 
     async def resume_rollback(self, account: str, workflow: str, instance: str) -> str:
         """Go on with the rollback of an instance, which has failed; return its status then. Raises NoFailedRollback."""
         while True:
             found = await self.store.run(GetInstance(account, workflow, instance, with_steps=False))
-            log = InstanceLog()
-            for recorded in codec.from_rows(found.records):
-                log.add_summary(recorded.record)
+            log = fold_summary(codec.from_rows(found.records))
             if log.rollback is None or log.rollback.outcome != "failed":
                 raise NoFailedRollback(workflow, instance, found.row.status)
-            now = self.clock.now()
-            record = codec.to_row(RollbackResumed(now))
+            record = codec.to_row(RollbackResumed(self.clock.now()))
+            known = found.row.row, found.row.seq
             try:
-                return await self.store.run(ResumeRollback(account, workflow, instance, record, now, found.row.seq))
+                return await self.store.run(ResumeRollback(account, workflow, instance, record, *known))
             except RestartedMeanwhile:
                 continue
 
@@ -95,8 +93,7 @@ class Control:
         if step is None:
             now = self.clock.now()
             record = codec.to_row(Restarted(now, trigger))
-            ended = codec.to_row(Terminated(now, trigger))
-            return await self.store.run(RestartInstance(account, workflow, instance, trigger, record, ended, now))
+            return await self.store.run(RestartInstance(account, workflow, instance, trigger, record))
         while True:
             found = await self.store.run(GetInstance(account, workflow, instance))
             try:
@@ -107,8 +104,7 @@ class Control:
     async def delete(self, account: str, workflow: str, instance: str) -> int:
         """Delete an instance, whatever it is doing; return when."""
         now = self.clock.now()
-        record = codec.to_row(Terminated(now, "api"))
-        await self.store.run(DeleteInstance(account, workflow, instance, record, now))
+        await self.store.run(DeleteInstance(account, workflow, instance, now))
         return now
 
     async def _from_step(self, found: InstanceHistory, step: FromStep, trigger: str) -> RestartInstance:
@@ -121,5 +117,4 @@ class Control:
         record = codec.to_row(Restarted(now, trigger, start.seq, start.step_count))
         began_at = history[start.seq - 1].record.at
         where, kept = (row.account, row.workflow, row.id), (start.step_count, began_at, start.has_rollbacks)
-        ended = codec.to_row(Terminated(now, trigger))
-        return RestartInstance(*where, trigger, record, ended, now, *kept, row.restarted_seq, row.row)
+        return RestartInstance(*where, trigger, record, *kept, row.restarted_seq, row.row)

@@ -10,7 +10,7 @@ from stepwell.attempts import Attempts, trace_of
 from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure, describe
 from stepwell.core.instance import Status
-from stepwell.core.records import RESULTS, Paused, Record, Waiting
+from stepwell.core.records import Paused, Record, Waiting
 from stepwell.errors import TurnLost, UnreadableValue, WorkflowInternalError
 from stepwell.notes import Notebook
 from stepwell.recorder import Ending, Recorder
@@ -180,7 +180,7 @@ class Endings:
     async def _start_rollback(self, execution: Execution, failure: Failure) -> bool:
         """Record that run failed, durably, before the first rollback runs."""
         execution.start_rollback(failure, self._clock.now())
-        self._recorder.record(execution.take(), execution.state.step_count, urgent=True)
+        self._recorder.record(execution.take(), execution.state.step_count)
         await self._recorder.durable()
         if self._recorder.is_stopped:
             raise TurnLost(self._claim.row, self._claim.turn)
@@ -261,8 +261,7 @@ class Endings:
         if await self._recorder.release([*records, *last], step_count, ending):
             return True
         if records:
-            urgent = any(isinstance(record, RESULTS) for record in records)
-            self._recorder.record(records, step_count, urgent=urgent)
+            self._recorder.record(records, step_count)
         return False
 
     async def _release_final(self, execution: Execution) -> None:

@@ -16,7 +16,7 @@ from stepwell import limits, values
 from stepwell.clock import Clock, SystemClock
 from stepwell.control import Control
 from stepwell.core.records import Created, EventReceived, Payload, PayloadRef
-from stepwell.core.steplog import InstanceLog, fold_log
+from stepwell.core.steplog import InstanceLog, fold_log, fold_summary
 from stepwell.core.stepview import StepQuery, StepView, view_step
 from stepwell.errors import (
     InstanceAlreadyExists,
@@ -323,7 +323,7 @@ class Engine:
         _check_size("event payload", payload, self.settings.payload_size)
         now = self.clock.now()
         record = codec.to_row(EventReceived(now, event_type, payload))
-        _, at = await self._once(account, key, operations.AppendEvent(account, workflow, instance, record, now))
+        _, at = await self._once(account, key, operations.AppendEvent(account, workflow, instance, record))
         return at
 
     async def workflow(self, account: str, name: str) -> operations.WorkflowRow:
@@ -392,7 +392,7 @@ class Engine:
     async def _view(self, found: operations.InstanceHistory, *, with_steps: bool) -> InstanceView:
         row = found.row
         if not with_steps:
-            log = _brief(found.records)
+            log = fold_summary(codec.from_rows(found.records))
         elif len(found.records) <= _FOLDED_AT_ONCE:
             log = _fold(found.records)
         else:
@@ -410,7 +410,7 @@ class Engine:
     ) -> tuple[Any, int]:
         """Do an operation, once under a key; return its answer, and when it was done."""
         if key is None:
-            return await self.store.run(operation), operation.now
+            return await self.store.run(operation), operation.record.at
         kept_ms = self.settings.idempotency_key_retention
         done = await self.store.run(Once(account, key.key, key.request, self.clock.now(), operation, kept_ms))
         kind = operations.InstanceRow if isinstance(operation, operations.CreateInstance) else int
@@ -474,14 +474,6 @@ def _fold(records: list[operations.RecordRow]) -> InstanceLog:
 
 def _view(records: list[operations.RecordRow], query: StepQuery) -> StepView | None:
     return view_step(codec.from_rows(records), query)
-
-
-def _brief(records: list[operations.RecordRow]) -> InstanceLog:
-    """Fold the few records that tell params, output and error; the row tells the rest."""
-    log = InstanceLog()
-    for recorded in codec.from_rows(records):
-        log.add_summary(recorded.record)
-    return log
 
 
 def _check_size(what: str, text: str, most: int) -> None:

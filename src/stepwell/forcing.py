@@ -62,7 +62,7 @@ class Forcing:
             record = codec.to_row(self._record(decision, fitting, now))
             place = (account, workflow, instance)
             try:
-                await self.store.run(ForceStep(*place, record, now, found.row.restarted_seq))
+                await self.store.run(ForceStep(*place, record, found.row.row, found.row.restarted_seq))
             except RestartedMeanwhile:
                 continue
             return now

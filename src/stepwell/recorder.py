@@ -12,18 +12,7 @@ from dataclasses import dataclass
 
 from stepwell.clock import Clock, sleep_ms
 from stepwell.core.instance import Status
-from stepwell.core.records import (
-    AttemptFailed,
-    AttemptStarted,
-    Record,
-    Recorded,
-    RollbackStarted,
-    SleepEnded,
-    StepCancelled,
-    StepFailed,
-    StepSucceeded,
-    WaitEnded,
-)
+from stepwell.core.records import RESULTS, AttemptFailed, AttemptStarted, Record, Recorded, RollbackStarted
 from stepwell.errors import OutOfOrder, StoreUnavailable, TurnLost
 from stepwell.store import Store, codec
 from stepwell.store.operations import Claim, Commit, Committed, RecordRow, Release
@@ -32,7 +21,9 @@ logger = logging.getLogger(__name__)
 
 RESEND_AFTER_MS = 1_000
 
-_OUTCOMES = (StepSucceeded, StepFailed, StepCancelled, AttemptFailed, SleepEnded, WaitEnded)
+_OUTCOMES = (*RESULTS, AttemptFailed)
+# Author code waits for these.
+_URGENT = (*RESULTS, RollbackStarted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +84,14 @@ class Recorder:
         """Tell whether the turn is lost, or closed."""
         return self._stopped
 
-    def record(self, records: Sequence[Record], step_count: int, *, urgent: bool) -> None:
+    def record(self, records: Sequence[Record], step_count: int) -> None:
         """Append records to the history; the turn is told when they are durable."""
         if self._stopped:
             return
         self._step_count = step_count
         self._unacknowledged.extend(records)
         if not self._resending:
-            self._send(list(records), urgent=urgent)
+            self._send(list(records), urgent=any(isinstance(record, _URGENT) for record in records))
 
     def refresh(self) -> None:
         """Ask for records from outside."""

@@ -21,7 +21,7 @@ from stepwell.alarms import TurnAlarms
 from stepwell.attempts import Attempts
 from stepwell.bodies import classes_for, classes_of
 from stepwell.calls import CallScope, StepCall
-from stepwell.capture import SINK
+from stepwell.capture import SINK, Sink
 from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure
 from stepwell.core.instance import fold_as_far_as_possible
@@ -175,14 +175,16 @@ class Turn:
 
     def _start(self, event: dict[str, Any]) -> None:
         # A context of its own: what the worker's context holds is no business of the author's.
-        name = f"{self.claim.workflow}/{self.claim.id}"
-        context = copy_context()
-        context.run(SINK.set, self._sink)
-        task = self._run_task = self.main.run_in(context, self._author(event), name)
-        # Whether it returns is not asked when all tasks are blocked: those that it leaves behind may never be.
-        task.add_done_callback(self._returned, context=Context())
+        self._begin(self._author(event), f"{self.claim.workflow}/{self.claim.id}", self._sink)
         if self._was_told:
             self.told()
+
+    def _begin(self, work: Coroutine[Any, Any, Any], name: str, sink: Sink | None) -> None:
+        context = copy_context()
+        context.run(SINK.set, sink)
+        task = self._run_task = self.main.run_in(context, work, name)
+        # Whether it returns is not asked when all tasks are blocked: those that it leaves behind may never be.
+        task.add_done_callback(self._returned, context=Context())
 
     def _returned(self, task: asyncio.Task[Any]) -> None:
         if task is not self._run_task:
@@ -289,13 +291,11 @@ class Turn:
         return False
 
     def _flush(self) -> None:
-        records = self.execution.take()
-        if records:
-            urgent = any(isinstance(record, RESULTS) for record in records)
-            if urgent:
-                # What a step has printed is stored no later than its result.
-                self.notebook.flush()
-            self._recorder.record(records, self.execution.state.step_count, urgent=urgent)
+        if self.execution.has_new_results:
+            # What a step has printed is stored no later than its result.
+            self.notebook.flush()
+        if records := self.execution.take():
+            self._recorder.record(records, self.execution.state.step_count)
 
     def _heard(self, records: Sequence[Record], outside: Sequence[Recorded]) -> None:
         """Take note of what is durable, and of what came from outside."""
@@ -456,10 +456,7 @@ class Turn:
             task.cancel()
         self._asking.clear()
         self.main.results.extend(key for key in self.execution.outcomes if key.kind is StepKind.ROLLBACK)
-        context = copy_context()
-        context.run(SINK.set, None)
-        task = self._run_task = self.main.run_in(context, self.rollbacks.run(), "rollbacks")
-        task.add_done_callback(self._returned, context=Context())
+        self._begin(self.rollbacks.run(), "rollbacks", None)
 
     def _forget_reason(self) -> None:
         self._reason = None

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepwell.core.steplog import fold_log, open_attempts
+from stepwell.core.open_calls import OpenCalls, fold_calls
 from stepwell.errors import ScriptError, StoreError
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store, codec
@@ -134,10 +134,7 @@ class Supervisor:
         return crew
 
     async def _enlist(self, crew: "list[WorkerChild]") -> None:
-        child = await self._spawn(crew)
-        if child.is_gone:
-            raise ScriptError(f"{child.name} ended as soon as it had loaded the workflows")
-        crew.append(child)
+        crew.append(await self._spawn(crew))
 
     async def _spawn(self, crew: "list[WorkerChild]") -> "WorkerChild":
         """Start a worker for a crew; return it when it has loaded the author's files. Raises ScriptError."""
@@ -146,6 +143,8 @@ class Supervisor:
         await child.start(self._path, self._lifeline)
         self._children[child] = asyncio.get_running_loop().create_task(self._attend(child, crew))
         await child.loaded
+        if child.is_gone:
+            raise ScriptError(f"{child.name} ended as soon as it had loaded the workflows")
         self._warn(child.warnings)
         return child
 
@@ -359,9 +358,8 @@ class WorkerChild:
             return []
         holdings = await self._store.run(ListHoldings(self._line.worker, _NAMED_AT_MOST))
         return [
-            f"{holding.workflow}/{holding.id} " + (", ".join(f"step {name}" for name in names) or "(no step in flight)")
+            f"{holding.workflow}/{holding.id} {_in_flight(fold_calls(codec.from_rows(holding.records)))}"
             for holding in holdings
-            for names in [open_attempts(fold_log(codec.from_rows(holding.records)))]
         ]
 
 
@@ -370,6 +368,11 @@ def _how(code: int) -> str:
         with suppress(ValueError):
             return f"died of {signal.Signals(-code).name}"
     return f"ended with exit code {code}"
+
+
+def _in_flight(calls: OpenCalls) -> str:
+    names = [call.key.label for call in calls.live() if call.is_in_flight]
+    return ", ".join(f"step {name}" for name in names) or "(no step in flight)"
 
 
 def _doing(held: list[str]) -> str:

@@ -62,7 +62,7 @@ class Terminations:
             now = self._clock.now()
             record = codec.to_row(Terminated(now, "api"))
             try:
-                more = await self._store.run(TerminateSome(account, workflow, record, now))
+                more = await self._store.run(TerminateSome(account, workflow, record))
             except WorkflowNotFound:
                 # Deleted meanwhile, and its instances with it.
                 return

@@ -5,17 +5,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from stepwell.clock import Alarm
+from stepwell.alarms import MovableAlarm
 from stepwell.core.instance import Status, fold
 from stepwell.core.records import (
-    EventReceived,
-    PauseAsked,
+    OUTSIDE,
     Paused,
     Record,
     Recorded,
-    Resumed,
     Running,
-    StepForced,
     Waiting,
 )
 from stepwell.errors import StoreError, StoreUnavailable, TurnLost
@@ -63,8 +60,7 @@ class Worker:
         self._capacity = capacity
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._due = asyncio.Event()
-        self._alarm: Alarm | None = None
-        self._alarm_at: int | None = None
+        self._alarm = MovableAlarm(context.clock, self._due.set)
         self._is_claiming = False
         self._is_draining = False
         self._has_complained = False
@@ -86,7 +82,7 @@ class Worker:
             while self._tasks:
                 await asyncio.wait(list(self._tasks))
         finally:
-            self._set_alarm(None)
+            self._alarm.set(None)
             self._context.store.ignore(self.number)
 
     def drain(self) -> None:
@@ -115,8 +111,8 @@ class Worker:
         """Claim at this moment, when something that nobody holds is due."""
         if at <= self._context.clock.now():
             self._due.set()
-        elif self._alarm_at is None or at < self._alarm_at:
-            self._set_alarm(at)
+        elif self._alarm.at is None or at < self._alarm.at:
+            self._alarm.set(at)
 
     def instance_told(self, row: int) -> None:
         """Let a turn know that its instance got a record from outside, or was deleted."""
@@ -144,7 +140,7 @@ class Worker:
             if not self._has_complained:
                 self._has_complained = True
                 logger.warning("no instance can be claimed; the store is asked again each second: %s", error)
-            self._set_alarm(clock.now() + _RETRY_AFTER_MS)
+            self._alarm.set(clock.now() + _RETRY_AFTER_MS)
             return
         finally:
             self._is_claiming = False
@@ -159,7 +155,7 @@ class Worker:
         if len(claims.turns) == room:
             self._due.set()
         else:
-            self._set_alarm(claims.next_due_at)
+            self._alarm.set(claims.next_due_at)
 
     async def _hold(self, claim: Claim) -> None:
         workflow = self._class_of(claim)
@@ -229,24 +225,12 @@ class Worker:
         release = Release(*place, rows, state.step_count, status, due_at, None, now)
         return (await self._context.store.run(release)).done
 
-    def _set_alarm(self, at: int | None) -> None:
-        if at == self._alarm_at:
-            return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm_at = at
-        self._alarm = None if at is None else self._context.clock.call_at(at, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm_at = None
-        self._due.set()
-
 
 def _last_n(history: Sequence[Recorded]) -> int:
     """Return the number, within the turn that holds the instance, of its last record: that of its claim is 1."""
     n = 0
     for _, record in reversed(history):
-        n += not isinstance(record, EventReceived | PauseAsked | Resumed | StepForced)
+        n += not isinstance(record, OUTSIDE)
         if isinstance(record, Running):
             break
     return n

@@ -270,6 +270,20 @@ def test_result_without_room_is_refused_in_the_same_place(*, is_replayed: bool) 
     assert execution.take() == [StepSucceeded(NOW, key, 1, '"123"')]
 
 
+def test_rollback_has_room_where_the_instance_is_full() -> None:
+    """Nothing could be undone otherwise."""
+    execution = replay(instance_bytes=3)
+    execution.succeeded(begin(execution, "a"), "1", NOW)
+    execution.start_rollback(OOPS, NOW)
+    undo = Key(StepKind.ROLLBACK, "a", 1)
+    execution.ask_rollback(undo, None, NOW)
+    execution.start_attempt(undo, NOW)
+
+    execution.succeeded(undo, '"12345"', NOW)
+
+    assert execution.take()[-1] == StepSucceeded(NOW, undo, 1, '"12345"')
+
+
 def test_value_that_lies_apart_counts_whole() -> None:
     """Of a large value the history has the size, and the first characters, which do not count."""
     large = PayloadRef(7, 995, '"xxx')

@@ -3,6 +3,7 @@
 import pytest
 
 from stepwell.core.failures import Failure
+from stepwell.core.open_calls import fold_calls
 from stepwell.core.records import (
     AttemptFailed,
     AttemptInterrupted,
@@ -31,7 +32,6 @@ from stepwell.core.steplog import (
     fold_log,
     iso,
     log_output,
-    open_attempts,
 )
 from tests.core.histories import NOW, OOPS, do, history, sleep, wait
 
@@ -319,7 +319,7 @@ def test_log_tells_the_error_that_ended_the_instance() -> None:
 
 def test_attempts_in_flight_are_named() -> None:
     """Who asks what an instance was doing gets the steps whose attempt has not ended."""
-    log = fold_log(
+    calls = fold_calls(
         history(
             STARTED,
             AttemptStarted(NOW + 1, do("b"), 1, CONFIG),
@@ -330,7 +330,7 @@ def test_attempts_in_flight_are_named() -> None:
         )
     )
 
-    assert open_attempts(log) == ["c-1"]
+    assert [call.key.label for call in calls.live() if call.is_in_flight] == ["c-1"]
 
 
 @pytest.mark.parametrize(

@@ -278,6 +278,18 @@ def test_control_is_a_reason(records: Sequence[Record], situation: Situation, re
             ],
             id="cancelled by one attempt and wanted by the next",
         ),
+        pytest.param(
+            [
+                *(STARTED, AttemptStarted(NOW + 2, do("inner"), 1, CONFIG, do("charge"), 1)),
+                *(AttemptFailed(NOW + 3, do("inner"), 1, OOPS, LATER), StepCancelled(NOW + 4, do("inner"))),
+                *(FAILED, AttemptStarted(NOW + 5, do("charge"), 2)),
+            ],
+            [
+                AttemptRunning("charge-1", 2, NOW + 5, NOW + 5 + 10 * MINUTE, "worker 1"),
+                RetryAwaited("inner-1", 1, OOPS, LATER),
+            ],
+            id="retry cancelled by one attempt and wanted by the next",
+        ),
     ],
 )
 def test_what_a_body_waits_for_counts_while_it_runs(records: Sequence[Record], reasons: Sequence[Reason]) -> None:

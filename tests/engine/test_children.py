@@ -13,7 +13,7 @@ from stepwell.forcing import Decision
 from stepwell.store import codec
 from stepwell.store.child_operations import ChildLink, StartChild
 from stepwell.store.control_operations import StartTermination, TerminateSome
-from stepwell.store.operations import CreateInstance, Operation
+from stepwell.store.operations import CreateInstance, GetInstance, Operation
 from stepwell.testing import TestEngine, TestInstance
 from tests.engine.flows import NOW, restart
 from tests.engine.stores import CheckedStore, refused
@@ -320,7 +320,7 @@ async def test_family_of_one_workflow_is_terminated_as_a_whole(first: str) -> No
         assert await store.run(StartTermination("local", "family", statuses))
         record = codec.to_row(Terminated(engine.clock.now(), "api"))
 
-        more = await store.run(TerminateSome("local", "family", record, engine.clock.now()))
+        more = await store.run(TerminateSome("local", "family", record))
 
         assert not more
         for id in ("p", child):
@@ -332,7 +332,8 @@ async def test_family_of_one_workflow_is_terminated_as_a_whole(first: str) -> No
 async def _start(store: CheckedStore, id: str, parent: int) -> int:
     record = codec.to_row(Created(NOW, "binding", "{}"))
     creation = CreateInstance("local", "page", id, "binding", record, NOW)
-    return (await store.run(StartChild(creation, ChildLink(parent, 0, f"child:page/{id}")))).row
+    await store.run(StartChild(creation, ChildLink(parent, 0, f"child:page/{id}")))
+    return (await store.run(GetInstance("local", "page", id))).row.row
 
 
 async def test_long_line_of_children_ends_with_the_first() -> None:

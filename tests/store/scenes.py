@@ -141,7 +141,7 @@ def ending(turn: Claim, *, n: int = 1, seen: int = 2, step_count: int = 0, value
 
 def happening(id: str = "a", *, payload: str = "{}", at: int = NOW, workflow: str = "orders") -> AppendEvent:
     """Say that an event is sent."""
-    return AppendEvent("acme", workflow, id, codec.to_row(EventReceived(at, "approved", payload)), at)
+    return AppendEvent("acme", workflow, id, codec.to_row(EventReceived(at, "approved", payload)))
 
 
 def control(act: str, history: Sequence[Recorded] = (), *, at: int = NOW + 2) -> Operation[str]:
@@ -149,19 +149,19 @@ def control(act: str, history: Sequence[Recorded] = (), *, at: int = NOW + 2) ->
 
     That one is found in its history; where it is not, the restart is as a whole.
     """
-    where, ended = ("acme", "orders", "a"), codec.to_row(Terminated(at, "api"))
+    where = ("acme", "orders", "a")
     match act:
         case "pause":
-            return PauseInstance(*where, codec.to_row(PauseAsked(at)), codec.to_row(Paused(at)), at)
+            return PauseInstance(*where, codec.to_row(PauseAsked(at)), codec.to_row(Paused(at)))
         case "resume":
-            return ResumeInstance(*where, codec.to_row(Resumed(at)), at)
+            return ResumeInstance(*where, codec.to_row(Resumed(at)))
         case "terminate":
-            return TerminateInstance(*where, ended, at)
+            return TerminateInstance(*where, codec.to_row(Terminated(at, "api")))
     start = find_start(history, StepKind.DO, "charge", 1) if act == "restart from" else None
     if start is None:
-        return RestartInstance(*where, "api", codec.to_row(Restarted(at, "api")), ended, at)
+        return RestartInstance(*where, "api", codec.to_row(Restarted(at, "api")))
     record = codec.to_row(Restarted(at, "api", start.seq, start.step_count))
-    return RestartInstance(*where, "api", record, ended, at, start.step_count, NOW)
+    return RestartInstance(*where, "api", record, start.step_count, NOW)
 
 
 def started(name: str = "charge") -> RecordRow:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from stepwell.core.records import Terminated
 from stepwell.errors import InstanceFinished, InstanceNotFound, TurnLost
 from stepwell.store import Store, codec
 from stepwell.store.child_operations import AwaitChild, ChildLink, StartChild
@@ -44,7 +43,7 @@ async def _scene(store: Store) -> Claim:
 def _operation(name: str, turn: Claim, history: list[Any]) -> Operation[Any]:
     match name:
         case "delete":
-            return DeleteInstance("acme", "orders", "a", codec.to_row(Terminated(NOW, "api")), NOW)
+            return DeleteInstance("acme", "orders", "a", NOW)
         case "event":
             return happening()
         case "commit":
@@ -92,12 +91,25 @@ async def test_deleted_child_is_told_of_once(store: Store) -> None:
     await register(store)
     for row in await create(store, "a", "b"):
         await store.run(StartChild(creation("child"), ChildLink(row.row, 0, "child:orders/child")))
-    delete = DeleteInstance("acme", "orders", "child", codec.to_row(Terminated(NOW, "api")), NOW)
+    delete = DeleteInstance("acme", "orders", "child", NOW)
 
     await outcomes(store, [delete, control("terminate")])
 
     told = [record for record in (await instance(store, "b")).records if record.kind == "event_received"]
     assert [record.value for record in told] == ['{"status": "deleted"}']
+
+
+async def test_child_that_had_ended_is_not_told_of_again_when_it_is_deleted(store: Store) -> None:
+    """Its parent has heard how it ended; that it is gone since then is no news."""
+    await register(store)
+    (parent,) = await create(store, "b")
+    await store.run(StartChild(creation("a"), ChildLink(parent.row, 0, "child:orders/a")))
+    await store.run(control("terminate"))
+
+    await store.run(DeleteInstance("acme", "orders", "a", NOW))
+
+    told = [record for record in (await instance(store, "b")).records if record.kind == "event_received"]
+    assert [record.value for record in told] == ['{"status": "terminated"}']
 
 
 @pytest.mark.parametrize("act", ["terminate", "restart", "delete"])

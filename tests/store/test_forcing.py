@@ -13,10 +13,10 @@ from tests.store.scenes import NOW, commit, ending, held, instance, kinds, regis
 KEY = Key(StepKind.DO, "charge", 1)
 
 
-def forcing(value: str = "7", *, at: int = NOW + 10, restarted_seq: int = 0) -> ForceStep:
-    """Say that somebody completes a step."""
+def forcing(value: str = "7", *, at: int = NOW + 10, row: int = 1, restarted_seq: int = 0) -> ForceStep:
+    """Say that somebody completes a step of the store's first instance."""
     record = codec.to_row(StepForced(at, KEY, Action.COMPLETE, "ann", value=value))
-    return ForceStep("acme", "orders", "a", record, at, restarted_seq)
+    return ForceStep("acme", "orders", "a", record, row, restarted_seq)
 
 
 async def test_decision_makes_a_parked_instance_due_now(store: Store) -> None:
@@ -55,10 +55,12 @@ async def test_decision_upon_what_was_restarted_is_refused(store: Store) -> None
     """It was decided upon a history that no longer counts; upon the new one it is taken."""
     await held(store, "a")
     restarted = codec.to_row(Restarted(NOW + 1, "api"))
-    await store.run(RestartInstance("acme", "orders", "a", "api", restarted, restarted, NOW + 1))
+    await store.run(RestartInstance("acme", "orders", "a", "api", restarted))
 
     with pytest.raises(RestartedMeanwhile):
         await store.run(forcing())
+    with pytest.raises(RestartedMeanwhile):
+        await store.run(forcing(row=2, restarted_seq=3))
 
     assert await kinds(store, "a") == ["created", "running", "restarted"]
     assert await store.run(forcing(restarted_seq=3)) == 4
@@ -73,4 +75,4 @@ async def test_decision_about_an_ended_instance_is_refused(store: Store) -> None
         await store.run(forcing())
     await register(store)
     with pytest.raises(InstanceNotFound):
-        await store.run(ForceStep("acme", "orders", "b", forcing().record, NOW, 0))
+        await store.run(ForceStep("acme", "orders", "b", forcing().record, 1, 0))

@@ -271,6 +271,6 @@ async def test_cancelled_call_is_done_all_the_same(store: Store) -> None:
     asked = store.run(creation("a"))
     asked.cancel()
 
-    await store.run(AppendEvent("acme", "orders", "a", happening().record, NOW))
+    await store.run(AppendEvent("acme", "orders", "a", happening().record))
 
     assert await kinds(store, "a") == ["created", "event_received"]

@@ -68,7 +68,7 @@ async def test_event_is_appended_once(store: Store) -> None:
     """The answer is the first seq."""
     await register(store, "orders")
     await store.run(making("a"))
-    event = AppendEvent("acme", "orders", "a", EVENT, NOW)
+    event = AppendEvent("acme", "orders", "a", EVENT)
 
     seqs = [
         msgspec.msgpack.decode((await store.run(Once("acme", "k", "hash", NOW, event))).body, type=int)

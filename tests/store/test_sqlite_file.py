@@ -11,6 +11,7 @@ import pytest
 
 from stepwell.errors import StoreError, StoreInUse
 from stepwell.store import (
+    sqlite_children,
     sqlite_deletion,
     sqlite_reads,
     sqlite_records,
@@ -225,7 +226,10 @@ def test_commit_of_a_step_touches_no_index() -> None:
         pytest.param(sqlite_turns._NEXT_DUE, set(), id="next"),
         pytest.param(sqlite_turns._COMMIT, set(), id="commit"),
         pytest.param(sqlite_turns._RELEASE, set(), id="release"),
-        pytest.param(sqlite_targets._TARGET, set(), id="event"),
+        pytest.param(sqlite_targets._NAMED, set(), id="event"),
+        pytest.param(sqlite_targets._UNFINISHED, set(), id="parent that is told"),
+        pytest.param(sqlite_children._FOLLOWERS, set(), id="children that end with their parent"),
+        pytest.param(sqlite_children._RELATIVES.format(one="child", other="parent"), set(), id="children"),
         pytest.param(sqlite_writes._HELD, set(), id="end of a lease"),
         pytest.param(sqlite_targets.INSTANCE, set(), id="get"),
         pytest.param(sqlite_reads._HOLDINGS, set(), id="holdings"),

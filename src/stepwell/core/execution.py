@@ -89,7 +89,6 @@ class Execution:
         self._open: dict[Key, None] = {}
         self._timers = Timers()
         self._new: list[Record] = []
-        self._has_new_results = False
         self._pause = Pause()
         self._generation = 0
         # What the instance is being rolled back for, or was before it ended.
@@ -163,7 +162,9 @@ class Execution:
 
     def ask_child(self, key: Key, event_type: str, now: int) -> None:
         """Begin a wait for the end of a child, or find it begun; it is told by an event that nobody else can send."""
-        if key not in self.inbox and not self._is_frozen(key):
+        if self._is_frozen(key):
+            return
+        if key not in self.inbox:
             lasts_ms = limits.CHILD_MS
             self._emit(WaitStarted(now, key, event_type, now + lasts_ms, lasts_ms, *self._keys.caller(key)))
         self._await_event(key)
@@ -196,12 +197,11 @@ class Execution:
 
     def failed_until(self, key: Key, error: Failure, wait_ms: int, now: int) -> None:
         """Do what `failed` does, with a wait that no backoff multiplies."""
-        step = self._steps[key]
-        if step.failures + 1 > step.config.limit:
+        if self.is_last_attempt(key):
             self.gave_up(key, error, now)
             return
         retry_at = now + min(wait_ms, retries.LONGEST_WAIT_MS)
-        self._emit(AttemptFailed(now, key, step.ordinal, error, retry_at))
+        self._emit(AttemptFailed(now, key, self._steps[key].ordinal, error, retry_at))
         self._timers.set(self._pause.moment(retry_at, now), key)
 
     def attempt_failed(self, key: Key, error: Failure, now: int) -> None:
@@ -326,7 +326,7 @@ class Execution:
     @property
     def has_new_results(self) -> bool:
         """Tell whether results have been recorded that `take` has not returned yet."""
-        return self._has_new_results
+        return any(isinstance(record, RESULTS) for record in self._new)
 
     def timeout_ms(self, key: Key) -> int:
         """Return how long a wait was meant to last; for the text of its time-out."""
@@ -335,14 +335,12 @@ class Execution:
     def take(self) -> list[Record]:
         """Return the new records since the last call."""
         new, self._new = self._new, []
-        self._has_new_results = False
         return new
 
     # ---- inside
 
     def _emit(self, record: Record) -> None:
         self._new.append(record)
-        self._has_new_results |= isinstance(record, RESULTS)
         self._apply(record, 0)
 
     def _apply(self, record: Record, seq: int) -> None:
@@ -481,7 +479,7 @@ class Execution:
                 self._emit(AttemptLost(now, key, step.ordinal))
 
     def _await_event(self, key: Key) -> None:
-        if key not in self.outcomes and key in self.inbox and not self._is_frozen(key):
+        if key not in self.outcomes:
             self._open[key] = None
             self._timers.set(self.inbox.ask(key), key)
 

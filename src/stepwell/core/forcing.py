@@ -54,7 +54,7 @@ def fit(history: Iterable[Recorded], step: tuple[str, str], action: Action) -> F
     call = None if key is None else calls.find(key)
     if call is None:
         return Misfit(f'it has begun no {type} "{label:.300}"; its log has the names, each with its count')
-    if call.is_over:
+    if call.outcome is not None:
         return Misfit(f'{type} "{label:.300}" has ended')
     if not calls.is_wanted(call):
         return Misfit(f'nothing waits for {type} "{label:.300}" now: what called it has ended, or is rolled back')

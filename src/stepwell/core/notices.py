@@ -38,7 +38,7 @@ from stepwell.core.records import (
     WaitEnded,
     WaitStarted,
 )
-from stepwell.core.steplog import CANCELLED, INTERRUPTED, LOST, REDACTED
+from stepwell.core.steplog import CANCELLED, REDACTED, failure_of
 
 # How many notices one record may give. It is part of every number that a subscriber has kept: it never changes.
 PLACES = 16
@@ -217,17 +217,16 @@ def _type(key: Key, name: str) -> NoticeType:
 
 
 def _attempt_failed(record: AttemptFailed | AttemptLost | AttemptInterrupted) -> Notice:
-    failed = Notice(_type(record.key, "attempt_errored"), record.at, key=record.key, attempt=record.attempt)
+    error, type = failure_of(record), _type(record.key, "attempt_errored")
+    failed = Notice(type, record.at, key=record.key, attempt=record.attempt, error=error)
     match record:
-        case AttemptFailed(error=error, retry_at=None):
-            return replace(failed, error=error)
-        case AttemptFailed(error=error, retry_at=int(retry_at)):
-            return replace(failed, error=error, retry_ms=max(retry_at - record.at, 0))
+        case AttemptFailed(retry_at=int(retry_at)):
+            return replace(failed, retry_ms=max(retry_at - record.at, 0))
         case AttemptLost():
-            return replace(failed, error=LOST, retry_ms=0)
+            return replace(failed, retry_ms=0)
         case _:
             # There is another attempt, unless the instance has ended.
-            return replace(failed, error=INTERRUPTED)
+            return failed
 
 
 def _of_waiting(record: Record) -> list[Notice]:

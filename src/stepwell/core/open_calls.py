@@ -4,6 +4,7 @@ Only what is waited for now is open. What was called in the body of an attempt t
 attempt calls it again; nor, in a rollback, is what `run` itself had called.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,6 @@ from stepwell.core.failures import Failure
 from stepwell.core.instance import InstanceState, Status, advance
 from stepwell.core.pause import Pause
 from stepwell.core.records import (
-    RESULTS,
     Action,
     AttemptFailed,
     AttemptInterrupted,
@@ -23,17 +23,21 @@ from stepwell.core.records import (
     Record,
     Recorded,
     Restarted,
+    Result,
     Resumed,
     RollbackResumed,
     RollbackStarted,
     Running,
+    SleepEnded,
     SleepStarted,
     StepCancelled,
     StepConfig,
     StepFailed,
     StepForced,
     StepKind,
+    StepSucceeded,
     Terminated,
+    WaitEnded,
     Waiting,
     WaitStarted,
 )
@@ -60,10 +64,10 @@ class OpenCall:
     config: StepConfig | None = None
     attempt: int = 0
     failures: int = 0
+    # That of the last attempt that failed.
     error: Failure | None = None
     is_in_flight: bool = False
-    is_over: bool = False
-    was_cancelled: bool = False
+    outcome: Result | None = None
 
 
 class OpenCalls:
@@ -80,6 +84,8 @@ class OpenCalls:
         self._turn_at = 0
         self._pause = Pause()
         self._calls: dict[Key, OpenCall] = {}
+        # By the step in whose body they were called: what an attempt of it cancelled.
+        self._cancelled: dict[Key, list[OpenCall]] = defaultdict(list)
 
     def live(self) -> Iterator[OpenCall]:
         """Give what is in flight, or waited for, in the order in which it was called."""
@@ -93,7 +99,7 @@ class OpenCalls:
 
     def is_wanted(self, call: OpenCall) -> bool:
         """Tell whether the result of a call is waited for."""
-        return not call.is_over and self._has_caller(call)
+        return call.outcome is None and self._has_caller(call)
 
     def add(self, record: Record) -> None:
         """Take note of the next record."""
@@ -109,11 +115,11 @@ class OpenCalls:
                 self._calls[key] = OpenCall(key, record.parent, at, until, record.event_type)
             case AttemptFailed() | AttemptLost() | AttemptInterrupted():
                 self._end_attempt(self._calls[record.key], record)
-            case _ if isinstance(record, RESULTS):
+            case StepSucceeded() | StepFailed() | StepCancelled() | SleepEnded() | WaitEnded():
                 call = self._calls[record.key]
-                call.is_in_flight, call.is_over = False, True
-                call.was_cancelled = isinstance(record, StepCancelled)
-                call.error = record.error if isinstance(record, StepFailed) else None
+                call.is_in_flight, call.outcome = False, record
+                if isinstance(record, StepCancelled) and call.parent is not None:
+                    self._cancelled[call.parent].append(call)
             case _:
                 self._control(record)
 
@@ -150,11 +156,10 @@ class OpenCalls:
         if call is None:
             call = self._calls[key] = OpenCall(key, record.parent, record.at, config=record.config)
         call.attempt, call.since, call.until = record.attempt, record.at, None
-        call.is_in_flight, call.is_over = True, False
+        call.is_in_flight, call.outcome = True, None
         # What an earlier attempt of the body cancelled may be wanted by this one.
-        for child in self._calls.values():
-            if child.parent == key and child.was_cancelled:
-                child.is_over = child.was_cancelled = False
+        for child in self._cancelled.pop(key, ()):
+            child.outcome = None
 
     def _end_attempt(self, call: OpenCall, record: AttemptFailed | AttemptLost | AttemptInterrupted) -> None:
         call.is_in_flight = False
@@ -172,9 +177,7 @@ class OpenCalls:
 
     def _cut(self, record: Restarted | RollbackStarted | Terminated) -> None:
         """Take note that a control operation has ended all attempts in flight, and the pause."""
-        if isinstance(record, Restarted):
-            self.error = None
-        elif isinstance(record, RollbackStarted):
+        if isinstance(record, RollbackStarted):
             self.rollback = record
         for call in self._calls.values():
             call.is_in_flight = False
@@ -194,5 +197,5 @@ class OpenCalls:
 
     def _forget_failed_rollbacks(self) -> None:
         for call in self._calls.values():
-            if call.is_over and call.error is not None and self._outermost(call).key.kind is StepKind.ROLLBACK:
-                call.is_over, call.failures, call.until = False, 0, None
+            if isinstance(call.outcome, StepFailed) and self._outermost(call).key.kind is StepKind.ROLLBACK:
+                call.outcome, call.failures, call.until = None, 0, None

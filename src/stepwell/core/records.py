@@ -339,6 +339,8 @@ class Failed:
 # What a step call waits for. Results are delivered to the author in the order of these records.
 Result = StepSucceeded | StepFailed | StepCancelled | SleepEnded | WaitEnded
 RESULTS = (StepSucceeded, StepFailed, StepCancelled, SleepEnded, WaitEnded)
+# What comes from outside and leaves the turn with whoever has it.
+OUTSIDE = (EventReceived, StepForced, PauseAsked, Resumed)
 
 Record = (
     Created

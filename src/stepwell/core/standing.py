@@ -96,7 +96,7 @@ def _left_by(restart: Restarted, before: Sequence[Recorded]) -> list[Recorded]:
         return [recorded for recorded in before if isinstance(recorded.record, Created)]
     before = _before_rollback(before)
     gone = {_key_of(record) for seq, record in before if seq >= restart.from_seq and _begins(record)}
-    kept = [recorded for recorded in before if _key_of(recorded.record) not in gone - {None}]
+    kept = [recorded for recorded in before if _key_of(recorded.record) not in gone]
     met = {record.event_seq for _, record in kept if isinstance(record, WaitEnded)}
     return [
         recorded

@@ -208,13 +208,12 @@ def fold_log(history: Iterable[Recorded]) -> InstanceLog:
     return builder.log
 
 
-def open_attempts(log: InstanceLog) -> list[str]:
-    """Return the names of the steps with an attempt in flight."""
-    return [
-        entry.name
-        for entry in log.entries
-        if isinstance(entry, StepEntry) and entry.attempts and entry.attempts[-1].end is None
-    ]
+def fold_summary(history: Iterable[Recorded]) -> InstanceLog:
+    """Return params, output, error and rollback alone; of the history only the records that tell them are needed."""
+    log = InstanceLog()
+    for recorded in history:
+        log.add_summary(recorded.record)
+    return log
 
 
 class _Builder:
@@ -235,7 +234,7 @@ class _Builder:
             case AttemptStarted() | SleepStarted() | WaitStarted():
                 self._start(record)
             case AttemptFailed() | AttemptLost() | AttemptInterrupted():
-                self._end_attempt(self._step(record.key), record.at, _failure_of(record))
+                self._end_attempt(self._step(record.key), record.at, failure_of(record))
             case StepSucceeded() | StepFailed():
                 self._end_step(record)
             case SleepEnded():
@@ -390,7 +389,8 @@ def _event_output(event: EventReceived) -> str:
     return log_output(f"{head}{event.value}}}") or ""
 
 
-def _failure_of(record: AttemptFailed | AttemptLost | AttemptInterrupted) -> Failure:
+def failure_of(record: AttemptFailed | AttemptLost | AttemptInterrupted) -> Failure:
+    """Return how an attempt ended that brought no result."""
     match record:
         case AttemptFailed(error=error):
             return error

@@ -5,7 +5,7 @@ The end of a child and the event that tells its parents are one transaction.
 
 import msgspec
 
-from stepwell.store.operations import CreateInstance, InstanceRow, Operation
+from stepwell.store.operations import CreateInstance, Operation
 
 
 class ChildLink(msgspec.Struct, frozen=True, array_like=True):
@@ -20,7 +20,7 @@ class ChildLink(msgspec.Struct, frozen=True, array_like=True):
     follows: bool = True
 
 
-class StartChild(Operation[InstanceRow], frozen=True):
+class StartChild(Operation[None], frozen=True):
     """Create an instance, or find the one of this id, and let a parent hear of its end.
 
     Raises what CreateInstance raises, but for InstanceAlreadyExists; and TurnLost if the parent's turn is another by
@@ -31,8 +31,8 @@ class StartChild(Operation[InstanceRow], frozen=True):
     link: ChildLink
 
 
-class AwaitChild(Operation[bool], frozen=True):
-    """Let a parent hear of a child's end, which may have come before; tell whether the child is still to end.
+class AwaitChild(Operation[None], frozen=True):
+    """Let a parent hear of a child's end, which may have come before.
 
     One that is not there any more has been deleted. Raises TurnLost if the parent's turn is another by now.
     """

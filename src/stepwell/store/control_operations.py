@@ -22,7 +22,6 @@ class PauseInstance(Operation[str], frozen=True):
     id: str
     asked: RecordRow
     paused: RecordRow
-    now: int
 
 
 class ResumeInstance(Operation[str], frozen=True):
@@ -32,7 +31,6 @@ class ResumeInstance(Operation[str], frozen=True):
     workflow: str
     id: str
     record: RecordRow
-    now: int
 
 
 class TerminateInstance(Operation[str], frozen=True):
@@ -46,21 +44,21 @@ class TerminateInstance(Operation[str], frozen=True):
     workflow: str
     id: str
     record: RecordRow
-    now: int
     rollback: RecordRow | None = None
 
 
 class ResumeRollback(Operation[str], frozen=True):
     """Let an instance that has ended go on with its rollback, which has failed; answer its status then.
 
-    `seq` is the last one that the caller knows of; RestartedMeanwhile is raised if the instance has changed since.
+    `row` is the instance's and `seq` the last one that the caller knows of; RestartedMeanwhile is raised if the
+    instance has changed since, or if the id is another instance's by now.
     """
 
     account: str
     workflow: str
     id: str
     record: RecordRow
-    now: int
+    row: int
     seq: int
 
 
@@ -70,8 +68,8 @@ class RestartInstance(Operation[str], frozen=True):
     The record says from which step, `step_count` how many stay, and `has_rollbacks` whether one of them can be undone;
     `from_at` is when that step had begun, None: the instance begins again as a whole. `restarted_seq` is the restart
     that the caller knows of, and `row` the instance's: RestartedMeanwhile is raised if there was another since, or if
-    the id is another instance's by now. None: whatever there was. By `ended` the children of an instance that begins
-    again as a whole are terminated that end with it.
+    the id is another instance's by now. None: whatever there was.
+    The children of an instance that begins again as a whole are terminated that end with it.
     """
 
     account: str
@@ -79,8 +77,6 @@ class RestartInstance(Operation[str], frozen=True):
     id: str
     trigger: str
     record: RecordRow
-    ended: RecordRow
-    now: int
     step_count: int = 0
     from_at: int | None = None
     has_rollbacks: bool = False
@@ -91,13 +87,12 @@ class RestartInstance(Operation[str], frozen=True):
 class DeleteInstance(Operation[None], frozen=True):
     """Delete an instance: it is found no more, and its id is free. Its rows go afterwards, as PurgeDeleted says.
 
-    The record is how its children are terminated that end with it.
+    Its children are terminated that end with it.
     """
 
     account: str
     workflow: str
     id: str
-    record: RecordRow
     now: int
 
 
@@ -118,7 +113,6 @@ class TerminateSome(Operation[bool], frozen=True):
     account: str
     workflow: str
     record: RecordRow
-    now: int
     limit: int = 100
 
 

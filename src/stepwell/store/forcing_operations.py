@@ -7,7 +7,8 @@ class ForceStep(Operation[int], frozen=True):
     """Add a decision about a step to an instance that has not ended, and answer its seq.
 
     An instance that nobody holds becomes due now, unless it is paused; the worker that holds one is told.
-    `restarted_seq` is the restart that the caller knows of; RestartedMeanwhile is raised if there was another since.
+    `row` is the instance's, and `restarted_seq` the restart that the caller knows of; RestartedMeanwhile is raised if
+    there was another since, or if the id is another instance's by now.
     Raises WorkflowNotFound, InstanceNotFound or InstanceFinished.
     """
 
@@ -15,5 +16,5 @@ class ForceStep(Operation[int], frozen=True):
     workflow: str
     id: str
     record: RecordRow
-    now: int
+    row: int
     restarted_seq: int

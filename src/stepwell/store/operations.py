@@ -187,7 +187,6 @@ class AppendEvent(Operation[int], frozen=True):
     workflow: str
     id: str
     record: RecordRow
-    now: int
 
 
 class InstanceHistory(msgspec.Struct, frozen=True, array_like=True):

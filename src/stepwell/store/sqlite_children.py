@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 
 import apsw
 
@@ -9,23 +10,17 @@ from stepwell.core.records import EventReceived
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, TurnLost, WorkflowNotFound
 from stepwell.store import codec
 from stepwell.store.child_operations import AwaitChild, ChildLink, ListRelatives, Relative, Relatives, StartChild
-from stepwell.store.operations import CreateInstance, InstanceRow, RecordRow
+from stepwell.store.operations import CreateInstance, RecordRow
 from stepwell.store.sqlite_events import tell_event
 from stepwell.store.sqlite_records import end_of
-from stepwell.store.sqlite_rows import every, first
-from stepwell.store.sqlite_targets import Target, find_target, instance_row
+from stepwell.store.sqlite_rows import every
+from stepwell.store.sqlite_targets import Target, find_target, is_turn
 from stepwell.store.sqlite_transaction import Transaction
 
 _LINK = """
     insert into children (child, parent, event_type, follows)
     values (:child, :parent, :event_type, :follows)
     on conflict do nothing
-    """
-_TURN = """
-    select 1
-    from instances
-    where row = :row
-        and turn = :turn
     """
 _AWAITED = """
     update instances
@@ -57,7 +52,7 @@ _RELATIVES = """
     join instances as i on i.row = c.{one}
     join workflows as w on w.row = i.workflow
     where c.{other} = :row
-    order by i.row
+    order by c.{one}
     limit :limit
     """
 _UNLINK = """
@@ -71,40 +66,27 @@ _UNLINK_PARENT = """
 
 
 def start_child(
-    transaction: Transaction, operation: StartChild, create: Callable[[Transaction, CreateInstance], InstanceRow]
-) -> InstanceRow:
+    transaction: Transaction, operation: StartChild, create: Callable[[Transaction, CreateInstance], object]
+) -> None:
     """Do StartChild."""
     creation = operation.creation
     _check_turn(transaction, operation.link)
-    try:
-        row: InstanceRow = create(transaction, creation)
-    except InstanceAlreadyExists:
-        row = instance_row(transaction.connection, creation.account, creation.workflow, creation.id)
-    _await(transaction, row.row, operation.link)
-    if row.ended_at is not None:
-        _tell(
-            transaction, operation.link.parent, operation.link.event_type, _end_of(transaction, row.row), creation.now
-        )
-    return row
+    with suppress(InstanceAlreadyExists):
+        create(transaction, creation)
+    target = find_target(transaction, creation.account, creation.workflow, creation.id)
+    _await(transaction, target, operation.link, creation.now)
 
 
-def await_child(transaction: Transaction, operation: AwaitChild) -> bool:
+def await_child(transaction: Transaction, operation: AwaitChild) -> None:
     """Do AwaitChild."""
-    _check_turn(transaction, operation.link)
+    link = operation.link
+    _check_turn(transaction, link)
     try:
-        target: Target | None = find_target(transaction, operation.account, operation.workflow, operation.id)
+        target = find_target(transaction, operation.account, operation.workflow, operation.id)
     except (InstanceNotFound, WorkflowNotFound):
-        target = None
-    if target is None:
-        _tell(transaction, operation.link.parent, operation.link.event_type, DELETED, operation.now)
-        return False
-    _await(transaction, target.row, operation.link)
-    if target.ended_at is None:
-        return True
-    _tell(
-        transaction, operation.link.parent, operation.link.event_type, _end_of(transaction, target.row), operation.now
-    )
-    return False
+        _tell(transaction, link.parent, link.event_type, DELETED, operation.now)
+    else:
+        _await(transaction, target, link, operation.now)
 
 
 # What a parent hears of a child that is not there any more.
@@ -138,17 +120,19 @@ def list_relatives(connection: apsw.Connection, operation: ListRelatives) -> Rel
 
 def _check_turn(transaction: Transaction, link: ChildLink) -> None:
     """Raise TurnLost if the parent has been ended or restarted meanwhile: what followed it has ended with it."""
-    if first(transaction.connection, _TURN, (link.parent, link.turn)) is None:
+    if not is_turn(transaction.connection, link.parent, link.turn):
         raise TurnLost(link.parent, link.turn)
 
 
-def _await(transaction: Transaction, child: int, link: ChildLink) -> None:
-    transaction.execute(_LINK, (child, link.parent, link.event_type, link.follows))
-    transaction.execute(_AWAITED, (child,))
+def _await(transaction: Transaction, child: Target, link: ChildLink, now: int) -> None:
+    transaction.execute(_LINK, (child.row, link.parent, link.event_type, link.follows))
+    transaction.execute(_AWAITED, (child.row,))
+    if child.ended_at is not None:
+        _tell(transaction, link.parent, link.event_type, _end_of(transaction, child.row), now)
 
 
 def _tell(transaction: Transaction, parent: int, event_type: str, said: str, now: int) -> None:
-    tell_event(transaction, parent, codec.to_row(EventReceived(now, event_type, said)), now)
+    tell_event(transaction, parent, codec.to_row(EventReceived(now, event_type, said)))
 
 
 def _end_of(transaction: Transaction, row: int) -> str:

@@ -7,8 +7,10 @@ makes it match no row.
 from collections import deque
 from collections.abc import Iterable
 
-from stepwell.core.instance import Status
+from stepwell.core.instance import TRANSITIONS, Status
+from stepwell.core.records import PauseAsked, Resumed, Terminated
 from stepwell.errors import InstanceFinished, RestartedMeanwhile
+from stepwell.store import codec
 from stepwell.store.control_operations import (
     DeleteInstance,
     PauseInstance,
@@ -19,110 +21,41 @@ from stepwell.store.control_operations import (
 )
 from stepwell.store.operations import RecordRow
 from stepwell.store.sqlite_children import followers, tell_parents
-from stepwell.store.sqlite_rows import first, only
-from stepwell.store.sqlite_targets import Target, find_target
+from stepwell.store.sqlite_rows import only
+from stepwell.store.sqlite_targets import Target, change, changing, find_target, find_unfinished
 from stepwell.store.sqlite_transaction import Transaction
 
-# A turn that is held goes on until nothing is in flight: its own release says that the instance is paused.
-_ASK_TO_PAUSE = """
-    update instances
-    set status = 'waitingForPause',
-        seq = seq + 1,
-        modified_at = :now,
-        tx = :tx
-    where row = :row
-        and seq = :seq
-        and turn = :turn
-        and owner is not null
-    """
-_PAUSE = """
-    update instances
-    set status = 'paused',
-        due_at = null,
-        seq = seq + 2,
-        modified_at = :now,
-        tx = :tx
-    where row = :row
-        and seq = :seq
-        and turn = :turn
-        and owner is null
-    """
-_RESUME = """
-    update instances
-    set status = :status,
-        due_at = :due_at,
-        seq = seq + 1,
-        modified_at = :now,
-        tx = :tx
-    where row = :row
-        and seq = :seq
-        and turn = :turn
-    """
-_UNFINISHED = """
-    select seq, turn, owner
-    from instances
-    where row = :row
-        and ended_at is null
-    """
+_MOVE = changing("status = :status, due_at = :due_at")
 # Raising the turn closes the race with whoever holds the instance: from here on its commits match no row.
-_TERMINATE = """
-    update instances
-    set status = 'terminated',
+_LET_GO = "owner = null, turn = turn + 1, n = 0, lost_turns = 0"
+_TERMINATE = changing(
+    f"""status = 'terminated',
         due_at = null,
-        ended_at = :now,
-        owner = null,
-        turn = turn + 1,
-        n = 0,
-        lost_turns = 0,
-        seq = seq + 1,
+        ended_at = :at,
         step_count = step_count + 1,
-        modified_at = :now,
-        tx = :tx
-    where row = :row
-        and seq = :seq
-        and turn = :turn
-    """
+        {_LET_GO}"""
+)
 # The next turn runs the rollbacks.
-_ROLL_BACK = """
-    update instances
-    set status = 'rollingBack',
-        due_at = :now,
+_ROLL_BACK = changing(
+    f"""status = 'rollingBack',
+        due_at = :at,
         ended_at = null,
-        owner = null,
-        turn = turn + 1,
-        n = 0,
-        lost_turns = 0,
-        seq = seq + 1,
-        modified_at = :now,
-        tx = :tx
-    where row = :row
-        and seq = :seq
-        and turn = :turn
-    """
-_RESTART = """
-    update instances
-    set status = 'queued',
-        due_at = :now,
+        {_LET_GO}"""
+)
+_RESTART = changing(
+    f"""status = 'queued',
+        due_at = :at,
         ended_at = null,
         started_at = iif(:whole, null, started_at),
-        renewed_at = iif(:whole, :now, renewed_at),
+        renewed_at = iif(:whole, :at, renewed_at),
         trigger = iif(:whole, :trigger, trigger),
         restarted_seq = seq + 1,
         version = :version,
-        owner = null,
-        turn = turn + 1,
-        n = 0,
-        lost_turns = 0,
         logged = :logged,
         has_rollbacks = :has_rollbacks,
-        seq = seq + 1,
         step_count = :step_count,
-        modified_at = :now,
-        tx = :tx
-    where row = :row
-        and seq = :seq
-        and turn = :turn
-    """
+        {_LET_GO}"""
+)
 _SAID_SINCE = """
     select count(*)
     from log_lines
@@ -146,41 +79,30 @@ _REMEMBER = """
     values (0)
     """
 
-_MAY_PAUSE = (Status.RUNNING, Status.WAITING)
-
 
 def pause_instance(transaction: Transaction, operation: PauseInstance) -> str:
     """Do PauseInstance."""
     target = _unfinished(transaction, operation, "pause")
-    if target.status not in _MAY_PAUSE:
+    if target.status not in TRANSITIONS[PauseAsked]:
         return target.status
-    place = (operation.now, transaction.tx, target.row, target.seq, target.turn)
-    transaction.append(target.row, target.seq + 1, operation.asked)
+    # A turn that is held goes on until nothing is in flight: its own release says that the instance is paused.
     if target.owner is not None:
-        transaction.execute(_ASK_TO_PAUSE, place)
-        _tell(transaction, target.owner, target.row)
+        change(transaction, target, [operation.asked], _MOVE, (Status.WAITING_FOR_PAUSE, None))
         return Status.WAITING_FOR_PAUSE
-    transaction.execute(_PAUSE, place)
-    transaction.append(target.row, target.seq + 2, operation.paused)
+    change(transaction, target, [operation.asked, operation.paused], _MOVE, (Status.PAUSED, None))
     return Status.PAUSED
 
 
 def resume_instance(transaction: Transaction, operation: ResumeInstance) -> str:
     """Do ResumeInstance."""
     target = find_target(transaction, operation.account, operation.workflow, operation.id)
-    if target.status == Status.PAUSED:
-        status = Status.QUEUED
-    elif target.status == Status.WAITING_FOR_PAUSE:
-        status = Status.RUNNING
-    else:
+    status = TRANSITIONS[Resumed].get(Status(target.status))
+    if status is None:
         return target.status
-    due_at = operation.now if target.owner is None else None
-    place = (operation.now, transaction.tx, target.row, target.seq, target.turn)
-    transaction.execute(_RESUME, (status, due_at, *place))
-    transaction.append(target.row, target.seq + 1, operation.record)
-    if target.owner is None:
-        transaction.tidings.due(operation.now)
-    _tell(transaction, target.owner, target.row)
+    due_at = operation.record.at if target.owner is None else None
+    change(transaction, target, [operation.record], _MOVE, (status, due_at))
+    if due_at is not None:
+        transaction.tidings.due(due_at)
     return status
 
 
@@ -198,17 +120,15 @@ def terminate_instance(transaction: Transaction, operation: TerminateInstance) -
 def resume_rollback(transaction: Transaction, operation: ResumeRollback) -> str:
     """Do ResumeRollback."""
     target = find_target(transaction, operation.account, operation.workflow, operation.id)
-    if target.seq != operation.seq:
+    if (target.row, target.seq) != (operation.row, operation.seq):
         raise RestartedMeanwhile(operation.id)
     _roll_back(transaction, target, operation.record)
     return Status.ROLLING_BACK
 
 
 def _roll_back(transaction: Transaction, target: Target, record: RecordRow) -> None:
-    transaction.execute(_ROLL_BACK, (record.at, transaction.tx, target.row, target.seq, target.turn))
-    transaction.append(target.row, target.seq + 1, record)
+    change(transaction, target, [record], _ROLL_BACK, (record.at,))
     transaction.tidings.due(record.at)
-    _tell(transaction, target.owner, target.row)
 
 
 def end(transaction: Transaction, rows: Iterable[int], record: RecordRow) -> None:
@@ -218,16 +138,17 @@ def end(transaction: Transaction, rows: Iterable[int], record: RecordRow) -> Non
     """
     ending = deque(rows)
     while ending:
-        row = ending.popleft()
-        place = first(transaction.connection, _UNFINISHED, (row,))
-        if place is None:
+        target = find_unfinished(transaction, ending.popleft())
+        if target is None:
             continue
-        seq, turn, owner = place
-        transaction.execute(_TERMINATE, (record.at, transaction.tx, row, seq, turn))
-        transaction.append(row, seq + 1, record)
-        _tell(transaction, owner, row)
-        tell_parents(transaction, row, record, record.at)
-        ending.extend(followers(transaction, row))
+        change(transaction, target, [record], _TERMINATE, (record.at,))
+        tell_parents(transaction, target.row, record, record.at)
+        ending.extend(followers(transaction, target.row))
+
+
+def end_followers(transaction: Transaction, row: int, now: int, trigger: str = "api") -> None:
+    """End the children of an instance that end with it."""
+    end(transaction, followers(transaction, row), codec.to_row(Terminated(now, trigger)))
 
 
 def restart_instance(transaction: Transaction, operation: RestartInstance) -> str:
@@ -235,15 +156,14 @@ def restart_instance(transaction: Transaction, operation: RestartInstance) -> st
     target = find_target(transaction, operation.account, operation.workflow, operation.id)
     if operation.restarted_seq not in (None, target.restarted_seq) or operation.row not in (None, target.row):
         raise RestartedMeanwhile(operation.id)
-    how = (operation.now, operation.from_at is None, operation.trigger, target.newest)
+    now = operation.record.at
+    how = (now, operation.from_at is None, operation.trigger, target.newest)
     what = (_still_said(transaction, target, operation.from_at), operation.has_rollbacks, operation.step_count)
-    transaction.execute(_RESTART, (*how, *what, transaction.tx, target.row, target.seq, target.turn))
-    transaction.append(target.row, target.seq + 1, operation.record)
-    transaction.tidings.due(operation.now)
-    _tell(transaction, target.owner, target.row)
+    change(transaction, target, [operation.record], _RESTART, (*how, *what))
+    transaction.tidings.due(now)
     if operation.from_at is None:
         # The new run starts children of its own.
-        end(transaction, followers(transaction, target.row), operation.ended)
+        end_followers(transaction, target.row, now, operation.trigger)
     return Status.QUEUED
 
 
@@ -254,9 +174,11 @@ def delete_instance(transaction: Transaction, operation: DeleteInstance) -> None
     transaction.execute(_REMEMBER)
     transaction.tidings.changed.add(target.row)
     transaction.tidings.has_rubbish = True
-    tell_parents(transaction, target.row, None, operation.now)
-    end(transaction, followers(transaction, target.row), operation.record)
-    _tell(transaction, target.owner, target.row)
+    if target.ended_at is None:
+        tell_parents(transaction, target.row, None, operation.now)
+    end_followers(transaction, target.row, operation.now)
+    if target.owner is not None:
+        transaction.tidings.tell(target.owner, target.row)
 
 
 def _unfinished(transaction: Transaction, operation: PauseInstance | TerminateInstance, verb: str) -> Target:
@@ -275,8 +197,3 @@ def _still_said(transaction: Transaction, target: Target, from_at: int | None) -
         return 0
     (since,) = only(transaction.connection, _SAID_SINCE, (target.row, from_at))
     return max(target.logged - int(since), 0)
-
-
-def _tell(transaction: Transaction, owner: int | None, row: int) -> None:
-    if owner is not None:
-        transaction.tidings.tell(owner, row)

@@ -32,10 +32,11 @@ _DELETE_WORKFLOW = """
     delete from workflows
     where row = :row
     """
+# By the children: there are fewer of them than instances, of which a workflow may have millions.
 _AWAITED = """
     select i.row
     from children as c
-    join instances as i on i.row = c.child
+    cross join instances as i on i.row = c.child
     where i.workflow = :workflow
         and i.ended_at is null
     """
@@ -43,7 +44,7 @@ _AWAITED = """
 _FOLLOWERS = """
     select c.child
     from children as c
-    join instances as p on p.row = c.parent
+    cross join instances as p on p.row = c.parent
     join instances as i on i.row = c.child
     where p.workflow = :workflow
         and c.follows
@@ -120,13 +121,14 @@ def delete_workflow(transaction: Transaction, operation: DeleteWorkflow) -> None
     for instance, owner in every(transaction.connection, _HELD, (row,)):
         transaction.tidings.tell(owner, instance)
     transaction.tidings.changed.add(workflow.id)
-    for (instance,) in every(transaction.connection, _AWAITED, (row,)):
-        tell_parents(transaction, instance, None, operation.now)
     transaction.execute(_TAKE_AWAY, (row,))
     transaction.execute(_DELETE_WORKFLOW, (row,))
     transaction.execute(_FORGET_TERMINATION, (row,))
     transaction.execute(_REMEMBER, (row,))
     transaction.tidings.has_rubbish = True
+    # Parents in the workflow itself are gone by now.
+    for (instance,) in every(transaction.connection, _AWAITED, (row,)):
+        tell_parents(transaction, instance, None, operation.now)
     followers = [child for (child,) in every(transaction.connection, _FOLLOWERS, (row,))]
     end(transaction, followers, codec.to_row(Terminated(operation.now, "api")))
 

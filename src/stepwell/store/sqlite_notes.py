@@ -2,11 +2,11 @@
 
 import apsw
 
-from stepwell.errors import InstanceNotFound, TurnLost
+from stepwell.errors import TurnLost
 from stepwell.store.operations import PROGRESS, LogLine, LogPage, Note, ReadLog, ReadNote, WriteNotes
 from stepwell.store.sqlite_rows import every, first
+from stepwell.store.sqlite_targets import find_named
 from stepwell.store.sqlite_transaction import Transaction
-from stepwell.store.sqlite_workflows import find_workflow
 
 # Closes the race with the turn's successor (turn), its release (owner), and a first sending of the same (log_n).
 _COUNT = """
@@ -86,11 +86,8 @@ def read_note(connection: apsw.Connection, operation: ReadNote) -> str | None:
 
 def read_log(connection: apsw.Connection, operation: ReadLog) -> LogPage:
     """Do ReadLog."""
-    found = first(connection, _INSTANCE, (operation.account, operation.workflow, operation.id))
-    if found is None:
-        find_workflow(connection, operation.account, operation.workflow)
-        raise InstanceNotFound(operation.workflow, operation.id)
-    row, status, ended_at = found
+    named = operation.account, operation.workflow, operation.id
+    row, status, ended_at = find_named(connection, _INSTANCE, named)
     lines = [LogLine(*columns) for columns in every(connection, _LINES, (row, operation.after, operation.limit))]
     return LogPage(lines, _note(connection, row, PROGRESS), status, ended_at)
 

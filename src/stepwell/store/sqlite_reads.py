@@ -5,7 +5,7 @@ from typing import Any
 
 import apsw
 
-from stepwell.errors import InstanceNotFound, TurnLost
+from stepwell.errors import TurnLost
 from stepwell.store.account_operations import GetAccountSettings, GetTriggers
 from stepwell.store.child_operations import ListRelatives
 from stepwell.store.control_operations import IsTerminating, ListTerminations
@@ -34,9 +34,9 @@ from stepwell.store.sqlite_children import list_relatives
 from stepwell.store.sqlite_notes import read_log, read_note
 from stepwell.store.sqlite_once import find_once
 from stepwell.store.sqlite_records import history, read_payload, summary
-from stepwell.store.sqlite_rows import Values, every, first, only
+from stepwell.store.sqlite_rows import Values, every, only
 from stepwell.store.sqlite_situation import read_situation
-from stepwell.store.sqlite_targets import INSTANCE, INSTANCE_COLUMNS
+from stepwell.store.sqlite_targets import INSTANCE, INSTANCE_COLUMNS, find_named, is_turn
 from stepwell.store.sqlite_terminations import is_terminating, list_terminations
 from stepwell.store.sqlite_tokens import find_token, list_tokens
 from stepwell.store.sqlite_versions import get_version, list_versions
@@ -44,13 +44,6 @@ from stepwell.store.sqlite_workflows import find_workflow, get_params_schema, ge
 from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.workflow_operations import GetVersion, ListVersions
 
-# Closes the race with what ended the turn before it began: it must not run on a history that goes on without it.
-_IS_TURN = """
-    select 1
-    from instances
-    where row = :row
-        and turn = :turn
-    """
 _HOLDINGS = """
     select i.row, w.name, i.id
     from instances as i
@@ -73,11 +66,7 @@ def read(connection: apsw.Connection, operation: Operation[Any]) -> object:
 
 
 def _get_instance(connection: apsw.Connection, operation: GetInstance) -> InstanceHistory:
-    found = first(connection, INSTANCE, (operation.account, operation.workflow, operation.id))
-    if found is None:
-        find_workflow(connection, operation.account, operation.workflow)
-        raise InstanceNotFound(operation.workflow, operation.id)
-    row = InstanceRow(*found)
+    row = InstanceRow(*find_named(connection, INSTANCE, (operation.account, operation.workflow, operation.id)))
     if row == operation.known:
         return InstanceHistory(row, [])
     if operation.with_steps:
@@ -97,14 +86,15 @@ def _list_instances(connection: apsw.Connection, operation: ListInstances) -> In
 
 def _read_history(connection: apsw.Connection, operation: ReadHistory) -> list[RecordRow]:
     row, turn = operation.row, operation.turn
-    if turn is not None and first(connection, _IS_TURN, (row, turn)) is None:
+    # A turn must not run on a history that goes on without it.
+    if turn is not None and not is_turn(connection, row, turn):
         return []
     return history(connection, row, operation.after, operation.limit)
 
 
 def _read_payload(connection: apsw.Connection, operation: ReadPayload) -> str:
     row, turn = operation.row, operation.turn
-    if row is not None and turn is not None and first(connection, _IS_TURN, (row, turn)) is None:
+    if row is not None and turn is not None and not is_turn(connection, row, turn):
         raise TurnLost(row, turn)
     return read_payload(connection, operation.payload)
 

@@ -64,7 +64,7 @@ _ROLLBACK = f"""
     from records
     where instance = :instance
         and seq > :restarted_seq
-        and kind in ('failed', 'terminated', 'completed', 'rollback_started', 'rollback_ended', 'rollback_resumed')
+        and kind in ('failed', 'terminated', 'rollback_started', 'rollback_ended', 'rollback_resumed')
     order by seq
     """
 _INSERT_PAYLOAD = """
@@ -115,10 +115,11 @@ def summary(connection: apsw.Connection, row: InstanceRow) -> list[RecordRow]:
     """Return the records that tell params, output, error and rollback.
 
     The end is looked for from the end, and only where there is one: that is short for the longest history. Rollbacks
-    are looked for in all of it, where there may be any.
+    are looked for in all of it, where there may be any: what has completed was not rolled back since it began.
     """
     begin = every(connection, _FIRST, (row.row,))
-    has_ended, ends = row.ended_at is not None, _ROLLBACK if row.has_rollbacks else _END
+    has_ended = row.ended_at is not None
+    ends = _ROLLBACK if row.has_rollbacks and row.status != "complete" else _END
     end = every(connection, ends, (row.row, row.restarted_seq)) if has_ended else []
     if not begin or (has_ended and not end):
         raise apsw.CorruptError(f"the history of instance row {row.row} has a gap")

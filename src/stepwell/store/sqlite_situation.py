@@ -3,16 +3,14 @@
 import apsw
 
 from stepwell.core.why import Situation
-from stepwell.errors import InstanceNotFound
 from stepwell.store.situation_operations import InstanceSituation, ReadSituation
 from stepwell.store.sqlite_records import history
-from stepwell.store.sqlite_rows import every, first, only
-from stepwell.store.sqlite_workflows import find_workflow
+from stepwell.store.sqlite_rows import every, only
+from stepwell.store.sqlite_targets import find_named
 
 # The row of a worker is there as long as it holds an instance, or is alive.
 _INSTANCE = """
-    select i.row, i.due_at, coalesce(holder.name, iif(i.owner is null, null, '')),
-        coalesce(holder.lease_until > :now, 0), i.lost_turns, w.script, w.class_name,
+    select i.row, i.due_at, holder.name, coalesce(holder.lease_until > :now, 0), i.lost_turns, w.script, w.class_name,
         exists (
             select 1
             from scripts as s
@@ -50,10 +48,8 @@ _BEFORE = """
 def read_situation(connection: apsw.Connection, operation: ReadSituation) -> InstanceSituation:
     """Do ReadSituation."""
     now = operation.now
-    found = first(connection, _INSTANCE, (now, operation.account, operation.workflow, operation.id))
-    if found is None:
-        find_workflow(connection, operation.account, operation.workflow)
-        raise InstanceNotFound(operation.workflow, operation.id)
+    named = operation.account, operation.workflow, operation.id
+    found = find_named(connection, _INSTANCE, named, (now,))
     row, due_at, owner, is_alive, lost_turns, script, class_name, is_loaded = found
     before = 0
     if due_at is not None and due_at <= now:

@@ -1,12 +1,13 @@
 """The instance that an operation from outside is about."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import apsw
 
 from stepwell.errors import InstanceNotFound
-from stepwell.store.operations import InstanceRow
-from stepwell.store.sqlite_rows import first, only
+from stepwell.store.operations import RecordRow
+from stepwell.store.sqlite_rows import Values, first
 from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.sqlite_workflows import find_workflow
 
@@ -27,9 +28,42 @@ _TARGET = """
         w.version
     from workflows as w
     join instances as i on i.workflow = w.row
+    """
+_NAMED = (
+    _TARGET
+    + """
     where w.account = :account
         and w.name = :workflow
         and i.id = :id
+    """
+)
+# The join leaves out those of deleted workflows, and those that were deleted one by one.
+_UNFINISHED = (
+    _TARGET
+    + """
+    where i.row = :row
+        and i.ended_at is null
+    """
+)
+# The seq and the turn are those that it was decided upon: a commit, a claim or a release that came first is not undone.
+_CHANGE = """
+    update instances
+    set {what},
+        seq = seq + :count,
+        modified_at = :now,
+        tx = :tx
+    where row = :row
+        and seq = :seq
+        and turn = :turn
+    """
+
+
+# Closes the race with what ended the turn before this came: nothing is done any more for one that is over.
+_IS_TURN = """
+    select 1
+    from instances
+    where row = :row
+        and turn = :turn
     """
 
 
@@ -49,15 +83,49 @@ class Target(NamedTuple):
     newest: str
 
 
+def find_named(
+    connection: apsw.Connection, statement: str, named: tuple[str, str, str], before: Sequence[int] = ()
+) -> Any:
+    """Return the row that a statement finds for an instance by account, workflow and id; `before` are values before.
+
+    Raises WorkflowNotFound or InstanceNotFound.
+    """
+    found = first(connection, statement, (*before, *named))
+    if found is None:
+        account, workflow, id = named
+        find_workflow(connection, account, workflow)
+        raise InstanceNotFound(workflow, id)
+    return found
+
+
 def find_target(transaction: Transaction, account: str, workflow: str, id: str) -> Target:
     """Return an instance. Raises WorkflowNotFound or InstanceNotFound."""
-    found = first(transaction.connection, _TARGET, (account, workflow, id))
-    if found is None:
-        find_workflow(transaction.connection, account, workflow)
-        raise InstanceNotFound(workflow, id)
-    return Target(*found)
+    return Target(*find_named(transaction.connection, _NAMED, (account, workflow, id)))
 
 
-def instance_row(connection: apsw.Connection, account: str, workflow: str, id: str) -> InstanceRow:
-    """Return an instance that is there."""
-    return InstanceRow(*only(connection, INSTANCE, (account, workflow, id)))
+def is_turn(connection: apsw.Connection, row: int, turn: int) -> bool:
+    """Tell whether an instance is still in this turn."""
+    return first(connection, _IS_TURN, (row, turn)) is not None
+
+
+def find_unfinished(transaction: Transaction, row: int) -> Target | None:
+    """Return an instance by its row; None: it has ended, or is gone."""
+    found = first(transaction.connection, _UNFINISHED, (row,))
+    return None if found is None else Target(*found)
+
+
+def changing(what: str) -> str:
+    """Return a statement for `change`, from what it sets."""
+    return _CHANGE.format(what=what)
+
+
+def change(
+    transaction: Transaction, target: Target, records: Sequence[RecordRow], statement: str, values: Values
+) -> None:
+    """Change the row of an instance by records from outside, and tell whoever holds it."""
+    place = (len(records), records[0].at, transaction.tx, target.row, target.seq, target.turn)
+    transaction.execute(statement, (*values, *place))
+    for seq, record in enumerate(records, target.seq + 1):
+        transaction.append(target.row, seq, record)
+    if target.owner is not None:
+        transaction.tidings.tell(target.owner, target.row)

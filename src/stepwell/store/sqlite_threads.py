@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import apsw
 
+from stepwell.store.child_operations import StartChild
+from stepwell.store.forcing_operations import ForceStep
 from stepwell.store.listeners import call_soon
 from stepwell.store.once import Once
 from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RecordRow, Release, WriteNotes
@@ -199,8 +201,10 @@ def _characters(operation: Operation[Any]) -> int:
     match operation:
         case Commit() | Release():
             return sum(map(_length, operation.records))
-        case CreateInstance() | AppendEvent():
+        case CreateInstance() | AppendEvent() | ForceStep():
             return _length(operation.record)
+        case StartChild(creation=creation):
+            return _characters(creation)
         case Once():
             return _characters(operation.operation)
         case _:

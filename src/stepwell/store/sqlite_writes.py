@@ -160,8 +160,8 @@ def _new_row(operation: CreateInstance, row: int, workflow: Workflow) -> Instanc
     )
 
 
-def _start_child(transaction: Transaction, operation: StartChild) -> InstanceRow:
-    return start_child(transaction, operation, create_instance)
+def _start_child(transaction: Transaction, operation: StartChild) -> None:
+    start_child(transaction, operation, create_instance)
 
 
 def _once(transaction: Transaction, operation: Once) -> OnceAnswer:

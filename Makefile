@@ -20,7 +20,7 @@ run: $(RUNTIME) ## Set up, serve examples/ with a demo; PORT=8787 chooses the po
 	@$(VENV_PYTHON) tools/demo.py
 
 test: $(READY) ## Run the tests (under 6 minutes)
-	$(VENV_PYTHON) -m pytest -q
+	$(VENV_PYTHON) -m pytest -q -n auto --dist worksteal
 
 check: $(READY) ## Check format, lint, types and import rules
 	$(VENV_PYTHON) -m ruff format --check .

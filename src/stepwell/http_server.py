@@ -5,7 +5,6 @@ It installs no signal handlers: whoever starts it decides what ends it. The even
 
 import asyncio
 import contextlib
-import json
 import logging
 import socket
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,6 +21,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.http11 import Response as Handshake
 from websockets.server import ServerProtocol
+
+from stepwell import models
 
 # Request line and headers together. Ours; Cloudflare's edge takes less.
 HEAD_BYTES = 64 * 1024
@@ -59,8 +61,7 @@ class Texts:
 
 
 def _envelope(code: int, text: str) -> bytes:
-    message = json.dumps(f"workflows.api.error.{text}")
-    return f'{{"success":false,"errors":[{{"code":{code},"message":{message}}}],"messages":[],"result":null}}'.encode()
+    return msgspec.json.encode(models.Failure(errors=[models.Problem(code, f"workflows.api.error.{text}")]))
 
 
 ENVELOPES = Texts(

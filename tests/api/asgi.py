@@ -1,10 +1,12 @@
 """Requests without a socket and without a client's tidying: the path arrives as it is written."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+import httpx
 import msgspec
 from starlette.types import ASGIApp, Message
 
@@ -66,3 +68,11 @@ async def ask(
     start = sent[0]
     answered = {name.decode(): value.decode() for name, value in start["headers"]}
     return Answer(start["status"], answered, b"".join(message.get("body", b"") for message in sent[1:]))
+
+
+async def begun(request: Coroutine[Any, Any, httpx.Response]) -> asyncio.Task[httpx.Response]:
+    """Begin a request, and let it come to where it waits."""
+    task = asyncio.create_task(request)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return task

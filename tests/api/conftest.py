@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from stepwell.engine import Engine
 from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.http_server import HttpServer
 from stepwell.store.sqlite import SqliteStore
+from stepwell.tokens import Tokens
 from tests.api.histories import Histories
 
 # 2026-11-23T10:00:00.000Z
@@ -53,6 +55,18 @@ def app(engine: Engine) -> ASGIApp:
 
 
 @pytest.fixture
+def tokens(engine: Engine, clock: VirtualClock) -> Tokens:
+    """The tokens of the store."""
+    return Tokens(engine.store, clock)
+
+
+@pytest.fixture
+def guarded(engine: Engine, histories: Histories, tokens: Tokens) -> ASGIApp:
+    """An application that asks for tokens."""
+    return create_app(engine, account=None, hosts=None, tokens=tokens)
+
+
+@pytest.fixture
 async def client(app: ASGIApp, histories: Histories) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, without a socket; its paths begin below the account."""
     transport = httpx.ASGITransport(app)
@@ -64,8 +78,14 @@ async def client(app: ASGIApp, histories: Histories) -> AsyncIterator[httpx.Asyn
 @pytest.fixture
 async def port(app: ASGIApp, histories: Histories) -> AsyncIterator[int]:
     """The port of a real server on 127.0.0.1."""
-    sock = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(app)
-    await server.start(sock)
-    yield sock.getsockname()[1]
+    server, port = await serve(app)
+    yield port
     await server.stop(0.5)
+
+
+async def serve(app: ASGIApp, **options: Any) -> tuple[HttpServer, int]:
+    """Start a server on a free port of 127.0.0.1."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = HttpServer(app, **options)
+    await server.start(sock)
+    return server, sock.getsockname()[1]

@@ -40,6 +40,9 @@ from stepwell.store.operations import (
     RegisterWorkflow,
     Release,
 )
+from tests.core.histories import do, sleep, wait
+
+__all__ = ["ACCOUNT", "BROKEN", "CONFIG", "VERSION_ID", "WORKFLOW_ID", "Histories", "Turn", "do", "sleep", "wait"]
 
 ACCOUNT = "local"
 WORKFLOW_ID = "11111111-1111-4111-8111-111111111111"
@@ -47,21 +50,6 @@ VERSION_ID = "22222222-2222-4222-8222-222222222222"
 
 CONFIG = StepConfig(limit=5, delay=10_000, backoff="exponential", timeout="10 minutes")
 BROKEN = Failure("ValueError", "the card was refused")
-
-
-def do(name: str, count: int = 1) -> Key:
-    """Return the key of a step."""
-    return Key(StepKind.DO, name, count)
-
-
-def sleep(name: str, count: int = 1) -> Key:
-    """Return the key of a sleep."""
-    return Key(StepKind.SLEEP, name, count)
-
-
-def wait(name: str, count: int = 1) -> Key:
-    """Return the key of a wait."""
-    return Key(StepKind.WAIT, name, count)
 
 
 @dataclass

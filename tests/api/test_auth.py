@@ -6,14 +6,11 @@ from collections.abc import Mapping
 import pytest
 from starlette.types import ASGIApp
 
-from stepwell.api import create_app
 from stepwell.api.auth import Need, need_of
 from stepwell.api.routes import ROUTES, Route
 from stepwell.clock import VirtualClock
-from stepwell.engine import Engine
 from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import Answer, ask
-from tests.api.histories import Histories
 
 ACME = "/client/v4/accounts/local/workflows"
 ONE_DAY_MS = 86_400_000
@@ -23,27 +20,9 @@ READS = {Permission.TAIL_READ, Permission.SCRIPTS_READ, Permission.SCRIPTS_WRITE
 WRITES = {Permission.SCRIPTS_WRITE}
 
 
-@pytest.fixture
-def tokens(engine: Engine, clock: VirtualClock) -> Tokens:
-    """Return the tokens of the store."""
-    return Tokens(engine.store, clock)
-
-
-@pytest.fixture
-def guarded(engine: Engine, tokens: Tokens, histories: Histories) -> ASGIApp:
-    """An application that asks for tokens."""
-    return create_app(engine, account=None, hosts=None, tokens=tokens)
-
-
 async def asked(app: ASGIApp, headers: Mapping[str, str], path: str = ACME) -> Answer:
     """Ask for the workflows with these headers."""
     return await ask(app, path, headers=list(headers.items()))
-
-
-def told(answer: Answer) -> tuple[int, int, str]:
-    """Return status, code and message of a refusal."""
-    (error,) = answer.json()["errors"]
-    return answer.status, error["code"], error["message"]
 
 
 async def test_bearer_and_key_are_the_same_secret(guarded: ASGIApp, tokens: Tokens) -> None:
@@ -85,8 +64,9 @@ async def test_credentials_that_are_not_good_are_401(guarded: ASGIApp, tokens: T
     for text, headers in cases.items():
         answer = await asked(guarded, headers)
 
-        assert told(answer)[:2] == (401, 10000), text
-        assert told(answer)[2].startswith(f"Authentication error: {text}")
+        status, code, message = answer.refusal()
+        assert (status, code) == (401, 10000), text
+        assert message.startswith(f"Authentication error: {text}")
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
@@ -99,7 +79,7 @@ async def test_credentials_that_are_not_good_are_401(guarded: ASGIApp, tokens: T
 )
 async def test_half_a_pair_is_400_and_names_the_other(guarded: ASGIApp, headers: dict[str, str], missing: str) -> None:
     """One of two headers is a mistake in the request, not a wrong key."""
-    status, code, message = told(await asked(guarded, headers))
+    status, code, message = (await asked(guarded, headers)).refusal()
 
     assert (status, code) == (400, 10002)
     assert f"without {missing}; send both" in message
@@ -112,7 +92,7 @@ async def test_token_is_good_for_its_account_alone(guarded: ASGIApp, tokens: Tok
 
     own = await asked(guarded, headers, "/client/v4/accounts/acme/workflows")
     others = [
-        told(await asked(guarded, headers, path))
+        (await asked(guarded, headers, path)).refusal()
         for path in (ACME, f"{ACME}/order", f"{ACME}/order/instances/a", f"{ACME}/nothing")
     ]
 
@@ -154,7 +134,7 @@ async def test_each_route_asks_for_its_permission(
 
     assert (answer.status == 403) is not expected
     if not expected:
-        assert f"the token has {permission}; {route.method} {route.pattern} needs " in told(answer)[2]
+        assert f"the token has {permission}; {route.method} {route.pattern} needs " in answer.refusal()[2]
 
 
 @pytest.mark.parametrize("route", BUILT, ids=lambda route: f"{route.method} {route.pattern}")

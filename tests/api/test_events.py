@@ -106,6 +106,17 @@ async def answered(port: int, path: str, method: str = "GET", **more: Any) -> ht
         return await client.request(method, f"http://127.0.0.1:{port}/{path}", **more)
 
 
+@asynccontextmanager
+async def followed(port: int) -> AsyncIterator[AsyncIterator[str]]:
+    """Follow an instance whose turn has begun, by Server-Sent Events; give the lines behind those that tell so."""
+    url = f"http://127.0.0.1:{port}/{OWN}"
+    async with httpx.AsyncClient(trust_env=False) as client, client.stream("GET", url) as answer:
+        lines = answer.aiter_lines()
+        past = [await anext(lines) for _ in range(9)]
+        assert past[::3] == ["id: 16", "id: 32", "id: 33"]
+        yield lines
+
+
 # ---- the WebSocket
 
 
@@ -196,15 +207,16 @@ async def test_deletion_closes_the_socket(port: int, engine: Engine, histories: 
 async def test_stop_of_the_server_ends_every_stream(api: Api, histories: Histories) -> None:
     """1012 tells to come back; other streams just end. No stream keeps a server from stopping."""
     await histories.turn("order", "a")
-    async with serving(api) as (port, server), opened(port, f"{ORDER}/subscribe?cursor=33") as connection:
-        following = asyncio.create_task(answered(port, OWN))
-        await asyncio.sleep(0.05)
-
+    async with (
+        serving(api) as (port, server),
+        opened(port, f"{ORDER}/subscribe?cursor=33") as connection,
+        followed(port) as lines,
+    ):
         api.end_streams()
         await asyncio.wait_for(server.stop(30), 5)
 
         assert await told(connection) == ([], 1012)
-        assert len(blocks((await following).text)) == 3
+        assert [line async for line in lines] == []
 
 
 async def test_what_a_client_sends_is_ignored_up_to_a_bound(port: int, histories: Histories) -> None:
@@ -538,9 +550,7 @@ async def test_silent_stream_shows_that_it_lives(
 async def test_deletion_ends_the_stream(port: int, engine: Engine, histories: Histories) -> None:
     """As the WebSocket's."""
     await histories.turn("order", "a")
-    following = asyncio.create_task(answered(port, OWN))
-    await asyncio.sleep(0.05)
+    async with followed(port) as lines:
+        await engine.control.delete("local", "order", "a")
 
-    await engine.control.delete("local", "order", "a")
-
-    assert [id for id, _ in blocks((await following).text)] == ["16", "32", "33", "33"]
+        assert [line async for line in lines] == ["id: 33", ""]

@@ -6,8 +6,6 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from stepwell.api import create_app
-from stepwell.clock import VirtualClock
 from stepwell.core.failures import Failure
 from stepwell.core.records import (
     Action,
@@ -20,7 +18,6 @@ from stepwell.core.records import (
     WaitStarted,
 )
 from stepwell.engine import Engine
-from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.store import codec
 from stepwell.store.operations import GetInstance
 from stepwell.tokens import Permission, Tokens
@@ -188,19 +185,13 @@ async def test_instance_that_has_ended_is_refused(client: httpx.AsyncClient, his
     ]
 
 
-@pytest.fixture
-def guarded(engine: Engine, clock: VirtualClock) -> ASGIApp:
-    """The application with tokens."""
-    return create_app(engine, account=None, hosts=LOOPBACK_HOSTS, tokens=Tokens(engine.store, clock))
-
-
 @pytest.mark.parametrize("name", ["ann", ""])
 async def test_decision_names_the_token(
-    guarded: ASGIApp, engine: Engine, clock: VirtualClock, histories: Histories, name: str
+    guarded: ASGIApp, engine: Engine, tokens: Tokens, histories: Histories, name: str
 ) -> None:
     """By its name; by its id if it has none."""
     await begin(histories)
-    secret = await Tokens(engine.store, clock).create("local", [Permission.SCRIPTS_WRITE], name=name)
+    secret = await tokens.create("local", [Permission.SCRIPTS_WRITE], name=name)
     url = f"http://localhost:8787/client/v4/accounts/local/{STEP}"
     body = {"action": "skip", "step": "nap-1"}
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from stepwell.api import create_app
+from stepwell.api import Api, create_app
 from stepwell.engine import Engine, NewInstance
 from stepwell.server_settings import Settings
 from stepwell.store.operations import ClaimDue, LogLine, Note, RegisterWorker, Release, WriteNotes
@@ -155,6 +155,22 @@ async def test_stream_ends_when_its_instance_is_deleted(
 
     assert seen == ["one"]
     assert caplog.records == []
+
+
+async def test_stop_of_the_server_ends_a_follower(port: int, app: Api, engine: Engine) -> None:
+    """So does it whoever comes later; the instance goes on."""
+    await write(engine, ["one"])
+    url = f"http://127.0.0.1:{port}/client/v4/accounts/any/{LOGS}?follow=true"
+    seen: list[str] = []
+
+    async with httpx.AsyncClient(trust_env=False) as client:
+        async with client.stream("GET", url) as answer:
+            async for line in answer.aiter_lines():
+                seen.append(json.loads(line)["text"])
+                app.end_streams()
+        late = await client.get(url)
+
+    assert (seen, late.status_code, late.text) == (["one"], 200, "")
 
 
 async def test_stream_that_is_asked_for_by_head_takes_no_place(port: int, engine: Engine) -> None:

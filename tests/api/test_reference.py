@@ -15,12 +15,13 @@ from stepwell.api.openapi.operation import NO_OPERATION
 from stepwell.api.query import Query
 from stepwell.api.reference import pages
 from stepwell.api.refusals import RouteNotFound
-from stepwell.api.request import ApiRequest
+from stepwell.api.request import ApiRequest, Served
+from stepwell.api.stream_tokens import StreamTokens
 from stepwell.engine import Engine
 from tests.api.described import BY_ID, DOCUMENT
 
 
-def asked(path: Mapping[str, str], host: str = "flows.example.com") -> ApiRequest:
+def asked(engine: Engine, path: Mapping[str, str], host: str = "flows.example.com") -> ApiRequest:
     """Return a request as handlers of pages see it."""
     scope = {
         "type": "http",
@@ -30,18 +31,18 @@ def asked(path: Mapping[str, str], host: str = "flows.example.com") -> ApiReques
         "query_string": b"",
         "headers": [(b"host", host.encode("latin-1"))],
     }
-    return ApiRequest("local", path, Query(b""), Request(scope))
+    return ApiRequest("local", path, Query(b""), Request(scope), Served(engine, StreamTokens(engine.clock)))
 
 
 async def html_of(engine: Engine, id: str, host: str = "flows.example.com") -> tuple[str, Mapping[str, str]]:
     """Return the page of an operation, and its headers."""
-    answer = await reference.show_operation(engine, asked({"operation_id": id}, host))
+    answer = await reference.show_operation(engine, asked(engine, {"operation_id": id}, host))
     return bytes(answer.body).decode(), answer.headers
 
 
 async def test_document_is_served(engine: Engine) -> None:
     """The handler answers with the document as JSON."""
-    answer = await reference.show_document(engine, asked({}))
+    answer = await reference.show_document(engine, asked(engine, {}))
 
     assert answer.headers["content-type"] == "application/json"
     assert json.loads(bytes(answer.body)) == DOCUMENT
@@ -49,7 +50,7 @@ async def test_document_is_served(engine: Engine) -> None:
 
 async def test_overview_leads_to_every_operation(engine: Engine) -> None:
     """The list has a link to the page of each operation, and to the document."""
-    answer = await reference.list_operations(engine, asked({}))
+    answer = await reference.list_operations(engine, asked(engine, {}))
 
     links = re.findall(r'href="/docs/([^"]+)"', bytes(answer.body).decode())
     assert sorted(links) == sorted(BY_ID)
@@ -79,7 +80,7 @@ async def test_page_of_an_operation_has_all_its_parts(engine: Engine, id: str) -
 async def test_page_loads_nothing_from_elsewhere(engine: Engine, id: str | None) -> None:
     """A page has no script and no resource; it leads to this server and to Cloudflare's documentation alone."""
     if id is None:
-        answer = await reference.list_operations(engine, asked({}))
+        answer = await reference.list_operations(engine, asked(engine, {}))
         html = bytes(answer.body).decode()
     else:
         html, _ = await html_of(engine, id)

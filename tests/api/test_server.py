@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepwell.api import body
-from stepwell.http_server import HttpServer
+from tests.api.conftest import serve
 from tests.api.histories import Histories
 
 GET = b"GET %s HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -158,16 +158,9 @@ class _SlowApp:
         await PlainTextResponse("late")(scope, receive, send)
 
 
-async def _serve(app: ASGIApp) -> tuple[HttpServer, int]:
-    sock = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(app)
-    await server.start(sock)
-    return server, sock.getsockname()[1]
-
-
 async def test_idle_connections_do_not_hold_up_the_stop(app: ASGIApp) -> None:
     """Open connections that wait for their next request, or never sent one, are closed at once."""
-    server, port = await _serve(app)
+    server, port = await serve(app)
     silent, kept = await _connect(port), await _connect(port)
     await kept.send(GET % b"/healthz")
     await kept.answer()
@@ -184,7 +177,7 @@ async def test_idle_connections_do_not_hold_up_the_stop(app: ASGIApp) -> None:
 async def test_request_in_flight_is_answered_before_the_stop() -> None:
     """A request that ends within the grace gets its answer."""
     slow = _SlowApp(0.2)
-    server, port = await _serve(slow)
+    server, port = await serve(slow)
     connection = await _connect(port)
     await connection.send(GET % b"/")
     await slow.has_begun.wait()
@@ -198,7 +191,7 @@ async def test_request_in_flight_is_answered_before_the_stop() -> None:
 async def test_request_beyond_the_grace_is_cut_off() -> None:
     """A request that outlasts the grace does not outlast the server."""
     slow = _SlowApp(60)
-    server, port = await _serve(slow)
+    server, port = await serve(slow)
     connection = await _connect(port)
     await connection.send(GET % b"/")
     await slow.has_begun.wait()
@@ -212,7 +205,7 @@ async def test_request_beyond_the_grace_is_cut_off() -> None:
 
 async def test_port_is_free_after_the_stop(app: ASGIApp) -> None:
     """A stopped server has let go of its port, and stopping it again does nothing."""
-    server, port = await _serve(app)
+    server, port = await serve(app)
 
     await server.stop(1)
     await server.stop(1)
@@ -222,10 +215,7 @@ async def test_port_is_free_after_the_stop(app: ASGIApp) -> None:
 
 async def test_connections_are_limited(app: ASGIApp) -> None:
     """Beyond the limit a connection is told to come back."""
-    sock = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(app, max_connections=2)
-    await server.start(sock)
-    port = sock.getsockname()[1]
+    server, port = await serve(app, max_connections=2)
     held = await _connect(port)
 
     also = await _connect(port)
@@ -247,10 +237,8 @@ async def test_connections_are_limited(app: ASGIApp) -> None:
 )
 async def test_head_that_does_not_come_is_not_waited_for(app: ASGIApp, sent: bytes, status: int | None) -> None:
     """A client that does not end the head of its request is told so, and its connection is closed."""
-    sock = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(app, head_s=0.2)
-    await server.start(sock)
-    connection = await _connect(sock.getsockname()[1])
+    server, port = await serve(app, head_s=0.2)
+    connection = await _connect(port)
     await connection.send(sent)
     if sent.startswith(GET % b"/healthz"):
         await connection.answer()

@@ -2,20 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from stepwell.api import create_app
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
 from stepwell.server_settings import SETTINGS
-from stepwell.store.sqlite import SqliteStore
-from tests.api.asgi import ask
+from tests.api.asgi import ask, begun
 from tests.api.histories import Histories
 
 INSTANCES = "workflows/order/instances"
@@ -36,13 +35,10 @@ def tell(engine: Engine) -> Tell:
 
 
 @pytest.fixture
-async def watched(engine: Engine, store: SqliteStore, histories: Histories) -> AsyncIterator[httpx.AsyncClient]:
+async def watched(client: httpx.AsyncClient, histories: Histories) -> httpx.AsyncClient:
     """A client of a server with an instance `a`."""
     await histories.queued("order", "a")
-    base = "http://localhost/client/v4/accounts/local/"
-    transport = httpx.ASGITransport(create_app(engine, account="local", hosts=None))
-    async with httpx.AsyncClient(transport=transport, base_url=base) as client:
-        yield client
+    return client
 
 
 # ---- batches
@@ -153,19 +149,13 @@ async def test_request_waits_no_longer_than_the_setting(
 async def test_so_many_requests_wait_at_a_time(watched: httpx.AsyncClient, tell: Tell) -> None:
     """One more than the setting is answered at once, and waits again when another has been answered."""
     tell(waiting_requests=1)
-    prefer = {"prefer": "wait=30"}
+    asked = partial(watched.get, f"{INSTANCES}/a", headers={"prefer": "wait=30"})
 
-    async def begun() -> asyncio.Task[httpx.Response]:
-        task: asyncio.Task[httpx.Response] = asyncio.ensure_future(watched.get(f"{INSTANCES}/a", headers=prefer))
-        for _ in range(20):
-            await asyncio.sleep(0)
-        return task
-
-    first, second = await begun(), await begun()
+    first, second = await begun(asked()), await begun(asked())
     waited = [first.done(), second.done()]
     await watched.post(f"{INSTANCES}/a/events/go", json={})
     await asyncio.wait_for(first, 10)
-    third = await begun()
+    third = await begun(asked())
 
     assert (waited, third.done()) == ([False, True], False)
     assert "preference-applied" not in second.result().headers

@@ -11,6 +11,7 @@ from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
 from stepwell.store.operations import Operation, RegisterWorkflow
 from stepwell.store.sqlite import SqliteStore
+from tests.api.asgi import begun
 from tests.api.conftest import NOW
 from tests.api.histories import Histories
 
@@ -46,14 +47,6 @@ async def wait_for_change(
 ) -> None:
     """Wait for a change of an instance of `order`."""
     await engine.wait_for_change("local", "order", instance, seen=seen, timeout_s=timeout_s)
-
-
-async def begun(request: Any) -> asyncio.Task[httpx.Response]:
-    """Begin a request, and let it come to where it waits."""
-    task: asyncio.Task[httpx.Response] = asyncio.ensure_future(request)
-    for _ in range(20):
-        await asyncio.sleep(0)
-    return task
 
 
 # ---- to wait

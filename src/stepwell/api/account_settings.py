@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from stepwell import answers
-from stepwell.api import body, envelope
+from stepwell.api import envelope
 from stepwell.api.request import ApiRequest
 from stepwell.api.retention import Retention
 from stepwell.engine import Engine
@@ -28,7 +28,7 @@ async def get_settings(engine: Engine, request: ApiRequest) -> Response:
 
 async def change_settings(engine: Engine, request: ApiRequest) -> Response:
     """Change the account's settings and answer with all of them."""
-    asked = body.decode(await request.body() or b"{}", SettingsBody, "the request body")
+    asked = await request.decode(SettingsBody)
     changes = AccountSettings(*asked.default_retention.in_ms("default_retention"))
     return _answer(engine, await engine.change_account_settings(request.account, changes))
 

@@ -1,19 +1,18 @@
 """The HTTP API as an ASGI application: guard, route, handle, and wrap whatever went wrong."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stepwell.api import auth, envelope, event_sockets, events, guards, path, routes
-from stepwell.api.kept import KeptAnswers
 from stepwell.api.query import Query
 from stepwell.api.refusals import invalid
-from stepwell.api.request import ApiRequest
+from stepwell.api.request import ApiRequest, Served
 from stepwell.api.routes import Route
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
-from stepwell.api.streams import Streams
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
 from stepwell.subscriptions import Subscription
@@ -32,22 +31,17 @@ def create_app(
     names, without port, that requests may be sent to, `*.x` meaning all below x; None: any name. `tokens` are those
     that callers need; None: none is asked for.
     """
-    return Api(engine, account, hosts, tokens)
+    return Api(Served(engine, StreamTokens(engine.clock)), account, hosts, tokens)
 
 
+@dataclass(frozen=True, slots=True)
 class Api:
     """The application."""
 
-    def __init__(
-        self, engine: Engine, account: str | None, hosts: frozenset[str] | None, tokens: Tokens | None
-    ) -> None:
-        self._engine = engine
-        self._account = account
-        self._hosts = hosts
-        self._tokens = tokens
-        self._kept = KeptAnswers()
-        self._streams = Streams()
-        self._stream_tokens = StreamTokens(engine.clock)
+    _served: Served
+    _account: str | None
+    _hosts: frozenset[str] | None
+    _tokens: Tokens | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or speak over one WebSocket. No lifespan is spoken."""
@@ -60,12 +54,12 @@ class Api:
 
     def end_streams(self) -> None:
         """End all streams: the server stops."""
-        self._streams.end()
+        self._served.streams.end()
 
     async def _respond(self, http: Request) -> Response:
         try:
             route, request = await self._admit(http)
-            return await route.handler(self._engine, request)
+            return await route.handler(self._served.engine, request)
         except ClientDisconnect:
             # Nobody reads this; the server drops it.
             return Response(status_code=400)
@@ -74,21 +68,22 @@ class Api:
 
     async def _speak(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            subscription, give_back = await self._open(Request({**scope, "type": "http", "method": "GET"}))
+            subscription, end = await self._open(Request({**scope, "type": "http", "method": "GET"}))
         except Exception as error:  # as above: what is refused is refused before the upgrade
             await envelope.failure(error, f"GET {_raw_path(scope)}")(scope, receive, send)
             return
-        await event_sockets.speak(subscription, give_back, self._streams, receive, send)
+        await event_sockets.speak(subscription, end, self._served.streams, receive, send)
 
     async def _open(self, http: Request) -> tuple[Subscription, Callable[[], None]]:
-        """Return what a WebSocket is to tell, and what gives its place among the streams back."""
+        """Return what a WebSocket is to tell, and what closes that and gives its place among the streams back."""
         route, request = await self._admit(http)
         if route.number != routes.SUBSCRIBE:
             raise invalid("upgrade", "the header Upgrade asks for a WebSocket, which this route is not; leave it out")
         if _token_of(request) is None:
             guards.check_socket(http.headers)
-        subscription = await events.open_subscription(self._engine, request)
-        return subscription, self._streams.take(self._engine.settings.log_streams)
+        engine, streams = self._served.engine, self._served.streams
+        subscription = await events.open_subscription(engine, request)
+        return subscription, streams.take(engine.settings.log_streams, subscription.close)
 
     async def _admit(self, http: Request) -> tuple[Route, ApiRequest]:
         guards.check(http.method, http.headers, self._hosts)
@@ -96,19 +91,10 @@ class Api:
         route, raw_parts = routes.find(http.method, _raw_path(http.scope))
         parts = path.decode(raw_parts)
         account = self._account or parts.get("account_id") or (caller.account if caller else _DEFAULT_ACCOUNT)
-        request = ApiRequest(
-            account,
-            parts,
-            Query(http.scope["query_string"]),
-            http,
-            self._engine.settings.payload_size,
-            LOCAL if caller is None else caller.known_as,
-            self._kept,
-            self._streams,
-            self._stream_tokens,
-        )
+        by = LOCAL if caller is None else caller.known_as
+        request = ApiRequest(account, parts, Query(http.scope["query_string"]), http, self._served, by)
         if route.number == routes.SUBSCRIBE and (token := _token_of(request)) is not None:
-            self._stream_tokens.check(token, account, request.workflow, request.instance)
+            self._served.stream_tokens.check(token, account, request.workflow, request.instance)
         elif self._tokens is not None:
             auth.check(caller, route, account)
         return route, request

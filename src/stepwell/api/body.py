@@ -5,7 +5,7 @@ JSON arrives as it will be stored: its text is kept, so integers keep all their 
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -23,6 +23,9 @@ SLOWEST_S = 30.0
 
 _SURROGATE_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+# What the document says of a body that names many instances.
+MANY = msgspec.Meta(min_length=1, extra_json_schema={"maxItems": "{batch_instances}"})
 
 T = TypeVar("T")
 
@@ -58,7 +61,7 @@ async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
         raise BodyTooSlow(SLOWEST_S) from None
 
 
-def decode(text: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
+def decode(text: bytes | msgspec.Raw, kind: type[T], what: str = "the request body") -> T:
     """Return JSON as a value of a type. Raises InvalidInput, saying of `what` how it is wrong."""
     try:
         return msgspec.json.decode(text, type=kind)
@@ -72,6 +75,12 @@ def json_text(text: bytes | msgspec.Raw, what: str) -> str:
     """Return JSON as the text that is stored. Raises InvalidInput if it is none, or nested too deep."""
     _check_depth(decode(text, object, what), what)
     return bytes(text).decode()
+
+
+def check_many(named: Sequence[object], most: int, how: str) -> None:
+    """Raise InvalidInput unless a body names from 1 to `most` instances, `how` it has to."""
+    if not 1 <= len(named) <= most:
+        raise invalid("body", f"the request body must {how} 1 to {most:,} instances, got {len(named):,}")
 
 
 def _malformed(what: str, text: bytes, error: Exception) -> InvalidInput:

@@ -14,7 +14,7 @@ from stepwell import limits
 from stepwell.api import body, envelope
 from stepwell.api.refusals import invalid
 from stepwell.api.request import ApiRequest
-from stepwell.control import FromStep
+from stepwell.control import Control, FromStep
 from stepwell.core.instance import UNFINISHED
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
@@ -72,25 +72,13 @@ AnyStatusBody = PauseBody | ResumeBody | TerminateBody | RestartBody
 class BatchDeletionBody(msgspec.Struct):
     """The instances to delete."""
 
-    instances: Annotated[list[str], msgspec.Meta(min_length=1, extra_json_schema={"maxItems": "{batch_instances}"})]
+    instances: Annotated[list[str], body.MANY]
 
 
 async def change_status(engine: Engine, request: ApiRequest) -> Response:
     """Pause, resume, terminate or restart an instance."""
-    given = await request.body() or b"{}"
-    asked: AnyStatusBody = body.decode(given, AnyStatusBody, "the request body")  # type: ignore[arg-type]  # a union
-    where = request.account, request.workflow, request.instance
-    match asked:
-        case PauseBody():
-            status = await engine.control.pause(*where)
-        case ResumeBody():
-            status = await engine.control.resume(*where)
-        case TerminateBody(rollback=rollback):
-            status = await engine.control.terminate(*where, rollback=rollback)
-        case RestartBody(from_=step):
-            status = await engine.control.restart(*where, _from_step(step))
-        case _:
-            assert_never(asked)
+    asked: AnyStatusBody = await request.decode(AnyStatusBody)  # type: ignore[arg-type]  # a union
+    status = await _change(engine.control, request, asked)
     return envelope.success(ChangedStatus(status, iso(engine.clock.now())))
 
 
@@ -108,7 +96,7 @@ async def delete_instance(engine: Engine, request: ApiRequest) -> Response:
 
 async def delete_batch(engine: Engine, request: ApiRequest) -> Response:
     """Delete instances by their ids; those that are not there are told, each in its place."""
-    ids = body.decode(await request.body() or b"{}", BatchDeletionBody, "the request body").instances
+    ids = (await request.decode(BatchDeletionBody)).instances
     _check_ids(ids, engine.settings.batch_instances)
     outcomes = await _each(ids, lambda id: engine.control.delete(request.account, request.workflow, id))
     deleted, problems = [], []
@@ -122,7 +110,7 @@ async def delete_batch(engine: Engine, request: ApiRequest) -> Response:
 
 async def terminate_batch(engine: Engine, request: ApiRequest) -> Response:
     """Terminate instances by their ids; those that are not there, or have ended, are passed over."""
-    ids = body.decode(await request.body() or b"[]", list[str], "the request body")
+    ids = await request.decode(list[str], b"[]")
     _check_ids(ids, engine.settings.batch_instances)
     outcomes = await _each(ids, lambda id: engine.control.terminate(request.account, request.workflow, id))
     terminated = {id for id, outcome in zip(ids, outcomes, strict=True) if not isinstance(outcome, StepwellError)}
@@ -143,9 +131,23 @@ async def get_termination(engine: Engine, request: ApiRequest) -> Response:
     return envelope.success(TerminationState("running" if is_running else "not_running"))
 
 
+async def _change(control: Control, request: ApiRequest, asked: AnyStatusBody) -> str:
+    where = request.account, request.workflow, request.instance
+    match asked:
+        case PauseBody():
+            return await control.pause(*where)
+        case ResumeBody():
+            return await control.resume(*where)
+        case TerminateBody(rollback=rollback):
+            return await control.terminate(*where, rollback=rollback)
+        case RestartBody(from_=step):
+            return await control.restart(*where, None if step is None else FromStep(step.name, step.count, step.type))
+        case _:
+            assert_never(asked)
+
+
 def _check_ids(ids: Sequence[str], most: int) -> None:
-    if not 1 <= len(ids) <= most:
-        raise invalid("body", f"the request body must name 1 to {most:,} instances, got {len(ids):,}")
+    body.check_many(ids, most, "name")
     for position, id in enumerate(ids):
         if not limits.is_addressed_instance_id(id):
             expected = limits.ADDRESSED_INSTANCE_ID_RULE
@@ -163,7 +165,3 @@ async def _each(
             raise outcome
     by_id = dict(zip(different, outcomes, strict=True))
     return [by_id[id] for id in ids]
-
-
-def _from_step(given: FromStepBody | None) -> FromStep | None:
-    return None if given is None else FromStep(given.name, given.count, given.type)

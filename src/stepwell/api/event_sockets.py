@@ -27,23 +27,22 @@ _log = logging.getLogger(__name__)
 
 
 async def speak(
-    subscription: Subscription, give_back: Callable[[], None], streams: Streams, receive: Receive, send: Send
+    subscription: Subscription, end: Callable[[], None], streams: Streams, receive: Receive, send: Send
 ) -> None:
     """Accept a socket and tell what happens to an instance, until it has ended or either side leaves.
 
-    The place among the streams is given back then.
+    `end` is called then. `streams` tell whether it is the server that leaves.
     """
     try:
         await send({"type": "websocket.accept"})
-        code = await _first_of(_stop(streams), _listen(receive), _tell(subscription, send))
+        code = await _first_of(_listen(receive), _tell(subscription, streams, send))
         if code is not None:
             await send({"type": "websocket.close", "code": code})
     except OSError:
         # The client has gone in this moment.
         pass
     finally:
-        subscription.close()
-        give_back()
+        end()
 
 
 async def _first_of(*ways: Coroutine[Any, Any, int | None]) -> int | None:
@@ -58,7 +57,7 @@ async def _first_of(*ways: Coroutine[Any, Any, int | None]) -> int | None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _tell(subscription: Subscription, send: Send) -> int | None:
+async def _tell(subscription: Subscription, streams: Streams, send: Send) -> int | None:
     try:
         while (told := await subscription.next()) is not None:
             if not await _has_sent(encode(subscription, told).decode(), send):
@@ -66,7 +65,7 @@ async def _tell(subscription: Subscription, send: Send) -> int | None:
     except Exception:  # whatever it is, the client is told that it is not its fault, and can go on where it was
         _log.exception("the stream of an instance broke behind the event %s", subscription.cursor)
         return _BROKEN
-    return _DONE
+    return _SERVER_STOPS if streams.are_ending else _DONE
 
 
 async def _has_sent(text: str, send: Send) -> bool:
@@ -86,8 +85,3 @@ async def _listen(receive: Receive) -> int | None:
             return None
         heard += len(message.get("text") or message.get("bytes") or "")
     return _TOO_MUCH
-
-
-async def _stop(streams: Streams) -> int:
-    await streams.ended()
-    return _SERVER_STOPS

@@ -19,7 +19,7 @@ from stepwell.api.streams import SIGN_OF_LIFE_S, Stream, Streams
 from stepwell.core.notices import PLACES, NoticeType
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
-from stepwell.subscriptions import Subscription, Told, Wanted, types_of
+from stepwell.subscriptions import Subscription, Told, Wanted
 
 TYPES = tuple(type.value for type in NoticeType)
 
@@ -40,7 +40,7 @@ async def refuse_plain(engine: Engine, request: ApiRequest) -> Response:
 async def get_token(engine: Engine, request: ApiRequest) -> Response:
     """Answer with a token for the WebSocket of an instance."""
     await engine.subscriptions.open(request.account, request.workflow, request.instance, Wanted())
-    token, expires_at = request.stream_tokens.make(request.account, request.workflow, request.instance)
+    token, expires_at = request.served.stream_tokens.make(request.account, request.workflow, request.instance)
     return envelope.success(models.StreamToken(token, iso(expires_at)))
 
 
@@ -53,13 +53,9 @@ async def stream_events(engine: Engine, request: ApiRequest) -> Response:
     subscription = await open_subscription(engine, request, last)
     if last is not None and _has_nothing_behind(subscription, last):
         return Response(status_code=204, headers=_HEADERS)
-    give_back = request.streams.take(engine.settings.log_streams)
-
-    def end() -> None:
-        subscription.close()
-        give_back()
-
-    return Stream(_events(subscription, request.streams), "text/event-stream", _HEADERS, end)
+    streams = request.served.streams
+    end = streams.take(engine.settings.log_streams, subscription.close)
+    return Stream(_events(subscription, streams), "text/event-stream", _HEADERS, end)
 
 
 async def open_subscription(engine: Engine, request: ApiRequest, last: int | None = None) -> Subscription:
@@ -68,7 +64,8 @@ async def open_subscription(engine: Engine, request: ApiRequest, last: int | Non
     Raises InvalidInput, WorkflowNotFound or InstanceNotFound.
     """
     cursor = request.query.number("cursor", lowest=0) or 0
-    wanted = Wanted(cursor if last is None else last, types_of(request.query.choices("filter", TYPES)))
+    types = frozenset(map(NoticeType, request.query.choices("filter", TYPES) or TYPES))
+    wanted = Wanted(cursor if last is None else last, types)
     return await engine.subscriptions.open(request.account, request.workflow, request.instance, wanted)
 
 
@@ -78,27 +75,19 @@ def encode(subscription: Subscription, told: Told) -> bytes:
 
 
 async def _events(subscription: Subscription, streams: Streams) -> AsyncIterator[bytes]:
-    """Yield each event, and a comment now and then; at the end the number up to which all has been told."""
-    ending = asyncio.create_task(streams.ended())
-    following = asyncio.create_task(subscription.next())
-    try:
-        while True:
-            await asyncio.wait({ending, following}, timeout=SIGN_OF_LIFE_S, return_when=asyncio.FIRST_COMPLETED)
-            if ending.done():
-                return
-            if not following.done():
-                yield _SIGN_OF_LIFE
-                continue
-            told = following.result()
-            if told is None:
-                yield b"id: %d\n\n" % subscription.cursor
-                return
-            yield _block(told.notice.id, encode(subscription, told))
-            following = asyncio.create_task(subscription.next())
-    finally:
-        ending.cancel()
-        following.cancel()
-        await asyncio.wait({ending, following})
+    """Yield each event, and a comment now and then; at the instance's end the number up to which all has been told."""
+    while True:
+        try:
+            async with asyncio.timeout(SIGN_OF_LIFE_S):
+                told = await subscription.next()
+        except TimeoutError:
+            yield _SIGN_OF_LIFE
+            continue
+        if told is None:
+            break
+        yield _block(told.notice.id, encode(subscription, told))
+    if not streams.are_ending:
+        yield b"id: %d\n\n" % subscription.cursor
 
 
 def _block(id: int, event: bytes) -> bytes:

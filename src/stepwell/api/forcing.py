@@ -68,8 +68,7 @@ class ForcedStep(msgspec.Struct):
 
 async def force_step(engine: Engine, request: ApiRequest) -> Response:
     """Decide what becomes of a step; its turn acts upon it at once."""
-    given = await request.body() or b"{}"
-    asked: AnyActionBody = body.decode(given, AnyActionBody, "the request body")  # type: ignore[arg-type]  # a union
+    asked: AnyActionBody = await request.decode(AnyActionBody)  # type: ignore[arg-type]  # a union
     decision = _decision(asked, request.by)
     at = await engine.forcing.force(request.account, request.workflow, request.instance, decision)
     return envelope.success(ForcedStep(decision.step, decision.action, decision.by, iso(at)))

@@ -56,7 +56,7 @@ async def get_instance(engine: Engine, request: ApiRequest) -> Response:
     is_simple = request.query.choice("simple", ("true", "false")) == "true"
     question = InstanceQuestion(request.account, request.workflow, request.instance, not is_simple, page)
     waited_s = await _wait(engine, request)
-    answer = await _answer(engine, request.kept, question)
+    answer = await _answer(engine, request.served.kept, question)
     response = envelope.encoded(answer.body)
     response.headers["etag"] = wishes.tag(answer.row.seq)
     if waited_s is not None:

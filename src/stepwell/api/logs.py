@@ -65,15 +65,17 @@ async def get_logs(engine: Engine, request: ApiRequest) -> Response:
 
 
 def _follow(engine: Engine, request: ApiRequest, after: int) -> Response:
-    give_back = request.streams.take(engine.settings.log_streams)
-    return Stream(_lines(engine, request, after), "application/x-ndjson", {"cache-control": "no-store"}, give_back)
+    ended = asyncio.Event()
+    end = request.served.streams.take(engine.settings.log_streams, ended.set)
+    lines = _lines(engine, request, after, ended)
+    return Stream(lines, "application/x-ndjson", {"cache-control": "no-store"}, end)
 
 
-async def _lines(engine: Engine, request: ApiRequest, after: int) -> AsyncIterator[bytes]:
+async def _lines(engine: Engine, request: ApiRequest, after: int, ended: asyncio.Event) -> AsyncIterator[bytes]:
     """Yield each line as a line of JSON, and an empty one now and then, until the instance ends or the server stops."""
     time = asyncio.get_running_loop().time
     said_at = time()
-    while not request.streams.are_ending:
+    while not ended.is_set():
         try:
             page = await engine.log(request.account, request.workflow, request.instance, after, LINES_AT_ONCE)
         except (InstanceNotFound, WorkflowNotFound):

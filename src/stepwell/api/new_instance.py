@@ -8,7 +8,6 @@ import json
 import msgspec
 
 from stepwell.api import body
-from stepwell.api.refusals import invalid
 from stepwell.api.retention import Retention
 from stepwell.engine import NewInstance
 
@@ -24,14 +23,13 @@ class NewInstanceBody(msgspec.Struct):
 
 def decode(text: bytes) -> NewInstance:
     """Return the instance that a body asks for; an empty body asks for any. Raises InvalidInput."""
-    return _asked_for(body.decode(text or b"{}", NewInstanceBody, "the request body"))
+    return _asked_for(body.decode(text or b"{}", NewInstanceBody))
 
 
 def decode_batch(text: bytes, most: int) -> list[NewInstance]:
     """Return the instances that a body asks for, from 1 to `most`. Raises InvalidInput."""
-    asked = body.decode(text or b"[]", list[NewInstanceBody], "the request body")
-    if not 1 <= len(asked) <= most:
-        raise invalid("body", f"the request body must be an array of 1 to {most:,} instances, got {len(asked):,}")
+    asked = body.decode(text or b"[]", list[NewInstanceBody])
+    body.check_many(asked, most, "be an array of")
     return [_asked_for(one) for one in asked]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from starlette.requests import Request
 
@@ -11,9 +12,20 @@ from stepwell.api.query import Query
 from stepwell.api.refusals import invalid
 from stepwell.api.stream_tokens import StreamTokens
 from stepwell.api.streams import Streams
-from stepwell.clock import SystemClock
+from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
-from stepwell.limits import PAYLOAD_BYTES
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a server hands to each request."""
+
+    engine: Engine
+    stream_tokens: StreamTokens
+    kept: KeptAnswers = field(default_factory=KeptAnswers)
+    streams: Streams = field(default_factory=Streams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +36,9 @@ class ApiRequest:
     path: Mapping[str, str]
     query: Query
     http: Request
-    # What a payload in the body may have.
-    payload_bytes: int = PAYLOAD_BYTES
+    served: Served
     # Who acts, as histories have it.
     by: str = LOCAL
-    # What earlier requests were answered.
-    kept: KeptAnswers = field(default_factory=KeptAnswers)
-    # Who holds streams open, and what opens one.
-    streams: Streams = field(default_factory=Streams)
-    stream_tokens: StreamTokens = field(default_factory=lambda: StreamTokens(SystemClock()))
 
     @property
     def workflow(self) -> str:
@@ -46,7 +52,11 @@ class ApiRequest:
 
     async def body(self) -> bytes:
         """Return the body, without white space around it; it may be empty. Raises BodyTooLarge."""
-        return await body.read(self.http, self.payload_bytes)
+        return await body.read(self.http, self.served.engine.settings.payload_size)
+
+    async def decode(self, kind: type[T], empty: bytes = b"{}") -> T:
+        """Return the body as a value of a type, and `empty` in place of an empty one. Raises InvalidInput."""
+        return body.decode(await self.body() or empty, kind)
 
     async def json_text(self, what: str) -> str:
         """Return the body as the JSON text that is stored. Raises InvalidInput, also for an empty body."""

@@ -1,6 +1,5 @@
 """The streams of a server that callers hold open: bounded in number, and ended together when the server stops."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 
@@ -17,29 +16,30 @@ class Streams:
     """The open streams."""
 
     def __init__(self) -> None:
-        self._open: set[object] = set()
-        self._ending = asyncio.Event()
+        self.are_ending = False
+        self._open: set[Callable[[], None]] = set()
 
-    @property
-    def are_ending(self) -> bool:
-        """Tell whether the server stops, and with it every stream."""
-        return self._ending.is_set()
+    def take(self, limit: int, close: Callable[[], None]) -> Callable[[], None]:
+        """Take a place among at most `limit` streams; return what closes the stream and gives its place back.
 
-    def take(self, limit: int) -> Callable[[], None]:
-        """Take a place among at most `limit` streams; return what gives it back. Raises TooManyStreams."""
+        `close` is called then, and when the server stops. Raises TooManyStreams.
+        """
         if len(self._open) >= limit:
             raise TooManyStreams(limit)
-        place = object()
-        self._open.add(place)
-        return partial(self._open.discard, place)
+        self._open.add(close)
+        if self.are_ending:
+            close()
+        return partial(self._end, close)
 
     def end(self) -> None:
-        """End all streams, and each that is opened from now on."""
-        self._ending.set()
+        """End all streams, and each that is opened from now on: the server stops."""
+        self.are_ending = True
+        for close in self._open:
+            close()
 
-    async def ended(self) -> None:
-        """Return when the server stops."""
-        await self._ending.wait()
+    def _end(self, close: Callable[[], None]) -> None:
+        self._open.discard(close)
+        close()
 
 
 class Stream(StreamingResponse):

@@ -88,8 +88,7 @@ async def delete_triggers(engine: Engine, request: ApiRequest) -> Response:
 
 def decode(text: bytes) -> list[Trigger]:
     """Return the triggers that a body names. Raises InvalidInput."""
-    named = body.decode(text, Triggers, "the request body")
-    return [_trigger(trigger) for trigger in named]
+    return [_trigger(trigger) for trigger in body.decode(text, Triggers)]
 
 
 def _trigger(named: TriggerBody) -> Trigger:

@@ -58,7 +58,7 @@ class WorkflowBody(msgspec.Struct):
 
 def decode(text: bytes, most_steps: int) -> WorkflowPut:
     """Return what a body asks for; `most_steps` is what an instance may be allowed. Raises InvalidInput."""
-    asked = body.decode(text or b"{}", WorkflowBody, "the request body")
+    asked = body.decode(text or b"{}", WorkflowBody)
     success, error = (asked.default_retention or Retention()).in_ms("default_retention")
     settings = VersionSettings(
         _steps(asked.limits or StepLimit(), most_steps),

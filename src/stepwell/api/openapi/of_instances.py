@@ -6,9 +6,8 @@ Source: developers.cloudflare.com/api/resources/workflows/subresources/instances
 from collections.abc import Mapping
 from typing import Annotated
 
-from msgspec import Meta
-
 from stepwell import models
+from stepwell.api.body import MANY
 from stepwell.api.control import AnyStatusBody, BatchDeletionBody
 from stepwell.api.new_instance import NewInstanceBody
 from stepwell.api.openapi.operation import (
@@ -34,7 +33,6 @@ from stepwell.api.openapi.operation import (
 
 INSTANCES = "Instances"
 
-_MANY = Meta(min_length=1, extra_json_schema={"maxItems": "{batch_instances}"})
 _NO_INSTANCE = (NO_WORKFLOW, NO_INSTANCE)
 _NEW = {"instance_id": "order-1", "params": {"orderId": 7}}
 _MORE = [{"instance_id": f"order-{number}", "params": {"orderId": number}} for number in (8, 9)]
@@ -69,7 +67,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="Creates 1 to {batch_instances} instances of a workflow, all of them or none. Those whose "
         "ids are taken are left as they are, and left out of the answer.",
         answer=Answer(list[models.CreatedInstance], ("count", "per_page", "total_count", "page", "total_pages")),
-        body=Body(Annotated[list[NewInstanceBody], _MANY], "The new instances.", _MORE),
+        body=Body(Annotated[list[NewInstanceBody], MANY], "The new instances.", _MORE),
         refused=(BAD_BODY, BAD_ID, NO_WORKFLOW, LARGE_BODY),
         sdk="workflows.instances.bulk",
         cli=tuple(f"stepwell trigger order '{{\"orderId\":{number}}}' --id order-{number}" for number in (8, 9)),
@@ -127,7 +125,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="Terminates 1 to {batch_instances} instances at once. Those that are not there, or have "
         "ended, are passed over.",
         answer=Answer(models.BatchTermination),
-        body=Body(Annotated[list[str], _MANY], "The ids of the instances.", ["order-8", "order-9"]),
+        body=Body(Annotated[list[str], MANY], "The ids of the instances.", ["order-8", "order-9"]),
         refused=(BAD_BODY, NO_WORKFLOW, LARGE_BODY),
         cli=("stepwell instances terminate order order-8 order-9 --yes",),
     ),

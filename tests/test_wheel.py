@@ -8,12 +8,12 @@ import subprocess
 import sys
 import venv
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.crash.processes import running
 
 ROOT = Path(__file__).parent.parent
 CACHE = re.compile(r"(?:^|/)(?:__pycache__|\..*_cache)/")
@@ -41,7 +41,8 @@ def test_wheel_serves_from_an_empty_folder(tmp_path: Path) -> None:
     (folder / "hello.py").write_text(HELLO)
     port = _free_port()
 
-    with _running([command, "dev", "hello.py", "--port", str(port)], folder) as server:
+    serving = [str(command), "dev", "hello.py", "--port", str(port)]
+    with running(serving, cwd=folder, env=_clean_environment(tmp_path), stderr=subprocess.STDOUT) as server:
         ready = _wait_until_ready(server)
         health = httpx.get(f"http://127.0.0.1:{port}/healthz")
         server.send_signal(signal.SIGTERM)
@@ -102,18 +103,6 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@contextmanager
-def _running(command: list[str | Path], folder: Path) -> Iterator[subprocess.Popen[str]]:
-    environment = _clean_environment(folder.parent)
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as server:
-        try:
-            yield server
-        finally:
-            server.kill()
 
 
 def _wait_until_ready(server: subprocess.Popen[str]) -> str:

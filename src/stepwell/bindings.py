@@ -29,8 +29,11 @@ from stepwell.store.child_operations import ChildLink
 from stepwell.subscriptions import Subscription, Wanted, types_of
 
 _TRIGGER = "binding"
-_OPTIONS = ("id", "params", "retention", "locationHint", "location_hint")
-_SUBSCRIBING = ("cursor", "filter")
+# The options of each method.
+_CREATE = ("id", "params", "retention", "locationHint", "location_hint")
+_TERMINATE = ("rollback",)
+_RESTART = ("from", "from_")
+_SUBSCRIBE = ("cursor", "filter")
 _DUPLICATE = 10415
 _ORDERS = ("asc", "desc")
 
@@ -137,7 +140,8 @@ class WorkflowBinding:
         if not isinstance(ids, list | tuple) or not 1 <= len(ids) <= most:
             raise InvalidInput("ids", f"delete_batch takes a list of 1 to {most:,} ids, got {ids!r:.100}")
         problems: dict[str, InstanceNotFound] = {}
-        for id in dict.fromkeys(ids):
+        # All of them before the first is deleted.
+        for id in ids:
             _check_id(id)
         for id in dict.fromkeys(ids):
             try:
@@ -237,9 +241,11 @@ class WorkflowInstance:
     async def terminate(self, options: Mapping[str, Any] | None = None, *, rollback: bool = False) -> None:
         """End it at once; with `rollback`, or `{"rollback": True}`, its steps are rolled back first.
 
-        Raises InstanceFinished or InstanceNotFound.
+        Raises InstanceFinished, InvalidInput or InstanceNotFound.
         """
-        undoes = rollback or (options or {}).get("rollback") is True
+        undoes = _checked("terminate", options or {}, _TERMINATE).get("rollback", rollback)
+        if not isinstance(undoes, bool):
+            raise InvalidInput("rollback", f"terminate: `rollback` must be True or False, got {undoes!r:.100}")
         await self._engine.control.terminate(self._account, self._workflow, self.id, _TRIGGER, rollback=undoes)
 
     async def restart(self, options: Mapping[str, Any] | None = None, **more: Any) -> None:
@@ -249,7 +255,7 @@ class WorkflowInstance:
         type is do, sleep or waitForEvent. In keywords: `from_=`. Raises StepNotInHistory, InvalidInput or
         InstanceNotFound.
         """
-        said = {**(options or {}), **more}
+        said = _checked("restart", {**(options or {}), **more}, _RESTART)
         step = _from_step(said.get("from", said.get("from_")))
         await self._engine.control.restart(self._account, self._workflow, self.id, step, _TRIGGER)
 
@@ -316,15 +322,21 @@ class InstanceSubscription:
         self.dispose()
 
 
+def _checked(method: str, options: object, known: Sequence[str]) -> Mapping[str, Any]:
+    """Return the options of a method. Raises InvalidInput if they are no dict, or have one that is not known."""
+    if not isinstance(options, Mapping):
+        raise InvalidInput("options", f"{method}: the options must be a dict, got {options!r:.100}")
+    for name in options:
+        if name not in known:
+            takes = ", ".join(known)
+            raise InvalidInput("options", f'{method}: the option "{name!s:.100}" is not known; it takes {takes}')
+    return options
+
+
 def _new(options: object) -> NewInstance:
     """Return the instance that options ask for. Raises InvalidInput."""
-    if not isinstance(options, Mapping):
-        raise InvalidInput("options", f"create: the options must be a dict, got {options!r:.100}")
-    unknown = [name for name in options if name not in _OPTIONS]
-    if unknown:
-        known = ", ".join(_OPTIONS)
-        raise InvalidInput("options", f'create: the option "{unknown[0]!s:.100}" is not known; there are {known}')
-    id, params = options.get("id"), options.get("params")
+    said = _checked("create", options, _CREATE)
+    id, params = said.get("id"), said.get("params")
     if not isinstance(id, str | None):
         raise InvalidInput("id", f"create: `id` must be a text, got {id!r:.100}")
     return NewInstance(id, "{}" if params is None else values.encode_json(params, "params"), _TRIGGER)
@@ -348,12 +360,9 @@ def _from_step(said: object) -> FromStep | None:
     raise InvalidInput("from", f"restart: `from` must be such as {expected}; got {said!r:.100}")
 
 
-def _wanted_events(said: Mapping[str, Any]) -> Wanted:
+def _wanted_events(options: Mapping[str, Any]) -> Wanted:
     """Return what a subscriber wants. Raises InvalidInput."""
-    unknown = [name for name in said if name not in _SUBSCRIBING]
-    if unknown:
-        known = ", ".join(_SUBSCRIBING)
-        raise InvalidInput("options", f'subscribe: the option "{unknown[0]!s:.100}" is not known; there are {known}')
+    said = _checked("subscribe", options, _SUBSCRIBE)
     cursor, names = said.get("cursor"), said.get("filter")
     if cursor is not None and (isinstance(cursor, bool) or not isinstance(cursor, int) or cursor < 0):
         raise InvalidInput("cursor", f"subscribe: `cursor` must be the eventId of an event, got {cursor!r:.100}")

@@ -13,18 +13,19 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from stepwell.errors import RequestRefused, ServerUnreachable
+from stepwell.limits import BATCH_INSTANCES
 
 _BASE = "/client/v4"
 _PER_PAGE = 100
 _LINES_PER_PAGE = 1_000
-# How many instances one request deletes at most.
-BATCH = 100
 _NOT_JSON_SHOWN = 200
 _OK = 200
 
 _DECODER = json.JSONDecoder()
 # What stands between the values of a JSON text.
 _BETWEEN = re.compile(r"[\s,:]*")
+
+_Query = Mapping[str, str | None]
 
 
 class Result(dict[str, Any]):
@@ -37,6 +38,15 @@ class Result(dict[str, Any]):
     def text_of(self, member: str) -> str:
         """Return the JSON of a member as the server wrote it. Raises KeyError."""
         return _members_in(self.text)[member]
+
+    def object_of(self, member: str) -> "Result":
+        """Return a member that is an object; an empty one if it is none."""
+        return Result(self[member], self.text_of(member)) if member in self else Result(None, "null")
+
+    def objects_of(self, member: str) -> "list[Result]":
+        """Return the objects of a member that is an array; none if it is no array."""
+        is_array = isinstance(self.get(member), list)
+        return [Result(one, its_text) for one, its_text in _values_in(self.text_of(member))] if is_array else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,72 +64,73 @@ class Client:
     def create_instance(self, workflow: str, id: str | None, params: Any) -> Result:
         """Create an instance; return what the server says of it."""
         body = {"params": params} if id is None else {"params": params, "instance_id": id}
-        return self._ask("POST", f"{self._workflow(workflow)}/instances", body=body).result
+        return self._ask("POST", f"{self._workflow(workflow)}/instances", body=body)
 
     def instance(self, workflow: str, id: str, *, simple: bool = False) -> Result:
         """Return logs and status of an instance."""
         query = {"simple": "true"} if simple else {}
-        return self._ask("GET", self._instance(workflow, id), query).result
+        return self._ask("GET", self._instance(workflow, id), query)
 
     def instances(self, workflow: str, **query: str | None) -> Iterator[Result]:
         """Yield instances, newest first unless `direction` says "asc", page by page as they are asked for."""
         cursor: str | None = None
         while True:
             asked = {"per_page": str(_PER_PAGE), **query, "cursor": cursor}
-            answer = self._ask("GET", f"{self._workflow(workflow)}/instances", asked)
-            yield from answer.results
-            cursor = (answer.members.get("result_info") or {}).get("cursor")
+            envelope = self._envelope("GET", f"{self._workflow(workflow)}/instances", asked)
+            yield from envelope.objects_of("result")
+            cursor = (envelope.get("result_info") or {}).get("cursor")
             if not cursor:
                 return
 
     def send_event(self, workflow: str, id: str, event_type: str, payload: Any) -> Result:
         """Send an event; return the server's receipt."""
         path = f"{self._instance(workflow, id)}/events/{quote(event_type, safe='')}"
-        return self._ask("POST", path, body=payload).result
+        return self._ask("POST", path, body=payload)
 
     def change_status(self, workflow: str, id: str, asked: Mapping[str, Any]) -> Result:
         """Pause, resume, terminate or restart an instance, as the body asks; return its status then."""
-        return self._ask("PATCH", f"{self._instance(workflow, id)}/status", body=asked).result
+        return self._ask("PATCH", f"{self._instance(workflow, id)}/status", body=asked)
 
     def delete_instance(self, workflow: str, id: str) -> Result:
         """Delete an instance; return the server's receipt."""
-        return self._ask("DELETE", self._instance(workflow, id)).result
+        return self._ask("DELETE", self._instance(workflow, id))
 
     def delete_instances(self, workflow: str, ids: Sequence[str]) -> Iterator[Result]:
-        """Delete instances, BATCH at a time; yield which of each batch are `deleted`, and the `errors` of others."""
-        for first in range(0, len(ids), BATCH):
-            asked = {"instances": ids[first : first + BATCH]}
-            yield self._ask("POST", f"{self._workflow(workflow)}/instances/batch/delete", body=asked).result
+        """Delete instances, in batches; yield which of each batch are `deleted`, and the `errors` of others."""
+        # As many as Cloudflare takes, and a server whose setting `batch_instances` nobody has lowered.
+        for first in range(0, len(ids), BATCH_INSTANCES):
+            asked = {"instances": ids[first : first + BATCH_INSTANCES]}
+            yield self._ask("POST", f"{self._workflow(workflow)}/instances/batch/delete", body=asked)
 
     def terminate_all(self, workflow: str, status: str | None = None) -> Result:
         """Begin to terminate all instances, or those of a status; return whether that began or was going on."""
-        return self._ask("PUT", f"{self._workflow(workflow)}/instances/terminate", {"status": status}).result
+        return self._ask("PUT", f"{self._workflow(workflow)}/instances/terminate", {"status": status})
 
     def termination(self, workflow: str) -> Result:
         """Return whether all instances are being terminated."""
-        return self._ask("GET", f"{self._workflow(workflow)}/instances/terminate").result
+        return self._ask("GET", f"{self._workflow(workflow)}/instances/terminate")
 
     def step(self, workflow: str, id: str, step: tuple[str, str], attempt: int | None = None) -> Result:
         """Return how a step of a name and a type stands, or an attempt of it, with its whole output."""
         name, type = step
         query = {"name": name, "type": type, "attempt": None if attempt is None else str(attempt)}
-        return self._ask("GET", f"{self._instance(workflow, id)}/step", query).result
+        return self._ask("GET", f"{self._instance(workflow, id)}/step", query)
 
     def why(self, workflow: str, id: str) -> Result:
         """Return why an instance does not go on."""
-        return self._ask("GET", f"{self._own_instance(workflow, id)}/why").result
+        return self._ask("GET", f"{self._own_instance(workflow, id)}/why")
 
     def force_step(self, workflow: str, id: str, asked: Mapping[str, Any]) -> Result:
         """Decide what becomes of a step, as the body asks; return the server's receipt."""
-        return self._ask("POST", f"{self._own_instance(workflow, id)}/step", body=asked).result
+        return self._ask("POST", f"{self._own_instance(workflow, id)}/step", body=asked)
 
     def log(self, workflow: str, id: str, after: int = 0) -> Iterator[Result]:
         """Yield the lines that an instance has said behind one of a number, page by page as they are asked for."""
         while True:
             # No line has the number 0, and servers take none lower than a line's.
             query = {"after": str(after) if after else None, "limit": str(_LINES_PER_PAGE)}
-            page = self._ask("GET", self._log(workflow, id), query).result
-            lines = _list_of(page["lines"], page.text_of("lines"))
+            page = self._ask("GET", self._log(workflow, id), query)
+            lines = page.objects_of("lines")
             yield from lines
             if len(lines) < _LINES_PER_PAGE:
                 return
@@ -137,7 +148,7 @@ class Client:
             while line := response.readline():
                 # An empty one shows that the server lives.
                 if line.strip():
-                    yield _line_of(line)
+                    yield _decoded(response.status, line)
 
     def _workflow(self, name: str) -> str:
         return f"/accounts/{quote(self.account, safe='')}/workflows/{quote(name, safe='')}"
@@ -152,7 +163,10 @@ class Client:
     def _log(self, workflow: str, id: str) -> str:
         return f"{self._own_instance(workflow, id)}/logs"
 
-    def _ask(self, method: str, path: str, query: Mapping[str, str | None] | None = None, body: Any = ...) -> "_Answer":
+    def _ask(self, method: str, path: str, query: _Query | None = None, body: Any = ...) -> Result:
+        return self._envelope(method, path, query, body).object_of("result")
+
+    def _envelope(self, method: str, path: str, query: _Query | None = None, body: Any = ...) -> Result:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         target = f"{path}?{urlencode(given)}" if given else path
         with self._answer_to(method, target, None if body is ... else json.dumps(body)) as response:
@@ -196,62 +210,26 @@ def _address_of(url: str) -> SplitResult:
     return urlsplit(url)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The envelope of an answer: its members, and the JSON of what is in it."""
-
-    members: Mapping[str, Any]
-    result_text: str
-
-    @property
-    def result(self) -> Result:
-        return Result(self.members.get("result"), self.result_text)
-
-    @property
-    def results(self) -> list[Result]:
-        return _list_of(self.members.get("result"), self.result_text)
-
-
-def _checked(status: int, content: bytes) -> _Answer:
-    """Return an answer. Raises RequestRefused if it says no."""
-    answer = _decoded(status, content)
-    if not answer.members.get("success"):
-        error = (answer.members.get("errors") or [{}])[0]
+def _checked(status: int, content: bytes) -> Result:
+    """Return the envelope of an answer. Raises RequestRefused if it says no."""
+    envelope = _decoded(status, content)
+    if not envelope.get("success"):
+        error = (envelope.get("errors") or [{}])[0]
         raise RequestRefused(status, int(error.get("code", 0)), str(error.get("message", "no reason was given")))
-    return answer
+    return envelope
 
 
-def _decoded(status: int, content: bytes) -> _Answer:
-    try:
-        text = content.decode()
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
-        text, answer = "", None
-    if not isinstance(answer, dict):
-        raise _unreadable(status, content)
-    return _Answer(answer, _members_in(text).get("result", "null"))
-
-
-def _line_of(content: bytes) -> Result:
-    """Return a line of a stream."""
+def _decoded(status: int, content: bytes) -> Result:
+    """Return the object that a server wrote. Raises ServerUnreachable if it is none."""
     try:
         text = content.decode().strip()
-        line = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
-        text, line = "", None
-    if not isinstance(line, dict):
-        raise _unreadable(_OK, content)
-    return Result(line, text)
-
-
-def _unreadable(status: int, content: bytes) -> ServerUnreachable:
-    shown = content[:_NOT_JSON_SHOWN].decode(errors="replace")
-    return ServerUnreachable(f"the answer is not that of this API (status {status}): {shown!r}")
-
-
-def _list_of(value: Any, text: str) -> list[Result]:
-    """Return what is in a JSON array, or nothing if it is none."""
-    return [Result(one, its_text) for one, its_text in _values_in(text)] if isinstance(value, list) else []
+        text, value = "", None
+    if not isinstance(value, dict):
+        shown = content[:_NOT_JSON_SHOWN].decode(errors="replace")
+        raise ServerUnreachable(f"the answer is not that of this API (status {status}): {shown!r}")
+    return Result(value, text)
 
 
 def _members_in(text: str) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Commands in this process, against a real server."""
 
+from typing import Any
+
 from click.testing import CliRunner, Result
 
 from stepwell.cli import main
@@ -34,11 +36,19 @@ class Idle(WorkflowEntrypoint):
 """
 
 
-def run(*arguments: str, said: str | None = None) -> Result:
+def run(*arguments: str, said: str | bytes | None = None) -> Result:
     """Run a command."""
     return CliRunner().invoke(main, arguments, input=said, prog_name="stepwell")
 
 
-def ask(server: DevServer, *arguments: str, said: str | None = None) -> Result:
+def ask(server: DevServer, *arguments: str, said: str | bytes | None = None) -> Result:
     """Run a command that asks a server."""
     return run(*arguments, "--url", server.url, said=said)
+
+
+def begin(server: DevServer, *ids: str, **params: Any) -> None:
+    """Create instances with these params that wait for an event."""
+    for id in ids:
+        server.create("order", id, {"waits": True, **params})
+    for id in ids:
+        server.wait_for_status("order", id, "waiting")

@@ -5,16 +5,16 @@ import os
 import pty
 import re
 import struct
-import subprocess
 import sys
 import termios
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.crash.processes import running
 from tests.crash.server import DEADLINE_S
 
 _TOKEN = re.compile(r"\x1b\[(\d*)([A-Za-z])|(\r)|(\n)|(.)", re.DOTALL)
-STEPWELL = Path(sys.executable).parent / "stepwell"
+STEPWELL = str(Path(sys.executable).parent / "stepwell")
 
 
 class Screen:
@@ -76,26 +76,19 @@ def run_on_terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
-    process = subprocess.Popen(
-        [STEPWELL, *arguments] if shell is None else ["sh", "-c", shell, STEPWELL],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**kept, "TERM": "xterm", **(env or {})},
-        start_new_session=True,
-    )
-    os.close(theirs)
+    command = [STEPWELL, *arguments] if shell is None else ["sh", "-c", shell, STEPWELL]
+    given = {**kept, "TERM": "xterm", **(env or {})}
     written = b""
     try:
-        while piece := _read(ours):
-            if not written:
-                then()
-                os.write(ours, typed.encode())
-            written += piece
-        return process.wait(DEADLINE_S), written.decode()
+        with running(command, stdin=theirs, stdout=theirs, stderr=theirs, env=given) as process:
+            os.close(theirs)
+            while piece := _read(ours):
+                if not written:
+                    then()
+                    os.write(ours, typed.encode())
+                written += piece
+            return process.wait(DEADLINE_S), written.decode()
     finally:
-        process.kill()
-        process.wait(DEADLINE_S)
         os.close(ours)
 
 

@@ -173,6 +173,19 @@ def test_wrong_call_is_refused(arguments: list[str], message: str) -> None:
     assert re.fullmatch(r"hint: `stepwell( dev)? --help` shows what can be given", hint)
 
 
+def test_server_that_cannot_keep_its_data_says_why(tmp_path: Path) -> None:
+    """Exit code 1, a line that names what is wrong, and one that helps."""
+    (tmp_path / "taken").write_text("")
+
+    refused = _run("dev", str(tmp_path), "--data", str(tmp_path / "taken"))
+
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines() == [
+        f"error: cannot write to the data folder {tmp_path}/taken: File exists",
+        "hint: choose another with --data",
+    ]
+
+
 def test_call_without_a_command_shows_the_help() -> None:
     """`stepwell` alone tells what there is."""
     result = _run()

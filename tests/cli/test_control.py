@@ -10,18 +10,10 @@ from stepwell.cli.control import _show_many
 from stepwell.cli.output import Output
 from stepwell.cli.targets import Targets
 from stepwell.client import Client
-from tests.cli.commands import ask, run
+from tests.cli.commands import ask, begin, run
 from tests.cli.screen import run_on_terminal
 from tests.cli.scripted import Answer, scripted
 from tests.crash.server import DevServer
-
-
-def begin(server: DevServer, *ids: str) -> None:
-    """Create instances that wait for an event."""
-    for id in ids:
-        server.create("order", id, {"waits": True})
-    for id in ids:
-        server.wait_for_status("order", id, "waiting")
 
 
 def statuses(server: DevServer, *ids: str) -> list[str]:
@@ -248,6 +240,7 @@ def test_many_are_deleted_in_pieces() -> None:
         pytest.param(["@gone.txt"], "gone.txt cannot be read: No such file or directory", id="no file"),
         pytest.param(["--filename", "odd.json"], 'odd.json has no array of ids, such as ["order-1"', id="no array"),
         pytest.param(["--filename", "ids.txt"], "ids.txt is not JSON", id="no JSON"),
+        pytest.param(["--filename", "-"], "standard input is not JSON", id="nothing on standard input"),
         pytest.param(["@bytes"], "bytes is not UTF-8", id="no text"),
     ],
 )

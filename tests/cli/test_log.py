@@ -3,28 +3,24 @@
 import json
 import signal
 import subprocess
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import SOURCE, ask, run
+from tests.cli.commands import SOURCE, ask, begin, run
 from tests.cli.screen import STEPWELL, run_on_terminal
 from tests.cli.scripted import Answer, scripted
+from tests.crash.processes import running
 from tests.crash.server import DEADLINE_S, DevServer
 
 TRACE = "oh\nTraceback:\n  \x1b[31mred"
 
 
-def begin(server: DevServer, id: str, *says: str) -> None:
-    """Create an instance that says something and waits for an event."""
-    server.create("order", id, {"waits": True, "says": says})
-    server.wait_for_status("order", id, "waiting")
-
-
-def followed(server: DevServer, id: str) -> "subprocess.Popen[str]":
-    """Start the real command that follows an instance."""
-    command = [str(STEPWELL), "instances", "logs", "order", id, "--follow", "--url", server.url]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def followed(server: DevServer, id: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+    """Run the real command that follows an instance."""
+    command = [STEPWELL, "instances", "logs", "order", id, "--follow", "--url", server.url]
+    return running(command, stderr=subprocess.PIPE)
 
 
 def first_line(process: "subprocess.Popen[str]") -> list[str]:
@@ -43,7 +39,7 @@ def texts(output: str) -> list[list[str]]:
 
 def test_lines_have_time_step_level_and_text(server: DevServer) -> None:
     """Each line of a text is one of its own, and has nothing that a terminal would obey."""
-    begin(server, "said", TRACE)
+    begin(server, "said", says=[TRACE])
 
     shown = ask(server, "instances", "logs", "order", "said")
 
@@ -59,7 +55,7 @@ def test_lines_have_time_step_level_and_text(server: DevServer) -> None:
 
 def test_lines_are_those_of_the_api(server: DevServer) -> None:
     """JSON is the API's, whole; `--after` begins behind a line, and `-o ids` has the numbers."""
-    begin(server, "numbered", TRACE, "two")
+    begin(server, "numbered", says=[TRACE, "two"])
 
     def shown(*options: str) -> str:
         return ask(server, "instances", "logs", "order", "latest", *options).stdout
@@ -74,7 +70,7 @@ def test_lines_are_those_of_the_api(server: DevServer) -> None:
 
 def test_long_log_is_read_to_its_end(server: DevServer) -> None:
     """More lines than one page has."""
-    begin(server, "talkative", *map(str, range(1_005)))
+    begin(server, "talkative", says=[str(number) for number in range(1_005)])
 
     shown = ask(server, "instances", "logs", "order", "talkative")
 
@@ -178,7 +174,7 @@ def test_stream_that_is_none_is_told(answer: Answer, code: int, text: str) -> No
 
 def test_lines_are_in_columns_on_a_terminal(server: DevServer) -> None:
     """As they come, while the instance goes on."""
-    begin(server, "columns", "one", TRACE)
+    begin(server, "columns", says=["one", TRACE])
 
     code, written = run_on_terminal(
         *("instances", "logs", "order", "columns", "--follow", "--url", server.url),
@@ -236,11 +232,20 @@ def test_output_is_indented_on_a_terminal(server: DevServer) -> None:
 
 
 def test_step_that_is_not_there_is_told(server: DevServer) -> None:
-    """Exit code 4; the hint leads to the steps that there are."""
+    """Exit code 4; the hint leads to the steps that there are, and to the instances."""
     begin(server, "stepless")
 
     refused = ask(server, "instances", "step", "order", "stepless", "charge-2")
+    nobodys = ask(server, "instances", "step", "order", "nobody", "charge-1")
 
-    assert (refused.exit_code, refused.stdout) == (4, "")
-    assert refused.stderr.startswith('error: no step "charge-2" in instance "stepless"; its log has the names')
-    assert refused.stderr.endswith("hint: `stepwell instances describe order stepless` shows its steps\n")
+    error, hint = refused.stderr.splitlines()
+    assert (refused.exit_code, refused.stdout, nobodys.exit_code) == (4, "", 4)
+    assert error.startswith('error: no step "charge-2" in instance "stepless"; its log has the names')
+    assert hint == (
+        "hint: `stepwell instances list order` shows the instances there are, "
+        "`stepwell instances describe order stepless` the steps of this one"
+    )
+    assert nobodys.stderr.splitlines() == [
+        'error: no instance "nobody" in workflow "order" (10400)',
+        hint.replace("stepless", "nobody"),
+    ]

@@ -11,8 +11,9 @@ import pytest
 
 from stepwell.cli.output import Column, Output
 from stepwell.cli.tables import lines_of
-from stepwell.cli.terminal import clean, clean_json, has_color, painted
+from stepwell.cli.terminal import clean, clean_json, color_of, has_color, painted
 from stepwell.client import Result
+from stepwell.models import STATUSES
 from tests.cli.commands import ask, run
 from tests.crash.server import DevServer
 
@@ -207,6 +208,11 @@ def test_status_is_coloured_in_a_pipe_if_that_is_wanted(server: DevServer) -> No
 
     assert "\t\x1b[32mcomplete\x1b[0m\t" in colored
     assert SGR.sub("", colored).split("\t")[:2] == plain.split("\t")[:2]
+
+
+def test_every_status_has_a_colour() -> None:
+    """Of all that an instance can have."""
+    assert [status for status in STATUSES if color_of(status) is None] == []
 
 
 def test_colours_are_those_of_the_terminals_theme() -> None:

@@ -13,6 +13,7 @@ from stepwell.cli.terminal import clean
 from stepwell.cli.times import span_of
 from stepwell.client import Result
 from tests.cli.commands import ask, run
+from tests.cli.scripted import scripted
 from tests.crash.server import DevServer, wait_until
 
 
@@ -55,14 +56,24 @@ def test_params_come_from_argument_file_or_standard_input(
     ("given", "text"),
     [
         pytest.param("{bad", "this is not JSON", id="no JSON"),
-        pytest.param("@gone.json", "gone.json cannot be read", id="no file"),
+        pytest.param("@gone.json", "gone.json cannot be read: No such file or directory", id="no file"),
+        pytest.param("@bad.json", "bad.json is not JSON: ", id="file without JSON"),
+        pytest.param("@bytes", "bytes is not UTF-8: ", id="file without text"),
+        pytest.param("-", "standard input is not UTF-8: ", id="no text on standard input"),
     ],
 )
-def test_params_that_cannot_be_read_are_a_wrong_call(server: DevServer, given: str, text: str) -> None:
-    """Exit code 2, and nothing is created."""
-    refused = ask(server, "trigger", "order", given, "--id", "never")
+def test_params_that_cannot_be_read_are_a_wrong_call(
+    server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, text: str
+) -> None:
+    """Exit code 2 with what is wrong, and nothing is created."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.json").write_text("{bad")
+    (tmp_path / "bytes").write_bytes(b'"\xff"')
 
-    assert (refused.exit_code, text in refused.stderr) == (2, True)
+    refused = ask(server, "trigger", "order", given, "--id", "never", said=b'"\xff"')
+
+    assert refused.exit_code == 2
+    assert f"error: Invalid value: {text}" in refused.stderr
     assert ask(server, "instances", "describe", "order", "never").exit_code == 4
 
 
@@ -83,6 +94,27 @@ def test_event_goes_to_an_instance_and_the_latest_is_described(server: DevServer
         ["output", '{"by":"ann"}'],
     ]
     assert json.loads(whole.stdout) == server.get("order", "waiting")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["describe", "order", ".."], id="describe"),
+        pytest.param(["why", "order", ".."], id="why"),
+        pytest.param(["send-event", "order", "..", "--type", "approved"], id="send-event"),
+        pytest.param(["logs", "order", ".."], id="logs"),
+        pytest.param(["logs", "order", "..", "--follow"], id="logs --follow"),
+        pytest.param(["step", "order", "..", "charge-1"], id="step"),
+        pytest.param(["step-skip", "order", "..", "nap-1"], id="step-skip"),
+    ],
+)
+def test_id_that_leads_elsewhere_is_a_wrong_call(arguments: list[str]) -> None:
+    """Paths are made of ids: exit code 2, and no server is asked for anything."""
+    with scripted([]) as server:
+        refused = run("instances", *arguments, "--url", server.url)
+
+    assert (refused.exit_code, refused.stdout, server.asked) == (2, "", [])
+    assert '".." is no id of an instance; it has 1 to 271 letters' in refused.stderr
 
 
 def test_instances_are_listed_in_each_form(server: DevServer) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from stepwell.cli.description import _fitted
-from tests.cli.commands import ask
+from tests.cli.commands import ask, begin
 from tests.cli.screen import STEPWELL, Screen, run_on_terminal
+from tests.crash.processes import running
 from tests.crash.server import DEADLINE_S, DevServer
 
 
@@ -20,12 +21,6 @@ def seen(written: str, columns: int, rows: int = 24) -> list[str]:
     screen = Screen(columns, rows)
     screen.write(written)
     return screen.lines
-
-
-def begin(server: DevServer, id: str, params: str = '{"waits": true}') -> None:
-    """Create an instance that waits for an event."""
-    ask(server, "trigger", "order", params, "--id", id)
-    server.wait_for_status("order", id, "waiting")
 
 
 def end(server: DevServer, id: str) -> Callable[[], None]:
@@ -54,7 +49,7 @@ def test_list_is_a_table_on_a_terminal(server: DevServer) -> None:
 
 def test_json_on_a_terminal_is_indented_and_whole(server: DevServer) -> None:
     """People read it; it means the same, and is not cut at the edge."""
-    begin(server, "indented", '{"waits": true, "text": "' + "y" * 100 + '"}')
+    begin(server, "indented", text="y" * 100)
 
     _, written = run_on_terminal(
         "instances", "describe", "order", "indented", "--url", server.url, "-o", "json", columns=30
@@ -96,7 +91,7 @@ def test_watched_instance_is_redrawn_in_place(server: DevServer, columns: int) -
 
 def test_watched_instance_that_is_higher_than_the_terminal_leaves_nothing_above(server: DevServer) -> None:
     """While it changes its first and last lines are shown; when it has ended, all of it."""
-    begin(server, "high", '{"waits": true, "naps": 12}')
+    begin(server, "high", naps=12)
 
     _, written = run_on_terminal(
         *("instances", "describe", "order", "high", "--watch", "--url", server.url), rows=10, then=end(server, "high")
@@ -127,9 +122,9 @@ def test_first_and_last_lines_are_shown_where_there_is_no_room(
 def test_pipe_gets_a_line_for_each_change(server: DevServer) -> None:
     """Each line is about the instance or a step; none is said twice."""
     begin(server, "piped")
-    command = [str(STEPWELL), "instances", "describe", "order", "piped", "--watch", "--url", server.url]
+    command = [STEPWELL, "instances", "describe", "order", "piped", "--watch", "--url", server.url]
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with running(command) as process:
         assert process.stdout is not None
         first = [process.stdout.readline() for _ in range(3)]
         end(server, "piped")()
@@ -148,9 +143,9 @@ def test_pipe_gets_a_line_for_each_change(server: DevServer) -> None:
 
 def test_interrupted_command_ends_with_130(server: DevServer) -> None:
     """Ctrl-C ends the command and not the instance; the last words say how to look again."""
-    command = [str(STEPWELL), "trigger", "order", '{"waits": true}', "--id", "left", "--wait", "--url", server.url]
+    command = [STEPWELL, "trigger", "order", '{"waits": true}', "--id", "left", "--wait", "--url", server.url]
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with running(command, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "waiting for left\n"
         process.send_signal(signal.SIGINT)

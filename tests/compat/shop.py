@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.compat.node.clients import HERE, Node, Server
+from tests.crash.processes import running
 from tests.crash.server import DEADLINE_S
 
 SOURCE = """
@@ -179,9 +180,7 @@ def in_node(node: Node, folder: Path, shop: Shop, programs: Mapping[str, str]) -
         (folder / f"{id}.ts").write_text(text)
     compiled = node.run(node.packages / "typescript" / "bin" / "tsc", "--project", folder, cwd=folder)
     env = {**os.environ, "CLOUDFLARE_API_TOKEN": shop.token}
-    with subprocess.Popen(
-        [node.program, "examples.mjs"], cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with running([node.program, "examples.mjs"], cwd=folder, env=env, stdin=subprocess.PIPE) as process:
 
         def run(id: str, _: str) -> Outcome:
             errors = [line for line in compiled.stdout.splitlines() if line.startswith(f"{id}.ts(")]

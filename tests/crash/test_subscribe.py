@@ -1,7 +1,6 @@
 """Streams of a real server that is killed, restarted and stopped."""
 
 import json
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.crash.processes import running
 from tests.crash.server import DEADLINE_S, DevServer
 
 SOURCE = """
@@ -120,15 +120,16 @@ def test_curl_follows_an_instance(tmp_path: Path) -> None:
         server.create("order", "a")
         url = f"{server.url}/client/v4/accounts/local/stepwell/workflows/order/instances/a/events?filter=wait_started"
         command = [sys.executable, "-c", program, f"{url}&filter=workflow_completed"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
+        with running(command) as reader:
             assert reader.stdout is not None
             first = [reader.stdout.readline() for _ in range(3)]
             server.call("/order/instances/a/events/approved", 5)
             rest = reader.stdout.read()
+            code = reader.wait(DEADLINE_S)
 
     assert json.loads(first[1].removeprefix("data: "))["type"] == "wait_started"
     assert '"type":"workflow_completed","output":"shipped"}' in rest
-    assert reader.returncode == 0
+    assert code == 0
 
 
 def test_author_code_follows_another_instance(tmp_path: Path) -> None:

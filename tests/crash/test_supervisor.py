@@ -43,16 +43,18 @@ async def test_worker_that_dies_while_others_load_is_replaced(tmp_path: Path) ->
     store = await asyncio.to_thread(SqliteStore.open, tmp_path / "store.db")
     supervisor = Supervisor(store, tmp_path / "flows.py", SupervisorSettings(workers=2, grace_s=0))
     starting = asyncio.create_task(supervisor.start())
-    await until(lambda: len(supervisor._children) == 2)
-    first = next(iter(supervisor._children))
+    try:
+        await until(lambda: len(supervisor._children) == 2)
+        first = next(iter(supervisor._children))
 
-    os.kill(int(await asyncio.to_thread((tmp_path / "first").read_text)), signal.SIGKILL)
-    await until(lambda: first.is_gone)
-    await asyncio.to_thread((tmp_path / "go").touch)
-    await asyncio.wait_for(starting, DEADLINE_S)
-    await until(lambda: first.pid not in supervisor.worker_pids)
+        os.kill(int(await asyncio.to_thread((tmp_path / "first").read_text)), signal.SIGKILL)
+        await until(lambda: first.is_gone)
+        await asyncio.to_thread((tmp_path / "go").touch)
+        await asyncio.wait_for(starting, DEADLINE_S)
+        await until(lambda: first.pid not in supervisor.worker_pids)
 
-    pids = supervisor.worker_pids
-    await supervisor.stop()
-    await store.close()
-    assert len(set(pids)) == 2
+        assert len(set(supervisor.worker_pids)) == 2
+    finally:
+        starting.cancel()
+        await supervisor.stop()
+        await store.close()

@@ -293,6 +293,39 @@ async def test_step_to_restart_from_is_checked(wrong: Any) -> None:
         assert (await handle.status())["status"] == "complete"
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            lambda handle: handle.terminate({"rolback": True}),
+            'terminate: the option "rolback" is not known; it takes rollback',
+            id="terminate",
+        ),
+        pytest.param(
+            lambda handle: handle.terminate({"rollback": "yes"}),
+            "terminate: `rollback` must be True or False, got 'yes'",
+            id="rollback that is no bool",
+        ),
+        pytest.param(
+            lambda handle: handle.restart({"form": {"name": "wait", "type": "waitForEvent"}}),
+            'restart: the option "form" is not known; it takes from, from_',
+            id="restart",
+        ),
+    ],
+)
+async def test_change_with_an_option_that_there_is_not_is_refused(change: Any, message: str) -> None:
+    """What is written wrong would be passed over otherwise, and something else done; the instance is as it was."""
+    async with TestEngine.open([Child]) as engine:
+        handle = await engine.env.CHILD.create(id="a", params={"waits": True})
+        await engine.run_until_idle()
+
+        with pytest.raises(InvalidInput) as refused:
+            await change(handle)
+
+        assert str(refused.value) == message
+        assert (await handle.status())["status"] == "waiting"
+
+
 async def test_batch_is_deleted_through_the_binding() -> None:
     """Each id is answered in its place; one that is no id refuses all."""
     async with TestEngine.open([Child]) as engine:
@@ -379,10 +412,13 @@ def test_server_gives_bindings_and_variables(tmp_path: Path, monkeypatch: pytest
 
 
 def test_variable_that_is_not_there_is_refused_at_the_start(tmp_path: Path) -> None:
-    """The error names it."""
+    """The error names it, and a hint says what to do."""
     (tmp_path / "flows.py").write_text(SOURCE)
 
     done = run_dev("flows.py", "--env", "STEPWELL_TEST_MISSING", cwd=tmp_path)
 
     assert done.returncode == 1
-    assert "error: --env STEPWELL_TEST_MISSING: there is no environment variable of this name" in done.stderr
+    assert done.stderr.splitlines() == [
+        "error: --env STEPWELL_TEST_MISSING: there is no environment variable of this name",
+        "hint: set it, or leave it out",
+    ]

@@ -163,8 +163,8 @@ async def test_event_in_every_state(state: str) -> None:
             assert await instance.status() == state
 
 
-async def test_pause_lets_attempts_end_and_begins_nothing() -> None:
-    """The result of an attempt in flight is stored; what would come after it begins when the instance is resumed."""
+async def test_pause_lets_an_attempt_in_flight_end() -> None:
+    """Its result is stored; an instance that has nothing to do after it ends, and is not paused any more."""
     async with TestEngine.open([Shop]) as engine:
         instance = await engine.create(Shop, params="slow")
         await engine.run_until_idle()
@@ -175,8 +175,10 @@ async def test_pause_lets_attempts_end_and_begins_nothing() -> None:
         Shop.gate.set()
         await engine.run_until_idle()
 
-        # Its last step had ended before it could be paused, and so had it.
-        assert await instance.status() == "complete"
+        slow = (await instance.log()).entries[-1]
+        assert isinstance(slow, StepEntry)
+        assert (slow.success, slow.output, len(slow.attempts)) == (True, "2", 1)
+        assert (await instance.output(), Shop.calls) == ("done", ["first", "slow"])
 
 
 class Two(WorkflowEntrypoint):

@@ -21,11 +21,13 @@ from tests.engine.ways import Job, every_way
 ONCE = {"retries": {"limit": 0, "delay": 0}}
 AGAIN_IN_AN_HOUR = {"retries": {"limit": 9, "delay": "1 hour", "backoff": "constant"}}
 done: list[Any] = []
+healed: list[bool] = []
 
 
 @pytest.fixture(autouse=True)
 def _nothing_done() -> None:
     done.clear()
+    healed.clear()
 
 
 async def _work(value: Any) -> Any:
@@ -241,16 +243,24 @@ async def test_rollback_is_tried_again_by_its_config() -> None:
         assert [attempt.success for attempt in entry.attempts] == [False, False, True]
 
 
+def _cannot() -> None:
+    done.append("cannot")
+    if not healed:
+        raise OSError("the hotel does not answer")
+
+
+class Broken(WorkflowEntrypoint):
+    """Does three steps and fails; the rollback of the second fails too, until it is healed."""
+
+    async def run(self, event, step):
+        await step.do("flight", _work, "flight", rollback=_undo)
+        await step.do("hotel", _work, "hotel", rollback=_cannot, rollback_config=ONCE)
+        await step.do("car", _work, "car", rollback=_undo)
+        raise LookupError("gone")
+
+
 async def test_first_failure_ends_the_rollback() -> None:
     """A rollback that fails for good ends the chain; its error is told beside the instance's own."""
-
-    class Broken(WorkflowEntrypoint):
-        async def run(self, event, step):
-            await step.do("flight", _work, "flight", rollback=_undo)
-            await step.do("hotel", _work, "hotel", rollback=_cannot, rollback_config=ONCE)
-            await step.do("car", _work, "car", rollback=_undo)
-            raise LookupError("gone")
-
     async with TestEngine.open([Broken]) as engine:
         instance = await engine.create(Broken)
         await engine.run_until_idle()
@@ -266,25 +276,8 @@ async def test_first_failure_ends_the_rollback() -> None:
         assert (brief.log.rollback, brief.log.error) == (log.rollback, log.error)
 
 
-healed: list[bool] = []
-
-
-def _cannot() -> None:
-    done.append("cannot")
-    if not healed:
-        raise OSError("the hotel does not answer")
-
-
 async def test_failed_rollback_goes_on_when_it_is_asked_to() -> None:
     """What failed is tried again, what was undone stays so, and the rest is undone; then the outcome is another."""
-
-    class Broken(WorkflowEntrypoint):
-        async def run(self, event, step):
-            await step.do("flight", _work, "flight", rollback=_undo)
-            await step.do("hotel", _work, "hotel", rollback=_cannot, rollback_config=ONCE)
-            await step.do("car", _work, "car", rollback=_undo)
-            raise LookupError("gone")
-
     store = CheckedStore()
     async with TestEngine.open([Broken], store=store) as engine:
         instance = await engine.create(Broken, id="a")
@@ -294,7 +287,6 @@ async def test_failed_rollback_goes_on_when_it_is_asked_to() -> None:
         assert await instance.resume_rollback() == "rollingBack"
         await engine.run_until_idle()
 
-        healed.clear()
         log = await instance.log()
         assert done[3:] == ["undo car", "cannot", "cannot", "undo flight"]
         assert (await instance.status(), log.rollback) == ("errored", RollbackOutcome("complete"))
@@ -730,7 +722,6 @@ async def test_step_that_failed_inside_a_rollback_is_tried_again_when_it_goes_on
         await instance.resume_rollback()
         await engine.run_until_idle()
 
-        healed.clear()
         assert (done[1:], (await instance.log()).rollback) == (["cannot", "cannot"], RollbackOutcome("complete"))
         with pytest.raises(StepNotInHistory):
             await instance.restart("refund")

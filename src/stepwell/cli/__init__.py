@@ -166,9 +166,9 @@ def trigger(  # noqa: PLR0913, PLR0917 - one for each option
     workflow: str, params: str | None, id: str | None, wait: bool, timeout: float | None, out: "Output", **where: Any
 ) -> None:
     """Create an instance of WORKFLOW. PARAMS is JSON, @FILE with JSON, or - for standard input."""
-    from stepwell.cli import instances, profiles
+    from stepwell.cli import arguments, instances, profiles
 
-    given = (instances.json_of(params), id)
+    given = (arguments.json_of(params), id)
     waiting = instances.Waiting(wait, timeout)
     raise SystemExit(instances.trigger(profiles.connect(**where), workflow, given, waiting, out))
 

@@ -10,16 +10,15 @@ import click
 from stepwell.cli import terminal, times
 from stepwell.cli.failures import INSTANCE_ERRORED, INSTANCE_TERMINATED
 from stepwell.cli.output import Column, Output
+from stepwell.cli.targets import named
 from stepwell.cli.terminal import clean
 from stepwell.client import Client, Result
-from stepwell.errors import InstanceNotFound, RequestRefused
 
 Step = Mapping[str, Any]
 
 # The statuses that last, and the exit codes of those who waited for them.
 ENDS = {"complete": 0, "errored": INSTANCE_ERRORED, "terminated": INSTANCE_TERMINATED}
 
-_NOT_FOUND = 404
 # How often a watched instance is asked for.
 _LOOK_EVERY_S = 0.5
 _BAR = 24
@@ -39,16 +38,6 @@ def describe(client: Client, workflow: str, id: str, out: Output, *, watch: bool
         shown = client.instance(workflow, wanted)
     screen.show(shown)
     return 0
-
-
-def named(client: Client, workflow: str, id: str) -> str:
-    """Return the id that is meant: itself, or the newest instance's for `latest`."""
-    if id != "latest":
-        return id
-    newest = next(client.instances(workflow, per_page="1"), None)
-    if newest is None:
-        raise RequestRefused(_NOT_FOUND, InstanceNotFound.code, f"{workflow} has no instance yet")
-    return str(newest["id"])
 
 
 class Screen:

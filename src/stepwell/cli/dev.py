@@ -3,22 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
-import click
-
 from stepwell.cli import server
-from stepwell.cli.server import CannotStart, ServerOptions
+from stepwell.cli.failures import FAILED, Failure
+from stepwell.cli.server import ServerOptions
 
 DATABASE = "stepwell.db"
 
 
 def serve(data: str, options: ServerOptions) -> int:
-    """Serve with the database of a data folder until a signal comes; return the exit code."""
-    try:
-        folder = _data_folder(Path(data))
-    except CannotStart as error:
-        click.echo(f"error: {error}", err=True)
-        return 1
-    return server.run(replace(options, store=f"sqlite:///{folder / DATABASE}", reloads=True))
+    """Serve with the database of a data folder until a signal comes; return the exit code. Raises Failure."""
+    store = f"sqlite:///{_data_folder(Path(data)) / DATABASE}"
+    return server.run(replace(options, store=store, reloads=True))
 
 
 def _data_folder(path: Path) -> Path:
@@ -28,7 +23,6 @@ def _data_folder(path: Path) -> Path:
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
-        raise CannotStart(
-            f"cannot write to the data folder {path.resolve()}: {error.strerror}; choose another with --data"
-        ) from error
+        message = f"cannot write to the data folder {path.resolve()}: {error.strerror}"
+        raise Failure(message, FAILED, "choose another with --data") from error
     return path.resolve()

@@ -39,8 +39,11 @@ _HINT_BY_CODE = {
     InstanceFinished.code: "`stepwell instances describe {workflow} {id}` shows how it ended",
     StepNotInHistory.code: "`stepwell instances describe {workflow} {id}` shows its steps; a name is without its count",
 }
-# An instance that is not there has the same number: the command that this names says so.
-_HINT_BY_COMMAND = {("step", StepNotFound.code): "`stepwell instances describe {workflow} {id}` shows its steps"}
+# A step and an instance that are not there have the same number: the hint is for both.
+_HINT_BY_COMMAND = {
+    ("step", StepNotFound.code): "`stepwell instances list {workflow}` shows the instances there are, "
+    "`stepwell instances describe {workflow} {id}` the steps of this one"
+}
 _HINT_BY_EXIT = {
     NOT_ALLOWED: "`stepwell token create` makes a token; it is taken from STEPWELL_TOKEN or a profile",
     UNREACHABLE: "`stepwell dev` and `stepwell serve` start a server; --url, STEPWELL_URL or a profile names another",

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stepwell.cli.description import named
 from stepwell.cli.output import Column, Output
+from stepwell.cli.targets import named
 from stepwell.client import Client
 
 _FORCED = (

@@ -1,19 +1,17 @@
 """`stepwell trigger`, `stepwell instances list` and `send-event`: what people do with instances, over the API."""
 
 import itertools
-import json
-import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 
 from stepwell.cli import times
-from stepwell.cli.description import ENDS, Screen, named
+from stepwell.cli.description import ENDS, Screen
 from stepwell.cli.failures import TIMED_OUT
 from stepwell.cli.output import Column, Output
+from stepwell.cli.targets import named
 from stepwell.cli.terminal import clean
 from stepwell.client import Client
 
@@ -42,25 +40,6 @@ class Waiting:
 
     waits: bool = False
     timeout_s: float | None = None
-
-
-def json_of(given: str | None) -> Any:
-    """Return the value that an argument says: JSON, `@file` with JSON, or `-` for standard input.
-
-    Raises click.BadParameter.
-    """
-    if given is None:
-        return {}
-    try:
-        if given == "-":
-            return json.loads(sys.stdin.read())
-        if given.startswith("@"):
-            return json.loads(Path(given[1:]).read_text(encoding="utf-8"))
-        return json.loads(given)
-    except OSError as error:
-        raise click.BadParameter(f"{given[1:]} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise click.BadParameter(f"this is not JSON: {error}; a text needs quotes of its own: '\"text\"'") from error
 
 
 def trigger(client: Client, workflow: str, given: tuple[Any, str | None], waiting: Waiting, out: Output) -> int:

@@ -57,9 +57,9 @@ def instances_send_event(
     workflow: str, id: str, payload: str | None, event_type: str, out: "Output", **where: Any
 ) -> None:
     """Send an event to the instance ID of WORKFLOW. PAYLOAD is JSON, @FILE with JSON, or - for standard input."""
-    from stepwell.cli import instances, profiles
+    from stepwell.cli import arguments, instances, profiles
 
-    event = (event_type, instances.json_of(payload))
+    event = (event_type, arguments.json_of(payload))
     raise SystemExit(instances.send_event(profiles.connect(**where), (workflow, id), event, out))
 
 
@@ -151,9 +151,9 @@ def instances_step_complete(  # noqa: PLR0913, PLR0917 - one for each argument a
 
     STEP is as the log has it, such as charge-1. VALUE is JSON, @FILE with JSON, or - for standard input.
     """
-    from stepwell.cli import instances
+    from stepwell.cli import arguments
 
-    asked = {"action": "complete", "step": step, "type": type, "value": instances.json_of(value)}
+    asked = {"action": "complete", "step": step, "type": type, "value": arguments.json_of(value)}
     _force((workflow, id), asked, out, where)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from stepwell.cli.description import ENDS, named
+from stepwell.cli.description import ENDS
 from stepwell.cli.failures import UNREACHABLE, Failure, reason_of
 from stepwell.cli.output import Column, Item, Output
+from stepwell.cli.targets import named
 from stepwell.cli.terminal import clean
 from stepwell.client import Client
 from stepwell.errors import ServerUnreachable

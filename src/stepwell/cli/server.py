@@ -12,6 +12,7 @@ import click
 
 from stepwell import durations, sockets
 from stepwell.api import Api, create_app
+from stepwell.cli.failures import FAILED, Failure
 from stepwell.cli.reload import Fingerprint, fingerprint, reload_on_change
 from stepwell.cli.stop import Stop
 from stepwell.clock import SystemClock
@@ -56,10 +57,6 @@ class ServerOptions:
         return LOOPBACK_HOSTS | set(map(without_port, self.allow_hosts)) if sockets.is_loopback(self.host) else None
 
 
-class CannotStart(Exception):
-    """The server cannot start; the message says why and what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class Served:
     """What is being served, and by what."""
@@ -73,12 +70,12 @@ class Served:
 
 
 def run(options: ServerOptions) -> int:
-    """Serve until a signal comes; return the exit code."""
+    """Serve until a signal comes; return the exit code. Raises Failure."""
     configure()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(options))
-    except (CannotStart, CannotListen, InvalidInput, InvalidSetting, ScriptError, StoreError) as error:
+    except (CannotListen, InvalidInput, InvalidSetting, ScriptError, StoreError) as error:
         click.echo(f"error: {error}", err=True)
         return 1
 
@@ -94,7 +91,8 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 async def _serve(options: ServerOptions) -> int:
     for name in options.variables:
         if name not in os.environ:
-            raise CannotStart(f"--env {name}: there is no environment variable of this name; set it, or leave it out")
+            missing = f"--env {name}: there is no environment variable of this name"
+            raise Failure(missing, FAILED, "set it, or leave it out")
     stop = Stop()
     project = Project.at(Path(options.path))
     told = tell(options.settings, os.environ, project.root).settings

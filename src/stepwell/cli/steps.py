@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import click
 
-from stepwell.cli.description import named
 from stepwell.cli.output import Output, in_one_line, indented
+from stepwell.cli.targets import named
 from stepwell.cli.terminal import clean, painted
 from stepwell.client import Client, Result
 

@@ -1,16 +1,16 @@
 """Which instances a command is about: ids as arguments, from standard input, from files, and the latest one."""
 
-import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
 from stepwell import limits
-from stepwell.cli.description import named
+from stepwell.cli import arguments
 from stepwell.client import Client
+from stepwell.errors import InstanceNotFound, RequestRefused
+
+_LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,45 +30,41 @@ def find(client: Client, workflow: str, given: Sequence[str], filename: str | No
     """
     if not given and filename is None:
         raise click.UsageError("no instance is named; give ids, latest, - or @FILE")
-    ids = [id for argument in given for id in _ids_of(argument)]
+    ids = [id for argument in given for id in arguments.ids_of(argument)]
     if filename is not None:
         ids += _array_in(filename)
-    for id in ids:
-        # The paths of requests are made of ids: one such as ".." must not lead to something else.
-        if not limits.is_addressed_instance_id(id):
-            raise click.BadParameter(f'"{id:.300}" is no id of an instance')
+    _check(ids)
     if not ids:
         click.echo("no instance is named, so there is nothing to do", err=True)
-    if "latest" in ids:
-        latest = named(client, workflow, "latest")
-        ids = [latest if id == "latest" else id for id in ids]
+    if _LATEST in ids:
+        latest = named(client, workflow, _LATEST)
+        ids = [latest if id == _LATEST else id for id in ids]
     return Targets(client, workflow, tuple(dict.fromkeys(ids)))
 
 
-def _ids_of(argument: str) -> Iterator[str]:
-    if argument != "-" and not argument.startswith("@"):
-        yield argument
-        return
-    text = _text_of(argument.removeprefix("@"))
-    yield from filter(None, map(str.strip, text.splitlines()))
+def named(client: Client, workflow: str, id: str) -> str:
+    """Return the id that is meant: itself, or the newest instance's for `latest`.
+
+    Raises click.BadParameter for what is no id.
+    """
+    _check([id])
+    if id != _LATEST:
+        return id
+    newest = next(client.instances(workflow, per_page="1"), None)
+    if newest is None:
+        raise RequestRefused(InstanceNotFound.http_status, InstanceNotFound.code, f"{workflow} has no instance yet")
+    return str(newest["id"])
+
+
+def _check(ids: Iterable[str]) -> None:
+    # The paths of requests are made of ids: one such as ".." must not lead to something else.
+    for id in ids:
+        if not limits.is_addressed_instance_id(id):
+            raise click.BadParameter(f'"{id:.300}" is no id of an instance; it has {limits.ADDRESSED_INSTANCE_ID_RULE}')
 
 
 def _array_in(filename: str) -> list[str]:
-    try:
-        ids = json.loads(_text_of(filename))
-    except ValueError as error:
-        raise click.BadParameter(f"{filename} is not JSON: {error}") from error
+    ids = arguments.json_in(filename)
     if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids):
         raise click.BadParameter(f'{filename} has no array of ids, such as ["order-1", "order-2"]')
     return ids
-
-
-def _text_of(filename: str) -> str:
-    try:
-        if filename == "-":
-            return sys.stdin.read()
-        return Path(filename).read_text(encoding="utf-8")
-    except OSError as error:
-        raise click.BadParameter(f"{filename} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise click.BadParameter(f"{filename} is not UTF-8: {error}") from error

@@ -21,6 +21,7 @@ _UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 _COLORS = {
     "queued": "cyan",
     "running": "blue",
+    "rollingBack": "blue",
     "waiting": "yellow",
     "paused": "magenta",
     "waitingForPause": "magenta",

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from stepwell.cli import times
-from stepwell.cli.description import named
 from stepwell.cli.output import Output
+from stepwell.cli.targets import named
 from stepwell.cli.terminal import clean
 from stepwell.client import Client, Result
 

@@ -1,0 +1,24 @@
+"""Other programs that tests start, and end."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def running(command: Sequence[str | Path], **options: Any) -> Iterator["subprocess.Popen[str]"]:
+    """Run a command, whose output is to be read, with options of Popen; neither it nor a child is left, whatever fails.
+
+    Its exit code is that of a killed program, unless it was waited for.
+    """
+    options = {"stdout": subprocess.PIPE, "text": True, **options}
+    with subprocess.Popen(command, start_new_session=True, **options) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
 """Stepwell: a durable workflow engine for Python that speaks the Cloudflare Workflows API."""
 
 from stepwell.errors import NonRetryableError, RetryAfter, WorkflowTimeoutError
-from stepwell.steps import RollbackContext, StepContext, step
+from stepwell.steps import RollbackContext, StepContext, StepStream, step
 from stepwell.workflow import WorkflowEntrypoint, WorkflowEvent, WorkflowStep
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "RetryAfter",
     "RollbackContext",
     "StepContext",
+    "StepStream",
     "WorkflowEntrypoint",
     "WorkflowEvent",
     "WorkflowStep",

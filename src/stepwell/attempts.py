@@ -8,7 +8,7 @@ import asyncio
 import os
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from stepwell.calls import CallPort, CallScope, StepCall
 from stepwell.capture import SINK
 from stepwell.clock import Alarm, Clock
 from stepwell.core.failures import Failure, describe, leaves
-from stepwell.core.records import Key
+from stepwell.core.records import Key, StreamRef
 from stepwell.core.retries import delay_function, may_retry
 from stepwell.core.step_answers import Attempt
 from stepwell.core.steplog import timed_out
@@ -40,6 +40,7 @@ from stepwell.errors import (
 from stepwell.notes import AttemptSink, Notebook
 from stepwell.scope import AuthorExit, TaskScope
 from stepwell.steps import StepContext
+from stepwell.streams import StoredStream, StreamRefused, TurnStreams
 from stepwell.threads import Threads
 from stepwell.values import Classes
 
@@ -54,6 +55,7 @@ class AttemptHost(CallPort, Protocol):
 
     clock: Clock
     threads: Threads
+    streams: TurnStreams
     classes: Classes
     notebook: Notebook
 
@@ -211,6 +213,8 @@ class Attempts:
                 await self._take_details(running)
             context = StepContext(step_facts(running.attempt, self._host.instance_key()), running.signals)
             result = await call_body(running.call, context, self._host.threads)
+            if isinstance(result, AsyncIterable):
+                result = await self._host.streams.store(result, running.call.key)
         except BaseException as error:  # the author's code may raise anything
             if running.is_closed:
                 raise
@@ -222,19 +226,30 @@ class Attempts:
     def _succeed(self, running: RunningAttempt, result: object) -> None:
         key = running.call.key
         try:
-            text = stored(running.call, result, self._host.classes, self._host.execution.rules.result_bytes)
+            text, stream = self._text(running.call, result)
             self.end(key)
-            self._host.execution.succeeded(key, text, self._host.clock.now())
+            self._host.execution.succeeded(key, text, self._host.clock.now(), stream)
             self._host.advance()
         except (NotSerialisable, InstanceTooLarge) as error:
-            # Source: developers.cloudflare.com/workflows/build/rules-of-workflows/
-            failure = self._describe(running, error)
-            self._give_up(key, failure)
-            self._host.fatal(failure)
+            self._ruin(running, error)
         except WorkflowInternalError as error:
             self._conclude(running, error)
         except Exception as error:  # a defect must end this turn, not hang it
             self._host.broke(error)
+
+    def _text(self, call: StepCall, result: object) -> tuple[str, StreamRef | None]:
+        if isinstance(result, StoredStream):
+            return result.text, result.ref
+        return stored(call, result, self._host.classes, self._host.execution.rules.result_bytes), None
+
+    def _ruin(self, running: RunningAttempt, error: Exception) -> None:
+        """End the instance, as it has returned what cannot be stored.
+
+        Source: developers.cloudflare.com/workflows/build/rules-of-workflows/
+        """
+        failure = self._describe(running, error)
+        self._give_up(running.call.key, failure)
+        self._host.fatal(failure)
 
     def _conclude(self, running: RunningAttempt, error: BaseException) -> None:
         try:
@@ -243,6 +258,9 @@ class Attempts:
             self._host.broke(defect)
 
     def _fail(self, running: RunningAttempt, error: BaseException) -> None:
+        if isinstance(error, StreamRefused):
+            self._ruin(running, error.problem)
+            return
         key, failure, now = running.call.key, self._describe(running, error), self._host.clock.now()
         found = list(leaves(error))
         wait_ms = next((leaf.wait_ms for leaf in found if isinstance(leaf, RetryAfter)), None)

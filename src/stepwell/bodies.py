@@ -66,8 +66,9 @@ def classes_of(call: StepCall, classes: Classes) -> Classes:
 async def call_body(call: StepCall, ctx: StepContext, threads: Threads) -> Any:
     """Run the author's function and return its result. Raises whatever it raises."""
     if call.body.is_async:
-        return await call.body.call(ctx)
-    result = await threads.run(_in_thread(call.body.call, ctx))
+        result = call.body.call(ctx)
+    else:
+        result = await threads.run(_in_thread(call.body.call, ctx))
     return await result if inspect.isawaitable(result) else result
 
 

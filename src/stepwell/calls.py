@@ -12,6 +12,7 @@ from stepwell.core.keys import Scope
 from stepwell.core.records import Key, Result, StepCancelled
 from stepwell.scope import EngineFuture, TaskScope
 from stepwell.steps import StepBody
+from stepwell.store.operations import Operation
 
 # In a loop that sleeps, a cancellation that new code has dropped would let timers ring for ever.
 _TIMERS_RUNG = 10_000
@@ -33,16 +34,27 @@ class _Waiter:
     is_cancelling: bool = False
 
 
+class Deliveries(Protocol):
+    """What reaches the author's code."""
+
+    def deliver(self, scope: "CallScope", future: EngineFuture, result: Result) -> None:
+        """Let a call return or raise what is on record."""
+
+    def load(self, scope: "CallScope", future: EngineFuture, operation: Operation[Any]) -> None:
+        """Read something that the code has asked for."""
+
+
 class CallPort(Protocol):
     """The turn, as its step calls see it."""
 
     execution: Execution
 
+    @property
+    def delivery(self) -> Deliveries:
+        """What reaches the author's code."""
+
     def cancelled(self, key: Key) -> Result | None:
         """Take note that the author cancels a call; return what is, or now will be, on record of it."""
-
-    def deliver(self, scope: "CallScope", future: EngineFuture, result: Result) -> None:
-        """Let a call return or raise what is on record."""
 
 
 class CallScope(TaskScope):
@@ -59,7 +71,7 @@ class CallScope(TaskScope):
         self.to_begin: list[StepCall] = []
         # The code has called something since the turn last looked.
         self.has_asked = False
-        # A large value is being read for the author; nothing else is delivered meanwhile.
+        # A value is being read for the author; nothing else is delivered meanwhile.
         self.is_loading = False
         self._port = port
         # The code runs because of a result, not because of a timer or anything else outside of the engine.
@@ -68,20 +80,28 @@ class CallScope(TaskScope):
         self._aside: set[Key] = set()
         # Those of the results set aside that have been asked for since.
         self._asked: deque[Key] = deque()
+        # What the code wants to be read, such as the next piece of a stream.
+        self._reads: deque[tuple[EngineFuture, Operation[Any]]] = deque()
         self._timers_rung = 0
 
     @property
     def is_settled(self) -> bool:
         """Tell whether all tasks are blocked and have everything that is on record for them."""
-        return not (self.pending or self.results or self._asked or self.is_loading)
+        return not (self.pending or self.results or self._asked or self._reads or self.is_loading)
 
     def begin_loading(self) -> None:
-        """Deliver nothing while a large value is being read."""
+        """Deliver nothing while a value is being read."""
         self.is_loading, self._is_answering = True, False
 
     def end_loading(self) -> None:
         """Deliver again, beginning with the value that has been read."""
         self.is_loading, self._is_answering = False, True
+
+    async def read(self, operation: Operation[Any]) -> Any:
+        """Read something of the store's: before the next result is delivered, so that a replay meets the same order."""
+        future = EngineFuture(loop=asyncio.get_running_loop())
+        self._reads.append((future, operation))
+        return await future
 
     def is_to_begin(self, key: Key) -> bool:
         """Tell whether a call still waits for an attempt to begin."""
@@ -117,8 +137,16 @@ class CallScope(TaskScope):
                         raise
 
     def deliver_next(self) -> bool:
-        """Give the next result to the call that waits for it; False if none is left, or none can be given now."""
+        """Give the next result to the call that waits for it; False if none is left, or none can be given now.
+
+        What the code wants to be read comes first, in the order in which it was asked for.
+        """
         self._is_answering = False
+        while self._reads:
+            future, operation = self._reads.popleft()
+            if not future.done():
+                self._port.delivery.load(self, future, operation)
+                return True
         while queue := self._asked or self.results:
             key = queue[0]
             result = self._port.execution.outcomes[key]
@@ -135,7 +163,7 @@ class CallScope(TaskScope):
             if waiter.is_cancelling:
                 waiter.future.set_result(None)
             else:
-                self._port.deliver(self, waiter.future, result)
+                self._port.delivery.deliver(self, waiter.future, result)
             return True
         return False
 

@@ -20,6 +20,8 @@ _PER_PAGE = 100
 _LINES_PER_PAGE = 1_000
 _NOT_JSON_SHOWN = 200
 _OK = 200
+_BYTES = "application/octet-stream"
+_PART_BYTES = 64 * 1024
 
 _DECODER = json.JSONDecoder()
 # What stands between the values of a JSON text.
@@ -47,6 +49,23 @@ class Result(dict[str, Any]):
         """Return the objects of a member that is an array; none if it is no array."""
         is_array = isinstance(self.get(member), list)
         return [Result(one, its_text) for one, its_text in _values_in(self.text_of(member))] if is_array else []
+
+
+class StepBytes:
+    """The output of a step that returned a stream: `size` bytes, given in parts as they come."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.size = int(response.headers.get("content-length", 0))
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the bytes, once. Raises ServerUnreachable where fewer come than were announced."""
+        left = self.size
+        while part := self._response.read(_PART_BYTES):
+            left -= len(part)
+            yield part
+        if left:
+            raise ServerUnreachable(f"the answer ended {left:,} bytes before its end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +129,21 @@ class Client:
         """Return whether all instances are being terminated."""
         return self._ask("GET", f"{self._workflow(workflow)}/instances/terminate")
 
-    def step(self, workflow: str, id: str, step: tuple[str, str], attempt: int | None = None) -> Result:
-        """Return how a step of a name and a type stands, or an attempt of it, with its whole output."""
+    @contextlib.contextmanager
+    def step(
+        self, workflow: str, id: str, step: tuple[str, str], attempt: int | None = None
+    ) -> "Iterator[Result | StepBytes]":
+        """Give how a step of a name and a type stands, or an attempt of it, with its whole output.
+
+        The output of a step that returned a stream is still to be read.
+        """
         name, type = step
         query = {"name": name, "type": type, "attempt": None if attempt is None else str(attempt)}
-        return self._ask("GET", f"{self._instance(workflow, id)}/step", query)
+        with self._answer_to("GET", _target(f"{self._instance(workflow, id)}/step", query), None) as response:
+            if response.headers.get_content_type() == _BYTES:
+                yield StepBytes(response)
+            else:
+                yield _checked(response.status, response.read()).object_of("result")
 
     def why(self, workflow: str, id: str) -> Result:
         """Return why an instance does not go on."""
@@ -167,9 +196,7 @@ class Client:
         return self._envelope(method, path, query, body).object_of("result")
 
     def _envelope(self, method: str, path: str, query: _Query | None = None, body: Any = ...) -> Result:
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        target = f"{path}?{urlencode(given)}" if given else path
-        with self._answer_to(method, target, None if body is ... else json.dumps(body)) as response:
+        with self._answer_to(method, _target(path, query), None if body is ... else json.dumps(body)) as response:
             status, content = response.status, response.read()
         return _checked(status, content)
 
@@ -195,6 +222,11 @@ class Client:
             raise ServerUnreachable(f"{self.url} does not answer: {str(error) or type(error).__name__}") from error
         finally:
             connection.close()
+
+
+def _target(path: str, query: _Query | None) -> str:
+    given = {name: value for name, value in (query or {}).items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path
 
 
 def _address_of(url: str) -> SplitResult:

@@ -5,7 +5,7 @@ Values come and go as JSON text, so that what was sent is what is stored and sho
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import msgspec
 from stepwell import limits, values
 from stepwell.clock import Clock, SystemClock
 from stepwell.control import Control
-from stepwell.core.records import Created, EventReceived, Payload, PayloadRef
+from stepwell.core.records import Created, EventReceived, Payload, PayloadRef, StreamRef
 from stepwell.core.steplog import InstanceLog, fold_log, fold_summary
 from stepwell.core.stepview import StepQuery, StepView, view_step
 from stepwell.errors import (
@@ -40,6 +40,7 @@ from stepwell.store.account_operations import (
     Trigger,
 )
 from stepwell.store.once import FindOnce, Once
+from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.workflow_operations import (
     DeleteWorkflow,
     GetVersion,
@@ -241,7 +242,7 @@ class Engine:
         return None if found.row == known else await self._view(found, with_steps=with_steps)
 
     async def step(self, account: str, workflow: str, instance: str, query: StepQuery) -> StepView:
-        """Return how a step stands; its value is whole, as JSON text for people.
+        """Return how a step stands; its value is whole, as JSON text for people. A sensitive one has none.
 
         Raises WorkflowNotFound, InstanceNotFound or StepNotFound.
         """
@@ -253,13 +254,21 @@ class Engine:
         if view is None:
             raise StepNotFound(instance, query.name, query.type, query.attempt)
         if view.value is None or view.is_sensitive:
-            return replace(view, value=None)
+            return replace(view, value=None, stream=None)
         try:
             text = await self.payload(view.value)
         except StoreDamaged:
             await self._refuse_if_gone(account, workflow, instance)
             raise
         return replace(view, value=text if view.is_plain else values.readable(text))
+
+    async def pieces(self, stream: StreamRef) -> AsyncIterator[bytes]:
+        """Give the bytes of a step's stream, piece by piece. Raises StoreError, also if it is deleted meanwhile."""
+        left, n = stream.size, 1
+        while left > 0:
+            piece = await self.store.run(ReadPiece(stream.id, n))
+            left, n = left - len(piece), n + 1
+            yield piece
 
     async def wait_for_change(
         self, account: str, workflow: str, instance: str, *, seen: int | None, timeout_s: float

@@ -28,6 +28,11 @@ PAYLOAD_BYTES = 2**20
 STEP_RESULT_BYTES = 2**20
 # Params, event payloads and results of steps, together: what Cloudflare's paid plan has.
 INSTANCE_BYTES = 10**9
+# Of a stream that a step returns: what its code may give at a time.
+# Source: developers.cloudflare.com/workflows/build/workers-api/#readablestream-return-values
+STREAM_CHUNK_BYTES = 16 * 2**20
+# Ours: it is stored in pieces of this size.
+STREAM_PIECE_BYTES = 256 * 1024
 # Source: developers.cloudflare.com/workers/platform/limits/#request-and-response-limits
 FETCH_BODY_BYTES = 100 * 10**6
 SLEEP_MS = 365 * DAY_MS

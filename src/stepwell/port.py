@@ -28,7 +28,7 @@ from stepwell.rollbacks import Rollbacks
 from stepwell.scope import CURRENT
 from stepwell.steps import StepBody, StepContext
 from stepwell.store.child_operations import ChildLink
-from stepwell.store.operations import Claim
+from stepwell.store.operations import Claim, Operation
 from stepwell.values import Classes
 
 logger = logging.getLogger(__name__)
@@ -169,6 +169,10 @@ class TurnPort:
         cause = rebuild(from_parts(end["error"]), self._host.classes)
         raise ChildFailed(workflow, id, end["status"], f": {end['error']['name']}: {cause}") from cause
 
+    async def read(self, operation: Operation[Any]) -> Any:
+        """Read something of the store's, such as a piece of a stream."""
+        return await self._scope().read(operation)
+
     async def _make_sure(self, workflow: ChildStarter, id: str, link: ChildLink) -> None:
         while True:
             try:
@@ -197,5 +201,7 @@ class TurnPort:
     def _scope(self) -> CallScope:
         scope = CURRENT.get()
         if self._host.is_over or not isinstance(scope, CallScope) or scope.is_closed:
-            raise TurnClosed("a step was called after its turn had ended, or from outside of the workflow's own tasks")
+            raise TurnClosed(
+                "a step was called, or a stream read, after its turn had ended or outside of the workflow's own tasks"
+            )
         return scope

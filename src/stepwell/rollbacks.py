@@ -18,6 +18,7 @@ from stepwell.core.failures import rebuild
 from stepwell.core.records import Key, Payload, StepKind, StepSucceeded
 from stepwell.errors import RollbackMissing, WorkflowFatalError
 from stepwell.steps import RollbackContext, StepBody, StepContext, parameters_of
+from stepwell.streams import TurnStreams
 from stepwell.values import Classes
 
 
@@ -26,6 +27,7 @@ class RollbackHost(Protocol):
 
     execution: Execution
     classes: Classes
+    streams: TurnStreams
 
     def instance_key(self) -> str:
         """Return what tells the instance from all others."""
@@ -85,8 +87,10 @@ class Rollbacks:
         execution, classes = self._host.execution, self._host.classes
         cause, result = execution.rollback, execution.outcomes.get(call.key)
         assert cause is not None
-        output = None
-        if isinstance(result, StepSucceeded):
+        output: Any = None
+        if isinstance(result, StepSucceeded) and result.stream is not None:
+            output = self._host.streams.replay(result.stream)
+        elif isinstance(result, StepSucceeded):
             text = await self._host.text(result.value)
             output = values.decode(text, classes_of(call, classes), f'the result of step "{call.key.label}"')
         return {

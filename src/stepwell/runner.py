@@ -19,26 +19,28 @@ from typing import Any
 from stepwell import endings
 from stepwell.alarms import TurnAlarms
 from stepwell.attempts import Attempts
-from stepwell.bodies import classes_for, classes_of
+from stepwell.bodies import classes_for
 from stepwell.calls import CallScope, StepCall
 from stepwell.capture import SINK, Sink
 from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure
 from stepwell.core.instance import fold_as_far_as_possible
-from stepwell.core.records import RESULTS, Created, Key, Payload, PayloadRef, Record, Recorded, Result, StepKind
+from stepwell.core.records import RESULTS, Created, Key, Payload, Record, Recorded, Result, StepKind
 from stepwell.core.step_answers import RunAttempt, StepAnswer
-from stepwell.delivery import Reader, Sources, payload_of, resolve
+from stepwell.delivery import Delivery
 from stepwell.endings import Endings, Park, Reason
 from stepwell.errors import TurnClosed, TurnLost
 from stepwell.notes import Notebook
 from stepwell.port import TurnPort
+from stepwell.reader import Reader
 from stepwell.recorder import Recorder, RecorderEvents
 from stepwell.rollbacks import Rollbacks
-from stepwell.scope import EngineFuture, TaskScope, look_away
+from stepwell.scope import TaskScope, look_away
 from stepwell.settings import TurnContext
 from stepwell.steps import CURRENT_PORT
 from stepwell.store import codec
 from stepwell.store.operations import Claim
+from stepwell.streams import TurnStreams
 from stepwell.workflow import WorkflowEntrypoint, WorkflowEvent, WorkflowStep, params_type
 
 logger = logging.getLogger(__name__)
@@ -65,13 +67,15 @@ class Turn:
         self.main = CallScope(self.quiet, self)
         self.rollbacks = Rollbacks(self)
         self._port = TurnPort(self)
+        self.streams = TurnStreams(self, self._reader, self._port.read)
+        self._calls: dict[Key, tuple[CallScope, StepCall]] = {}
+        self.delivery = Delivery(self, self._reader, self._calls)
         # The scope of `run`, once the instance is rolled back in this turn.
         self._forward: CallScope | None = None
         self._attempts = Attempts(self)
         self._endings = Endings(self, context, self._recorder, self._attempts)
         self.notebook.idle = self.advance
         self._sink = self.notebook.run_sink()
-        self._calls: dict[Key, tuple[CallScope, StepCall]] = {}
         # Scopes with attempts to begin.
         self._asking: dict[CallScope, None] = {}
         self._helpers: set[asyncio.Task[None]] = set()
@@ -331,35 +335,6 @@ class Turn:
         result = self.execution.cancel(key, self.clock.now())
         self._flush()
         return result
-
-    def deliver(self, scope: CallScope, future: EngineFuture, result: Result) -> None:
-        """Let a call return or raise what is on record. A value that lies apart is read first."""
-        call = self._calls.pop(result.key, None)
-        payload = payload_of(result, self.execution)
-        if isinstance(payload, PayloadRef):
-            scope.begin_loading()
-            self.help(self._load(scope, future, result, call))
-        else:
-            resolve(future, result, payload, self._sources(call))
-
-    def _sources(self, call: tuple[CallScope, StepCall] | None) -> Sources:
-        return Sources(self.execution, self.classes if call is None else classes_of(call[1], self.classes))
-
-    async def _load(
-        self, scope: CallScope, future: EngineFuture, result: Result, call: tuple[CallScope, StepCall] | None
-    ) -> None:
-        payload = payload_of(result, self.execution)
-        assert payload is not None
-        text = await self._reader.text(payload)
-        scope.end_loading()
-        if future.done():
-            # The author cancelled the call meanwhile; whether he gets the result is decided once more.
-            scope.results.appendleft(result.key)
-            if call is not None:
-                self._calls[result.key] = call
-            self.quiet(scope)
-        else:
-            resolve(future, result, text, self._sources(call))
 
     # ---- what attempts need
 

@@ -6,7 +6,7 @@ Source: developers.cloudflare.com/workflows/python/python-workers-api/
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FunctionType
@@ -119,6 +119,53 @@ class RollbackContext(dict[str, Any]):
         return str(self["idempotency_key"])
 
 
+class PiecePort(Protocol):
+    """What a turn offers to who reads a stream."""
+
+    async def piece(self, stream: int, n: int) -> bytes:
+        """Read a piece; they are numbered from 1. Raises TurnClosed."""
+
+    def piece_in_thread(self, stream: int, n: int) -> bytes:
+        """Read a piece, and block the thread meanwhile. Raises TurnClosed."""
+
+
+class StepStream:
+    """The bytes that a step returned as a stream; `size` is their number. Each iteration begins at the first.
+
+    `async for piece in stream` gives them in pieces of up to 256 KiB; so does `for` in a function that is not async.
+    """
+
+    def __init__(self, id: int, size: int, port: PiecePort) -> None:
+        self.size = size
+        self._id = id
+        self._port = port
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Give the bytes in pieces. Raises TurnClosed if the turn has ended that the stream is from."""
+        left, n = self.size, 1
+        while left > 0:
+            piece = await self._port.piece(self._id, n)
+            left, n = left - len(piece), n + 1
+            yield piece
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the bytes in pieces. Raises TypeError on the event loop, which it would block; and TurnClosed."""
+        if asyncio._get_running_loop() is not None:
+            raise TypeError("a stream is read with `async for` here; `for` is for functions that are not async")
+        return self._in_thread()
+
+    async def read(self) -> bytes:
+        """Return all bytes at once. Raises TurnClosed."""
+        return b"".join([piece async for piece in self])
+
+    def _in_thread(self) -> Iterator[bytes]:
+        left, n = self.size, 1
+        while left > 0:
+            piece = self._port.piece_in_thread(self._id, n)
+            left, n = left - len(piece), n + 1
+            yield piece
+
+
 @dataclass(frozen=True, slots=True)
 class StepRollback:
     """What undoes a step: the author's function, and the config of its attempts."""
@@ -152,7 +199,7 @@ class StepBody:
     @property
     def is_async(self) -> bool:
         """Whether it runs on the event loop; else in a thread."""
-        return inspect.iscoroutinefunction(self.function)
+        return inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function)
 
 
 class StepPort(Protocol):

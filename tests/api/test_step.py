@@ -1,14 +1,29 @@
 """`GET .../instances/{id}/step`: one step, whole."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message
 
-from stepwell.core.records import AttemptInterrupted, AttemptStarted, StepFailed, WaitEnded, WaitStarted
+from stepwell.api.step_bytes import StepBytes
+from stepwell.core.records import (
+    AttemptFailed,
+    AttemptInterrupted,
+    AttemptStarted,
+    StepConfig,
+    StepFailed,
+    StepSucceeded,
+    StreamRef,
+    WaitEnded,
+    WaitStarted,
+)
+from stepwell.store.control_operations import DeleteInstance
+from stepwell.store.stream_operations import BeginStream, WritePiece
+from stepwell.store.workflow_operations import PurgeDeleted
 from tests.api.asgi import ask
-from tests.api.histories import BROKEN, CONFIG, Histories, do, wait
+from tests.api.histories import BROKEN, CONFIG, Histories, Turn, do, wait
 
 STEP = "workflows/order/instances/i/step"
 REFUSED = {"name": "ValueError", "message": "the card was refused"}
@@ -226,3 +241,96 @@ async def test_step_of_an_unknown_instance_is_404(app: ASGIApp, histories: Histo
 
     assert (status, code) == (404, 10400)
     assert message.startswith("workflows.api.error.instance.not_found: ")
+
+
+# ---- streams
+
+
+async def _streamed(histories: Histories, *pieces: bytes, config: StepConfig = CONFIG) -> Turn:
+    """Write a step that returned a stream of these pieces, at its second attempt."""
+    turn = await histories.turn("order", "i")
+    await turn.write(
+        AttemptStarted(turn.now(), do("export"), 1, config),
+        AttemptFailed(turn.now(), do("export"), 1, BROKEN, turn.now()),
+        AttemptStarted(turn.now(), do("export"), 2),
+    )
+    row, number = turn.claim.row, turn.claim.turn
+    stream = await turn.store.run(BeginStream(row, number, "export"))
+    for n, piece in enumerate(pieces, 1):
+        await turn.store.run(WritePiece(row, number, stream, n, piece))
+    ref = StreamRef(stream, sum(map(len, pieces)))
+    await turn.write(StepSucceeded(turn.now(), do("export"), 2, '"shown"', ref))
+    return turn
+
+
+@pytest.mark.parametrize("attempt", [pytest.param("", id="step"), pytest.param("&attempt=2", id="attempt")])
+async def test_stream_comes_as_its_bytes(client: httpx.AsyncClient, histories: Histories, attempt: str) -> None:
+    """There is no envelope round them, and no browser takes them for anything else."""
+    await _streamed(histories, b"\xff\0first", b"", b"second")
+
+    answer = await client.get(f"{STEP}?name=export-1&type=step{attempt}")
+
+    assert answer.content == b"\xff\0firstsecond"
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-length"] == "13"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_empty_stream_has_no_bytes(client: httpx.AsyncClient, histories: Histories) -> None:
+    """It is a stream all the same."""
+    await _streamed(histories)
+
+    answer = await client.get(f"{STEP}?name=export-1&type=step")
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == "application/octet-stream"
+
+
+async def test_attempt_that_failed_before_a_stream_has_its_error(
+    client: httpx.AsyncClient, histories: Histories
+) -> None:
+    """Only what succeeded has bytes."""
+    await _streamed(histories, b"first")
+
+    assert await _result(client, "name=export-1&type=step&attempt=1") == {"status": "errored", "error": REFUSED}
+
+
+async def test_stream_of_a_sensitive_step_is_not_told(client: httpx.AsyncClient, histories: Histories) -> None:
+    """As any other output of it."""
+    await _streamed(histories, b"secret", config=replace(CONFIG, sensitive="output"))
+
+    result = await _result(client, "name=export-1&type=step")
+
+    assert result == {"status": "complete", "error": None, "output": "[REDACTED]"}
+
+
+async def test_log_tells_what_a_stream_begins_with(client: httpx.AsyncClient, histories: Histories) -> None:
+    """What is on record beside the bytes."""
+    await _streamed(histories, b"first")
+
+    (entry,) = (await client.get("workflows/order/instances/i")).json()["result"]["steps"]
+
+    assert entry["output"] == '"shown"'
+
+
+async def test_stream_that_is_deleted_while_it_is_read_does_not_look_whole(
+    histories: Histories, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fewer bytes come than were announced, and the log says why in one line."""
+    turn = await _streamed(histories, b"first", b"second")
+    await turn.store.run(DeleteInstance("local", "order", "i", turn.now()))
+    streamed = StepBytes(histories.engine, StreamRef(1, 11))
+    while await turn.store.run(PurgeDeleted()):
+        pass
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await streamed.stream_response(send)
+
+    assert [message["type"] for message in sent] == ["http.response.start"]
+    assert (b"content-length", b"11") in sent[0]["headers"]
+    (line,) = caplog.records
+    assert line.getMessage().startswith("the output of a step ends before its end: ")
+    assert line.exc_info is None

@@ -14,6 +14,7 @@ from stepwell.errors import InstanceNotFound, StoreUnavailable, WorkflowNotFound
 from stepwell.store import Listener, codec
 from stepwell.store.operations import ClaimDue, Claims, Commit, GetInstance, InstanceRow, Operation, Release, WriteNotes
 from stepwell.store.sqlite import SqliteStore
+from stepwell.store.stream_operations import BeginStream, WritePiece
 from tests.store.scenes import as_state
 
 A = TypeVar("A")
@@ -21,7 +22,7 @@ A = TypeVar("A")
 
 def is_turn_write(operation: object) -> bool:
     """Tell whether an operation is what a worker writes in its turns."""
-    return isinstance(operation, ClaimDue | Commit | Release | WriteNotes)
+    return isinstance(operation, ClaimDue | Commit | Release | WriteNotes | BeginStream | WritePiece)
 
 
 class CheckedStore:
@@ -39,7 +40,9 @@ class CheckedStore:
     def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
         """Do an operation."""
         answer = self.inner.run(operation)
-        if is_turn_write(operation) and not isinstance(operation, WriteNotes) and answer.exception() is None:
+        if isinstance(operation, BeginStream | WritePiece):
+            self.writes += 1
+        elif is_turn_write(operation) and not isinstance(operation, WriteNotes) and answer.exception() is None:
             self._check(operation, answer.result())
         return answer
 

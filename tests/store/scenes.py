@@ -27,7 +27,12 @@ from stepwell.core.records import (
 from stepwell.core.standing import find_start
 from stepwell.errors import StoreUnavailable
 from stepwell.store import Store, codec
-from stepwell.store.control_operations import PauseInstance, RestartInstance, ResumeInstance, TerminateInstance
+from stepwell.store.control_operations import (
+    PauseInstance,
+    RestartInstance,
+    ResumeInstance,
+    TerminateInstance,
+)
 from stepwell.store.operations import (
     AppendEvent,
     Claim,

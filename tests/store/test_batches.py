@@ -9,7 +9,7 @@ from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, StoreUnavai
 from stepwell.store import Store
 from stepwell.store.once import Once
 from stepwell.store.operations import GetWorkflow, InstanceRow, ListInstances
-from stepwell.store.sqlite_threads import _characters
+from stepwell.store.sqlite_threads import _size
 from tests.store.scenes import (
     NOW,
     claim,
@@ -148,4 +148,4 @@ async def test_operation_under_a_key_counts_as_large_as_it_is() -> None:
     """A transaction is bounded in size, whatever its operations come in."""
     operation = creation("a")
 
-    assert _characters(Once("acme", "k", "hash", NOW, operation)) == _characters(operation) > 0
+    assert _size(Once("acme", "k", "hash", NOW, operation)) == _size(operation) > 0

@@ -33,6 +33,7 @@ from stepwell.store.sqlite import SqliteStore
 from stepwell.store.sqlite_file import open_writer
 from stepwell.store.sqlite_ledger import Ledger
 from stepwell.store.sqlite_rows import only
+from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.workflow_operations import DeleteWorkflow, ListVersions, PurgeDeleted, PutWorkflow
 from tests.store.scenes import (
     LEASE,
@@ -57,7 +58,10 @@ from tests.store.scenes import (
 
 BIG = '"' + "x" * 9_000 + '"'
 DELETE = DeleteWorkflow("acme", "orders", NOW)
-TABLES = ("instances", "records", "payloads", "log_lines", "notes", "versions", "deleted_workflows")
+TABLES = (
+    *("instances", "records", "payloads", "log_lines", "notes", "streams", "pieces"),
+    *("versions", "deleted_workflows"),
+)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +220,7 @@ def _count(connection: apsw.Connection) -> dict[str, int]:
 
 
 async def _filled(path: Path, instances: int) -> None:
-    """Make a store with instances that have records, values that lie apart, log lines and notes."""
+    """Make a store with instances that have records, values that lie apart, log lines, notes and streams."""
     store = await asyncio.to_thread(SqliteStore.open, path)
     await register(store)
     await create(store, *(f"i-{n}" for n in range(instances)))
@@ -225,6 +229,9 @@ async def _filled(path: Path, instances: int) -> None:
         await store.run(commit(turn, started(), succeeded(value=BIG), step_count=1))
         line = LogLine(NOW, None, None, "INFO", "said")
         await store.run(WriteNotes(turn.row, turn.turn, 0, [line] * 10, [Note(PROGRESS, NOW, "1")], 0))
+        stream = await store.run(BeginStream(turn.row, turn.turn, "export"))
+        for n in (1, 2):
+            await store.run(WritePiece(turn.row, turn.turn, stream, n, bytes(9_000)))
     await store.close()
 
 
@@ -240,7 +247,7 @@ async def _deletion_has_ended(path: Path) -> dict[str, int]:
     """Wait until another connection sees that nothing is left to be deleted; return what the tables hold then."""
     connection = await asyncio.to_thread(apsw.Connection, str(path), apsw.SQLITE_OPEN_READONLY)
     async with asyncio.timeout(10):
-        while _count(connection)["deleted_workflows"]:  # noqa: ASYNC110 - another process would have to look, too
+        while any(_count(connection)[table] for table in ("deleted_workflows", "streams")):  # noqa: ASYNC110 - another process would have to look, too
             await asyncio.sleep(0.01)
     counts = _count(connection)
     connection.close()
@@ -268,11 +275,12 @@ async def test_deletion_gets_on_under_load(filled: Path, monkeypatch: pytest.Mon
     async with asyncio.timeout(10):
         for number in itertools.count():
             await store.run(creation(f"m-{number}", workflow="mail"))
-            if (await asyncio.to_thread(_left, filled))["deleted_workflows"] == 0:
+            if (await asyncio.to_thread(_left, filled))["streams"] == 0:
                 break
 
     await store.close()
-    assert _left(filled)["payloads"] == 0
+    left = _left(filled)
+    assert (left["deleted_workflows"], left["payloads"], left["pieces"]) == (0, 0, 0)
 
 
 def _left(path: Path) -> dict[str, int]:

@@ -15,6 +15,7 @@ from stepwell.store import (
     sqlite_deletion,
     sqlite_reads,
     sqlite_records,
+    sqlite_streams,
     sqlite_targets,
     sqlite_turns,
     sqlite_versions,
@@ -200,7 +201,7 @@ def test_one_way_doors_are_shut(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("table", ["instances", "workers", "workflows", "payloads"])
+@pytest.mark.parametrize("table", ["instances", "workers", "workflows", "payloads", "streams"])
 def test_row_numbers_are_never_used_again(table: str) -> None:
     """A row number that was deleted is not given out again: it is half of the fence."""
     found = open_in_memory().execute("select sql from sqlite_schema where name = ?", (table,)).fetchall()
@@ -242,6 +243,10 @@ def test_commit_of_a_step_touches_no_index() -> None:
         pytest.param(sqlite_deletion._SOME_INSTANCES, set(), id="instances of a deleted workflow"),
         pytest.param(sqlite_deletion._DELETE_RECORDS, set(), id="records of a deleted instance"),
         pytest.param(sqlite_deletion._DELETE_LINES, set(), id="log of a deleted instance"),
+        pytest.param(sqlite_streams._DROP_STEP, set(), id="stream of an earlier attempt"),
+        pytest.param(sqlite_streams._NEXT_DROPPED, set(), id="stream that was dropped"),
+        pytest.param(sqlite_streams._SOME_PIECES, set(), id="pieces of a stream that was dropped"),
+        pytest.param(sqlite_streams._PIECE, set(), id="piece"),
         pytest.param(sqlite_records._HISTORY, set(), id="history"),
         pytest.param(sqlite_records._END, set(), id="end of a history"),
     ],

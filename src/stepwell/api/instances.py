@@ -14,6 +14,7 @@ from stepwell.api.kept import InstanceAnswer, InstanceQuestion, KeptAnswers
 from stepwell.api.paging import StepPage, cut
 from stepwell.api.query import needed
 from stepwell.api.request import ApiRequest
+from stepwell.api.step_bytes import StepBytes
 from stepwell.core.steplog import iso
 from stepwell.core.stepview import StepQuery
 from stepwell.engine import Engine, InstanceView
@@ -65,13 +66,13 @@ async def get_instance(engine: Engine, request: ApiRequest) -> Response:
 
 
 async def get_step(engine: Engine, request: ApiRequest) -> Response:
-    """Answer with how one step stands, and its whole output."""
+    """Answer with how one step stands, and its whole output; or with its bytes, if it is a stream."""
     given = request.query
     name = needed(given.text("name", limits.LOGGED_NAME_LENGTH), "name", "a name as the log shows it, such as charge-1")
     type = needed(given.choice("type", STEP_TYPES), "type", "one of: " + ", ".join(STEP_TYPES))
     query = StepQuery(name, type, given.number("attempt"))
     view = await engine.step(request.account, request.workflow, request.instance, query)
-    return envelope.success(answers.step_state(view))
+    return envelope.success(answers.step_state(view)) if view.stream is None else StepBytes(engine, view.stream)
 
 
 async def send_event(engine: Engine, request: ApiRequest) -> Response:

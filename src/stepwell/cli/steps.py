@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import click
 
+from stepwell.cli.failures import FAILED, Failure
 from stepwell.cli.output import Output, in_one_line, indented
 from stepwell.cli.targets import named
 from stepwell.cli.terminal import clean, painted
-from stepwell.client import Client, Result
+from stepwell.client import Client, Result, StepBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,24 @@ class AskedStep:
 
 
 def show(client: Client, target: tuple[str, str], step: AskedStep, out: Output) -> int:
-    """Print how a step of an instance stands; return the exit code."""
+    """Print how a step of an instance stands, or the bytes that it returned as a stream; return the exit code."""
     workflow, id = target
-    found = client.step(workflow, named(client, workflow, id), (step.name, step.type), step.attempt)
+    with client.step(workflow, named(client, workflow, id), (step.name, step.type), step.attempt) as found:
+        return _write(found, out) if isinstance(found, StepBytes) else _show(step, found, out)
+
+
+def _write(found: StepBytes, out: Output) -> int:
+    what = f"the output is a stream of {found.size:,} bytes, not JSON"
+    if not out.is_text:
+        raise Failure(what, FAILED, "without an output format it is written as it is")
+    if sys.stdout.isatty():
+        raise Failure(what, FAILED, "send it into a file: stepwell instances step ... > FILE")
+    for part in found:
+        sys.stdout.buffer.write(part)
+    return 0
+
+
+def _show(step: AskedStep, found: Result, out: Output) -> int:
     if not out.is_text:
         out.show_one(found, (), step.name)
         return 0

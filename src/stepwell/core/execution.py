@@ -47,6 +47,7 @@ from stepwell.core.records import (
     StepForced,
     StepKind,
     StepSucceeded,
+    StreamRef,
     Terminated,
     WaitEnded,
     WaitStarted,
@@ -181,14 +182,18 @@ class Execution:
         step = self._steps[key]
         return Attempt(key, step.failures + 1, step.config, step.ordinal, step.generation)
 
-    def succeeded(self, key: Key, value: str, now: int) -> None:
-        """Record that the open attempt returned a value (JSON text). Raises InstanceTooLarge."""
-        record = StepSucceeded(now, key, self._steps[key].ordinal, value)
-        size = self._size + size_of(record)
-        # An instance that is full has to be rolled back all the same.
-        if size > self.rules.instance_bytes and key.kind is not StepKind.ROLLBACK:
-            raise InstanceTooLarge(key.label, size, self.rules.instance_bytes)
+    def succeeded(self, key: Key, value: str, now: int, stream: StreamRef | None = None) -> None:
+        """Record that the open attempt returned a value (JSON text), or a stream. Raises InstanceTooLarge."""
+        record = StepSucceeded(now, key, self._steps[key].ordinal, value, stream)
+        self.check_room(key, size_of(record))
         self._emit(record)
+
+    def check_room(self, key: Key, size: int) -> None:
+        """Hold so many bytes of a step's result against what the instance may have. Raises InstanceTooLarge."""
+        total = self._size + size
+        # An instance that is full has to be rolled back all the same.
+        if total > self.rules.instance_bytes and key.kind is not StepKind.ROLLBACK:
+            raise InstanceTooLarge(key.label, total, self.rules.instance_bytes)
 
     def failed(self, key: Key, error: Failure, delay_ms: int, now: int) -> None:
         """Record that the open attempt failed: the step tries again after a wait, or has failed for good."""
@@ -490,8 +495,4 @@ class Execution:
 
     def _is_live(self, at: int, key: Key) -> bool:
         """Tell whether a timer still means something: its call is waited for, and for this moment."""
-        if not self._is_waited_for(key):
-            return False
-        if key.has_attempts:
-            return self._steps[key].retry_at == at
-        return True
+        return self._is_waited_for(key) and (not key.has_attempts or self._steps[key].retry_at == at)

@@ -59,6 +59,14 @@ Payload = str | PayloadRef
 
 
 @dataclass(frozen=True, slots=True)
+class StreamRef:
+    """Where the bytes lie that a step returned as a stream, and how many they are."""
+
+    id: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepConfig:
     """A step's config, merged with the defaults and frozen when the step first ran.
 
@@ -148,12 +156,13 @@ class AttemptInterrupted:
 
 @dataclass(frozen=True, slots=True)
 class StepSucceeded:
-    """The attempt, and with it the step, returned a value."""
+    """The attempt, and with it the step, returned a value; of a stream, `value` is what people are shown of it."""
 
     at: int
     key: Key
     attempt: int
     value: Payload
+    stream: StreamRef | None = None
 
 
 @dataclass(frozen=True, slots=True)

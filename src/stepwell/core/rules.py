@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stepwell import durations, limits
 from stepwell.core import retries
-from stepwell.core.records import Created, EventReceived, PayloadRef, Record, StepConfig, StepSucceeded
+from stepwell.core.records import Created, EventReceived, PayloadRef, Record, StepConfig, StepSucceeded, StreamRef
 from stepwell.errors import InvalidEventType, InvalidStepConfig, SleepInThePast
 
 
@@ -61,6 +61,8 @@ RULES = Rules()
 def size_of(record: Record) -> int:
     """Return how many bytes a record adds to what its instance holds: params, event payloads and results count."""
     match record:
+        case StepSucceeded(stream=StreamRef(size=size)):
+            return size
         case Created(value=value) | EventReceived(value=value) | StepSucceeded(value=value):
             if isinstance(value, PayloadRef):
                 return value.size

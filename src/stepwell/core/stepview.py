@@ -18,6 +18,7 @@ from stepwell.core.records import (
     StepForced,
     StepKind,
     StepSucceeded,
+    StreamRef,
     WaitEnded,
 )
 from stepwell.core.standing import standing
@@ -53,7 +54,8 @@ class StepQuery:
 class StepView:
     """How a step stands. `value` is what it returned, or the payload of the event that it waited for.
 
-    `is_plain` tells that the value is JSON as somebody sent it, not as a step's result is stored.
+    `is_plain` tells that the value is JSON as somebody sent it, not as a step's result is stored. Of a `stream` the
+    value is what people are shown of it.
     """
 
     status: Literal["running", "waiting", "complete", "errored"]
@@ -62,6 +64,7 @@ class StepView:
     event_type: str | None = None
     is_plain: bool = False
     is_sensitive: bool = False
+    stream: StreamRef | None = None
 
 
 def view_step(history: Sequence[Recorded], query: StepQuery) -> StepView | None:
@@ -117,7 +120,8 @@ def _view_attempt(entry: StepEntry, attempt: AttemptEntry, end: Record | None) -
 
 
 def _complete(entry: StepEntry, end: StepSucceeded) -> StepView:
-    return StepView("complete", value=end.value, is_sensitive=entry.config.sensitive is not None)
+    is_sensitive = entry.config.sensitive is not None
+    return StepView("complete", value=end.value, is_sensitive=is_sensitive, stream=end.stream)
 
 
 def _view_wait(entry: WaitEntry, end: Record | None, history: Sequence[Recorded]) -> StepView:

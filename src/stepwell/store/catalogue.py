@@ -10,6 +10,7 @@ from stepwell.store import (
     once,
     operations,
     situation_operations,
+    stream_operations,
     token_operations,
     workflow_operations,
 )
@@ -25,6 +26,7 @@ _MODULES = (
     token_operations,
     once,
     situation_operations,
+    stream_operations,
 )
 
 OPERATIONS: tuple[type[Operation[Any]], ...] = tuple(

@@ -12,7 +12,7 @@ import msgspec
 
 from stepwell import values
 from stepwell.core.failures import Failure, from_parts, to_parts
-from stepwell.core.records import Action, Key, Payload, PayloadRef, Record, Recorded, StepConfig, StepKind
+from stepwell.core.records import Action, Key, Payload, PayloadRef, Record, Recorded, StepConfig, StepKind, StreamRef
 from stepwell.limits import INLINE_VALUE_BYTES, LOG_OUTPUT_CHARACTERS
 from stepwell.store.operations import RecordRow
 
@@ -87,6 +87,7 @@ _BUILDERS: dict[str, Any] = {
     "action": Action,
     "error": from_parts,
     "config": lambda parts: StepConfig(**parts),
+    "stream": lambda parts: StreamRef(**parts),
 }
 _STEP_KINDS: dict[str, StepKind] = {kind.value: kind for kind in StepKind}
 _KINDS: dict[str, Any] = {_name(kind): kind for kind in get_args(Record)}

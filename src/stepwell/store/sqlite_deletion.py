@@ -9,6 +9,7 @@ from stepwell.store import codec
 from stepwell.store.sqlite_children import tell_parents, unlink
 from stepwell.store.sqlite_control import end
 from stepwell.store.sqlite_rows import every, first
+from stepwell.store.sqlite_streams import drop_streams, purge_streams
 from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.sqlite_workflows import find_workflow
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted
@@ -62,6 +63,12 @@ _FORGET_TERMINATION = """
 _REMEMBER = """
     insert into deleted_workflows (row)
     values (:row)
+    """
+ARE_DELETED = """
+    select exists (
+        select 1
+        from deleted_workflows
+    )
     """
 _NEXT_WORKFLOW = """
     select row
@@ -138,6 +145,11 @@ def purge_deleted(transaction: Transaction, operation: PurgeDeleted) -> bool:
     # What the same transaction has appended to a history is to go too.
     transaction.flush()
     budget = Budget(operation)
+    return _purge_workflows(transaction, budget) or purge_streams(transaction, budget.rows, budget.size)
+
+
+def _purge_workflows(transaction: Transaction, budget: "Budget") -> bool:
+    """Delete what deleted workflows have left, as far as the budget goes; tell whether there is more."""
     while (found := first(transaction.connection, _NEXT_WORKFLOW)) is not None:
         workflow: int = found[0]
         for (instance,) in every(transaction.connection, _SOME_INSTANCES, (workflow, budget.instances + 1)):
@@ -179,6 +191,7 @@ def purge_instance(transaction: Transaction, instance: int, budget: Budget) -> b
     if budget.is_spent:
         return False
     transaction.execute(_DELETE_NOTES, (instance,))
+    drop_streams(transaction, instance)
     unlink(transaction, instance)
     transaction.execute(_DELETE_INSTANCE, (instance,))
     return True

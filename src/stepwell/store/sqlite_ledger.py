@@ -8,8 +8,10 @@ import apsw
 
 from stepwell.errors import StepwellError
 from stepwell.store.operations import Operation
+from stepwell.store.sqlite_deletion import ARE_DELETED
 from stepwell.store.sqlite_faults import translate
 from stepwell.store.sqlite_rows import only
+from stepwell.store.sqlite_streams import ARE_DROPPED
 from stepwell.store.sqlite_transaction import Tidings, Transaction
 from stepwell.store.sqlite_writes import WRITES
 from stepwell.store.workflow_operations import PurgeDeleted
@@ -40,8 +42,8 @@ class Ledger:
         self._where = where
         (self._reserved,) = only(connection, "select reserved from commits")
         self._tx = self._reserved
-        # Whether deleted workflows have left rows; a process that ended may not have got to the end of them.
-        (self.has_rubbish,) = only(connection, "select exists (select 1 from deleted_workflows)")
+        # Whether something deleted has left rows; a process that ended may not have got to the end of them.
+        self.has_rubbish = any(only(connection, left)[0] for left in (ARE_DELETED, ARE_DROPPED))
 
     def write(self, operations: Sequence[Operation[Any]]) -> Written:
         """Do operations in one batch."""
@@ -72,10 +74,10 @@ class Ledger:
         return all_of_them
 
     def tidy(self) -> None:
-        """Delete a bounded part of what deleted workflows have left."""
+        """Delete a bounded part of what deleted workflows, instances and streams have left."""
         (more,) = self.write([PurgeDeleted()]).outcomes
         if isinstance(more, Exception):
-            logger.warning("what deleted workflows have left stays until the store is opened again: %s", more)
+            logger.warning("what was deleted leaves rows that stay until the store is opened again: %s", more)
         self.has_rubbish = more is True
 
     def close(self) -> None:

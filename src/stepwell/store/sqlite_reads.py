@@ -36,11 +36,13 @@ from stepwell.store.sqlite_once import find_once
 from stepwell.store.sqlite_records import history, read_payload, summary
 from stepwell.store.sqlite_rows import Values, every, only
 from stepwell.store.sqlite_situation import read_situation
+from stepwell.store.sqlite_streams import read_piece
 from stepwell.store.sqlite_targets import INSTANCE, INSTANCE_COLUMNS, find_named, is_turn
 from stepwell.store.sqlite_terminations import is_terminating, list_terminations
 from stepwell.store.sqlite_tokens import find_token, list_tokens
 from stepwell.store.sqlite_versions import get_version, list_versions
 from stepwell.store.sqlite_workflows import find_workflow, get_params_schema, get_workflow, list_workflows
+from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.workflow_operations import GetVersion, ListVersions
 
@@ -142,6 +144,7 @@ READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] =
     GetInstance: _get_instance,
     ListInstances: _list_instances,
     ReadPayload: _read_payload,
+    ReadPiece: read_piece,
     ReadHistory: _read_history,
     ListHoldings: _list_holdings,
     ReadNote: read_note,

@@ -23,10 +23,11 @@ from stepwell.store.sqlite_faults import translate
 from stepwell.store.sqlite_ledger import Ledger
 from stepwell.store.sqlite_reads import read
 from stepwell.store.sqlite_transaction import Tidings
+from stepwell.store.stream_operations import WritePiece
 
 # A batch ends here: the first caller of a large one should not wait for all the others.
 BATCH_OPERATIONS = 500
-BATCH_CHARACTERS = 4 * 2**20
+BATCH_SIZE = 4 * 2**20
 LINGER_S = 0.005
 # What deleted workflows have left is tidied up whenever no request has come for so long, and at least so often.
 TIDY_PAUSE_S = 0.001
@@ -112,18 +113,18 @@ class _Gathered:
     def __init__(self, first: Request) -> None:
         self.requests: list[Request] = []
         self.is_urgent = False
-        self._characters = 0
+        self._size = 0
         self._deadline = monotonic() + LINGER_S
         self.add(first)
 
     @property
     def is_full(self) -> bool:
-        return len(self.requests) >= BATCH_OPERATIONS or self._characters >= BATCH_CHARACTERS
+        return len(self.requests) >= BATCH_OPERATIONS or self._size >= BATCH_SIZE
 
     def add(self, request: Request) -> None:
         operation = request.operation
         self.requests.append(request)
-        self._characters += _characters(operation)
+        self._size += _size(operation)
         if not _may_wait(operation):
             self.is_urgent = True
 
@@ -197,16 +198,19 @@ def _settle_all(settled: Sequence[tuple["asyncio.Future[Any]", object]]) -> None
         settle(future, outcome)
 
 
-def _characters(operation: Operation[Any]) -> int:
+def _size(operation: Operation[Any]) -> int:
+    """Return how large an operation is: its characters, or bytes; between these is no need to tell."""
     match operation:
         case Commit() | Release():
             return sum(map(_length, operation.records))
         case CreateInstance() | AppendEvent() | ForceStep():
             return _length(operation.record)
         case StartChild(creation=creation):
-            return _characters(creation)
+            return _size(creation)
+        case WritePiece():
+            return len(operation.body)
         case Once():
-            return _characters(operation.operation)
+            return _size(operation.operation)
         case _:
             return 0
 

@@ -48,11 +48,13 @@ from stepwell.store.sqlite_events import append_event, force_step
 from stepwell.store.sqlite_notes import write_notes
 from stepwell.store.sqlite_once import once
 from stepwell.store.sqlite_rows import first, only
+from stepwell.store.sqlite_streams import begin_stream, write_piece
 from stepwell.store.sqlite_terminations import start_termination, terminate_some
 from stepwell.store.sqlite_tokens import add_token, revoke_token
 from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.sqlite_versions import put_workflow
 from stepwell.store.sqlite_workflows import Workflow, find_workflow, register_workflow
+from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
 
@@ -190,6 +192,8 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     Commit: sqlite_turns.commit,
     Release: sqlite_turns.release,
     WriteNotes: write_notes,
+    BeginStream: begin_stream,
+    WritePiece: write_piece,
     PutWorkflow: put_workflow,
     DeleteWorkflow: delete_workflow,
     PurgeDeleted: purge_deleted,

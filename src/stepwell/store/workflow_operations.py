@@ -37,10 +37,10 @@ class DeleteWorkflow(Operation[None], frozen=True):
 
 
 class PurgeDeleted(Operation[bool], frozen=True):
-    """Delete a bounded part of what deleted workflows have left; tell whether there may be more.
+    """Delete a bounded part of what deleted workflows, instances and streams have left; tell whether there may be more.
 
-    A store asks itself between other writes, and goes on after it was opened again. Bounds: of instances, of records
-    and log lines, and of bytes in values that lie apart.
+    A store asks itself between other writes, and goes on after it was opened again. Bounds: of instances, of records,
+    log lines and pieces of streams, and of bytes in values that lie apart and in pieces.
     """
 
     instances: int = 200

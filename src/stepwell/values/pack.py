@@ -17,7 +17,7 @@ Plain JSON is stored as it is. Any other value is an object whose first member i
 import dataclasses
 import math
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -97,6 +97,8 @@ def _pack_as_base(value: Any, depth: int, classes: Classes) -> Any:
             return _pack_dict(dict(value), depth, classes)
         case list():
             return _pack_items(value, depth, classes)
+        case AsyncIterable():
+            raise Refused("a stream is stored only as the whole result of a step")
         case _:
             raise Refused(f"{type(value).__name__} is not storable")
 

@@ -30,6 +30,7 @@ from stepwell.api.openapi.operation import (
     Key,
     Operation,
 )
+from stepwell.api.step_bytes import MEDIA_TYPE
 
 INSTANCES = "Instances"
 
@@ -89,8 +90,9 @@ OPERATIONS: Mapping[Key, Operation] = {
         id="workflows-instances-step",
         tag=INSTANCES,
         description="Gets how a step or a wait for an event stands, or one attempt of it, with its whole output as a "
-        "JSON value. The log has it as text, cut where it is long.",
-        answer=Answer(models.StepState),
+        "JSON value. The log has it as text, cut where it is long. What a step returned as a stream comes as bytes, "
+        "without an envelope.",
+        answer=Answer(models.StepState, media=((MEDIA_TYPE, {}),)),
         refused=(*_NO_INSTANCE, NO_STEP),
         sdk="workflows.instances.step",
         cli=("stepwell instances step order order-1 charge-1",),

@@ -1,0 +1,130 @@
+"""Streams in the file: pieces of bytes, each with a checksum.
+
+A stream that was dropped belongs to no instance; its pieces are deleted bit by bit.
+"""
+
+from zlib import crc32
+
+import apsw
+
+from stepwell.errors import TurnLost
+from stepwell.store.sqlite_rows import every, first, only
+from stepwell.store.sqlite_targets import is_turn
+from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.stream_operations import BeginStream, ReadPiece, WritePiece
+
+_DROP_STEP = """
+    update streams
+    set instance = 0
+    where instance = :instance
+        and step = :step
+    """
+_DROP_INSTANCE = """
+    update streams
+    set instance = 0
+    where instance = :instance
+    """
+_INSERT = """
+    insert into streams (instance, step)
+    values (:instance, :step)
+    returning row
+    """
+# Closes the race with an attempt that came later: no piece is left behind of a stream that has been deleted.
+_INSERT_PIECE = """
+    insert into pieces (stream, n, body, crc)
+    select :stream, :n, :body, :crc
+    where exists (
+        select 1
+        from streams
+        where row = :stream
+    )
+    on conflict do nothing
+    """
+_PIECE = """
+    select body, crc
+    from pieces
+    where stream = :stream
+        and n = :n
+    """
+_NEXT_DROPPED = """
+    select row
+    from streams
+    where instance = 0
+    limit 1
+    """
+_SOME_PIECES = """
+    select row, length(body)
+    from pieces
+    where stream = :stream
+    order by n
+    limit :limit
+    """
+_DELETE_PIECE = """
+    delete from pieces
+    where row = :row
+    """
+_FORGET = """
+    delete from streams
+    where row = :stream
+    """
+ARE_DROPPED = """
+    select exists (
+        select 1
+        from streams
+        where instance = 0
+    )
+    """
+
+
+def begin_stream(transaction: Transaction, operation: BeginStream) -> int:
+    """Do BeginStream."""
+    row, step = operation.row, operation.step
+    _check_turn(transaction.connection, row, operation.turn)
+    transaction.execute(_DROP_STEP, (row, step))
+    if transaction.connection.changes():
+        transaction.tidings.has_rubbish = True
+    (stream,) = only(transaction.connection, _INSERT, (row, step))
+    return int(stream)
+
+
+def write_piece(transaction: Transaction, operation: WritePiece) -> None:
+    """Do WritePiece."""
+    _check_turn(transaction.connection, operation.row, operation.turn)
+    body = operation.body
+    transaction.execute(_INSERT_PIECE, (operation.stream, operation.n, body, crc32(body)))
+
+
+def read_piece(connection: apsw.Connection, operation: ReadPiece) -> bytes:
+    """Do ReadPiece."""
+    row, turn = operation.row, operation.turn
+    if row is not None and turn is not None:
+        _check_turn(connection, row, turn)
+    body, crc = first(connection, _PIECE, (operation.stream, operation.n)) or (b"", None)
+    if crc != crc32(body):
+        raise apsw.CorruptError(f"piece {operation.n} of the stream {operation.stream} is damaged or missing")
+    piece: bytes = body
+    return piece
+
+
+def drop_streams(transaction: Transaction, instance: int) -> None:
+    """Drop all streams of an instance."""
+    transaction.execute(_DROP_INSTANCE, (instance,))
+
+
+def purge_streams(transaction: Transaction, pieces: int, size: int) -> bool:
+    """Delete what was dropped: so many pieces, or bytes; tell whether there is more."""
+    while (found := first(transaction.connection, _NEXT_DROPPED)) is not None:
+        for row, length in every(transaction.connection, _SOME_PIECES, (found[0], max(pieces, 0))):
+            if size <= 0:
+                return True
+            transaction.execute(_DELETE_PIECE, (row,))
+            pieces, size = pieces - 1, size - length
+        if pieces <= 0:
+            return True
+        transaction.execute(_FORGET, found)
+    return False
+
+
+def _check_turn(connection: apsw.Connection, row: int, turn: int) -> None:
+    if not is_turn(connection, row, turn):
+        raise TurnLost(row, turn)

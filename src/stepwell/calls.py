@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,7 +12,9 @@ from stepwell.core.keys import Scope
 from stepwell.core.records import Key, Result, StepCancelled
 from stepwell.scope import EngineFuture, TaskScope
 from stepwell.steps import StepBody
-from stepwell.store.operations import Operation
+
+# What is asked of the store.
+Work = Callable[[], Coroutine[Any, Any, Any]]
 
 # In a loop that sleeps, a cancellation that new code has dropped would let timers ring for ever.
 _TIMERS_RUNG = 10_000
@@ -40,8 +42,8 @@ class Deliveries(Protocol):
     def deliver(self, scope: "CallScope", future: EngineFuture, result: Result) -> None:
         """Let a call return or raise what is on record."""
 
-    def load(self, scope: "CallScope", future: EngineFuture, operation: Operation[Any]) -> None:
-        """Read something that the code has asked for."""
+    def do(self, scope: "CallScope", future: EngineFuture, work: Work) -> None:
+        """Ask the store for what the code has to wait for, and deliver nothing meanwhile."""
 
 
 class CallPort(Protocol):
@@ -71,7 +73,7 @@ class CallScope(TaskScope):
         self.to_begin: list[StepCall] = []
         # The code has called something since the turn last looked.
         self.has_asked = False
-        # A value is being read for the author; nothing else is delivered meanwhile.
+        # The store is being asked for the author; nothing else is delivered meanwhile.
         self.is_loading = False
         self._port = port
         # The code runs because of a result, not because of a timer or anything else outside of the engine.
@@ -80,27 +82,27 @@ class CallScope(TaskScope):
         self._aside: set[Key] = set()
         # Those of the results set aside that have been asked for since.
         self._asked: deque[Key] = deque()
-        # What the code wants to be read, such as the next piece of a stream.
-        self._reads: deque[tuple[EngineFuture, Operation[Any]]] = deque()
+        # What the code wants of the store, such as the next piece of a stream.
+        self._to_do: deque[tuple[EngineFuture, Work]] = deque()
         self._timers_rung = 0
 
     @property
     def is_settled(self) -> bool:
         """Tell whether all tasks are blocked and have everything that is on record for them."""
-        return not (self.pending or self.results or self._asked or self._reads or self.is_loading)
+        return not (self.pending or self.results or self._asked or self._to_do or self.is_loading)
 
     def begin_loading(self) -> None:
-        """Deliver nothing while a value is being read."""
+        """Deliver nothing while the store is being asked."""
         self.is_loading, self._is_answering = True, False
 
     def end_loading(self) -> None:
-        """Deliver again, beginning with the value that has been read."""
+        """Deliver again, beginning with what has been answered."""
         self.is_loading, self._is_answering = False, True
 
-    async def read(self, operation: Operation[Any]) -> Any:
-        """Read something of the store's: before the next result is delivered, so that a replay meets the same order."""
+    async def work(self, work: Work) -> Any:
+        """Ask the store for something: before the next result is delivered, so that a replay meets the same order."""
         future = EngineFuture(loop=asyncio.get_running_loop())
-        self._reads.append((future, operation))
+        self._to_do.append((future, work))
         return await future
 
     def is_to_begin(self, key: Key) -> bool:
@@ -139,14 +141,12 @@ class CallScope(TaskScope):
     def deliver_next(self) -> bool:
         """Give the next result to the call that waits for it; False if none is left, or none can be given now.
 
-        What the code wants to be read comes first, in the order in which it was asked for.
+        What the code wants of the store comes first, in the order in which it was asked for.
         """
         self._is_answering = False
-        while self._reads:
-            future, operation = self._reads.popleft()
-            if not future.done():
-                self._port.delivery.load(self, future, operation)
-                return True
+        if self._to_do:
+            self._port.delivery.do(self, *self._to_do.popleft())
+            return True
         while queue := self._asked or self.results:
             key = queue[0]
             result = self._port.execution.outcomes[key]

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from stepwell import values
 from stepwell.bodies import classes_of
-from stepwell.calls import CallScope, StepCall
+from stepwell.calls import CallScope, StepCall, Work
 from stepwell.core.execution import Execution
 from stepwell.core.failures import rebuild
 from stepwell.core.records import (
@@ -24,7 +24,6 @@ from stepwell.core.records import (
 from stepwell.core.steplog import timed_out
 from stepwell.reader import Reader
 from stepwell.scope import EngineFuture, TaskScope
-from stepwell.store.operations import Operation
 from stepwell.streams import TurnStreams
 from stepwell.values import Classes
 from stepwell.workflow import to_moment
@@ -64,10 +63,10 @@ class Delivery:
         else:
             self._resolve(future, result, payload)
 
-    def load(self, scope: CallScope, future: EngineFuture, operation: Operation[Any]) -> None:
-        """Read something that the code has asked for."""
+    def do(self, scope: CallScope, future: EngineFuture, work: Work) -> None:
+        """Ask the store for what the code has to wait for, and deliver nothing meanwhile."""
         scope.begin_loading()
-        self._host.help(self._read(scope, future, operation))
+        self._host.help(self._do(scope, future, work))
 
     async def _read_payload(self, scope: CallScope, future: EngineFuture, result: Result, payload: Payload) -> None:
         text = await self._reader.text(payload)
@@ -79,8 +78,8 @@ class Delivery:
         else:
             self._resolve(future, result, text)
 
-    async def _read(self, scope: CallScope, future: EngineFuture, operation: Operation[Any]) -> None:
-        answer = await self._reader.read(operation)
+    async def _do(self, scope: CallScope, future: EngineFuture, work: Work) -> None:
+        answer = await work()
         scope.end_loading()
         if future.done():
             self._host.quiet(scope)

@@ -11,7 +11,7 @@ from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure, describe
 from stepwell.core.instance import Status
 from stepwell.core.records import Paused, Record, Waiting
-from stepwell.errors import TurnLost, UnreadableValue, WorkflowInternalError
+from stepwell.errors import UnreadableValue, WorkflowInternalError
 from stepwell.notes import Notebook
 from stepwell.recorder import Ending, Recorder
 from stepwell.scope import AuthorExit
@@ -182,8 +182,7 @@ class Endings:
         execution.start_rollback(failure, self._clock.now())
         self._recorder.record(execution.take(), execution.state.step_count)
         await self._recorder.durable()
-        if self._recorder.is_stopped:
-            raise TurnLost(self._claim.row, self._claim.turn)
+        self._recorder.check()
         return False
 
     async def _finish_rollback(self, execution: Execution, task: asyncio.Task[Any]) -> None:
@@ -218,6 +217,8 @@ class Endings:
             await self._put_back(execution, [Waiting(now)], Ending(Status.WAITING, due_at))
 
     async def _rest_broken(self, execution: Execution, error: BaseException) -> None:
+        # What the store refused is not on record: whoever holds the turn puts the instance back as it is there.
+        self._recorder.check()
         self._tell_broken(error)
         await self._stop_attempts(execution)
         # A history that could not be read has no status; the claim made it running. So does a resume.

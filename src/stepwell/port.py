@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
 from stepwell import values
-from stepwell.calls import CallScope, StepCall
+from stepwell.calls import CallScope, StepCall, Work
 from stepwell.capture import SINK
 from stepwell.clock import Clock, sleep_ms
 from stepwell.core.execution import Execution
@@ -28,7 +28,7 @@ from stepwell.rollbacks import Rollbacks
 from stepwell.scope import CURRENT
 from stepwell.steps import StepBody, StepContext
 from stepwell.store.child_operations import ChildLink
-from stepwell.store.operations import Claim, Operation
+from stepwell.store.operations import Claim
 from stepwell.values import Classes
 
 logger = logging.getLogger(__name__)
@@ -149,12 +149,12 @@ class TurnPort:
         self._host.execution.ask_child(key, link.event_type, self._host.clock.now())
         if key not in self._host.execution.outcomes and not self._host.execution.inbox.has(link.event_type):
             # A restart of this instance may have lost the event, or the child may be gone.
-            self._host.help(self._make_sure(workflow, id, link))
+            self._host.help(self._make_sure(lambda: workflow.await_child(id, link)))
         try:
             event = await scope.result(key)
         except asyncio.CancelledError:
             if follows and not scope.is_closed:
-                await workflow.terminate_child(id)
+                await scope.work(lambda: self._make_sure(lambda: workflow.terminate_child(id)))
             raise
         if key in self._host.execution.inbox.by_hand:
             return event["payload"]
@@ -169,14 +169,15 @@ class TurnPort:
         cause = rebuild(from_parts(end["error"]), self._host.classes)
         raise ChildFailed(workflow, id, end["status"], f": {end['error']['name']}: {cause}") from cause
 
-    async def read(self, operation: Operation[Any]) -> Any:
-        """Read something of the store's, such as a piece of a stream."""
-        return await self._scope().read(operation)
+    async def work(self, work: Work) -> Any:
+        """Ask the store for something, such as a piece of a stream."""
+        return await self._scope().work(work)
 
-    async def _make_sure(self, workflow: ChildStarter, id: str, link: ChildLink) -> None:
+    async def _make_sure(self, work: Work) -> None:
+        """Ask the store for something until it is done."""
         while True:
             try:
-                await workflow.await_child(id, link)
+                await work()
             except StoreError:
                 await sleep_ms(self._host.clock, _AGAIN_AFTER_MS)
             else:

@@ -67,6 +67,8 @@ class Recorder:
         # Somebody has been told that the store refuses; once is enough.
         self._has_complained = False
         self._stopped = False
+        # What the store will not take, whatever is sent again.
+        self._refusal: Exception | None = None
         self._idle: list[asyncio.Future[None]] = []
 
     def begin(self, seq: int, step_count: int) -> None:
@@ -79,10 +81,12 @@ class Recorder:
         """Tell whether something is not acknowledged yet."""
         return bool(self._unacknowledged) or self._in_flight > 0
 
-    @property
-    def is_stopped(self) -> bool:
-        """Tell whether the turn is lost, or closed."""
-        return self._stopped
+    def check(self) -> None:
+        """Raise TurnLost if the turn is lost, or closed; or what the store has refused for good."""
+        if self._refusal is not None:
+            raise self._refusal
+        if self._stopped:
+            raise TurnLost(self._claim.row, self._claim.turn)
 
     def record(self, records: Sequence[Record], step_count: int) -> None:
         """Append records to the history; the turn is told when they are durable."""
@@ -108,12 +112,11 @@ class Recorder:
     async def release(self, records: Sequence[Record], step_count: int, ending: Ending) -> bool:
         """End the turn with these records. False: refused, as records came from outside; they are handed over.
 
-        Raises TurnLost.
+        Raises TurnLost, or what the store has refused for good.
         """
         while True:
             await self.durable()
-            if self._stopped:
-                raise TurnLost(self._claim.row, self._claim.turn)
+            self.check()
             try:
                 released = await self._store.run(self._release(records, step_count, ending))
             except StoreUnavailable as error:
@@ -181,6 +184,7 @@ class Recorder:
             self._resending = True
             self._complain(error)
         except Exception as error:  # a defect must end this turn, not the loop
+            self._refusal = error
             self.stop()
             self._events.broken(error)
         # The commits behind a refused one are refused too; when all are answered, all is sent again in order.

@@ -75,7 +75,7 @@ class Rollbacks:
 
         def undo(ctx: StepContext) -> Any:
             given = {"attempt": ctx["attempt"], "idempotency_key": ctx["idempotency_key"]}
-            return _call(rollback.function, RollbackContext({**facts, **given}))
+            return _call(rollback.function, RollbackContext({**facts, **given}, ctx.port))
 
         config = dict(rollback.config or {})
         if sensitive := self._host.execution.attempt_of(key).config.sensitive:

@@ -67,7 +67,7 @@ class Turn:
         self.main = CallScope(self.quiet, self)
         self.rollbacks = Rollbacks(self)
         self._port = TurnPort(self)
-        self.streams = TurnStreams(self, self._reader, self._port.read)
+        self.streams = TurnStreams(self, self._reader, self._port.work)
         self._calls: dict[Key, tuple[CallScope, StepCall]] = {}
         self.delivery = Delivery(self, self._reader, self._calls)
         # The scope of `run`, once the instance is rolled back in this turn.

@@ -29,17 +29,43 @@ class AttemptPort(Protocol):
         """Take note of a sign of life."""
 
 
-class StepContext(dict[str, Any]):
+class AttemptContext(dict[str, Any]):
+    """What an attempt is told, and how it tells of itself. Safe to use from a thread."""
+
+    def __init__(self, facts: Mapping[str, Any], port: AttemptPort | None = None) -> None:
+        super().__init__(facts)
+        self.port = port
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nothing will come of this attempt: it ran out of time, was cancelled, or its worker stops.
+
+        A function in a thread cannot be stopped from outside; look at this in long loops.
+        """
+        return self.port is not None and self.port.is_cancelled
+
+    @property
+    def heartbeat_details(self) -> Any:
+        """What an earlier attempt of this step said last in `heartbeat`, or None."""
+        return None if self.port is None else self.port.details
+
+    def heartbeat(self, details: Any = None) -> None:
+        """Give a sign of life; `details` (storable as a result is) are handed to the next attempt, if there is one.
+
+        With `heartbeat` in the step's config an attempt that gives none for so long fails with WorkflowTimeoutError.
+        In an attempt that was cancelled this raises TurnClosed, which ends the function.
+        """
+        if self.port is not None:
+            self.port.beat(details)
+
+
+class StepContext(AttemptContext):
     """What a step's `ctx` parameter receives: a dict with `step` (name, count), `attempt` (from 1) and `config`.
 
     `idempotency_key` is the same for all attempts of a step, and no other step's: hand it to services that take one.
 
     Source: developers.cloudflare.com/workflows/build/step-context/
     """
-
-    def __init__(self, facts: Mapping[str, Any], port: AttemptPort | None = None) -> None:
-        super().__init__(facts)
-        self._port = port
 
     @property
     def attempt(self) -> int:
@@ -53,34 +79,13 @@ class StepContext(dict[str, Any]):
         key: str = self["idempotency_key"]
         return key
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether nothing will come of this attempt: it ran out of time, was cancelled, or its worker stops.
 
-        A function in a thread cannot be stopped from outside; look at this in long loops.
-        """
-        return self._port is not None and self._port.is_cancelled
-
-    @property
-    def heartbeat_details(self) -> Any:
-        """What an earlier attempt of this step said last in `heartbeat`, or None."""
-        return None if self._port is None else self._port.details
-
-    def heartbeat(self, details: Any = None) -> None:
-        """Give a sign of life; `details` (storable as a result is) are handed to the next attempt, if there is one.
-
-        With `heartbeat` in the step's config an attempt that gives none for so long fails with WorkflowTimeoutError.
-        In an attempt that was cancelled this raises TurnClosed, which ends the function.
-        """
-        if self._port is not None:
-            self._port.beat(details)
-
-
-class RollbackContext(dict[str, Any]):
+class RollbackContext(AttemptContext):
     """What a rollback receives: a dict with `ctx` (of the step), `error`, `output` and `stepName`, as on Cloudflare.
 
     `output` is what the step returned, None if it had not. `error` is what the instance is rolled back for. Ours:
-    `attempt` (of the rollback, from 1) and `idempotency_key` (of the rollback). All of them are attributes too.
+    `attempt` (of the rollback, from 1) and `idempotency_key` (of the rollback). All of them are attributes too; signs
+    of life, and whether it was cancelled, are those of the rollback.
 
     Source: developers.cloudflare.com/workflows/build/workers-api/#rollback
     """

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from stepwell import values
+from stepwell.calls import Work
 from stepwell.core.execution import Execution
 from stepwell.core.records import Key, StreamRef
 from stepwell.core.steplog import TRUNCATED
@@ -58,10 +59,10 @@ class StoredStream(NamedTuple):
 class TurnStreams:
     """The streams of one turn: what its attempts return, and what its code reads."""
 
-    def __init__(self, host: StreamHost, reader: Reader, read: Callable[[Operation[bytes]], Awaitable[bytes]]) -> None:
+    def __init__(self, host: StreamHost, reader: Reader, work: Callable[[Work], Awaitable[Any]]) -> None:
         self._host = host
         self._reader = reader
-        self._read = read
+        self._work = work
         self._loop = asyncio.get_running_loop()
 
     async def store(self, chunks: AsyncIterable[Any], key: Key) -> StoredStream:
@@ -89,7 +90,8 @@ class TurnStreams:
 
     async def piece(self, stream: int, n: int) -> bytes:
         """Read a piece for the author's code, when it is its turn. Raises TurnClosed."""
-        return await self._read(ReadPiece(stream, n, *self._turn()))
+        piece: bytes = await self._work(lambda: self._reader.read(ReadPiece(stream, n, *self._turn())))
+        return piece
 
     def piece_in_thread(self, stream: int, n: int) -> bytes:
         """Read a piece for a thread of the author's, and block it meanwhile. Raises TurnClosed."""

@@ -174,11 +174,10 @@ class Worker:
         except StoreError as error:
             # Not `exception`: it is the store's trouble, and its text says all.
             logger.error("the turn of %s/%s cannot go on: %s", claim.workflow, claim.id, error)  # noqa: TRY400 - see above
+            await self._rest_if_possible(claim)
         except Exception:  # a defect must end this turn, not the worker
             logger.exception("the turn of %s/%s ended by a defect of Stepwell", claim.workflow, claim.id)
-            # Refused if something of the turn is still on its way: then it stays held until this worker ends.
-            with suppress(StoreError, TurnLost):
-                await self._rest(claim, _DEFECT_REST_MS)
+            await self._rest_if_possible(claim)
         finally:
             # The next turn of the instance may have begun here already.
             if turn is not None and self.turns.get(claim.row) is turn:
@@ -197,6 +196,11 @@ class Worker:
                 claim.id,
                 claim.workflow,
             )
+
+    async def _rest_if_possible(self, claim: Claim) -> None:
+        """Put an instance back after a defect; what the store refuses now stays held until this worker ends."""
+        with suppress(StoreError, TurnLost):
+            await self._rest(claim, _DEFECT_REST_MS)
 
     async def _rest(self, claim: Claim, rest_ms: int) -> None:
         """Put an instance back that this worker cannot run: another one, or a later version, may."""

@@ -12,7 +12,7 @@ from stepwell.errors import ChildFailed, InstanceNotFound
 from stepwell.forcing import Decision
 from stepwell.store import codec
 from stepwell.store.child_operations import ChildLink, StartChild
-from stepwell.store.control_operations import StartTermination, TerminateSome
+from stepwell.store.control_operations import StartTermination, TerminateInstance, TerminateSome
 from stepwell.store.operations import CreateInstance, GetInstance, Operation
 from stepwell.testing import TestEngine, TestInstance
 from tests.engine.flows import NOW, restart
@@ -162,6 +162,43 @@ async def test_cancelled_call_ends_the_child() -> None:
         await engine.advance("1 hour")
 
         assert await parent.output() is True
+
+
+async def test_cancelled_call_ends_the_child_though_the_store_refuses_for_a_while() -> None:
+    """The author meets his cancellation, and no error of the store's; what he does next comes after the end."""
+    order: list[str] = []
+
+    class Refusing(CheckedStore):
+        refusals = 2
+
+        def run(self, operation: Operation[Any]) -> asyncio.Future[Any]:
+            if isinstance(operation, TerminateInstance):
+                order.append("asked")
+                if self.refusals:
+                    self.refusals -= 1
+                    return refused("the disk is full")
+            return super().run(operation)
+
+    class Impatient(WorkflowEntrypoint):
+        async def run(self, event, step):
+            call = asyncio.ensure_future(step.child("ship", self.env.SHIPPING, {"nap": "1 day"}))
+            await step.sleep("patience", "1 hour")
+            call.cancel()
+            await asyncio.wait([call])
+            order.append("met")
+            return call.cancelled()
+
+    store = Refusing()
+    async with TestEngine.open([Impatient, Shipping], store=store) as engine:
+        parent = await engine.create(Impatient)
+        await engine.advance("30 minutes")
+        child = await _child(engine, parent)
+
+        await engine.advance("1 hour")
+
+        assert (await child.status(), await parent.output()) == ("terminated", True)
+        assert order == ["asked", "asked", "asked", "met"]
+    await store.close()
 
 
 async def test_many_children_at_once() -> None:

@@ -76,6 +76,30 @@ async def test_heartbeat_keeps_an_attempt_alive() -> None:
         assert (await attempts_of(instance))[0] == (0, 130, False)
 
 
+async def test_rollback_gives_signs_of_life() -> None:
+    """A `heartbeat` in its own config counts its own silence, and its next attempt has what the last one said."""
+    seen: list[Any] = []
+
+    async def run(event, step):
+        async def undo(context):
+            seen.append((context.attempt, context.heartbeat_details, context.cancelled))
+            context.heartbeat(context.attempt * 10)
+            if context.attempt == 1:
+                await asyncio.Event().wait()
+
+        config = {**PATIENT, "heartbeat": "30 seconds"}
+        await step.do("charge", lambda: 1, rollback=undo, rollback_config=config)
+        raise ValueError("no")
+
+    async with opened(run) as (engine, instance):
+        await engine.advance("1 hour")
+
+        assert seen == [(1, None, False), (2, 10, False)]
+        rollback = (await instance.log()).rollback
+        assert rollback is not None
+        assert (rollback.outcome, await instance.status()) == ("complete", "errored")
+
+
 async def test_details_are_handed_to_the_next_attempt() -> None:
     """What an attempt said last is `ctx.heartbeat_details` of the next."""
     seen: list[Any] = []

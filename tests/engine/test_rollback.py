@@ -12,6 +12,7 @@ from stepwell import WorkflowEntrypoint, step
 from stepwell.core.open_calls import fold_calls
 from stepwell.core.records import AttemptLost, RollbackStarted
 from stepwell.core.steplog import RollbackOutcome, SleepEntry, StepEntry, WaitEntry
+from stepwell.core.why import EventAwaited
 from stepwell.errors import NoFailedRollback, NonRetryableError, StepNotInHistory, WorkflowFatalError
 from stepwell.testing import TestEngine, TestInstance
 from tests.engine.flows import NOW, restart
@@ -297,6 +298,40 @@ async def test_failed_rollback_goes_on_when_it_is_asked_to() -> None:
         store.check("local", "broken", "a")
         with pytest.raises(NoFailedRollback, match="no_failed_rollback"):
             await instance.resume_rollback()
+    await store.close()
+
+
+async def test_wait_that_made_a_rollback_fail_is_begun_again() -> None:
+    """It has timed out inside of the rollback; where that goes on it waits anew, and may get its event."""
+
+    class Asking(WorkflowEntrypoint):
+        async def run(self, event, step):
+            async def undo():
+                answer = await step.wait_for_event("allowed", "allowed", timeout="1 hour")
+                done.append(answer["payload"])
+
+            once = {"retries": {"limit": 0, "delay": 0}, "timeout": "1 day"}
+            await step.do("flight", _work, "flight", rollback=undo, rollback_config=once)
+            raise LookupError("no")
+
+    store = CheckedStore()
+    async with TestEngine.open([Asking], store=store) as engine:
+        instance = await engine.create(Asking, id="a")
+        await engine.advance("2 hours")
+        outcome = (await instance.log()).rollback
+        assert outcome is not None
+        assert outcome.outcome == "failed"
+
+        await instance.resume_rollback()
+        await engine.run_until_idle()
+        (reason,) = [reason for reason in (await instance.why()).reasons if isinstance(reason, EventAwaited)]
+        await instance.send_event("allowed", "yes")
+        await engine.run_until_idle()
+
+        assert (reason.step, reason.event_type) == ("allowed-1", "allowed")
+        assert done[-1] == "yes"
+        assert ((await instance.log()).rollback, await instance.status()) == (RollbackOutcome("complete"), "errored")
+        store.check("local", "asking", "a")
     await store.close()
 
 

@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from stepwell import WorkflowEntrypoint
 from stepwell.core.records import AttemptStarted, EventReceived, Running, StepSucceeded, Waiting
 from stepwell.durations import DAY_MS
-from stepwell.errors import WorkflowFatalError
+from stepwell.errors import StoreError, WorkflowFatalError
 from stepwell.settings import TurnSettings
-from stepwell.store.operations import Commit, ReadHistory, ReadPayload
+from stepwell.store.operations import Commit, Operation, ReadHistory, ReadPayload
 from stepwell.testing import TestEngine, TestInstance
 from tests.engine.flows import opened, restart
 from tests.engine.stores import CheckedStore, RefusingStore, refused
+
+A = TypeVar("A")
 
 seen: list[Any] = []
 
@@ -705,6 +707,42 @@ async def test_defect_behind_a_commit_puts_the_instance_back(monkeypatch: pytest
         await engine.advance("2 hours")
 
         assert await instance.status() == "complete"
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(StoreError("the store failed: a defect"), id="of the store"),
+        pytest.param(ValueError("a"), id="other"),
+    ],
+)
+async def test_record_that_the_store_refuses_for_good_puts_the_instance_back(error: Exception) -> None:
+    """It rests for a minute, as it is on record, and goes on; it is not held for as long as its worker lives."""
+
+    class Refusing(CheckedStore):
+        refusal: Exception | None = error
+
+        def run(self, operation: Operation[A]) -> asyncio.Future[A]:
+            if isinstance(operation, Commit) and self.refusal is not None:
+                answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+                answer.set_exception(self.refusal)
+                self.refusal = None
+                return answer
+            return super().run(operation)
+
+    async def run(event, step):
+        return await step.do("work", lambda: 1)
+
+    store = Refusing()
+    async with opened(run, store=store) as (engine, instance):
+        await engine.run_until_idle()
+        assert await instance.status() == "waiting"
+        store.check("local", "flow", "a")
+
+        await engine.advance("1 minute")
+
+        assert (await instance.status(), await instance.output()) == ("complete", 1)
     await store.close()
 
 

@@ -141,7 +141,7 @@ class Execution:
         if key not in self._sleeps:
             until = now + self.rules.sleep_ms(key.name, duration)
             self._emit(SleepStarted(now, key, until, *self._keys.caller(key)))
-        self._await_sleep(key)
+        self._await(key)
 
     def ask_sleep_until(self, key: Key, until: int, now: int) -> None:
         """Begin a sleep that ends at a moment, or find it begun. Raises SleepInThePast or InvalidStepConfig."""
@@ -150,7 +150,7 @@ class Execution:
         if key not in self._sleeps:
             self.rules.check_moment(key.name, until, now)
             self._emit(SleepStarted(now, key, until, *self._keys.caller(key)))
-        self._await_sleep(key)
+        self._await(key)
 
     def ask_wait(self, key: Key, event_type: object, timeout: object, now: int) -> None:
         """Begin a wait for an event, or find it begun. Raises InvalidEventType or InvalidStepConfig."""
@@ -159,7 +159,7 @@ class Execution:
         if key not in self.inbox:
             timeout_ms = self.rules.wait_ms(key.name, event_type, timeout)
             self._emit(WaitStarted(now, key, str(event_type), now + timeout_ms, timeout_ms, *self._keys.caller(key)))
-        self._await_event(key)
+        self._await(key)
 
     def ask_child(self, key: Key, event_type: str, now: int) -> None:
         """Begin a wait for the end of a child, or find it begun; it is told by an event that nobody else can send."""
@@ -168,7 +168,7 @@ class Execution:
         if key not in self.inbox:
             lasts_ms = limits.CHILD_MS
             self._emit(WaitStarted(now, key, event_type, now + lasts_ms, lasts_ms, *self._keys.caller(key)))
-        self._await_event(key)
+        self._await(key)
 
     # ---- what happened
 
@@ -446,10 +446,15 @@ class Execution:
 
     def _forget_failed_rollbacks(self) -> None:
         for key, result in list(self.outcomes.items()):
-            if isinstance(result, StepFailed) and self._keys.outermost(key).kind is StepKind.ROLLBACK:
+            if self._keys.outermost(key).kind is not StepKind.ROLLBACK:
+                continue
+            if isinstance(result, StepFailed):
                 del self.outcomes[key]
                 self._steps[key].failures = 0
                 self._steps[key].retry_at = None
+            elif isinstance(result, WaitEnded) and result.event_seq is None:
+                del self.outcomes[key]
+                self.inbox.forget(key)
 
     def _is_frozen(self, key: Key) -> bool:
         """Tell whether nothing comes of a call that has no outcome: the instance is being rolled back."""
@@ -483,15 +488,11 @@ class Execution:
             if step.is_open:
                 self._emit(AttemptLost(now, key, step.ordinal))
 
-    def _await_event(self, key: Key) -> None:
+    def _await(self, key: Key) -> None:
+        """Wait for a sleep, or for an event."""
         if key not in self.outcomes:
             self._open[key] = None
-            self._timers.set(self.inbox.ask(key), key)
-
-    def _await_sleep(self, key: Key) -> None:
-        if key not in self.outcomes:
-            self._open[key] = None
-            self._timers.set(self._sleeps[key], key)
+            self._timers.set(self._sleeps[key] if key.kind is StepKind.SLEEP else self.inbox.ask(key), key)
 
     def _is_live(self, at: int, key: Key) -> bool:
         """Tell whether a timer still means something: its call is waited for, and for this moment."""

@@ -32,6 +32,7 @@ class Inbox:
         self.by_hand: set[Key] = set()
         self._buffered: dict[str, deque[int]] = defaultdict(deque)
         self._waits: dict[Key, _Wait] = {}
+        self._begun = 0
         self._asked: dict[str, list[tuple[int, Key]]] = defaultdict(list)
         # Event types for which a wait or an event has come since they were last matched.
         self._unmatched: set[str] = set()
@@ -52,7 +53,12 @@ class Inbox:
 
     def begin(self, key: Key, event_type: str, deadline: int, timeout_ms: int) -> None:
         """Begin a wait that times out at a moment."""
-        self._waits[key] = _Wait(len(self._waits), event_type, deadline, timeout_ms)
+        self._begun += 1
+        self._waits[key] = _Wait(self._begun, event_type, deadline, timeout_ms)
+
+    def forget(self, key: Key) -> None:
+        """Forget a wait that has failed: it may be begun once more."""
+        del self._waits[key]
 
     def has(self, event_type: str) -> bool:
         """Tell whether an event of a type waits to be met."""

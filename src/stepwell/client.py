@@ -145,6 +145,10 @@ class Client:
             else:
                 yield _checked(response.status, response.read()).object_of("result")
 
+    def tree(self, workflow: str, id: str) -> Result:
+        """Return an instance with those that it awaits, those that they await, and so on."""
+        return self._ask("GET", f"{self._own_instance(workflow, id)}/tree")
+
     def why(self, workflow: str, id: str) -> Result:
         """Return why an instance does not go on."""
         return self._ask("GET", f"{self._own_instance(workflow, id)}/why")

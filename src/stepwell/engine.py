@@ -155,7 +155,9 @@ class Engine:
     @property
     def forcing(self) -> Forcing:
         """What can be decided of steps by hand."""
-        return Forcing(self.store, self.clock, self.settings.step_result_size, self.settings.payload_size)
+        told = self.settings
+        sizes = told.step_result_size, told.payload_size, told.instance_size
+        return Forcing(self.store, self.clock, *sizes)
 
     async def create(
         self, account: str, workflow: str, new: NewInstance, key: IdempotencyKey | None = None

@@ -5,6 +5,7 @@ the decision counts: then the decision has no effect.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,10 +13,12 @@ from stepwell import limits, values
 from stepwell.clock import Clock
 from stepwell.core.failures import Failure
 from stepwell.core.forcing import Fit, Misfit, fit
-from stepwell.core.records import Action, Key, StepForced, StepKind
+from stepwell.core.records import Action, Key, Recorded, StepForced, StepKind
+from stepwell.core.rules import size_of
+from stepwell.core.standing import standing
 from stepwell.errors import InstanceFinished, InvalidInput, RestartedMeanwhile
 from stepwell.store import Store, codec
-from stepwell.store.forcing_operations import ForceStep
+from stepwell.store.forcing_operations import ForceStep, ListDecisions
 from stepwell.store.operations import GetInstance
 
 # Who acts where no token says who.
@@ -36,12 +39,17 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Forcing:
-    """Decides by hand. `result_bytes` and `payload_bytes`: what a step's result and an event's payload may have."""
+    """Decides by hand.
+
+    `result_bytes`, `payload_bytes` and `instance_bytes`: what a step's result, an event's payload and all values of an
+    instance may have.
+    """
 
     store: Store
     clock: Clock
     result_bytes: int = limits.STEP_RESULT_BYTES
     payload_bytes: int = limits.PAYLOAD_BYTES
+    instance_bytes: int = limits.INSTANCE_BYTES
 
     async def force(self, account: str, workflow: str, instance: str, decision: Decision) -> int:
         """Decide what becomes of a step; return when. Durable when this returns.
@@ -59,13 +67,32 @@ class Forcing:
                 what = f'instance "{instance}" of workflow "{workflow}"'
                 raise InvalidInput("step", f"step.cannot_force: cannot {decision.action}: {what}: {fitting.reason}")
             now = self.clock.now()
-            record = codec.to_row(self._record(decision, fitting, now))
+            record = self._record(decision, fitting, now)
+            self._check_room(record, history)
             place = (account, workflow, instance)
             try:
-                await self.store.run(ForceStep(*place, record, found.row.row, found.row.restarted_seq))
+                await self.store.run(ForceStep(*place, codec.to_row(record), found.row.row, found.row.restarted_seq))
             except RestartedMeanwhile:
                 continue
             return now
+
+    async def decisions(self, row: int) -> list[StepForced]:
+        """Return what was decided of the steps of an instance, by its row: the latest hundred, latest first."""
+        found = await self.store.run(ListDecisions(row))
+        records = [recorded.record for recorded in codec.from_rows(found)]
+        return [record for record in records if isinstance(record, StepForced)]
+
+    def _check_room(self, record: StepForced, history: Sequence[Recorded]) -> None:
+        """Refuse a result for which the instance has no room: its turn would end for it. An event is always taken."""
+        if not isinstance(record.value, str) or record.key.kind != StepKind.DO:
+            return
+        size = sum(size_of(each) for _, each in standing(history)) + len(record.value.encode())
+        if size > self.instance_bytes:
+            raise InvalidInput(
+                "value",
+                f"body: with this value the instance would hold {size:,} bytes; at most {self.instance_bytes:,} are "
+                "allowed (the setting instance_size)",
+            )
 
     def _record(self, decision: Decision, fitting: Fit, now: int) -> StepForced:
         attempt = fitting.attempt if decision.action is Action.RETRY else None

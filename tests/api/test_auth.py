@@ -167,6 +167,7 @@ RULES = {
     f"GET {_OWN}/logs": Need.READ,
     f"GET {_OWN}/events": Need.READ,
     f"GET {_OWN}/why": Need.READ,
+    f"GET {_OWN}/tree": Need.READ,
     f"GET {PREFIX}/workflows": Need.READ,
     f"GET {PREFIX}/workflows/{{workflow_name}}": Need.READ,
     f"PUT {PREFIX}/workflows/{{workflow_name}}": Need.WRITE,

@@ -93,12 +93,27 @@ async def test_decision_is_on_record(
     assert found == StepForced(
         histories.clock.now(), record.key, record.action, "local", record.attempt, record.value, record.error
     )
-    assert answer.json()["result"] == {
+    told = {
         "step": body["step"],
+        "type": "sleep" if body["action"] == "skip" else body.get("type", "step"),
         "action": body["action"],
         "by": "local",
         "timestamp": "2026-11-23T10:00:00.055Z",
     }
+    assert answer.json()["result"] == told
+    assert (await client.get(STEP.removesuffix("/step"))).json()["result"]["decisions"] == [told]
+
+
+async def test_latest_decision_is_told_first(client: httpx.AsyncClient, histories: Histories) -> None:
+    """That of a step that has ended since is still there."""
+    await begin(histories)
+
+    bodies = [{"action": "retry", "step": "charge-1"}, {"action": "skip", "step": "nap-1"}]
+    for body in bodies:
+        assert (await client.post(STEP, json=body)).status_code == 200
+
+    decisions = (await client.get(STEP.removesuffix("/step"))).json()["result"]["decisions"]
+    assert [decision["action"] for decision in decisions] == ["skip", "retry"]
 
 
 async def test_rollback_is_named_by_its_type(client: httpx.AsyncClient, engine: Engine, histories: Histories) -> None:

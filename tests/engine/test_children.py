@@ -442,3 +442,54 @@ async def test_deleted_workflow_ends_the_children_of_its_instances(on_cancel: st
         assert await child.status() == status
         store.check("local", "shipping", child.id)
     await store.close()
+
+
+async def test_family_is_told_as_a_tree() -> None:
+    """Each member with its depth, right behind the one that awaits it; what it has awaited before is in it too."""
+
+    class Root(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.child("done", self.env.SHIPPING)
+            await asyncio.gather(
+                step.child("left", self.env.ORDER, {"params": {"nap": "1 day"}}),
+                step.child("right", self.env.ORDER, {"params": {"wait": "go"}}),
+            )
+
+    async with TestEngine.open([Root, Order, Shipping]) as engine:
+        root = await engine.create(Root, id="root")
+        await engine.create(Order, id="stranger", params={"params": {"nap": "1 day"}})
+        await engine.run_until_idle()
+
+        family = await Children(engine.engine).family("local", "root", root.id)
+
+        walked = [(depth, member.workflow, member.status) for member, depth in family.walk()]
+        assert walked == [
+            (0, "root", "waiting"),
+            (1, "shipping", "complete"),
+            (1, "order", "waiting"),
+            (2, "shipping", "waiting"),
+            (1, "order", "waiting"),
+            (2, "shipping", "waiting"),
+        ]
+        assert family.is_whole
+        with pytest.raises(InstanceNotFound):
+            await Children(engine.engine).family("local", "root", "nobody")
+
+
+async def test_large_family_is_cut() -> None:
+    """What is nearest is told, and that there is more."""
+    store = CheckedStore()
+    async with TestEngine.open([Order, Shipping], store=store) as engine:
+        page = await engine.create(Order, id="page")
+        for number in range(1_001):
+            creation = CreateInstance(
+                "local", "shipping", f"s{number}", "binding", codec.to_row(Created(NOW, "binding", "{}")), NOW
+            )
+            row = (await page.view()).row.row
+            await store.run(StartChild(creation, ChildLink(row, 0, f"child:shipping/s{number}")))
+
+        family = await Children(engine.engine).family("local", "order", "page")
+
+        assert not family.is_whole
+        assert [member.id for member, _ in family.walk()] == ["page", *(f"s{number}" for number in range(999))]
+    await store.close()

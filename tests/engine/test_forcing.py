@@ -1,6 +1,7 @@
 """Steps that are tried again, slept no longer, completed or failed by hand, in a real engine."""
 
 import asyncio
+import json
 import threading
 from typing import Any
 
@@ -13,6 +14,7 @@ from stepwell.core.steplog import StepEntry, WaitEntry
 from stepwell.core.why import Queued
 from stepwell.errors import InstanceFinished, InstanceNotFound, InvalidInput
 from stepwell.forcing import Decision, Forcing
+from stepwell.settings import TurnSettings
 from stepwell.store import codec
 from stepwell.store.operations import GetInstance
 from stepwell.testing import TestEngine, TestInstance
@@ -571,3 +573,28 @@ async def test_each_outcome_by_hand_is_on_record_once() -> None:
         assert waits == [("approval", forced[3]), ("other", None)]
         assert len([record for record in history if isinstance(record, StepFailed)]) == 1
     await store.close()
+
+
+@pytest.mark.parametrize(("most", "is_taken"), [(107, True), (106, False)])
+async def test_value_for_which_there_is_no_room_is_refused(most: int, *, is_taken: bool) -> None:
+    """Params and value fit exactly, or it is refused: taken, it would end the instance. Of a wait any is taken."""
+
+    async def run(event, step):
+        first = asyncio.ensure_future(step.do("work", asyncio.Event().wait))
+        await step.wait_for_event("wait", "go")
+        return len(await first)
+
+    async with opened(run, params=[1, 2], settings=TurnSettings(instance_bytes=most)) as (engine, instance):
+        await engine.run_until_idle()
+        forcing = Forcing(engine.store, engine.clock, instance_bytes=most)
+        value = json.dumps("x" * 100)
+
+        if is_taken:
+            await forcing.force("local", "flow", "a", Decision("work-1", Action.COMPLETE, value=value))
+        else:
+            with pytest.raises(InvalidInput, match=r"would hold 107 bytes; at most 106 are allowed \(the setting inst"):
+                await forcing.force("local", "flow", "a", Decision("work-1", Action.COMPLETE, value=value))
+        await forcing.force("local", "flow", "a", Decision("wait-1", Action.COMPLETE, "waitForEvent", value=value))
+        await engine.run_until_idle()
+
+        assert await instance.status() == ("complete" if is_taken else "running")

@@ -6,7 +6,7 @@ from stepwell.core.records import Action, Key, PayloadRef, Restarted, StepForced
 from stepwell.errors import InstanceFinished, InstanceNotFound, RestartedMeanwhile
 from stepwell.store import Store, codec
 from stepwell.store.control_operations import RestartInstance
-from stepwell.store.forcing_operations import ForceStep
+from stepwell.store.forcing_operations import ForceStep, ListDecisions
 from stepwell.store.operations import ReadPayload
 from tests.store.scenes import NOW, commit, ending, held, instance, kinds, register, release, started
 
@@ -76,3 +76,15 @@ async def test_decision_about_an_ended_instance_is_refused(store: Store) -> None
     await register(store)
     with pytest.raises(InstanceNotFound):
         await store.run(ForceStep("acme", "orders", "b", forcing().record, 1, 0))
+
+
+async def test_latest_decisions_are_listed_latest_first(store: Store) -> None:
+    """As many as are asked for; of another instance none."""
+    await held(store, "a")
+    for number in range(3):
+        await store.run(forcing(str(number), at=NOW + 10 + number))
+
+    found = await store.run(ListDecisions(1, limit=2))
+
+    assert [(record.at, record.value) for record in found] == [(NOW + 12, "2"), (NOW + 11, "1")]
+    assert await store.run(ListDecisions(2)) == []

@@ -231,6 +231,8 @@ def test_commit_of_a_step_touches_no_index() -> None:
         pytest.param(sqlite_targets._UNFINISHED, set(), id="parent that is told"),
         pytest.param(sqlite_children._FOLLOWERS, set(), id="children that end with their parent"),
         pytest.param(sqlite_children._RELATIVES.format(one="child", other="parent"), set(), id="children"),
+        pytest.param(sqlite_children._FAMILY, {"SCAN CONSTANT ROW", "SCAN f"}, id="family"),
+        pytest.param(sqlite_records._DECISIONS, set(), id="decisions by hand"),
         pytest.param(sqlite_writes._HELD, set(), id="end of a lease"),
         pytest.param(sqlite_targets.INSTANCE, set(), id="get"),
         pytest.param(sqlite_reads._HOLDINGS, set(), id="holdings"),

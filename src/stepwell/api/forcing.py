@@ -9,7 +9,8 @@ from stepwell import limits
 from stepwell.api import body, envelope
 from stepwell.api.request import ApiRequest
 from stepwell.core.failures import MESSAGE_CHARACTERS, NAME_CHARACTERS, Failure
-from stepwell.core.records import Action
+from stepwell.core.forcing import TYPES
+from stepwell.core.records import Action, StepForced
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
 from stepwell.forcing import Decision
@@ -61,6 +62,7 @@ class ForcedStep(msgspec.Struct):
     """What was decided of a step, when and by whom."""
 
     step: str
+    type: str
     action: str
     by: str
     timestamp: str
@@ -71,7 +73,12 @@ async def force_step(engine: Engine, request: ApiRequest) -> Response:
     asked: AnyActionBody = await request.decode(AnyActionBody)  # type: ignore[arg-type]  # a union
     decision = _decision(asked, request.by)
     at = await engine.forcing.force(request.account, request.workflow, request.instance, decision)
-    return envelope.success(ForcedStep(decision.step, decision.action, decision.by, iso(at)))
+    return envelope.success(ForcedStep(decision.step, decision.type, decision.action, decision.by, iso(at)))
+
+
+def shown(record: StepForced) -> ForcedStep:
+    """Show a decision that is on record."""
+    return ForcedStep(record.key.label, TYPES[record.key.kind], record.action, record.by, iso(record.at))
 
 
 def _decision(asked: AnyActionBody, by: str) -> Decision:

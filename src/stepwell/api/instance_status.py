@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from stepwell import answers, models
 from stepwell.api import envelope
+from stepwell.api.forcing import ForcedStep, shown
 from stepwell.api.logs import Progress, progress
 from stepwell.api.request import ApiRequest
 from stepwell.children import Children
@@ -23,7 +24,7 @@ class InstanceStatus(models.ListedInstance):
     """What Cloudflare's list says of an instance, how it ended, and its progress.
 
     `output` is the JSON value itself, None until the instance is complete; `progress` is None until it said something.
-    Of children, and of parents, the oldest hundred are told.
+    Of children, and of parents, the oldest hundred are told; of decisions by hand, the latest hundred, latest first.
     """
 
     step_count: int
@@ -32,6 +33,7 @@ class InstanceStatus(models.ListedInstance):
     progress: Progress | None
     parents: list[Relative]
     children: list[Relative]
+    decisions: list[ForcedStep]
 
 
 async def get_status(engine: Engine, request: ApiRequest) -> Response:
@@ -41,6 +43,7 @@ async def get_status(engine: Engine, request: ApiRequest) -> Response:
     # Read after the status: progress is never older than it.
     page = await engine.log(*where, after=0, limit=1)
     found = await Children(engine).relatives(view.row)
+    decided = await engine.forcing.decisions(view.row.row)
     listed = msgspec.structs.asdict(answers.listed_instance(view.row))
     return envelope.success(
         InstanceStatus(
@@ -51,5 +54,6 @@ async def get_status(engine: Engine, request: ApiRequest) -> Response:
             progress=progress(page.progress),
             parents=[Relative(one.workflow, one.id, one.status) for one in found.parents],
             children=[Relative(one.workflow, one.id, one.status) for one in found.children],
+            decisions=[shown(record) for record in decided],
         )
     )

@@ -75,6 +75,18 @@ def instances_why(workflow: str, id: str, out: "Output", **where: Any) -> None:
     raise SystemExit(why.show(profiles.connect(**where), workflow, id, out))
 
 
+@instances_group.command("tree")
+@click.argument("workflow")
+@click.argument("id", default="latest")
+@options.shown
+@options.remote
+def instances_tree(workflow: str, id: str, out: "Output", **where: Any) -> None:
+    """Show the instance ID of WORKFLOW, those that it awaits (step.child), and so on; the latest if no id is given."""
+    from stepwell.cli import profiles, tree
+
+    raise SystemExit(tree.show(profiles.connect(**where), workflow, id, out))
+
+
 @instances_group.command("logs")
 @click.argument("workflow")
 @click.argument("id")

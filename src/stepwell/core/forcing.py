@@ -29,6 +29,7 @@ KINDS = {
     "waitForEvent": StepKind.WAIT,
     "rollback": StepKind.ROLLBACK,
 }
+TYPES = {kind: type for type, kind in KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)

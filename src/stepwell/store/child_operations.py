@@ -64,3 +64,20 @@ class ListRelatives(Operation[Relatives], frozen=True):
 
     row: int
     limit: int = 100
+
+
+class Member(msgspec.Struct, frozen=True, array_like=True):
+    """An instance of a family; `parent` is the row of the one that awaits it, None: nobody of the family does."""
+
+    row: int
+    parent: int | None
+    workflow: str
+    id: str
+    status: str
+
+
+class ReadFamily(Operation[list[Member]], frozen=True):
+    """Return an instance, its children, their children, and so on, the nearest first, up to `limit` of them."""
+
+    row: int
+    limit: int

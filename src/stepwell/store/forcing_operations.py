@@ -18,3 +18,10 @@ class ForceStep(Operation[int], frozen=True):
     record: RecordRow
     row: int
     restarted_seq: int
+
+
+class ListDecisions(Operation[list[RecordRow]], frozen=True):
+    """Return the records of decisions about an instance's steps, the latest `limit` of them, latest first."""
+
+    row: int
+    limit: int = 100

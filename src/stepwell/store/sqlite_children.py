@@ -9,7 +9,16 @@ import apsw
 from stepwell.core.records import EventReceived
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, TurnLost, WorkflowNotFound
 from stepwell.store import codec
-from stepwell.store.child_operations import AwaitChild, ChildLink, ListRelatives, Relative, Relatives, StartChild
+from stepwell.store.child_operations import (
+    AwaitChild,
+    ChildLink,
+    ListRelatives,
+    Member,
+    ReadFamily,
+    Relative,
+    Relatives,
+    StartChild,
+)
 from stepwell.store.operations import CreateInstance, RecordRow
 from stepwell.store.sqlite_events import tell_event
 from stepwell.store.sqlite_records import end_of
@@ -54,6 +63,21 @@ _RELATIVES = """
     where c.{other} = :row
     order by c.{one}
     limit :limit
+    """
+# `union` leaves out what is there already: none awaits itself over others, but a file that is damaged may say so.
+_FAMILY = """
+    with recursive family (row, parent) as (
+        select :row, null
+        union
+        select c.child, c.parent
+        from family as f
+        join children as c on c.parent = f.row
+        limit :limit
+    )
+    select f.row, f.parent, w.name, i.id, i.status
+    from family as f
+    cross join instances as i on i.row = f.row
+    join workflows as w on w.row = i.workflow
     """
 _UNLINK = """
     delete from children
@@ -116,6 +140,11 @@ def list_relatives(connection: apsw.Connection, operation: ListRelatives) -> Rel
     parents = every(connection, _RELATIVES.format(one="parent", other="child"), (operation.row, operation.limit))
     children = every(connection, _RELATIVES.format(one="child", other="parent"), (operation.row, operation.limit))
     return Relatives([Relative(*columns) for columns in parents], [Relative(*columns) for columns in children])
+
+
+def read_family(connection: apsw.Connection, operation: ReadFamily) -> list[Member]:
+    """Do ReadFamily."""
+    return [Member(*columns) for columns in every(connection, _FAMILY, (operation.row, operation.limit))]
 
 
 def _check_turn(transaction: Transaction, link: ChildLink) -> None:

@@ -7,8 +7,9 @@ import apsw
 
 from stepwell.errors import TurnLost
 from stepwell.store.account_operations import GetAccountSettings, GetTriggers
-from stepwell.store.child_operations import ListRelatives
+from stepwell.store.child_operations import ListRelatives, ReadFamily
 from stepwell.store.control_operations import IsTerminating, ListTerminations
+from stepwell.store.forcing_operations import ListDecisions
 from stepwell.store.once import FindOnce
 from stepwell.store.operations import (
     GetInstance,
@@ -30,10 +31,10 @@ from stepwell.store.operations import (
 )
 from stepwell.store.situation_operations import ReadSituation
 from stepwell.store.sqlite_accounts import get_account_settings, get_triggers
-from stepwell.store.sqlite_children import list_relatives
+from stepwell.store.sqlite_children import list_relatives, read_family
 from stepwell.store.sqlite_notes import read_log, read_note
 from stepwell.store.sqlite_once import find_once
-from stepwell.store.sqlite_records import history, read_payload, summary
+from stepwell.store.sqlite_records import decisions, history, read_payload, summary
 from stepwell.store.sqlite_rows import Values, every, only
 from stepwell.store.sqlite_situation import read_situation
 from stepwell.store.sqlite_streams import read_piece
@@ -106,6 +107,10 @@ def _list_holdings(connection: apsw.Connection, operation: ListHoldings) -> list
     return [Holding(workflow, id, history(connection, row)) for row, workflow, id in held]
 
 
+def _list_decisions(connection: apsw.Connection, operation: ListDecisions) -> list[RecordRow]:
+    return decisions(connection, operation.row, operation.limit)
+
+
 def _matching(operation: ListInstances, workflow: int) -> tuple[str, Values]:
     """Return the condition for all instances that match, whatever the page, and its values."""
     bounds = {
@@ -152,6 +157,8 @@ READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] =
     ReadSituation: read_situation,
     IsTerminating: is_terminating,
     ListRelatives: list_relatives,
+    ReadFamily: read_family,
+    ListDecisions: _list_decisions,
     ListTerminations: list_terminations,
     GetVersion: get_version,
     ListVersions: list_versions,

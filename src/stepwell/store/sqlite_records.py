@@ -67,6 +67,14 @@ _ROLLBACK = f"""
         and kind in ('failed', 'terminated', 'rollback_started', 'rollback_ended', 'rollback_resumed')
     order by seq
     """
+_DECISIONS = f"""
+    select {_COLUMNS}
+    from records
+    where instance = :instance
+        and kind = 'step_forced'
+    order by seq desc
+    limit :limit
+    """
 _INSERT_PAYLOAD = """
     insert into payloads (instance, body, crc)
     values (:instance, :body, :crc)
@@ -124,6 +132,11 @@ def summary(connection: apsw.Connection, row: InstanceRow) -> list[RecordRow]:
     if not begin or (has_ended and not end):
         raise apsw.CorruptError(f"the history of instance row {row.row} has a gap")
     return [_record(columns) for columns in (*begin, *end)]
+
+
+def decisions(connection: apsw.Connection, instance: int, limit: int) -> list[RecordRow]:
+    """Return the latest records of decisions by hand, latest first."""
+    return [_record(columns) for columns in every(connection, _DECISIONS, (instance, limit))]
 
 
 def end_of(connection: apsw.Connection, instance: int) -> RecordRow:

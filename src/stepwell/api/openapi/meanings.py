@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell import limits
-from stepwell.api.openapi.meanings_of_why import OF_FORCING, OF_WHY
+from stepwell.api.openapi.meanings_of_why import OF_CHILDREN, OF_FORCING, OF_WHY
 from stepwell.core.notices import NoticeType
 from stepwell.core.retries import BACKOFFS
 from stepwell.models import STATUSES
@@ -458,12 +458,12 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         "progress": {"description": "How far the instance last said it is; null until it said something."},
         "parents": {"description": "The instances that await it, oldest first, up to 100.", "examples": [[]]},
         "children": {"description": "The instances that it awaits or has awaited, oldest first, up to 100."},
+        "decisions": {
+            "description": "What was decided by hand of its steps, latest first, up to 100.",
+            "examples": [[]],
+        },
     },
-    "Relative": {
-        "workflow": _text("Its workflow.", "shipping"),
-        "id": _text("Its id.", "order-1-5e4d3c2b1a0f9e8d7c6b5a4938271605"),
-        "status": _STATUS,
-    },
+    **OF_CHILDREN,
     **OF_WHY,
     **OF_FORCING,
     "Progress": {

@@ -1,4 +1,4 @@
-"""What the members mean of why an instance does not go on, and of what is decided by hand; as in `meanings.py`."""
+"""What the members mean of why an instance does not go on, of decisions by hand, of children; as in `meanings.py`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -101,8 +101,26 @@ OF_FORCING: Mapping[str, Mapping[str, Meaning]] = {
     },
     "ForcedStep": {
         "step": {"description": "The step's name with its count.", "examples": ["approval-1"]},
+        "type": {"description": "What it is.", "examples": ["waitForEvent"]},
         "action": {"description": "What was decided.", "examples": ["complete"]},
         "by": {"description": "The name of the token, its id if it has none, or `local`.", "examples": ["local"]},
         "timestamp": _moment("When it was decided."),
+    },
+}
+
+_RELATIVE: Mapping[str, Meaning] = {
+    "workflow": {"description": "Its workflow.", "examples": ["shipping"]},
+    "id": {"description": "Its id.", "examples": ["order-1-5e4d3c2b1a0f9e8d7c6b5a4938271605"]},
+    "status": {"named": "Status", "examples": ["waiting"]},
+}
+OF_CHILDREN: Mapping[str, Mapping[str, Meaning]] = {
+    "Relative": _RELATIVE,
+    "TreeMember": {
+        **_RELATIVE,
+        "depth": {"description": "0 is the instance that was asked for, 1 those that it awaits.", "examples": [1]},
+    },
+    "InstanceTree": {
+        "instances": {"description": "Each stands right behind the one that awaits it, or what is below its siblings."},
+        "is_whole": {"description": "False where there are more than are told.", "examples": [True]},
     },
 }

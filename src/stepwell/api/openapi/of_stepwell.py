@@ -23,6 +23,7 @@ from stepwell.api.openapi.operation import (
     Key,
     Operation,
 )
+from stepwell.api.tree import InstanceTree
 from stepwell.reasons import InstanceWhy
 
 STEPWELL = "Stepwell's own"
@@ -95,6 +96,15 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(Log, media=(("application/x-ndjson", dict(_TEXT)),)),
         refused=(*_NO_INSTANCE, MANY_STREAMS),
         cli=("stepwell instances logs order order-1",),
+    ),
+    f"GET {OWN_INSTANCE}/tree": Operation(
+        id="stepwell-instances-tree",
+        tag=STEPWELL,
+        description="Gets an instance with the instances that it awaits or has awaited (`step.child`), those that they "
+        "await, and so on: the nearest first, up to a thousand.",
+        answer=Answer(InstanceTree),
+        refused=_NO_INSTANCE,
+        cli=("stepwell instances tree order order-1",),
     ),
     f"GET {OWN_INSTANCE}/why": Operation(
         id="stepwell-instances-why",

@@ -8,13 +8,15 @@ Source: developers.cloudflare.com/workflows/build/workers-api/#workflow
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from stepwell import answers, limits, reasons, values
 from stepwell.children import Children
 from stepwell.control import FromStep
+from stepwell.core.failures import describe
+from stepwell.core.records import Action
 from stepwell.core.standing import KINDS
 from stepwell.core.steplog import InstanceLog
 from stepwell.engine import Engine, NewInstance
@@ -25,6 +27,7 @@ from stepwell.errors import (
     InvalidInput,
     WorkflowNotFound,
 )
+from stepwell.forcing import Decision, StepType
 from stepwell.store.child_operations import ChildLink
 from stepwell.subscriptions import Subscription, Wanted, types_of
 
@@ -34,6 +37,13 @@ _CREATE = ("id", "params", "retention", "locationHint", "location_hint")
 _TERMINATE = ("rollback",)
 _RESTART = ("from", "from_")
 _SUBSCRIBE = ("cursor", "filter")
+# The types of step about which each can be decided.
+_DECIDED = {
+    Action.RETRY: ("step", "rollback"),
+    Action.SKIP: ("sleep",),
+    Action.COMPLETE: ("step", "waitForEvent", "rollback"),
+    Action.FAIL: ("step", "waitForEvent", "rollback"),
+}
 _DUPLICATE = 10415
 _ORDERS = ("asc", "desc")
 
@@ -258,6 +268,45 @@ class WorkflowInstance:
         said = _checked("restart", {**(options or {}), **more}, _RESTART)
         step = _from_step(said.get("from", said.get("from_")))
         await self._engine.control.restart(self._account, self._workflow, self.id, step, _TRIGGER)
+
+    async def resume_rollback(self) -> None:
+        """Go on with its rollback, which has failed: what failed is tried again.
+
+        Stepwell's own. Raises NoFailedRollback or InstanceNotFound.
+        """
+        await self._engine.control.resume_rollback(self._account, self._workflow, self.id)
+
+    async def retry_step(self, step: str, type: str = "step") -> None:
+        """Begin the next attempt of a step now; `step` is its name as the log has it, such as `charge-1`.
+
+        `type` is step or rollback. Stepwell's own, as are the next three. Raises InstanceFinished, InstanceNotFound or,
+        if it does not fit how the step stands, InvalidInput.
+        """
+        await self._decide(step, Action.RETRY, type)
+
+    async def skip_sleep(self, step: str) -> None:
+        """End a sleep now. Raises what `retry_step` raises."""
+        await self._decide(step, Action.SKIP, "sleep")
+
+    async def complete_step(self, step: str, value: Any = None, type: str = "step") -> None:
+        """Let a step return a JSON value, or a wait get it as its payload; `type` is step, waitForEvent or rollback.
+
+        Raises what `retry_step` raises.
+        """
+        await self._decide(step, Action.COMPLETE, type, value=values.encode_json(value, "value"))
+
+    async def fail_step(self, step: str, error: Exception, type: str = "step") -> None:
+        """Let a step or a wait fail with an error, for good; `type` is step, waitForEvent or rollback.
+
+        Raises what `retry_step` raises.
+        """
+        await self._decide(step, Action.FAIL, type, error=describe(error))
+
+    async def _decide(self, step: str, action: Action, type: str, **what: Any) -> None:
+        if type not in (types := _DECIDED[action]):
+            raise InvalidInput("type", f"{action}: `type` must be one of {', '.join(types)}, got {type!r:.100}")
+        decision = Decision(step, action, cast(StepType, type), by=_TRIGGER, **what)
+        await self._engine.forcing.force(self._account, self._workflow, self.id, decision)
 
     async def delete(self) -> None:
         """Delete it, whatever it is doing; its id is free then. Raises InstanceNotFound."""

@@ -110,6 +110,10 @@ class Client:
         """Pause, resume, terminate or restart an instance, as the body asks; return its status then."""
         return self._ask("PATCH", f"{self._instance(workflow, id)}/status", body=asked)
 
+    def resume_rollback(self, workflow: str, id: str) -> Result:
+        """Go on with an instance's rollback, which has failed; return its status then."""
+        return self._ask("POST", f"{self._own_instance(workflow, id)}/rollback")
+
     def delete_instance(self, workflow: str, id: str) -> Result:
         """Delete an instance; return the server's receipt."""
         return self._ask("DELETE", self._instance(workflow, id))

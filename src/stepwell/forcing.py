@@ -21,6 +21,8 @@ from stepwell.store import Store, codec
 from stepwell.store.forcing_operations import ForceStep, ListDecisions
 from stepwell.store.operations import GetInstance
 
+StepType = Literal["step", "sleep", "waitForEvent", "rollback"]
+
 # Who acts where no token says who.
 LOCAL = "local"
 
@@ -31,7 +33,7 @@ class Decision:
 
     step: str
     action: Action
-    type: Literal["step", "sleep", "waitForEvent", "rollback"] = "step"
+    type: StepType = "step"
     value: str | None = None
     error: Failure | None = None
     by: str = LOCAL

@@ -45,6 +45,20 @@ def test_instance_is_controlled_and_its_status_is_told(server: DevServer) -> Non
     assert statuses(server, "held") == ["none"]
 
 
+def test_failed_rollback_is_gone_on_with() -> None:
+    """Of one, or of many; what has no failed rollback is told, and the others are gone on with."""
+    status = {"status": "rollingBack", "timestamp": "2026-11-23T10:00:00.000Z"}
+    refusal = Answer.refusal(400, 10403, "workflows.api.error.instance.no_failed_rollback: no")
+    with scripted([Answer.result(status), Answer.result(status), refusal]) as server:
+        one = run("instances", "resume-rollback", "order", "a", "--url", server.url)
+        many = run("instances", "resume-rollback", "order", "b", "c", "--url", server.url)
+
+    assert (one.exit_code, one.stdout) == (0, "a\trollingBack\n")
+    assert (many.exit_code, many.stdout) == (1, "b\trollingBack\n")
+    assert many.stderr == "error: c: no (10403)\ndone: 1 of 2\n"
+    assert server.asked == [("POST", "rollback", None)] * 3
+
+
 def test_latest_is_named_and_controlled(server: DevServer) -> None:
     """`latest` is the newest instance, by its id."""
     begin(server, "newer", "newest")

@@ -1,5 +1,6 @@
 """`self.env`: the workflows that a workflow can start and speak to, and its variables."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +17,7 @@ from stepwell.errors import (
     InstanceFinished,
     InstanceNotFound,
     InvalidInput,
+    NoFailedRollback,
     NotSerialisable,
 )
 from stepwell.testing import ACCOUNT, TestEngine
@@ -247,6 +249,52 @@ async def test_instance_is_controlled_through_the_handle() -> None:
 
         with pytest.raises(InstanceNotFound):
             await handle.status()
+
+
+async def test_steps_are_decided_by_hand_through_the_handle() -> None:
+    """Each method does what its name says; who did it is `binding`."""
+
+    class Stuck(WorkflowEntrypoint):
+        async def run(self, event, step):
+            async def flaky(ctx):
+                if ctx.attempt == 1:
+                    raise ValueError("not yet")
+                return ctx.attempt
+
+            first = await step.do("flaky", flaky, config={"retries": {"limit": 1, "delay": "1 day"}})
+            await step.sleep("nap", "1 day")
+            second = await step.do("hangs", asyncio.Event().wait)
+            third = (await step.wait_for_event("asks", "asked"))["payload"]
+            try:
+                await step.do("hangs too", asyncio.Event().wait)
+            except LookupError as error:
+                return [first, second, third, str(error)]
+
+    async with TestEngine.open([Stuck]) as engine:
+        handle = await engine.env.STUCK.create(id="a")
+        for decide in (
+            lambda: handle.retry_step("flaky-1"),
+            lambda: handle.skip_sleep("nap-1"),
+            lambda: handle.complete_step("hangs-1", {"n": 1}),
+            lambda: handle.complete_step("asks-1", "yes", type="waitForEvent"),
+            lambda: handle.fail_step("hangs too-1", LookupError("gone")),
+        ):
+            await engine.run_until_idle()
+            await decide()
+        await engine.run_until_idle()
+
+        assert (await handle.status())["output"] == [2, {"n": 1}, "yes", "gone"]
+        decided = await engine.engine.forcing.decisions((await engine.instance(Stuck, "a").view()).row.row)
+        assert [(record.action, record.by) for record in reversed(decided)] == [
+            *(("retry", "binding"), ("skip", "binding"), ("complete", "binding")),
+            *(("complete", "binding"), ("fail", "binding")),
+        ]
+        with pytest.raises(InvalidInput, match="retry: `type` must be one of step, rollback, got 'sleep'"):
+            await handle.retry_step("nap-1", type="sleep")
+        with pytest.raises(InstanceFinished):
+            await handle.skip_sleep("nap-1")
+        with pytest.raises(NoFailedRollback):
+            await handle.resume_rollback()
 
 
 @pytest.mark.parametrize(

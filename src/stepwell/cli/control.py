@@ -1,6 +1,6 @@
 """`stepwell instances pause`, `resume`, `terminate`, `restart`, `delete`: one instance or many, over the API."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -10,6 +10,7 @@ from stepwell.cli.failures import FAILED, failure_of, reason_of
 from stepwell.cli.output import Column, Item, Output
 from stepwell.cli.targets import Targets
 from stepwell.cli.terminal import clean
+from stepwell.client import Result
 from stepwell.errors import RequestRefused, StepwellError, WorkflowNotFound
 
 _COLUMNS = (
@@ -32,6 +33,13 @@ def change(targets: Targets, asked: Mapping[str, Any], consent: Consent | None, 
     return _show_many(targets, (_change(targets, id, asked) for id in targets.ids), out)
 
 
+def resume_rollback(targets: Targets, out: Output) -> int:
+    """Go on with the failed rollback of each instance; return the exit code."""
+    if len(targets.ids) == 1:
+        return _show_one(_resume_rollback(targets, targets.ids[0]), out)
+    return _show_many(targets, (_resume_rollback(targets, id) for id in targets.ids), out)
+
+
 def delete(targets: Targets, consent: Consent, out: Output) -> int:
     """Delete each instance, if that is wanted; return the exit code."""
     if not consent.covers("delete", targets, out):
@@ -42,8 +50,16 @@ def delete(targets: Targets, consent: Consent, out: Output) -> int:
 
 
 def _change(targets: Targets, id: str, asked: Mapping[str, Any]) -> Outcome:
+    return _outcome(id, lambda: targets.client.change_status(targets.workflow, id, asked))
+
+
+def _resume_rollback(targets: Targets, id: str) -> Outcome:
+    return _outcome(id, lambda: targets.client.resume_rollback(targets.workflow, id))
+
+
+def _outcome(id: str, ask: Callable[[], Result]) -> Outcome:
     try:
-        return {"id": id, **targets.client.change_status(targets.workflow, id, asked)}
+        return {"id": id, **ask()}
     except RequestRefused as refusal:
         if _is_about_all(refusal):
             raise

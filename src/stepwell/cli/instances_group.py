@@ -217,6 +217,24 @@ def instances_resume(workflow: str, ids: tuple[str, ...], out: "Output", **where
     _change(workflow, ids, {"status": "resume"}, None, out, where)
 
 
+@instances_group.command("resume-rollback")
+@click.argument("workflow")
+@_IDS
+@options.shown
+@options.remote
+def instances_resume_rollback(workflow: str, ids: tuple[str, ...], out: "Output", **where: Any) -> None:
+    """Go on with the rollback of instances of WORKFLOW that has failed.
+
+    What failed is tried again, what was undone stays so, and the rest is undone.
+
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same.
+    """
+    from stepwell.cli import control, profiles, targets
+
+    found = targets.find(profiles.connect(**where), workflow, ids)
+    raise SystemExit(control.resume_rollback(found, out))
+
+
 @instances_group.command("terminate")
 @click.argument("workflow")
 @_IDS

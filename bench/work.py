@@ -14,6 +14,7 @@ from stepwell.core.steplog import StepEntry
 from stepwell.engine import Engine, NewInstance
 from stepwell.store.sqlite import SqliteStore
 from stepwell.supervisor import Supervisor
+from stepwell.worker_options import CodeOptions
 
 ACCOUNT, WORKFLOW = "local", "steps"
 
@@ -54,7 +55,7 @@ async def deployment(folder: Path) -> AsyncIterator[Deployment]:
     source = folder / "workflows.py"
     shutil.copy(Path(__file__).with_name("workflows.py"), source)
     store = SqliteStore.open(folder / "stepwell.db")
-    supervisor = Supervisor(store, source)
+    supervisor = Supervisor(store, CodeOptions(str(source)))
     try:
         await supervisor.start()
         (worker,) = supervisor.worker_pids

@@ -71,6 +71,11 @@ LINE_CHARACTERS = 8_192
 TRACE_CHARACTERS = 16 * 1024
 # Ours: how many callers may follow what instances say, or what happens to them, at a time.
 LOG_STREAMS = 100
+# Ours: how much code a snapshot may have, how many workers there are at a time for instances that stay on earlier code,
+# and how long one of those that has nothing to do stays.
+SNAPSHOT_BYTES = 64 * 2**20
+PINNED_WORKERS = 4
+PINNED_IDLE_MS = MINUTE_MS
 # Ours: how long attempts in flight may go on when their worker is to stop; when a worker that does not answer is named
 # in the log, and when it is killed and replaced.
 GRACE_MS = 5 * SECOND_MS

@@ -234,6 +234,15 @@ class Settings:
     fetch_body_size: Annotated[
         int, _size(_GIB, "body of a request to the `fetch` of your code: no larger", _REQUESTS)
     ] = limits.FETCH_BODY_BYTES
+    snapshot_size: Annotated[
+        int, _size(_GIB, "files of the folder that `stepwell serve` serves, together: no larger")
+    ] = limits.SNAPSHOT_BYTES
+    pinned_workers: Annotated[
+        int, _count(1, 1_000, "workers at a time for instances that stay on earlier code, of one snapshot each")
+    ] = limits.PINNED_WORKERS
+    pinned_idle: Annotated[
+        int, _duration(SECOND_MS, DAY_MS, "how long such a worker stays when it has nothing to do")
+    ] = limits.PINNED_IDLE_MS
     grace: Annotated[
         int, _duration(0, HOUR_MS, "how long steps in flight may go on when the server stops or gets new code")
     ] = limits.GRACE_MS

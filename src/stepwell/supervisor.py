@@ -12,7 +12,6 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from stepwell.core.open_calls import OpenCalls, fold_calls
 from stepwell.errors import ScriptError, StoreError
@@ -22,7 +21,7 @@ from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, P
 from stepwell.store.operations import ListHoldings, RenewLease
 from stepwell.store.serving import WorkerLine
 from stepwell.worker import LEASE_FOR_EVER
-from stepwell.worker_options import FetchOptions, WorkerOptions
+from stepwell.worker_options import CodeOptions, FetchOptions, WorkerOptions
 
 logger = logging.getLogger(__name__)
 
@@ -58,14 +57,14 @@ class SupervisorSettings:
 
 
 class Supervisor:
-    """Keeps workers alive for the author's files at `path`."""
+    """Keeps workers alive for the author's code."""
 
-    def __init__(self, store: Store, path: Path, settings: SupervisorSettings | None = None) -> None:
+    def __init__(self, store: Store, code: CodeOptions, settings: SupervisorSettings | None = None) -> None:
         self._store = store
-        self._path = path
+        self._code = code
         self._settings = settings or SupervisorSettings()
         self._number = 0
-        self._serving: list[WorkerChild] = []
+        self._serving = Crew(code)
         self._children: dict[WorkerChild, asyncio.Task[None]] = {}
         self._is_stopping = False
         self._failures = 0
@@ -118,12 +117,25 @@ class Supervisor:
         for child in self._children:
             child.kill()
 
-    async def _spawn_all(self) -> "list[WorkerChild]":
+    async def start_pinned(self, code: CodeOptions) -> "Crew":
+        """Start a worker for code that is served no more. Raises ScriptError."""
+        crew = Crew(code)
+        await self._enlist(crew)
+        return crew
+
+    async def end_pinned(self, crew: "Crew") -> None:
+        """Let the workers of such code end, and wait until they have."""
+        ending = [self._children[child] for child in crew if child in self._children]
+        _retire_all(crew, self._settings.grace_s)
+        if ending:
+            await asyncio.wait(ending)
+
+    async def _spawn_all(self) -> "Crew":
         """Start all workers, or none. Raises ScriptError.
 
         Each works as soon as it is in the list, where another takes its place if it dies, also before all are there.
         """
-        crew: list[WorkerChild] = []
+        crew = Crew(self._code)
         # One alone finds out whether the files can be loaded, and makes their version known.
         await self._enlist(crew)
         more = (self._enlist(crew) for _ in range(1, self._settings.workers))
@@ -133,19 +145,20 @@ class Supervisor:
                 raise outcome
         return crew
 
-    async def _enlist(self, crew: "list[WorkerChild]") -> None:
+    async def _enlist(self, crew: "Crew") -> None:
         crew.append(await self._spawn(crew))
 
-    async def _spawn(self, crew: "list[WorkerChild]") -> "WorkerChild":
+    async def _spawn(self, crew: "Crew") -> "WorkerChild":
         """Start a worker for a crew; return it when it has loaded the author's files. Raises ScriptError."""
         self._number += 1
         child = WorkerChild(self._store, f"worker {self._number}", self._settings)
-        await child.start(self._path, self._lifeline)
+        await child.start(crew.code, self._lifeline)
         self._children[child] = asyncio.get_running_loop().create_task(self._attend(child, crew))
         await child.loaded
         if child.is_gone:
             raise ScriptError(f"{child.name} ended as soon as it had loaded the workflows")
-        self._warn(child.warnings)
+        if crew.code.is_served:
+            self._warn(child.warnings)
         return child
 
     def _warn(self, warnings: list[str]) -> None:
@@ -155,7 +168,7 @@ class Supervisor:
                 logger.warning("%s", warning)
         self._warned_of = set(warnings)
 
-    async def _attend(self, child: "WorkerChild", crew: "list[WorkerChild]") -> None:
+    async def _attend(self, child: "WorkerChild", crew: "Crew") -> None:
         """Watch a worker until it ends; if it should not have ended, start another."""
         await child.watch()
         child.is_gone = True
@@ -163,7 +176,7 @@ class Supervisor:
             await self._replace(child, crew)
         del self._children[child]
 
-    async def _replace(self, dead: "WorkerChild", crew: "list[WorkerChild]") -> None:
+    async def _replace(self, dead: "WorkerChild", crew: "Crew") -> None:
         """Try once to put another worker in a dead one's place; after failures, with a growing pause before it."""
         if self._failures:
             pause_s = self._settings.restart_pause_s * 2 ** min(self._failures, 10)
@@ -181,7 +194,15 @@ class Supervisor:
             new.retire(0)
 
 
-def _retire_all(crew: "list[WorkerChild]", grace_s: float) -> None:
+class Crew(list["WorkerChild"]):
+    """The workers that run the same code; each has another take its place if it dies."""
+
+    def __init__(self, code: CodeOptions) -> None:
+        super().__init__()
+        self.code = code
+
+
+def _retire_all(crew: "Crew", grace_s: float) -> None:
     """Let workers end, and nobody take their place."""
     for child in crew:
         child.retire(grace_s)
@@ -213,16 +234,21 @@ class WorkerChild:
         """The process id, once it has been started."""
         return self._process.pid if self._process is not None else None
 
-    async def start(self, path: Path, lifeline: int) -> None:
+    @property
+    def number(self) -> int:
+        """The number by which the store knows it; 0 until then."""
+        return self._line.worker
+
+    async def start(self, code: CodeOptions, lifeline: int) -> None:
         """Start the process."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
-            fetch = self._settings.fetch
+            fetch = self._settings.fetch if code.is_served else None
             options = WorkerOptions(
                 theirs.fileno(),
                 lifeline,
-                str(path),
+                code,
                 self.name,
                 list(self._settings.variables),
                 self._settings.keeps_output,

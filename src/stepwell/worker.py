@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from stepwell.alarms import MovableAlarm
 from stepwell.core.instance import Status, fold
@@ -38,6 +39,18 @@ _DEFECT_REST_MS = 60_000
 Classes = Mapping[tuple[str, str], type[WorkflowEntrypoint]]
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker is: its name, how many turns it holds at most, and of which snapshot it runs the instances."""
+
+    name: str = "worker"
+    capacity: int = 500
+    snapshot: int = 0
+
+
+WORKER_SETTINGS = WorkerSettings()
+
+
 class Worker:
     """Claims and runs up to `capacity` turns at a time."""
 
@@ -47,8 +60,7 @@ class Worker:
         workflows: Mapping[str, type[WorkflowEntrypoint]],
         *,
         classes: Classes | None = None,
-        name: str = "worker",
-        capacity: int = 500,
+        settings: WorkerSettings = WORKER_SETTINGS,
     ) -> None:
         """`classes` are those of the scripts, by script and name: of them workflows of other names are made."""
         self.number = 0
@@ -56,8 +68,7 @@ class Worker:
         self._context = context
         self._workflows = workflows
         self._classes = classes or {}
-        self._name = name
-        self._capacity = capacity
+        self._settings = settings
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._due = asyncio.Event()
         self._alarm = MovableAlarm(context.clock, self._due.set)
@@ -70,7 +81,7 @@ class Worker:
         """Make the worker known to the store; `run` may be called then."""
         install(asyncio.get_running_loop())
         now = self._context.clock.now()
-        self.number = await self._context.store.run(RegisterWorker(self._name, LEASE_FOR_EVER, now))
+        self.number = await self._context.store.run(RegisterWorker(self._settings.name, LEASE_FOR_EVER, now))
         self._context.store.listen(self.number, self)
 
     async def run(self) -> None:
@@ -128,14 +139,14 @@ class Worker:
     async def _claim(self) -> None:
         """Take what is due, as far as there is room."""
         self._due.clear()
-        room = min(self._capacity - len(self.turns), _CLAIM_AT_ONCE)
+        room = min(self._settings.capacity - len(self.turns), _CLAIM_AT_ONCE)
         if room <= 0:
             # The end of a turn sets the event again.
             return
         self._is_claiming = True
         clock = self._context.clock
         try:
-            claims = await self._context.store.run(ClaimDue(self.number, clock.now(), room))
+            claims = await self._context.store.run(ClaimDue(self.number, clock.now(), room, self._settings.snapshot))
         except StoreUnavailable as error:
             if not self._has_complained:
                 self._has_complained = True

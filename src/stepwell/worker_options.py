@@ -17,6 +17,21 @@ class FetchOptions(msgspec.Struct, frozen=True):
     hosts: list[str] | None
 
 
+class CodeOptions(msgspec.Struct, frozen=True):
+    """The code that a worker runs: the file or folder at `path`.
+
+    `snapshot` is the number of the one that this is, whose instances are run; 0: of none, as are its instances then;
+    `sha256` is that one's hash. `is_served`: its workflows are the ones that new instances are of. `.dev.vars`, which
+    no snapshot has, lies in the folder `secrets`; None: beside the code.
+    """
+
+    path: str
+    snapshot: int = 0
+    sha256: str | None = None
+    is_served: bool = True
+    secrets: str | None = None
+
+
 class WorkerOptions(msgspec.Struct, frozen=True):
     """What a worker process needs to know.
 
@@ -26,7 +41,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
 
     line: int
     lifeline: int
-    path: str
+    code: CodeOptions
     name: str
     variables: list[str] = []
     keeps_output: bool = True

@@ -30,9 +30,10 @@ from stepwell.settings import TurnContext, TurnSettings
 from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong
 from stepwell.store.operations import RegisterWorkflow, VersionSettings
 from stepwell.store.remote import RemoteStore
+from stepwell.store.snapshot_operations import ServeSnapshot
 from stepwell.threads import Threads
 from stepwell.values import Classes
-from stepwell.worker import Worker
+from stepwell.worker import Worker, WorkerSettings
 from stepwell.worker_options import WorkerOptions
 from stepwell.workflow import params_schema
 
@@ -58,7 +59,7 @@ class WorkerProcess:
         """Work until the parent asks to stop; return the exit code."""
         await self._store.connect(socket.socket(fileno=self._options.line))
         try:
-            project = Project.at(Path(self._options.path))
+            project = Project.at(Path(self._options.code.path))
             scripts = load(project, self._options.settings)
             workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
             env = self._env(project, workflows)
@@ -66,7 +67,7 @@ class WorkerProcess:
         except ScriptError as error:
             self._store.say(LoadFailed(str(error)))
             return await self._leave(1)
-        warnings = await self._register(scripts)
+        warnings = await self._make_known(scripts)
         if sock is not None:
             await self._serve_fetch(sock, scripts, env)
         worker = self._worker = self._make_worker(project, scripts, env)
@@ -85,7 +86,8 @@ class WorkerProcess:
         context = TurnContext(self._store, SystemClock(), Threads(), settings, env, classes)
         workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
         made_of = {(script.name, kind.__name__): kind for script in scripts for kind in script.workflows.values()}
-        return Worker(context, workflows, classes=made_of, name=self._options.name)
+        role = WorkerSettings(self._options.name, snapshot=self._options.code.snapshot)
+        return Worker(context, workflows, classes=made_of, settings=role)
 
     def _fetch_socket(self, scripts: list[Script]) -> socket.socket | None:
         """Return the socket to serve the author's `fetch` on. Raises ScriptError.
@@ -124,6 +126,14 @@ class WorkerProcess:
         await asyncio.sleep(0)
         return code
 
+    async def _make_known(self, scripts: list[Script]) -> list[str]:
+        """Let what is on no code of its own run on this; return what to warn of."""
+        code = self._options.code
+        if not code.is_served:
+            return []
+        await self._store.run(ServeSnapshot(self._options.account, code.snapshot))
+        return await self._register(scripts)
+
     async def _register(self, scripts: list[Script]) -> list[str]:
         """Make the workflows of scripts known; return what to warn of: workflows that were another script's."""
         warnings = []
@@ -140,13 +150,14 @@ class WorkerProcess:
                         name,
                         script.name,
                         workflow.__name__,
-                        script.sha256,
+                        self._options.code.sha256 or script.sha256,
                         str(uuid.uuid4()),
                         str(uuid.uuid4()),
                         now,
                         params_schema(workflow),
                         VersionSettings(script.step_limits.get(name)),
                         tuple(classes[script.name]),
+                        self._options.code.snapshot,
                     )
                 )
                 if registered.taken_from is not None:
@@ -160,7 +171,8 @@ class WorkerProcess:
         engine = Engine(self._store, settings=self._options.settings)
         bindings = {binding: WorkflowBinding(engine, self._options.account, name) for binding, name in named.items()}
         environment = {name: os.environ[name] for name in self._options.variables if name in os.environ}
-        return Env(bindings, {**wrangler.variables(project.config, project.root), **environment})
+        secrets = Path(self._options.code.secrets or project.root)
+        return Env(bindings, {**wrangler.variables(project.config, secrets), **environment})
 
     def _heard(self, message: Message) -> None:
         match message:

@@ -14,7 +14,7 @@ from stepwell.core.records import StepConfig
 from stepwell.errors import InvalidSetting
 from stepwell.server_settings import DEFAULT_SETTINGS, SETTINGS, Kind, Setting, tell, value_of
 from stepwell.settings import TurnSettings
-from stepwell.worker_options import WorkerOptions
+from stepwell.worker_options import CodeOptions, WorkerOptions
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "settings.md"
 
@@ -31,6 +31,9 @@ OF_OTHERS = {
     "waiting_requests",
     "log_streams",
     "fetch_body_size",
+    "snapshot_size",
+    "pinned_workers",
+    "pinned_idle",
     "grace",
     "blocked_after",
     "stuck_after",
@@ -248,7 +251,8 @@ def test_setting_reaches_the_turns_of_a_worker(name: str) -> None:
     setting = SETTINGS[name]
     values: dict[str, Any] = {name: "linear" if setting.kind is Kind.WORD else setting.most}
     changed = replace(DEFAULT_SETTINGS, **values)
-    options = WorkerOptions.of_argument(WorkerOptions(1, 2, "flows.py", "worker 1", settings=changed).to_argument())
+    options = WorkerOptions(1, 2, CodeOptions("flows.py"), "worker 1", settings=changed)
+    options = WorkerOptions.of_argument(options.to_argument())
 
     assert options.settings == changed
     assert TurnSettings.of(options.settings, keeps_output=True) != TurnSettings()

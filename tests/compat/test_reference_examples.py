@@ -95,6 +95,7 @@ SAYS = {
     "stepwell-instances-logs": "an order came",
     "stepwell-instances-events": '"type":"workflow_terminated"}',
     "stepwell-instances-why": "approval-1",
+    "stepwell-instances-tree": "order-1",
     "stepwell-instances-step-force": "approval-1",
 }
 # What a program words in its own way.

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 Found = TypeVar("Found")
 
@@ -53,7 +53,7 @@ class DevServer:
             raise
         self.url = ready.removeprefix(READY).strip()
 
-    def __enter__(self) -> "DevServer":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stepwell.store.sqlite import SqliteStore
 from stepwell.supervisor import Supervisor, SupervisorSettings
+from stepwell.worker_options import CodeOptions
 from tests.crash.server import DEADLINE_S
 
 # All workers but the first take their time to load.
@@ -41,7 +42,7 @@ async def test_worker_that_dies_while_others_load_is_replaced(tmp_path: Path) ->
     """It serves as soon as it has loaded; from then on another takes its place, and the start succeeds."""
     await asyncio.to_thread((tmp_path / "flows.py").write_text, SOURCE)
     store = await asyncio.to_thread(SqliteStore.open, tmp_path / "store.db")
-    supervisor = Supervisor(store, tmp_path / "flows.py", SupervisorSettings(workers=2, grace_s=0))
+    supervisor = Supervisor(store, CodeOptions(str(tmp_path / "flows.py")), SupervisorSettings(workers=2, grace_s=0))
     starting = asyncio.create_task(supervisor.start())
     try:
         await until(lambda: len(supervisor._children) == 2)

@@ -61,6 +61,7 @@ def dev(path: str, data: str, **given: Any) -> None:
 @click.argument("path", default=".")
 @options.STORE
 @click.option("--account", default="local", show_default=True, metavar="ID", help="Whose the workflows are.")
+@click.option("--stored", "is_stored", is_flag=True, help="Serve the code that was served last, from the store alone.")
 @click.option(
     "--workers",
     type=click.IntRange(1, 1024),
@@ -72,7 +73,8 @@ def serve(path: str, workers: int | None, **given: Any) -> None:
     """Serve the workflows of PATH to others: each request needs a token.
 
     PATH is a Python file, a folder of them, or a folder whose wrangler file names one in `main`. The code is served as
-    it is when the server starts. SIGTERM or Ctrl-C stops: steps in flight have 5 seconds to end (--set grace=...), a
+    it is when the server starts: a snapshot of its folder is kept in the store, and instances that are running stay on
+    the code that they began with. SIGTERM or Ctrl-C stops: steps in flight have 5 seconds to end (--set grace=...), a
     second one ends at once.
     """
     # Imported here: `stepwell --version` should not wait for a web server.

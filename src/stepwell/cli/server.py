@@ -21,6 +21,7 @@ from stepwell.errors import CannotListen, InvalidInput, InvalidSetting, ScriptEr
 from stepwell.hosts import LOOPBACK_HOSTS, without_port
 from stepwell.http_server import HttpServer
 from stepwell.logs import configure
+from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored
 from stepwell.project import Project
 from stepwell.server_settings import Settings, tell
 from stepwell.store.opening import file_of, open_store
@@ -28,7 +29,10 @@ from stepwell.store.sharing import SharedStore
 from stepwell.store.sqlite import SqliteStore
 from stepwell.supervisor import Supervisor, SupervisorSettings
 from stepwell.tokens import Tokens
-from stepwell.worker_options import FetchOptions
+from stepwell.worker_options import CodeOptions, FetchOptions
+
+# Where snapshots are laid out, beside the store.
+SNAPSHOTS = "snapshots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class ServerOptions:
     # A server that asks for tokens has accounts; one that does not takes every account id for its own.
     wants_tokens: bool = False
     reloads: bool = False
+    # Whether the code comes from the store, and no file is looked at.
+    is_stored: bool = False
     allow_hosts: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     fetch_port: int | None = None
@@ -65,6 +71,7 @@ class Served:
     project: Project
     told: Settings
     store: SqliteStore
+    code: CodeOptions
     supervisor: Supervisor
     fetch_sock: socket.socket
 
@@ -94,25 +101,48 @@ async def _serve(options: ServerOptions) -> int:
             missing = f"--env {name}: there is no environment variable of this name"
             raise Failure(missing, FAILED, "set it, or leave it out")
     stop = Stop()
-    project = Project.at(Path(options.path))
-    told = tell(options.settings, os.environ, project.root).settings
+    if not options.is_stored:
+        # Looked at first: a wrong path or setting leaves nothing behind.
+        _project(options.path, options)
     with (
         contextlib.closing(sockets.make(options.host, options.port)) as sock,
         contextlib.closing(sockets.make(options.host, options.port)) as fetch_sock,
     ):
         sockets.listen(sock, options.host, options.port, "--port")
-        store = open_store(options.store)
-        shared = SharedStore(store, file_of(options.store))
-        supervisor = Supervisor(store, Path(options.path), _settings(options, told, fetch_sock))
-        try:
+        async with contextlib.AsyncExitStack() as opened:
+            store = open_store(options.store)
+            opened.push_async_callback(store.close)
+            shared = SharedStore(store, file_of(options.store))
+            opened.push_async_callback(shared.close)
+            project, told, code = await _code(options, store)
+            supervisor = Supervisor(store, code, _settings(options, told, fetch_sock))
+            opened.push_async_callback(supervisor.stop)
             with stop.on_signals(supervisor):
                 shared.start()
-                await _start_and_wait(Served(options, project, told, store, supervisor, fetch_sock), sock, stop)
-        finally:
-            await supervisor.stop()
-            await shared.close()
-            await store.close()
+                await _start_and_wait(Served(options, project, told, store, code, supervisor, fetch_sock), sock, stop)
     return 0
+
+
+def _project(path: str, options: ServerOptions) -> tuple[Project, Settings]:
+    project = Project.at(Path(path))
+    return project, tell(options.settings, os.environ, project.root).settings
+
+
+async def _code(options: ServerOptions, store: SqliteStore) -> tuple[Project, Settings, CodeOptions]:
+    """Return what workers run: the files as they are, where they are watched; else a snapshot, of them or stored."""
+    folder = file_of(options.store).absolute().parent / SNAPSHOTS
+    if options.is_stored:
+        code = await lay_out_stored(store, options.account, folder)
+        return *_project(code.path, options), code
+    project, told = _project(options.path, options)
+    if options.reloads:
+        return project, told, CodeOptions(options.path)
+    return project, told, await keep_served(store, project, options.account, _pinning(options, told))
+
+
+def _pinning(options: ServerOptions, told: Settings) -> PinnedSettings:
+    folder = file_of(options.store).absolute().parent / SNAPSHOTS
+    return PinnedSettings(folder, told.snapshot_size, told.pinned_workers, told.pinned_idle)
 
 
 def _settings(options: ServerOptions, told: Settings, fetch_sock: socket.socket) -> SupervisorSettings:
@@ -145,16 +175,25 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
     server = HttpServer(api, has_sockets=True)
     await engine.terminations.resume()
     await server.start(sock)
+    pinned = asyncio.create_task(_run_pinned(served))
     try:
         await _print_start(served, sock)
         await stop.before(_until_stopped(served, loaded))
         grace = durations.in_words(served.told.grace)
         click.echo(f"Stopping; steps in flight have {grace} to end (Ctrl-C again: stop at once)")
     finally:
+        pinned.cancel()
         api.end_streams()
         # The API first: what is answered from now on could not be kept an eye on.
         await server.stop(served.told.grace / 1000)
         await engine.terminations.stop()
+
+
+async def _run_pinned(served: Served) -> None:
+    """Run the instances that stay on earlier code; where the files are watched, none does."""
+    if served.code.snapshot:
+        settings = _pinning(served.options, served.told)
+        await PinnedWorkers(served.store, served.supervisor, served.code, settings).run(served.options.account)
 
 
 def _engine(served: Served) -> Engine:

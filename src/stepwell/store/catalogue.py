@@ -10,6 +10,7 @@ from stepwell.store import (
     once,
     operations,
     situation_operations,
+    snapshot_operations,
     stream_operations,
     token_operations,
     workflow_operations,
@@ -26,6 +27,7 @@ _MODULES = (
     token_operations,
     once,
     situation_operations,
+    snapshot_operations,
     stream_operations,
 )
 

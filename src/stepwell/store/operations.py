@@ -118,6 +118,8 @@ class RegisterWorkflow(Operation[Registered], frozen=True):
     params_schema: str | None = None
     declared: VersionSettings = NO_SETTINGS
     classes: tuple[str, ...] = ()
+    # On which its new instances run; 0: on whatever is served.
+    snapshot: int = 0
 
 
 class ParamsSchema(msgspec.Struct, frozen=True, array_like=True):
@@ -303,7 +305,8 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
     # How much `run` has said that is stored, and the number of the last log line.
     logged: int = 0
     log_n: int = 0
-    # What the workflow is made of now, and the limit of steps of the instance's version (None: the default).
+    # What the workflow is made of (now, or in the instance's version, if that stays on its code), and the limit of
+    # steps of the instance's version (None: the default).
     script: str = ""
     class_name: str = ""
     step_limit: int | None = None
@@ -319,12 +322,14 @@ class Claims(msgspec.Struct, frozen=True, array_like=True):
 class ClaimDue(Operation[Claims], frozen=True):
     """Take up to `limit` instances that are due, or whose holder's lease has ended, earliest first.
 
-    Raises each one's turn and records *running* in the same transaction.
+    Only those that run on this snapshot; 0: on whatever code is served. Raises each one's turn and records *running*
+    in the same transaction.
     """
 
     worker: int
     now: int
     limit: int
+    snapshot: int = 0
 
 
 # ---- turns

@@ -51,6 +51,7 @@ _RESTART = changing(
         trigger = iif(:whole, :trigger, trigger),
         restarted_seq = seq + 1,
         version = :version,
+        snapshot = :snapshot,
         logged = :logged,
         has_rollbacks = :has_rollbacks,
         step_count = :step_count,
@@ -157,7 +158,7 @@ def restart_instance(transaction: Transaction, operation: RestartInstance) -> st
     if operation.restarted_seq not in (None, target.restarted_seq) or operation.row not in (None, target.row):
         raise RestartedMeanwhile(operation.id)
     now = operation.record.at
-    how = (now, operation.from_at is None, operation.trigger, target.newest)
+    how = (now, operation.from_at is None, operation.trigger, target.newest, target.snapshot)
     what = (_still_said(transaction, target, operation.from_at), operation.has_rollbacks, operation.step_count)
     change(transaction, target, [operation.record], _RESTART, (*how, *what))
     transaction.tidings.due(now)

@@ -30,6 +30,7 @@ from stepwell.store.operations import (
     RecordRow,
 )
 from stepwell.store.situation_operations import ReadSituation
+from stepwell.store.snapshot_operations import FindServed, GetSnapshot, ListSnapshotsDue, ReadSnapshotFiles
 from stepwell.store.sqlite_accounts import get_account_settings, get_triggers
 from stepwell.store.sqlite_children import list_relatives, read_family
 from stepwell.store.sqlite_notes import read_log, read_note
@@ -37,6 +38,7 @@ from stepwell.store.sqlite_once import find_once
 from stepwell.store.sqlite_records import decisions, history, read_payload, summary
 from stepwell.store.sqlite_rows import Values, every, only
 from stepwell.store.sqlite_situation import read_situation
+from stepwell.store.sqlite_snapshots import find_served, get_snapshot, list_snapshots_due, read_snapshot_files
 from stepwell.store.sqlite_streams import read_piece
 from stepwell.store.sqlite_targets import INSTANCE, INSTANCE_COLUMNS, find_named, is_turn
 from stepwell.store.sqlite_terminations import is_terminating, list_terminations
@@ -150,6 +152,10 @@ READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] =
     ListInstances: _list_instances,
     ReadPayload: _read_payload,
     ReadPiece: read_piece,
+    GetSnapshot: get_snapshot,
+    FindServed: find_served,
+    ReadSnapshotFiles: read_snapshot_files,
+    ListSnapshotsDue: list_snapshots_due,
     ReadHistory: _read_history,
     ListHoldings: _list_holdings,
     ReadNote: read_note,

@@ -10,7 +10,8 @@ from stepwell.store.sqlite_targets import find_named
 
 # The row of a worker is there as long as it holds an instance, or is alive.
 _INSTANCE = """
-    select i.row, i.due_at, holder.name, coalesce(holder.lease_until > :now, 0), i.lost_turns, w.script, w.class_name,
+    select i.row, i.snapshot, i.due_at, holder.name, coalesce(holder.lease_until > :now, 0), i.lost_turns,
+        w.script, w.class_name,
         exists (
             select 1
             from scripts as s
@@ -37,7 +38,8 @@ _BEFORE = """
     from (
         select 1
         from instances
-        where due_at <= :due_at
+        where snapshot = :snapshot
+            and due_at <= :due_at
             and (due_at, row) < (:due_at, :row)
             and workflow not in (select row from deleted_workflows)
         limit :most
@@ -50,10 +52,10 @@ def read_situation(connection: apsw.Connection, operation: ReadSituation) -> Ins
     now = operation.now
     named = operation.account, operation.workflow, operation.id
     found = find_named(connection, _INSTANCE, named, (now,))
-    row, due_at, owner, is_alive, lost_turns, script, class_name, is_loaded = found
+    row, snapshot, due_at, owner, is_alive, lost_turns, script, class_name, is_loaded = found
     before = 0
     if due_at is not None and due_at <= now:
-        (before,) = only(connection, _BEFORE, (due_at, row, operation.most))
+        (before,) = only(connection, _BEFORE, (snapshot, due_at, row, operation.most))
     workers = [name for (name,) in every(connection, _WORKERS, (now,))]
     held = (owner, bool(is_alive), lost_turns)
     situation = Situation(due_at, *held, before, workers, script, class_name, bool(is_loaded))

@@ -25,7 +25,7 @@ INSTANCE = f"""
     """
 _TARGET = """
     select i.row, i.seq, i.turn, i.owner, i.status, i.due_at, i.ended_at, i.restarted_seq, i.has_rollbacks, i.logged,
-        w.version
+        w.version, w.snapshot
     from workflows as w
     join instances as i on i.workflow = w.row
     """
@@ -68,7 +68,10 @@ _IS_TURN = """
 
 
 class Target(NamedTuple):
-    """What is asked of an instance before something is done to it; `newest` is its workflow's newest version."""
+    """What is asked of an instance before something is done to it.
+
+    `newest` is its workflow's newest version, `snapshot` that one's.
+    """
 
     row: int
     seq: int
@@ -81,6 +84,7 @@ class Target(NamedTuple):
     has_rollbacks: int
     logged: int
     newest: str
+    snapshot: int
 
 
 def find_named(

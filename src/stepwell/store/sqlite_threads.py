@@ -19,6 +19,7 @@ from stepwell.store.forcing_operations import ForceStep
 from stepwell.store.listeners import call_soon
 from stepwell.store.once import Once
 from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RecordRow, Release, WriteNotes
+from stepwell.store.snapshot_operations import SaveSnapshot
 from stepwell.store.sqlite_faults import translate
 from stepwell.store.sqlite_ledger import Ledger
 from stepwell.store.sqlite_reads import read
@@ -209,6 +210,8 @@ def _size(operation: Operation[Any]) -> int:
             return _size(creation)
         case WritePiece():
             return len(operation.body)
+        case SaveSnapshot():
+            return sum(len(file.body) for file in operation.files)
         case Once():
             return _size(operation.operation)
         case _:

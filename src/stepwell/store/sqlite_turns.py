@@ -33,13 +33,15 @@ from stepwell.store.sqlite_transaction import Transaction
 # SQLite to that order of looking. A worker never takes its own as lost, however late it renews.
 _DUE = """
     select i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at,
-        i.logged, i.log_n, w.script, w.class_name, v.step_limit
+        i.logged, i.log_n, iif(i.snapshot, coalesce(v.script, w.script), w.script),
+        iif(i.snapshot, coalesce(v.class_name, w.class_name), w.class_name), v.step_limit
     from (
         select row, since
         from (
             select row, due_at as since
             from instances
-            where due_at <= :now
+            where snapshot = :snapshot
+                and due_at <= :now
                 and workflow not in (select row from deleted_workflows)
             order by due_at
             limit :limit
@@ -50,6 +52,7 @@ _DUE = """
         cross join instances as held on held.owner = holder.row
         where holder.lease_until <= :now
             and holder.row <> :worker
+            and held.snapshot = :snapshot
     ) as due
     cross join instances as i on i.row = due.row
     cross join workflows as w on w.row = i.workflow
@@ -94,7 +97,8 @@ _FORGET_WORKER = """
 _NEXT_DUE = """
     select due_at
     from instances
-    where due_at is not null
+    where snapshot = :snapshot
+        and due_at is not null
         and workflow not in (select row from deleted_workflows)
     order by due_at
     limit 1
@@ -105,6 +109,7 @@ _LOST_LEFT = """
     cross join instances as held on held.owner = holder.row
     where holder.lease_until <= :now
         and holder.row <> :worker
+        and held.snapshot = :snapshot
     limit 1
     """
 # Closes the race between a turn and its successor (turn), a release (owner) and its own commits (n).
@@ -183,10 +188,10 @@ class _Place(NamedTuple):
 
 def claim_due(transaction: Transaction, operation: ClaimDue) -> Claims:
     """Do ClaimDue. A worker whose lease has been ended gets nothing."""
-    worker, now = operation.worker, operation.now
+    worker, now, snapshot = operation.worker, operation.now, operation.snapshot
     if first(transaction.connection, _MAY_CLAIM, (worker,)) is None:
         return Claims([], None)
-    found = every(transaction.connection, _DUE, (now, operation.limit, worker))
+    found = every(transaction.connection, _DUE, (snapshot, now, operation.limit, worker))
     due = [_Due(*columns) for columns in found]
     claims = [_claim(transaction, operation, instance) for instance in due]
     for holder in {instance.owner for instance in due if instance.owner is not None}:
@@ -257,9 +262,10 @@ def _claim(transaction: Transaction, operation: ClaimDue, due: _Due) -> Claim:
 
 
 def _next_due_at(transaction: Transaction, operation: ClaimDue) -> int | None:
-    if first(transaction.connection, _LOST_LEFT, (operation.now, operation.worker)) is not None:
+    snapshot = operation.snapshot
+    if first(transaction.connection, _LOST_LEFT, (operation.now, operation.worker, snapshot)) is not None:
         return operation.now
-    found = first(transaction.connection, _NEXT_DUE)
+    found = first(transaction.connection, _NEXT_DUE, (snapshot,))
     return None if found is None else int(found[0])
 
 

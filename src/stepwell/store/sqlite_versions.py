@@ -19,7 +19,7 @@ from stepwell.store.sqlite_workflows import (
 from stepwell.store.workflow_operations import GetVersion, ListVersions, PutWorkflow, VersionRow, Versions
 
 _CLASSES = """
-    select class_name, sha256, params_schema
+    select class_name, sha256, params_schema, snapshot
     from scripts
     where account = :account
         and name = :script
@@ -64,13 +64,13 @@ _TOTAL = """
 def put_workflow(transaction: Transaction, operation: PutWorkflow) -> WorkflowRow:
     """Do PutWorkflow."""
     connection, account, name = transaction.connection, operation.account, operation.name
-    sha256, params_schema = _class_of(connection, operation)
+    sha256, params_schema, snapshot = _class_of(connection, operation)
     workflow = find_workflow_or_none(connection, account, name)
     if workflow is not None and workflow.script != operation.script:
         raise WorkflowBelongs(name, workflow.script, operation.script)
     _check_schedules(connection, operation)
     declared = None if workflow is None else code_of(connection, workflow.version).declared
-    code = Code(sha256, params_schema, operation.settings, declared)
+    code = Code(sha256, params_schema, operation.settings, declared, snapshot)
     put_version(transaction, workflow, NewVersion(operation, operation.workflow_id, operation.version_id, code))
     return read_workflow(connection, account, name)
 
@@ -92,8 +92,8 @@ def list_versions(connection: apsw.Connection, operation: ListVersions) -> Versi
     return Versions([_version(columns, workflow.id) for columns in page], total)
 
 
-def _class_of(connection: apsw.Connection, operation: PutWorkflow) -> tuple[str, str | None]:
-    """Return hash and schema of the code that a class has now. Raises UnknownScript."""
+def _class_of(connection: apsw.Connection, operation: PutWorkflow) -> tuple[str, str | None, int]:
+    """Return hash, schema and snapshot of the code that a class has now. Raises UnknownScript."""
     classes = every(connection, _CLASSES, (operation.account, operation.script))
     if not classes:
         scripts = _quoted([name for (name,) in every(connection, _SCRIPTS, (operation.account,))])
@@ -102,7 +102,7 @@ def _class_of(connection: apsw.Connection, operation: PutWorkflow) -> tuple[str,
             f'body: script_name: no worker has loaded a script "{operation.script:.300}" in this account; '
             f"there is {scripts}",
         )
-    known = {name: (sha256, schema) for name, sha256, schema in classes}
+    known = {name: (sha256, schema, snapshot) for name, sha256, schema, snapshot in classes}
     if operation.class_name not in known:
         raise UnknownScript(
             "class_name",

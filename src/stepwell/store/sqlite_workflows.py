@@ -25,7 +25,7 @@ from stepwell.store.workflow_operations import PutWorkflow
 
 to_settings = msgspec.json.Decoder(VersionSettings).decode
 
-_COLUMNS = "row, id, account, name, script, class_name, version, created_at, modified_at, triggered_at"
+_COLUMNS = "row, id, account, name, script, class_name, version, created_at, modified_at, triggered_at, snapshot"
 _WORKFLOW = f"""
     select {_COLUMNS}
     from workflows
@@ -62,8 +62,8 @@ _NAMESAKES = f"""
         and name <> :name
     """
 _INSERT = """
-    insert into workflows (id, account, name, script, class_name, version, created_at, modified_at)
-    values (:id, :account, :name, :script, :class_name, :version, :now, :now)
+    insert into workflows (id, account, name, script, class_name, version, created_at, modified_at, snapshot)
+    values (:id, :account, :name, :script, :class_name, :version, :now, :now, :snapshot)
     returning row
     """
 _UPDATE = """
@@ -71,29 +71,37 @@ _UPDATE = """
     set script = :script,
         class_name = :class_name,
         version = :version,
-        modified_at = :now
+        modified_at = :now,
+        snapshot = :snapshot
+    where row = :row
+    """
+_SERVE = """
+    update workflows
+    set snapshot = :snapshot
     where row = :row
     """
 _CODE = """
-    select sha256, params_schema, settings, declared
+    select sha256, params_schema, settings, declared, snapshot
     from versions
     where id = :version
     """
 _INSERT_VERSION = """
     insert into versions (
-        id, account, workflow, script, class_name, created_at, sha256, params_schema, settings, declared, step_limit
+        id, account, workflow, script, class_name, created_at, sha256, params_schema, settings, declared, step_limit,
+        snapshot
     )
     values (
         :id, :account, :workflow, :script, :class_name, :created_at,
-        :sha256, :params_schema, :settings, :declared, :step_limit
+        :sha256, :params_schema, :settings, :declared, :step_limit, :snapshot
     )
     """
 _REMEMBER_CLASS = """
-    insert into scripts (account, name, class_name, sha256, params_schema)
-    values (:account, :name, :class_name, :sha256, :params_schema)
+    insert into scripts (account, name, class_name, sha256, params_schema, snapshot)
+    values (:account, :name, :class_name, :sha256, :params_schema, :snapshot)
     on conflict (account, name, class_name) do update set
         sha256 = excluded.sha256,
-        params_schema = excluded.params_schema
+        params_schema = excluded.params_schema,
+        snapshot = excluded.snapshot
     """
 _FORGET_CLASSES = """
     delete from scripts
@@ -128,6 +136,8 @@ class Workflow(NamedTuple):
     created_at: int
     modified_at: int
     triggered_at: int | None
+    # On which its new instances run.
+    snapshot: int
 
 
 class Declared(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -145,6 +155,7 @@ class Code(NamedTuple):
     params_schema: str | None
     settings: VersionSettings
     declared: Declared | None
+    snapshot: int
 
 
 class NewVersion(NamedTuple):
@@ -195,14 +206,14 @@ def register_workflow(transaction: Transaction, operation: RegisterWorkflow) -> 
     connection, account = transaction.connection, operation.account
     made_of = (operation.script, operation.class_name)
     code = (operation.sha256, operation.params_schema)
-    transaction.execute(_REMEMBER_CLASS, (account, *made_of, *code))
+    transaction.execute(_REMEMBER_CLASS, (account, *made_of, *code, operation.snapshot))
     if operation.classes:
         classes = msgspec.json.encode(operation.classes).decode()
         transaction.execute(_FORGET_CLASSES, (account, operation.script, classes))
     declared = Declared(*made_of, operation.declared)
     workflow = find_workflow_or_none(connection, account, operation.name)
     if workflow is None:
-        version = Code(*code, operation.declared, declared)
+        version = Code(*code, operation.declared, declared, operation.snapshot)
         put_version(transaction, None, NewVersion(operation, operation.workflow_id, operation.version_id, version))
     else:
         _renew(transaction, workflow, operation, declared)
@@ -218,20 +229,21 @@ def put_version(transaction: Transaction, workflow: Workflow | None, new: NewVer
     named, code = new.named, new.code
     made_of = (named.script, named.class_name)
     if workflow is None:
-        values = (new.workflow_id, named.account, named.name, *made_of, new.version_id, named.now)
+        values = (new.workflow_id, named.account, named.name, *made_of, new.version_id, named.now, code.snapshot)
         (row,) = only(transaction.connection, _INSERT, values)
     else:
         row = workflow.row
-        transaction.execute(_UPDATE, (*made_of, new.version_id, named.now, row))
+        transaction.execute(_UPDATE, (*made_of, new.version_id, named.now, code.snapshot, row))
     stored = (_to_text(code.settings), None if code.declared is None else _to_text(code.declared), code.settings.steps)
     version = (new.version_id, named.account, row, *made_of, named.now)
-    transaction.execute(_INSERT_VERSION, (*version, code.sha256, code.params_schema, *stored))
+    transaction.execute(_INSERT_VERSION, (*version, code.sha256, code.params_schema, *stored, code.snapshot))
 
 
 def code_of(connection: apsw.Connection, version: str) -> Code:
     """Return what a version is."""
-    sha256, params_schema, settings, declared = only(connection, _CODE, (version,))
-    return Code(sha256, params_schema, to_settings(settings), None if declared is None else _to_declared(declared))
+    sha256, params_schema, settings, declared, snapshot = only(connection, _CODE, (version,))
+    said = None if declared is None else _to_declared(declared)
+    return Code(sha256, params_schema, to_settings(settings), said, snapshot)
 
 
 def read_workflow(connection: apsw.Connection, account: str, name: str) -> WorkflowRow:
@@ -250,6 +262,7 @@ def _renew(
         return
     if newest.sha256 == operation.sha256 and declared in (None, newest.declared):
         transaction.execute(_RENEW_SCHEMA, (operation.params_schema, workflow.version))
+        transaction.execute(_SERVE, (operation.snapshot, workflow.row))
         return
     version_id = operation.version_id
     settings = newest.settings
@@ -259,7 +272,7 @@ def _renew(
         declared = newest.declared
     else:
         settings = carried(newest, declared.settings)
-    code = Code(operation.sha256, operation.params_schema, settings, declared)
+    code = Code(operation.sha256, operation.params_schema, settings, declared, operation.snapshot)
     put_version(transaction, workflow, NewVersion(operation, workflow.id, version_id, code))
 
 

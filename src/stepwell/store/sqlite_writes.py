@@ -33,6 +33,7 @@ from stepwell.store.operations import (
     RenewLease,
     WriteNotes,
 )
+from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.sqlite_accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
 from stepwell.store.sqlite_children import await_child, start_child
 from stepwell.store.sqlite_control import (
@@ -48,6 +49,7 @@ from stepwell.store.sqlite_events import append_event, force_step
 from stepwell.store.sqlite_notes import write_notes
 from stepwell.store.sqlite_once import once
 from stepwell.store.sqlite_rows import first, only
+from stepwell.store.sqlite_snapshots import save_snapshot, serve_snapshot
 from stepwell.store.sqlite_streams import begin_stream, write_piece
 from stepwell.store.sqlite_terminations import start_termination, terminate_some
 from stepwell.store.sqlite_tokens import add_token, revoke_token
@@ -61,9 +63,9 @@ from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, Put
 # Two creates with one id race for the unique index, not for a look before.
 _INSERT_INSTANCE = """
     insert into instances (
-        account, workflow, id, version, status, trigger, due_at, seq, created_at, modified_at, tx
+        account, workflow, id, version, snapshot, status, trigger, due_at, seq, created_at, modified_at, tx
     )
-    values (:account, :workflow, :id, :version, 'queued', :trigger, :now, 1, :now, :now, :tx)
+    values (:account, :workflow, :id, :version, :snapshot, 'queued', :trigger, :now, 1, :now, :now, :tx)
     on conflict do nothing
     returning row
     """
@@ -107,7 +109,8 @@ def create_instance(transaction: Transaction, operation: CreateInstance) -> Inst
     workflow = find_workflow(transaction.connection, operation.account, operation.workflow)
     if operation.checked not in (None, workflow.version):
         raise VersionChanged(workflow.version)
-    named = (operation.account, workflow.row, operation.id, workflow.version, operation.trigger)
+    code = (workflow.version, workflow.snapshot)
+    named = (operation.account, workflow.row, operation.id, *code, operation.trigger)
     added = first(transaction.connection, _INSERT_INSTANCE, (*named, now, transaction.tx))
     if added is None:
         raise InstanceAlreadyExists(operation.workflow, operation.id)
@@ -192,6 +195,8 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     Commit: sqlite_turns.commit,
     Release: sqlite_turns.release,
     WriteNotes: write_notes,
+    SaveSnapshot: save_snapshot,
+    ServeSnapshot: serve_snapshot,
     BeginStream: begin_stream,
     WritePiece: write_piece,
     PutWorkflow: put_workflow,

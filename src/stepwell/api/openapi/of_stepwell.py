@@ -139,5 +139,6 @@ OPERATIONS: Mapping[Key, Operation] = {
         "again, then those that have not run are. The instance ends then as it had ended before.",
         answer=Answer(models.ChangedStatus),
         refused=(NO_ROLLBACK, *_NO_INSTANCE),
+        cli=("stepwell instances resume-rollback order order-1",),
     ),
 }

@@ -1,0 +1,232 @@
+"""Workers for instances that stay on earlier code: started when one of those is due, ended when there is nothing to do.
+
+However many snapshots have sleeping instances, they cost rows alone.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import msgspec
+
+from stepwell import snapshots
+from stepwell.clock import Clock, SystemClock
+from stepwell.errors import ScriptError, StoreError
+from stepwell.project import Project
+from stepwell.store import Store
+from stepwell.store.operations import ListHoldings
+from stepwell.store.snapshot_operations import (
+    FindServed,
+    GetSnapshot,
+    ListSnapshotsDue,
+    ReadSnapshotFiles,
+    SaveSnapshot,
+    Snapshot,
+    SnapshotDue,
+)
+from stepwell.supervisor import Crew, Supervisor
+from stepwell.worker_options import CodeOptions
+
+logger = logging.getLogger(__name__)
+
+# By this number the store knows who listens here; workers have others.
+_EAR = -1
+# What becomes due comes in bursts; it is looked at once.
+_GATHER_S = 0.05
+_RETRY_AFTER_MS = 60_000
+_SHA_SHOWN = 12
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedSettings:
+    """Where snapshots are laid out, how large one may be, how many run at a time, how long an idle one stays."""
+
+    folder: Path
+    most_bytes: int
+    most: int
+    idle_ms: int
+
+
+@dataclass(slots=True)
+class _Running:
+    crew: Crew
+    busy_at: int
+
+
+class PinnedWorkers:
+    """Keeps workers for the snapshots of an account that are not the one that is served."""
+
+    def __init__(self, store: Store, supervisor: Supervisor, served: CodeOptions, settings: PinnedSettings) -> None:
+        self.clock: Clock = SystemClock()
+        self._store = store
+        self._supervisor = supervisor
+        self._served = served
+        self._settings = settings
+        self._running: dict[int, _Running] = {}
+        # Those that are being started, or ended: code may take long to load, or to be left.
+        self._changing: dict[int, asyncio.Task[None]] = {}
+        # Those that could not be started, and when that is tried again.
+        self._failed: dict[int, int] = {}
+        self._has_compared: set[int] = set()
+        self._look = asyncio.Event()
+
+    async def run(self, account: str) -> None:
+        """Start and end workers, for ever."""
+        self._store.listen(_EAR, self)
+        try:
+            while True:
+                self._look.clear()
+                wait_s = await self._tend(account)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._look.wait(), wait_s)
+                await asyncio.sleep(_GATHER_S)
+        finally:
+            self._store.ignore(_EAR)
+            for change in self._changing.values():
+                change.cancel()
+
+    def instance_due(self, at: int) -> None:  # noqa: ARG002 - which snapshot's it is the store is asked
+        """Look which snapshots have something due."""
+        self._look.set()
+
+    def instance_told(self, row: int) -> None:
+        """Hear nothing: this holds no instance."""
+
+    async def _tend(self, account: str) -> float | None:
+        """Do what is to be done now; return for how many seconds there is nothing, None: until something is due."""
+        now = self.clock.now()
+        try:
+            due = await self._store.run(ListSnapshotsDue(account, self._served.snapshot, now))
+            await self._end_idle(due, now)
+        except StoreError as error:
+            logger.warning("workers for earlier code have to wait; the store is asked again in a minute: %s", error)
+            return _RETRY_AFTER_MS / 1000
+        for one in due:
+            if one.due_at <= now and self._may_start(one.snapshot, now):
+                self._change(one.snapshot, self._start(one.snapshot))
+        return self._wait_s(due, now)
+
+    def _may_start(self, snapshot: int, now: int) -> bool:
+        is_idle = snapshot not in self._running and snapshot not in self._changing
+        is_to_start = is_idle and self._failed.get(snapshot, 0) <= now
+        return is_to_start and len(self._running) + len(self._changing) < self._settings.most
+
+    def _change(self, snapshot: int, work: Coroutine[Any, Any, None]) -> None:
+        change = self._changing[snapshot] = asyncio.get_running_loop().create_task(work)
+        change.add_done_callback(lambda done: self._changed(snapshot, done))
+
+    def _changed(self, snapshot: int, change: asyncio.Task[None]) -> None:
+        del self._changing[snapshot]
+        if not change.cancelled() and (error := change.exception()) is not None:
+            self._failed[snapshot] = self.clock.now() + _RETRY_AFTER_MS
+            logger.error("a worker for snapshot %d could not be started, or ended", snapshot, exc_info=error)
+        self._look.set()
+
+    def _wait_s(self, due: list[SnapshotDue], now: int) -> float | None:
+        """Return when to look again by the clock: for what will be due, for who may be idle, for what has failed."""
+        moments = [one.due_at for one in due if one.due_at > now and one.snapshot not in self._running]
+        moments += [moment for moment in self._failed.values() if moment > now]
+        if self._running:
+            moments.append(now + self._settings.idle_ms // 4)
+        return None if not moments else max(min(moments) - now, 0) / 1000
+
+    async def _end_idle(self, due: list[SnapshotDue], now: int) -> None:
+        """End workers that have been idle for long; where others wait for their place, all that are idle."""
+        soon = {one.snapshot for one in due if one.due_at <= now + self._settings.idle_ms}
+        known = self._running.keys() | self._changing.keys()
+        waiting = [one for one in due if one.due_at <= now and one.snapshot not in known]
+        is_short = bool(waiting) and len(self._running) >= self._settings.most
+        for snapshot, running in list(self._running.items()):
+            if snapshot in soon or await self._holds_any(running.crew):
+                running.busy_at = now
+            elif is_short or now - running.busy_at >= self._settings.idle_ms:
+                self._change(snapshot, self._end(self._running.pop(snapshot).crew))
+
+    async def _holds_any(self, crew: Crew) -> bool:
+        for child in crew:
+            held = await self._store.run(ListHoldings(child.number, 1))
+            if held:
+                return True
+        return False
+
+    async def _start(self, number: int) -> None:
+        snapshot = await self._store.run(GetSnapshot(number))
+        if snapshot is None:
+            return
+        try:
+            code = await _lay_out(self._store, snapshot, self._settings.folder)
+            secrets = self._served.secrets
+            crew = await self._supervisor.start_pinned(msgspec.structs.replace(code, is_served=False, secrets=secrets))
+        except (ScriptError, StoreError, OSError) as error:
+            self._failed[number] = self.clock.now() + _RETRY_AFTER_MS
+            logger.error(  # noqa: TRY400 - the author's error, whose report this is
+                "the code of snapshot %d (%s) cannot be run; its instances wait, and it is tried again in a minute: %s",
+                number,
+                snapshot.sha256[:_SHA_SHOWN],
+                error,
+            )
+            return
+        self._failed.pop(number, None)
+        self._compare(snapshot)
+        self._running[number] = _Running(crew, self.clock.now())
+        logger.info("a worker runs the instances that stay on snapshot %d", number)
+
+    async def _end(self, crew: Crew) -> None:
+        sha256 = crew.code.sha256 or ""
+        await self._supervisor.end_pinned(crew)
+        await asyncio.to_thread(rmtree, self._settings.folder / sha256[:_SHA_SHOWN], ignore_errors=True)
+
+    def _compare(self, snapshot: Snapshot) -> None:
+        """Warn, once, of installed packages that are not what they were."""
+        if snapshot.row in self._has_compared:
+            return
+        self._has_compared.add(snapshot.row)
+        then = {"python": snapshot.python, **json.loads(snapshot.packages)}
+        found = snapshots.differences(then, {"python": snapshots.python(), **snapshots.packages()})
+        if found:
+            more = f", and {len(found) - _NAMED_AT_MOST} more" if len(found) > _NAMED_AT_MOST else ""
+            logger.warning(
+                "snapshot %d runs with other packages than it was served with: %s%s",
+                snapshot.row,
+                "; ".join(found[:_NAMED_AT_MOST]),
+                more,
+            )
+
+
+async def lay_out_stored(store: Store, account: str, folder: Path) -> CodeOptions:
+    """Lay out the snapshot that an account has served last, and return it as the code that is served.
+
+    Raises ScriptError if there is none.
+    """
+    snapshot = await store.run(FindServed(account))
+    if snapshot is None:
+        raise ScriptError(f'the store has no code of the account "{account}"; serve files once: stepwell serve PATH')
+    return await _lay_out(store, snapshot, folder)
+
+
+async def keep_served(store: Store, project: Project, account: str, settings: PinnedSettings) -> CodeOptions:
+    """Keep a snapshot of a project in the store, lay it out, and return it as the code that is served.
+
+    Raises ScriptError, or StoreError.
+    """
+    taken = await asyncio.to_thread(snapshots.take, project, settings.most_bytes)
+    packages = json.dumps(snapshots.packages())
+    made_with = (snapshots.python(), packages, list(taken.files), SystemClock().now())
+    number = await store.run(SaveSnapshot(account, taken.sha256, taken.source, *made_with))
+    place = settings.folder / taken.sha256[:_SHA_SHOWN]
+    await asyncio.to_thread(snapshots.lay_out, taken.files, place)
+    return CodeOptions(str(place / taken.source), number, taken.sha256, secrets=str(project.root))
+
+
+async def _lay_out(store: Store, snapshot: Snapshot, folder: Path) -> CodeOptions:
+    files = await store.run(ReadSnapshotFiles(snapshot.row))
+    place = folder / snapshot.sha256[:_SHA_SHOWN]
+    await asyncio.to_thread(snapshots.lay_out, files, place)
+    return CodeOptions(str(place / snapshot.source), snapshot.row, snapshot.sha256)

@@ -1,0 +1,84 @@
+"""What can be asked of a store about snapshots: the author's code as it was, which instances stay on."""
+
+import msgspec
+
+from stepwell.store.operations import Operation
+
+
+class SnapshotFile(msgspec.Struct, frozen=True, array_like=True):
+    """A file of a snapshot: its path below the snapshot's root, with `/` between the parts, and what is in it."""
+
+    path: str
+    body: bytes
+
+
+class SaveSnapshot(Operation[int], frozen=True):
+    """Keep a snapshot that is to be served, and answer its number; that of this hash, if the account has it already.
+
+    `source` is the path of the file or folder that is served, below the root. `packages` is JSON.
+    """
+
+    account: str
+    sha256: str
+    source: str
+    python: str
+    packages: str
+    files: list[SnapshotFile]
+    now: int
+
+
+class Snapshot(msgspec.Struct, frozen=True, array_like=True):
+    """A snapshot without its files."""
+
+    row: int
+    sha256: str
+    source: str
+    python: str
+    packages: str
+    created_at: int
+
+
+class GetSnapshot(Operation[Snapshot | None], frozen=True):
+    """Return a snapshot by its number; None: there is none such."""
+
+    row: int
+
+
+class FindServed(Operation[Snapshot | None], frozen=True):
+    """Return the snapshot that an account has served last; None: it has served none."""
+
+    account: str
+
+
+class ReadSnapshotFiles(Operation[list[SnapshotFile]], frozen=True):
+    """Return the files of a snapshot, by path."""
+
+    row: int
+
+
+class ServeSnapshot(Operation[None], frozen=True):
+    """Let what is on no snapshot run on this one: instances and workflows of an account. 0: let all run on none.
+
+    To be asked when the code has been loaded.
+    """
+
+    account: str
+    snapshot: int
+
+
+class SnapshotDue(msgspec.Struct, frozen=True, array_like=True):
+    """When the next instance of a snapshot is due that nobody holds."""
+
+    snapshot: int
+    due_at: int
+
+
+class ListSnapshotsDue(Operation[list[SnapshotDue]], frozen=True):
+    """Return the snapshots of an account, but for one, of which instances wait for a worker; the earliest first.
+
+    Those whose worker has died wait since `now`.
+    """
+
+    account: str
+    but: int
+    now: int

@@ -1,0 +1,164 @@
+"""Snapshots of the author's code in the file, each file with a checksum."""
+
+from zlib import crc32
+
+import apsw
+
+from stepwell.store.snapshot_operations import (
+    FindServed,
+    GetSnapshot,
+    ListSnapshotsDue,
+    ReadSnapshotFiles,
+    SaveSnapshot,
+    ServeSnapshot,
+    Snapshot,
+    SnapshotDue,
+    SnapshotFile,
+)
+from stepwell.store.sqlite_rows import every, first, only
+from stepwell.store.sqlite_transaction import Transaction
+
+_FIND = """
+    select row
+    from snapshots
+    where account = :account
+        and sha256 = :sha256
+    """
+_SERVED = """
+    update snapshots
+    set served_at = :now
+    where row = :row
+    """
+_INSERT = """
+    insert into snapshots (account, sha256, source, python, packages, created_at, served_at)
+    values (:account, :sha256, :source, :python, :packages, :now, :now)
+    returning row
+    """
+_INSERT_FILE = """
+    insert into snapshot_files (snapshot, path, body, crc)
+    values (:snapshot, :path, :body, :crc)
+    """
+_COLUMNS = "row, sha256, source, python, packages, created_at"
+_SNAPSHOT = f"""
+    select {_COLUMNS}
+    from snapshots
+    where row = :row
+    """
+_SERVED_LAST = f"""
+    select {_COLUMNS}
+    from snapshots
+    where account = :account
+    order by served_at desc, row desc
+    limit 1
+    """
+_FILES = """
+    select path, body, crc
+    from snapshot_files
+    where snapshot = :row
+    order by path
+    """
+# The workflows are few: they say whether there can be instances to move, of which there may be millions.
+_ARE_ON_NONE = """
+    select 1
+    from workflows
+    where account = :account
+        and snapshot = 0
+    limit 1
+    """
+_ARE_ON_SOME = """
+    select 1
+    from workflows
+    where account = :account
+        and snapshot <> 0
+    limit 1
+    """
+_MOVE_WORKFLOWS = """
+    update workflows
+    set snapshot = :snapshot
+    where account = :account
+        and (snapshot = 0) = (:snapshot <> 0)
+    """
+_MOVE_INSTANCES = """
+    update instances
+    set snapshot = :snapshot
+    where account = :account
+        and (snapshot = 0) = (:snapshot <> 0)
+    """
+_DUE = """
+    select snapshot, min(since)
+    from (
+        select s.row as snapshot,
+            (
+                select i.due_at
+                from instances as i
+                where i.snapshot = s.row
+                    and i.due_at is not null
+                order by i.due_at
+                limit 1
+            ) as since
+        from snapshots as s
+        where s.account = :account
+            and s.row <> :but
+        union all
+        select held.snapshot, :now
+        from workers as holder
+        cross join instances as held on held.owner = holder.row
+        where holder.lease_until <= :now
+            and held.account = :account
+            and held.snapshot not in (0, :but)
+    )
+    where since is not null
+    group by snapshot
+    order by 2, 1
+    """
+
+
+def save_snapshot(transaction: Transaction, operation: SaveSnapshot) -> int:
+    """Do SaveSnapshot."""
+    found = first(transaction.connection, _FIND, (operation.account, operation.sha256))
+    if found is not None:
+        transaction.execute(_SERVED, (operation.now, *found))
+        return int(found[0])
+    made_with = (operation.source, operation.python, operation.packages, operation.now)
+    (row,) = only(transaction.connection, _INSERT, (operation.account, operation.sha256, *made_with))
+    for file in operation.files:
+        transaction.execute(_INSERT_FILE, (row, file.path, file.body, crc32(file.body)))
+    return int(row)
+
+
+def get_snapshot(connection: apsw.Connection, operation: GetSnapshot) -> Snapshot | None:
+    """Do GetSnapshot."""
+    found = first(connection, _SNAPSHOT, (operation.row,))
+    return None if found is None else Snapshot(*found)
+
+
+def find_served(connection: apsw.Connection, operation: FindServed) -> Snapshot | None:
+    """Do FindServed."""
+    found = first(connection, _SERVED_LAST, (operation.account,))
+    return None if found is None else Snapshot(*found)
+
+
+def read_snapshot_files(connection: apsw.Connection, operation: ReadSnapshotFiles) -> list[SnapshotFile]:
+    """Do ReadSnapshotFiles."""
+    files = []
+    for path, body, crc in every(connection, _FILES, (operation.row,)):
+        if crc != crc32(body):
+            raise apsw.CorruptError(f'the file "{path}" of the snapshot {operation.row} is damaged')
+        files.append(SnapshotFile(path, body))
+    return files
+
+
+def serve_snapshot(transaction: Transaction, operation: ServeSnapshot) -> None:
+    """Do ServeSnapshot."""
+    account, snapshot = operation.account, operation.snapshot
+    if first(transaction.connection, _ARE_ON_NONE if snapshot else _ARE_ON_SOME, (account,)) is None:
+        return
+    transaction.execute(_MOVE_WORKFLOWS, (snapshot, account))
+    transaction.execute(_MOVE_INSTANCES, (snapshot, account))
+    transaction.tidings.due(0)
+
+
+def list_snapshots_due(connection: apsw.Connection, operation: ListSnapshotsDue) -> list[SnapshotDue]:
+    """Do ListSnapshotsDue."""
+    values = (operation.account, operation.but, operation.now)
+    return [SnapshotDue(*columns) for columns in every(connection, _DUE, values)]

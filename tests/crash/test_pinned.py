@@ -1,0 +1,224 @@
+"""Instances that are running stay on their code: real servers, killed, and started again with other code or none."""
+
+import json
+import os
+import shutil
+import signal
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from tests.crash.server import DEADLINE_S, DevServer, wait_until
+from tests.crash.test_serve import stepwell
+
+FLOWS = """
+from pathlib import Path
+
+from helper import VALUE
+from stepwell import WorkflowEntrypoint
+
+
+class Order(WorkflowEntrypoint):
+    async def run(self, event, step):
+        first = await step.do("first {VERSION}", lambda: "{VERSION}")
+        await step.wait_for_event("wait", "go", timeout="300 days")
+        data = Path(__file__).with_name("data.txt")
+        return [first, await step.do("second {VERSION}", lambda: ["{VERSION}", VALUE, data.read_text()])]
+"""
+PLACE = ("--store", "sqlite:///data/store.db")
+
+
+class Server(DevServer):
+    """A `stepwell serve` with two workers, whose token is there from the first start on."""
+
+    command = "serve"
+    place = PLACE
+
+    def call(self, path: str, body: Any = None) -> Any:
+        """Ask the API and return the result, with a token."""
+        token = self.folder / "token"
+        if not token.exists():
+            made = stepwell(self.folder, "token", "create", *PLACE, "--scope", "write")
+            token.write_text(made.stdout.strip())
+        url = f"{self.url}/client/v4/accounts/local/workflows{path}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, data, {"authorization": f"Bearer {token.read_text()}"})
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
+            return json.load(answer)["result"]
+
+    def wake(self, *ids: str) -> None:
+        """Send instances the event that they wait for."""
+        for id in ids:
+            self.call(f"/order/instances/{id}/events/go", {})
+
+    def output(self, id: str) -> Any:
+        """Return the output of an instance, once it has completed."""
+        return json.loads(self.wait_for_status("order", id, "complete")["output"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with code of version 1 in `app`."""
+    (tmp_path / "app").mkdir()
+    write(tmp_path, "v1")
+    return tmp_path
+
+
+def write(folder: Path, version: str) -> None:
+    """Write code whose steps, module and data say which version they are."""
+    (folder / "app" / "flows.py").write_text(FLOWS.replace("{VERSION}", version))
+    (folder / "app" / "helper.py").write_text(f'VALUE = "{version}"\n')
+    (folder / "app" / "data.txt").write_text(version)
+
+
+def begin(server: Server, *ids: str) -> None:
+    """Create instances, and wait until they wait."""
+    for id in ids:
+        server.create("order", id)
+    for id in ids:
+        server.wait_for_status("order", id, "waiting")
+
+
+def of(version: str) -> list[Any]:
+    """Return the output of an instance that ran on one version from its beginning to its end."""
+    return [version, [version, version, version]]
+
+
+def test_both_generations_end_on_their_own_code_from_the_store_alone(folder: Path) -> None:
+    """Steps were renamed, results changed, everything was killed, and the files are gone."""
+    with Server(folder, "app") as server:
+        begin(server, "old")
+        server.kill()
+    write(folder, "v2")
+    with Server(folder, "app") as server:
+        begin(server, "new")
+        server.kill()
+    shutil.rmtree(folder / "app")
+    shutil.rmtree(folder / "data" / "snapshots")
+
+    with Server(folder, "--stored") as server:
+        server.wake("old", "new")
+        outputs = [server.output(id) for id in ("old", "new")]
+        begin(server, "newest")
+        server.wake("newest")
+
+        assert outputs == [of("v1"), of("v2")]
+        assert server.output("newest") == of("v2")
+
+
+def test_replaced_worker_runs_what_was_served_not_what_the_files_say_now(folder: Path) -> None:
+    """A file that changes under a running server changes nothing, also when a worker dies."""
+    with Server(folder, "app", "--workers", "1") as server:
+        begin(server, "a")
+        write(folder, "v2")
+        (pid,) = server.workers()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: [worker for worker in server.workers() if worker != pid], lambda: server.log)
+        begin(server, "b")
+        server.wake("a", "b")
+
+        assert [server.output(id) for id in ("a", "b")] == [of("v1"), of("v1")]
+
+
+def test_few_workers_run_many_old_versions_one_after_the_other(folder: Path) -> None:
+    """Sleeping instances of many snapshots take no process; those that are due get their turn, and go again."""
+    for number in range(1, 4):
+        write(folder, f"v{number}")
+        with Server(folder, "app", "--workers", "1") as server:
+            begin(server, f"i{number}")
+            server.kill()
+    write(folder, "v4")
+
+    options = ("--workers", "1", "--set", "pinned_workers=1", "--set", "pinned_idle=1 second")
+    with Server(folder, "app", *options) as server:
+        assert len(server.workers()) == 1
+        server.wake("i1", "i2", "i3")
+        most = 0
+
+        def have_ended() -> bool:
+            nonlocal most
+            most = max(most, len(server.workers()))
+            return all(server.get("order", f"i{number}")["status"] == "complete" for number in (1, 2, 3))
+
+        wait_until(have_ended, lambda: server.log)
+        assert [server.output(f"i{number}") for number in (1, 2, 3)] == [of("v1"), of("v2"), of("v3")]
+        wait_until(lambda: len(server.workers()) == 1, lambda: server.log)
+        # One that drains is there beside the next one.
+        assert most <= 3
+        wait_until(lambda: len(list((folder / "data" / "snapshots").iterdir())) == 1, lambda: server.log)
+
+
+def test_old_code_that_cannot_be_loaded_is_named_and_keeps_nobody_from_work(folder: Path) -> None:
+    """A package that it needs is gone: its instances wait, and the log says why."""
+    (folder / "site").mkdir()
+    (folder / "site" / "gone.py").write_text("")
+    flows = folder / "app" / "flows.py"
+    flows.write_text(f"import sys\nsys.path.append({str(folder / 'site')!r})\nimport gone\n{flows.read_text()}")
+    with Server(folder, "app") as server:
+        begin(server, "old")
+        server.kill()
+    write(folder, "v2")
+    shutil.rmtree(folder / "site")
+
+    with Server(folder, "app") as server:
+        server.wake("old")
+        line = server.wait_for_line("the code of snapshot 1")
+        begin(server, "new")
+        server.wake("new")
+
+        assert "cannot be run; its instances wait, and it is tried again in a minute" in line
+        assert "No module named 'gone'" in server.log
+        assert server.output("new") == of("v2")
+        assert server.get("order", "old")["status"] != "errored"
+
+
+def test_other_packages_than_the_code_was_served_with_are_named(folder: Path) -> None:
+    """Once for each snapshot; it runs all the same."""
+    with Server(folder, "app") as server:
+        begin(server, "old")
+        server.kill()
+    connection = apsw.Connection(str(folder / "data" / "store.db"))
+    connection.execute("""update snapshots set packages = '{"click":"1.0","left-pad":"3"}'""")
+    connection.close()
+    write(folder, "v2")
+
+    with Server(folder, "app") as server:
+        server.wake("old")
+        line = server.wait_for_line("snapshot 1 runs with other packages than it was served with")
+
+        assert "click 1.0 then, " in line
+        assert "left-pad 3 then, not installed now" in line
+        assert server.output("old") == of("v1")
+
+
+def test_dev_moves_everything_to_the_newest_code(folder: Path) -> None:
+    """What began on a snapshot goes on with the files, step by step by their names."""
+
+    class Dev(DevServer):
+        place = ("--data", "data")
+
+    with Server(folder, "app") as server:
+        begin(server, "old")
+        server.terminate()
+    (folder / "data" / "store.db").rename(folder / "data" / "stepwell.db")
+    (folder / "app" / "data.txt").write_text("v2")
+
+    with Dev(folder, "app") as dev:
+        dev.call("/order/instances/old/events/go", {})
+        output = json.loads(dev.wait_for_status("order", "old", "complete")["output"])
+
+        assert output == ["v1", ["v1", "v1", "v2"]]
+        assert len(dev.workers()) == 1
+
+
+def test_server_without_code_in_its_store_says_so(tmp_path: Path) -> None:
+    """`--stored` needs a snapshot."""
+    ended = stepwell(tmp_path, "serve", "--stored", "--port", "0", *PLACE)
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        'error: the store has no code of the account "local"; serve files once: stepwell serve PATH\n'
+    )

@@ -1,0 +1,195 @@
+"""The contract of every store: snapshots of code, and on which of them instances run."""
+
+import asyncio
+from pathlib import Path
+
+import apsw
+import pytest
+
+from stepwell.errors import StoreDamaged
+from stepwell.store import Store
+from stepwell.store.operations import NO_SETTINGS, ClaimDue, EndLease, RegisterWorkflow
+from stepwell.store.snapshot_operations import (
+    FindServed,
+    GetSnapshot,
+    ListSnapshotsDue,
+    ReadSnapshotFiles,
+    SaveSnapshot,
+    ServeSnapshot,
+    SnapshotDue,
+    SnapshotFile,
+)
+from stepwell.store.sqlite import SqliteStore
+from stepwell.store.workflow_operations import PutWorkflow
+from tests.store.scenes import NOW, control, create, creation, register, release, worker
+
+FILES = [SnapshotFile("data/a.bin", bytes(range(256))), SnapshotFile("flows.py", b"")]
+
+
+async def _save(store: Store, sha256: str = "1" * 64, *, account: str = "acme", at: int = NOW) -> int:
+    return await store.run(SaveSnapshot(account, sha256, "flows.py", "3.13.1", '{"a":"1"}', FILES, at))
+
+
+async def _serve(store: Store, snapshot: int, sha256: str = "code") -> None:
+    """Make code known as a worker does that is started with a snapshot."""
+    await store.run(ServeSnapshot("acme", snapshot))
+    ids = (f"w-{sha256}", f"v-{sha256}")
+    await store.run(RegisterWorkflow("acme", "orders", "shop", "Orders", sha256, *ids, NOW, snapshot=snapshot))
+
+
+async def _claimed(store: Store, snapshot: int) -> list[str]:
+    claims = await store.run(ClaimDue(await worker(store), NOW + 5, 10, snapshot))
+    return [turn.id for turn in claims.turns]
+
+
+async def test_snapshot_is_kept_whole(store: Store) -> None:
+    """Files as they were, and what they were served with."""
+    number = await _save(store)
+
+    found = await store.run(GetSnapshot(number))
+
+    assert found is not None
+    assert (found.sha256, found.source, found.python, found.packages) == ("1" * 64, "flows.py", "3.13.1", '{"a":"1"}')
+    assert await store.run(ReadSnapshotFiles(number)) == FILES
+    assert await store.run(GetSnapshot(number + 1)) is None
+
+
+async def test_same_code_is_kept_once(store: Store) -> None:
+    """Of each account; what was served last is found again, also where it is older."""
+    first, second = await _save(store), await _save(store, "2" * 64)
+    other = await _save(store, account="other")
+
+    again = await _save(store, at=NOW + 1)
+
+    assert (again, len({first, second, other})) == (first, 3)
+    found = [await store.run(FindServed(account)) for account in ("acme", "other", "nobody")]
+    assert [None if one is None else one.row for one in found] == [first, other, None]
+
+
+async def test_instances_stay_on_the_code_that_they_began_with(store: Store) -> None:
+    """New ones run on what is served; each worker takes those of its own code alone."""
+    first, second = await _save(store), await _save(store, "2" * 64)
+    await _serve(store, first, "one")
+    await create(store, "old")
+    await _serve(store, second, "two")
+    await create(store, "new")
+
+    claimed = [await _claimed(store, snapshot) for snapshot in (0, second, first)]
+
+    assert claimed == [[], ["new"], ["old"]]
+
+
+async def test_claim_tells_when_the_next_of_its_code_is_due(store: Store) -> None:
+    """Others wake nobody."""
+    first, second = await _save(store), await _save(store, "2" * 64)
+    await _serve(store, first, "one")
+    await create(store, "old", at=NOW + 50)
+    await _serve(store, second, "two")
+    await create(store, "new", at=NOW + 90)
+
+    answers = [(await store.run(ClaimDue(await worker(store), NOW, 10, n))).next_due_at for n in (first, second, 0)]
+
+    assert answers == [NOW + 50, NOW + 90, None]
+
+
+async def test_claim_brings_the_class_of_the_code(store: Store) -> None:
+    """A workflow may be made of another class since."""
+    first = await _save(store)
+    await _serve(store, first, "one")
+    await create(store, "old")
+    second = await _save(store, "2" * 64)
+    await store.run(RegisterWorkflow("acme", "orders", "shop", "Renamed", "two", "w", "v", NOW, snapshot=second))
+    await create(store, "new")
+
+    (old,) = (await store.run(ClaimDue(await worker(store), NOW + 5, 10, first))).turns
+    (new,) = (await store.run(ClaimDue(await worker(store), NOW + 5, 10, second))).turns
+
+    assert (old.class_name, new.class_name) == ("Orders", "Renamed")
+
+
+async def test_restart_adopts_what_is_served(store: Store) -> None:
+    """Whatever it ran on before."""
+    first, second = await _save(store), await _save(store, "2" * 64)
+    await _serve(store, first, "one")
+    await create(store, "a")
+    await _serve(store, second, "two")
+
+    await store.run(control("restart"))
+
+    assert [await _claimed(store, snapshot) for snapshot in (first, second)] == [[], ["a"]]
+
+
+async def test_version_by_put_runs_on_what_is_served(store: Store) -> None:
+    """Its class is of that code."""
+    first = await _save(store)
+    await _serve(store, first, "one")
+    await store.run(PutWorkflow("acme", "mail", "shop", "Orders", "w2", "v2", NO_SETTINGS, NOW))
+
+    await store.run(creation("m", workflow="mail"))
+
+    assert await _claimed(store, first) == ["m"]
+
+
+async def test_what_was_on_no_code_runs_on_what_is_served_and_back(store: Store) -> None:
+    """A server with snapshots takes over what one without left, and the other way round; other accounts stay."""
+    await register(store)
+    await register(store, account="other")
+    await create(store, "before")
+    await store.run(creation("theirs", account="other"))
+    first = await _save(store)
+
+    await _serve(store, first, "one")
+    on_snapshot = await _claimed(store, first)
+    await create(store, "after")
+    await _serve(store, 0, "one")
+
+    assert on_snapshot == ["before"]
+    assert await _claimed(store, 0) == ["theirs", "after"]
+
+
+async def test_snapshots_with_something_due_are_listed(store: Store) -> None:
+    """The earliest first, without the one that is served; what a dead worker held is due now."""
+    numbers = [await _save(store, str(n)) for n in range(4)]
+    for n, number in enumerate(numbers):
+        await _serve(store, number, str(n))
+        await store.run(creation(f"i{n}", at=NOW + 100 - n))
+    dead = await worker(store)
+    (turn,) = (await store.run(ClaimDue(dead, NOW + 500, 10, numbers[0]))).turns
+    await store.run(EndLease(dead))
+
+    due = await store.run(ListSnapshotsDue("acme", numbers[3], NOW))
+
+    assert turn.id == "i0"
+    assert due == [
+        SnapshotDue(numbers[0], NOW),
+        SnapshotDue(numbers[2], NOW + 98),
+        SnapshotDue(numbers[1], NOW + 99),
+    ]
+    assert await store.run(ListSnapshotsDue("other", 0, NOW)) == []
+
+
+async def test_sleeper_is_due_when_it_is_to_wake(store: Store) -> None:
+    """Its snapshot needs no worker before."""
+    first, second = await _save(store), await _save(store, "2" * 64)
+    await _serve(store, first, "one")
+    await create(store, "a")
+    (turn,) = (await store.run(ClaimDue(await worker(store), NOW, 10, first))).turns
+    await store.run(release(turn, due_at=NOW + 10**9))
+
+    assert await store.run(ListSnapshotsDue("acme", second, NOW)) == [SnapshotDue(first, NOW + 10**9)]
+
+
+async def test_damaged_file_is_an_error(tmp_path: Path) -> None:
+    """No code runs that is not what it was."""
+    path = tmp_path / "store.db"
+    store = await asyncio.to_thread(SqliteStore.open, path)
+    number = await _save(store)
+    await store.close()
+    connection = apsw.Connection(str(path))
+    connection.execute("update snapshot_files set body = x'00' where path = 'flows.py'")
+    connection.close()
+    store = await asyncio.to_thread(SqliteStore.open, path)
+
+    with pytest.raises(StoreDamaged, match=r'the file "flows\.py" of the snapshot 1 is damaged'):
+        await store.run(ReadSnapshotFiles(number))
+    await store.close()

@@ -237,6 +237,16 @@ class Settings:
     snapshot_size: Annotated[
         int, _size(_GIB, "files of the folder that `stepwell serve` serves, together: no larger")
     ] = limits.SNAPSHOT_BYTES
+    worker_memory: Annotated[
+        int,
+        Setting(
+            Kind.SIZE,
+            "memory of a worker (Linux): an attempt that wants more fails with `MemoryError`; 0: as much as there is",
+            None,
+            0,
+            1_024 * _GIB,
+        ),
+    ] = 0
     pinned_workers: Annotated[
         int, _count(1, 1_000, "workers at a time for instances that stay on earlier code, of one snapshot each")
     ] = limits.PINNED_WORKERS

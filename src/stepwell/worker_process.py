@@ -8,6 +8,7 @@ import gc
 import io
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -18,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stepwell import capture, sockets, wrangler
+from stepwell import capture, sockets, watchdog, wrangler
 from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import SystemClock
 from stepwell.engine import Engine
@@ -72,6 +73,7 @@ class WorkerProcess:
             await self._serve_fetch(sock, scripts, env)
         worker = self._worker = self._make_worker(project, scripts, env)
         await worker.start()
+        watchdog.watch(self._options.name, self._options.settings.blocked_after / 1000)
         _calm_garbage_collection()
         warnings += [warning for script in scripts for warning in script.warnings]
         self._store.say(Loaded(worker.number, sorted(workflows), sock is not None, warnings))
@@ -208,6 +210,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What is printed is seen at once, also where it goes into a pipe.
         sys.stdout.reconfigure(line_buffering=True)
+    _limit_memory(options.settings.worker_memory)
     configure()
     # The author's INFO is caught, and shown, too; whoever wants less says so with his own level.
     logging.getLogger().setLevel(logging.INFO)
@@ -220,6 +223,13 @@ def main() -> None:
         sys.stdout.flush()
         # Not sys.exit: a hung thread of the author's must not hold up the end.
         _exit(code)
+
+
+def _limit_memory(size: int) -> None:
+    """Let an attempt fail that asks for more memory than a worker may have; 0: for as much as there is."""
+    if size:
+        # Linux counts what is private here, not what programs map and never touch; elsewhere it may have no effect.
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
 
 def _taken_over(workflow: str, before: str, script: str) -> str:

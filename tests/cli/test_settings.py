@@ -32,6 +32,7 @@ OF_OTHERS = {
     "log_streams",
     "fetch_body_size",
     "snapshot_size",
+    "worker_memory",
     "pinned_workers",
     "pinned_idle",
     "grace",

@@ -77,6 +77,34 @@ def test_step_that_blocks_its_loop_leaves_the_api_answering(tmp_path: Path) -> N
         assert server.wait_for_status("flow", "a", "complete")["output"] == '["kept",1]'
 
 
+def test_place_where_a_worker_hangs_is_shown(tmp_path: Path) -> None:
+    """The author's own lines, down to the one that blocks; nothing of ours or of asyncio's stands above them."""
+    _write(tmp_path, "[time.sleep(5) for _ in range(1)]")
+    with DevServer(tmp_path) as server:
+        server.create("flow", "a")
+        server.wait_for_line("worker 1 has been blocked for 1.5 s, and is here now:")
+        server.wait_for_status("flow", "a", "complete")
+
+        at = server.lines.index(server.wait_for_line("and is here now:"))
+        shown = [line.strip() for line in server.lines[at + 1 : at + 5]]
+        assert shown[0].startswith(f'File "{tmp_path}/flows.py", line 16, in bad')
+        assert shown[1] == "[time.sleep(5) for _ in range(1)]"
+
+
+def test_attempt_that_wants_too_much_memory_fails_and_its_worker_lives(tmp_path: Path) -> None:
+    """It gets Python's own error, and its next attempt; nobody else notices."""
+    _write(tmp_path, "bytearray(2**30)")
+    with DevServer(tmp_path, "flows.py", "--set", "worker_memory=400 MiB") as server:
+        (pid,) = server.workers()
+        server.create("flow", "a")
+
+        done = server.wait_for_status("flow", "a", "complete")
+
+        assert done["output"] == '["kept",2]'
+        assert done["steps"][1]["attempts"][0]["error"]["name"] == "MemoryError"
+        assert server.workers() == [pid]
+
+
 def test_interrupted_attempt_does_not_count(tmp_path: Path) -> None:
     """An attempt ended by a polite stop is recorded as interrupted, not counted, and tried again at once."""
     _write(tmp_path, "await asyncio.sleep(0 if os.path.exists('again') else 60)")

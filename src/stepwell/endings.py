@@ -164,7 +164,7 @@ class Endings:
             self._notebook.engine("WARNING", f"run has ended before tasks of its own, which are cancelled: {named}")
         await self._stop_attempts(execution)
         try:
-            output = values.encode(task.result(), "output", self._classes)
+            output = _output(task.result(), self._classes, execution.rules.result_bytes)
         except BaseException as error:  # the author's own, whatever it is; our own task was not cancelled
             cause = error.error if isinstance(error, AuthorExit) else error
             self._notebook.engine("ERROR", trace_of(cause))
@@ -270,3 +270,17 @@ class Endings:
         state = execution.state
         assert state.status is not None
         await self._recorder.release(execution.take(), state.step_count, Ending(state.status, None, state.ended_at))
+
+
+def _output(result: object, classes: Classes, most_bytes: int) -> str:
+    """Return the stored text of what `run` returned, which may be as large as the result of a step.
+
+    Raises NotSerialisable, or WorkflowInternalError for one that is too large.
+    """
+    output = values.encode(result, "output", classes)
+    if len(output) > most_bytes or len(output.encode()) > most_bytes:
+        raise WorkflowInternalError(
+            f"The output is too large: {len(output.encode()):,} bytes as JSON. At most {most_bytes:,} are allowed (the "
+            "setting step_result_size); store the data elsewhere and return a reference."
+        )
+    return output

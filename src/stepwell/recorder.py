@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from stepwell.clock import Clock, sleep_ms
 from stepwell.core.instance import Status
-from stepwell.core.records import RESULTS, AttemptFailed, AttemptStarted, Record, Recorded, RollbackStarted
+from stepwell.core.records import OUTCOMES, RESULTS, AttemptStarted, Record, Recorded, RollbackStarted
 from stepwell.errors import OutOfOrder, StoreUnavailable, TurnLost
 from stepwell.store import Store, codec
 from stepwell.store.operations import Claim, Commit, Committed, RecordRow, Release
@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 RESEND_AFTER_MS = 1_000
 
-_OUTCOMES = (*RESULTS, AttemptFailed)
 # Author code waits for these.
 _URGENT = (*RESULTS, RollbackStarted)
 
@@ -159,7 +158,7 @@ class Recorder:
             self._step_count,
             self._clock.now(),
             urgent,
-            any(isinstance(record, _OUTCOMES) for record in records),
+            any(isinstance(record, OUTCOMES) for record in records),
             any(isinstance(record, AttemptStarted) and bool(record.rollback) for record in records),
             Status.ROLLING_BACK if any(isinstance(record, RollbackStarted) for record in records) else None,
         )

@@ -12,7 +12,7 @@ coroutines still return or raise is ignored. Python runs their `finally` blocks 
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -25,7 +25,7 @@ from stepwell.capture import SINK, Sink
 from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure
 from stepwell.core.instance import fold_as_far_as_possible
-from stepwell.core.records import RESULTS, Created, Key, Payload, Record, Recorded, Result, StepKind
+from stepwell.core.records import OUTCOMES, RESULTS, Created, Key, Payload, Record, Recorded, Result, StepKind
 from stepwell.core.step_answers import RunAttempt, StepAnswer
 from stepwell.delivery import Delivery
 from stepwell.endings import Endings, Park, Reason
@@ -53,6 +53,9 @@ class Turn:
         self.claim = claim
         self.classes = classes_for(workflow, context.classes)
         self.notebook = Notebook(context.store, claim, context.clock, context.settings.output)
+        # How many turns in a row were lost before this one, until it has an outcome; and who is to hear that it has.
+        self.losses = claim.lost_turns
+        self.cleared: Callable[[], None] = lambda: None
         # Tasks that were still alive when the turn was closed and given up.
         self.abandoned = 0
         self.clock = context.clock
@@ -305,6 +308,9 @@ class Turn:
         """Take note of what is durable, and of what came from outside."""
         for recorded in outside:
             self.execution.receive(recorded)
+        if self.losses and any(isinstance(record, OUTCOMES) for record in records):
+            self.losses = 0
+            self.cleared()
         scopes = {
             scope: None for record in records if isinstance(record, RESULTS) and (scope := self._route(record.key))
         }
@@ -344,8 +350,11 @@ class Turn:
         return f"{claim.account}\0{claim.workflow}\0{claim.id}\0{self.execution.state.created_at}"
 
     async def before_body(self) -> None:
-        """Wait until an attempt's body may run: after a lost turn its start is durable first, so that it counts."""
-        if self.claim.lost_turns:
+        """Wait until an attempt's body may run: after a lost turn its start is durable first, so that it counts.
+
+        Only until the instance has an outcome again: it waits for each start.
+        """
+        if self.losses:
             await self._recorder.durable()
             if self.is_over:
                 raise TurnClosed("the turn ended before the attempt could begin")

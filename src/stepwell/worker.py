@@ -21,7 +21,7 @@ from stepwell.runner import Turn
 from stepwell.scope import install
 from stepwell.settings import TurnContext
 from stepwell.store import codec
-from stepwell.store.operations import Claim, ClaimDue, Claims, ReadHistory, RegisterWorker, Release
+from stepwell.store.operations import SUSPECTS, Claim, ClaimDue, Claims, ReadHistory, RegisterWorker, Release
 from stepwell.workflow import WorkflowEntrypoint
 
 logger = logging.getLogger(__name__)
@@ -146,7 +146,8 @@ class Worker:
         self._is_claiming = True
         clock = self._context.clock
         try:
-            claims = await self._context.store.run(ClaimDue(self.number, clock.now(), room, self._settings.snapshot))
+            asked = ClaimDue(self.number, clock.now(), room, self._settings.snapshot, self._suspects())
+            claims = await self._context.store.run(asked)
         except StoreUnavailable as error:
             if not self._has_complained:
                 self._has_complained = True
@@ -157,6 +158,11 @@ class Worker:
             self._is_claiming = False
         self._has_complained = False
         self._begin(claims, room)
+
+    def _suspects(self) -> tuple[int, ...]:
+        """Return how many turns are held of instances that have lost one often, as SUSPECTS counts."""
+        losses = [turn.losses for turn in self.turns.values()]
+        return tuple(sum(count >= often for count in losses) for often in SUSPECTS)
 
     def _begin(self, claims: Claims, room: int) -> None:
         for claim in claims.turns:
@@ -177,6 +183,7 @@ class Worker:
                 await self._rest(claim, _UNKNOWN_REST_MS)
                 return
             turn = self.turns[claim.row] = Turn(claim, workflow, self._context)
+            turn.cleared = self._due.set
             if self._is_draining:
                 turn.drain()
             await turn.run()

@@ -77,6 +77,30 @@ def test_step_that_blocks_its_loop_leaves_the_api_answering(tmp_path: Path) -> N
         assert server.wait_for_status("flow", "a", "complete")["output"] == '["kept",1]'
 
 
+def test_instance_that_kills_its_worker_takes_no_other_with_it(tmp_path: Path) -> None:
+    """It is given up; what ran beside it, in steps that take longer than any worker lived, is not."""
+    (tmp_path / "flows.py").write_text(
+        "import asyncio, os\n"
+        "from stepwell import WorkflowEntrypoint\n"
+        "class Kills(WorkflowEntrypoint):\n"
+        "    async def run(self, event, step):\n"
+        "        os._exit(9)\n"
+        "class Works(WorkflowEntrypoint):\n"
+        "    async def run(self, event, step):\n"
+        "        return await step.do('work', asyncio.sleep, 1, 'done')\n"
+    )
+    with DevServer(tmp_path) as server:
+        for number in range(5):
+            server.create("works", str(number))
+        server.create("kills", "a")
+
+        error = server.wait_for_status("kills", "a", "errored")["error"]
+
+        assert error["message"].startswith("The worker process was lost 10 times in a row while this instance ran")
+        for number in range(5):
+            assert server.wait_for_status("works", str(number), "complete")["output"] == "done"
+
+
 def test_place_where_a_worker_hangs_is_shown(tmp_path: Path) -> None:
     """The author's own lines, down to the one that blocks; nothing of ours or of asyncio's stands above them."""
     _write(tmp_path, "[time.sleep(5) for _ in range(1)]")

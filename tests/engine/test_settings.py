@@ -108,6 +108,21 @@ async def test_instance_ends_with_the_result_for_which_it_has_no_room(
         assert [entry.success for entry in entries if isinstance(entry, StepEntry)] == [True, status == "complete"]
 
 
+@pytest.mark.parametrize(("size", "status"), [pytest.param(998, "complete", id="fits"), (999, "errored")])
+async def test_output_is_as_large_as_a_result_may_be(size: int, status: str) -> None:
+    """With its quotes; a byte more fails the instance with what helps."""
+    async with opened(lambda event, step: "x" * size, settings=TurnSettings(result_bytes=1_000)) as (engine, instance):
+        await engine.run_until_idle()
+
+        assert await instance.status() == status
+        error = Failure(
+            "WorkflowInternalError",
+            "The output is too large: 1,001 bytes as JSON. At most 1,000 are allowed (the setting step_result_size); "
+            "store the data elsewhere and return a reference.",
+        )
+        assert await instance.error() == (error if status == "errored" else None)
+
+
 async def test_event_beyond_the_room_is_taken_and_counts() -> None:
     """No event is refused for it; the next result has no room, however small it is."""
 

@@ -8,6 +8,7 @@ from tests.store.scenes import (
     claim,
     commit,
     create,
+    creation,
     ending,
     happening,
     held,
@@ -333,3 +334,52 @@ async def test_holdings_come_with_their_histories_latest_change_first(store: Sto
     assert [(holding.workflow, holding.id) for holding in holdings] == [("orders", "c"), ("orders", "a")]
     assert [record.kind for record in holdings[1].records] == ["created", "running", "attempt_started"]
     assert [holding.id for holding in latest] == ["c"]
+
+
+async def _dies(store: Store, *suspects: int, limit: int = 100) -> list[int]:
+    """Let a worker that holds so many suspects claim, and die; return how many turns each instance had lost by then."""
+    number = await worker(store)
+    claims = await store.run(ClaimDue(number, NOW + 5, limit, suspects=suspects))
+    await store.run(EndLease(number))
+    return sorted(turn.lost_turns for turn in claims.turns)
+
+
+async def test_what_kills_its_worker_is_found_by_elimination(store: Store) -> None:
+    """All are tried again after a first death; after a second 20 at a time, then one. The others are spared."""
+    await register(store)
+    await create(store, *(f"i-{n:02}" for n in range(30)))
+
+    lost = [await _dies(store) for _ in range(5)]
+
+    assert lost[:3] == [[0] * 30, [1] * 30, [2] * 20]
+    # Those that were not tried the third time are, beside one of those that were.
+    assert lost[3] == [*[2] * 10, 3]
+    assert lost[4] == [*[3] * 0, 4]
+
+
+async def test_worker_that_holds_suspects_gets_no_more_than_it_may(store: Store) -> None:
+    """And is told of none that it could not take: the next that is due for it is another."""
+    await register(store)
+    await create(store, *(f"i-{n:02}" for n in range(25)))
+    for _ in range(2):
+        await _dies(store)
+    await store.run(creation("fresh", at=NOW + 900))
+
+    full = await store.run(ClaimDue(await worker(store), NOW + 5, 100, suspects=(20, 0)))
+    nearly = await store.run(ClaimDue(await worker(store), NOW + 5, 100, suspects=(18, 1)))
+
+    assert (full.turns, full.next_due_at) == ([], NOW + 900)
+    assert [turn.lost_turns for turn in nearly.turns] == [2, 2]
+
+
+async def test_suspects_keep_nobody_else_waiting(store: Store) -> None:
+    """What has lost no turn is claimed past them."""
+    await register(store)
+    await create(store, *(f"i-{n:02}" for n in range(25)))
+    for _ in range(2):
+        await _dies(store)
+    await store.run(creation("fresh", at=NOW + 3))
+
+    claims = await store.run(ClaimDue(await worker(store), NOW + 5, 10, suspects=(20, 0)))
+
+    assert [turn.id for turn in claims.turns] == ["fresh"]

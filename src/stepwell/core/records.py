@@ -348,6 +348,8 @@ class Failed:
 # What a step call waits for. Results are delivered to the author in the order of these records.
 Result = StepSucceeded | StepFailed | StepCancelled | SleepEnded | WaitEnded
 RESULTS = (StepSucceeded, StepFailed, StepCancelled, SleepEnded, WaitEnded)
+# What shows that a turn gets on: an instance that has one is not lost again and again.
+OUTCOMES = (*RESULTS, AttemptFailed)
 # What comes from outside and leaves the turn with whoever has it.
 OUTSIDE = (EventReceived, StepForced, PauseAsked, Resumed)
 

@@ -323,13 +323,21 @@ class ClaimDue(Operation[Claims], frozen=True):
     """Take up to `limit` instances that are due, or whose holder's lease has ended, earliest first.
 
     Only those that run on this snapshot; 0: on whatever code is served. Raises each one's turn and records *running*
-    in the same transaction.
+    in the same transaction. `suspects` is how many the worker holds of those that have lost turns in a row, at least as
+    many as each key of SUSPECTS: it gets no more of them than that allows.
     """
 
     worker: int
     now: int
     limit: int
     snapshot: int = 0
+    suspects: tuple[int, ...] = ()
+
+
+# What kills its worker again and again is found by elimination. After a first death all that the worker held is tried
+# again side by side; what has lost so many turns in a row is held by a worker together with so many others at most. So
+# an instance that only stood beside is never taken for the one that kills.
+SUSPECTS = {2: 20, 3: 1}
 
 
 # ---- turns

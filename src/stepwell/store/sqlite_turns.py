@@ -14,6 +14,7 @@ from stepwell.core.records import Running
 from stepwell.errors import OutOfOrder, TurnLost
 from stepwell.store import codec
 from stepwell.store.operations import (
+    SUSPECTS,
     Claim,
     ClaimDue,
     Claims,
@@ -42,6 +43,7 @@ _DUE = """
             from instances
             where snapshot = :snapshot
                 and due_at <= :now
+                and lost_turns < :too_often
                 and workflow not in (select row from deleted_workflows)
             order by due_at
             limit :limit
@@ -53,6 +55,7 @@ _DUE = """
         where holder.lease_until <= :now
             and holder.row <> :worker
             and held.snapshot = :snapshot
+            and held.lost_turns + 1 < :too_often
     ) as due
     cross join instances as i on i.row = due.row
     cross join workflows as w on w.row = i.workflow
@@ -99,6 +102,7 @@ _NEXT_DUE = """
     from instances
     where snapshot = :snapshot
         and due_at is not null
+        and lost_turns < :too_often
         and workflow not in (select row from deleted_workflows)
     order by due_at
     limit 1
@@ -110,6 +114,7 @@ _LOST_LEFT = """
     where holder.lease_until <= :now
         and holder.row <> :worker
         and held.snapshot = :snapshot
+        and held.lost_turns + 1 < :too_often
     limit 1
     """
 # Closes the race between a turn and its successor (turn), a release (owner) and its own commits (n).
@@ -157,6 +162,9 @@ _PLACE = """
     """
 
 
+_ANY_NUMBER = 2**62
+
+
 class _Due(NamedTuple):
     """An instance that can be claimed."""
 
@@ -176,6 +184,32 @@ class _Due(NamedTuple):
     class_name: str
     step_limit: int | None
 
+    @property
+    def losses(self) -> int:
+        """How many turns in a row it has lost, with the one that it is taken from."""
+        return self.lost_turns + (self.owner is not None)
+
+
+class _Room:
+    """How many more of those a worker may hold whose turns were lost."""
+
+    def __init__(self, held: Sequence[int]) -> None:
+        counts = dict(zip(SUSPECTS, held, strict=False))
+        self._left = {often: most - counts.get(often, 0) for often, most in SUSPECTS.items()}
+
+    @property
+    def too_often(self) -> int:
+        """From how many losses on it may hold no more."""
+        return min((often for often, left in self._left.items() if left <= 0), default=_ANY_NUMBER)
+
+    def takes(self, losses: int) -> bool:
+        """Take one, if there is room."""
+        if losses >= self.too_often:
+            return False
+        for often in self._left:
+            self._left[often] -= losses >= often
+        return True
+
 
 class _Place(NamedTuple):
     """Where an instance is: enough to tell why a commit matched no row."""
@@ -191,13 +225,14 @@ def claim_due(transaction: Transaction, operation: ClaimDue) -> Claims:
     worker, now, snapshot = operation.worker, operation.now, operation.snapshot
     if first(transaction.connection, _MAY_CLAIM, (worker,)) is None:
         return Claims([], None)
-    found = every(transaction.connection, _DUE, (snapshot, now, operation.limit, worker))
-    due = [_Due(*columns) for columns in found]
+    room = _Room(operation.suspects)
+    found = every(transaction.connection, _DUE, (snapshot, now, room.too_often, operation.limit, worker))
+    due = [one for one in (_Due(*columns) for columns in found) if room.takes(one.losses)]
     claims = [_claim(transaction, operation, instance) for instance in due]
     for holder in {instance.owner for instance in due if instance.owner is not None}:
         transaction.execute(_END_CLAIMED, (holder,))
         transaction.execute(_FORGET_WORKER, (holder,))
-    return Claims(claims, _next_due_at(transaction, operation))
+    return Claims(claims, _next_due_at(transaction, operation, room.too_often))
 
 
 def commit(transaction: Transaction, operation: Commit) -> Committed:
@@ -252,7 +287,7 @@ def _claim(transaction: Transaction, operation: ClaimDue, due: _Due) -> Claim:
         id=due.id,
         version=due.version,
         created_at=due.created_at,
-        lost_turns=due.lost_turns + lost,
+        lost_turns=due.losses,
         logged=due.logged,
         log_n=due.log_n,
         script=due.script,
@@ -261,11 +296,11 @@ def _claim(transaction: Transaction, operation: ClaimDue, due: _Due) -> Claim:
     )
 
 
-def _next_due_at(transaction: Transaction, operation: ClaimDue) -> int | None:
-    snapshot = operation.snapshot
-    if first(transaction.connection, _LOST_LEFT, (operation.now, operation.worker, snapshot)) is not None:
+def _next_due_at(transaction: Transaction, operation: ClaimDue, too_often: int) -> int | None:
+    code = (operation.snapshot, too_often)
+    if first(transaction.connection, _LOST_LEFT, (operation.now, operation.worker, *code)) is not None:
         return operation.now
-    found = first(transaction.connection, _NEXT_DUE, (snapshot,))
+    found = first(transaction.connection, _NEXT_DUE, code)
     return None if found is None else int(found[0])
 
 

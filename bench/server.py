@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import os
 import statistics
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 READY = "Stepwell is ready: http://"
 INSTANCES = "/client/v4/accounts/local/workflows/steps/instances"
 W2_INSTANCES = 200
+W7_INSTANCES = 100
+IDLE_SECONDS = 10.0
 W6_STEPS = 100
 W6_CLIENTS = 8
 W6_SECONDS = 3.0
@@ -45,8 +49,8 @@ class Connection:
 async def measure(folder: Path) -> dict[str, float]:
     """Return the figures of W2 and W6."""
     folder.mkdir()
-    async with _server(folder) as port:
-        return {**await w2(port), **await w6(port)}
+    async with _server(folder) as (port, pid):
+        return {**await w2(port), **await w7(port), **await w6(port), **await idle(pid)}
 
 
 async def w2(port: int) -> dict[str, float]:
@@ -56,11 +60,50 @@ async def w2(port: int) -> dict[str, float]:
     for _ in range(W2_INSTANCES):
         begun = time.perf_counter()
         created = json.loads(await connection.ask("POST", INSTANCES, b'{"params":{"steps":1}}'))
-        await _complete(connection, created["result"]["id"])
+        await _complete(connection, f"{INSTANCES}/{created['result']['id']}")
         seen.append((time.perf_counter() - begun) * 1000)
     connection.close()
     cuts = statistics.quantiles(seen, n=100)
     return {"W2: create to complete, ms, p50": cuts[49], "W2: create to complete, ms, p99": cuts[98]}
+
+
+async def w7(port: int) -> dict[str, float]:
+    """Send an event to an instance that waits for it, out of memory, and see when the step behind the wait begins."""
+    connection = await Connection.open(port)
+    waiting = INSTANCES.replace("/steps/", "/waits/")
+    seen: list[float] = []
+    for number in range(W7_INSTANCES):
+        path = f"{waiting}/{number}"
+        await connection.ask("POST", waiting, json.dumps({"instance_id": str(number)}).encode())
+        await _rest(connection, path)
+        sent = json.loads(await connection.ask("POST", f"{path}/events/go", b"1"))["result"]
+        await _complete(connection, path)
+        _, step = json.loads(await connection.ask("GET", path))["result"]["steps"]
+        seen.append(_ms(step["start"]) - _ms(sent["timestamp"]))
+    connection.close()
+    return {"W7: event to the next step, ms, p50": statistics.median(seen)}
+
+
+def _ms(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp() * 1000
+
+
+async def idle(pid: int) -> dict[str, float]:
+    """Return how much of a core the server and its worker take while nobody asks for anything."""
+    await asyncio.sleep(1)
+    before = _cpu_s(pid)
+    await asyncio.sleep(IDLE_SECONDS)
+    return {"idle: server and worker, % of a core": (_cpu_s(pid) - before) / IDLE_SECONDS * 100}
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the processor time of a process and its children so far."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    ticks = 0
+    for each in (str(pid), *children):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 async def w6(port: int) -> dict[str, float]:
@@ -68,7 +111,7 @@ async def w6(port: int) -> dict[str, float]:
     connection = await Connection.open(port)
     body = json.dumps({"instance_id": "read", "params": {"steps": W6_STEPS}}).encode()
     await connection.ask("POST", INSTANCES, body)
-    await _complete(connection, "read")
+    await _complete(connection, f"{INSTANCES}/read")
     connection.close()
     plain = await _rate(port, "/healthz")
     instance = await _rate(port, f"{INSTANCES}/read")
@@ -79,12 +122,18 @@ async def w6(port: int) -> dict[str, float]:
     }
 
 
-async def _complete(connection: Connection, id: str) -> None:
+async def _complete(connection: Connection, path: str) -> None:
     """Wait until an instance is complete, as a client does that wants to know at once."""
     while True:
-        answer = await connection.ask("GET", f"{INSTANCES}/{id}?simple=true", headers="prefer: wait=30\r\n")
+        answer = await connection.ask("GET", f"{path}?simple=true", headers="prefer: wait=30\r\n")
         if json.loads(answer)["result"]["status"] == "complete":
             return
+
+
+async def _rest(connection: Connection, path: str) -> None:
+    """Wait until an instance waits."""
+    while json.loads(await connection.ask("GET", f"{path}?simple=true"))["result"]["status"] != "waiting":
+        await asyncio.sleep(0.002)
 
 
 async def _rate(port: int, path: str) -> float:
@@ -103,8 +152,8 @@ async def _rate(port: int, path: str) -> float:
 
 
 @asynccontextmanager
-async def _server(folder: Path) -> AsyncIterator[int]:
-    """Start a server on the benchmark's workflow, and stop it."""
+async def _server(folder: Path) -> AsyncIterator[tuple[int, int]]:
+    """Start a server on the benchmark's workflows, and stop it; give its port and its process id."""
     source = Path(__file__).with_name("workflows.py")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "stepwell", "dev", str(source), "--port", "0", "--data", str(folder / "data"),
@@ -114,7 +163,7 @@ async def _server(folder: Path) -> AsyncIterator[int]:
     try:
         async for line in process.stdout:
             if line.decode().startswith(READY):
-                yield int(line.decode().rstrip().rpartition(":")[2])
+                yield int(line.decode().rstrip().rpartition(":")[2]), process.pid
                 return
         raise RuntimeError("the server did not start")
     finally:

@@ -17,3 +17,12 @@ class Steps(WorkflowEntrypoint):
 
             total += await work()
         return total
+
+
+class Waits(WorkflowEntrypoint):
+    """One step, behind an event."""
+
+    async def run(self, event, step):
+        """Return what the step returned."""
+        await step.wait_for_event("wait", "go")
+        return await step.do("work", lambda: 1)

@@ -4,11 +4,9 @@ Started by the supervisor as `python -m stepwell.worker_process` with its option
 """
 
 import asyncio
-import gc
 import io
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
@@ -19,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stepwell import capture, sockets, watchdog, wrangler
+from stepwell import capture, memory, sockets, watchdog, wrangler
 from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import SystemClock
 from stepwell.engine import Engine
@@ -74,7 +72,7 @@ class WorkerProcess:
         worker = self._worker = self._make_worker(project, scripts, env)
         await worker.start()
         watchdog.watch(self._options.name, self._options.settings.blocked_after / 1000)
-        _calm_garbage_collection()
+        memory.calm_garbage_collection()
         warnings += [warning for script in scripts for warning in script.warnings]
         self._store.say(Loaded(worker.number, sorted(workflows), sock is not None, warnings))
         await worker.run()
@@ -210,7 +208,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What is printed is seen at once, also where it goes into a pipe.
         sys.stdout.reconfigure(line_buffering=True)
-    _limit_memory(options.settings.worker_memory)
+    memory.limit(options.settings.worker_memory)
     configure()
     # The author's INFO is caught, and shown, too; whoever wants less says so with his own level.
     logging.getLogger().setLevel(logging.INFO)
@@ -223,13 +221,6 @@ def main() -> None:
         sys.stdout.flush()
         # Not sys.exit: a hung thread of the author's must not hold up the end.
         _exit(code)
-
-
-def _limit_memory(size: int) -> None:
-    """Let an attempt fail that asks for more memory than a worker may have; 0: for as much as there is."""
-    if size:
-        # Linux counts what is private here, not what programs map and never touch; elsewhere it may have no effect.
-        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
 
 def _taken_over(workflow: str, before: str, script: str) -> str:
@@ -251,16 +242,6 @@ def _keep_to_ourselves() -> None:
             # The folder's own descriptor is in the list, and closed by now.
             with suppress(OSError):
                 os.set_inheritable(descriptor, False)
-
-
-def _calm_garbage_collection() -> None:
-    """Collect cycles less often: a worker with a thousand turns has many objects, and none of those loaded goes away.
-
-    Measured: more than a quarter of a worker's time under load was spent looking through them.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
 
 
 def _watch(lifeline: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from stepwell import durations, sockets
+from stepwell import durations, memory, sockets
 from stepwell.api import Api, create_app
 from stepwell.cli.failures import FAILED, Failure
 from stepwell.cli.reload import Fingerprint, fingerprint, reload_on_change
@@ -174,6 +174,7 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
     api = _app(served, engine)
     server = HttpServer(api, has_sockets=True)
     await engine.terminations.resume()
+    memory.calm_garbage_collection()
     await server.start(sock)
     pinned = asyncio.create_task(_run_pinned(served))
     try:

@@ -1,0 +1,22 @@
+"""The memory of a process: how much it may have, and how often it is looked through for what nobody needs."""
+
+import gc
+import resource
+
+
+def limit(size: int) -> None:
+    """Let what asks for more memory than this fail with MemoryError; 0: as much as there is."""
+    if size:
+        # Linux counts what is private here, not what programs map and never touch; elsewhere it may have no effect.
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+
+
+def calm_garbage_collection() -> None:
+    """Collect cycles less often, and never look at what is loaded by now.
+
+    Measured: more than a quarter of the time of a worker with a thousand turns was spent looking through them; in the
+    parent, each full collection held up whoever asked just then by 25 ms.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)

@@ -82,7 +82,9 @@ class QueuedReason(ReasonShown, tag="queued"):
 
 
 class NoWorkerReason(ReasonShown, tag="noWorker"):
-    """No worker is alive."""
+    """No worker is alive that has the code of its version."""
+
+    version: str
 
 
 class NotLoadedReason(ReasonShown, tag="notLoaded"):
@@ -204,8 +206,8 @@ def _state(reason: _State) -> AnyReason:  # one for each reason
     match reason:
         case why.Queued(since=since, before=before):
             return QueuedReason(iso(since), before)
-        case why.NoWorker():
-            return NoWorkerReason()
+        case why.NoWorker(version=version):
+            return NoWorkerReason(version)
         case why.NotLoaded(script=script, class_name=class_name, workers=workers):
             return NotLoadedReason(script, class_name, list(workers))
         case why.TurnsLost(count=count):

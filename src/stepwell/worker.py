@@ -81,7 +81,8 @@ class Worker:
         """Make the worker known to the store; `run` may be called then."""
         install(asyncio.get_running_loop())
         now = self._context.clock.now()
-        self.number = await self._context.store.run(RegisterWorker(self._settings.name, LEASE_FOR_EVER, now))
+        worker = RegisterWorker(self._settings.name, LEASE_FOR_EVER, now, self._settings.snapshot)
+        self.number = await self._context.store.run(worker)
         self._context.store.listen(self.number, self)
 
     async def run(self) -> None:

@@ -89,7 +89,7 @@ async def test_instance_that_is_not_there_is_told(client: httpx.AsyncClient) -> 
         ),
         pytest.param(why.CodeRunning(NOW), {"type": "code", "since": SINCE}, id="code"),
         pytest.param(why.Queued(NOW, 3), {"type": "queued", "since": SINCE, "before": 3}, id="queued"),
-        pytest.param(why.NoWorker(), {"type": "noWorker"}, id="no worker"),
+        pytest.param(why.NoWorker("v1"), {"type": "noWorker", "version": "v1"}, id="no worker"),
         pytest.param(
             why.NotLoaded("shop", "Order", ["worker 1"]),
             {"type": "notLoaded", "script_name": "shop", "class_name": "Order", "workers": ["worker 1"]},

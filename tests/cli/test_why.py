@@ -99,7 +99,11 @@ def test_instance_that_is_not_there_is_told(server: DevServer) -> None:
         pytest.param({"type": "queued", "since": AGO, "before": 0}, f"queued {SINCE}", id="queued"),
         pytest.param({"type": "queued", "since": AGO, "before": 1}, f"queued {SINCE}; 1 is before it", id="behind one"),
         pytest.param({"type": "queued", "since": AGO, "before": 3}, f"queued {SINCE}; 3 are before it", id="behind"),
-        pytest.param({"type": "noWorker"}, "no worker is alive", id="no worker"),
+        pytest.param(
+            {"type": "noWorker", "version": "v1"},
+            "no worker for version v1: none is alive that has its code",
+            id="no worker",
+        ),
         pytest.param(
             {"type": "notLoaded", "script_name": "shop", "class_name": "Order", "workers": ["worker 1", "worker 2"]},
             'no worker has the class "Order" of script "shop"; workers: worker 1, worker 2',

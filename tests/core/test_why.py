@@ -63,7 +63,7 @@ from tests.core.histories import NOW, OOPS, do, history, sleep, wait
 CONFIG = StepConfig(5, "10 seconds", "constant", "10 minutes")
 MINUTE = 60_000
 LATER = NOW + 60 * MINUTE
-HELD = Situation(None, "worker 1", True, 0, 0, ["worker 1", "worker 2"], "shop", "Order", True)
+HELD = Situation(None, "worker 1", True, 0, 0, ["worker 1", "worker 2"], "shop", "Order", True, "v1")
 DUE = replace(HELD, due_at=NOW + 5, owner=None)
 DEAD = replace(HELD, is_owner_alive=False, workers=[])
 UNDO = Key(StepKind.ROLLBACK, "charge", 1)
@@ -148,14 +148,14 @@ def test_what_is_waited_for_is_a_reason(
     [
         pytest.param([NAP, RESTING], DUE, [Queued(NOW + 5, 0)], id="due"),
         pytest.param([], replace(DUE, before=3), [Queued(NOW + 5, 3)], id="behind others"),
-        pytest.param([], replace(DUE, workers=[]), [Queued(NOW + 5, 0), NoWorker()], id="nobody is there"),
+        pytest.param([], replace(DUE, workers=[]), [Queued(NOW + 5, 0), NoWorker("v1")], id="nobody is there"),
         pytest.param(
             [],
             replace(DUE, is_loaded=False),
             [Queued(NOW + 5, 0), NotLoaded("shop", "Order", ["worker 1", "worker 2"])],
             id="nobody has the class",
         ),
-        pytest.param([STARTED], DEAD, [TurnsLost(1), Queued(NOW + 1, 0), NoWorker()], id="worker has died"),
+        pytest.param([STARTED], DEAD, [TurnsLost(1), Queued(NOW + 1, 0), NoWorker("v1")], id="worker has died"),
         pytest.param([STARTED], replace(HELD, lost_turns=2), [TurnsLost(2), RUNNING], id="workers have died before"),
         pytest.param(
             [Waiting(NOW + 10)],

@@ -37,13 +37,13 @@ class Server(DevServer):
     command = "serve"
     place = PLACE
 
-    def call(self, path: str, body: Any = None) -> Any:
+    def call(self, path: str, body: Any = None, *, own: bool = False) -> Any:
         """Ask the API and return the result, with a token."""
         token = self.folder / "token"
         if not token.exists():
             made = stepwell(self.folder, "token", "create", *PLACE, "--scope", "write")
             token.write_text(made.stdout.strip())
-        url = f"{self.url}/client/v4/accounts/local/workflows{path}"
+        url = f"{self.url}/client/v4/accounts/local/{'stepwell/' if own else ''}workflows{path}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, {"authorization": f"Bearer {token.read_text()}"})
         with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
@@ -172,7 +172,9 @@ def test_old_code_that_cannot_be_loaded_is_named_and_keeps_nobody_from_work(fold
         assert "cannot be run; its instances wait, and it is tried again in a minute" in line
         assert "No module named 'gone'" in server.log
         assert server.output("new") == of("v2")
-        assert server.get("order", "old")["status"] != "errored"
+        found = server.get("order", "old")
+        why = server.call("/order/instances/old/why", own=True)["reasons"]
+        assert why[-1] == {"type": "noWorker", "version": found["versionId"]}
 
 
 def test_other_packages_than_the_code_was_served_with_are_named(folder: Path) -> None:

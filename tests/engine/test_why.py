@@ -136,8 +136,8 @@ async def test_instance_without_a_worker_is_told() -> None:
         engine.clock.move_to(NOW + 10)
         second = await engine.engine.create("local", "flow", NewInstance("b"))
 
-        assert await reasons(first) == [Queued(NOW, 0), NoWorker()]
-        assert await reasons(replace(first, id=second.id)) == [Queued(NOW + 10, 1), NoWorker()]
+        assert await reasons(first) == [Queued(NOW, 0), NoWorker(second.version)]
+        assert await reasons(replace(first, id=second.id)) == [Queued(NOW + 10, 1), NoWorker(second.version)]
 
 
 async def test_lost_turns_are_told_until_one_leads_to_something() -> None:
@@ -145,7 +145,8 @@ async def test_lost_turns_are_told_until_one_leads_to_something() -> None:
     async with opened(hang) as (engine, instance):
         await engine.run_until_idle()
         await engine.crash()
-        assert await reasons(instance) == [TurnsLost(1), Queued(NOW, 0), NoWorker()]
+        version = (await instance.view()).row.version
+        assert await reasons(instance) == [TurnsLost(1), Queued(NOW, 0), NoWorker(version)]
 
         await engine.start_worker()
         await engine.run_until_idle()

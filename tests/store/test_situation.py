@@ -7,10 +7,12 @@ from stepwell.errors import InstanceNotFound, WorkflowNotFound
 from stepwell.store import Store
 from stepwell.store.operations import ClaimDue, EndLease, RegisterWorker, RegisterWorkflow
 from stepwell.store.situation_operations import ReadSituation
+from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.workflow_operations import DeleteWorkflow
 from tests.store.scenes import NOW, create, creation, register
 
-QUEUED = Situation(NOW, None, False, 0, 0, [], "shop", "Orders", True)
+VERSION = "acme-orders-version-1"
+QUEUED = Situation(NOW, None, False, 0, 0, [], "shop", "Orders", True, VERSION)
 
 
 async def situation(store: Store, id: str = "a", *, at: int = NOW, most: int = 1_000) -> Situation:
@@ -42,17 +44,21 @@ async def test_situation_has_owner_and_workers(store: Store) -> None:
     await create(store, "a")
     first = await store.run(RegisterWorker("worker 1", NOW + 10, NOW))
     await store.run(RegisterWorker("worker 2", NOW + 20, NOW))
-    assert await situation(store) == Situation(NOW, None, False, 0, 0, ["worker 1", "worker 2"], "shop", "Orders", True)
+    assert await situation(store) == Situation(
+        NOW, None, False, 0, 0, ["worker 1", "worker 2"], "shop", "Orders", True, VERSION
+    )
 
     await store.run(ClaimDue(first, NOW, 1))
-    held = Situation(None, "worker 1", True, 0, 0, ["worker 1", "worker 2"], "shop", "Orders", True)
+    held = Situation(None, "worker 1", True, 0, 0, ["worker 1", "worker 2"], "shop", "Orders", True, VERSION)
     assert await situation(store) == held
     assert await situation(store, at=NOW + 10) == Situation(
-        None, "worker 1", False, 0, 0, ["worker 2"], "shop", "Orders", True
+        None, "worker 1", False, 0, 0, ["worker 2"], "shop", "Orders", True, VERSION
     )
 
     await store.run(EndLease(first))
-    assert await situation(store) == Situation(None, "worker 1", False, 0, 0, ["worker 2"], "shop", "Orders", True)
+    assert await situation(store) == Situation(
+        None, "worker 1", False, 0, 0, ["worker 2"], "shop", "Orders", True, VERSION
+    )
 
 
 async def test_situation_counts_lost_turns(store: Store) -> None:
@@ -98,3 +104,22 @@ async def test_situation_of_nothing_is_refused(store: Store, workflow: str, erro
 
     with pytest.raises(error):
         await store.run(ReadSituation("acme", workflow, "a", NOW))
+
+
+async def test_situation_has_the_workers_of_the_instance_s_own_code(store: Store) -> None:
+    """One that stays on earlier code waits for a worker that has that, whatever the class is called now."""
+    snapshots = [await store.run(SaveSnapshot("acme", sha256, ".", "3", "{}", [], NOW)) for sha256 in ("1", "2")]
+    for number, name in zip(snapshots, ("Orders", "Renamed"), strict=True):
+        await store.run(ServeSnapshot("acme", number))
+        made = RegisterWorkflow(
+            "acme", "orders", "shop", name, name, "w", f"v-{name}", NOW, classes=(name,), snapshot=number
+        )
+        await store.run(made)
+        await create(store, name)
+        await store.run(RegisterWorker(f"worker of {name}", NOW + 10, NOW, number))
+    old, new = [await situation(store, id) for id in ("Orders", "Renamed")]
+    gone = await situation(store, "Orders", at=NOW + 10)
+
+    assert (old.workers, old.version, old.is_loaded) == (["worker of Orders"], "v-Orders", True)
+    assert (new.workers, new.version, new.is_loaded) == (["worker of Renamed"], "v-Renamed", True)
+    assert gone.workers == []

@@ -98,7 +98,7 @@ _WORDS: Mapping[str, Callable[[Reason], str]] = {
     "attempt": _attempt,
     "code": lambda r: f"the code of run runs, or waits for something outside of steps, {_since(r)}",
     "queued": _queued,
-    "noWorker": lambda _: "no worker is alive",
+    "noWorker": lambda r: f"no worker for version {r['version']}: none is alive that has its code",
     "notLoaded": _not_loaded,
     "turnsLost": _turns_lost,
     "resting": lambda r: f"its last turn could not go on (the log of the server says why); it rests {_until(r)}",

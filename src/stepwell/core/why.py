@@ -18,8 +18,9 @@ from stepwell.core.steplog import LOST
 class Situation:
     """What only the store knows of an instance.
 
-    `owner` is the worker that holds it, None: nobody does; `workers` are those that are alive. `before` counts what is
-    due before it, up to a bound. `is_loaded` tells whether a worker has loaded the class that its workflow is made of.
+    `owner` is the worker that holds it, None: nobody does; `workers` are those that are alive and have its code, which
+    is that of its `version`. `before` counts what is due before it, up to a bound. `is_loaded` tells whether a worker
+    has loaded the class that its workflow is made of.
     """
 
     due_at: int | None
@@ -31,6 +32,7 @@ class Situation:
     script: str
     class_name: str
     is_loaded: bool
+    version: str = ""
 
     @property
     def is_held(self) -> bool:
@@ -101,7 +103,9 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class NoWorker:
-    """No worker is alive."""
+    """No worker is alive that has the code of its version."""
+
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +243,7 @@ def _due(fold: OpenCalls, situation: Situation) -> Iterator[Reason]:
     """Give the reasons of an instance that a worker could take."""
     yield Queued(fold.last_at if situation.due_at is None else situation.due_at, situation.before)
     if not situation.workers:
-        yield NoWorker()
+        yield NoWorker(situation.version)
     elif not situation.is_loaded:
         yield _not_loaded(situation)
 

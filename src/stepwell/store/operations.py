@@ -252,11 +252,15 @@ class ReadPayload(Operation[str], frozen=True):
 
 
 class RegisterWorker(Operation[int], frozen=True):
-    """Add a worker whose lease ends at `lease_until` unless it is renewed; answer its number, never used again."""
+    """Add a worker whose lease ends at `lease_until` unless it is renewed; answer its number, never used again.
+
+    `snapshot` is the code that it has; 0: whatever is served.
+    """
 
     name: str
     lease_until: int
     now: int
+    snapshot: int = 0
 
 
 class RenewLease(Operation[bool], frozen=True):

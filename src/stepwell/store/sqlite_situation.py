@@ -10,14 +10,18 @@ from stepwell.store.sqlite_targets import find_named
 
 # The row of a worker is there as long as it holds an instance, or is alive.
 _INSTANCE = """
-    select i.row, i.snapshot, i.due_at, holder.name, coalesce(holder.lease_until > :now, 0), i.lost_turns,
+    select i.row, i.snapshot, i.version, i.due_at, holder.name, coalesce(holder.lease_until > :now, 0), i.lost_turns,
         w.script, w.class_name,
-        exists (
-            select 1
-            from scripts as s
-            where s.account = w.account
-                and s.name = w.script
-                and s.class_name = w.class_name
+        iif(
+            i.snapshot = w.snapshot,
+            exists (
+                select 1
+                from scripts as s
+                where s.account = w.account
+                    and s.name = w.script
+                    and s.class_name = w.class_name
+            ),
+            1
         )
     from workflows as w
     join instances as i on i.workflow = w.row
@@ -30,6 +34,7 @@ _WORKERS = """
     select name
     from workers
     where lease_until > :now
+        and snapshot = :snapshot
     order by row
     """
 # In the order in which workers take them.
@@ -52,11 +57,11 @@ def read_situation(connection: apsw.Connection, operation: ReadSituation) -> Ins
     now = operation.now
     named = operation.account, operation.workflow, operation.id
     found = find_named(connection, _INSTANCE, named, (now,))
-    row, snapshot, due_at, owner, is_alive, lost_turns, script, class_name, is_loaded = found
+    row, snapshot, version, due_at, owner, is_alive, lost_turns, script, class_name, is_loaded = found
     before = 0
     if due_at is not None and due_at <= now:
         (before,) = only(connection, _BEFORE, (snapshot, due_at, row, operation.most))
-    workers = [name for (name,) in every(connection, _WORKERS, (now,))]
+    workers = [name for (name,) in every(connection, _WORKERS, (now, snapshot))]
     held = (owner, bool(is_alive), lost_turns)
-    situation = Situation(due_at, *held, before, workers, script, class_name, bool(is_loaded))
+    situation = Situation(due_at, *held, before, workers, script, class_name, bool(is_loaded), version)
     return InstanceSituation(history(connection, row), situation)

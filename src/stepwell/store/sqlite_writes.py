@@ -75,8 +75,8 @@ _TRIGGERED = """
     where row = :row
     """
 _INSERT_WORKER = """
-    insert into workers (name, lease_until, created_at)
-    values (:name, :lease_until, :now)
+    insert into workers (name, lease_until, created_at, snapshot)
+    values (:name, :lease_until, :now, :snapshot)
     returning row
     """
 # A lease that was ended stays so: what its worker held may be another's by now.
@@ -123,7 +123,7 @@ def create_instance(transaction: Transaction, operation: CreateInstance) -> Inst
 
 def register_worker(transaction: Transaction, operation: RegisterWorker) -> int:
     """Do RegisterWorker."""
-    values = (operation.name, operation.lease_until, operation.now)
+    values = (operation.name, operation.lease_until, operation.now, operation.snapshot)
     (worker,) = only(transaction.connection, _INSERT_WORKER, values)
     return int(worker)
 

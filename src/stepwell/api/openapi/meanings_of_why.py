@@ -57,6 +57,9 @@ OF_WHY: Mapping[str, Mapping[str, Meaning]] = {
             "examples": [3],
         },
     },
+    "NoWorkerReason": {
+        "version": {"description": "The version of the instance.", "examples": ["b5b5c2a1-0000-4000-8000-000000000002"]}
+    },
     "NotLoadedReason": {
         "script_name": {"description": "The script.", "examples": ["shop"]},
         "class_name": {"description": "The class.", "examples": ["Order"]},

@@ -217,6 +217,8 @@ async def _until_stopped(served: Served, loaded: Fingerprint) -> None:
 async def _print_start(served: Served, sock: socket.socket) -> None:
     options = served.options
     click.echo(f"Data: {file_of(options.store).absolute().parent}")
+    if served.code.snapshot:
+        click.echo(f"Code: snapshot {served.code.snapshot}; instances that are running stay on theirs")
     click.echo(f"Workflows: {', '.join(served.supervisor.workflows)}")
     _print_fetch(served)
     if options.wants_tokens and not await Tokens(served.store, SystemClock()).list():

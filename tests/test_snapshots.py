@@ -1,5 +1,6 @@
 """What a snapshot of a project has, and how it is laid out again."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -85,8 +86,25 @@ def test_too_large_a_folder_is_refused_with_what_is_large(tmp_path: Path) -> Non
     """Before all of it has been read."""
     _write(tmp_path, flows_dot_py=FLOW, a_dot_bin=bytes(400), z_dot_bin=bytes(10_000))
 
-    with pytest.raises(ScriptError, match=r"more than 500 bytes .* a\.bin \(400 bytes\), flows\.py .* snapshot_size"):
+    with pytest.raises(ScriptError, match=r"more than 500 bytes .* z\.bin \(10,000 bytes\), a\.bin .* snapshot_size"):
         take(Project.at(tmp_path), 500)
+
+
+def test_source_that_is_left_out_is_refused(tmp_path: Path) -> None:
+    """It would not be there where the snapshot is laid out."""
+    _write(tmp_path, _dot_flow_dot_py=FLOW)
+
+    with pytest.raises(ScriptError, match=r"\.flow\.py cannot be served: snapshots leave out what begins with a dot"):
+        take(Project.at(tmp_path / ".flow.py"), 1_000)
+
+
+def test_file_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    """No store can keep it."""
+    _write(tmp_path, flows_dot_py=FLOW)
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")).write_bytes(b"x")
+
+    with pytest.raises(ScriptError, match="cannot be read for the snapshot that is served"):
+        take(Project.at(tmp_path), 1_000)
 
 
 def test_snapshot_is_laid_out_in_place_of_what_is_there(tmp_path: Path) -> None:

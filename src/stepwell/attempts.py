@@ -213,8 +213,9 @@ class Attempts:
                 await self._take_details(running)
             context = StepContext(step_facts(running.attempt, self._host.instance_key()), running.signals)
             result = await call_body(running.call, context, self._host.threads)
-            if isinstance(result, AsyncIterable):
-                result = await self._host.streams.store(result, running.call.key)
+            # One that was ended, and goes on all the same, must not touch what the next one stores.
+            if isinstance(result, AsyncIterable) and not running.is_closed:
+                result = await self._host.streams.store(result, running.call.key, running.attempt.ordinal)
         except BaseException as error:  # the author's code may raise anything
             if running.is_closed:
                 raise

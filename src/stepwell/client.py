@@ -54,18 +54,23 @@ class Result(dict[str, Any]):
 class StepBytes:
     """The output of a step that returned a stream: `size` bytes, given in parts as they come."""
 
-    def __init__(self, response: http.client.HTTPResponse) -> None:
+    def __init__(self, url: str, response: http.client.HTTPResponse) -> None:
         self.size = int(response.headers.get("content-length", 0))
+        self._url = url
         self._response = response
 
     def __iter__(self) -> Iterator[bytes]:
         """Give the bytes, once. Raises ServerUnreachable where fewer come than were announced."""
         left = self.size
-        while part := self._response.read(_PART_BYTES):
+        while part := self._read():
             left -= len(part)
             yield part
         if left:
             raise ServerUnreachable(f"the answer ended {left:,} bytes before its end")
+
+    def _read(self) -> bytes:
+        with _from(self._url):
+            return self._response.read(_PART_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +150,9 @@ class Client:
         query = {"name": name, "type": type, "attempt": None if attempt is None else str(attempt)}
         with self._answer_to("GET", _target(f"{self._instance(workflow, id)}/step", query), None) as response:
             if response.headers.get_content_type() == _BYTES:
-                yield StepBytes(response)
+                yield StepBytes(self.url, response)
             else:
-                yield _checked(response.status, response.read()).object_of("result")
+                yield _checked(response.status, self._whole(response)).object_of("result")
 
     def tree(self, workflow: str, id: str) -> Result:
         """Return an instance with those that it awaits, those that they await, and so on."""
@@ -181,8 +186,8 @@ class Client:
         behind = f"&after={after}" if after else ""
         with self._answer_to("GET", f"{self._log(workflow, id)}?follow=true{behind}", None) as response:
             if response.status != _OK:
-                _checked(response.status, response.read())
-            while line := response.readline():
+                _checked(response.status, self._whole(response))
+            while line := self._line(response):
                 # An empty one shows that the server lives.
                 if line.strip():
                     yield _decoded(response.status, line)
@@ -205,8 +210,16 @@ class Client:
 
     def _envelope(self, method: str, path: str, query: _Query | None = None, body: Any = ...) -> Result:
         with self._answer_to(method, _target(path, query), None if body is ... else json.dumps(body)) as response:
-            status, content = response.status, response.read()
+            status, content = response.status, self._whole(response)
         return _checked(status, content)
+
+    def _whole(self, response: http.client.HTTPResponse) -> bytes:
+        with _from(self.url):
+            return response.read()
+
+    def _line(self, response: http.client.HTTPResponse) -> bytes:
+        with _from(self.url):
+            return response.readline()
 
     @contextlib.contextmanager
     def _answer_to(self, method: str, target: str, body: str | None) -> Iterator[http.client.HTTPResponse]:
@@ -223,13 +236,22 @@ class Client:
             headers["authorization"] = f"Bearer {self.token}"
         connection = kind(parts.hostname or "", parts.port, timeout=self.timeout_s)
         try:
-            connection.request(method, base + target, body, headers)
-            with connection.getresponse() as response:
+            with _from(self.url):
+                connection.request(method, base + target, body, headers)
+                response = connection.getresponse()
+            with response:
                 yield response
-        except (OSError, http.client.HTTPException) as error:
-            raise ServerUnreachable(f"{self.url} does not answer: {str(error) or type(error).__name__}") from error
         finally:
             connection.close()
+
+
+@contextlib.contextmanager
+def _from(url: str) -> Iterator[None]:
+    """Say of what fails while a server is spoken to that the server does not answer; not of what is done with it."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        raise ServerUnreachable(f"{url} does not answer: {str(error) or type(error).__name__}") from error
 
 
 def _target(path: str, query: _Query | None) -> str:

@@ -252,6 +252,14 @@ class StoreTooNew(StoreError):
     """The store was written by a newer Stepwell."""
 
 
+class StreamDropped(StoreError):
+    """The stream is not there any more: its instance was deleted, or its step has begun another."""
+
+    def __init__(self, stream: int) -> None:
+        self.stream = stream
+        super().__init__(f"the stream {stream} was deleted meanwhile, or its step has begun another")
+
+
 class OutOfOrder(StoreError):
     """A commit came before its predecessor of the same turn. Nothing was written."""
 

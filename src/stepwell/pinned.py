@@ -6,7 +6,7 @@ However many snapshots have sleeping instances, they cost rows alone.
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from stepwell.store.snapshot_operations import (
     SaveSnapshot,
     Snapshot,
     SnapshotDue,
+    SnapshotFile,
 )
 from stepwell.supervisor import Crew, Supervisor
 from stepwell.worker_options import CodeOptions
@@ -46,18 +47,29 @@ _NAMED_AT_MOST = 5
 
 @dataclass(frozen=True, slots=True)
 class PinnedSettings:
-    """Where snapshots are laid out, how large one may be, how many run at a time, how long an idle one stays."""
+    """The file of the store, how large a snapshot may be, how many run at a time, how long an idle one stays."""
 
-    folder: Path
+    store: Path
     most_bytes: int
     most: int
     idle_ms: int
+
+    @property
+    def folder(self) -> Path:
+        """Where snapshots are laid out: beside the store, under its name."""
+        return self.store.with_name(f"{self.store.name}.snapshots")
 
 
 @dataclass(slots=True)
 class _Running:
     crew: Crew
+    begun_at: int
     busy_at: int
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no worker is alive, and none can take its place: the code cannot be loaded any more."""
+        return all(child.is_gone for child in self.crew)
 
 
 class PinnedWorkers:
@@ -83,7 +95,11 @@ class PinnedWorkers:
         try:
             while True:
                 self._look.clear()
-                wait_s = await self._tend(account)
+                try:
+                    wait_s = await self._tend(account)
+                except Exception:  # a defect must not leave all of them without a worker for ever
+                    logger.exception("workers for earlier code have to wait for a minute")
+                    wait_s = _RETRY_AFTER_MS / 1000
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._look.wait(), wait_s)
                 await asyncio.sleep(_GATHER_S)
@@ -114,9 +130,12 @@ class PinnedWorkers:
         return self._wait_s(due, now)
 
     def _may_start(self, snapshot: int, now: int) -> bool:
-        is_idle = snapshot not in self._running and snapshot not in self._changing
-        is_to_start = is_idle and self._failed.get(snapshot, 0) <= now
-        return is_to_start and len(self._running) + len(self._changing) < self._settings.most
+        has_place = len(self._running) + len(self._changing) < self._settings.most
+        return has_place and self._is_to_start(snapshot, now)
+
+    def _is_to_start(self, snapshot: int, now: int) -> bool:
+        has_none = snapshot not in self._running and snapshot not in self._changing
+        return has_none and self._failed.get(snapshot, 0) <= now
 
     def _change(self, snapshot: int, work: Coroutine[Any, Any, None]) -> None:
         change = self._changing[snapshot] = asyncio.get_running_loop().create_task(work)
@@ -138,16 +157,27 @@ class PinnedWorkers:
         return None if not moments else max(min(moments) - now, 0) / 1000
 
     async def _end_idle(self, due: list[SnapshotDue], now: int) -> None:
-        """End workers that have been idle for long; where others wait for their place, all that are idle."""
-        soon = {one.snapshot for one in due if one.due_at <= now + self._settings.idle_ms}
-        known = self._running.keys() | self._changing.keys()
-        waiting = [one for one in due if one.due_at <= now and one.snapshot not in known]
-        is_short = bool(waiting) and len(self._running) >= self._settings.most
-        for snapshot, running in list(self._running.items()):
-            if snapshot in soon or await self._holds_any(running.crew):
+        """End workers that have been idle for long. Where others wait for a place, whoever holds nothing has to go.
+
+        If all hold something, it is the one that has had its place for longest, once the others have waited for so long
+        that it would have been idle: its attempts get the grace.
+        """
+        waiting = [one for one in due if one.due_at <= now and self._is_to_start(one.snapshot, now)]
+        is_short = bool(waiting) and len(self._running) + len(self._changing) >= self._settings.most
+        soon = {one.snapshot for one in due if one.due_at <= now + (0 if is_short else self._settings.idle_ms)}
+        ending = []
+        for snapshot, running in self._running.items():
+            if not running.is_gone and (snapshot in soon or await self._holds_any(running.crew)):
                 running.busy_at = now
-            elif is_short or now - running.busy_at >= self._settings.idle_ms:
-                self._change(snapshot, self._end(self._running.pop(snapshot).crew))
+            elif running.is_gone or is_short or now - running.busy_at >= self._settings.idle_ms:
+                ending.append(snapshot)
+        if is_short and not ending and now - waiting[0].due_at >= self._settings.idle_ms:
+            ending = sorted(self._running, key=lambda snapshot: self._running[snapshot].begun_at)[:1]
+        for snapshot in ending:
+            running = self._running.pop(snapshot)
+            if running.is_gone:
+                self._failed[snapshot] = now + _RETRY_AFTER_MS
+            self._change(snapshot, self._end(running.crew))
 
     async def _holds_any(self, crew: Crew) -> bool:
         for child in crew:
@@ -175,7 +205,7 @@ class PinnedWorkers:
             return
         self._failed.pop(number, None)
         self._compare(snapshot)
-        self._running[number] = _Running(crew, self.clock.now())
+        self._running[number] = _Running(crew, self.clock.now(), self.clock.now())
         logger.info("a worker runs the instances that stay on snapshot %d", number)
 
     async def _end(self, crew: Crew) -> None:
@@ -200,7 +230,7 @@ class PinnedWorkers:
             )
 
 
-async def lay_out_stored(store: Store, account: str, folder: Path) -> CodeOptions:
+async def lay_out_stored(store: Store, account: str, settings: PinnedSettings) -> CodeOptions:
     """Lay out the snapshot that an account has served last, and return it as the code that is served.
 
     Raises ScriptError if there is none.
@@ -208,7 +238,7 @@ async def lay_out_stored(store: Store, account: str, folder: Path) -> CodeOption
     snapshot = await store.run(FindServed(account))
     if snapshot is None:
         raise ScriptError(f'the store has no code of the account "{account}"; serve files once: stepwell serve PATH')
-    return await _lay_out(store, snapshot, folder)
+    return await _lay_out(store, snapshot, settings.folder)
 
 
 async def keep_served(store: Store, project: Project, account: str, settings: PinnedSettings) -> CodeOptions:
@@ -216,17 +246,24 @@ async def keep_served(store: Store, project: Project, account: str, settings: Pi
 
     Raises ScriptError, or StoreError.
     """
-    taken = await asyncio.to_thread(snapshots.take, project, settings.most_bytes)
+    taken = await asyncio.to_thread(snapshots.take, project, settings.most_bytes, settings.store)
     packages = json.dumps(snapshots.packages())
     made_with = (snapshots.python(), packages, list(taken.files), SystemClock().now())
     number = await store.run(SaveSnapshot(account, taken.sha256, taken.source, *made_with))
     place = settings.folder / taken.sha256[:_SHA_SHOWN]
-    await asyncio.to_thread(snapshots.lay_out, taken.files, place)
+    await _write(taken.files, place)
     return CodeOptions(str(place / taken.source), number, taken.sha256, secrets=str(project.root))
 
 
 async def _lay_out(store: Store, snapshot: Snapshot, folder: Path) -> CodeOptions:
     files = await store.run(ReadSnapshotFiles(snapshot.row))
     place = folder / snapshot.sha256[:_SHA_SHOWN]
-    await asyncio.to_thread(snapshots.lay_out, files, place)
+    await _write(files, place)
     return CodeOptions(str(place / snapshot.source), snapshot.row, snapshot.sha256)
+
+
+async def _write(files: Sequence[SnapshotFile], place: Path) -> None:
+    try:
+        await asyncio.to_thread(snapshots.lay_out, files, place)
+    except OSError as error:
+        raise ScriptError(f"the snapshot cannot be laid out in {place}: {error}") from error

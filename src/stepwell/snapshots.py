@@ -34,21 +34,45 @@ class TakenSnapshot:
     files: Sequence[SnapshotFile]
 
 
-def take(project: Project, most_bytes: int) -> TakenSnapshot:
+def take(project: Project, most_bytes: int, store: Path | None = None) -> TakenSnapshot:
     """Read a project's files. Raises ScriptError where they are more, or larger, than a snapshot may be.
 
-    Left out are hidden files (`.dev.vars` has secrets), databases, logs, and what tools have made.
+    Left out are hidden files (`.dev.vars` has secrets), databases, logs, what tools have made, and what belongs to the
+    `store`, if that lies there: what begins with the name of its file.
     """
     files: list[SnapshotFile] = []
     left = most_bytes
     for path in _files_in(project.root):
-        body = path.read_bytes()
-        left -= len(body)
+        if store is not None and path.is_relative_to(store.parent) and _is_of(store, path):
+            continue
+        size, body = _read(path, left)
+        left -= size
         if left < 0 or len(files) == _MOST_FILES:
-            raise ScriptError(_too_large(project, most_bytes, files))
+            raise ScriptError(_too_large(project, most_bytes, [*files, SnapshotFile(path.name, body)], size))
         files.append(SnapshotFile(path.relative_to(project.root).as_posix(), body))
     source = project.source.relative_to(project.root).as_posix()
+    if source != "." and not any(file.path == source or file.path.startswith(f"{source}/") for file in files):
+        raise ScriptError(
+            f"{project.source} cannot be served: snapshots leave out what begins with a dot or lies in such a folder, "
+            "in node_modules, site-packages or a virtual environment; move it"
+        )
     return TakenSnapshot(_hash(source, files), source, files)
+
+
+def _is_of(store: Path, path: Path) -> bool:
+    """Tell whether a file is the store's, or lies beside it under its name: its log, and snapshots laid out."""
+    return path.relative_to(store.parent).parts[0].startswith(store.name)
+
+
+def _read(path: Path, most: int) -> tuple[int, bytes]:
+    """Return the size of a file, and what is in it if that is not too much. Raises ScriptError."""
+    try:
+        path.name.encode()
+        size = path.stat().st_size
+        body = path.read_bytes() if size <= most else b""
+        return max(size, len(body)), body
+    except (OSError, UnicodeError) as error:
+        raise ScriptError(f"{str(path)!r} cannot be read for the snapshot that is served: {error}") from error
 
 
 def lay_out(files: Iterable[SnapshotFile], folder: Path) -> None:
@@ -103,9 +127,10 @@ def _hash(source: str, files: Iterable[SnapshotFile]) -> str:
     return found.hexdigest()
 
 
-def _too_large(project: Project, most_bytes: int, files: Sequence[SnapshotFile]) -> str:
-    largest = sorted(files, key=lambda file: -len(file.body))[:3]
-    named = ", ".join(f"{file.path} ({len(file.body):,} bytes)" for file in largest)
+def _too_large(project: Project, most_bytes: int, files: Sequence[SnapshotFile], last_size: int) -> str:
+    sizes = {file.path: len(file.body) for file in files[:-1]} | {files[-1].path: last_size}
+    largest = sorted(sizes.items(), key=lambda each: -each[1])[:3]
+    named = ", ".join(f"{path} ({size:,} bytes)" for path, size in largest)
     return (
         f"{project.root} has more than {most_bytes:,} bytes or {_MOST_FILES:,} files: too much for the snapshot that "
         f"is taken of what is served. The largest so far: {named}. Put the workflows into a folder of their own, and "

@@ -17,7 +17,7 @@ from stepwell.calls import Work
 from stepwell.core.execution import Execution
 from stepwell.core.records import Key, StreamRef
 from stepwell.core.steplog import TRUNCATED
-from stepwell.errors import InstanceTooLarge, NotSerialisable, TurnClosed, WorkflowFatalError
+from stepwell.errors import InstanceTooLarge, NotSerialisable, TurnClosed, TurnLost, WorkflowFatalError
 from stepwell.limits import LOG_OUTPUT_CHARACTERS, STREAM_CHUNK_BYTES, STREAM_PIECE_BYTES
 from stepwell.reader import Reader
 from stepwell.steps import StepStream
@@ -65,12 +65,12 @@ class TurnStreams:
         self._work = work
         self._loop = asyncio.get_running_loop()
 
-    async def store(self, chunks: AsyncIterable[Any], key: Key) -> StoredStream:
+    async def store(self, chunks: AsyncIterable[Any], key: Key, attempt: int) -> StoredStream:
         """Store what a step gives piece by piece. One piece is on its way while the next is gathered.
 
         Raises StreamRefused, and whatever the author's iterator raises.
         """
-        stream = await self._ask(BeginStream(*self._turn(), json.dumps(key)))
+        stream = await self._ask(BeginStream(*self._turn(), json.dumps(key), attempt))
         head, size, n = b"", 0, 0
         on_its_way: asyncio.Future[Any] | None = None
         async with aclosing(_cut(chunks)) as pieces:
@@ -98,7 +98,10 @@ class TurnStreams:
         if self._host.is_over:
             raise TurnClosed("a stream was read after its turn had ended")
         reading = self._reader.read(ReadPiece(stream, n, *self._turn()))
-        return asyncio.run_coroutine_threadsafe(reading, self._loop).result()
+        try:
+            return asyncio.run_coroutine_threadsafe(reading, self._loop).result()
+        except TurnLost as error:
+            raise TurnClosed(str(error)) from None
 
     def _turn(self) -> tuple[int, int]:
         return self._host.claim.row, self._host.claim.turn

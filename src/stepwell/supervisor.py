@@ -67,7 +67,6 @@ class Supervisor:
         self._serving = Crew(code)
         self._children: dict[WorkerChild, asyncio.Task[None]] = {}
         self._is_stopping = False
-        self._failures = 0
         self._warned_of: set[str] = set()
         # Closes when this process dies, which ends the workers even while they are blocked.
         self._lifeline, self._lifeline_end = os.pipe()
@@ -125,9 +124,9 @@ class Supervisor:
 
     async def end_pinned(self, crew: "Crew") -> None:
         """Let the workers of such code end, and wait until they have."""
-        ending = [self._children[child] for child in crew if child in self._children]
         _retire_all(crew, self._settings.grace_s)
-        if ending:
+        # One may just be starting, in place of one that has died.
+        while ending := [task for child, task in self._children.items() if child.code is crew.code]:
             await asyncio.wait(ending)
 
     async def _spawn_all(self) -> "Crew":
@@ -151,8 +150,8 @@ class Supervisor:
     async def _spawn(self, crew: "Crew") -> "WorkerChild":
         """Start a worker for a crew; return it when it has loaded the author's files. Raises ScriptError."""
         self._number += 1
-        child = WorkerChild(self._store, f"worker {self._number}", self._settings)
-        await child.start(crew.code, self._lifeline)
+        child = WorkerChild(self._store, f"worker {self._number}", crew.code, self._settings)
+        await child.start(self._lifeline)
         self._children[child] = asyncio.get_running_loop().create_task(self._attend(child, crew))
         await child.loaded
         if child.is_gone:
@@ -178,16 +177,16 @@ class Supervisor:
 
     async def _replace(self, dead: "WorkerChild", crew: "Crew") -> None:
         """Try once to put another worker in a dead one's place; after failures, with a growing pause before it."""
-        if self._failures:
-            pause_s = self._settings.restart_pause_s * 2 ** min(self._failures, 10)
+        if crew.failures:
+            pause_s = self._settings.restart_pause_s * 2 ** min(crew.failures, 10)
             await asyncio.sleep(min(pause_s, self._settings.longest_restart_pause_s))
         try:
             new = await self._spawn(crew)
         except ScriptError as error:
             logger.error("no worker: %s", error)  # noqa: TRY400 - the author's error, whose report this is
-            self._failures += 1
+            crew.failures += 1
             return
-        self._failures = 0
+        crew.failures = 0
         if dead in crew:
             crew[crew.index(dead)] = new
         else:
@@ -200,6 +199,8 @@ class Crew(list["WorkerChild"]):
     def __init__(self, code: CodeOptions) -> None:
         super().__init__()
         self.code = code
+        # How often in a row no worker could be started.
+        self.failures = 0
 
 
 def _retire_all(crew: "Crew", grace_s: float) -> None:
@@ -212,8 +213,9 @@ def _retire_all(crew: "Crew", grace_s: float) -> None:
 class WorkerChild:
     """A worker process, from outside."""
 
-    def __init__(self, store: Store, name: str, settings: SupervisorSettings) -> None:
+    def __init__(self, store: Store, name: str, code: CodeOptions, settings: SupervisorSettings) -> None:
         self.name = name
+        self.code = code
         self.workflows: list[str] = []
         self.serves_fetch = False
         self.warnings: list[str] = []
@@ -239,16 +241,16 @@ class WorkerChild:
         """The number by which the store knows it; 0 until then."""
         return self._line.worker
 
-    async def start(self, code: CodeOptions, lifeline: int) -> None:
+    async def start(self, lifeline: int) -> None:
         """Start the process."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
-            fetch = self._settings.fetch if code.is_served else None
+            fetch = self._settings.fetch if self.code.is_served else None
             options = WorkerOptions(
                 theirs.fileno(),
                 lifeline,
-                code,
+                self.code,
                 self.name,
                 list(self._settings.variables),
                 self._settings.keeps_output,

@@ -159,6 +159,8 @@ class Worker:
             self._is_claiming = False
         self._has_complained = False
         self._begin(claims, room)
+        # Each has its turn in `turns` before it is counted for the next claim how many there are.
+        await asyncio.sleep(0)
 
     def _suspects(self) -> tuple[int, ...]:
         """Return how many turns are held of instances that have lost one often, as SUSPECTS counts."""

@@ -131,7 +131,7 @@ class WorkerProcess:
         code = self._options.code
         if not code.is_served:
             return []
-        await self._store.run(ServeSnapshot(self._options.account, code.snapshot))
+        await self._store.run(ServeSnapshot(self._options.account, code.snapshot, SystemClock().now()))
         return await self._register(scripts)
 
     async def _register(self, scripts: list[Script]) -> list[str]:

@@ -255,7 +255,7 @@ async def _streamed(histories: Histories, *pieces: bytes, config: StepConfig = C
         AttemptStarted(turn.now(), do("export"), 2),
     )
     row, number = turn.claim.row, turn.claim.turn
-    stream = await turn.store.run(BeginStream(row, number, "export"))
+    stream = await turn.store.run(BeginStream(row, number, "export", 2))
     for n, piece in enumerate(pieces, 1):
         await turn.store.run(WritePiece(row, number, stream, n, piece))
     ref = StreamRef(stream, sum(map(len, pieces)))

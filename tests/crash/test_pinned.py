@@ -97,7 +97,7 @@ def test_both_generations_end_on_their_own_code_from_the_store_alone(folder: Pat
         begin(server, "new")
         server.kill()
     shutil.rmtree(folder / "app")
-    shutil.rmtree(folder / "data" / "snapshots")
+    shutil.rmtree(folder / "data" / "store.db.snapshots")
 
     with Server(folder, "--stored") as server:
         server.wake("old", "new")
@@ -148,7 +148,7 @@ def test_few_workers_run_many_old_versions_one_after_the_other(folder: Path) -> 
         wait_until(lambda: len(server.workers()) == 1, lambda: server.log)
         # One that drains is there beside the next one.
         assert most <= 3
-        wait_until(lambda: len(list((folder / "data" / "snapshots").iterdir())) == 1, lambda: server.log)
+        wait_until(lambda: len(list((folder / "data" / "store.db.snapshots").iterdir())) == 1, lambda: server.log)
 
 
 def test_old_code_that_cannot_be_loaded_is_named_and_keeps_nobody_from_work(folder: Path) -> None:
@@ -214,6 +214,35 @@ def test_dev_moves_everything_to_the_newest_code(folder: Path) -> None:
 
         assert output == ["v1", ["v1", "v1", "v2"]]
         assert len(dev.workers()) == 1
+
+
+def test_store_beside_the_code_is_no_part_of_it(folder: Path) -> None:
+    """Nor is what it lays out: the same files are the same snapshot, at every start."""
+    (folder / "app" / "data").mkdir()
+
+    class Beside(Server):
+        place = ("--store", "sqlite:///app/data/kept")
+
+    for _ in range(3):
+        with Beside(folder, "app", "--workers", "1") as server:
+            line = server.wait_for_line("Code: snapshot")
+            assert line == "Code: snapshot 1; instances that are running stay on theirs"
+            server.terminate()
+
+
+def test_code_that_was_never_loaded_is_not_what_was_served_last(folder: Path) -> None:
+    """A failed start leaves nothing that `--stored` would take."""
+    with Server(folder, "app", "--workers", "1") as server:
+        begin(server, "old")
+        server.terminate()
+    (folder / "app" / "flows.py").write_text("def broken(:\n")
+
+    failed = stepwell(folder, "serve", "app", "--port", "0", *PLACE)
+    with Server(folder, "--stored", "--workers", "1") as server:
+        server.wake("old")
+
+        assert failed.returncode == 1
+        assert server.output("old") == of("v1")
 
 
 def test_server_without_code_in_its_store_says_so(tmp_path: Path) -> None:

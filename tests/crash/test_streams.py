@@ -100,9 +100,16 @@ def test_stream_is_whole_after_a_kill_in_its_middle(tmp_path: Path) -> None:
             size, digest = _digest_of(response)
         command = [sys.executable, "-m", "stepwell", "instances", "step", "export", "a", "export-1"]
         written = subprocess.run([*command, "--url", server.url], capture_output=True, timeout=60, check=True)
+        with Path("/dev/full").open("wb") as full:
+            refused = subprocess.run(
+                [*command, "--url", server.url], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
+            )
 
     assert output == [40 * PIECE, _digest(40), _digest(40)]
     assert (size, digest) == (40 * PIECE, _digest(40))
+    # The disk of whoever asks is no fault of the server.
+    assert refused.returncode == 1
+    assert refused.stderr == b"error: the output cannot be written: No space left on device\nhint: free some space\n"
     assert (len(written.stdout), hashlib.sha256(written.stdout).hexdigest()) == (40 * PIECE, _digest(40))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -140,6 +141,31 @@ async def test_attempt_runs_out_of_time_while_its_stream_is_read() -> None:
 
     assert await error_of(run) == Failure("WorkflowTimeoutError", "Execution timed out after 10000ms")
     assert closed == [True]
+
+
+async def test_attempt_that_was_ended_and_goes_on_drops_no_stream_of_the_next() -> None:
+    """It swallows its cancellation, and returns a stream when the next attempt has stored its own."""
+    go_on = asyncio.Event()
+
+    async def run(event, step):
+        async def stubborn(ctx):
+            while ctx.attempt == 1 and not go_on.is_set():
+                with suppress(asyncio.CancelledError):
+                    await go_on.wait()
+
+            async def gives():
+                yield b"first" if ctx.attempt == 1 else b"second"
+
+            return gives()
+
+        config = {"timeout": "10 seconds", "retries": {"limit": 1, "delay": 0}}
+        stream = await step.do("stubborn", stubborn, config=config)
+        go_on.set()
+        for _ in range(10):
+            await step.do("other", lambda: 1)
+        return (await stream.read()).decode()
+
+    assert await output_of(run) == "second"
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ async def _filled(path: Path, instances: int) -> None:
         await store.run(commit(turn, started(), succeeded(value=BIG), step_count=1))
         line = LogLine(NOW, None, None, "INFO", "said")
         await store.run(WriteNotes(turn.row, turn.turn, 0, [line] * 10, [Note(PROGRESS, NOW, "1")], 0))
-        stream = await store.run(BeginStream(turn.row, turn.turn, "export"))
+        stream = await store.run(BeginStream(turn.row, turn.turn, "export", 1))
         for n in (1, 2):
             await store.run(WritePiece(turn.row, turn.turn, stream, n, bytes(9_000)))
     await store.close()

@@ -110,7 +110,7 @@ async def test_situation_has_the_workers_of_the_instance_s_own_code(store: Store
     """One that stays on earlier code waits for a worker that has that, whatever the class is called now."""
     snapshots = [await store.run(SaveSnapshot("acme", sha256, ".", "3", "{}", [], NOW)) for sha256 in ("1", "2")]
     for number, name in zip(snapshots, ("Orders", "Renamed"), strict=True):
-        await store.run(ServeSnapshot("acme", number))
+        await store.run(ServeSnapshot("acme", number, NOW))
         made = RegisterWorkflow(
             "acme", "orders", "shop", name, name, "w", f"v-{name}", NOW, classes=(name,), snapshot=number
         )

@@ -32,7 +32,7 @@ async def _save(store: Store, sha256: str = "1" * 64, *, account: str = "acme", 
 
 async def _serve(store: Store, snapshot: int, sha256: str = "code") -> None:
     """Make code known as a worker does that is started with a snapshot."""
-    await store.run(ServeSnapshot("acme", snapshot))
+    await store.run(ServeSnapshot("acme", snapshot, NOW))
     ids = (f"w-{sha256}", f"v-{sha256}")
     await store.run(RegisterWorkflow("acme", "orders", "shop", "Orders", sha256, *ids, NOW, snapshot=snapshot))
 
@@ -55,15 +55,25 @@ async def test_snapshot_is_kept_whole(store: Store) -> None:
 
 
 async def test_same_code_is_kept_once(store: Store) -> None:
-    """Of each account; what was served last is found again, also where it is older."""
+    """Of each account."""
     first, second = await _save(store), await _save(store, "2" * 64)
     other = await _save(store, account="other")
 
     again = await _save(store, at=NOW + 1)
 
     assert (again, len({first, second, other})) == (first, 3)
-    found = [await store.run(FindServed(account)) for account in ("acme", "other", "nobody")]
-    assert [None if one is None else one.row for one in found] == [first, other, None]
+
+
+async def test_what_was_served_last_is_found_again(store: Store) -> None:
+    """Also where it is older; what was kept and never loaded was not served."""
+    first, second = await _save(store), await _save(store, "2" * 64)
+    await _save(store, "3" * 64)
+    for number, at in ((first, NOW), (second, NOW + 1), (first, NOW + 2)):
+        await store.run(ServeSnapshot("acme", number, at))
+
+    found = [await store.run(FindServed(account)) for account in ("acme", "other")]
+
+    assert [None if one is None else one.row for one in found] == [first, None]
 
 
 async def test_instances_stay_on_the_code_that_they_began_with(store: Store) -> None:

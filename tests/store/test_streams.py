@@ -6,7 +6,7 @@ from typing import Any
 import apsw
 import pytest
 
-from stepwell.errors import StoreDamaged, TurnLost
+from stepwell.errors import StoreDamaged, StreamDropped, TurnLost
 from stepwell.store import Store, sqlite_streams
 from stepwell.store.control_operations import DeleteInstance
 from stepwell.store.operations import Claim
@@ -21,8 +21,8 @@ from tests.store.scenes import claim as claim_due
 TWICE = bytes(range(256)) * 2
 
 
-async def _begin(store: Store, turn: Claim, step: str = "export") -> int:
-    return await store.run(BeginStream(turn.row, turn.turn, step))
+async def _begin(store: Store, turn: Claim, step: str = "export", attempt: int = 1) -> int:
+    return await store.run(BeginStream(turn.row, turn.turn, step, attempt))
 
 
 async def _write(store: Store, turn: Claim, stream: int, *bodies: bytes) -> None:
@@ -57,7 +57,7 @@ async def test_piece_that_is_sent_twice_is_kept_once(store: Store) -> None:
 @pytest.mark.parametrize(
     "ask",
     [
-        pytest.param(lambda turn, stream: BeginStream(turn.row, turn.turn, "other"), id="begin"),
+        pytest.param(lambda turn, stream: BeginStream(turn.row, turn.turn, "other", 1), id="begin"),
         pytest.param(lambda turn, stream: WritePiece(turn.row, turn.turn, stream, 2, b"x"), id="write"),
         pytest.param(lambda turn, stream: ReadPiece(stream, 1, turn.row, turn.turn), id="read"),
     ],
@@ -94,7 +94,7 @@ async def test_later_attempt_drops_the_stream_of_an_earlier_one(store: Store) ->
     await _write(store, turn, other, b"other")
     await _write(store, turn, first, b"first")
 
-    second = await _begin(store, turn)
+    second = await _begin(store, turn, attempt=2)
     await store.run(WritePiece(turn.row, turn.turn, first, 2, b"late"))
     await _write(store, turn, second, b"second")
     while await store.run(PurgeDeleted()):
@@ -104,8 +104,31 @@ async def test_later_attempt_drops_the_stream_of_an_earlier_one(store: Store) ->
     assert second > first
     assert [await store.run(ReadPiece(stream, 1)) for stream in (other, second)] == [b"other", b"second"]
     for n in (1, 2, 3):
-        with pytest.raises(StoreDamaged, match=rf"piece {n} of the stream {first} is damaged or missing"):
+        with pytest.raises(StreamDropped, match=rf"the stream {first} was deleted meanwhile"):
             await store.run(ReadPiece(first, n))
+
+
+async def test_attempt_that_comes_too_late_drops_nothing(store: Store) -> None:
+    """One that was ended and goes on all the same, or whose beginning was sent again, has no stream any more."""
+    turn = await held(store)
+    stream = await _begin(store, turn, attempt=2)
+    await _write(store, turn, stream, b"second")
+
+    late = await _begin(store, turn, attempt=1)
+    await _write(store, turn, late, b"late")
+    while await store.run(PurgeDeleted()):
+        pass
+
+    assert (late, await store.run(ReadPiece(stream, 1))) == (0, b"second")
+
+
+async def test_missing_piece_of_a_stream_that_is_there_is_damage(store: Store) -> None:
+    """No reader is to take its end for the stream's."""
+    turn = await held(store)
+    stream = await _begin(store, turn)
+
+    with pytest.raises(StoreDamaged, match=rf"piece 1 of the stream {stream} is damaged or missing"):
+        await store.run(ReadPiece(stream, 1))
 
 
 async def test_instance_of_the_same_id_has_no_stream_of_the_old_one(store: Store) -> None:
@@ -121,7 +144,7 @@ async def test_instance_of_the_same_id_has_no_stream_of_the_old_one(store: Store
         pass
 
     assert (await instance(store, "a")).row.row != turn.row
-    with pytest.raises(StoreDamaged):
+    with pytest.raises(StreamDropped):
         await store.run(ReadPiece(stream, 1))
 
 
@@ -142,7 +165,7 @@ def test_damaged_piece_is_an_error(tmp_path: Path) -> None:
 def test_pieces_of_a_dropped_stream_are_deleted_bit_by_bit(tmp_path: Path) -> None:
     """Other writes wait for a bounded part at most, and a store that is opened again goes on."""
     connection = open_writer(tmp_path / "store.db")
-    connection.execute("insert into streams (instance, step) values (0, 'a'), (7, 'b')")
+    connection.execute("insert into streams (instance, step, turn, attempt) values (0, 'a', 1, 1), (7, 'b', 1, 1)")
     for stream in (1, 2):
         for n in range(1, 11):
             sql = "insert into pieces (stream, n, body, crc) values (?, ?, zeroblob(1000), 0)"

@@ -23,16 +23,13 @@ from stepwell.http_server import HttpServer
 from stepwell.logs import configure
 from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored
 from stepwell.project import Project
-from stepwell.server_settings import Settings, tell
+from stepwell.server_settings import DEFAULT_SETTINGS, Settings, tell
 from stepwell.store.opening import file_of, open_store
 from stepwell.store.sharing import SharedStore
 from stepwell.store.sqlite import SqliteStore
 from stepwell.supervisor import Supervisor, SupervisorSettings
 from stepwell.tokens import Tokens
 from stepwell.worker_options import CodeOptions, FetchOptions
-
-# Where snapshots are laid out, beside the store.
-SNAPSHOTS = "snapshots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +127,8 @@ def _project(path: str, options: ServerOptions) -> tuple[Project, Settings]:
 
 async def _code(options: ServerOptions, store: SqliteStore) -> tuple[Project, Settings, CodeOptions]:
     """Return what workers run: the files as they are, where they are watched; else a snapshot, of them or stored."""
-    folder = file_of(options.store).absolute().parent / SNAPSHOTS
     if options.is_stored:
-        code = await lay_out_stored(store, options.account, folder)
+        code = await lay_out_stored(store, options.account, _pinning(options, DEFAULT_SETTINGS))
         return *_project(code.path, options), code
     project, told = _project(options.path, options)
     if options.reloads:
@@ -141,8 +137,8 @@ async def _code(options: ServerOptions, store: SqliteStore) -> tuple[Project, Se
 
 
 def _pinning(options: ServerOptions, told: Settings) -> PinnedSettings:
-    folder = file_of(options.store).absolute().parent / SNAPSHOTS
-    return PinnedSettings(folder, told.snapshot_size, told.pinned_workers, told.pinned_idle)
+    file = file_of(options.store).absolute()
+    return PinnedSettings(file, told.snapshot_size, told.pinned_workers, told.pinned_idle)
 
 
 def _settings(options: ServerOptions, told: Settings, fetch_sock: socket.socket) -> SupervisorSettings:

@@ -36,7 +36,13 @@ def _write(found: StepBytes, out: Output) -> int:
     if sys.stdout.isatty():
         raise Failure(what, FAILED, "send it into a file: stepwell instances step ... > FILE")
     for part in found:
-        sys.stdout.buffer.write(part)
+        try:
+            sys.stdout.buffer.write(part)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise Failure(f"the output cannot be written: {error.strerror}", FAILED, "free some space") from error
     return 0
 
 

@@ -13,7 +13,7 @@ class SnapshotFile(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SaveSnapshot(Operation[int], frozen=True):
-    """Keep a snapshot that is to be served, and answer its number; that of this hash, if the account has it already.
+    """Keep a snapshot, and answer its number; that of this hash, if the account has it already.
 
     `source` is the path of the file or folder that is served, below the root. `packages` is JSON.
     """
@@ -59,11 +59,12 @@ class ReadSnapshotFiles(Operation[list[SnapshotFile]], frozen=True):
 class ServeSnapshot(Operation[None], frozen=True):
     """Let what is on no snapshot run on this one: instances and workflows of an account. 0: let all run on none.
 
-    To be asked when the code has been loaded.
+    To be asked when the code has been loaded: it is what was served last then.
     """
 
     account: str
     snapshot: int
+    now: int
 
 
 class SnapshotDue(msgspec.Struct, frozen=True, array_like=True):

@@ -31,7 +31,7 @@ _SERVED = """
     """
 _INSERT = """
     insert into snapshots (account, sha256, source, python, packages, created_at, served_at)
-    values (:account, :sha256, :source, :python, :packages, :now, :now)
+    values (:account, :sha256, :source, :python, :packages, :now, 0)
     returning row
     """
 _INSERT_FILE = """
@@ -48,6 +48,7 @@ _SERVED_LAST = f"""
     select {_COLUMNS}
     from snapshots
     where account = :account
+        and served_at > 0
     order by served_at desc, row desc
     limit 1
     """
@@ -117,7 +118,6 @@ def save_snapshot(transaction: Transaction, operation: SaveSnapshot) -> int:
     """Do SaveSnapshot."""
     found = first(transaction.connection, _FIND, (operation.account, operation.sha256))
     if found is not None:
-        transaction.execute(_SERVED, (operation.now, *found))
         return int(found[0])
     made_with = (operation.source, operation.python, operation.packages, operation.now)
     (row,) = only(transaction.connection, _INSERT, (operation.account, operation.sha256, *made_with))
@@ -151,6 +151,7 @@ def read_snapshot_files(connection: apsw.Connection, operation: ReadSnapshotFile
 def serve_snapshot(transaction: Transaction, operation: ServeSnapshot) -> None:
     """Do ServeSnapshot."""
     account, snapshot = operation.account, operation.snapshot
+    transaction.execute(_SERVED, (operation.now, snapshot))
     if first(transaction.connection, _ARE_ON_NONE if snapshot else _ARE_ON_SOME, (account,)) is None:
         return
     transaction.execute(_MOVE_WORKFLOWS, (snapshot, account))

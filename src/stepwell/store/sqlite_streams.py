@@ -7,12 +7,20 @@ from zlib import crc32
 
 import apsw
 
-from stepwell.errors import TurnLost
+from stepwell.errors import StreamDropped, TurnLost
 from stepwell.store.sqlite_rows import every, first, only
 from stepwell.store.sqlite_targets import is_turn
 from stepwell.store.sqlite_transaction import Transaction
 from stepwell.store.stream_operations import BeginStream, ReadPiece, WritePiece
 
+_IS_LATE = """
+    select 1
+    from streams
+    where instance = :instance
+        and step = :step
+        and turn = :turn
+        and attempt > :attempt
+    """
 _DROP_STEP = """
     update streams
     set instance = 0
@@ -25,8 +33,8 @@ _DROP_INSTANCE = """
     where instance = :instance
     """
 _INSERT = """
-    insert into streams (instance, step)
-    values (:instance, :step)
+    insert into streams (instance, step, turn, attempt)
+    values (:instance, :step, :turn, :attempt)
     returning row
     """
 # Closes the race with an attempt that came later: no piece is left behind of a stream that has been deleted.
@@ -45,6 +53,12 @@ _PIECE = """
     from pieces
     where stream = :stream
         and n = :n
+    """
+_IS_KEPT = """
+    select 1
+    from streams
+    where row = :stream
+        and instance <> 0
     """
 _NEXT_DROPPED = """
     select row
@@ -79,11 +93,14 @@ ARE_DROPPED = """
 def begin_stream(transaction: Transaction, operation: BeginStream) -> int:
     """Do BeginStream."""
     row, step = operation.row, operation.step
+    attempt = (operation.turn, operation.attempt)
     _check_turn(transaction.connection, row, operation.turn)
+    if first(transaction.connection, _IS_LATE, (row, step, *attempt)) is not None:
+        return 0
     transaction.execute(_DROP_STEP, (row, step))
     if transaction.connection.changes():
         transaction.tidings.has_rubbish = True
-    (stream,) = only(transaction.connection, _INSERT, (row, step))
+    (stream,) = only(transaction.connection, _INSERT, (row, step, *attempt))
     return int(stream)
 
 
@@ -100,6 +117,8 @@ def read_piece(connection: apsw.Connection, operation: ReadPiece) -> bytes:
     if row is not None and turn is not None:
         _check_turn(connection, row, turn)
     body, crc = first(connection, _PIECE, (operation.stream, operation.n)) or (b"", None)
+    if crc is None and first(connection, _IS_KEPT, (operation.stream,)) is None:
+        raise StreamDropped(operation.stream)
     if crc != crc32(body):
         raise apsw.CorruptError(f"piece {operation.n} of the stream {operation.stream} is damaged or missing")
     piece: bytes = body

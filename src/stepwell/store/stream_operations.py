@@ -6,12 +6,14 @@ from stepwell.store.operations import Operation
 class BeginStream(Operation[int], frozen=True):
     """Begin the stream of an attempt, and answer its number. One of an earlier attempt of the step is dropped.
 
-    `step` is text that names the step within its instance. Raises TurnLost.
+    Where a later attempt of the turn has one, nothing is done, and the answer is 0: this one comes too late. `step` is
+    text that names the step within its instance. Raises TurnLost.
     """
 
     row: int
     turn: int
     step: str
+    attempt: int
 
 
 class WritePiece(Operation[None], frozen=True):
@@ -30,7 +32,7 @@ class WritePiece(Operation[None], frozen=True):
 class ReadPiece(Operation[bytes], frozen=True):
     """Return a piece of a stream.
 
-    `row` and `turn` say for which turn: TurnLost is raised if the turn has been lost.
+    `row` and `turn` say for which turn: TurnLost is raised if the turn has been lost. Raises StreamDropped.
     """
 
     stream: int

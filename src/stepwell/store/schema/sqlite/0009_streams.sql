@@ -3,7 +3,9 @@
 create table streams (
     row integer primary key autoincrement,
     instance integer not null,
-    step text not null
+    step text not null,
+    turn integer not null,
+    attempt integer not null
 ) strict;
 
 create index streams_by_step on streams (instance, step);

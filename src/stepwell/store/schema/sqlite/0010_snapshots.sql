@@ -1,5 +1,5 @@
 -- The author's code as it was when it was first served: every file of it. packages: JSON, name and version of each.
--- served_at: when it was served last.
+-- served_at: when it was served last; 0: never, as it could not be loaded.
 create table snapshots (
     row integer primary key autoincrement,
     account text not null,

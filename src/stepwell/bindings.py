@@ -18,7 +18,7 @@ from stepwell.control import FromStep
 from stepwell.core.failures import describe
 from stepwell.core.records import Action
 from stepwell.core.standing import KINDS
-from stepwell.core.steplog import InstanceLog
+from stepwell.core.steplog import InstanceLog, iso
 from stepwell.engine import Engine, NewInstance
 from stepwell.errors import (
     InstanceAlreadyExists,
@@ -45,6 +45,7 @@ _DECIDED = {
     Action.FAIL: ("step", "waitForEvent", "rollback"),
 }
 _DUPLICATE = 10415
+_LINES = 1_000
 _ORDERS = ("asc", "desc")
 
 
@@ -222,6 +223,27 @@ class WorkflowInstance:
         found = await reasons.explain(self._engine, self._account, self._workflow, self.id)
         shown: dict[str, Any] = msgspec.to_builtins(reasons.instance_why(found))
         return shown
+
+    async def logs(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return what its code printed and logged: up to 1,000 lines, oldest first, behind the line of a number.
+
+        Each is a dict with `n` (its number), `at`, `step`, `attempt`, `level` and `text`, as the HTTP API has them.
+        Stepwell's own. Raises InvalidInput or InstanceNotFound.
+        """
+        if after < 0:
+            raise InvalidInput("after", f"logs: `after` must be the number of a line, got {after!r:.100}")
+        page = await self._engine.log(self._account, self._workflow, self.id, after, _LINES)
+        return [
+            {
+                "n": line.n,
+                "at": iso(line.at),
+                "step": line.step,
+                "attempt": line.attempt,
+                "level": line.level,
+                "text": line.text,
+            }
+            for line in page.lines
+        ]
 
     async def send_event(self, event: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Send an event: `send_event({"type": ..., "payload": ...})`, or the two as keywords.

@@ -251,6 +251,30 @@ async def test_instance_is_controlled_through_the_handle() -> None:
             await handle.status()
 
 
+async def test_log_is_read_through_the_handle() -> None:
+    """Lines in their order, as the HTTP API has them, behind the one of a number."""
+
+    class Says(WorkflowEntrypoint):
+        async def run(self, event, step):
+            step.log("first")
+            await step.do("work", lambda: step.log("second"))
+
+    async with TestEngine.open([Says]) as engine:
+        handle = await engine.env.SAYS.create(id="a")
+        await engine.run_until_idle()
+
+        lines = await handle.logs()
+
+        assert [(line["n"], line["step"], line["attempt"], line["level"], line["text"]) for line in lines] == [
+            (1, None, None, "INFO", "first"),
+            (2, "work-1", 1, "INFO", "second"),
+        ]
+        assert await handle.logs(after=1) == lines[1:]
+        assert lines[0]["at"].endswith("Z")
+        with pytest.raises(InvalidInput, match="logs: `after` must be the number of a line, got -1"):
+            await handle.logs(after=-1)
+
+
 async def test_steps_are_decided_by_hand_through_the_handle() -> None:
     """Each method does what its name says; who did it is `binding`."""
 

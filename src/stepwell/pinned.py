@@ -238,6 +238,8 @@ async def lay_out_stored(store: Store, account: str, settings: PinnedSettings) -
     snapshot = await store.run(FindServed(account))
     if snapshot is None:
         raise ScriptError(f'the store has no code of the account "{account}"; serve files once: stepwell serve PATH')
+    # What other servers have left; the store is ours, and so is what lies under its name.
+    await asyncio.to_thread(rmtree, settings.folder, ignore_errors=True)
     return await _lay_out(store, snapshot, settings.folder)
 
 
@@ -250,6 +252,7 @@ async def keep_served(store: Store, project: Project, account: str, settings: Pi
     packages = json.dumps(snapshots.packages())
     made_with = (snapshots.python(), packages, list(taken.files), SystemClock().now())
     number = await store.run(SaveSnapshot(account, taken.sha256, taken.source, *made_with))
+    await asyncio.to_thread(rmtree, settings.folder, ignore_errors=True)
     place = settings.folder / taken.sha256[:_SHA_SHOWN]
     await _write(taken.files, place)
     return CodeOptions(str(place / taken.source), number, taken.sha256, secrets=str(project.root))

@@ -228,6 +228,9 @@ def test_store_beside_the_code_is_no_part_of_it(folder: Path) -> None:
             line = server.wait_for_line("Code: snapshot")
             assert line == "Code: snapshot 1; instances that are running stay on theirs"
             server.terminate()
+            # What an earlier server has laid out goes when the next one starts.
+            assert len(list((folder / "app" / "data" / "kept.snapshots").iterdir())) == 1
+            (folder / "app" / "data" / "kept.snapshots" / "old").mkdir()
 
 
 def test_code_that_was_never_loaded_is_not_what_was_served_last(folder: Path) -> None:

@@ -222,8 +222,14 @@ class Holder:
     client: Any
 
 
-_LOCAL = dataclasses.make_dataclass("Local", ["n"])
-_LOCAL.__qualname__ = "run.<locals>.Local"
+def _local() -> object:
+    """Return an object of a class that no module has."""
+
+    @dataclasses.dataclass
+    class Local:
+        n: int
+
+    return Local(1)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +244,7 @@ _LOCAL.__qualname__ = "run.<locals>.Local"
         pytest.param(iter([]), "result is not serialisable: list_iterator is not storable.", id="iterator"),
         pytest.param({1: {Socket()}}, "result[1][0] is not serialisable: Socket is not storable.", id="in a set"),
         pytest.param(
-            _LOCAL(1),
+            _local(),
             "result is not serialisable: the class Local is defined inside a function; define it in the module.",
             id="local class",
         ),

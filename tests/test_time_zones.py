@@ -40,4 +40,5 @@ def test_times_are_the_same_in_every_zone(zone: str) -> None:
 @pytest.mark.parametrize("zone", ZONES)
 def test_whole_suite_passes_in_every_zone(zone: str) -> None:
     """Every test passes under other time zones too."""
-    _run(zone, "tests", "--ignore", "tests/test_time_zones.py", seconds=1190)
+    side_by_side = ("-n", "auto", "--dist", "worksteal")
+    _run(zone, "tests", *side_by_side, "--ignore", "tests/test_time_zones.py", seconds=1190)

@@ -68,8 +68,8 @@ class _Running:
 
     @property
     def is_gone(self) -> bool:
-        """Whether no worker is alive, and none can take its place: the code cannot be loaded any more."""
-        return all(child.is_gone for child in self.crew)
+        """Whether no worker is alive, and none could take its place: the code cannot be loaded any more."""
+        return self.crew.failures > 0 and all(child.is_gone for child in self.crew)
 
 
 class PinnedWorkers:
@@ -166,7 +166,8 @@ class PinnedWorkers:
         is_short = bool(waiting) and len(self._running) + len(self._changing) >= self._settings.most
         soon = {one.snapshot for one in due if one.due_at <= now + (0 if is_short else self._settings.idle_ms)}
         ending = []
-        for snapshot, running in self._running.items():
+        # A copy: others may be started meanwhile.
+        for snapshot, running in list(self._running.items()):
             if not running.is_gone and (snapshot in soon or await self._holds_any(running.crew)):
                 running.busy_at = now
             elif running.is_gone or is_short or now - running.busy_at >= self._settings.idle_ms:

@@ -62,8 +62,10 @@ def test_step_that_blocks_its_loop_leaves_the_api_answering(tmp_path: Path) -> N
     """While a step blocks for five seconds the API answers; then the log has named it and the instance goes on."""
     _write(tmp_path, "time.sleep(5)")
     with DevServer(tmp_path) as server:
+        # The server's line; the worker tells of itself too, sooner or later.
+        told = f"(pid {server.workers()[0]}) has been blocked for"
         server.create("flow", "a")
-        server.wait_for_line("has been blocked for")
+        server.wait_for_line(told)
 
         answers = []
         while server.get("flow", "a")["status"] == "running":
@@ -73,7 +75,7 @@ def test_step_that_blocks_its_loop_leaves_the_api_answering(tmp_path: Path) -> N
 
         assert len(answers) >= 10
         print(f"answers while blocked: {len(answers)}, slowest {max(answers) * 1000:.1f} ms")
-        assert "flow/a step bad-1" in server.wait_for_line("has been blocked for")
+        assert "flow/a step bad-1" in server.wait_for_line(told)
         assert server.wait_for_status("flow", "a", "complete")["output"] == '["kept",1]'
 
 

@@ -56,8 +56,13 @@ class PinnedSettings:
 
     @property
     def folder(self) -> Path:
-        """Where snapshots are laid out: beside the store, under its name."""
-        return self.store.with_name(f"{self.store.name}.snapshots")
+        """Where snapshots are laid out."""
+        return layouts_of(self.store)
+
+
+def layouts_of(store: Path) -> Path:
+    """Return where snapshots are laid out: beside the file of the store, under its name."""
+    return store.with_name(f"{store.name}.snapshots")
 
 
 @dataclass(slots=True)
@@ -231,7 +236,7 @@ class PinnedWorkers:
             )
 
 
-async def lay_out_stored(store: Store, account: str, settings: PinnedSettings) -> CodeOptions:
+async def lay_out_stored(store: Store, account: str, folder: Path) -> CodeOptions:
     """Lay out the snapshot that an account has served last, and return it as the code that is served.
 
     Raises ScriptError if there is none.
@@ -240,8 +245,8 @@ async def lay_out_stored(store: Store, account: str, settings: PinnedSettings) -
     if snapshot is None:
         raise ScriptError(f'the store has no code of the account "{account}"; serve files once: stepwell serve PATH')
     # What other servers have left; the store is ours, and so is what lies under its name.
-    await asyncio.to_thread(rmtree, settings.folder, ignore_errors=True)
-    return await _lay_out(store, snapshot, settings.folder)
+    await asyncio.to_thread(rmtree, folder, ignore_errors=True)
+    return await _lay_out(store, snapshot, folder)
 
 
 async def keep_served(store: Store, project: Project, account: str, settings: PinnedSettings) -> CodeOptions:

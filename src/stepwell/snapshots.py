@@ -45,11 +45,12 @@ def take(project: Project, most_bytes: int, store: Path | None = None) -> TakenS
     for path in _files_in(project.root):
         if store is not None and path.is_relative_to(store.parent) and _is_of(store, path):
             continue
-        size, body = _read(path, left)
+        name = path.relative_to(project.root).as_posix()
+        size, body = _read(path, name, left)
         left -= size
         if left < 0 or len(files) == _MOST_FILES:
-            raise ScriptError(_too_large(project, most_bytes, [*files, SnapshotFile(path.name, body)], size))
-        files.append(SnapshotFile(path.relative_to(project.root).as_posix(), body))
+            raise ScriptError(_too_large(project, most_bytes, [*files, SnapshotFile(name, body)], size))
+        files.append(SnapshotFile(name, body))
     source = project.source.relative_to(project.root).as_posix()
     if source != "." and not any(file.path == source or file.path.startswith(f"{source}/") for file in files):
         raise ScriptError(
@@ -64,10 +65,11 @@ def _is_of(store: Path, path: Path) -> bool:
     return path.relative_to(store.parent).parts[0].startswith(store.name)
 
 
-def _read(path: Path, most: int) -> tuple[int, bytes]:
+def _read(path: Path, name: str, most: int) -> tuple[int, bytes]:
     """Return the size of a file, and what is in it if that is not too much. Raises ScriptError."""
     try:
-        path.name.encode()
+        # No store keeps a name that is no text.
+        name.encode()
         size = path.stat().st_size
         body = path.read_bytes() if size <= most else b""
         return max(size, len(body)), body

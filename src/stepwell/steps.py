@@ -37,6 +37,17 @@ class AttemptContext(dict[str, Any]):
         self.port = port
 
     @property
+    def attempt(self) -> int:
+        """Which attempt of the step, or of the rollback, this is, from 1."""
+        number: int = self["attempt"]
+        return number
+
+    @property
+    def idempotency_key(self) -> str:
+        """Text that is the same for all attempts of this step, or of this rollback, and no other's."""
+        return str(self["idempotency_key"])
+
+    @property
     def cancelled(self) -> bool:
         """Whether nothing will come of this attempt: it ran out of time, was cancelled, or its worker stops.
 
@@ -66,18 +77,6 @@ class StepContext(AttemptContext):
 
     Source: developers.cloudflare.com/workflows/build/step-context/
     """
-
-    @property
-    def attempt(self) -> int:
-        """Which attempt this is, from 1."""
-        number: int = self["attempt"]
-        return number
-
-    @property
-    def idempotency_key(self) -> str:
-        """Text that is the same for all attempts of this step, and no other step's."""
-        key: str = self["idempotency_key"]
-        return key
 
 
 class RollbackContext(AttemptContext):
@@ -111,17 +110,6 @@ class RollbackContext(AttemptContext):
     def step_name(self) -> str:
         """The step's name with its count."""
         return str(self["stepName"])
-
-    @property
-    def attempt(self) -> int:
-        """Which attempt of the rollback this is, from 1."""
-        number: int = self["attempt"]
-        return number
-
-    @property
-    def idempotency_key(self) -> str:
-        """Text that is the same for all attempts of this rollback, and no other's."""
-        return str(self["idempotency_key"])
 
 
 class PiecePort(Protocol):

@@ -21,9 +21,9 @@ from stepwell.errors import CannotListen, InvalidInput, InvalidSetting, ScriptEr
 from stepwell.hosts import LOOPBACK_HOSTS, without_port
 from stepwell.http_server import HttpServer
 from stepwell.logs import configure
-from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored
+from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored, layouts_of
 from stepwell.project import Project
-from stepwell.server_settings import DEFAULT_SETTINGS, Settings, tell
+from stepwell.server_settings import Settings, tell
 from stepwell.store.opening import file_of, open_store
 from stepwell.store.sharing import SharedStore
 from stepwell.store.sqlite import SqliteStore
@@ -98,9 +98,8 @@ async def _serve(options: ServerOptions) -> int:
             missing = f"--env {name}: there is no environment variable of this name"
             raise Failure(missing, FAILED, "set it, or leave it out")
     stop = Stop()
-    if not options.is_stored:
-        # Looked at first: a wrong path or setting leaves nothing behind.
-        _project(options.path, options)
+    # Looked at first: a wrong path or setting leaves nothing behind.
+    files = None if options.is_stored else _project(options.path, options)
     with (
         contextlib.closing(sockets.make(options.host, options.port)) as sock,
         contextlib.closing(sockets.make(options.host, options.port)) as fetch_sock,
@@ -111,7 +110,7 @@ async def _serve(options: ServerOptions) -> int:
             opened.push_async_callback(store.close)
             shared = SharedStore(store, file_of(options.store))
             opened.push_async_callback(shared.close)
-            project, told, code = await _code(options, store)
+            project, told, code = await _code(options, store, files)
             supervisor = Supervisor(store, code, _settings(options, told, fetch_sock))
             opened.push_async_callback(supervisor.stop)
             with stop.on_signals(supervisor):
@@ -125,20 +124,25 @@ def _project(path: str, options: ServerOptions) -> tuple[Project, Settings]:
     return project, tell(options.settings, os.environ, project.root).settings
 
 
-async def _code(options: ServerOptions, store: SqliteStore) -> tuple[Project, Settings, CodeOptions]:
+async def _code(
+    options: ServerOptions, store: SqliteStore, files: tuple[Project, Settings] | None
+) -> tuple[Project, Settings, CodeOptions]:
     """Return what workers run: the files as they are, where they are watched; else a snapshot, of them or stored."""
-    if options.is_stored:
-        code = await lay_out_stored(store, options.account, _pinning(options, DEFAULT_SETTINGS))
+    if files is None:
+        code = await lay_out_stored(store, options.account, layouts_of(_file(options)))
         return *_project(code.path, options), code
-    project, told = _project(options.path, options)
+    project, told = files
     if options.reloads:
         return project, told, CodeOptions(options.path)
     return project, told, await keep_served(store, project, options.account, _pinning(options, told))
 
 
+def _file(options: ServerOptions) -> Path:
+    return file_of(options.store).absolute()
+
+
 def _pinning(options: ServerOptions, told: Settings) -> PinnedSettings:
-    file = file_of(options.store).absolute()
-    return PinnedSettings(file, told.snapshot_size, told.pinned_workers, told.pinned_idle)
+    return PinnedSettings(_file(options), told.snapshot_size, told.pinned_workers, told.pinned_idle)
 
 
 def _settings(options: ServerOptions, told: Settings, fetch_sock: socket.socket) -> SupervisorSettings:

@@ -9,7 +9,7 @@ from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, StoreUnavai
 from stepwell.store import Store
 from stepwell.store.once import Once
 from stepwell.store.operations import GetWorkflow, InstanceRow, ListInstances
-from stepwell.store.sqlite_threads import _size
+from stepwell.store.sql.threads import _size
 from tests.store.scenes import (
     NOW,
     claim,

@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from stepwell.errors import InstanceNotFound, TurnLost, WorkflowNotFound
-from stepwell.store import Store, sqlite_threads
+from stepwell.store import Store
 from stepwell.store.operations import (
     NO_SETTINGS,
     PROGRESS,
@@ -29,10 +29,11 @@ from stepwell.store.operations import (
     RegisterWorkflow,
     WriteNotes,
 )
+from stepwell.store.sql import threads
+from stepwell.store.sql.rows import only
 from stepwell.store.sqlite import SqliteStore
-from stepwell.store.sqlite_file import open_writer
-from stepwell.store.sqlite_ledger import Ledger
-from stepwell.store.sqlite_rows import only
+from stepwell.store.sqlite.connections import open_ledger
+from stepwell.store.sqlite.file import open_writer
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.workflow_operations import DeleteWorkflow, ListVersions, PurgeDeleted, PutWorkflow
 from tests.store.scenes import (
@@ -267,7 +268,7 @@ async def test_rows_are_deleted_behind_the_answer(filled: Path) -> None:
 
 async def test_deletion_gets_on_under_load(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are deleted also while there is always something else to be written."""
-    monkeypatch.setattr(sqlite_threads, "TIDY_PAUSE_S", 1_000)
+    monkeypatch.setattr(threads, "TIDY_PAUSE_S", 1_000)
     store = await asyncio.to_thread(SqliteStore.open, filled)
     await register(store, "mail")
     await store.run(DELETE)
@@ -304,7 +305,7 @@ async def test_store_goes_on_deleting_after_it_was_opened_again(filled: Path) ->
 
 def _die_before_the_rows_are_deleted(path: Path) -> dict[str, int]:
     connection = open_writer(path)
-    Ledger(connection, "here").write([DELETE])
+    open_ledger(connection, "here").write([DELETE])
     counts = _count(connection)
     connection.close()
     return counts
@@ -321,7 +322,7 @@ def _die_before_the_rows_are_deleted(path: Path) -> dict[str, int]:
 def test_each_part_of_the_deletion_is_bounded(filled: Path, bounds: dict[str, int], parts: int) -> None:
     """Other writes wait for a bounded part at most; each part gets on, and the last one leaves nothing."""
     connection = open_writer(filled)
-    ledger = Ledger(connection, "here")
+    ledger = open_ledger(connection, "here")
     ledger.write([DELETE])
 
     left = [_count(connection)]
@@ -346,7 +347,7 @@ def test_each_part_of_the_deletion_is_bounded(filled: Path, bounds: dict[str, in
 def test_instances_are_not_claimed_before_their_rows_are_gone(filled: Path) -> None:
     """As long as rows of a deleted workflow are there, they take no place of what others have due, and are not due."""
     connection = open_writer(filled)
-    ledger = Ledger(connection, "here")
+    ledger = open_ledger(connection, "here")
     mail = RegisterWorkflow("acme", "mail", "shop", "Mail", "aa", "w", "v", NOW)
     due = [creation(f"due-{n}", at=NOW) for n in range(9)]
     ledger.write([*due, mail, creation("m", workflow="mail", at=NOW + 1), DELETE])
@@ -365,7 +366,7 @@ def test_what_the_same_transaction_wrote_is_deleted_too(filled: Path) -> None:
     """Records that were appended in the very transaction of the deletion leave nothing behind."""
     connection = open_writer(filled)
 
-    outcomes = Ledger(connection, "here").write(
+    outcomes = open_ledger(connection, "here").write(
         [creation("late"), happening("late", payload=BIG), DELETE, PurgeDeleted()]
     )
 

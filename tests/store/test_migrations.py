@@ -6,9 +6,8 @@ import pytest
 from stepwell.errors import StoreDamaged, StoreTooNew
 from stepwell.store.migrations import Applied, Migration, known, pending
 from stepwell.store.operations import NO_SETTINGS, Registered, RegisterWorkflow, VersionSettings, WorkflowRow
-from stepwell.store.sqlite_file import migrate, open_in_memory
-from stepwell.store.sqlite_ledger import Ledger
-from stepwell.store.sqlite_reads import read
+from stepwell.store.sqlite.connections import open_ledger, read
+from stepwell.store.sqlite.file import migrate, open_in_memory
 from stepwell.store.workflow_operations import DeleteWorkflow, ListVersions, PurgeDeleted, PutWorkflow, Versions
 from tests.store.scenes import creation
 
@@ -93,7 +92,7 @@ def test_store_of_schema_2_opens_and_works() -> None:
 
     migrate(connection, known("sqlite"), "here")
 
-    ledger = Ledger(connection, "here")
+    ledger = open_ledger(connection, "here")
     again = RegisterWorkflow("acme", "orders", "shop", "Orders", "bb", "w9", "v9", 9, "{}", classes=("Orders",))
     put = PutWorkflow("acme", "orders-eu", "shop", "Orders", "w3", "v3", VersionSettings(steps=5), 3)
     made, registered = ledger.write([put, again]).outcomes

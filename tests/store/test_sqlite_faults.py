@@ -171,13 +171,13 @@ async def test_damaged_page_is_an_error_of_the_read_not_a_wrong_answer(tmp_path:
         pytest.param(
             '"' + "r" * 4_000 + '"',
             GetInstance("acme", "orders", "a"),
-            r"store\.db: the file is damaged: .* \(CorruptError: record 3 of instance row 1 is damaged\)",
+            r"store\.db: the file is damaged: .* \(Damaged: record 3 of instance row 1 is damaged\)",
             id="in a record",
         ),
         pytest.param(
             '"' + "p" * 9_000 + '"',
             ReadPayload(1),
-            r"store\.db: the file is damaged: .* \(CorruptError: the value 1 is damaged or missing\)",
+            r"store\.db: the file is damaged: .* \(Damaged: the value 1 is damaged or missing\)",
             id="in a large value",
         ),
     ],

@@ -10,21 +10,21 @@ import apsw
 import pytest
 
 from stepwell.errors import StoreError, StoreInUse
-from stepwell.store import (
-    sqlite_children,
-    sqlite_deletion,
-    sqlite_reads,
-    sqlite_records,
-    sqlite_streams,
-    sqlite_targets,
-    sqlite_turns,
-    sqlite_versions,
-    sqlite_workflows,
-    sqlite_writes,
-)
 from stepwell.store.operations import GetWorkflow, ListInstances, ReadPayload, RenewLease
+from stepwell.store.sql import (
+    children,
+    deletion,
+    reads,
+    records,
+    streams,
+    targets,
+    turns,
+    versions,
+    workflows,
+    writes,
+)
 from stepwell.store.sqlite import SqliteStore
-from stepwell.store.sqlite_file import check_sqlite, open_in_memory, open_writer
+from stepwell.store.sqlite.file import check_sqlite, open_in_memory, open_writer
 from tests.store.scenes import (
     LEASE,
     claim,
@@ -211,7 +211,7 @@ def test_row_numbers_are_never_used_again(table: str) -> None:
 
 def test_commit_of_a_step_touches_no_index() -> None:
     """What runs at every step changes no indexed column."""
-    explained = open_in_memory().execute(f"explain {sqlite_turns._COMMIT}", _AnyValue())
+    explained = open_in_memory().execute(f"explain {turns._COMMIT}", _AnyValue())
 
     opcodes = {row[1] for row in explained}
 
@@ -222,35 +222,35 @@ def test_commit_of_a_step_touches_no_index() -> None:
 @pytest.mark.parametrize(
     ("sql", "looked_through"),
     [
-        pytest.param(sqlite_turns._DUE, {"SCAN holder", "SCAN due", "SCAN (subquery-2)"}, id="claim"),
-        pytest.param(sqlite_turns._LOST_LEFT, {"SCAN holder"}, id="lost turns"),
-        pytest.param(sqlite_turns._NEXT_DUE, set(), id="next"),
-        pytest.param(sqlite_turns._COMMIT, set(), id="commit"),
-        pytest.param(sqlite_turns._RELEASE, set(), id="release"),
-        pytest.param(sqlite_targets._NAMED, set(), id="event"),
-        pytest.param(sqlite_targets._UNFINISHED, set(), id="parent that is told"),
-        pytest.param(sqlite_children._FOLLOWERS, set(), id="children that end with their parent"),
-        pytest.param(sqlite_children._RELATIVES.format(one="child", other="parent"), set(), id="children"),
-        pytest.param(sqlite_children._FAMILY, {"SCAN CONSTANT ROW", "SCAN f"}, id="family"),
-        pytest.param(sqlite_records._DECISIONS, set(), id="decisions by hand"),
-        pytest.param(sqlite_writes._HELD, set(), id="end of a lease"),
-        pytest.param(sqlite_targets.INSTANCE, set(), id="get"),
-        pytest.param(sqlite_reads._HOLDINGS, set(), id="holdings"),
-        pytest.param(sqlite_reads._page("i.workflow = :workflow", ascending=False), set(), id="list"),
-        pytest.param(sqlite_workflows._COUNTS, set(), id="counts"),
-        pytest.param(sqlite_workflows._NAMESAKES, set(), id="workflows of a class"),
-        pytest.param(sqlite_versions._PAGE, set(), id="versions"),
-        pytest.param(sqlite_deletion._HELD, set(), id="held of a deleted workflow"),
-        pytest.param(sqlite_deletion._TAKE_AWAY, set(), id="end of a deleted workflow's turns"),
-        pytest.param(sqlite_deletion._SOME_INSTANCES, set(), id="instances of a deleted workflow"),
-        pytest.param(sqlite_deletion._DELETE_RECORDS, set(), id="records of a deleted instance"),
-        pytest.param(sqlite_deletion._DELETE_LINES, set(), id="log of a deleted instance"),
-        pytest.param(sqlite_streams._DROP_STEP, set(), id="stream of an earlier attempt"),
-        pytest.param(sqlite_streams._NEXT_DROPPED, set(), id="stream that was dropped"),
-        pytest.param(sqlite_streams._SOME_PIECES, set(), id="pieces of a stream that was dropped"),
-        pytest.param(sqlite_streams._PIECE, set(), id="piece"),
-        pytest.param(sqlite_records._HISTORY, set(), id="history"),
-        pytest.param(sqlite_records._END, set(), id="end of a history"),
+        pytest.param(turns._DUE, {"SCAN holder", "SCAN due", "SCAN (subquery-2)"}, id="claim"),
+        pytest.param(turns._LOST_LEFT, {"SCAN holder"}, id="lost turns"),
+        pytest.param(turns._NEXT_DUE, set(), id="next"),
+        pytest.param(turns._COMMIT, set(), id="commit"),
+        pytest.param(turns._RELEASE, set(), id="release"),
+        pytest.param(targets._NAMED, set(), id="event"),
+        pytest.param(targets._UNFINISHED, set(), id="parent that is told"),
+        pytest.param(children._FOLLOWERS, set(), id="children that end with their parent"),
+        pytest.param(children._RELATIVES.format(one="child", other="parent"), set(), id="children"),
+        pytest.param(children._FAMILY, {"SCAN CONSTANT ROW", "SCAN f"}, id="family"),
+        pytest.param(records._DECISIONS, set(), id="decisions by hand"),
+        pytest.param(writes._HELD, set(), id="end of a lease"),
+        pytest.param(targets.INSTANCE, set(), id="get"),
+        pytest.param(reads._HOLDINGS, set(), id="holdings"),
+        pytest.param(reads._page("i.workflow = :workflow", ascending=False), set(), id="list"),
+        pytest.param(workflows._COUNTS, set(), id="counts"),
+        pytest.param(workflows._NAMESAKES, set(), id="workflows of a class"),
+        pytest.param(versions._PAGE, set(), id="versions"),
+        pytest.param(deletion._HELD, set(), id="held of a deleted workflow"),
+        pytest.param(deletion._TAKE_AWAY, set(), id="end of a deleted workflow's turns"),
+        pytest.param(deletion._SOME_INSTANCES, set(), id="instances of a deleted workflow"),
+        pytest.param(deletion._DELETE_RECORDS, set(), id="records of a deleted instance"),
+        pytest.param(deletion._DELETE_LINES, set(), id="log of a deleted instance"),
+        pytest.param(streams._DROP_STEP, set(), id="stream of an earlier attempt"),
+        pytest.param(streams._NEXT_DROPPED, set(), id="stream that was dropped"),
+        pytest.param(streams._SOME_PIECES, set(), id="pieces of a stream that was dropped"),
+        pytest.param(streams._PIECE, set(), id="piece"),
+        pytest.param(records._HISTORY, set(), id="history"),
+        pytest.param(records._END, set(), id="end of a history"),
     ],
 )
 def test_million_sleepers_slow_nothing_down(sql: str, looked_through: set[str]) -> None:

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
 from stepwell.errors import StoreDamaged, StreamDropped, TurnLost
-from stepwell.store import Store, sqlite_streams
+from stepwell.store import Store
 from stepwell.store.control_operations import DeleteInstance
 from stepwell.store.operations import Claim
-from stepwell.store.sqlite_file import open_writer
-from stepwell.store.sqlite_ledger import Ledger
-from stepwell.store.sqlite_rows import only
+from stepwell.store.sql import streams
+from stepwell.store.sql.rows import Damaged, only
+from stepwell.store.sqlite.connections import open_ledger
+from stepwell.store.sqlite.file import open_writer
 from stepwell.store.stream_operations import BeginStream, ReadPiece, WritePiece
 from stepwell.store.workflow_operations import PurgeDeleted
 from tests.store.scenes import NOW, control, create, held, instance, kinds, register, release, worker
@@ -154,11 +154,11 @@ async def test_instance_of_the_same_id_has_no_stream_of_the_old_one(store: Store
 def test_damaged_piece_is_an_error(tmp_path: Path) -> None:
     """SQLite itself does not notice zeros in the middle of a value."""
     connection = open_writer(tmp_path / "store.db")
-    ledger = Ledger(connection, "here")
+    ledger = open_ledger(connection, "here")
     connection.execute("insert into pieces (stream, n, body, crc) values (1, 1, zeroblob(9), 7)")
 
-    with pytest.raises(apsw.CorruptError, match="piece 1 of the stream 1 is damaged or missing"):
-        sqlite_streams.read_piece(connection, ReadPiece(1, 1))
+    with pytest.raises(Damaged, match="piece 1 of the stream 1 is damaged or missing"):
+        streams.read_piece(connection, ReadPiece(1, 1))
     ledger.close()
 
 
@@ -170,7 +170,7 @@ def test_pieces_of_a_dropped_stream_are_deleted_bit_by_bit(tmp_path: Path) -> No
         for n in range(1, 11):
             sql = "insert into pieces (stream, n, body, crc) values (?, ?, zeroblob(1000), 0)"
             connection.execute(sql, (stream, n))
-    ledger = Ledger(connection, "here")
+    ledger = open_ledger(connection, "here")
     has_rubbish = ledger.has_rubbish
 
     left = []
@@ -180,5 +180,5 @@ def test_pieces_of_a_dropped_stream_are_deleted_bit_by_bit(tmp_path: Path) -> No
     assert has_rubbish
     assert left == [17, 14, 11]
     assert connection.execute("select stream, count(*) from pieces group by 1").fetchall() == [(2, 10)]
-    assert not Ledger(connection, "here").has_rubbish
+    assert not open_ledger(connection, "here").has_rubbish
     ledger.close()

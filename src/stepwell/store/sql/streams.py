@@ -5,12 +5,10 @@ A stream that was dropped belongs to no instance; its pieces are deleted bit by 
 
 from zlib import crc32
 
-import apsw
-
 from stepwell.errors import StreamDropped, TurnLost
-from stepwell.store.sqlite_rows import every, first, only
-from stepwell.store.sqlite_targets import is_turn
-from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sql.rows import Connection, Damaged, every, first, only
+from stepwell.store.sql.targets import is_turn
+from stepwell.store.sql.transaction import Transaction
 from stepwell.store.stream_operations import BeginStream, ReadPiece, WritePiece
 
 _IS_LATE = """
@@ -111,7 +109,7 @@ def write_piece(transaction: Transaction, operation: WritePiece) -> None:
     transaction.execute(_INSERT_PIECE, (operation.stream, operation.n, body, crc32(body)))
 
 
-def read_piece(connection: apsw.Connection, operation: ReadPiece) -> bytes:
+def read_piece(connection: Connection, operation: ReadPiece) -> bytes:
     """Do ReadPiece."""
     row, turn = operation.row, operation.turn
     if row is not None and turn is not None:
@@ -120,7 +118,7 @@ def read_piece(connection: apsw.Connection, operation: ReadPiece) -> bytes:
     if crc is None and first(connection, _IS_KEPT, (operation.stream,)) is None:
         raise StreamDropped(operation.stream)
     if crc != crc32(body):
-        raise apsw.CorruptError(f"piece {operation.n} of the stream {operation.stream} is damaged or missing")
+        raise Damaged(f"piece {operation.n} of the stream {operation.stream} is damaged or missing")
     piece: bytes = body
     return piece
 
@@ -144,6 +142,6 @@ def purge_streams(transaction: Transaction, pieces: int, size: int) -> bool:
     return False
 
 
-def _check_turn(connection: apsw.Connection, row: int, turn: int) -> None:
+def _check_turn(connection: Connection, row: int, turn: int) -> None:
     if not is_turn(connection, row, turn):
         raise TurnLost(row, turn)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stepwell.errors import InstanceAlreadyExists, VersionChanged
-from stepwell.store import sqlite_turns
 from stepwell.store.account_operations import ChangeAccountSettings, DeleteTriggers, MergeTriggers, ReplaceTriggers
 from stepwell.store.child_operations import AwaitChild, StartChild
 from stepwell.store.control_operations import (
@@ -34,9 +33,10 @@ from stepwell.store.operations import (
     WriteNotes,
 )
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
-from stepwell.store.sqlite_accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
-from stepwell.store.sqlite_children import await_child, start_child
-from stepwell.store.sqlite_control import (
+from stepwell.store.sql import turns
+from stepwell.store.sql.accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
+from stepwell.store.sql.children import await_child, start_child
+from stepwell.store.sql.control import (
     delete_instance,
     pause_instance,
     restart_instance,
@@ -44,18 +44,18 @@ from stepwell.store.sqlite_control import (
     resume_rollback,
     terminate_instance,
 )
-from stepwell.store.sqlite_deletion import delete_workflow, purge_deleted
-from stepwell.store.sqlite_events import append_event, force_step
-from stepwell.store.sqlite_notes import write_notes
-from stepwell.store.sqlite_once import once
-from stepwell.store.sqlite_rows import first, only
-from stepwell.store.sqlite_snapshots import save_snapshot, serve_snapshot
-from stepwell.store.sqlite_streams import begin_stream, write_piece
-from stepwell.store.sqlite_terminations import start_termination, terminate_some
-from stepwell.store.sqlite_tokens import add_token, revoke_token
-from stepwell.store.sqlite_transaction import Transaction
-from stepwell.store.sqlite_versions import put_workflow
-from stepwell.store.sqlite_workflows import Workflow, find_workflow, register_workflow
+from stepwell.store.sql.deletion import delete_workflow, purge_deleted
+from stepwell.store.sql.events import append_event, force_step
+from stepwell.store.sql.notes import write_notes
+from stepwell.store.sql.once import once
+from stepwell.store.sql.rows import first, only
+from stepwell.store.sql.snapshots import save_snapshot, serve_snapshot
+from stepwell.store.sql.streams import begin_stream, write_piece
+from stepwell.store.sql.terminations import start_termination, terminate_some
+from stepwell.store.sql.tokens import add_token, revoke_token
+from stepwell.store.sql.transaction import Transaction
+from stepwell.store.sql.versions import put_workflow
+from stepwell.store.sql.workflows import Workflow, find_workflow, register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
@@ -191,9 +191,9 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     RegisterWorker: register_worker,
     RenewLease: renew_lease,
     EndLease: end_lease,
-    ClaimDue: sqlite_turns.claim_due,
-    Commit: sqlite_turns.commit,
-    Release: sqlite_turns.release,
+    ClaimDue: turns.claim_due,
+    Commit: turns.commit,
+    Release: turns.release,
     WriteNotes: write_notes,
     SaveSnapshot: save_snapshot,
     ServeSnapshot: serve_snapshot,

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import apsw
-
 from stepwell.errors import TurnLost
 from stepwell.store.account_operations import GetAccountSettings, GetTriggers
 from stepwell.store.child_operations import ListRelatives, ReadFamily
@@ -31,20 +29,20 @@ from stepwell.store.operations import (
 )
 from stepwell.store.situation_operations import ReadSituation
 from stepwell.store.snapshot_operations import FindServed, GetSnapshot, ListSnapshotsDue, ReadSnapshotFiles
-from stepwell.store.sqlite_accounts import get_account_settings, get_triggers
-from stepwell.store.sqlite_children import list_relatives, read_family
-from stepwell.store.sqlite_notes import read_log, read_note
-from stepwell.store.sqlite_once import find_once
-from stepwell.store.sqlite_records import decisions, history, read_payload, summary
-from stepwell.store.sqlite_rows import Values, every, only
-from stepwell.store.sqlite_situation import read_situation
-from stepwell.store.sqlite_snapshots import find_served, get_snapshot, list_snapshots_due, read_snapshot_files
-from stepwell.store.sqlite_streams import read_piece
-from stepwell.store.sqlite_targets import INSTANCE, INSTANCE_COLUMNS, find_named, is_turn
-from stepwell.store.sqlite_terminations import is_terminating, list_terminations
-from stepwell.store.sqlite_tokens import find_token, list_tokens
-from stepwell.store.sqlite_versions import get_version, list_versions
-from stepwell.store.sqlite_workflows import find_workflow, get_params_schema, get_workflow, list_workflows
+from stepwell.store.sql.accounts import get_account_settings, get_triggers
+from stepwell.store.sql.children import list_relatives, read_family
+from stepwell.store.sql.notes import read_log, read_note
+from stepwell.store.sql.once import find_once
+from stepwell.store.sql.records import decisions, history, read_payload, summary
+from stepwell.store.sql.rows import Connection, Values, every, only
+from stepwell.store.sql.situation import read_situation
+from stepwell.store.sql.snapshots import find_served, get_snapshot, list_snapshots_due, read_snapshot_files
+from stepwell.store.sql.streams import read_piece
+from stepwell.store.sql.targets import INSTANCE, INSTANCE_COLUMNS, find_named, is_turn
+from stepwell.store.sql.terminations import is_terminating, list_terminations
+from stepwell.store.sql.tokens import find_token, list_tokens
+from stepwell.store.sql.versions import get_version, list_versions
+from stepwell.store.sql.workflows import find_workflow, get_params_schema, get_workflow, list_workflows
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.workflow_operations import GetVersion, ListVersions
@@ -59,18 +57,7 @@ _HOLDINGS = """
     """
 
 
-def read(connection: apsw.Connection, operation: Operation[Any]) -> object:
-    """Do an operation that only reads, at one moment of the store."""
-    connection.execute("begin")
-    try:
-        return READS[type(operation)](connection, operation)
-    finally:
-        # SQLite may have ended it on its own after a fault of the disk.
-        if connection.in_transaction:
-            connection.execute("rollback")
-
-
-def _get_instance(connection: apsw.Connection, operation: GetInstance) -> InstanceHistory:
+def _get_instance(connection: Connection, operation: GetInstance) -> InstanceHistory:
     row = InstanceRow(*find_named(connection, INSTANCE, (operation.account, operation.workflow, operation.id)))
     if row == operation.known:
         return InstanceHistory(row, [])
@@ -79,7 +66,7 @@ def _get_instance(connection: apsw.Connection, operation: GetInstance) -> Instan
     return InstanceHistory(row, summary(connection, row))
 
 
-def _list_instances(connection: apsw.Connection, operation: ListInstances) -> Instances:
+def _list_instances(connection: Connection, operation: ListInstances) -> Instances:
     workflow = find_workflow(connection, operation.account, operation.workflow)
     where, values = _matching(operation, workflow.row)
     (total,) = only(connection, f"select count(*) from instances as i where {where}", values)
@@ -89,7 +76,7 @@ def _list_instances(connection: apsw.Connection, operation: ListInstances) -> In
     return Instances([InstanceRow(*columns) for columns in rows], total)
 
 
-def _read_history(connection: apsw.Connection, operation: ReadHistory) -> list[RecordRow]:
+def _read_history(connection: Connection, operation: ReadHistory) -> list[RecordRow]:
     row, turn = operation.row, operation.turn
     # A turn must not run on a history that goes on without it.
     if turn is not None and not is_turn(connection, row, turn):
@@ -97,19 +84,19 @@ def _read_history(connection: apsw.Connection, operation: ReadHistory) -> list[R
     return history(connection, row, operation.after, operation.limit)
 
 
-def _read_payload(connection: apsw.Connection, operation: ReadPayload) -> str:
+def _read_payload(connection: Connection, operation: ReadPayload) -> str:
     row, turn = operation.row, operation.turn
     if row is not None and turn is not None and not is_turn(connection, row, turn):
         raise TurnLost(row, turn)
     return read_payload(connection, operation.payload)
 
 
-def _list_holdings(connection: apsw.Connection, operation: ListHoldings) -> list[Holding]:
+def _list_holdings(connection: Connection, operation: ListHoldings) -> list[Holding]:
     held = every(connection, _HOLDINGS, (operation.worker, operation.limit))
     return [Holding(workflow, id, history(connection, row)) for row, workflow, id in held]
 
 
-def _list_decisions(connection: apsw.Connection, operation: ListDecisions) -> list[RecordRow]:
+def _list_decisions(connection: Connection, operation: ListDecisions) -> list[RecordRow]:
     return decisions(connection, operation.row, operation.limit)
 
 
@@ -144,7 +131,7 @@ def _page(where: str, ascending: bool) -> str:
         """
 
 
-READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] = {
+READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     GetWorkflow: get_workflow,
     GetParamsSchema: get_params_schema,
     ListWorkflows: list_workflows,

@@ -1,12 +1,10 @@
 """The operations that make and show versions of workflows."""
 
-import apsw
-
 from stepwell.errors import InvalidInput, UnknownScript, VersionNotFound, WorkflowBelongs
 from stepwell.store.operations import WorkflowRow
-from stepwell.store.sqlite_rows import Row, every, first, only
-from stepwell.store.sqlite_transaction import Transaction
-from stepwell.store.sqlite_workflows import (
+from stepwell.store.sql.rows import Connection, Row, every, first, only
+from stepwell.store.sql.transaction import Transaction
+from stepwell.store.sql.workflows import (
     Code,
     NewVersion,
     code_of,
@@ -75,7 +73,7 @@ def put_workflow(transaction: Transaction, operation: PutWorkflow) -> WorkflowRo
     return read_workflow(connection, account, name)
 
 
-def get_version(connection: apsw.Connection, operation: GetVersion) -> VersionRow:
+def get_version(connection: Connection, operation: GetVersion) -> VersionRow:
     """Do GetVersion."""
     workflow = find_workflow(connection, operation.account, operation.workflow)
     columns = first(connection, _VERSION, (operation.id, workflow.row))
@@ -84,7 +82,7 @@ def get_version(connection: apsw.Connection, operation: GetVersion) -> VersionRo
     return _version(columns, workflow.id)
 
 
-def list_versions(connection: apsw.Connection, operation: ListVersions) -> Versions:
+def list_versions(connection: Connection, operation: ListVersions) -> Versions:
     """Do ListVersions."""
     workflow = find_workflow(connection, operation.account, operation.workflow)
     page = every(connection, _PAGE, (workflow.row, operation.limit, operation.offset))
@@ -92,7 +90,7 @@ def list_versions(connection: apsw.Connection, operation: ListVersions) -> Versi
     return Versions([_version(columns, workflow.id) for columns in page], total)
 
 
-def _class_of(connection: apsw.Connection, operation: PutWorkflow) -> tuple[str, str | None, int]:
+def _class_of(connection: Connection, operation: PutWorkflow) -> tuple[str, str | None, int]:
     """Return hash, schema and snapshot of the code that a class has now. Raises UnknownScript."""
     classes = every(connection, _CLASSES, (operation.account, operation.script))
     if not classes:
@@ -112,7 +110,7 @@ def _class_of(connection: apsw.Connection, operation: PutWorkflow) -> tuple[str,
     return known[operation.class_name]
 
 
-def _check_schedules(connection: apsw.Connection, operation: PutWorkflow) -> None:
+def _check_schedules(connection: Connection, operation: PutWorkflow) -> None:
     if not operation.settings.schedules:
         return
     (others,) = only(connection, _SCHEDULES_OF_OTHERS, (operation.account, operation.name))

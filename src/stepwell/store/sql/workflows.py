@@ -3,7 +3,6 @@
 import uuid
 from typing import NamedTuple
 
-import apsw
 import msgspec
 
 from stepwell.errors import WorkflowNotFound
@@ -19,8 +18,8 @@ from stepwell.store.operations import (
     WorkflowRow,
     Workflows,
 )
-from stepwell.store.sqlite_rows import every, first, only
-from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sql.rows import Connection, every, first, only
+from stepwell.store.sql.transaction import Transaction
 from stepwell.store.workflow_operations import PutWorkflow
 
 to_settings = msgspec.json.Decoder(VersionSettings).decode
@@ -167,7 +166,7 @@ class NewVersion(NamedTuple):
     code: Code
 
 
-def find_workflow(connection: apsw.Connection, account: str, name: str) -> Workflow:
+def find_workflow(connection: Connection, account: str, name: str) -> Workflow:
     """Return a workflow. Raises WorkflowNotFound."""
     workflow = find_workflow_or_none(connection, account, name)
     if workflow is None:
@@ -175,25 +174,25 @@ def find_workflow(connection: apsw.Connection, account: str, name: str) -> Workf
     return workflow
 
 
-def find_workflow_or_none(connection: apsw.Connection, account: str, name: str) -> Workflow | None:
+def find_workflow_or_none(connection: Connection, account: str, name: str) -> Workflow | None:
     """Return a workflow, or None."""
     columns = first(connection, _WORKFLOW, (account, name))
     return None if columns is None else Workflow(*columns)
 
 
-def get_workflow(connection: apsw.Connection, operation: GetWorkflow) -> WorkflowRow:
+def get_workflow(connection: Connection, operation: GetWorkflow) -> WorkflowRow:
     """Do GetWorkflow."""
     return read_workflow(connection, operation.account, operation.name)
 
 
-def get_params_schema(connection: apsw.Connection, operation: GetParamsSchema) -> ParamsSchema:
+def get_params_schema(connection: Connection, operation: GetParamsSchema) -> ParamsSchema:
     """Do GetParamsSchema."""
     version = find_workflow(connection, operation.account, operation.name).version
     (schema,) = only(connection, _SCHEMA, (version,))
     return ParamsSchema(version, schema)
 
 
-def list_workflows(connection: apsw.Connection, operation: ListWorkflows) -> Workflows:
+def list_workflows(connection: Connection, operation: ListWorkflows) -> Workflows:
     """Do ListWorkflows."""
     account, pattern = operation.account, _pattern(operation.search)
     page = every(connection, _PAGE, (account, pattern, operation.limit, operation.offset))
@@ -239,14 +238,14 @@ def put_version(transaction: Transaction, workflow: Workflow | None, new: NewVer
     transaction.execute(_INSERT_VERSION, (*version, code.sha256, code.params_schema, *stored, code.snapshot))
 
 
-def code_of(connection: apsw.Connection, version: str) -> Code:
+def code_of(connection: Connection, version: str) -> Code:
     """Return what a version is."""
     sha256, params_schema, settings, declared, snapshot = only(connection, _CODE, (version,))
     said = None if declared is None else _to_declared(declared)
     return Code(sha256, params_schema, to_settings(settings), said, snapshot)
 
 
-def read_workflow(connection: apsw.Connection, account: str, name: str) -> WorkflowRow:
+def read_workflow(connection: Connection, account: str, name: str) -> WorkflowRow:
     """Return a workflow with its counts. Raises WorkflowNotFound."""
     return _with_counts(connection, find_workflow(connection, account, name))
 
@@ -289,7 +288,7 @@ def carried(newest: Code, declared: VersionSettings) -> VersionSettings:
     return VersionSettings(**kept)
 
 
-def _with_counts(connection: apsw.Connection, workflow: Workflow) -> WorkflowRow:
+def _with_counts(connection: Connection, workflow: Workflow) -> WorkflowRow:
     counts: dict[str, int] = dict(every(connection, _COUNTS, (workflow.row,)))
     return WorkflowRow(
         workflow.id,

@@ -4,8 +4,8 @@ from stepwell.core.instance import Status
 from stepwell.errors import InstanceFinished, RestartedMeanwhile
 from stepwell.store.forcing_operations import ForceStep
 from stepwell.store.operations import AppendEvent, RecordRow
-from stepwell.store.sqlite_targets import Target, change, changing, find_target, find_unfinished
-from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sql.targets import Target, change, changing, find_target, find_unfinished
+from stepwell.store.sql.transaction import Transaction
 
 _APPEND = changing("due_at = :due_at")
 

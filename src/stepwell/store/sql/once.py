@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-import apsw
 import msgspec
 
 from stepwell.errors import IdempotencyKeyReused
 from stepwell.store.once import FindOnce, Once, OnceAnswer
 from stepwell.store.operations import Operation
-from stepwell.store.sqlite_rows import first
-from stepwell.store.sqlite_transaction import Transaction
-from stepwell.store.sqlite_workflows import find_workflow
+from stepwell.store.sql.rows import Connection, first
+from stepwell.store.sql.transaction import Transaction
+from stepwell.store.sql.workflows import find_workflow
 
 _FIND = """
     select request, answer, at
@@ -54,7 +53,7 @@ def once(transaction: Transaction, operation: Once, do: Do) -> OnceAnswer:
     return OnceAnswer(answer, now)
 
 
-def find_once(connection: apsw.Connection, operation: FindOnce | Once) -> OnceAnswer | None:
+def find_once(connection: Connection, operation: FindOnce | Once) -> OnceAnswer | None:
     """Do FindOnce."""
     oldest = operation.now - operation.kept_ms
     found = first(connection, _FIND, (operation.account, operation.key, oldest))

@@ -6,12 +6,12 @@ any more. The rows of these are deleted bit by bit behind it.
 
 from stepwell.core.records import Terminated
 from stepwell.store import codec
-from stepwell.store.sqlite_children import tell_parents, unlink
-from stepwell.store.sqlite_control import end
-from stepwell.store.sqlite_rows import every, first
-from stepwell.store.sqlite_streams import drop_streams, purge_streams
-from stepwell.store.sqlite_transaction import Transaction
-from stepwell.store.sqlite_workflows import find_workflow
+from stepwell.store.sql.children import tell_parents, unlink
+from stepwell.store.sql.control import end
+from stepwell.store.sql.rows import every, first
+from stepwell.store.sql.streams import drop_streams, purge_streams
+from stepwell.store.sql.transaction import Transaction
+from stepwell.store.sql.workflows import find_workflow
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted
 
 # By the index of those that are held: workers hold hundreds, a workflow may have millions.

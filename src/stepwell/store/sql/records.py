@@ -8,12 +8,11 @@ raised as SQLite's own error of a damaged file.
 from collections.abc import Sequence
 from zlib import crc32
 
-import apsw
 import msgspec
 
 from stepwell.store import codec
 from stepwell.store.operations import InstanceRow, RecordRow
-from stepwell.store.sqlite_rows import Row, Values, every, first, only
+from stepwell.store.sql.rows import Connection, Damaged, Row, Values, every, first, only
 
 # Where a record is: (instance, seq, turn, n).
 Place = tuple[int, int, int, int]
@@ -87,7 +86,7 @@ _PAYLOAD = """
     """
 
 
-def new_record(connection: apsw.Connection, place: Place, record: RecordRow, tx: int) -> Values:
+def new_record(connection: Connection, place: Place, record: RecordRow, tx: int) -> Values:
     """Return a new record as it is to be inserted, its value put apart if it is large."""
     value, payload, size = record.value, record.payload, record.size
     if value is not None and payload is None and codec.lies_apart(record):
@@ -97,12 +96,12 @@ def new_record(connection: apsw.Connection, place: Place, record: RecordRow, tx:
     return (*columns, _checksum(columns), tx)
 
 
-def insert(connection: apsw.Connection, records: Sequence[Values]) -> None:
+def insert(connection: Connection, records: Sequence[Values]) -> None:
     """Write new records. One statement for all of them: each hand-over to SQLite costs."""
     connection.executemany(_INSERT, records)
 
 
-def history(connection: apsw.Connection, instance: int, after: int = 0, limit: int | None = None) -> list[RecordRow]:
+def history(connection: Connection, instance: int, after: int = 0, limit: int | None = None) -> list[RecordRow]:
     """Return the records of an instance after a seq, the first `limit` of them or all."""
     last = first(connection, _LAST, (instance,))
     if last is None:
@@ -110,16 +109,16 @@ def history(connection: apsw.Connection, instance: int, after: int = 0, limit: i
     most = max(last[0] - after, 0) if limit is None else limit
     records = [_record(columns) for columns in connection.execute(_HISTORY, (instance, after, most))]
     if [record.seq for record in records] != list(range(after + 1, min(last[0], after + most) + 1)):
-        raise apsw.CorruptError(f"the history of instance row {instance} has a gap")
+        raise Damaged(f"the history of instance row {instance} has a gap")
     return records
 
 
-def outside(connection: apsw.Connection, instance: int, seen: int) -> list[RecordRow]:
+def outside(connection: Connection, instance: int, seen: int) -> list[RecordRow]:
     """Return the records from outside after a seq."""
     return [_record(columns) for columns in connection.execute(_OUTSIDE, (instance, seen))]
 
 
-def summary(connection: apsw.Connection, row: InstanceRow) -> list[RecordRow]:
+def summary(connection: Connection, row: InstanceRow) -> list[RecordRow]:
     """Return the records that tell params, output, error and rollback.
 
     The end is looked for from the end, and only where there is one: that is short for the longest history. Rollbacks
@@ -130,26 +129,26 @@ def summary(connection: apsw.Connection, row: InstanceRow) -> list[RecordRow]:
     ends = _ROLLBACK if row.has_rollbacks and row.status != "complete" else _END
     end = every(connection, ends, (row.row, row.restarted_seq)) if has_ended else []
     if not begin or (has_ended and not end):
-        raise apsw.CorruptError(f"the history of instance row {row.row} has a gap")
+        raise Damaged(f"the history of instance row {row.row} has a gap")
     return [_record(columns) for columns in (*begin, *end)]
 
 
-def decisions(connection: apsw.Connection, instance: int, limit: int) -> list[RecordRow]:
+def decisions(connection: Connection, instance: int, limit: int) -> list[RecordRow]:
     """Return the latest records of decisions by hand, latest first."""
     return [_record(columns) for columns in every(connection, _DECISIONS, (instance, limit))]
 
 
-def end_of(connection: apsw.Connection, instance: int) -> RecordRow:
+def end_of(connection: Connection, instance: int) -> RecordRow:
     """Return the record that ended an instance, with its whole value."""
     end = _record(only(connection, _END, (instance, 0)))
     return end if end.payload is None else msgspec.structs.replace(end, value=read_payload(connection, end.payload))
 
 
-def read_payload(connection: apsw.Connection, payload: int) -> str:
+def read_payload(connection: Connection, payload: int) -> str:
     """Return a value that lies apart."""
     body, crc = first(connection, _PAYLOAD, (payload,)) or ("", None)
     if crc != crc32(body.encode()):
-        raise apsw.CorruptError(f"the value {payload} is damaged or missing")
+        raise Damaged(f"the value {payload} is damaged or missing")
     text: str = body
     return text
 
@@ -158,7 +157,7 @@ def read_payload(connection: apsw.Connection, payload: int) -> str:
 _CHECKED = "%s\0" * 10
 
 
-def _put_apart(connection: apsw.Connection, instance: int, body: str) -> int:
+def _put_apart(connection: Connection, instance: int, body: str) -> int:
     (payload,) = only(connection, _INSERT_PAYLOAD, (instance, body, crc32(body.encode())))
     return int(payload)
 
@@ -166,7 +165,7 @@ def _put_apart(connection: apsw.Connection, instance: int, body: str) -> int:
 def _record(columns: Row) -> RecordRow:
     instance, seq, _, _, kind, at, body, value, payload, size, crc = columns
     if crc != _checksum(columns[:-1]):
-        raise apsw.CorruptError(f"record {seq} of instance row {instance} is damaged")
+        raise Damaged(f"record {seq} of instance row {instance} is damaged")
     return RecordRow(kind, at, body, value, payload, size, seq)
 
 

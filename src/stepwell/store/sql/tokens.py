@@ -1,9 +1,7 @@
 """The operations on tokens."""
 
-import apsw
-
-from stepwell.store.sqlite_rows import Row, every, first
-from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sql.rows import Connection, Row, every, first
+from stepwell.store.sql.transaction import Transaction
 from stepwell.store.token_operations import AddToken, FindToken, ListTokens, RevokeToken, TokenRow
 
 _COLUMNS = "id, account, name, hash, email, permissions, created_at, expires_at, revoked_at"
@@ -55,13 +53,13 @@ def revoke_token(transaction: Transaction, operation: RevokeToken) -> bool:
     return bool(every(transaction.connection, _REVOKE, (operation.now, operation.id)))
 
 
-def find_token(connection: apsw.Connection, operation: FindToken) -> TokenRow | None:
+def find_token(connection: Connection, operation: FindToken) -> TokenRow | None:
     """Do FindToken."""
     columns = first(connection, _FIND, (operation.id,))
     return None if columns is None else _token(columns)
 
 
-def list_tokens(connection: apsw.Connection, _: ListTokens) -> list[TokenRow]:
+def list_tokens(connection: Connection, _: ListTokens) -> list[TokenRow]:
     """Do ListTokens."""
     return [_token(columns) for columns in every(connection, _LIST)]
 

@@ -20,10 +20,10 @@ from stepwell.store.control_operations import (
     TerminateInstance,
 )
 from stepwell.store.operations import RecordRow
-from stepwell.store.sqlite_children import followers, tell_parents
-from stepwell.store.sqlite_rows import only
-from stepwell.store.sqlite_targets import Target, change, changing, find_target, find_unfinished
-from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sql.children import followers, tell_parents
+from stepwell.store.sql.rows import only
+from stepwell.store.sql.targets import Target, change, changing, find_target, find_unfinished
+from stepwell.store.sql.transaction import Transaction
 
 _MOVE = changing("status = :status, due_at = :due_at")
 # Raising the turn closes the race with whoever holds the instance: from here on its commits match no row.

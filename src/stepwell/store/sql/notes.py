@@ -1,12 +1,10 @@
 """What instances say beside their history: log lines and notes."""
 
-import apsw
-
 from stepwell.errors import TurnLost
 from stepwell.store.operations import PROGRESS, LogLine, LogPage, Note, ReadLog, ReadNote, WriteNotes
-from stepwell.store.sqlite_rows import every, first
-from stepwell.store.sqlite_targets import find_named
-from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sql.rows import Connection, every, first
+from stepwell.store.sql.targets import find_named
+from stepwell.store.sql.transaction import Transaction
 
 # Closes the race with the turn's successor (turn), its release (owner), and a first sending of the same (log_n).
 _COUNT = """
@@ -78,13 +76,13 @@ def write_notes(transaction: Transaction, operation: WriteNotes) -> int:
     return last
 
 
-def read_note(connection: apsw.Connection, operation: ReadNote) -> str | None:
+def read_note(connection: Connection, operation: ReadNote) -> str | None:
     """Do ReadNote."""
     note = _note(connection, operation.row, operation.name)
     return None if note is None else note.value
 
 
-def read_log(connection: apsw.Connection, operation: ReadLog) -> LogPage:
+def read_log(connection: Connection, operation: ReadLog) -> LogPage:
     """Do ReadLog."""
     named = operation.account, operation.workflow, operation.id
     row, status, ended_at = find_named(connection, _INSTANCE, named)
@@ -92,7 +90,7 @@ def read_log(connection: apsw.Connection, operation: ReadLog) -> LogPage:
     return LogPage(lines, _note(connection, row, PROGRESS), status, ended_at)
 
 
-def _note(connection: apsw.Connection, row: int, name: str) -> Note | None:
+def _note(connection: Connection, row: int, name: str) -> Note | None:
     found = first(connection, _NOTE, (row, name))
     return None if found is None else Note(*found)
 

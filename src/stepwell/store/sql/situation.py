@@ -1,12 +1,10 @@
 """Why an instance does not go on: what the tables of instances, workers and scripts say of it."""
 
-import apsw
-
 from stepwell.core.why import Situation
 from stepwell.store.situation_operations import InstanceSituation, ReadSituation
-from stepwell.store.sqlite_records import history
-from stepwell.store.sqlite_rows import every, only
-from stepwell.store.sqlite_targets import find_named
+from stepwell.store.sql.records import history
+from stepwell.store.sql.rows import Connection, every, only
+from stepwell.store.sql.targets import find_named
 
 # The row of a worker is there as long as it holds an instance, or is alive.
 _INSTANCE = """
@@ -52,7 +50,7 @@ _BEFORE = """
     """
 
 
-def read_situation(connection: apsw.Connection, operation: ReadSituation) -> InstanceSituation:
+def read_situation(connection: Connection, operation: ReadSituation) -> InstanceSituation:
     """Do ReadSituation."""
     now = operation.now
     named = operation.account, operation.workflow, operation.id

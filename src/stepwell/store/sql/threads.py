@@ -1,4 +1,4 @@
-"""The threads of a file: one that writes whatever is waiting as one transaction, and some that read.
+"""The threads of a store: one that writes whatever is waiting as one transaction, and some that read.
 
 A caller's event loop is told of a whole batch in one call, and only once the batch is durable.
 """
@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any, NamedTuple
-
-import apsw
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from stepwell.store.child_operations import StartChild
 from stepwell.store.forcing_operations import ForceStep
@@ -20,10 +18,8 @@ from stepwell.store.listeners import call_soon
 from stepwell.store.once import Once
 from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RecordRow, Release, WriteNotes
 from stepwell.store.snapshot_operations import SaveSnapshot
-from stepwell.store.sqlite_faults import translate
-from stepwell.store.sqlite_ledger import Ledger
-from stepwell.store.sqlite_reads import read
-from stepwell.store.sqlite_transaction import Tidings
+from stepwell.store.sql.ledger import Written
+from stepwell.store.sql.transaction import Tidings
 from stepwell.store.stream_operations import WritePiece
 
 # A batch ends here: the first caller of a large one should not wait for all the others.
@@ -49,10 +45,48 @@ class Request(NamedTuple):
 Requests = SimpleQueue[Request | None]
 
 
+class Gathering(Protocol):
+    """A batch of operations."""
+
+    def do(self, operation: Operation[Any]) -> None:
+        """Do one more operation, or note it."""
+
+
+B = TypeVar("B", bound=Gathering)
+
+
+class Batches(Protocol[B]):
+    """What a thread writes batches to. Answers are durable when `finish` returns."""
+
+    has_rubbish: bool
+
+    def begin(self) -> B:
+        """Open a batch; the next call has to be `finish`."""
+
+    def finish(self, batch: B, /) -> Written:
+        """Make a batch durable."""
+
+    def tidy(self) -> None:
+        """Delete a bounded part of what something deleted has left."""
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+class Reading(Protocol):
+    """A connection that reads."""
+
+    def outcome(self, operation: Operation[Any]) -> object:
+        """Return the answer of a read, or the exception that its caller is to get."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
 class WriterThread:
     """Writes requests in their order, in batches."""
 
-    def __init__(self, ledger: Ledger, announce: Callable[[Tidings], None]) -> None:
+    def __init__(self, ledger: Batches[Any], announce: Callable[[Tidings], None]) -> None:
         self._ledger = ledger
         self._announce = announce
         self._requests: Requests = SimpleQueue()
@@ -140,12 +174,11 @@ def _may_wait(operation: Operation[Any]) -> bool:
 class ReaderThreads:
     """Reads requests, each thread on a connection of its own: a long read does not hold up the others."""
 
-    def __init__(self, connections: Sequence[apsw.Connection], where: str) -> None:
-        self._where = where
+    def __init__(self, readings: Sequence[Reading]) -> None:
         self._requests: Requests = SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._work, args=(connection,), name="stepwell-reader", daemon=True)
-            for connection in connections
+            threading.Thread(target=self._work, args=(reading,), name="stepwell-reader", daemon=True)
+            for reading in readings
         ]
         for thread in self._threads:
             thread.start()
@@ -161,18 +194,10 @@ class ReaderThreads:
         for thread in self._threads:
             thread.join()
 
-    def _work(self, connection: apsw.Connection) -> None:
+    def _work(self, reading: Reading) -> None:
         while request := self._requests.get():
-            answer([request], [read_outcome(connection, request.operation, self._where)])
-        connection.close()
-
-
-def read_outcome(connection: apsw.Connection, operation: Operation[Any], where: str) -> object:
-    """Return the answer of a read, or the exception that its caller is to get."""
-    try:
-        return read(connection, operation)
-    except Exception as error:  # whatever it is, its caller has to hear of it
-        return translate(error, where)
+            answer([request], [reading.outcome(request.operation)])
+        reading.close()
 
 
 def answer(requests: Sequence[Request], outcomes: Sequence[object]) -> None:

@@ -2,8 +2,6 @@
 
 from zlib import crc32
 
-import apsw
-
 from stepwell.store.snapshot_operations import (
     FindServed,
     GetSnapshot,
@@ -15,8 +13,8 @@ from stepwell.store.snapshot_operations import (
     SnapshotDue,
     SnapshotFile,
 )
-from stepwell.store.sqlite_rows import every, first, only
-from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sql.rows import Connection, Damaged, every, first, only
+from stepwell.store.sql.transaction import Transaction
 
 _FIND = """
     select row
@@ -126,24 +124,24 @@ def save_snapshot(transaction: Transaction, operation: SaveSnapshot) -> int:
     return int(row)
 
 
-def get_snapshot(connection: apsw.Connection, operation: GetSnapshot) -> Snapshot | None:
+def get_snapshot(connection: Connection, operation: GetSnapshot) -> Snapshot | None:
     """Do GetSnapshot."""
     found = first(connection, _SNAPSHOT, (operation.row,))
     return None if found is None else Snapshot(*found)
 
 
-def find_served(connection: apsw.Connection, operation: FindServed) -> Snapshot | None:
+def find_served(connection: Connection, operation: FindServed) -> Snapshot | None:
     """Do FindServed."""
     found = first(connection, _SERVED_LAST, (operation.account,))
     return None if found is None else Snapshot(*found)
 
 
-def read_snapshot_files(connection: apsw.Connection, operation: ReadSnapshotFiles) -> list[SnapshotFile]:
+def read_snapshot_files(connection: Connection, operation: ReadSnapshotFiles) -> list[SnapshotFile]:
     """Do ReadSnapshotFiles."""
     files = []
     for path, body, crc in every(connection, _FILES, (operation.row,)):
         if crc != crc32(body):
-            raise apsw.CorruptError(f'the file "{path}" of the snapshot {operation.row} is damaged')
+            raise Damaged(f'the file "{path}" of the snapshot {operation.row} is damaged')
         files.append(SnapshotFile(path, body))
     return files
 
@@ -159,7 +157,7 @@ def serve_snapshot(transaction: Transaction, operation: ServeSnapshot) -> None:
     transaction.tidings.due(0)
 
 
-def list_snapshots_due(connection: apsw.Connection, operation: ListSnapshotsDue) -> list[SnapshotDue]:
+def list_snapshots_due(connection: Connection, operation: ListSnapshotsDue) -> list[SnapshotDue]:
     """Do ListSnapshotsDue."""
     values = (operation.account, operation.but, operation.now)
     return [SnapshotDue(*columns) for columns in every(connection, _DUE, values)]

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import apsw
-
 from stepwell.errors import InstanceNotFound
 from stepwell.store.operations import RecordRow
-from stepwell.store.sqlite_rows import Values, first
-from stepwell.store.sqlite_transaction import Transaction
-from stepwell.store.sqlite_workflows import find_workflow
+from stepwell.store.sql.rows import Connection, Values, first
+from stepwell.store.sql.transaction import Transaction
+from stepwell.store.sql.workflows import find_workflow
 
 INSTANCE_COLUMNS = """
     i.row, w.account, w.name, w.id, i.id, i.version, i.status, i.trigger, i.step_count, i.seq, i.turn,
@@ -87,9 +85,7 @@ class Target(NamedTuple):
     snapshot: int
 
 
-def find_named(
-    connection: apsw.Connection, statement: str, named: tuple[str, str, str], before: Sequence[int] = ()
-) -> Any:
+def find_named(connection: Connection, statement: str, named: tuple[str, str, str], before: Sequence[int] = ()) -> Any:
     """Return the row that a statement finds for an instance by account, workflow and id; `before` are values before.
 
     Raises WorkflowNotFound or InstanceNotFound.
@@ -107,7 +103,7 @@ def find_target(transaction: Transaction, account: str, workflow: str, id: str) 
     return Target(*find_named(transaction.connection, _NAMED, (account, workflow, id)))
 
 
-def is_turn(connection: apsw.Connection, row: int, turn: int) -> bool:
+def is_turn(connection: Connection, row: int, turn: int) -> bool:
     """Tell whether an instance is still in this turn."""
     return first(connection, _IS_TURN, (row, turn)) is not None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 
 from stepwell.errors import StepwellError, StoreDamaged, StoreError, StoreInUse, StoreUnavailable
+from stepwell.store.sql.rows import Damaged
 
 _UNAVAILABLE: dict[type[BaseException], str] = {
     apsw.FullError: "the disk is full: free some space and try again",
@@ -21,6 +22,7 @@ _UNAVAILABLE: dict[type[BaseException], str] = {
     OSError: "the file or its folder cannot be used: check that it exists, is writable, and has space",
 }
 _DAMAGED: dict[type[BaseException], str] = {
+    Damaged: "the file is damaged: restore it from a backup",
     apsw.CorruptError: "the file is damaged: restore it from a backup",
     apsw.NotADBError: "the file is no SQLite database: give another path, or restore it from a backup",
     UnicodeDecodeError: "the file is damaged, a text in it is no text: restore it from a backup",

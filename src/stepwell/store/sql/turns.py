@@ -24,10 +24,10 @@ from stepwell.store.operations import (
     Release,
     Released,
 )
-from stepwell.store.sqlite_children import followers, tell_parents
-from stepwell.store.sqlite_control import end
-from stepwell.store.sqlite_rows import every, first
-from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sql.children import followers, tell_parents
+from stepwell.store.sql.control import end
+from stepwell.store.sql.rows import every, first
+from stepwell.store.sql.transaction import Transaction
 
 # The instances of a deleted workflow are nobody's; they are left out before the limit, so that they cost no others
 # their turn. The due ones come by their index, the lost ones by the few workers whose lease is over; `cross join` keeps

@@ -1,17 +1,11 @@
-"""One transaction of the file's writer, and what the operations that write have in common.
-
-Parameters are named in the SQL and bound by position, in the order of their first appearance: that is
-cheaper, and these statements run at every step.
-"""
+"""One transaction of a writer, and what the operations that write have in common."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import apsw
-
 from stepwell.store.operations import RecordRow
-from stepwell.store.sqlite_records import Place, insert, new_record, outside
-from stepwell.store.sqlite_rows import Values
+from stepwell.store.sql.records import Place, insert, new_record, outside
+from stepwell.store.sql.rows import Connection, Values
 
 
 @dataclass(slots=True)
@@ -48,7 +42,7 @@ class Tidings:
 class Transaction:
     """A transaction under way; `tx` is its number. New records are written together, before any is read."""
 
-    def __init__(self, connection: apsw.Connection, tx: int) -> None:
+    def __init__(self, connection: Connection, tx: int) -> None:
         self.connection = connection
         self.execute = connection.execute
         self.tx = tx

@@ -1,6 +1,5 @@
 """The operations on what an account has beside its workflows: settings, and the event triggers of its scripts."""
 
-import apsw
 import msgspec
 
 from stepwell import limits
@@ -15,9 +14,9 @@ from stepwell.store.account_operations import (
     ReplaceTriggers,
     Trigger,
 )
-from stepwell.store.sqlite_rows import first
-from stepwell.store.sqlite_transaction import Transaction
-from stepwell.store.sqlite_workflows import find_workflow_or_none
+from stepwell.store.sql.rows import Connection, first
+from stepwell.store.sql.transaction import Transaction
+from stepwell.store.sql.workflows import find_workflow_or_none
 
 _SETTINGS = """
     select success_retention_ms, error_retention_ms
@@ -51,7 +50,7 @@ _DELETE_TRIGGERS = """
 _to_triggers = msgspec.json.Decoder(list[Trigger]).decode
 
 
-def get_account_settings(connection: apsw.Connection, operation: GetAccountSettings) -> AccountSettings:
+def get_account_settings(connection: Connection, operation: GetAccountSettings) -> AccountSettings:
     """Do GetAccountSettings."""
     columns = first(connection, _SETTINGS, (operation.account,))
     return AccountSettings() if columns is None else AccountSettings(*columns)
@@ -65,7 +64,7 @@ def change_account_settings(transaction: Transaction, operation: ChangeAccountSe
     return get_account_settings(transaction.connection, GetAccountSettings(operation.account))
 
 
-def get_triggers(connection: apsw.Connection, operation: GetTriggers) -> list[Trigger]:
+def get_triggers(connection: Connection, operation: GetTriggers) -> list[Trigger]:
     """Do GetTriggers."""
     return _triggers(connection, operation.account, operation.script)
 
@@ -99,7 +98,7 @@ def delete_triggers(transaction: Transaction, operation: DeleteTriggers) -> int:
     return count
 
 
-def _triggers(connection: apsw.Connection, account: str, script: str) -> list[Trigger]:
+def _triggers(connection: Connection, account: str, script: str) -> list[Trigger]:
     columns = first(connection, _TRIGGERS, (account, script))
     return [] if columns is None else _to_triggers(columns[0])
 

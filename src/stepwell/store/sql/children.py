@@ -4,8 +4,6 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 
-import apsw
-
 from stepwell.core.records import EventReceived
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, TurnLost, WorkflowNotFound
 from stepwell.store import codec
@@ -20,11 +18,11 @@ from stepwell.store.child_operations import (
     StartChild,
 )
 from stepwell.store.operations import CreateInstance, RecordRow
-from stepwell.store.sqlite_events import tell_event
-from stepwell.store.sqlite_records import end_of
-from stepwell.store.sqlite_rows import every
-from stepwell.store.sqlite_targets import Target, find_target, is_turn
-from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sql.events import tell_event
+from stepwell.store.sql.records import end_of
+from stepwell.store.sql.rows import Connection, every
+from stepwell.store.sql.targets import Target, find_target, is_turn
+from stepwell.store.sql.transaction import Transaction
 
 _LINK = """
     insert into children (child, parent, event_type, follows)
@@ -135,14 +133,14 @@ def unlink(transaction: Transaction, row: int) -> None:
     transaction.execute(_UNLINK_PARENT, (row,))
 
 
-def list_relatives(connection: apsw.Connection, operation: ListRelatives) -> Relatives:
+def list_relatives(connection: Connection, operation: ListRelatives) -> Relatives:
     """Do ListRelatives."""
     parents = every(connection, _RELATIVES.format(one="parent", other="child"), (operation.row, operation.limit))
     children = every(connection, _RELATIVES.format(one="child", other="parent"), (operation.row, operation.limit))
     return Relatives([Relative(*columns) for columns in parents], [Relative(*columns) for columns in children])
 
 
-def read_family(connection: apsw.Connection, operation: ReadFamily) -> list[Member]:
+def read_family(connection: Connection, operation: ReadFamily) -> list[Member]:
     """Do ReadFamily."""
     return [Member(*columns) for columns in every(connection, _FAMILY, (operation.row, operation.limit))]
 

@@ -2,8 +2,6 @@
 
 import json
 
-import apsw
-
 from stepwell.store.control_operations import (
     IsTerminating,
     ListTerminations,
@@ -11,10 +9,10 @@ from stepwell.store.control_operations import (
     TerminateSome,
     TerminationPlace,
 )
-from stepwell.store.sqlite_control import end
-from stepwell.store.sqlite_rows import every, first
-from stepwell.store.sqlite_transaction import Transaction
-from stepwell.store.sqlite_workflows import find_workflow
+from stepwell.store.sql.control import end
+from stepwell.store.sql.rows import Connection, every, first
+from stepwell.store.sql.transaction import Transaction
+from stepwell.store.sql.workflows import find_workflow
 
 # Those that are created later are not meant: under a steady stream of them it would never end.
 _START = """
@@ -70,12 +68,12 @@ def terminate_some(transaction: Transaction, operation: TerminateSome) -> bool:
     return False
 
 
-def list_terminations(connection: apsw.Connection, operation: ListTerminations) -> list[TerminationPlace]:  # noqa: ARG001 - it asks for all
+def list_terminations(connection: Connection, operation: ListTerminations) -> list[TerminationPlace]:  # noqa: ARG001 - it asks for all
     """Do ListTerminations."""
     return [TerminationPlace(*columns) for columns in every(connection, _ALL)]
 
 
-def is_terminating(connection: apsw.Connection, operation: IsTerminating) -> bool:
+def is_terminating(connection: Connection, operation: IsTerminating) -> bool:
     """Do IsTerminating."""
     workflow = find_workflow(connection, operation.account, operation.workflow).row
     return first(connection, _FIND, (workflow,)) is not None

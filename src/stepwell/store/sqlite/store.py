@@ -10,12 +10,12 @@ from stepwell.errors import StoreUnavailable
 from stepwell.store import Listener
 from stepwell.store.listeners import Listeners
 from stepwell.store.operations import InstanceRow, Operation
-from stepwell.store.sqlite_faults import translated
-from stepwell.store.sqlite_file import FileLock, open_in_memory, open_reader, open_writer
-from stepwell.store.sqlite_ledger import Ledger
-from stepwell.store.sqlite_reads import READS
-from stepwell.store.sqlite_threads import ReaderThreads, Request, WriterThread, read_outcome, settle
-from stepwell.store.sqlite_transaction import Tidings
+from stepwell.store.sql.reads import READS
+from stepwell.store.sql.threads import ReaderThreads, Request, WriterThread, settle
+from stepwell.store.sql.transaction import Tidings
+from stepwell.store.sqlite.connections import FileReading, open_ledger
+from stepwell.store.sqlite.faults import translated
+from stepwell.store.sqlite.file import FileLock, open_in_memory, open_reader, open_writer
 
 READERS = 2
 
@@ -96,11 +96,11 @@ class _File:
             opened.callback(self._lock.release)
             writer = open_writer(path)
             opened.callback(writer.close)
-            readers = [open_reader(path) for _ in range(READERS)]
-            ledger = Ledger(writer, self.where)
+            readers = [FileReading(open_reader(path), self.where) for _ in range(READERS)]
+            ledger = open_ledger(writer, self.where)
             opened.pop_all()
         self._writer = WriterThread(ledger, lambda tidings: _announce(listeners, tidings))
-        self._readers = ReaderThreads(readers, self.where)
+        self._readers = ReaderThreads(readers)
 
     def put(self, request: Request) -> None:
         if type(request.operation) in READS:
@@ -124,13 +124,14 @@ class _Inline:
     where = "the store in memory"
 
     def __init__(self, listeners: Listeners) -> None:
-        self._connection = open_in_memory()
-        self._ledger = Ledger(self._connection, self.where)
+        connection = open_in_memory()
+        self._ledger = open_ledger(connection, self.where)
+        self._reading = FileReading(connection, self.where)
         self._listeners = listeners
 
     def put(self, request: Request) -> None:
         if type(request.operation) in READS:
-            settle(request.future, read_outcome(self._connection, request.operation, self.where))
+            settle(request.future, self._reading.outcome(request.operation))
             return
         written = self._ledger.write([request.operation])
         settle(request.future, written.outcomes[0])

@@ -15,8 +15,8 @@ import apsw
 
 from stepwell.errors import StoreDamaged, StoreError, StoreUnavailable
 from stepwell.store import migrations
-from stepwell.store.sqlite_faults import locked_by
-from stepwell.store.sqlite_rows import every, only
+from stepwell.store.sql.rows import every, only
+from stepwell.store.sqlite.faults import locked_by
 
 # "Step" in ASCII: what `file` and we know a store by.
 APPLICATION_ID = 0x53746570

@@ -1,0 +1,74 @@
+"""The seam between the operations and a database: what they ask of a connection, and rows as it returns them.
+
+SQLite's own connection fits as it is. Parameters are named in the SQL and bound by position, in the order of their
+first appearance: that is cheaper, and these statements run at every step.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+# A value of a row is what its column is in the schema; no type checker can know. Columns get types with their names.
+Row = tuple[Any, ...]
+Values = tuple[int | str | bytes | None, ...]
+
+
+class Rows(Protocol):
+    """What a statement returns."""
+
+    def fetchone(self) -> Row | None:
+        """Return the next row, or None."""
+
+    def fetchall(self) -> list[Row]:
+        """Return the rows that are left."""
+
+    def __iter__(self) -> Iterator[Row]: ...
+
+
+class Connection(Protocol):
+    """What the operations ask of a database."""
+
+    def execute(self, sql: str, values: Values = ..., /) -> Rows:
+        """Do a statement."""
+
+    def executemany(self, sql: str, values: Iterable[Values], /) -> object:
+        """Do a statement once for each of many values."""
+
+    def changes(self) -> int:
+        """Return how many rows the last statement has changed."""
+
+
+class Statement(str):
+    """A statement that the two databases have to be asked in different words.
+
+    The text is SQLite's; `postgres` asks the same of PostgreSQL, with the same parameters in any order.
+    """
+
+    postgres: str
+    __slots__ = ("postgres",)
+
+    def __new__(cls, sqlite: str, *, postgres: str) -> "Statement":
+        """Make it of both texts."""
+        statement = super().__new__(cls, sqlite)
+        statement.postgres = postgres
+        return statement
+
+
+class Damaged(Exception):
+    """What is stored is not what was stored. The store raises it as StoreDamaged, and writes nothing."""
+
+
+def first(connection: Connection, sql: str, values: Values = ()) -> Row | None:
+    """Return a statement's first row, or None if it has none."""
+    return connection.execute(sql, values).fetchone()
+
+
+def only(connection: Connection, sql: str, values: Values = ()) -> Row:
+    """Return the row of a statement that always has one."""
+    row = first(connection, sql, values)
+    assert row is not None
+    return row
+
+
+def every(connection: Connection, sql: str, values: Values = ()) -> list[Row]:
+    """Return all rows of a statement."""
+    return connection.execute(sql, values).fetchall()

@@ -1,0 +1,100 @@
+"""What the threads of a file do with its connections: write transactions on one, read on the others."""
+
+from typing import Any
+
+import apsw
+
+from stepwell.store.operations import Operation
+from stepwell.store.sql.ledger import Ledger
+from stepwell.store.sql.reads import READS
+from stepwell.store.sql.rows import Connection, only
+from stepwell.store.sqlite.faults import translate
+
+# Transaction numbers are reserved this many at a time; those that a process leaves unused are gaps.
+NUMBERS_AT_ONCE = 1_000
+
+_RESERVE = """
+    update commits
+    set reserved = :reserved
+    """
+
+
+def open_ledger(connection: apsw.Connection, where: str) -> Ledger:
+    """Return the ledger of a file, whose only writer this connection is; `where` names the file in errors."""
+    return Ledger(_Writing(connection, where))
+
+
+class FileReading:
+    """A connection that only reads."""
+
+    def __init__(self, connection: apsw.Connection, where: str) -> None:
+        self._connection = connection
+        self._where = where
+
+    def outcome(self, operation: Operation[Any]) -> object:
+        """Return the answer of a read, or the exception that its caller is to get."""
+        try:
+            return read(self._connection, operation)
+        except Exception as error:  # whatever it is, its caller has to hear of it
+            return translate(error, self._where)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def read(connection: apsw.Connection, operation: Operation[Any]) -> object:
+    """Do an operation that only reads, at one moment of the store."""
+    connection.execute("begin")
+    try:
+        return READS[type(operation)](connection, operation)
+    finally:
+        _roll_back(connection)
+
+
+class _Writing:
+    """The transactions of the one connection that writes."""
+
+    connection: Connection
+
+    def __init__(self, connection: apsw.Connection, where: str) -> None:
+        self.connection = self._connection = connection
+        self._where = where
+        self._reserved: int = only(connection, "select reserved from commits")[0]
+        # Of the last transaction that is durable.
+        self._number: int = self._reserved
+        self._under_way = (self._number, self._reserved)
+
+    def begin(self) -> int:
+        number = self._number + 1
+        reserved = self._reserved
+        self._connection.execute("begin immediate")
+        try:
+            if number > reserved:
+                reserved += NUMBERS_AT_ONCE
+                self._connection.execute(_RESERVE, (reserved,))
+        except BaseException:
+            self.roll_back()
+            raise
+        self._under_way = (number, reserved)
+        return number
+
+    def commit(self) -> None:
+        self._connection.execute("commit")
+        self._number, self._reserved = self._under_way
+
+    def roll_back(self) -> None:
+        _roll_back(self._connection)
+
+    def told(self, error: Exception) -> Exception:
+        return translate(error, self._where)
+
+    def close(self) -> None:
+        # What the log still has goes into the database: one whole file is left behind.
+        self._connection.close()
+
+
+def _roll_back(connection: apsw.Connection) -> None:
+    # SQLite has rolled back on its own after some faults of the disk.
+    if connection.in_transaction:
+        connection.execute("rollback")

@@ -22,6 +22,11 @@ def blockbuster() -> Iterator[BlockBuster]:
     place here, with the reason: `calls.functions["os.stat"].can_block_in("stepwell/x.py", {"function"})`.
     """
     with blockbuster_ctx("stepwell") as calls:
+        for function in calls.functions.values():
+            # asyncpg reads its password and certificate files; it has a loop of its own. A store that does everything
+            # at once, for tests, waits for that loop.
+            function.can_block_in("stepwell/store/postgres/address.py", {"connect"})
+            function.can_block_in("stepwell/store/postgres/connection.py", {"do", "close"})
         yield calls
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,11 +12,19 @@ from stepwell.store import Store
 from stepwell.store.remote import RemoteStore
 from stepwell.store.serving import WorkerLine
 from stepwell.store.sqlite import SqliteStore
+from tests import postgres
+
+HAS_POSTGRES = postgres.is_there()
 
 
-@pytest.fixture(params=["file", "memory", "line"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+@pytest.fixture(params=["file", "memory", "line", "postgres", "postgres inline"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path, require: Callable[..., None]) -> AsyncIterator[Store]:
     """An empty store of each kind in turn."""
+    if "postgres" in request.param:
+        require(postgres.REASON, "a store in it", HAS_POSTGRES)
+        async with _in_postgres(request.param) as opened:
+            yield opened
+        return
     opened = await _open(request.param, tmp_path)
     if request.param != "line":
         yield opened
@@ -24,6 +32,19 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         async with _over_a_line(opened) as remote:
             yield remote
     await opened.close()
+
+
+@asynccontextmanager
+async def _in_postgres(kind: str) -> AsyncIterator[Store]:
+    """Open a store in an empty database."""
+    from stepwell.store.postgres import PostgresStore
+
+    url = await asyncio.to_thread(postgres.databases.take)
+    kind_of_store = PostgresStore.open if kind == "postgres" else PostgresStore.inline
+    opened = await asyncio.to_thread(kind_of_store, url)
+    yield opened
+    await opened.close()
+    await asyncio.to_thread(postgres.databases.give_back, url)
 
 
 @asynccontextmanager

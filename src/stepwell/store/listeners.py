@@ -15,6 +15,11 @@ class Watchers:
     def __init__(self) -> None:
         self._watching: dict[int | str, set[_Watcher]] = {}
 
+    @property
+    def rows(self) -> list[int]:
+        """The rows of the instances that somebody waits for."""
+        return [what for what in list(self._watching) if isinstance(what, int)]
+
     def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
         """Call `told`, on the running loop, when an instance gets a record or is deleted; return what ends that."""
         watcher = _Watcher(asyncio.get_running_loop(), told)

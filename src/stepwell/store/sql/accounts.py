@@ -27,8 +27,8 @@ _CHANGE_SETTINGS = """
     insert into account_settings (account, success_retention_ms, error_retention_ms)
     values (:account, :success, :error)
     on conflict (account) do update set
-        success_retention_ms = coalesce(excluded.success_retention_ms, success_retention_ms),
-        error_retention_ms = coalesce(excluded.error_retention_ms, error_retention_ms)
+        success_retention_ms = coalesce(excluded.success_retention_ms, account_settings.success_retention_ms),
+        error_retention_ms = coalesce(excluded.error_retention_ms, account_settings.error_retention_ms)
     """
 _TRIGGERS = """
     select triggers

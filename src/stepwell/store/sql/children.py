@@ -20,8 +20,8 @@ from stepwell.store.child_operations import (
 from stepwell.store.operations import CreateInstance, RecordRow
 from stepwell.store.sql.events import tell_event
 from stepwell.store.sql.records import end_of
-from stepwell.store.sql.rows import Connection, every
-from stepwell.store.sql.targets import Target, find_target, is_turn
+from stepwell.store.sql.rows import Connection, Statement, every
+from stepwell.store.sql.targets import Target, find_target, hold_turn
 from stepwell.store.sql.transaction import Transaction
 
 _LINK = """
@@ -45,7 +45,7 @@ _FOLLOWERS = """
     from children as c
     join instances as i on i.row = c.child
     where c.parent = :parent
-        and c.follows
+        and c.follows = 1
         and i.ended_at is null
         and i.workflow not in (
             select row
@@ -63,7 +63,8 @@ _RELATIVES = """
     limit :limit
     """
 # `union` leaves out what is there already: none awaits itself over others, but a file that is damaged may say so.
-_FAMILY = """
+_FAMILY = Statement(
+    """
     with recursive family (row, parent) as (
         select :row, null
         union
@@ -76,7 +77,30 @@ _FAMILY = """
     from family as f
     cross join instances as i on i.row = f.row
     join workflows as w on w.row = i.workflow
-    """
+    """,
+    # PostgreSQL has no limit inside of a recursion; it stops when the one outside has enough.
+    postgres="""
+    with recursive family (row, parent) as (
+        select cast(:row as bigint), cast(null as bigint)
+        union
+        select c.child, c.parent
+        from family as f
+        join children as c on c.parent = f.row
+    )
+    select f.row, f.parent, w.name, i.id, i.status
+    from (
+        select row, parent, row_number() over () as place
+        from (
+            select row, parent
+            from family
+            limit :limit
+        ) as nearest
+    ) as f
+    join instances as i on i.row = f.row
+    join workflows as w on w.row = i.workflow
+    order by f.place
+    """,
+)
 _UNLINK = """
     delete from children
     where child = :row
@@ -147,7 +171,7 @@ def read_family(connection: Connection, operation: ReadFamily) -> list[Member]:
 
 def _check_turn(transaction: Transaction, link: ChildLink) -> None:
     """Raise TurnLost if the parent has been ended or restarted meanwhile: what followed it has ended with it."""
-    if not is_turn(transaction.connection, link.parent, link.turn):
+    if not hold_turn(transaction, link.parent, link.turn):
         raise TurnLost(link.parent, link.turn)
 
 

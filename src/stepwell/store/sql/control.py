@@ -46,9 +46,9 @@ _RESTART = changing(
     f"""status = 'queued',
         due_at = :at,
         ended_at = null,
-        started_at = iif(:whole, null, started_at),
-        renewed_at = iif(:whole, :at, renewed_at),
-        trigger = iif(:whole, :trigger, trigger),
+        started_at = case when :whole then null else started_at end,
+        renewed_at = case when :whole then :at else renewed_at end,
+        trigger = case when :whole then :trigger else trigger end,
         restarted_seq = seq + 1,
         version = :version,
         snapshot = :snapshot,
@@ -76,8 +76,9 @@ _DELETE = """
         and turn = :turn
     """
 _REMEMBER = """
-    insert or ignore into deleted_workflows (row)
+    insert into deleted_workflows (row)
     values (0)
+    on conflict do nothing
     """
 
 

@@ -8,19 +8,29 @@ from stepwell.core.records import Terminated
 from stepwell.store import codec
 from stepwell.store.sql.children import tell_parents, unlink
 from stepwell.store.sql.control import end
-from stepwell.store.sql.rows import every, first
+from stepwell.store.sql.rows import Statement, every, first, only
 from stepwell.store.sql.streams import drop_streams, purge_streams
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.sql.workflows import find_workflow
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted
 
 # By the index of those that are held: workers hold hundreds, a workflow may have millions.
-_HELD = """
+_HELD = Statement(
+    """
     select row, owner
     from instances indexed by instances_held
     where owner is not null
         and workflow = :workflow
-    """
+    """,
+    postgres="""
+    select row, owner
+    from instances
+    where owner is not null
+        and workflow = :workflow
+    order by row
+    for update
+    """,
+)
 # Raising the turn fences out whoever holds one, before its row is gone as after it.
 _TAKE_AWAY = """
     update instances indexed by instances_held
@@ -48,7 +58,7 @@ _FOLLOWERS = """
     cross join instances as p on p.row = c.parent
     join instances as i on i.row = c.child
     where p.workflow = :workflow
-        and c.follows
+        and c.follows = 1
         and i.workflow <> :workflow
         and i.ended_at is null
         and i.workflow not in (
@@ -64,6 +74,11 @@ _REMEMBER = """
     insert into deleted_workflows (row)
     values (:row)
     """
+# One process at a time, where there are several: the others would wait for its rows, and find nothing.
+_MAY_PURGE = Statement(
+    "select true",
+    postgres="select pg_try_advisory_xact_lock(hashtext('stepwell purge'), hashtext(current_schema()))",
+)
 ARE_DELETED = """
     select exists (
         select 1
@@ -142,6 +157,8 @@ def delete_workflow(transaction: Transaction, operation: DeleteWorkflow) -> None
 
 def purge_deleted(transaction: Transaction, operation: PurgeDeleted) -> bool:
     """Do PurgeDeleted."""
+    if not only(transaction.connection, _MAY_PURGE)[0]:
+        return False
     # What the same transaction has appended to a history is to go too.
     transaction.flush()
     budget = Budget(operation)

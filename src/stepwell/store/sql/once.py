@@ -22,8 +22,13 @@ _FIND = """
     """
 # One that is too old to count is replaced.
 _KEEP = """
-    insert or replace into idempotency_keys (account, key, request, answer, at, workflow)
+    insert into idempotency_keys (account, key, request, answer, at, workflow)
     values (:account, :key, :request, :answer, :now, :workflow)
+    on conflict (account, key) do update set
+        request = excluded.request,
+        answer = excluded.answer,
+        at = excluded.at,
+        workflow = excluded.workflow
     """
 # A few at a time, so that no request pays for many.
 _FORGET = """

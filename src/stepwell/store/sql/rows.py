@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 # A value of a row is what its column is in the schema; no type checker can know. Columns get types with their names.
 Row = tuple[Any, ...]
-Values = tuple[int | str | bytes | None, ...]
+# PostgreSQL takes lists, too.
+Values = tuple[int | str | bytes | list[Any] | None, ...]
 
 
 class Rows(Protocol):
@@ -51,6 +52,22 @@ class Statement(str):
         statement = super().__new__(cls, sqlite)
         statement.postgres = postgres
         return statement
+
+
+def of_leases(sql: str) -> Statement:
+    """Return a statement on the leases of workers (`workers as holder`).
+
+    Where several hosts use a database, a lease is over with that of the worker's host, too.
+    """
+    return Statement(sql, postgres=sql.replace("workers as holder", "leases as holder"))
+
+
+def locking_instance(sql: str) -> Statement:
+    """Return a statement that finds an instance (`instances as i`) which is then changed.
+
+    SQLite has one writer. Elsewhere the row is locked, so that nobody changes it between the look and the change.
+    """
+    return Statement(sql, postgres=f"{sql} for update of i")
 
 
 class Damaged(Exception):

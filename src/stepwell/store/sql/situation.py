@@ -3,24 +3,22 @@
 from stepwell.core.why import Situation
 from stepwell.store.situation_operations import InstanceSituation, ReadSituation
 from stepwell.store.sql.records import history
-from stepwell.store.sql.rows import Connection, every, only
+from stepwell.store.sql.rows import Connection, every, of_leases, only
 from stepwell.store.sql.targets import find_named
 
 # The row of a worker is there as long as it holds an instance, or is alive.
-_INSTANCE = """
-    select i.row, i.snapshot, i.version, i.due_at, holder.name, coalesce(holder.lease_until > :now, 0), i.lost_turns,
-        w.script, w.class_name,
-        iif(
-            i.snapshot = w.snapshot,
-            exists (
+_INSTANCE = of_leases(
+    """
+    select i.row, i.snapshot, i.version, i.due_at, holder.name, coalesce(holder.lease_until > :now, false),
+        i.lost_turns, w.script, w.class_name,
+        i.snapshot <> w.snapshot
+            or exists (
                 select 1
                 from scripts as s
                 where s.account = w.account
                     and s.name = w.script
                     and s.class_name = w.class_name
-            ),
-            1
-        )
+            )
     from workflows as w
     join instances as i on i.workflow = w.row
     left join workers as holder on holder.row = i.owner
@@ -28,13 +26,16 @@ _INSTANCE = """
         and w.name = :workflow
         and i.id = :id
     """
-_WORKERS = """
+)
+_WORKERS = of_leases(
+    """
     select name
-    from workers
+    from workers as holder
     where lease_until > :now
         and snapshot = :snapshot
     order by row
     """
+)
 # In the order in which workers take them.
 _BEFORE = """
     select count(*)
@@ -46,7 +47,7 @@ _BEFORE = """
             and (due_at, row) < (:due_at, :row)
             and workflow not in (select row from deleted_workflows)
         limit :most
-    )
+    ) as before
     """
 
 

@@ -13,7 +13,7 @@ from stepwell.store.snapshot_operations import (
     SnapshotDue,
     SnapshotFile,
 )
-from stepwell.store.sql.rows import Connection, Damaged, every, first, only
+from stepwell.store.sql.rows import Connection, Damaged, every, first, of_leases, only
 from stepwell.store.sql.transaction import Transaction
 
 _FIND = """
@@ -83,7 +83,8 @@ _MOVE_INSTANCES = """
     where account = :account
         and (snapshot = 0) = (:snapshot <> 0)
     """
-_DUE = """
+_DUE = of_leases(
+    """
     select snapshot, min(since)
     from (
         select s.row as snapshot,
@@ -105,11 +106,12 @@ _DUE = """
         where holder.lease_until <= :now
             and held.account = :account
             and held.snapshot not in (0, :but)
-    )
+    ) as due
     where since is not null
     group by snapshot
     order by 2, 1
     """
+)
 
 
 def save_snapshot(transaction: Transaction, operation: SaveSnapshot) -> int:

@@ -6,8 +6,8 @@ A stream that was dropped belongs to no instance; its pieces are deleted bit by 
 from zlib import crc32
 
 from stepwell.errors import StreamDropped, TurnLost
-from stepwell.store.sql.rows import Connection, Damaged, every, first, only
-from stepwell.store.sql.targets import is_turn
+from stepwell.store.sql.rows import Connection, Damaged, Statement, every, first, only
+from stepwell.store.sql.targets import hold_turn, is_turn
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.stream_operations import BeginStream, ReadPiece, WritePiece
 
@@ -38,14 +38,13 @@ _INSERT = """
 # Closes the race with an attempt that came later: no piece is left behind of a stream that has been deleted.
 _INSERT_PIECE = """
     insert into pieces (stream, n, body, crc)
-    select :stream, :n, :body, :crc
-    where exists (
-        select 1
-        from streams
-        where row = :stream
-    )
+    select row, :n, :body, :crc
+    from streams
+    where row = :stream
+    {lock}
     on conflict do nothing
     """
+_ADD_PIECE = Statement(_INSERT_PIECE.format(lock=""), postgres=_INSERT_PIECE.format(lock="for key share"))
 _PIECE = """
     select body, crc
     from pieces
@@ -92,7 +91,7 @@ def begin_stream(transaction: Transaction, operation: BeginStream) -> int:
     """Do BeginStream."""
     row, step = operation.row, operation.step
     attempt = (operation.turn, operation.attempt)
-    _check_turn(transaction.connection, row, operation.turn)
+    _hold_turn(transaction, row, operation.turn)
     if first(transaction.connection, _IS_LATE, (row, step, *attempt)) is not None:
         return 0
     transaction.execute(_DROP_STEP, (row, step))
@@ -104,16 +103,16 @@ def begin_stream(transaction: Transaction, operation: BeginStream) -> int:
 
 def write_piece(transaction: Transaction, operation: WritePiece) -> None:
     """Do WritePiece."""
-    _check_turn(transaction.connection, operation.row, operation.turn)
+    _hold_turn(transaction, operation.row, operation.turn)
     body = operation.body
-    transaction.execute(_INSERT_PIECE, (operation.stream, operation.n, body, crc32(body)))
+    transaction.execute(_ADD_PIECE, (operation.n, body, crc32(body), operation.stream))
 
 
 def read_piece(connection: Connection, operation: ReadPiece) -> bytes:
     """Do ReadPiece."""
     row, turn = operation.row, operation.turn
-    if row is not None and turn is not None:
-        _check_turn(connection, row, turn)
+    if row is not None and turn is not None and not is_turn(connection, row, turn):
+        raise TurnLost(row, turn)
     body, crc = first(connection, _PIECE, (operation.stream, operation.n)) or (b"", None)
     if crc is None and first(connection, _IS_KEPT, (operation.stream,)) is None:
         raise StreamDropped(operation.stream)
@@ -142,6 +141,6 @@ def purge_streams(transaction: Transaction, pieces: int, size: int) -> bool:
     return False
 
 
-def _check_turn(connection: Connection, row: int, turn: int) -> None:
-    if not is_turn(connection, row, turn):
+def _hold_turn(transaction: Transaction, row: int, turn: int) -> None:
+    if not hold_turn(transaction, row, turn):
         raise TurnLost(row, turn)

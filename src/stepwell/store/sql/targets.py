@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from stepwell.errors import InstanceNotFound
 from stepwell.store.operations import RecordRow
-from stepwell.store.sql.rows import Connection, Values, first
+from stepwell.store.sql.rows import Connection, Statement, Values, first, locking_instance
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.sql.workflows import find_workflow
 
@@ -27,7 +27,7 @@ _TARGET = """
     from workflows as w
     join instances as i on i.workflow = w.row
     """
-_NAMED = (
+_NAMED = locking_instance(
     _TARGET
     + """
     where w.account = :account
@@ -36,7 +36,7 @@ _NAMED = (
     """
 )
 # The join leaves out those of deleted workflows, and those that were deleted one by one.
-_UNFINISHED = (
+_UNFINISHED = locking_instance(
     _TARGET
     + """
     where i.row = :row
@@ -63,6 +63,10 @@ _IS_TURN = """
     where row = :row
         and turn = :turn
     """
+
+
+# Closes it for what is written, too: nothing ends the turn until this transaction has ended.
+_HOLD_TURN = Statement(_IS_TURN, postgres=f"{_IS_TURN} for no key update")
 
 
 class Target(NamedTuple):
@@ -106,6 +110,11 @@ def find_target(transaction: Transaction, account: str, workflow: str, id: str) 
 def is_turn(connection: Connection, row: int, turn: int) -> bool:
     """Tell whether an instance is still in this turn."""
     return first(connection, _IS_TURN, (row, turn)) is not None
+
+
+def hold_turn(transaction: Transaction, row: int, turn: int) -> bool:
+    """Tell whether an instance is still in this turn, and see to it that it is until the transaction has ended."""
+    return first(transaction.connection, _HOLD_TURN, (row, turn)) is not None
 
 
 def find_unfinished(transaction: Transaction, row: int) -> Target | None:

@@ -10,7 +10,7 @@ from stepwell.store.control_operations import (
     TerminationPlace,
 )
 from stepwell.store.sql.control import end
-from stepwell.store.sql.rows import Connection, every, first
+from stepwell.store.sql.rows import Connection, Statement, every, first
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.sql.workflows import find_workflow
 
@@ -28,14 +28,24 @@ _FIND = """
     from terminations
     where workflow = :workflow
     """
-_SOME = """
+_SOME = Statement(
+    """
     select row
     from instances indexed by instances_by_status
     where workflow = :workflow
         and status in (select value from json_each(:statuses))
         and row <= :upto
     limit :limit
-    """
+    """,
+    postgres="""
+    select row
+    from instances
+    where workflow = :workflow
+        and status in (select json_array_elements_text(cast(:statuses as json)))
+        and row <= :upto
+    limit :limit
+    """,
+)
 _FORGET = """
     delete from terminations
     where workflow = :workflow

@@ -26,16 +26,19 @@ from stepwell.store.operations import (
 )
 from stepwell.store.sql.children import followers, tell_parents
 from stepwell.store.sql.control import end
-from stepwell.store.sql.rows import every, first
+from stepwell.store.sql.rows import Statement, every, first, of_leases
 from stepwell.store.sql.transaction import Transaction
 
 # The instances of a deleted workflow are nobody's; they are left out before the limit, so that they cost no others
 # their turn. The due ones come by their index, the lost ones by the few workers whose lease is over; `cross join` keeps
 # SQLite to that order of looking. A worker never takes its own as lost, however late it renews.
-_DUE = """
+_DUE = Statement(
+    """
     select i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at,
-        i.logged, i.log_n, iif(i.snapshot, coalesce(v.script, w.script), w.script),
-        iif(i.snapshot, coalesce(v.class_name, w.class_name), w.class_name), v.step_limit
+        i.logged, i.log_n,
+        case when i.snapshot = 0 then w.script else coalesce(v.script, w.script) end,
+        case when i.snapshot = 0 then w.class_name else coalesce(v.class_name, w.class_name) end,
+        v.step_limit
     from (
         select row, since
         from (
@@ -62,7 +65,51 @@ _DUE = """
     left join versions as v on v.id = i.version
     order by due.since, i.row
     limit :limit
-    """
+    """,
+    # Rows that another process is about to claim are passed over. What is returned is what has been locked: a join
+    # would read the rows again, as they were when the statement began.
+    postgres="""
+    with due as (
+        select i.*, i.due_at as since
+        from instances as i
+        where i.snapshot = :snapshot
+            and i.due_at <= :now
+            and i.lost_turns < :too_often
+            and i.workflow not in (select row from deleted_workflows)
+        order by i.due_at
+        limit :limit
+        for update of i skip locked
+    ),
+    lost as (
+        select i.*, holder.lease_until as since
+        from leases as holder
+        join instances as i on i.owner = holder.row
+        where holder.lease_until <= :now
+            and holder.row <> :worker
+            and i.snapshot = :snapshot
+            and i.lost_turns + 1 < :too_often
+        order by holder.lease_until, i.row
+        limit :limit
+        for update of i skip locked
+    )
+    select i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at,
+        i.logged, i.log_n,
+        case when i.snapshot = 0 then w.script else coalesce(v.script, w.script) end,
+        case when i.snapshot = 0 then w.class_name else coalesce(v.class_name, w.class_name) end,
+        v.step_limit
+    from (
+        select *
+        from due
+        union all
+        select *
+        from lost
+    ) as i
+    join workflows as w on w.row = i.workflow
+    left join versions as v on v.id = i.version
+    order by i.since, i.row
+    limit :limit
+    """,
+)
 # Raising the turn closes the race with the turn before: from here on its commits match no row.
 _CLAIM = """
     update instances
@@ -71,9 +118,9 @@ _CLAIM = """
         seq = seq + 1,
         owner = :worker,
         due_at = null,
-        status = iif(status in ('waitingForPause', 'rollingBack'), status, 'running'),
+        status = case when status in ('waitingForPause', 'rollingBack') then status else 'running' end,
         started_at = coalesce(started_at, :now),
-        lost_turns = lost_turns + (owner is not null),
+        lost_turns = lost_turns + case when owner is null then 0 else 1 end,
         modified_at = :now,
         tx = :tx
     where row = :row
@@ -90,6 +137,7 @@ _END_CLAIMED = """
     update workers
     set lease_until = 0
     where row = :worker
+        and lease_until <= :now
     """
 _FORGET_WORKER = """
     delete from workers
@@ -107,7 +155,8 @@ _NEXT_DUE = """
     order by due_at
     limit 1
     """
-_LOST_LEFT = """
+_LOST_LEFT = of_leases(
+    """
     select 1
     from workers as holder
     cross join instances as held on held.owner = holder.row
@@ -117,6 +166,7 @@ _LOST_LEFT = """
         and held.lost_turns + 1 < :too_often
     limit 1
     """
+)
 # Closes the race between a turn and its successor (turn), a release (owner) and its own commits (n).
 _COMMIT = """
     update instances
@@ -124,7 +174,7 @@ _COMMIT = """
         seq = seq + :count,
         step_count = :step_count,
         lost_turns = lost_turns * :keep_lost,
-        has_rollbacks = max(has_rollbacks, :has_rollbacks),
+        has_rollbacks = has_rollbacks | :has_rollbacks,
         modified_at = :now,
         tx = :tx
     where row = :row
@@ -145,14 +195,14 @@ _RELEASE = """
         due_at = :due_at,
         ended_at = :ended_at,
         owner = null,
-        lost_turns = lost_turns * (:status = 'running'),
+        lost_turns = case when :status = 'running' then lost_turns else 0 end,
         modified_at = :now,
         tx = :tx
     where row = :row
         and turn = :turn
         and n = :n
         and owner is not null
-        and (seq = :seen or :ended_at is not null)
+        and (seq = :seen or cast(:ended_at as bigint) is not null)
     returning seq, awaited
     """
 _PLACE = """
@@ -230,7 +280,7 @@ def claim_due(transaction: Transaction, operation: ClaimDue) -> Claims:
     due = [one for one in (_Due(*columns) for columns in found) if room.takes(one.losses)]
     claims = [_claim(transaction, operation, instance) for instance in due]
     for holder in {instance.owner for instance in due if instance.owner is not None}:
-        transaction.execute(_END_CLAIMED, (holder,))
+        transaction.execute(_END_CLAIMED, (holder, now))
         transaction.execute(_FORGET_WORKER, (holder,))
     return Claims(claims, _next_due_at(transaction, operation, room.too_often))
 

@@ -2,7 +2,7 @@
 
 from stepwell.errors import InvalidInput, UnknownScript, VersionNotFound, WorkflowBelongs
 from stepwell.store.operations import WorkflowRow
-from stepwell.store.sql.rows import Connection, Row, every, first, only
+from stepwell.store.sql.rows import Connection, Row, Statement, every, first, only
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.sql.workflows import (
     Code,
@@ -31,12 +31,16 @@ _SCRIPTS = """
     limit 20
     """
 _SCHEDULES_OF_OTHERS = """
-    select coalesce(sum(json_array_length(v.settings, '$.schedules')), 0)
+    select coalesce(sum(json_array_length({schedules})), 0)
     from workflows as w
     join versions as v on v.id = w.version
     where w.account = :account
         and w.name <> :name
     """
+_COUNT_SCHEDULES = Statement(
+    _SCHEDULES_OF_OTHERS.format(schedules="v.settings, '$.schedules'"),
+    postgres=_SCHEDULES_OF_OTHERS.format(schedules="cast(v.settings as json) -> 'schedules'"),
+)
 _COLUMNS = "id, script, class_name, created_at, settings"
 _VERSION = f"""
     select {_COLUMNS}
@@ -113,7 +117,7 @@ def _class_of(connection: Connection, operation: PutWorkflow) -> tuple[str, str 
 def _check_schedules(connection: Connection, operation: PutWorkflow) -> None:
     if not operation.settings.schedules:
         return
-    (others,) = only(connection, _SCHEDULES_OF_OTHERS, (operation.account, operation.name))
+    (others,) = only(connection, _COUNT_SCHEDULES, (operation.account, operation.name))
     if others + len(operation.settings.schedules) > operation.most_schedules:
         raise InvalidInput(
             "schedules",

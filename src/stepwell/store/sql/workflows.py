@@ -18,11 +18,17 @@ from stepwell.store.operations import (
     WorkflowRow,
     Workflows,
 )
-from stepwell.store.sql.rows import Connection, every, first, only
+from stepwell.store.sql.rows import Connection, Statement, every, first, only
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.workflow_operations import PutWorkflow
 
 to_settings = msgspec.json.Decoder(VersionSettings).decode
+
+
+def searching(sql: str) -> Statement:
+    """Return a statement in which `like` takes upper and lower case alike, as SQLite's does."""
+    return Statement(sql, postgres=sql.replace(" like ", " ilike "))
+
 
 _COLUMNS = "row, id, account, name, script, class_name, version, created_at, modified_at, triggered_at, snapshot"
 _WORKFLOW = f"""
@@ -31,7 +37,10 @@ _WORKFLOW = f"""
     where account = :account
         and name = :name
     """
-_PAGE = f"""
+# Nobody deletes it until the transaction has ended, in which it gets an instance.
+_KEPT = Statement(_WORKFLOW, postgres=f"{_WORKFLOW} for key share")
+_PAGE = searching(
+    f"""
     select {_COLUMNS}
     from workflows
     where account = :account
@@ -40,12 +49,15 @@ _PAGE = f"""
     limit :limit
     offset :offset
     """
-_TOTAL = """
+)
+_TOTAL = searching(
+    """
     select count(*)
     from workflows
     where account = :account
         and name like :pattern escape '\\'
     """
+)
 _COUNTS = """
     select status, count(*)
     from instances
@@ -106,8 +118,12 @@ _FORGET_CLASSES = """
     delete from scripts
     where account = :account
         and name = :script
-        and class_name not in (select value from json_each(:classes))
+        and class_name not in (select {classes})
     """
+_KEEP_CLASSES = Statement(
+    _FORGET_CLASSES.format(classes="value from json_each(:classes)"),
+    postgres=_FORGET_CLASSES.format(classes="json_array_elements_text(cast(:classes as json))"),
+)
 _SCHEMA = """
     select params_schema
     from versions
@@ -118,7 +134,7 @@ _RENEW_SCHEMA = """
     update versions
     set params_schema = :params_schema
     where id = :version
-        and params_schema is not :params_schema
+        and params_schema is distinct from :params_schema
     """
 
 
@@ -174,6 +190,14 @@ def find_workflow(connection: Connection, account: str, name: str) -> Workflow:
     return workflow
 
 
+def keep_workflow(transaction: Transaction, account: str, name: str) -> Workflow:
+    """Return a workflow that is to get an instance. Raises WorkflowNotFound."""
+    columns = first(transaction.connection, _KEPT, (account, name))
+    if columns is None:
+        raise WorkflowNotFound(name)
+    return Workflow(*columns)
+
+
 def find_workflow_or_none(connection: Connection, account: str, name: str) -> Workflow | None:
     """Return a workflow, or None."""
     columns = first(connection, _WORKFLOW, (account, name))
@@ -208,7 +232,7 @@ def register_workflow(transaction: Transaction, operation: RegisterWorkflow) -> 
     transaction.execute(_REMEMBER_CLASS, (account, *made_of, *code, operation.snapshot))
     if operation.classes:
         classes = msgspec.json.encode(operation.classes).decode()
-        transaction.execute(_FORGET_CLASSES, (account, operation.script, classes))
+        transaction.execute(_KEEP_CLASSES, (account, operation.script, classes))
     declared = Declared(*made_of, operation.declared)
     workflow = find_workflow_or_none(connection, account, operation.name)
     if workflow is None:

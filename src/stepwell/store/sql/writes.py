@@ -48,14 +48,14 @@ from stepwell.store.sql.deletion import delete_workflow, purge_deleted
 from stepwell.store.sql.events import append_event, force_step
 from stepwell.store.sql.notes import write_notes
 from stepwell.store.sql.once import once
-from stepwell.store.sql.rows import first, only
+from stepwell.store.sql.rows import Statement, first, only
 from stepwell.store.sql.snapshots import save_snapshot, serve_snapshot
 from stepwell.store.sql.streams import begin_stream, write_piece
 from stepwell.store.sql.terminations import start_termination, terminate_some
 from stepwell.store.sql.tokens import add_token, revoke_token
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.sql.versions import put_workflow
-from stepwell.store.sql.workflows import Workflow, find_workflow, register_workflow
+from stepwell.store.sql.workflows import Workflow, keep_workflow, register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
@@ -69,16 +69,36 @@ _INSERT_INSTANCE = """
     on conflict do nothing
     returning row
     """
-_TRIGGERED = """
+_TRIGGERED = Statement(
+    """
     update workflows
     set triggered_at = :now
     where row = :row
+    """,
+    # Whoever creates an instance at the same time says the same: nobody waits for it.
+    postgres="""
+    update workflows
+    set triggered_at = :now
+    where row = (
+        select row
+        from workflows
+        where row = :row
+        for no key update skip locked
+    )
+    """,
+)
+_INSERT_WORKER = Statement(
     """
-_INSERT_WORKER = """
     insert into workers (name, lease_until, created_at, snapshot)
     values (:name, :lease_until, :now, :snapshot)
     returning row
-    """
+    """,
+    postgres="""
+    insert into workers (name, lease_until, created_at, snapshot, host)
+    values (:name, :lease_until, :now, :snapshot, cast(current_setting('stepwell.host') as bigint))
+    returning row
+    """,
+)
 # A lease that was ended stays so: what its worker held may be another's by now.
 _RENEW = """
     update workers
@@ -106,7 +126,7 @@ _FORGET_WORKER = """
 def create_instance(transaction: Transaction, operation: CreateInstance) -> InstanceRow:
     """Do CreateInstance."""
     now = operation.now
-    workflow = find_workflow(transaction.connection, operation.account, operation.workflow)
+    workflow = keep_workflow(transaction, operation.account, operation.workflow)
     if operation.checked not in (None, workflow.version):
         raise VersionChanged(workflow.version)
     code = (workflow.version, workflow.snapshot)

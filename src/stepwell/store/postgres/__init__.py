@@ -1,0 +1,5 @@
+"""A store in PostgreSQL, which several processes on several machines may have open at once."""
+
+from stepwell.store.postgres.store import PostgresStore
+
+__all__ = ["PostgresStore"]

@@ -1,0 +1,50 @@
+"""Where a database is: from a URL to a connection. The password is nowhere but in `dsn`."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+
+from stepwell.errors import InvalidInput
+
+SCHEMES = ("postgresql", "postgres")
+CONNECT_TIMEOUT_S = 10
+# A lost acknowledged record is what a store may not have. `on` is the server's default, and not for ever.
+_SESSION = {"synchronous_commit": "on", "timezone": "UTC"}
+_LONGEST_NAME = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A schema of a database. `where` names it for people."""
+
+    dsn: str = field(repr=False)
+    where: str
+    schema: str | None
+
+    @classmethod
+    def of(cls, url: str) -> "Address":
+        """Take a URL apart: what libpq knows, and `schema`. Raises InvalidInput, and does not repeat the URL."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port or 5432
+        except ValueError as error:
+            raise InvalidInput("store", f"store: the URL of the database is not one: {error}") from None
+        asked = dict(parse_qsl(parts.query))
+        schema = asked.pop("schema", None)
+        if schema is not None and not 0 < len(schema.encode()) <= _LONGEST_NAME:
+            raise InvalidInput("store", f"store: schema must have 1 to {_LONGEST_NAME} bytes")
+        host = parts.hostname or asked.get("host", "localhost")
+        database = unquote(parts.path.lstrip("/")) or unquote(parts.username or "")
+        inside = "" if schema is None else f', schema "{schema}"'
+        where = f'PostgreSQL at {host}:{asked.get("port", port)}, database "{database}"{inside}'
+        dsn = urlunsplit(parts._replace(scheme="postgresql", query=urlencode(asked)))
+        return cls(dsn, where, schema)
+
+    async def connect(self, application: str = "stepwell") -> "asyncpg.Connection[Any]":
+        """Open a connection. Raises what asyncpg and the system raise."""
+        settings = {**_SESSION, "application_name": application}
+        if self.schema is not None:
+            settings["search_path"] = f'"{self.schema.replace(chr(34), chr(34) * 2)}"'
+        return await asyncpg.connect(self.dsn, server_settings=settings, timeout=CONNECT_TIMEOUT_S)

@@ -1,0 +1,31 @@
+"""How long something that may pass is tried again: 0.1 s, and twice as long each time."""
+
+from collections.abc import Iterator
+from time import monotonic, sleep
+
+FIRST_S = 0.1
+LONGEST_S = 5.0
+
+
+def delays() -> Iterator[float]:
+    """Return how long to wait before each further try, without end."""
+    delay = FIRST_S
+    while True:
+        yield delay
+        delay = min(delay * 2, LONGEST_S)
+
+
+class Patience:
+    """So long something is tried again. Blocks in between."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = monotonic() + seconds
+        self._delays = delays()
+
+    def wait(self) -> bool:
+        """Wait before the next try; tell whether there is to be one."""
+        delay = next(self._delays)
+        if monotonic() + delay > self._until:
+            return False
+        sleep(delay)
+        return True

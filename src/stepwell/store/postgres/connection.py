@@ -1,0 +1,144 @@
+"""The seam of the operations over asyncpg: a connection that is waited for, on a loop in a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable, Iterator
+from typing import Any, TypeVar
+
+import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
+
+from stepwell.store.postgres.address import Address
+from stepwell.store.postgres.dialect import to_columns, to_postgres, to_row
+from stepwell.store.postgres.faults import ConnectionLost, is_loss
+from stepwell.store.sql.rows import Row, Values
+
+A = TypeVar("A")
+# How long a connection that is closed is waited for; then it is dropped.
+_CLOSE_S = 2.0
+
+
+class LoopThread:
+    """An event loop in a thread of its own, which has a store's connections."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="stepwell-postgres", daemon=True)
+        self._thread.start()
+
+    def do(self, work: Coroutine[Any, Any, A]) -> A:
+        """Do some work there, and wait for it. Blocks."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        """End the loop, on which nothing may be under way. Blocks."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.close()
+
+
+class PostgresConnection:
+    """A connection, as the operations use one. It is made when a transaction begins, and again after it was lost."""
+
+    def __init__(self, loop: LoopThread, address: Address, host: int) -> None:
+        """`host` is the number of this store among those that have the database open."""
+        self._loop = loop
+        self._address = address
+        self._host = host
+        self._open: asyncpg.Connection[Any] | None = None
+        self._prepared: dict[str, PreparedStatement[Any]] = {}
+        self._changes = 0
+
+    def execute(self, sql: str, values: Values = ()) -> "_Rows":
+        """Do a statement. Raises ConnectionLost, and what PostgreSQL says."""
+        rows, done = self._do(self._fetch(to_postgres(sql), to_columns(values)))
+        # "UPDATE 3", "INSERT 0 1"
+        count = done.rpartition(" ")[2]
+        self._changes = int(count) if count.isdigit() else 0
+        return _Rows(rows)
+
+    def executemany(self, sql: str, values: Iterable[Values]) -> None:
+        """Do a statement once for each of many values."""
+        self._do(self._connected().executemany(to_postgres(sql), [to_columns(row) for row in values]))
+
+    def changes(self) -> int:
+        """Return how many rows the last statement has changed."""
+        return self._changes
+
+    def begin(self, kind: str = "") -> None:
+        """Begin a transaction, on a new connection if there is none any more."""
+        if self._open is None or self._open.is_closed():
+            self._prepared.clear()
+            self._open = self._loop.do(self._connect())
+        self.say(f"begin {kind}")
+
+    def say(self, command: str) -> None:
+        """Do a command that takes no values and returns none."""
+        self._do(self._connected().execute(command))
+
+    def roll_back(self) -> None:
+        """Undo what the transaction has done. Without a connection there is nothing to undo."""
+        if self._open is not None and self._open.is_in_transaction():
+            self.say("rollback")
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._open is not None:
+            self._loop.do(_close(self._open))
+            self._open = None
+
+    async def _connect(self) -> "asyncpg.Connection[Any]":
+        connection = await self._address.connect()
+        await connection.execute(f"select set_config('stepwell.host', '{self._host}', false)")
+        return connection
+
+    async def _fetch(self, sql: str, values: Values) -> tuple[list[Any], str]:
+        statement = self._prepared.get(sql)
+        if statement is None:
+            statement = self._prepared[sql] = await self._connected().prepare(sql)
+        rows = await statement.fetch(*values)
+        return rows, statement.get_statusmsg()
+
+    def _connected(self) -> "asyncpg.Connection[Any]":
+        if self._open is None:
+            raise ConnectionLost("there is no connection")
+        return self._open
+
+    def _do(self, work: Coroutine[Any, Any, A]) -> A:
+        try:
+            return self._loop.do(work)
+        except Exception as error:
+            if self._open is None or not (self._open.is_closed() or is_loss(error)):
+                raise
+            self._open.terminate()
+            self._open = None
+            raise ConnectionLost(str(error)) from error
+
+
+class _Rows:
+    """Rows that have been fetched."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._left = iter(rows)
+
+    def fetchone(self) -> Row | None:
+        found = next(self._left, None)
+        return None if found is None else to_row(found)
+
+    def fetchall(self) -> list[Row]:
+        return [to_row(found) for found in self._left]
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(to_row, self._left)
+
+
+async def _close(connection: "asyncpg.Connection[Any]") -> None:
+    try:
+        await connection.close(timeout=_CLOSE_S)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        # The server is gone, or does not answer: it will find the connection closed.
+        connection.terminate()

@@ -1,0 +1,92 @@
+"""A store among those that have a database open: its lease, by the database's clock.
+
+When the lease is over, so are those of its workers, and others claim what they hold. A host that was only stopped for
+a while renews it when it goes on: its workers go on too, with what nobody has taken from them; the turn's number keeps
+them from the rest.
+"""
+
+import os
+import socket
+
+from stepwell.store.postgres.connection import PostgresConnection
+from stepwell.store.sql.rows import every, only
+
+# How long a host that says nothing is believed alive. What it held is claimed by others then.
+LEASE_MS = 8_000
+# For a store that does everything in its caller's thread, and ends with it.
+FOR_EVER_MS = 2**60
+# Rows of hosts that never came back go after so long.
+_FORGET_MS = 7 * 24 * 3600 * 1000
+_CLOCK = "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)"
+_ADD = f"""
+    insert into hosts (name, lease_until)
+    values (:name, {_CLOCK} + :lease_ms)
+    returning row
+    """
+RENEW = f"""
+    update hosts
+    set lease_until = {_CLOCK} + $2
+    where row = $1
+    returning row
+    """
+RETURN = f"""
+    insert into hosts (row, name, lease_until)
+    overriding system value
+    values ($1, $3, {_CLOCK} + $2)
+    on conflict (row) do update set lease_until = excluded.lease_until
+    """
+# A worker that holds nothing is forgotten with its host; the others when what they hold has been claimed.
+_FORGET_WORKERS = f"""
+    delete from workers as w
+    where not exists (select 1 from hosts as h where h.row = w.host and h.lease_until > {_CLOCK} - :forget_ms)
+        and not exists (select 1 from instances as i where i.owner = w.row)
+    """
+_FORGET_HOSTS = f"""
+    delete from hosts as h
+    where h.lease_until <= {_CLOCK} - :forget_ms
+        and not exists (select 1 from workers as w where w.host = h.row)
+    """
+_END_WORKERS = """
+    update workers
+    set lease_until = 0
+    where host = :host
+    """
+_END = """
+    delete from hosts
+    where row = :host
+    """
+_DELETE_IDLE = """
+    delete from workers as w
+    where w.host = :host
+        and not exists (select 1 from instances as i where i.owner = w.row)
+    """
+
+
+def host_name() -> str:
+    """Return how people know this process: its machine and its number there."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def add_host(connection: PostgresConnection, lease_ms: int) -> int:
+    """Add this store to those that have the database open; return its number. Forgets some that are long gone."""
+    connection.begin()
+    try:
+        every(connection, _FORGET_WORKERS, (_FORGET_MS,))
+        every(connection, _FORGET_HOSTS, (_FORGET_MS,))
+        (host,) = only(connection, _ADD, (host_name(), lease_ms))
+        connection.say("commit")
+    finally:
+        connection.roll_back()
+    return int(host)
+
+
+def end_host(connection: PostgresConnection, host: int) -> None:
+    """End the leases of a store's workers: whoever else has the database open claims what they hold."""
+    connection.begin()
+    try:
+        connection.execute(_END_WORKERS, (host,))
+        connection.execute(_DELETE_IDLE, (host,))
+        connection.execute(_END, (host,))
+        connection.say("commit")
+    finally:
+        connection.roll_back()

@@ -1,0 +1,193 @@
+"""What a writer does with PostgreSQL: a batch is gathered, and then done in one transaction.
+
+A connection that is lost is made again, and the batch is done again, for a few seconds. Where it was lost under the
+commit, the server is asked what became of that transaction: so nothing is written twice, and nothing is given up that
+was written.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from stepwell.errors import StoreUnavailable
+from stepwell.store.operations import Operation
+from stepwell.store.postgres.backoff import Patience
+from stepwell.store.postgres.connection import PostgresConnection
+from stepwell.store.postgres.faults import ConnectionLost, is_conflict, is_loss, translate
+from stepwell.store.postgres.locks import lock
+from stepwell.store.sql.ledger import Written, has_rubbish, outcome
+from stepwell.store.sql.reads import READS
+from stepwell.store.sql.rows import only
+from stepwell.store.sql.transaction import Tidings, Transaction
+from stepwell.store.workflow_operations import PurgeDeleted
+
+logger = logging.getLogger(__name__)
+
+# Callers have patience of their own: a worker sends its records again, a request is answered with an error.
+PATIENCE_S = 5.0
+# Conflicts with other processes are short; one that lasts is a defect, and its caller has to hear of it.
+MOST_TRIES = 20
+
+# Numbers of transactions ascend in the order in which they began. Who reads a stream of what has changed has to stop
+# before the oldest one that is under way (`pg_snapshot_xmin`): it may still write below the newest that is seen.
+_NUMBER = "select cast(cast(pg_current_xact_id() as text) as bigint)"
+_FATE = "select pg_xact_status(cast(cast(:tx as text) as xid8))"
+
+
+class _FateUnknown(Exception):
+    """The connection was lost under a commit."""
+
+    def __init__(self, tx: int, written: Written) -> None:
+        super().__init__(tx)
+        self.tx = tx
+        self.written = written
+
+
+class Gathering:
+    """Operations that are to be done in one batch."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation[Any]] = []
+
+    def do(self, operation: Operation[Any]) -> None:
+        """Take one more operation. All are done together, as what they lock has to be locked in one order."""
+        self.operations.append(operation)
+
+
+class PostgresLedger:
+    """Writes operations. Answers are durable when `write` returns."""
+
+    def __init__(self, connection: PostgresConnection, where: str) -> None:
+        """Take a connection that nobody else uses; `where` names the database in errors."""
+        self._connection = connection
+        self._where = where
+        self.has_rubbish = False
+
+    def begin(self) -> Gathering:
+        """Open a batch."""
+        return Gathering()
+
+    def finish(self, batch: Gathering) -> Written:
+        """Make a batch durable."""
+        return self.write(batch.operations)
+
+    def write(self, operations: Sequence[Operation[Any]]) -> Written:
+        """Do operations in one transaction; if that cannot be, each in one of its own."""
+        try:
+            written = self._patiently(operations)
+        except Exception as error:  # whatever it is, the callers have to hear of it
+            if len(operations) == 1 or is_loss(error):
+                return Written([translate(error, self._where) for _ in operations], Tidings())
+            return self._one_by_one(operations)
+        self.has_rubbish = self.has_rubbish or written.tidings.has_rubbish
+        return written
+
+    def tidy(self) -> None:
+        """Delete a bounded part of what deleted workflows, instances and streams have left."""
+        (more,) = self.write([PurgeDeleted()]).outcomes
+        if isinstance(more, Exception):
+            logger.warning("what was deleted leaves rows that are deleted later: %s", more)
+        self.has_rubbish = more is True
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _one_by_one(self, operations: Sequence[Operation[Any]]) -> Written:
+        all_of_them = Written([], Tidings())
+        for operation in operations:
+            alone = self.write([operation])
+            all_of_them.outcomes.extend(alone.outcomes)
+            all_of_them.tidings.add(alone.tidings)
+        return all_of_them
+
+    def _patiently(self, operations: Sequence[Operation[Any]]) -> Written:
+        patience, tries = Patience(PATIENCE_S), 0
+        while True:
+            try:
+                return self._together(operations)
+            except _FateUnknown as unknown:
+                if self._was_committed(unknown.tx, patience):
+                    return unknown.written
+            except Exception as error:
+                tries += 1
+                may_pass = is_loss(error) or (is_conflict(error) and len(operations) == 1 and tries < MOST_TRIES)
+                if not may_pass or not patience.wait():
+                    raise
+
+    def _together(self, operations: Sequence[Operation[Any]]) -> Written:
+        """Do operations in one transaction. Raises whatever goes wrong; then nothing is written."""
+        self._connection.begin()
+        try:
+            lock(self._connection, operations)
+            transaction = Transaction(self._connection, only(self._connection, _NUMBER)[0])
+            outcomes = [outcome(transaction, operation) for operation in operations]
+            transaction.flush()
+        except BaseException:
+            self._connection.roll_back()
+            raise
+        written = Written(outcomes, transaction.tidings)
+        try:
+            self._connection.say("commit")
+        except ConnectionLost as error:
+            raise _FateUnknown(transaction.tx, written) from error
+        return written
+
+    def _was_committed(self, tx: int, patience: Patience) -> bool:
+        """Ask what became of a transaction. Raises StoreUnavailable if nobody can be asked."""
+        while True:
+            try:
+                self._connection.begin("read only")
+                (fate,) = only(self._connection, _FATE, (tx,))
+                self._connection.roll_back()
+            except Exception as error:
+                if not is_loss(error):
+                    raise
+                fate = None
+            if fate in ("committed", "aborted"):
+                return bool(fate == "committed")
+            # Until now, or for ever if the server is gone: its process may be about to write it.
+            if not patience.wait():
+                raise StoreUnavailable(
+                    f"Store {self._where}: the connection was lost while records were written, and whether they were "
+                    "cannot be asked: see that the server runs and lets this machine in"
+                )
+
+
+class PostgresReading:
+    """A connection that only reads."""
+
+    def __init__(self, connection: PostgresConnection, where: str) -> None:
+        """Take a connection that nobody else uses; `where` names the database in errors."""
+        self._connection = connection
+        self._where = where
+
+    def outcome(self, operation: Operation[Any]) -> object:
+        """Return the answer of a read, or the exception that its caller is to get."""
+        patience = Patience(PATIENCE_S)
+        while True:
+            try:
+                return self._read(operation)
+            except Exception as error:  # whatever it is, its caller has to hear of it
+                if not is_loss(error) or not patience.wait():
+                    return translate(error, self._where)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _read(self, operation: Operation[Any]) -> object:
+        self._connection.begin("isolation level repeatable read, read only")
+        try:
+            return READS[type(operation)](self._connection, operation)
+        finally:
+            self._connection.roll_back()
+
+
+def look_for_rubbish(connection: PostgresConnection) -> bool:
+    """Tell whether something deleted has left rows."""
+    connection.begin("read only")
+    try:
+        return has_rubbish(connection)
+    finally:
+        connection.roll_back()

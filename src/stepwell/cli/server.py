@@ -13,6 +13,7 @@ import click
 from stepwell import durations, memory, sockets
 from stepwell.api import Api, create_app
 from stepwell.cli.failures import FAILED, Failure
+from stepwell.cli.places import place_beside
 from stepwell.cli.reload import Fingerprint, fingerprint, reload_on_change
 from stepwell.cli.stop import Stop
 from stepwell.clock import SystemClock
@@ -24,9 +25,9 @@ from stepwell.logs import configure
 from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored, layouts_of
 from stepwell.project import Project
 from stepwell.server_settings import Settings, tell
-from stepwell.store.opening import file_of, open_store
+from stepwell.store import Store
+from stepwell.store.opening import file_of, is_database, open_store, shown
 from stepwell.store.sharing import SharedStore
-from stepwell.store.sqlite import SqliteStore
 from stepwell.supervisor import Supervisor, SupervisorSettings
 from stepwell.tokens import Tokens
 from stepwell.worker_options import CodeOptions, FetchOptions
@@ -62,12 +63,13 @@ class ServerOptions:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What is being served, and by what."""
+    """What is being served, and by what. `place`: what lies beside the store is called after it."""
 
     options: ServerOptions
     project: Project
     told: Settings
-    store: SqliteStore
+    store: Store
+    place: Path
     code: CodeOptions
     supervisor: Supervisor
     fetch_sock: socket.socket
@@ -108,15 +110,26 @@ async def _serve(options: ServerOptions) -> int:
         async with contextlib.AsyncExitStack() as opened:
             store = open_store(options.store)
             opened.push_async_callback(store.close)
-            shared = SharedStore(store, file_of(options.store))
-            opened.push_async_callback(shared.close)
-            project, told, code = await _code(options, store, files)
+            shared = _share(options, store, opened)
+            place = opened.enter_context(place_beside(options.store))
+            project, told, code = await _code(options, store, place, files)
             supervisor = Supervisor(store, code, _settings(options, told, fetch_sock))
             opened.push_async_callback(supervisor.stop)
             with stop.on_signals(supervisor):
-                shared.start()
-                await _start_and_wait(Served(options, project, told, store, code, supervisor, fetch_sock), sock, stop)
+                if shared is not None:
+                    shared.start()
+                served = Served(options, project, told, store, place, code, supervisor, fetch_sock)
+                await _start_and_wait(served, sock, stop)
     return 0
+
+
+def _share(options: ServerOptions, store: Store, opened: contextlib.AsyncExitStack) -> SharedStore | None:
+    """Let other commands use the store's file; those that need a database open it themselves."""
+    if is_database(options.store):
+        return None
+    shared = SharedStore(store, file_of(options.store))
+    opened.push_async_callback(shared.close)
+    return shared
 
 
 def _project(path: str, options: ServerOptions) -> tuple[Project, Settings]:
@@ -125,24 +138,20 @@ def _project(path: str, options: ServerOptions) -> tuple[Project, Settings]:
 
 
 async def _code(
-    options: ServerOptions, store: SqliteStore, files: tuple[Project, Settings] | None
+    options: ServerOptions, store: Store, place: Path, files: tuple[Project, Settings] | None
 ) -> tuple[Project, Settings, CodeOptions]:
     """Return what workers run: the files as they are, where they are watched; else a snapshot, of them or stored."""
     if files is None:
-        code = await lay_out_stored(store, options.account, layouts_of(_file(options)))
+        code = await lay_out_stored(store, options.account, layouts_of(place))
         return *_project(code.path, options), code
     project, told = files
     if options.reloads:
         return project, told, CodeOptions(options.path)
-    return project, told, await keep_served(store, project, options.account, _pinning(options, told))
+    return project, told, await keep_served(store, project, options.account, _pinning(place, told))
 
 
-def _file(options: ServerOptions) -> Path:
-    return file_of(options.store).absolute()
-
-
-def _pinning(options: ServerOptions, told: Settings) -> PinnedSettings:
-    return PinnedSettings(_file(options), told.snapshot_size, told.pinned_workers, told.pinned_idle)
+def _pinning(place: Path, told: Settings) -> PinnedSettings:
+    return PinnedSettings(place, told.snapshot_size, told.pinned_workers, told.pinned_idle)
 
 
 def _settings(options: ServerOptions, told: Settings, fetch_sock: socket.socket) -> SupervisorSettings:
@@ -193,7 +202,7 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
 async def _run_pinned(served: Served) -> None:
     """Run the instances that stay on earlier code; where the files are watched, none does."""
     if served.code.snapshot:
-        settings = _pinning(served.options, served.told)
+        settings = _pinning(served.place, served.told)
         await PinnedWorkers(served.store, served.supervisor, served.code, settings).run(served.options.account)
 
 
@@ -216,7 +225,7 @@ async def _until_stopped(served: Served, loaded: Fingerprint) -> None:
 
 async def _print_start(served: Served, sock: socket.socket) -> None:
     options = served.options
-    click.echo(f"Data: {file_of(options.store).absolute().parent}")
+    click.echo(f"Data: {shown(options.store) if is_database(options.store) else served.place.parent}")
     if served.code.snapshot:
         click.echo(f"Code: snapshot {served.code.snapshot}; instances that are running stay on theirs")
     click.echo(f"Workflows: {', '.join(served.supervisor.workflows)}")
@@ -224,7 +233,7 @@ async def _print_start(served: Served, sock: socket.socket) -> None:
     if options.wants_tokens and not await Tokens(served.store, SystemClock()).list():
         click.echo(
             "There is no token yet. Make one in another terminal: stepwell token create "
-            f"--store {options.store} --account {options.account} --scope write"
+            f"--store {shown(options.store)} --account {options.account} --scope write"
         )
     click.echo(f"Stepwell is ready: http://{sockets.shown(options.host, sock.getsockname()[1])}")
     sys.stdout.flush()

@@ -1,21 +1,30 @@
 """From a store's URL to the store."""
 
 import asyncio
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from stepwell.errors import InvalidInput, StoreInUse
 from stepwell.store import Store, sharing
 from stepwell.store.sqlite import SqliteStore
 
 _SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
 
 
-def open_store(url: str) -> SqliteStore:
-    """Open the store that a URL names, for this process alone. Blocks for a moment.
+def open_store(url: str) -> Store:
+    """Open the store that a URL names: a file for this process alone, or a database. Blocks for a moment.
 
     Raises InvalidInput for a URL that names none, and what opening that kind of store raises.
     """
-    return SqliteStore.open(file_of(url))
+    if not is_database(url):
+        return SqliteStore.open(file_of(url))
+    if find_spec("asyncpg") is None:
+        raise InvalidInput("store", "store: PostgreSQL needs one package more: pip install 'stepwell[postgres]'")
+    from stepwell.store.postgres import PostgresStore  # noqa: PLC0415 - asyncpg is an extra
+
+    return PostgresStore.open(url)
 
 
 async def reach_store(url: str) -> Store:
@@ -26,9 +35,30 @@ async def reach_store(url: str) -> Store:
         return await sharing.reach(await asyncio.to_thread(file_of(url).absolute))
 
 
+def is_database(url: str) -> bool:
+    """Tell whether a URL names a database on a server, which others may have open too."""
+    return url.startswith(_POSTGRES)
+
+
 def file_of(url: str) -> Path:
     """Return the file of a store: `sqlite:///relative.db` or `sqlite:////absolute.db`. Raises InvalidInput."""
     path = url.removeprefix(_SQLITE)
     if not path or path == url:
-        raise InvalidInput("store", f'store must be "sqlite:///file.db" or "sqlite:////path/to/file.db", got "{url}"')
+        raise InvalidInput(
+            "store",
+            'store must be "sqlite:///file.db", "sqlite:////path/to/file.db" or "postgresql://user@host/database", '
+            f'got "{shown(url)}"',
+        )
     return Path(path)
+
+
+def shown(url: str) -> str:
+    """Return a URL as others may see it: without a password."""
+    try:
+        parts = urlsplit(url)
+        if parts.password is None:
+            return url
+    except ValueError:
+        return url.partition(":")[0] + ":..."
+    name, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{name.partition(':')[0]}@{host}").geturl()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import asyncpg
 
@@ -39,7 +39,8 @@ class Address:
         database = unquote(parts.path.lstrip("/")) or unquote(parts.username or "")
         inside = "" if schema is None else f', schema "{schema}"'
         where = f'PostgreSQL at {host}:{asked.get("port", port)}, database "{database}"{inside}'
-        dsn = urlunsplit(parts._replace(scheme="postgresql", query=urlencode(asked)))
+        # Not put together again from its parts: without a host there would be too few slashes.
+        dsn = f"{url.partition('?')[0]}?{urlencode(asked)}"
         return cls(dsn, where, schema)
 
     async def connect(self, application: str = "stepwell") -> "asyncpg.Connection[Any]":

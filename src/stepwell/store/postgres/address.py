@@ -9,7 +9,7 @@ import asyncpg
 from stepwell.errors import InvalidInput
 
 SCHEMES = ("postgresql", "postgres")
-CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 5
 # A lost acknowledged record is what a store may not have. `on` is the server's default, and not for ever.
 _SESSION = {"synchronous_commit": "on", "timezone": "UTC"}
 _LONGEST_NAME = 63
@@ -31,7 +31,7 @@ class Address:
             port = parts.port or 5432
         except ValueError as error:
             raise InvalidInput("store", f"store: the URL of the database is not one: {error}") from None
-        asked = dict(parse_qsl(parts.query))
+        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
         schema = asked.pop("schema", None)
         if schema is not None and not 0 < len(schema.encode()) <= _LONGEST_NAME:
             raise InvalidInput("store", f"store: schema must have 1 to {_LONGEST_NAME} bytes")

@@ -9,11 +9,15 @@ import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
 from stepwell.store.postgres.address import Address
+from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.dialect import to_columns, to_postgres, to_row
 from stepwell.store.postgres.faults import ConnectionLost, is_loss
 from stepwell.store.sql.rows import Row, Values
 
 A = TypeVar("A")
+# How long something is tried again after the connection was lost. Callers have patience of their own: a worker sends
+# its records again, a request is answered with an error.
+PATIENCE_S = 5.0
 # How long a connection that is closed is waited for; then it is dropped.
 _CLOSE_S = 2.0
 
@@ -52,6 +56,14 @@ class PostgresConnection:
         self._open: asyncpg.Connection[Any] | None = None
         self._prepared: dict[str, PreparedStatement[Any]] = {}
         self._changes = 0
+        self._is_down = False
+
+    def patience(self) -> Patience:
+        """Return how long something is to be tried; once only, when all patience has ended without a connection.
+
+        Else everybody in a queue would wait as long for a server that is down.
+        """
+        return Patience(0 if self._is_down else PATIENCE_S)
 
     def execute(self, sql: str, values: Values = ()) -> "_Rows":
         """Do a statement. Raises ConnectionLost, and what PostgreSQL says."""
@@ -73,7 +85,9 @@ class PostgresConnection:
         """Begin a transaction, on a new connection if there is none any more."""
         if self._open is None or self._open.is_closed():
             self._prepared.clear()
+            self._is_down = True
             self._open = self._loop.do(self._connect())
+            self._is_down = False
         self.say(f"begin {kind}")
 
     def say(self, command: str) -> None:
@@ -111,7 +125,7 @@ class PostgresConnection:
     def _do(self, work: Coroutine[Any, Any, A]) -> A:
         try:
             return self._loop.do(work)
-        except Exception as error:
+        except Exception as error:  # whatever it is, asyncpg may have closed the connection over it
             if self._open is None or not (self._open.is_closed() or is_loss(error)):
                 raise
             self._open.terminate()

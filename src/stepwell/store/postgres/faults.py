@@ -11,7 +11,7 @@ class ConnectionLost(Exception):
 
 
 # Something that passes: the same is tried again on a new connection.
-_LOSSES: tuple[type[BaseException], ...] = (
+LOSSES: tuple[type[Exception], ...] = (
     ConnectionLost,
     OSError,
     TimeoutError,
@@ -22,7 +22,7 @@ _LOSSES: tuple[type[BaseException], ...] = (
     asyncpg.TooManyConnectionsError,
 )
 # Another process was in the way: the same may go well when it is tried again.
-_CONFLICTS: tuple[type[BaseException], ...] = (
+CONFLICTS: tuple[type[Exception], ...] = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.UniqueViolationError,
@@ -30,14 +30,14 @@ _CONFLICTS: tuple[type[BaseException], ...] = (
 )
 _UNREACHABLE = "the server does not answer, or ended the connection: see that it runs and lets this machine in"
 _UNAVAILABLE: dict[type[BaseException], str] = {
+    **dict.fromkeys(CONFLICTS, "other processes were in the way, again and again: try again"),
+    **dict.fromkeys(LOSSES, _UNREACHABLE),
     asyncpg.TooManyConnectionsError: "all connections are taken: raise max_connections, or end another program",
     asyncpg.CannotConnectNowError: "the server is starting or stopping: wait until it runs",
     asyncpg.DiskFullError: "the server's disk is full: free some space and try again",
     asyncpg.OutOfMemoryError: "the server has not enough memory",
     asyncpg.ReadOnlySQLTransactionError: "the server takes no writes: is it a standby? give the primary's address",
     asyncpg.QueryCanceledError: "the server gave up a statement: is there a statement_timeout that is too short?",
-    **dict.fromkeys(_CONFLICTS, "other processes were in the way, again and again: try again"),
-    **dict.fromkeys(_LOSSES, _UNREACHABLE),
 }
 _REFUSED: dict[type[BaseException], str] = {
     asyncpg.InvalidPasswordError: "the password is wrong, or there is none",
@@ -49,12 +49,12 @@ _REFUSED: dict[type[BaseException], str] = {
 
 def is_loss(error: BaseException) -> bool:
     """Tell whether the connection is gone, or cannot be had now."""
-    return isinstance(error, _LOSSES)
+    return isinstance(error, LOSSES)
 
 
 def is_conflict(error: BaseException) -> bool:
     """Tell whether another process was in the way."""
-    return isinstance(error, _CONFLICTS)
+    return isinstance(error, CONFLICTS)
 
 
 def translate(error: Exception, where: str) -> Exception:

@@ -13,7 +13,7 @@ from stepwell.errors import StoreUnavailable
 from stepwell.store.operations import Operation
 from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.connection import PostgresConnection
-from stepwell.store.postgres.faults import ConnectionLost, is_conflict, is_loss, translate
+from stepwell.store.postgres.faults import CONFLICTS, LOSSES, ConnectionLost, is_loss, translate
 from stepwell.store.postgres.locks import lock
 from stepwell.store.sql.ledger import Written, has_rubbish, outcome
 from stepwell.store.sql.reads import READS
@@ -23,15 +23,13 @@ from stepwell.store.workflow_operations import PurgeDeleted
 
 logger = logging.getLogger(__name__)
 
-# Callers have patience of their own: a worker sends its records again, a request is answered with an error.
-PATIENCE_S = 5.0
 # Conflicts with other processes are short; one that lasts is a defect, and its caller has to hear of it.
 MOST_TRIES = 20
 
 # Numbers of transactions ascend in the order in which they began. Who reads a stream of what has changed has to stop
 # before the oldest one that is under way (`pg_snapshot_xmin`): it may still write below the newest that is seen.
 _NUMBER = "select cast(cast(pg_current_xact_id() as text) as bigint)"
-_FATE = "select pg_xact_status(cast(cast(:tx as text) as xid8))"
+_FATE = "select pg_xact_status(cast(cast(cast(:tx as bigint) as text) as xid8))"
 
 
 class _FateUnknown(Exception):
@@ -102,17 +100,19 @@ class PostgresLedger:
         return all_of_them
 
     def _patiently(self, operations: Sequence[Operation[Any]]) -> Written:
-        patience, tries = Patience(PATIENCE_S), 0
+        patience, tries = self._connection.patience(), 0
         while True:
             try:
                 return self._together(operations)
             except _FateUnknown as unknown:
                 if self._was_committed(unknown.tx, patience):
                     return unknown.written
-            except Exception as error:
+            except LOSSES:
+                if not patience.wait():
+                    raise
+            except CONFLICTS:
                 tries += 1
-                may_pass = is_loss(error) or (is_conflict(error) and len(operations) == 1 and tries < MOST_TRIES)
-                if not may_pass or not patience.wait():
+                if len(operations) > 1 or tries == MOST_TRIES or not patience.wait():
                     raise
 
     def _together(self, operations: Sequence[Operation[Any]]) -> Written:
@@ -137,21 +137,25 @@ class PostgresLedger:
         """Ask what became of a transaction. Raises StoreUnavailable if nobody can be asked."""
         while True:
             try:
-                self._connection.begin("read only")
-                (fate,) = only(self._connection, _FATE, (tx,))
-                self._connection.roll_back()
-            except Exception as error:
-                if not is_loss(error):
-                    raise
+                fate = self._fate(tx)
+            except LOSSES:
                 fate = None
             if fate in ("committed", "aborted"):
-                return bool(fate == "committed")
+                return fate == "committed"
             # Until now, or for ever if the server is gone: its process may be about to write it.
             if not patience.wait():
                 raise StoreUnavailable(
                     f"Store {self._where}: the connection was lost while records were written, and whether they were "
                     "cannot be asked: see that the server runs and lets this machine in"
                 )
+
+    def _fate(self, tx: int) -> str | None:
+        self._connection.begin("read only")
+        try:
+            (fate,) = only(self._connection, _FATE, (tx,))
+        finally:
+            self._connection.roll_back()
+        return None if fate is None else str(fate)
 
 
 class PostgresReading:
@@ -164,7 +168,7 @@ class PostgresReading:
 
     def outcome(self, operation: Operation[Any]) -> object:
         """Return the answer of a read, or the exception that its caller is to get."""
-        patience = Patience(PATIENCE_S)
+        patience = self._connection.patience()
         while True:
             try:
                 return self._read(operation)

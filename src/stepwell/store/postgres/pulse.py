@@ -105,7 +105,7 @@ class Pulse:
                 continue
             try:
                 await self._beat(connection)
-            except Exception as error:
+            except Exception as error:  # as above
                 log = logger.warning if is_loss(error) or connection.is_closed() else logger.exception
                 log("the store's lease could not be renewed: %s", translate(error, self._address.where))
                 await asyncio.sleep(next(waits))

@@ -8,7 +8,7 @@ from stepwell.store.listeners import Listeners
 from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.connection import LoopThread, PostgresConnection
-from stepwell.store.postgres.faults import is_loss, translate
+from stepwell.store.postgres.faults import LOSSES, translate
 from stepwell.store.postgres.hosts import FOR_EVER_MS, LEASE_MS, add_host, end_host
 from stepwell.store.postgres.ledger import PostgresLedger, PostgresReading, look_for_rubbish
 from stepwell.store.postgres.pulse import Pulse
@@ -77,9 +77,7 @@ class _Opened:
         """Take this store from among the hosts; its lease ends by itself where the server does not answer."""
         try:
             end_host(connection, self.host)
-        except Exception as error:
-            if not is_loss(error):
-                raise
+        except LOSSES as error:
             logger.warning("the leases of this store end by themselves: %s", translate(error, self.address.where))
         connection.close()
         self.loop.close()
@@ -93,9 +91,7 @@ class _Opened:
                 self.host = add_host(connection, lease_ms)
                 connection.close()
                 return
-            except Exception as error:
-                if not is_loss(error):
-                    raise
+            except LOSSES as error:
                 logger.warning("%s; it is tried again", translate(error, self.address.where))
                 if not patience.wait():
                     raise

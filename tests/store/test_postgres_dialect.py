@@ -1,0 +1,85 @@
+"""One text for two databases: what is changed of it for PostgreSQL."""
+
+import importlib
+import pkgutil
+import re
+
+import pytest
+
+from stepwell.store import sql
+from stepwell.store.sql.rows import Statement
+
+dialect = pytest.importorskip("stepwell.store.postgres.dialect")
+
+STATEMENTS = [
+    pytest.param(statement, id=f"{module.name}.{name}")
+    for module in pkgutil.iter_modules(sql.__path__)
+    for name, statement in vars(importlib.import_module(f"stepwell.store.sql.{module.name}")).items()
+    if isinstance(statement, Statement)
+]
+
+
+def test_parameters_have_the_numbers_of_their_first_appearance() -> None:
+    """Values are bound by position: each name stands for one of them, however often it comes."""
+    asked = dialect.to_postgres("select :b, :a, :b, cast('x' as text)")
+
+    assert asked == "select $1, $2, $1, cast('x' as text)"
+
+
+def test_other_text_has_the_numbers_of_the_first() -> None:
+    """The values are the same for both databases."""
+    asked = dialect.to_postgres(Statement("select :b, :a", postgres="select :a::text, :b"))
+
+    assert asked == "select $2::text, $1"
+
+
+def test_same_text_for_one_may_be_two_for_the_other() -> None:
+    """A statement that locks is not taken for the one that does not."""
+    plain, locking = "select 1", Statement("select 1", postgres="select 1 for update")
+
+    assert [dialect.to_postgres(one) for one in (plain, locking, plain)] == [
+        "select 1",
+        "select 1 for update",
+        "select 1",
+    ]
+
+
+def test_hints_are_left_out() -> None:
+    """How SQLite is to look concerns nobody else."""
+    asked = dialect.to_postgres("select 1 from a indexed by b cross join c as d on d.x = a.x cross join lateral (e)")
+
+    assert asked.split() == [
+        "select",
+        "1",
+        "from",
+        "a",
+        "join",
+        "c",
+        "as",
+        "d",
+        "on",
+        "d.x",
+        "=",
+        "a.x",
+        "cross",
+        "join",
+        "lateral",
+        "(e)",
+    ]
+
+
+@pytest.mark.parametrize("text", ["\0", "\x1a", "a\0b\x1a0\x1a1\0", "\x1a\x1a\0", "plain"])
+def test_any_text_comes_back(text: str) -> None:
+    """What PostgreSQL cannot hold is stored as something else, and nothing is taken for it that was not."""
+    (stored,) = dialect.to_columns((text,))
+
+    assert "\0" not in stored
+    assert dialect.to_row([stored]) == (text,)
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_both_texts_have_the_same_parameters(statement: Statement) -> None:
+    """A parameter that one text lacks would be of no type there."""
+    found = [set(re.findall(r"(?<![:\w]):([a-z_]\w*)", text)) for text in (str(statement), statement.postgres)]
+
+    assert found[0] == found[1]

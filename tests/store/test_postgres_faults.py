@@ -1,0 +1,200 @@
+"""The server fails, and nothing that was acknowledged is lost, and nothing is there twice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from stepwell.errors import StoreUnavailable
+from stepwell.store import Store
+from stepwell.store.operations import Claim, Commit, CreateInstance, Operation, RecordRow
+from tests import postgres
+from tests.store.scenes import create, creation, happening, held, instance, kinds, outcomes, register, started
+
+HAS_POSTGRES = postgres.is_there()
+if HAS_POSTGRES:
+    from stepwell.store.postgres import connection
+    from stepwell.store.postgres.connection import PostgresConnection
+    from stepwell.store.postgres.faults import ConnectionLost
+    from stepwell.store.postgres.store import PostgresStore
+
+CUT = """
+    select pg_terminate_backend(pid)
+    from pg_stat_activity
+    where datname = current_database()
+        and pid <> pg_backend_pid()
+    """
+
+
+@pytest.fixture
+def url(require: Callable[..., None]) -> Iterator[str]:
+    """An empty database."""
+    require(postgres.REASON, "a store in it", HAS_POSTGRES)
+    taken = postgres.databases.take()
+    yield taken
+    postgres.databases.give_back(taken)
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator["PostgresStore"]:
+    """A store in it."""
+    opened = await asyncio.to_thread(PostgresStore.open, url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def server(require: Callable[..., None]) -> Iterator[postgres.Server]:
+    """A server of the test's own."""
+    require(postgres.REASON, "a server that is stopped", HAS_POSTGRES and postgres.is_local())
+    own = postgres.Server()
+    own.start()
+    yield own
+    own.remove()
+
+
+async def _insist(store: Store, operation: Operation[Any]) -> Any:
+    """Do an operation, as often as the store cannot be reached."""
+    while True:
+        try:
+            return await store.run(operation)
+        except StoreUnavailable:
+            await asyncio.sleep(0.05)
+
+
+async def _commit_until(store: Store, turn: Claim, stopped: asyncio.Event) -> int:
+    """Commit one record after the other, as a worker does; return the last seq that was acknowledged."""
+    n, seq = 1, 2
+    while not stopped.is_set():
+        records: list[RecordRow] = [started(f"s-{n}")]
+        answer = await _insist(store, Commit(turn.row, turn.turn, n, seq, records, n, 1))
+        assert answer.outside == []
+        n, seq = n + 1, answer.seq
+    return seq
+
+
+async def _send_until(store: Store, stopped: asyncio.Event) -> int:
+    """Send events that nobody sends again; return how many were acknowledged."""
+    sent = 0
+    while not stopped.is_set():
+        (answer,) = await outcomes(store, [happening("b")])
+        assert isinstance(answer, int | StoreUnavailable)
+        sent += isinstance(answer, int)
+    return sent
+
+
+async def test_connections_that_are_cut_lose_nothing(store: Store, url: str) -> None:
+    """All connections are ended again and again, in the middle of batches: each record is there once."""
+    stopped = asyncio.Event()
+    turn = await held(store)
+    await create(store, "b")
+    committing = asyncio.create_task(_commit_until(store, turn, stopped))
+    sending = asyncio.create_task(_send_until(store, stopped))
+
+    for _ in range(15):
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(postgres.query, url, CUT)
+    stopped.set()
+
+    seq = await committing
+    found = await instance(store, "a")
+    assert found.row.seq == seq == len(found.records)
+    assert len({record.body for record in found.records[2:]}) == seq - 2
+    # The server was there all the time: what became of each commit could be asked.
+    assert (await instance(store, "b")).row.seq == 1 + await sending
+
+
+async def test_restarted_server_loses_nothing(server: postgres.Server) -> None:
+    """The server goes away under load and comes back: what was acknowledged is there, and nothing is there twice."""
+    store = await asyncio.to_thread(PostgresStore.open, server.url)
+    stopped = asyncio.Event()
+    committing = asyncio.create_task(_commit_until(store, await held(store), stopped))
+
+    for _ in range(2):
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(server.stop)
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(server.start)
+    await asyncio.sleep(0.5)
+    stopped.set()
+
+    seq = await committing
+    found = await instance(store, "a")
+    assert found.row.seq == seq == len(found.records)
+    await store.close()
+
+
+async def test_server_that_stays_away_is_named(server: postgres.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience ends, reads and writes say what to look at, and go on when the server is back."""
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.3)
+    store = await asyncio.to_thread(PostgresStore.open, server.url)
+    await register(store)
+    await asyncio.to_thread(server.stop)
+
+    answers = await outcomes(store, [creation("a")])
+    read = await asyncio.gather(instance(store, "a"), return_exceptions=True)
+    await asyncio.to_thread(server.start)
+    await _insist(store, creation("a"))
+
+    assert [type(answer) for answer in (*answers, *read)] == [StoreUnavailable] * 2
+    assert 'database "postgres": the server does not answer' in str(answers[0])
+    assert await kinds(store) == ["created"]
+    await store.close()
+
+
+async def test_full_slots_are_named(server: postgres.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all connections are taken the text says so, and it goes on when there is one again."""
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.3)
+    await asyncio.to_thread(postgres.query, server.url, "create role app login")
+    await asyncio.to_thread(postgres.query, server.url, "create database app owner app")
+    url = server.url.replace("postgres@/postgres", "app@/app")
+    store = await asyncio.to_thread(PostgresStore.open, url)
+    await register(store)
+    await asyncio.to_thread(postgres.query, server.url, "alter role app connection limit 0")
+    await asyncio.to_thread(postgres.query, server.url.replace("/postgres?", "/app?"), CUT)
+
+    (answer,) = await outcomes(store, [creation("a")])
+    await asyncio.to_thread(postgres.query, server.url, "alter role app connection limit 20")
+    await _insist(store, creation("a"))
+
+    assert "all connections are taken: raise max_connections" in str(answer)
+    assert await kinds(store) == ["created"]
+    await store.close()
+
+
+@pytest.mark.parametrize("is_done", [True, False], ids=["done", "not done"])
+async def test_fate_of_a_commit_is_asked(store: Store, monkeypatch: pytest.MonkeyPatch, is_done: bool) -> None:
+    """A connection that is lost under a commit leaves no doubt: what was done is answered, the rest is done again."""
+    await register(store)
+    say = PostgresConnection.say
+    lost: list[str] = []
+
+    def say_once(self: "PostgresConnection", command: str) -> None:
+        if command != "commit" or lost:
+            say(self, command)
+            return
+        lost.append(command)
+        if is_done:
+            say(self, command)
+        self.close()
+        raise ConnectionLost("cut")
+
+    monkeypatch.setattr(PostgresConnection, "say", say_once)
+
+    created: list[CreateInstance] = [creation(id) for id in "abc"]
+    answers = await outcomes(store, created)
+
+    assert lost == ["commit"]
+    assert [answer.id for answer in answers] == ["a", "b", "c"]
+    assert await kinds(store, "c") == ["created"]
+
+
+async def test_bad_operation_fails_alone(store: Store) -> None:
+    """What PostgreSQL refuses does not take its company along."""
+    await register(store)
+
+    answers = await outcomes(store, [creation("a"), creation("b", at=2**70), creation("c")])
+
+    assert isinstance(answers[1], Exception)
+    assert [await kinds(store, id) for id in ("a", "c")] == [["created"]] * 2

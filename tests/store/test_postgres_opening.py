@@ -1,0 +1,142 @@
+"""A database is opened: by many at once, with its faults told, and without a word of the password."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from stepwell.errors import InvalidInput, StoreDamaged, StoreError, StoreTooNew, StoreUnavailable
+from stepwell.store import opening
+from stepwell.store.operations import ListWorkflows
+from tests import postgres
+from tests.store.scenes import register
+
+HAS_POSTGRES = postgres.is_there()
+if HAS_POSTGRES:
+    from stepwell.store.postgres.store import PostgresSettings, PostgresStore
+
+    AT_ONCE = PostgresSettings(patience_s=0)
+
+
+@pytest.fixture
+def empty(require: Callable[..., None]) -> str:
+    """A database without tables."""
+    require(postgres.REASON, "a store in it", HAS_POSTGRES)
+    return postgres.databases.make()
+
+
+@pytest.fixture
+def guarded(require: Callable[..., None]) -> Iterator[postgres.Server]:
+    """A server of the test's own that asks for passwords; it is not started."""
+    require(postgres.REASON, "a server that asks for passwords", HAS_POSTGRES and postgres.is_local())
+    server = postgres.Server()
+    yield server
+    server.remove()
+
+
+async def _close(*stores: "PostgresStore") -> None:
+    for store in stores:
+        await store.close()
+
+
+def test_eight_openers_at_once_make_one_schema(empty: str) -> None:
+    """The tables are made once, however many processes start."""
+    with ThreadPoolExecutor(8) as pool:
+        stores = list(pool.map(PostgresStore.open, [empty] * 8))
+
+    assert postgres.query(empty, "select n, name from schema_version") == [(1, "0001_init.sql")]
+    asyncio.run(_close(*stores))
+
+
+def test_newer_schema_is_refused(empty: str) -> None:
+    """What a newer Stepwell has written is not touched, and the text says what to do."""
+    asyncio.run(_close(PostgresStore.open(empty)))
+    postgres.query(empty, "insert into schema_version values (99, '0099_later.sql', 'x', 0)")
+
+    with pytest.raises(StoreTooNew, match=r"has schema 99 \(0099_later\.sql\), .*upgrade this one"):
+        PostgresStore.open(empty)
+
+
+def test_other_schema_of_the_same_number_is_refused(empty: str) -> None:
+    """A database whose tables are others is not written to."""
+    asyncio.run(_close(PostgresStore.open(empty)))
+    postgres.query(empty, "update schema_version set sha256 = 'other'")
+
+    with pytest.raises(StoreDamaged, match="has a schema 1 that is not"):
+        PostgresStore.open(empty)
+
+
+async def test_two_schemas_of_a_database_are_two_stores(empty: str) -> None:
+    """Several stores fit into one database, each in a schema that is made if need be."""
+    one, other = [
+        await asyncio.to_thread(PostgresStore.open, f"{empty}&schema={name}") for name in ("one", 'The "other"')
+    ]
+
+    await register(one)
+
+    assert [(await store.run(ListWorkflows("acme", 1, 0))).total for store in (one, other)] == [1, 0]
+    await _close(one, other)
+
+
+def test_wrong_password_is_said_and_not_shown(guarded: postgres.Server) -> None:
+    """A password that is wrong will be so the next time, too: the start fails at once."""
+    guarded.start(asks_for_passwords=True)
+    url = guarded.url.replace("postgres@", "postgres:hunter2@")
+
+    with pytest.raises(StoreError, match=r'database "postgres": the password is wrong') as raised:
+        PostgresStore.open(url)
+
+    assert "hunter2" not in str(raised.value)
+    assert not isinstance(raised.value, StoreUnavailable)
+
+
+def test_missing_database_is_said(empty: str) -> None:
+    """A database that is not there is not waited for."""
+    with pytest.raises(StoreError, match="there is no such database: make it with createdb"):
+        PostgresStore.open(empty.replace("/stepwell_", "/nothing_"))
+
+
+def test_server_that_is_down_is_named(guarded: postgres.Server) -> None:
+    """The text names host, port and database, and what to look at."""
+    with pytest.raises(StoreUnavailable, match=r':5432, database "postgres": the server does not answer'):
+        PostgresStore.open(guarded.url, AT_ONCE)
+
+
+def test_server_that_comes_up_later_is_waited_for(guarded: postgres.Server) -> None:
+    """A server and its database may be started in any order."""
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(PostgresStore.open, guarded.url)
+        guarded.start()
+        store = opened.result()
+
+    assert postgres.query(guarded.url, "select count(*) from hosts") == [(1,)]
+    asyncio.run(_close(store))
+
+
+@pytest.mark.parametrize("url", ["postgresql://host:port/x", "postgresql://host/x?schema="])
+def test_url_that_is_none_is_refused(url: str, empty: str) -> None:
+    """What is wrong with it is said, and nothing is waited for."""
+    with pytest.raises(InvalidInput, match="store"):
+        PostgresStore.open(url)
+
+
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL's package is an extra: without it a store says how to get it."""
+    monkeypatch.setattr(opening, "find_spec", lambda name: None)
+
+    with pytest.raises(InvalidInput, match=r"pip install 'stepwell\[postgres\]'"):
+        opening.open_store("postgresql://localhost/stepwell")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        pytest.param("postgresql://a:secret@h:1/d?x=y", "postgresql://a@h:1/d?x=y", id="password"),
+        pytest.param("postgresql:///d?host=/tmp", "postgresql:///d?host=/tmp", id="none"),
+        pytest.param("sqlite:///a.db", "sqlite:///a.db", id="file"),
+    ],
+)
+def test_password_is_never_shown(url: str, shown: str) -> None:
+    """A URL that is printed has no password."""
+    assert opening.shown(url) == shown

@@ -83,12 +83,16 @@ class PostgresConnection:
 
     def begin(self, kind: str = "") -> None:
         """Begin a transaction, on a new connection if there is none any more."""
+        self.ready()
+        self.say(f"begin {kind}")
+
+    def ready(self) -> None:
+        """Make a connection if there is none any more. Raises what makes that impossible."""
         if self._open is None or self._open.is_closed():
             self._prepared.clear()
             self._is_down = True
             self._open = self._loop.do(self._connect())
             self._is_down = False
-        self.say(f"begin {kind}")
 
     def say(self, command: str) -> None:
         """Do a command that takes no values and returns none."""

@@ -6,11 +6,12 @@ was written.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from stepwell.errors import StoreUnavailable
 from stepwell.store.operations import Operation
+from stepwell.store.postgres import bulk
 from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.connection import PostgresConnection
 from stepwell.store.postgres.faults import CONFLICTS, LOSSES, ConnectionLost, is_loss, translate
@@ -72,7 +73,9 @@ class PostgresLedger:
     def write(self, operations: Sequence[Operation[Any]]) -> Written:
         """Do operations in one transaction; if that cannot be, each in one of its own."""
         try:
-            written = self._patiently(operations)
+            written = self._at_once(operations)
+            if written is None:
+                written = self._patiently(operations)
         except Exception as error:  # whatever it is, the callers have to hear of it
             if len(operations) == 1 or is_loss(error):
                 return Written([translate(error, self._where) for _ in operations], Tidings())
@@ -99,6 +102,30 @@ class PostgresLedger:
             all_of_them.tidings.add(alone.tidings)
         return all_of_them
 
+    def _at_once(self, operations: Sequence[Operation[Any]]) -> Written | None:
+        """Write what workers write all day in a statement of its own, which is a transaction; None: it is not that.
+
+        Where the connection is lost nobody is asked: what was written matches no row the next time, and the operation
+        itself finds that it was.
+        """
+        if not bulk.are_written_together(operations):
+            return None
+        tidings = Tidings()
+        try:
+            self._connection.ready()
+            outcomes = bulk.write(self._connection, operations, tidings)
+        except Exception as error:
+            if is_loss(error) or is_conflict(error):
+                return None
+            raise
+        left = [place for place, answer in enumerate(outcomes) if answer is None]
+        if left:
+            rest = self._patiently([operations[place] for place in left])
+            for place, answer in zip(left, rest.outcomes, strict=True):
+                outcomes[place] = answer
+            tidings.add(rest.tidings)
+        return Written(outcomes, tidings)
+
     def _patiently(self, operations: Sequence[Operation[Any]]) -> Written:
         patience, tries = self._connection.patience(), 0
         while True:
@@ -121,7 +148,7 @@ class PostgresLedger:
         try:
             lock(self._connection, operations)
             transaction = Transaction(self._connection, only(self._connection, _NUMBER)[0])
-            outcomes = [outcome(transaction, operation) for operation in operations]
+            outcomes = [answer for run in bulk.runs(operations) for answer in _do(transaction, *run)]
             transaction.flush()
         except BaseException:
             self._connection.roll_back()
@@ -186,6 +213,15 @@ class PostgresReading:
             return READS[type(operation)](self._connection, operation)
         finally:
             self._connection.roll_back()
+
+
+def _do(transaction: Transaction, is_plain: bool, operations: Sequence[Operation[Any]]) -> Iterator[object]:
+    """Do operations in a transaction, together where they are plain; yield their outcomes."""
+    answers: Sequence[object] = [None] * len(operations)
+    if is_plain:
+        answers = bulk.write(transaction.connection, operations, transaction.tidings)
+    for operation, answer in zip(operations, answers, strict=True):
+        yield outcome(transaction, operation) if answer is None else answer
 
 
 def look_for_rubbish(connection: PostgresConnection) -> bool:

@@ -278,6 +278,10 @@ def claim_due(transaction: Transaction, operation: ClaimDue) -> Claims:
     room = _Room(operation.suspects)
     found = every(transaction.connection, _DUE, (snapshot, now, room.too_often, operation.limit, worker))
     due = [one for one in (_Due(*columns) for columns in found) if room.takes(one.losses)]
+    if due:
+        taken_by = (worker, now, transaction.tx)
+        # One hand-over for all of them.
+        transaction.connection.executemany(_CLAIM, [(*taken_by, one.row, one.turn) for one in due])
     claims = [_claim(transaction, operation, instance) for instance in due]
     for holder in {instance.owner for instance in due if instance.owner is not None}:
         transaction.execute(_END_CLAIMED, (holder, now))
@@ -326,7 +330,6 @@ def release(transaction: Transaction, operation: Release) -> Released:
 
 def _claim(transaction: Transaction, operation: ClaimDue, due: _Due) -> Claim:
     turn, lost = due.turn + 1, due.owner is not None
-    transaction.execute(_CLAIM, (operation.worker, operation.now, transaction.tx, due.row, due.turn))
     transaction.append_turn(due.row, due.seq, (turn, 0), [codec.to_row(Running(operation.now, lost))])
     return Claim(
         due.row,

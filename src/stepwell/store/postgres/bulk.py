@@ -1,0 +1,155 @@
+"""Commits and releases of many turns in one statement: what a process writes all day.
+
+Taken are those whose records all lie in their rows, and that find the instance as the turn last saw it: then the
+numbers of the records are known before, and with them the checksums. Whatever else there is, a record that came from
+outside, a turn that was lost, a child that is awaited, matches no row here, and is left to the operation itself.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from stepwell.core.instance import Status
+from stepwell.store import codec
+from stepwell.store.operations import Commit, Committed, Operation, RecordRow, Release, Released
+from stepwell.store.sql.records import new_record
+from stepwell.store.sql.rows import Connection, Values
+from stepwell.store.sql.transaction import Tidings
+
+TurnWrite = Commit | Release
+
+# The rows are locked in the order of their numbers, as `locks.py` has it, and only then changed. A column with an index
+# that gets the value that it had costs no more than one that is not named.
+_WRITE = """
+    with asked as (
+        select *
+        from unnest(
+            cast(:rows as bigint[]), cast(:turns as bigint[]), cast(:ns as bigint[]), cast(:seen as bigint[]),
+            cast(:counts as bigint[]), cast(:step_counts as bigint[]), cast(:kept_lost as bigint[]),
+            cast(:rollbacks as bigint[]), cast(:moments as bigint[]), cast(:statuses as text[]),
+            cast(:releases as boolean[]), cast(:due as bigint[]), cast(:ended as bigint[])
+        ) as asked (
+            row, turn, n, seen, count, step_count, keep_lost, has_rollbacks, now, status, is_release, due_at, ended_at
+        )
+    ),
+    locked as materialized (
+        select i.row
+        from instances as i
+        where i.row = any(cast(:rows as bigint[]))
+        order by i.row
+        for no key update
+    ),
+    moved as (
+        update instances as i
+        set n = i.n + a.count,
+            seq = i.seq + a.count,
+            step_count = a.step_count,
+            lost_turns = i.lost_turns * a.keep_lost,
+            has_rollbacks = i.has_rollbacks | a.has_rollbacks,
+            status = coalesce(a.status, i.status),
+            owner = case when a.is_release then null else i.owner end,
+            due_at = case when a.is_release then a.due_at else i.due_at end,
+            ended_at = case when a.is_release then a.ended_at else i.ended_at end,
+            modified_at = a.now,
+            tx = cast(cast(pg_current_xact_id() as text) as bigint)
+        from asked as a
+        join locked as l on l.row = a.row
+        where i.row = a.row
+            and i.turn = a.turn
+            and i.n = a.n
+            and i.seq = a.seen
+            and i.owner is not null
+            and (a.ended_at is null or i.awaited = 0)
+        returning i.row
+    ),
+    written as (
+        insert into records (instance, seq, turn, n, kind, at, body, value, payload, size, crc, tx)
+        select r.instance, r.seq, r.turn, r.n, r.kind, r.at, r.body, r.value, null, 0, r.crc,
+            cast(cast(pg_current_xact_id() as text) as bigint)
+        from unnest(
+            cast(:r_instances as bigint[]), cast(:r_seqs as bigint[]), cast(:r_turns as bigint[]),
+            cast(:r_ns as bigint[]), cast(:r_kinds as text[]), cast(:r_ats as bigint[]), cast(:r_bodies as text[]),
+            cast(:r_values as text[]), cast(:r_crcs as bigint[])
+        ) as r (instance, seq, turn, n, kind, at, body, value, crc)
+        join moved as m on m.row = r.instance
+    )
+    select row
+    from moved
+    """
+
+
+def runs(operations: Sequence[Operation[Any]]) -> Iterator[tuple[bool, list[Operation[Any]]]]:
+    """Yield operations in their order: those that can be written together, an instance once in each, and others."""
+    for is_plain, run in groupby(operations, is_written_together):
+        together: list[Operation[Any]] = []
+        rows: set[int] = set()
+        for operation in run:
+            if isinstance(operation, Commit | Release):
+                if is_plain and operation.row in rows:
+                    yield is_plain, together
+                    together, rows = [], set()
+                rows.add(operation.row)
+            together.append(operation)
+        yield is_plain, together
+
+
+def are_written_together(operations: Sequence[Operation[Any]]) -> bool:
+    """Tell whether operations can be written together, all of them."""
+    return len(list(runs(operations))) == 1 and is_written_together(operations[0])
+
+
+def is_written_together(operation: Operation[Any]) -> bool:
+    """Tell whether an operation can be written together with others of its kind."""
+    if not isinstance(operation, Commit | Release):
+        return False
+    # The children of one that is terminated end with it.
+    is_alone = isinstance(operation, Release) and operation.status == Status.TERMINATED
+    return not is_alone and all(_is_small(record) for record in operation.records)
+
+
+def write(connection: Connection, operations: Sequence[TurnWrite], tidings: Tidings) -> list[object]:
+    """Write what matches, in one statement; return the answers, None for what is left to do alone."""
+    records = [record for operation in operations for record in _records(connection, operation)]
+    moved = {row for (row,) in connection.execute(_WRITE, (*_columns(operations), *_columns_of(records)))}
+    return [_answer(operation, tidings) if operation.row in moved else None for operation in operations]
+
+
+def _is_small(record: RecordRow) -> bool:
+    return record.payload is None and not codec.lies_apart(record)
+
+
+def _records(connection: Connection, operation: TurnWrite) -> Iterator[Values]:
+    for place, record in enumerate(operation.records, 1):
+        where = (operation.row, operation.seen + place, operation.turn, operation.n + place)
+        yield new_record(connection, where, record, 0)
+
+
+def _columns(operations: Sequence[TurnWrite]) -> Values:
+    return tuple(list(column) for column in zip(*map(_row, operations), strict=True))
+
+
+def _row(operation: TurnWrite) -> tuple[object, ...]:
+    place = (operation.row, operation.turn, operation.n, operation.seen, len(operation.records), operation.step_count)
+    match operation:
+        case Commit():
+            keeps = not operation.is_outcome
+            return (*place, int(keeps), int(operation.has_rollbacks), operation.now, operation.status, False, None, None)
+        case Release():
+            keeps = operation.status == Status.RUNNING
+            return (*place, int(keeps), 0, operation.now, operation.status, True, operation.due_at, operation.ended_at)
+
+
+def _columns_of(records: Sequence[Values]) -> Values:
+    # All but `payload` and `size`, which such records do not have, and `tx`.
+    kept = [(*record[:8], record[10]) for record in records]
+    return tuple(list(column) for column in zip(*kept, strict=True)) if kept else tuple([] for _ in range(9))
+
+
+def _answer(operation: TurnWrite, tidings: Tidings) -> Committed | Released:
+    seq = operation.seen + len(operation.records)
+    tidings.changed.add(operation.row)
+    if isinstance(operation, Commit):
+        return Committed(seq, [])
+    if operation.due_at is not None:
+        tidings.due(operation.due_at)
+    return Released(done=True, seq=seq, outside=[])

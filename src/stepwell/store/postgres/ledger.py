@@ -114,10 +114,8 @@ class PostgresLedger:
         try:
             self._connection.ready()
             outcomes = bulk.write(self._connection, operations, tidings)
-        except Exception as error:
-            if is_loss(error) or is_conflict(error):
-                return None
-            raise
+        except (*LOSSES, *CONFLICTS):
+            return None
         left = [place for place, answer in enumerate(outcomes) if answer is None]
         if left:
             rest = self._patiently([operations[place] for place in left])

@@ -26,6 +26,11 @@ async def reach_store(url: str) -> Store:
         return await sharing.reach(await asyncio.to_thread(file_of(url).absolute))
 
 
+def is_there(url: str) -> bool:
+    """Tell whether there is a store that a URL names; opening it would make one. Raises InvalidInput."""
+    return file_of(url).exists()
+
+
 def file_of(url: str) -> Path:
     """Return the file of a store: `sqlite:///relative.db` or `sqlite:////absolute.db`. Raises InvalidInput."""
     path = url.removeprefix(_SQLITE)

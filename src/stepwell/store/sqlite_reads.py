@@ -43,10 +43,12 @@ from stepwell.store.sqlite_streams import read_piece
 from stepwell.store.sqlite_targets import INSTANCE, INSTANCE_COLUMNS, find_named, is_turn
 from stepwell.store.sqlite_terminations import is_terminating, list_terminations
 from stepwell.store.sqlite_tokens import find_token, list_tokens
+from stepwell.store.sqlite_transfers import export_instance, list_streams, read_notes, read_records
 from stepwell.store.sqlite_versions import get_version, list_versions
 from stepwell.store.sqlite_workflows import find_workflow, get_params_schema, get_workflow, list_workflows
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.token_operations import FindToken, ListTokens
+from stepwell.store.transfer_operations import ExportInstance, ListStreams, ReadNotes, ReadRecords
 from stepwell.store.workflow_operations import GetVersion, ListVersions
 
 _HOLDINGS = """
@@ -173,4 +175,8 @@ READS: Mapping[type[Operation[Any]], Callable[[apsw.Connection, Any], object]] =
     FindOnce: find_once,
     FindToken: find_token,
     ListTokens: list_tokens,
+    ExportInstance: export_instance,
+    ReadRecords: read_records,
+    ListStreams: list_streams,
+    ReadNotes: read_notes,
 }

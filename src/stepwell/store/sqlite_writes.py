@@ -54,10 +54,12 @@ from stepwell.store.sqlite_streams import begin_stream, write_piece
 from stepwell.store.sqlite_terminations import start_termination, terminate_some
 from stepwell.store.sqlite_tokens import add_token, revoke_token
 from stepwell.store.sqlite_transaction import Transaction
+from stepwell.store.sqlite_transfers import abandon_import, begin_import, finish_import, import_notes, import_records
 from stepwell.store.sqlite_versions import put_workflow
 from stepwell.store.sqlite_workflows import Workflow, find_workflow, register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
+from stepwell.store.transfer_operations import AbandonImport, BeginImport, FinishImport, ImportNotes, ImportRecords
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
 
 # Two creates with one id race for the unique index, not for a look before.
@@ -208,5 +210,10 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     DeleteTriggers: delete_triggers,
     AddToken: add_token,
     RevokeToken: revoke_token,
+    BeginImport: begin_import,
+    ImportRecords: import_records,
+    ImportNotes: import_notes,
+    FinishImport: finish_import,
+    AbandonImport: abandon_import,
     Once: _once,
 }

@@ -3,10 +3,11 @@
 import apsw
 
 from stepwell.core.why import Situation
-from stepwell.store.situation_operations import InstanceSituation, ReadSituation
+from stepwell.store.situation_operations import InstanceSituation, NoteBlocked, ReadSituation
 from stepwell.store.sqlite_records import history
 from stepwell.store.sqlite_rows import every, only
 from stepwell.store.sqlite_targets import find_named
+from stepwell.store.sqlite_transaction import Transaction
 
 # The row of a worker is there as long as it holds an instance, or is alive.
 _INSTANCE = """
@@ -22,7 +23,8 @@ _INSTANCE = """
                     and s.class_name = w.class_name
             ),
             1
-        )
+        ),
+        holder.blocked_since, holder.blocked_stack
     from workflows as w
     join instances as i on i.workflow = w.row
     left join workers as holder on holder.row = i.owner
@@ -50,6 +52,18 @@ _BEFORE = """
         limit :most
     )
     """
+# Of a worker that has died nobody asks for it: an older note about one does no harm.
+_NOTE_BLOCKED = """
+    update workers
+    set blocked_since = :since,
+        blocked_stack = :stack
+    where row = :worker
+    """
+
+
+def note_blocked(transaction: Transaction, operation: NoteBlocked) -> None:
+    """Do NoteBlocked."""
+    transaction.execute(_NOTE_BLOCKED, (operation.since, operation.stack, operation.worker))
 
 
 def read_situation(connection: apsw.Connection, operation: ReadSituation) -> InstanceSituation:
@@ -57,11 +71,11 @@ def read_situation(connection: apsw.Connection, operation: ReadSituation) -> Ins
     now = operation.now
     named = operation.account, operation.workflow, operation.id
     found = find_named(connection, _INSTANCE, named, (now,))
-    row, snapshot, version, due_at, owner, is_alive, lost_turns, script, class_name, is_loaded = found
+    row, snapshot, version, due_at, owner, is_alive, lost_turns, script, class_name, is_loaded, *blocked = found
     before = 0
     if due_at is not None and due_at <= now:
         (before,) = only(connection, _BEFORE, (snapshot, due_at, row, operation.most))
     workers = [name for (name,) in every(connection, _WORKERS, (now, snapshot))]
     held = (owner, bool(is_alive), lost_turns)
-    situation = Situation(due_at, *held, before, workers, script, class_name, bool(is_loaded), version)
+    situation = Situation(due_at, *held, before, workers, script, class_name, bool(is_loaded), version, *blocked)
     return InstanceSituation(history(connection, row), situation)

@@ -33,6 +33,7 @@ from stepwell.store.operations import (
     RenewLease,
     WriteNotes,
 )
+from stepwell.store.situation_operations import NoteBlocked
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.sqlite_accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
 from stepwell.store.sqlite_children import await_child, start_child
@@ -49,6 +50,7 @@ from stepwell.store.sqlite_events import append_event, force_step
 from stepwell.store.sqlite_notes import write_notes
 from stepwell.store.sqlite_once import once
 from stepwell.store.sqlite_rows import first, only
+from stepwell.store.sqlite_situation import note_blocked
 from stepwell.store.sqlite_snapshots import save_snapshot, serve_snapshot
 from stepwell.store.sqlite_streams import begin_stream, write_piece
 from stepwell.store.sqlite_terminations import start_termination, terminate_some
@@ -193,6 +195,7 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     RegisterWorker: register_worker,
     RenewLease: renew_lease,
     EndLease: end_lease,
+    NoteBlocked: note_blocked,
     ClaimDue: sqlite_turns.claim_due,
     Commit: sqlite_turns.commit,
     Release: sqlite_turns.release,

@@ -666,7 +666,7 @@ async def test_replay_for_a_rollback_runs_nothing_new() -> None:
 
 
 async def test_error_that_a_replay_meets_again_is_no_news() -> None:
-    """asyncio reports errors that nobody has looked at: this one is in the history."""
+    """Asyncio reports errors that nobody has looked at: this one is in the history."""
     reported: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
 

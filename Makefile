@@ -11,7 +11,7 @@ SOURCES := $(wildcard src tests examples bench tools)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fix test-long coverage bench wheel clean
+.PHONY: help run test check fix test-long histories coverage bench wheel clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ fix: $(READY) ## Format, and repair what lint can repair
 
 test-long: $(READY) ## Run the tests that take minutes
 	$(VENV_PYTHON) -m pytest -q -m long
+
+histories: $(READY) ## Keep histories of this version for later ones to replay; once a release
+	$(VENV_PYTHON) -m tests.histories.keep
 
 coverage: $(READY) ## Run the tests and report which lines they reach
 	$(VENV_PYTHON) -m coverage run -m pytest -q

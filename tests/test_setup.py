@@ -87,6 +87,7 @@ def test_commands_are_listed_by_plain_make(require, tmp_path: Path) -> None:
         "check",
         "fix",
         "test-long",
+        "histories",
         "coverage",
         "bench",
         "wheel",

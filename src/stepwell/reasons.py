@@ -68,6 +68,14 @@ class AttemptReason(ReasonShown, tag="attempt"):
     worker: str
 
 
+class BlockedReason(ReasonShown, tag="workerBlocked"):
+    """The worker that holds it does not answer."""
+
+    worker: str
+    since: str
+    stack: list[str]
+
+
 class CodeReason(ReasonShown, tag="code"):
     """The code of `run` runs, or waits for something outside of steps."""
 
@@ -133,6 +141,7 @@ AnyReason = (
     | SleepReason
     | RetryReason
     | AttemptReason
+    | BlockedReason
     | CodeReason
     | QueuedReason
     | NoWorkerReason
@@ -170,8 +179,8 @@ def _all(found: Sequence[why.Reason]) -> list[AnyReason]:
     return [_wait(reason) if isinstance(reason, _WAITS) else _state(reason) for reason in found]
 
 
-_Wait = why.EventAwaited | why.Sleeping | why.RetryAwaited | why.AttemptRunning | why.CodeRunning
-_WAITS = (why.EventAwaited, why.Sleeping, why.RetryAwaited, why.AttemptRunning, why.CodeRunning)
+_Wait = why.EventAwaited | why.Sleeping | why.RetryAwaited | why.AttemptRunning | why.WorkerBlocked | why.CodeRunning
+_WAITS = (why.EventAwaited, why.Sleeping, why.RetryAwaited, why.AttemptRunning, why.WorkerBlocked, why.CodeRunning)
 _State = (
     why.Queued
     | why.NoWorker
@@ -195,6 +204,8 @@ def _wait(reason: _Wait) -> AnyReason:
             return RetryReason(step, failed, models.ErrorText(error.name, error.message), iso(until))
         case why.AttemptRunning(step=step, attempt=attempt, since=since, until=until, worker=worker):
             return AttemptReason(step, attempt, iso(since), iso(until), worker)
+        case why.WorkerBlocked(worker=worker, since=since, stack=stack):
+            return BlockedReason(worker, iso(since), list(stack))
         case why.CodeRunning(since=since):
             return CodeReason(iso(since))
         case _:

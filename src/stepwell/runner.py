@@ -431,6 +431,9 @@ class Turn:
 
     def _roll_back(self) -> None:
         """Leave `run`, which may call nothing more, and run the rollbacks in a scope of their own."""
+        if isinstance(self._reason, endings.Returned):
+            # A replay has met once more what the instance is rolled back for.
+            look_away(self._reason.task)
         self._forget_reason()
         self._alarms.cancel()
         self._forward, self.main = self.main, CallScope(self.quiet, self)

@@ -257,7 +257,8 @@ class Settings:
         int, _duration(0, HOUR_MS, "how long steps in flight may go on when the server stops or gets new code")
     ] = limits.GRACE_MS
     blocked_after: Annotated[
-        int, _duration(SECOND_MS, DAY_MS, "a worker that is blocked for as long is named in the server's log")
+        int,
+        _duration(SECOND_MS, DAY_MS, "a worker that is blocked for as long is named in the server's log and by `why`"),
     ] = limits.BLOCKED_AFTER_MS
     stuck_after: Annotated[
         int, _duration(5 * SECOND_MS, 7 * DAY_MS, "a worker that is blocked for as long is killed and replaced")

@@ -5,21 +5,27 @@ once, so that what it held is taken up again, and another worker is started.
 """
 
 import asyncio
+import itertools
 import logging
 import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from stepwell.clock import SystemClock
 from stepwell.core.open_calls import OpenCalls, fold_calls
 from stepwell.errors import ScriptError, StoreError
+from stepwell.hangs import Due, Hang, HangReports
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store, codec
 from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong
 from stepwell.store.operations import ListHoldings, RenewLease
 from stepwell.store.serving import WorkerLine
+from stepwell.store.situation_operations import NoteBlocked
+from stepwell.watchdog import ASKING
 from stepwell.worker import LEASE_FOR_EVER
 from stepwell.worker_options import CodeOptions, FetchOptions, WorkerOptions
 
@@ -34,7 +40,7 @@ class SupervisorSettings:
     """How patient the supervisor is, in seconds.
 
     `grace_s`: how long attempts in flight may go on when their worker is to stop. `blocked_after_s`: when a worker that
-    does not answer is named in the log. `stuck_after_s`: when it is killed and replaced.
+    does not answer is named. `stuck_after_s`: when it is killed and replaced.
     """
 
     grace_s: float = 5.0
@@ -230,6 +236,11 @@ class WorkerChild:
         self._is_retired = False
         self._retirement: asyncio.Task[None] | None = None
         self._answered_at = 0.0
+        self._reports = HangReports()
+        self._hang: Hang | None = None
+        # What the store has of it: since when it is blocked, and where.
+        self._noted: tuple[int | None, str | None] = (None, None)
+        self._is_note_refused = False
 
     @property
     def pid(self) -> int | None:
@@ -245,11 +256,12 @@ class WorkerChild:
         """Start the process."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with theirs:
+        with theirs, self._reports.open() as reports:
             fetch = self._settings.fetch if self.code.is_served else None
             options = WorkerOptions(
                 theirs.fileno(),
                 lifeline,
+                reports,
                 self.code,
                 self.name,
                 list(self._settings.variables),
@@ -265,7 +277,7 @@ class WorkerChild:
                 "-m",
                 "stepwell.worker_process",
                 options.to_argument(),
-                pass_fds=(theirs.fileno(), lifeline, *([] if fetch is None else [fetch.socket])),
+                pass_fds=(theirs.fileno(), lifeline, reports, *([] if fetch is None else [fetch.socket])),
                 stdin=asyncio.subprocess.DEVNULL,
                 # Out of the terminal's reach: Ctrl-C is for the parent, which drains the workers.
                 start_new_session=True,
@@ -280,6 +292,7 @@ class WorkerChild:
             code = await self._process.wait()
         finally:
             pings.cancel()
+            self._reports.close()
             if self._retirement is not None:
                 self._retirement.cancel()
         # What it said last is still to be read. This comes to an end, unless the author's code made a copy of its end.
@@ -337,6 +350,7 @@ class WorkerChild:
                     self.loaded.set_exception(ScriptError(report))
             case Pong():
                 self._answered_at = asyncio.get_running_loop().time()
+                self._reports.forget()
             case _:
                 logger.debug("unexpected %s from %s", type(message).__name__, self.name)
 
@@ -346,30 +360,69 @@ class WorkerChild:
             await asyncio.shield(self.loaded)
         time = asyncio.get_running_loop().time
         self._answered_at = time()
-        number, warn_after = 0, self._settings.blocked_after_s
-        while True:
-            number += 1
+        for number in itertools.count(1):
             self._line.say(Ping(number))
             await asyncio.sleep(self._settings.ping_every_s)
-            silent_s = time() - self._answered_at
-            if silent_s < self._settings.blocked_after_s:
-                warn_after = self._settings.blocked_after_s
-            elif silent_s >= self._settings.stuck_after_s:
-                logger.warning("%s (pid %s) has been blocked for %.0f s and is killed", self.name, self.pid, silent_s)
-                self.kill()
-            elif silent_s >= warn_after:
-                warn_after *= 4
-                await self._warn_blocked(silent_s)
+            await self._look(time() - self._answered_at)
 
-    async def _warn_blocked(self, silent_s: float) -> None:
-        logger.warning(
-            "%s (pid %s) has been blocked for %.1f s; %s. A step or `fetch` that blocks should be a plain `def`: it "
-            "then runs in a thread",
-            self.name,
-            self.pid,
-            silent_s,
-            _doing(await self._holdings()),
-        )
+    async def _look(self, silent_s: float) -> None:
+        """Do about a worker's silence what is due."""
+        settings = self._settings
+        if silent_s < settings.blocked_after_s:
+            self._hang = None
+            await self._note(None)
+        elif silent_s >= settings.stuck_after_s:
+            logger.warning(
+                "%s (pid %s) has been blocked for %.0f s and is killed; %s. %s",
+                *(self.name, self.pid, silent_s),
+                await self._doing(),
+                _place(await self._reports.stack()),
+            )
+            self.kill()
+        else:
+            since = SystemClock().now() - int(silent_s * 1000)
+            hang = self._hang = self._hang or Hang(since, settings.blocked_after_s)
+            await self._act(hang, silent_s)
+
+    async def _act(self, hang: Hang, silent_s: float) -> None:
+        """Do about a worker that is blocked what is due: ask it where, name it, renew where it is."""
+        due = hang.due(silent_s, has_report=self._reports.is_fresh)
+        if due is Due.NOTHING:
+            return
+        if due is Due.ASK:
+            self._ask()
+            return
+        stack = await self._reports.stack()
+        if due is Due.TELL:
+            logger.warning(
+                "%s (pid %s) has been blocked for %.1f s; %s. A step or `fetch` that blocks should be a plain `def`: "
+                "it then runs in a thread. %s",
+                *(self.name, self.pid, silent_s),
+                await self._doing(),
+                _place(stack),
+            )
+        await self._note(hang.since, stack)
+
+    def _ask(self) -> None:
+        """Have a worker that is blocked write where it is."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(ASKING)
+
+    async def _note(self, since: int | None, stack: Sequence[str] = ()) -> None:
+        """Let the status tell since when the worker is blocked, and where; None: it is not."""
+        note = since, "\n".join(stack) or None
+        if note == self._noted:
+            return
+        try:
+            await self._store.run(NoteBlocked(self._line.worker, *note))
+        except StoreError as error:
+            # Once, as it is tried again with each ping.
+            if not self._is_note_refused:
+                logger.error("cannot note whether %s is blocked: %s", self.name, error)  # noqa: TRY400 - no defect of ours
+            self._is_note_refused = True
+            return
+        self._noted, self._is_note_refused = note, False
 
     def _hung_up(self) -> None:
         self._line_ended.set()
@@ -379,6 +432,13 @@ class WorkerChild:
         # Writes are done in order, so when this one is, those before it are.
         await self._store.run(RenewLease(self._line.worker, LEASE_FOR_EVER))
         return await self._holdings()
+
+    async def _doing(self) -> str:
+        """Return what the worker is running, in words."""
+        try:
+            return _doing(await self._holdings())
+        except StoreError as error:
+            return f"what it was running is not known ({error})"
 
     async def _holdings(self) -> list[str]:
         """Return what the worker holds, as `workflow/id step`, latest change first."""
@@ -405,3 +465,9 @@ def _in_flight(calls: OpenCalls) -> str:
 
 def _doing(held: list[str]) -> str:
     return f"it was running {'; '.join(held)}" if held else "it held no instance"
+
+
+def _place(stack: Sequence[str]) -> str:
+    if not stack:
+        return "It does not say where it hangs: its process may be stopped"
+    return "It hangs here:\n" + "\n".join(f"  {line}" for line in stack)

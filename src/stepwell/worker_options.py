@@ -35,12 +35,14 @@ class CodeOptions(msgspec.Struct, frozen=True):
 class WorkerOptions(msgspec.Struct, frozen=True):
     """What a worker process needs to know.
 
-    `line` and `lifeline` are inherited file descriptors: its end of the line, and the reading end of a pipe that
-    closes when the parent dies. `variables` are names of environment variables for `self.env`.
+    `line`, `lifeline` and `reports` are inherited file descriptors: its end of the line, the reading end of a pipe that
+    closes when the parent dies, and the writing end of one for where it hangs. `variables` are names of environment
+    variables for `self.env`.
     """
 
     line: int
     lifeline: int
+    reports: int
     code: CodeOptions
     name: str
     variables: list[str] = []

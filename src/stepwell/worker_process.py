@@ -71,7 +71,7 @@ class WorkerProcess:
             await self._serve_fetch(sock, scripts, env)
         worker = self._worker = self._make_worker(project, scripts, env)
         await worker.start()
-        watchdog.watch(self._options.name, self._options.settings.blocked_after / 1000)
+        watchdog.watch(self._options.reports)
         memory.calm_garbage_collection()
         warnings += [warning for script in scripts for warning in script.warnings]
         self._store.say(Loaded(worker.number, sorted(workflows), sock is not None, warnings))

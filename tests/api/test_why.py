@@ -87,6 +87,21 @@ async def test_instance_that_is_not_there_is_told(client: httpx.AsyncClient) -> 
             {"type": "attempt", "step": "a-1", "attempt": 2, "since": SINCE, "until": UNTIL, "worker": "worker 1"},
             id="attempt",
         ),
+        pytest.param(
+            why.WorkerBlocked("worker 1", NOW, ['File "a.py", line 3, in f', "  g()"]),
+            {
+                "type": "workerBlocked",
+                "worker": "worker 1",
+                "since": SINCE,
+                "stack": ['File "a.py", line 3, in f', "  g()"],
+            },
+            id="worker blocked",
+        ),
+        pytest.param(
+            why.WorkerBlocked("worker 1", NOW, []),
+            {"type": "workerBlocked", "worker": "worker 1", "since": SINCE, "stack": []},
+            id="worker blocked somewhere",
+        ),
         pytest.param(why.CodeRunning(NOW), {"type": "code", "since": SINCE}, id="code"),
         pytest.param(why.Queued(NOW, 3), {"type": "queued", "since": SINCE, "before": 3}, id="queued"),
         pytest.param(why.NoWorker("v1"), {"type": "noWorker", "version": "v1"}, id="no worker"),

@@ -32,6 +32,8 @@ def test_help_lists_the_commands(option: str) -> None:
     assert re.findall(r"^  (\w+) +\S", result.output.partition("Commands:")[2], re.MULTILINE) == [
         "check",
         "dev",
+        "export",
+        "import",
         "instances",
         "profile",
         "serve",

@@ -252,7 +252,7 @@ def test_setting_reaches_the_turns_of_a_worker(name: str) -> None:
     setting = SETTINGS[name]
     values: dict[str, Any] = {name: "linear" if setting.kind is Kind.WORD else setting.most}
     changed = replace(DEFAULT_SETTINGS, **values)
-    options = WorkerOptions(1, 2, CodeOptions("flows.py"), "worker 1", settings=changed)
+    options = WorkerOptions(1, 2, 3, CodeOptions("flows.py"), "worker 1", settings=changed)
     options = WorkerOptions.of_argument(options.to_argument())
 
     assert options.settings == changed

@@ -92,6 +92,22 @@ def test_instance_that_is_not_there_is_told(server: DevServer) -> None:
             id="attempt",
         ),
         pytest.param(
+            {
+                "type": "workerBlocked",
+                "worker": "worker 1",
+                "since": AGO,
+                "stack": ['File "a\x1b[2J.py", line 3', "  g()"],
+            },
+            f"worker 1 has been blocked {SINCE}; it hangs here:\n"
+            '  File "a\N{REPLACEMENT CHARACTER}.py", line 3\n    g()',
+            id="worker blocked",
+        ),
+        pytest.param(
+            {"type": "workerBlocked", "worker": "worker 1", "since": AGO, "stack": []},
+            f"worker 1 has been blocked {SINCE}; where it hangs is not known",
+            id="worker blocked somewhere",
+        ),
+        pytest.param(
             {"type": "code", "since": AGO},
             f"the code of run runs, or waits for something outside of steps, {SINCE}",
             id="code",

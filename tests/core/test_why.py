@@ -56,6 +56,7 @@ from stepwell.core.why import (
     Situation,
     Sleeping,
     TurnsLost,
+    WorkerBlocked,
     explain,
 )
 from tests.core.histories import NOW, OOPS, do, history, sleep, wait
@@ -80,6 +81,9 @@ INNER = SleepStarted(NOW + 2, sleep("inner"), LATER, do("charge"), 1)
 ROLLING = RollbackStarted(NOW + 3, OOPS)
 ROLLED = RollingBack(NOW + 3, OOPS, None)
 RESTING = Waiting(NOW + 10)
+
+
+BLOCKED = replace(HELD, blocked_since=NOW + 4, blocked_stack='File "a.py", line 3, in f\n  g()')
 
 
 def parked(due_at: int) -> Situation:
@@ -140,6 +144,43 @@ def test_what_is_waited_for_is_a_reason(
     records: Sequence[Record], situation: Situation, reasons: Sequence[Reason]
 ) -> None:
     """Waits, retries and attempts, in the order of their calls; what is over is none."""
+    assert why(records, situation) == reasons
+
+
+@pytest.mark.parametrize(
+    ("records", "situation", "reasons"),
+    [
+        pytest.param(
+            [STARTED],
+            BLOCKED,
+            [WorkerBlocked("worker 1", NOW + 4, ['File "a.py", line 3, in f', "  g()"]), RUNNING],
+            id="attempt",
+        ),
+        pytest.param(
+            [],
+            replace(BLOCKED, blocked_stack=None),
+            [WorkerBlocked("worker 1", NOW + 4, []), CodeRunning(NOW)],
+            id="code, at a place that nobody knows",
+        ),
+        pytest.param(
+            [STARTED, PauseAsked(NOW + 20)],
+            replace(BLOCKED, blocked_stack=None),
+            [WorkerBlocked("worker 1", NOW + 4, []), Pausing(NOW + 20, ["charge-1"]), RUNNING],
+            id="being paused",
+        ),
+        pytest.param(
+            [STARTED],
+            replace(BLOCKED, is_owner_alive=False),
+            [TurnsLost(1), Queued(NOW + 1, 0)],
+            id="worker has died since",
+        ),
+        pytest.param([NAP, RESTING], replace(BLOCKED, due_at=LATER, owner=None), [SLEEPING], id="held no more"),
+    ],
+)
+def test_worker_that_is_blocked_is_the_first_reason(
+    records: Sequence[Record], situation: Situation, reasons: Sequence[Reason]
+) -> None:
+    """Since when, and where; what the instance was about stands below, and nothing of it once it is not held."""
     assert why(records, situation) == reasons
 
 

@@ -1,16 +1,24 @@
 """What author code does to its process does not stop the server, and loses nothing. Real servers, real deaths."""
 
+import collections
+import itertools
+import json
 import os
+import re
+import signal
 import time
+import urllib.request
+from datetime import datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
-from tests.crash.server import DevServer, run_dev
+from tests.crash.server import DevServer, run_dev, wait_until
 
 WORKFLOW = """
-import asyncio, ctypes, os, sys, time
+import asyncio, collections, ctypes, itertools, os, signal, sys, time
 from stepwell import WorkflowEntrypoint
 
 class Flow(WorkflowEntrypoint):
@@ -62,8 +70,7 @@ def test_step_that_blocks_its_loop_leaves_the_api_answering(tmp_path: Path) -> N
     """While a step blocks for five seconds the API answers; then the log has named it and the instance goes on."""
     _write(tmp_path, "time.sleep(5)")
     with DevServer(tmp_path) as server:
-        # The server's line; the worker tells of itself too, sooner or later.
-        told = f"(pid {server.workers()[0]}) has been blocked for"
+        told = f"worker 1 (pid {server.workers()[0]}) has been blocked for"
         server.create("flow", "a")
         server.wait_for_line(told)
 
@@ -104,17 +111,125 @@ def test_instance_that_kills_its_worker_takes_no_other_with_it(tmp_path: Path) -
 
 
 def test_place_where_a_worker_hangs_is_shown(tmp_path: Path) -> None:
-    """The author's own lines, down to the one that blocks; nothing of ours or of asyncio's stands above them."""
-    _write(tmp_path, "[time.sleep(5) for _ in range(1)]")
+    """With the line that names it: the author's own lines, down to the one that blocks, and nothing above them."""
+    _write(tmp_path, "[time.sleep(4) for _ in range(1)]")
     with DevServer(tmp_path) as server:
         server.create("flow", "a")
-        server.wait_for_line("worker 1 has been blocked for 1.5 s, and is here now:")
         server.wait_for_status("flow", "a", "complete")
 
-        at = server.lines.index(server.wait_for_line("and is here now:"))
-        shown = [line.strip() for line in server.lines[at + 1 : at + 5]]
-        assert shown[0].startswith(f'File "{tmp_path}/flows.py", line 16, in bad')
-        assert shown[1] == "[time.sleep(5) for _ in range(1)]"
+        told = [at for at, line in enumerate(server.lines) if "has been blocked for" in line]
+        (at,) = told
+        assert re.search(r"worker 1 \(pid \d+\) has been blocked for \d\.\d s; ", server.lines[at])
+        assert server.lines[at].endswith(
+            " s; it was running flow/a step bad-1. A step or `fetch` that blocks should be a plain `def`: it then runs "
+            "in a thread. It hangs here:"
+        )
+        assert server.lines[at + 1 : at + 3] == [
+            f'  File "{tmp_path}/flows.py", line 16, in bad',
+            "    [time.sleep(4) for _ in range(1)]",
+        ]
+
+
+def test_status_tells_where_a_worker_hangs_until_it_goes_on(tmp_path: Path) -> None:
+    """Since when, with the author's file and line, beside the step and the attempt; no longer when it answers again."""
+    _write(tmp_path, "time.sleep(4); await asyncio.sleep(60)")
+    with DevServer(tmp_path) as server:
+        server.create("flow", "a")
+        blocked, attempt = _blocked(server, has_stack=True)
+
+        assert (blocked["worker"], blocked["stack"][-2:]) == (
+            "worker 1",
+            [f'File "{tmp_path}/flows.py", line 16, in bad', "  time.sleep(4); await asyncio.sleep(60)"],
+        )
+        assert (attempt["type"], attempt["step"], attempt["attempt"]) == ("attempt", "bad-1", 1)
+        since, began = (datetime.fromisoformat(reason["since"]) for reason in (blocked, attempt))
+        # It has last answered before that.
+        assert abs(began - since) < timedelta(seconds=2)
+        (left,) = wait_until(lambda: _told(server) if len(_told(server)) == 1 else None, lambda: server.log)
+        assert (left["type"], left["step"]) == ("attempt", "bad-1")
+
+
+def test_place_is_known_where_nothing_else_can_run_in_the_process(tmp_path: Path) -> None:
+    """Also of code that keeps the interpreter's lock for long, as a long regular expression does."""
+    start = time.perf_counter()
+    collections.deque(itertools.repeat(None, 10**7), maxlen=0)
+    count = int(10**7 * 8 / (time.perf_counter() - start))
+    line = f"collections.deque(itertools.repeat(None, {count}), maxlen=0)"
+    _write(tmp_path, line)
+    with DevServer(tmp_path) as server:
+        server.create("flow", "a")
+        blocked, attempt = _blocked(server, has_stack=True)
+
+        assert blocked["stack"] == [f'File "{tmp_path}/flows.py", line 16, in bad', f"  {line}"]
+        assert (attempt["type"], attempt["step"]) == ("attempt", "bad-1")
+        assert server.wait_for_line("has been blocked for").endswith("It hangs here:")
+        assert server.wait_for_status("flow", "a", "complete")["output"] == '["kept",1]'
+
+
+def test_place_is_known_whatever_signals_the_author_ignores(tmp_path: Path) -> None:
+    """The worker tells of itself, as long as anything can run in it."""
+    _write(tmp_path, "signal.signal(signal.SIGURG, signal.SIG_IGN); time.sleep(4)")
+    with DevServer(tmp_path) as server:
+        server.create("flow", "a")
+        blocked, _ = _blocked(server, has_stack=True)
+
+        assert blocked["stack"][0] == f'File "{tmp_path}/flows.py", line 16, in bad'
+
+
+def test_worker_that_is_stopped_is_named_without_a_place(tmp_path: Path) -> None:
+    """It can say nothing, and where it hung before is past; it goes on with the instance as if nothing had been."""
+    body = "time.sleep(1); await asyncio.sleep(1); open('awake', 'x').close(); await asyncio.sleep(3)"
+    _write(tmp_path, body)
+    with DevServer(tmp_path) as server:
+        server.create("flow", "a")
+        wait_until((tmp_path / "awake").exists, lambda: server.log)
+        (pid,) = server.workers()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            told = server.wait_for_line("has been blocked for")
+            blocked, attempt = _blocked(server, has_stack=False)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+        assert "it was running flow/a step bad-1. " in told
+        assert told.endswith("It does not say where it hangs: its process may be stopped")
+        assert blocked["stack"] == []
+        assert (attempt["type"], attempt["step"]) == ("attempt", "bad-1")
+        assert server.wait_for_status("flow", "a", "complete")["output"] == '["kept",1]'
+        assert server.workers() == [pid]
+
+
+def test_worker_that_stays_blocked_is_killed_with_its_place_in_the_log(tmp_path: Path) -> None:
+    """Instance, step and line; the attempt is lost, and the next one goes on."""
+    _write(tmp_path, "time.sleep(60)")
+    with DevServer(tmp_path, "flows.py", "--set", "stuck_after=5 seconds") as server:
+        server.create("flow", "a")
+        told = server.wait_for_line("and is killed")
+
+        assert told.endswith("s and is killed; it was running flow/a step bad-1. It hangs here:")
+        at = server.lines.index(told)
+        wait_until(lambda: len(server.lines) > at + 2, lambda: server.log)
+        assert server.lines[at + 1 : at + 3] == [f'  File "{tmp_path}/flows.py", line 16, in bad', "    time.sleep(60)"]
+        assert server.wait_for_status("flow", "a", "complete")["output"] == '["kept",2]'
+
+
+def _told(server: DevServer) -> list[dict[str, Any]]:
+    """Return why the instance does not go on."""
+    url = f"{server.url}/client/v4/accounts/local/stepwell/workflows/flow/instances/a/why"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        reasons: list[dict[str, Any]] = json.load(answer)["result"]["reasons"]
+    return reasons
+
+
+def _blocked(server: DevServer, *, has_stack: bool) -> list[dict[str, Any]]:
+    """Return why the instance does not go on, once it is told first that its worker is blocked."""
+
+    def look() -> list[dict[str, Any]] | None:
+        found = _told(server)
+        is_so = found and found[0]["type"] == "workerBlocked" and bool(found[0]["stack"]) is has_stack
+        return found if is_so else None
+
+    return wait_until(look, lambda: f"{server.log}\n{_told(server)}")
 
 
 def test_attempt_that_wants_too_much_memory_fails_and_its_worker_lives(tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ import pytest
 
 from stepwell import WorkflowEntrypoint
 from stepwell.core.failures import Failure
-from stepwell.core.records import Action, AttemptInterrupted, StepFailed, StepForced, StepSucceeded, WaitEnded
+from stepwell.core.records import (
+    Action,
+    AttemptInterrupted,
+    AttemptStarted,
+    StepFailed,
+    StepForced,
+    StepSucceeded,
+    WaitEnded,
+)
 from stepwell.core.steplog import StepEntry, WaitEntry
 from stepwell.core.why import Queued
 from stepwell.errors import InstanceFinished, InstanceNotFound, InvalidInput
@@ -79,7 +87,7 @@ async def test_step_is_tried_again_at_once() -> None:
 
 
 async def test_retry_by_hand_counts_like_any_other() -> None:
-    """The step fails for good when its attempts are used up."""
+    """It begins one attempt, and the step fails for good when its attempts are used up."""
     body = Unlucky(9)
 
     async def run(event, step):
@@ -92,6 +100,8 @@ async def test_retry_by_hand_counts_like_any_other() -> None:
         await engine.run_until_idle()
 
         assert (await instance.status(), body.calls) == ("errored", 4)
+        begun = [record.attempt for record in await records(instance) if isinstance(record, AttemptStarted)]
+        assert begun == [1, 2, 3, 4]
 
 
 async def test_sleep_ends_at_once() -> None:

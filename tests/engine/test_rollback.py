@@ -4,6 +4,7 @@ Source: developers.cloudflare.com/workflows/build/workers-api/#rollback
 """
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -662,6 +663,27 @@ async def test_replay_for_a_rollback_runs_nothing_new() -> None:
         assert (await instance.status(), done) == ("errored", ["do flight"])
         log = await instance.log()
         assert (log.error and log.error.message, [entry.name for entry in log.called]) == ("no", ["flight-1"] * 2)
+
+
+async def test_error_that_a_replay_meets_again_is_no_news() -> None:
+    """Asyncio reports errors that nobody has looked at: this one is in the history."""
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+
+    class Fails(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.do("flight", _work, "flight", rollback=asyncio.Event().wait)
+            raise ValueError("no")
+
+    async with TestEngine.open([Fails]) as engine:
+        instance = await engine.create(Fails)
+        await engine.run_until_idle()
+        await restart(engine)
+        await engine.run_until_idle()
+        assert await instance.status() == "rollingBack"
+    gc.collect()
+
+    assert reported == []
 
 
 async def test_nothing_of_run_ends_while_it_is_rolled_back() -> None:

@@ -98,12 +98,18 @@ async def outcome(job: Job, store: CheckedStore, *, parks_always: bool = False, 
 
 
 async def _ends(engine: TestEngine, store: CheckedStore, instance: TestInstance, lifetime: int | None) -> bool:
+    await _revive(engine, store, lifetime)
+    await engine.run_until_idle()
+    # What takes a moment of real time, such as the end of a task, may have come to the last write only now.
+    await _revive(engine, store, lifetime)
+    return await instance.status() in FINAL
+
+
+async def _revive(engine: TestEngine, store: CheckedStore, lifetime: int | None) -> None:
     while isinstance(store, DyingStore) and await _dies(engine, store):
         await engine.crash()
         store.revive(lifetime)
         await engine.start_worker()
-    await engine.run_until_idle()
-    return await instance.status() in FINAL
 
 
 async def _dies(engine: TestEngine, store: DyingStore) -> bool:

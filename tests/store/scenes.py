@@ -86,9 +86,9 @@ async def worker(store: Store, *, lease_until: int = LEASE) -> int:
     return await store.run(RegisterWorker("worker", lease_until, NOW))
 
 
-async def claim(store: Store, worker: int, *, at: int = NOW, limit: int = 10) -> Claims:
+async def claim(store: Store, worker: int, *, at: int = NOW, limit: int = 10, snapshot: int = 0) -> Claims:
     """Take what is due."""
-    return await store.run(ClaimDue(worker, at, limit))
+    return await store.run(ClaimDue(worker, at, limit, snapshot))
 
 
 async def held(store: Store, id: str = "a", *, workflow: str = "orders") -> Claim:

@@ -6,7 +6,7 @@ from stepwell.core.why import Situation
 from stepwell.errors import InstanceNotFound, WorkflowNotFound
 from stepwell.store import Store
 from stepwell.store.operations import ClaimDue, EndLease, RegisterWorker, RegisterWorkflow
-from stepwell.store.situation_operations import ReadSituation
+from stepwell.store.situation_operations import NoteBlocked, ReadSituation
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.workflow_operations import DeleteWorkflow
 from tests.store.scenes import NOW, create, creation, register
@@ -59,6 +59,41 @@ async def test_situation_has_owner_and_workers(store: Store) -> None:
     assert await situation(store) == Situation(
         None, "worker 1", False, 0, 0, ["worker 2"], "shop", "Orders", True, VERSION
     )
+
+
+async def test_situation_tells_since_when_the_owner_is_blocked(store: Store) -> None:
+    """Also where, as far as that is known, the latest that was noted; of this worker alone, until it answers."""
+    await register(store)
+    await create(store, "a")
+    first, second = [await store.run(RegisterWorker(name, NOW + 10, NOW)) for name in ("worker 1", "worker 2")]
+    await store.run(ClaimDue(first, NOW, 1))
+
+    found = []
+    for note in (
+        NoteBlocked(second, NOW + 9),
+        NoteBlocked(first, NOW + 1),
+        NoteBlocked(first, NOW + 1, "here\n  f()"),
+        NoteBlocked(first, None),
+    ):
+        await store.run(note)
+        blocked = await situation(store)
+        found.append((blocked.blocked_since, blocked.blocked_stack))
+
+    assert found == [(None, None), (NOW + 1, None), (NOW + 1, "here\n  f()"), (None, None)]
+
+
+async def test_note_about_a_worker_that_is_gone_is_passed_over(store: Store) -> None:
+    """It may have died just then; who took its place is not meant."""
+    await register(store)
+    await create(store, "a")
+    gone, held = [await store.run(RegisterWorker(name, NOW + 10, NOW)) for name in ("worker 1", "worker 2")]
+    await store.run(EndLease(gone))
+    await store.run(ClaimDue(held, NOW, 1))
+
+    await store.run(NoteBlocked(gone, NOW, "here"))
+
+    found = await situation(store)
+    assert (found.owner, found.blocked_since) == ("worker 2", None)
 
 
 async def test_situation_counts_lost_turns(store: Store) -> None:

@@ -60,7 +60,7 @@ def dev(path: str, data: str, **given: Any) -> None:
 @main.command()
 @click.argument("path", default=".")
 @options.STORE
-@click.option("--account", default="local", show_default=True, metavar="ID", help="Whose the workflows are.")
+@options.ACCOUNT
 @click.option("--stored", "is_stored", is_flag=True, help="Serve the code that was served last, from the store alone.")
 @click.option(
     "--workers",
@@ -173,6 +173,40 @@ def trigger(  # noqa: PLR0913, PLR0917 - one for each option
     given = (arguments.json_of(params), id)
     waiting = instances.Waiting(wait, timeout)
     raise SystemExit(instances.trigger(profiles.connect(**where), workflow, given, waiting, out))
+
+
+@main.command("export")
+@click.argument("workflow")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@options.STORE
+@options.ACCOUNT
+def export_instances(workflow: str, ids: tuple[str, ...], store: str, account: str) -> None:
+    """Print instances of WORKFLOW whole, as JSON lines, for `stepwell import`.
+
+    An ID may also be - for standard input, or @FILE, with an id on each line. Nothing is left out: params, results,
+    events and logs are there, sensitive ones too. The store is opened, or reached through the server that has it; an
+    instance that is running is taken as it is at that moment, and goes on.
+    """
+    from stepwell.cli import transfers
+
+    raise SystemExit(transfers.export(store, account, workflow, ids))
+
+
+@main.command("import")
+@click.argument("file", default="-")
+@options.STORE
+@options.ACCOUNT
+@click.option("--as", "id", metavar="ID", help="The id that it gets; FILE then has one instance.")
+def import_instances(file: str, store: str, account: str, id: str | None) -> None:
+    """Bring in the instances in FILE, or standard input, and print their ids.
+
+    FILE is what `stepwell export` has printed. Their workflows have to be there: serve their code once. One that has
+    not ended goes on here, on its own version if the store has the same code, else on the newest; see to it that it
+    does not go on where it came from as well. What cannot be brought in whole is not brought in at all.
+    """
+    from stepwell.cli import transfers
+
+    raise SystemExit(transfers.bring_in(store, account, file, id))
 
 
 @main.group()

@@ -16,6 +16,7 @@ STORE = click.option(
     metavar="URL",
     help="Where everything is kept: sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/database.",
 )
+ACCOUNT = click.option("--account", default="local", show_default=True, metavar="ID", help="Whose the workflows are.")
 SET = click.option(
     "--set",
     "settings",

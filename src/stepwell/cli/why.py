@@ -21,7 +21,7 @@ def show(client: Client, workflow: str, id: str, out: Output) -> int:
     if not out.is_text:
         out.show_one(found, (), wanted)
         return 0
-    lines = [_end(found)] if found["end"] else [in_words(reason) for reason in found["reasons"]]
+    lines = [_end(found)] if found["end"] else [line for reason in found["reasons"] for line in in_lines(reason)]
     for line in lines or [f"{found['status']}; no reason is known"]:
         click.echo(clean(line))
     return 0
@@ -31,6 +31,11 @@ def in_words(reason: Reason) -> str:
     """Return a reason in plain words. One that a newer server gives is shown by its type."""
     words = _WORDS.get(reason["type"])
     return str(reason["type"]) if words is None else words(reason)
+
+
+def in_lines(reason: Reason) -> list[str]:
+    """Return a reason in plain words, and below that the lines of code that it has."""
+    return [in_words(reason), *(f"  {line}" for line in reason.get("stack", ()))]
 
 
 def _end(found: Result) -> str:
@@ -62,6 +67,11 @@ def _retry(reason: Reason) -> str:
 def _attempt(reason: Reason) -> str:
     what = f"attempt {reason['attempt']} of {reason['step']} is running on {reason['worker']}"
     return f"{what} {_since(reason)}; it times out at {times.short(reason['until'])}, {times.ahead(reason['until'])}"
+
+
+def _blocked(reason: Reason) -> str:
+    where = "it hangs here:" if reason["stack"] else "where it hangs is not known"
+    return f"{reason['worker']} has been blocked {_since(reason)}; {where}"
 
 
 def _queued(reason: Reason) -> str:
@@ -96,6 +106,7 @@ _WORDS: Mapping[str, Callable[[Reason], str]] = {
     "sleep": lambda r: f"sleeping ({r['step']}) {_until(r)}",
     "retry": _retry,
     "attempt": _attempt,
+    "workerBlocked": _blocked,
     "code": lambda r: f"the code of run runs, or waits for something outside of steps, {_since(r)}",
     "queued": _queued,
     "noWorker": lambda r: f"no worker for version {r['version']}: none is alive that has its code",

@@ -123,6 +123,8 @@ class Execution:
         if step.retry_at is not None and now < step.retry_at:
             self._timers.set(step.retry_at, key)
             return WaitUntil(step.retry_at)
+        # A timer that a decision by hand has set for it is not to begin it once more.
+        step.retry_at = None
         return RunAttempt()
 
     def ask_rollback(self, key: Key, config: Mapping[str, Any] | None, now: int) -> StepAnswer:
@@ -392,8 +394,6 @@ class Execution:
                 self._interrupt(at)
             case RollbackResumed():
                 self._forget_failed_rollbacks()
-            case _:
-                pass
 
     def _apply_start(self, record: AttemptStarted) -> None:
         key = record.key

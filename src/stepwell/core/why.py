@@ -20,7 +20,8 @@ class Situation:
 
     `owner` is the worker that holds it, None: nobody does; `workers` are those that are alive and have its code, which
     is that of its `version`. `before` counts what is due before it, up to a bound. `is_loaded` tells whether a worker
-    has loaded the class that its workflow is made of.
+    has loaded the class that its workflow is made of. `blocked_since` is since when the owner does not answer, None: it
+    does; `blocked_stack` are the lines at which it hangs, as far as they are known.
     """
 
     due_at: int | None
@@ -33,6 +34,8 @@ class Situation:
     class_name: str
     is_loaded: bool
     version: str = ""
+    blocked_since: int | None = None
+    blocked_stack: str | None = None
 
     @property
     def is_held(self) -> bool:
@@ -84,6 +87,15 @@ class AttemptRunning:
     since: int
     until: int
     worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBlocked:
+    """The worker that holds it does not answer; `stack` is where it hangs, outermost first, empty: nobody knows."""
+
+    worker: str
+    since: int
+    stack: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +172,7 @@ Reason = (
     | Sleeping
     | RetryAwaited
     | AttemptRunning
+    | WorkerBlocked
     | CodeRunning
     | Queued
     | NoWorker
@@ -203,6 +216,7 @@ def explain(history: Iterable[Recorded], situation: Situation, now: int, parks_a
 
 
 def _reasons(fold: OpenCalls, situation: Situation, now: int, parks_after_ms: int) -> Iterator[Reason]:
+    yield from _blocked(situation)
     yield from _control(fold)
     if situation.lost_in_a_row:
         yield TurnsLost(situation.lost_in_a_row)
@@ -212,6 +226,13 @@ def _reasons(fold: OpenCalls, situation: Situation, now: int, parks_after_ms: in
         yield from _due(fold, situation)
     else:
         yield from _at_rest(fold, situation, situation.due_at)
+
+
+def _blocked(situation: Situation) -> Iterator[Reason]:
+    if situation.is_held and situation.blocked_since is not None:
+        assert situation.owner is not None
+        stack = situation.blocked_stack.split("\n") if situation.blocked_stack else []
+        yield WorkerBlocked(situation.owner, situation.blocked_since, stack)
 
 
 def _control(fold: OpenCalls) -> Iterator[Reason]:

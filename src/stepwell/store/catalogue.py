@@ -13,6 +13,7 @@ from stepwell.store import (
     snapshot_operations,
     stream_operations,
     token_operations,
+    transfer_operations,
     workflow_operations,
 )
 from stepwell.store.operations import Operation
@@ -29,6 +30,7 @@ _MODULES = (
     situation_operations,
     snapshot_operations,
     stream_operations,
+    transfer_operations,
 )
 
 OPERATIONS: tuple[type[Operation[Any]], ...] = tuple(

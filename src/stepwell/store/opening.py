@@ -40,6 +40,11 @@ def is_database(url: str) -> bool:
     return url.startswith(_POSTGRES)
 
 
+def is_there(url: str) -> bool:
+    """Tell whether there is a store that a URL names; opening it would make one. Raises InvalidInput."""
+    return is_database(url) or file_of(url).exists()
+
+
 def file_of(url: str) -> Path:
     """Return the file of a store: `sqlite:///relative.db` or `sqlite:////absolute.db`. Raises InvalidInput."""
     path = url.removeprefix(_SQLITE)

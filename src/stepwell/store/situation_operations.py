@@ -1,4 +1,4 @@
-"""What can be asked of a store about why an instance does not go on."""
+"""What a store is told and asked of why an instance does not go on."""
 
 import msgspec
 
@@ -24,3 +24,14 @@ class ReadSituation(Operation[InstanceSituation], frozen=True):
     id: str
     now: int
     most: int = 1_000
+
+
+class NoteBlocked(Operation[None], frozen=True):
+    """Keep since when a worker is blocked, and at which lines as far as is known; `since` None: it is not.
+
+    A worker that is not there any more is passed over.
+    """
+
+    worker: int
+    since: int | None
+    stack: str | None = None

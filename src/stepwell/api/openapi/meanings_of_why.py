@@ -47,6 +47,15 @@ OF_WHY: Mapping[str, Mapping[str, Meaning]] = {
         "until": _moment("When it times out.", "2026-11-23T10:10:00.130Z"),
         "worker": {"description": "The worker that runs it.", "examples": ["worker 1"]},
     },
+    "BlockedReason": {
+        "worker": {"description": "The worker.", "examples": ["worker 1"]},
+        "since": _moment("When it last answered."),
+        "stack": {
+            "description": "Where it hangs, as of a few seconds ago: lines of the author's code as in a traceback, "
+            "outermost first; empty where that is not known.",
+            "examples": [['File "flows.py", line 16, in charge', "  time.sleep(60)"]],
+        },
+    },
     "CodeReason": {"since": _moment("When it last did anything that is on record.")},
     "QueuedReason": {
         "since": _moment("Since when it is due."),

@@ -6,7 +6,6 @@ outside, a turn that was lost, a child that is awaited, matches no row here, and
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Any
 
 from stepwell.core.instance import Status
@@ -78,33 +77,32 @@ _WRITE = """
     """
 
 
-def runs(operations: Sequence[Operation[Any]]) -> Iterator[tuple[bool, list[Operation[Any]]]]:
-    """Yield operations in their order: those that can be written together, an instance once in each, and others."""
-    for is_plain, run in groupby(operations, is_written_together):
-        together: list[Operation[Any]] = []
-        rows: set[int] = set()
-        for operation in run:
-            if isinstance(operation, Commit | Release):
-                if is_plain and operation.row in rows:
-                    yield is_plain, together
-                    together, rows = [], set()
-                rows.add(operation.row)
-            together.append(operation)
-        yield is_plain, together
+def runs(operations: Sequence[Operation[Any]]) -> Iterator[list[TurnWrite] | Operation[Any]]:
+    """Yield operations in their order: lists of those that are written together, and single ones.
+
+    An instance is in each list once: its second write finds what the first one has made.
+    """
+    together: dict[int, TurnWrite] = {}
+    for operation in operations:
+        plain = _plain(operation)
+        if together and (plain is None or plain.row in together):
+            yield list(together.values())
+            together = {}
+        if plain is None:
+            yield operation
+        else:
+            together[plain.row] = plain
+    if together:
+        yield list(together.values())
 
 
-def are_written_together(operations: Sequence[Operation[Any]]) -> bool:
-    """Tell whether operations can be written together, all of them."""
-    return len(list(runs(operations))) == 1 and is_written_together(operations[0])
-
-
-def is_written_together(operation: Operation[Any]) -> bool:
-    """Tell whether an operation can be written together with others of its kind."""
-    if not isinstance(operation, Commit | Release):
-        return False
-    # The children of one that is terminated end with it.
-    is_alone = isinstance(operation, Release) and operation.status == Status.TERMINATED
-    return not is_alone and all(_is_small(record) for record in operation.records)
+def all_together(operations: Sequence[Operation[Any]]) -> list[TurnWrite] | None:
+    """Return operations that can be written together, all of them; None: they cannot."""
+    match list(runs(operations)):
+        case [list() as together]:
+            return together
+        case _:
+            return None
 
 
 def write(connection: Connection, operations: Sequence[TurnWrite], tidings: Tidings) -> list[object]:
@@ -112,6 +110,15 @@ def write(connection: Connection, operations: Sequence[TurnWrite], tidings: Tidi
     records = [record for operation in operations for record in _records(connection, operation)]
     moved = {row for (row,) in connection.execute(_WRITE, (*_columns(operations), *_columns_of(records)))}
     return [_answer(operation, tidings) if operation.row in moved else None for operation in operations]
+
+
+def _plain(operation: Operation[Any]) -> TurnWrite | None:
+    """Return an operation that can be written together with others, or None."""
+    if not isinstance(operation, Commit | Release) or not all(map(_is_small, operation.records)):
+        return None
+    # The children of one that is terminated end with it.
+    is_terminated = isinstance(operation, Release) and operation.status == Status.TERMINATED
+    return None if is_terminated else operation
 
 
 def _is_small(record: RecordRow) -> bool:
@@ -133,7 +140,16 @@ def _row(operation: TurnWrite) -> tuple[object, ...]:
     match operation:
         case Commit():
             keeps = not operation.is_outcome
-            return (*place, int(keeps), int(operation.has_rollbacks), operation.now, operation.status, False, None, None)
+            return (
+                *place,
+                int(keeps),
+                int(operation.has_rollbacks),
+                operation.now,
+                operation.status,
+                False,
+                None,
+                None,
+            )
         case Release():
             keeps = operation.status == Status.RUNNING
             return (*place, int(keeps), 0, operation.now, operation.status, True, operation.due_at, operation.ended_at)

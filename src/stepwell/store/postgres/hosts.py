@@ -17,6 +17,7 @@ LEASE_MS = 8_000
 FOR_EVER_MS = 2**60
 # Rows of hosts that never came back go after so long.
 _FORGET_MS = 7 * 24 * 3600 * 1000
+_IMPORT_MS = 24 * 3600 * 1000
 _CLOCK = "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)"
 _ADD = f"""
     insert into hosts (name, lease_until)
@@ -46,6 +47,20 @@ _FORGET_HOSTS = f"""
     where h.lease_until <= {_CLOCK} - :forget_ms
         and not exists (select 1 from workers as w where w.host = h.row)
     """
+# Somebody else may be bringing an instance in; one that takes so long is left from a process that died.
+_ABANDON_IMPORTS = f"""
+    with left_behind as (
+        update instances
+        set workflow = 0
+        where workflow = -1
+            and modified_at <= {_CLOCK} - :import_ms
+        returning row
+    )
+    insert into deleted_workflows (row)
+    select 0
+    where exists (select 1 from left_behind)
+    on conflict do nothing
+    """
 _END_WORKERS = """
     update workers
     set lease_until = 0
@@ -73,6 +88,7 @@ def add_host(connection: PostgresConnection, lease_ms: int) -> int:
     try:
         every(connection, _FORGET_WORKERS, (_FORGET_MS,))
         every(connection, _FORGET_HOSTS, (_FORGET_MS,))
+        connection.execute(_ABANDON_IMPORTS, (_IMPORT_MS,))
         (host,) = only(connection, _ADD, (host_name(), lease_ms))
         connection.say("commit")
     finally:

@@ -108,12 +108,13 @@ class PostgresLedger:
         Where the connection is lost nobody is asked: what was written matches no row the next time, and the operation
         itself finds that it was.
         """
-        if not bulk.are_written_together(operations):
+        together = bulk.all_together(operations)
+        if together is None:
             return None
         tidings = Tidings()
         try:
             self._connection.ready()
-            outcomes = bulk.write(self._connection, operations, tidings)
+            outcomes = bulk.write(self._connection, together, tidings)
         except (*LOSSES, *CONFLICTS):
             return None
         left = [place for place, answer in enumerate(outcomes) if answer is None]
@@ -146,7 +147,7 @@ class PostgresLedger:
         try:
             lock(self._connection, operations)
             transaction = Transaction(self._connection, only(self._connection, _NUMBER)[0])
-            outcomes = [answer for run in bulk.runs(operations) for answer in _do(transaction, *run)]
+            outcomes = list(_do(transaction, operations))
             transaction.flush()
         except BaseException:
             self._connection.roll_back()
@@ -213,13 +214,15 @@ class PostgresReading:
             self._connection.roll_back()
 
 
-def _do(transaction: Transaction, is_plain: bool, operations: Sequence[Operation[Any]]) -> Iterator[object]:
-    """Do operations in a transaction, together where they are plain; yield their outcomes."""
-    answers: Sequence[object] = [None] * len(operations)
-    if is_plain:
-        answers = bulk.write(transaction.connection, operations, transaction.tidings)
-    for operation, answer in zip(operations, answers, strict=True):
-        yield outcome(transaction, operation) if answer is None else answer
+def _do(transaction: Transaction, operations: Sequence[Operation[Any]]) -> Iterator[object]:
+    """Do operations in a transaction, together where that can be; yield their outcomes."""
+    for run in bulk.runs(operations):
+        if not isinstance(run, list):
+            yield outcome(transaction, run)
+            continue
+        answers = bulk.write(transaction.connection, run, transaction.tidings)
+        for operation, answer in zip(run, answers, strict=True):
+            yield outcome(transaction, operation) if answer is None else answer
 
 
 def look_for_rubbish(connection: PostgresConnection) -> bool:

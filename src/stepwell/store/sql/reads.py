@@ -41,10 +41,12 @@ from stepwell.store.sql.streams import read_piece
 from stepwell.store.sql.targets import INSTANCE, INSTANCE_COLUMNS, find_named, is_turn
 from stepwell.store.sql.terminations import is_terminating, list_terminations
 from stepwell.store.sql.tokens import find_token, list_tokens
+from stepwell.store.sql.transfers import export_instance, list_streams, read_notes, read_records
 from stepwell.store.sql.versions import get_version, list_versions
 from stepwell.store.sql.workflows import find_workflow, get_params_schema, get_workflow, list_workflows
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.token_operations import FindToken, ListTokens
+from stepwell.store.transfer_operations import ExportInstance, ListStreams, ReadNotes, ReadRecords
 from stepwell.store.workflow_operations import GetVersion, ListVersions
 
 _HOLDINGS = """
@@ -160,4 +162,8 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     FindOnce: find_once,
     FindToken: find_token,
     ListTokens: list_tokens,
+    ExportInstance: export_instance,
+    ReadRecords: read_records,
+    ListStreams: list_streams,
+    ReadNotes: read_notes,
 }

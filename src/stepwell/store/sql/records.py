@@ -5,7 +5,7 @@ would be answered as the value. A history with a gap, or without its end, is not
 raised as SQLite's own error of a damaged file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from zlib import crc32
 
 import msgspec
@@ -113,6 +113,12 @@ def history(connection: Connection, instance: int, after: int = 0, limit: int | 
     return records
 
 
+def in_turns(connection: Connection, instance: int, after: int, limit: int) -> Iterator[tuple[int, int, RecordRow]]:
+    """Yield records of an instance after a seq, each behind its turn and its number there, their values whole."""
+    for columns in connection.execute(_HISTORY, (instance, after, limit)):
+        yield columns[2], columns[3], _whole(connection, _record(columns))
+
+
 def outside(connection: Connection, instance: int, seen: int) -> list[RecordRow]:
     """Return the records from outside after a seq."""
     return [_record(columns) for columns in connection.execute(_OUTSIDE, (instance, seen))]
@@ -140,8 +146,7 @@ def decisions(connection: Connection, instance: int, limit: int) -> list[RecordR
 
 def end_of(connection: Connection, instance: int) -> RecordRow:
     """Return the record that ended an instance, with its whole value."""
-    end = _record(only(connection, _END, (instance, 0)))
-    return end if end.payload is None else msgspec.structs.replace(end, value=read_payload(connection, end.payload))
+    return _whole(connection, _record(only(connection, _END, (instance, 0))))
 
 
 def read_payload(connection: Connection, payload: int) -> str:
@@ -160,6 +165,13 @@ _CHECKED = "%s\0" * 10
 def _put_apart(connection: Connection, instance: int, body: str) -> int:
     (payload,) = only(connection, _INSERT_PAYLOAD, (instance, body, crc32(body.encode())))
     return int(payload)
+
+
+def _whole(connection: Connection, record: RecordRow) -> RecordRow:
+    """Return a record with its value, even if that lies apart."""
+    if record.payload is None:
+        return record
+    return msgspec.structs.replace(record, value=read_payload(connection, record.payload), payload=None, size=0)
 
 
 def _record(columns: Row) -> RecordRow:

@@ -61,6 +61,10 @@ class Transaction:
             n += 1
             self._append((row, seq, turn, n), record)
 
+    def append_at(self, place: Place, record: RecordRow) -> None:
+        """Add a record of which it is known where it belongs."""
+        self._append(place, record)
+
     def outside(self, row: int, seen: int) -> list[RecordRow]:
         """Return the records from outside after a seq."""
         self.flush()

@@ -32,6 +32,7 @@ from stepwell.store.operations import (
     RenewLease,
     WriteNotes,
 )
+from stepwell.store.situation_operations import NoteBlocked
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.sql import turns
 from stepwell.store.sql.accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
@@ -49,15 +50,18 @@ from stepwell.store.sql.events import append_event, force_step
 from stepwell.store.sql.notes import write_notes
 from stepwell.store.sql.once import once
 from stepwell.store.sql.rows import Statement, first, only
+from stepwell.store.sql.situation import note_blocked
 from stepwell.store.sql.snapshots import save_snapshot, serve_snapshot
 from stepwell.store.sql.streams import begin_stream, write_piece
 from stepwell.store.sql.terminations import start_termination, terminate_some
 from stepwell.store.sql.tokens import add_token, revoke_token
 from stepwell.store.sql.transaction import Transaction
+from stepwell.store.sql.transfers import abandon_import, begin_import, finish_import, import_notes, import_records
 from stepwell.store.sql.versions import put_workflow
 from stepwell.store.sql.workflows import Workflow, keep_workflow, register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
+from stepwell.store.transfer_operations import AbandonImport, BeginImport, FinishImport, ImportNotes, ImportRecords
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
 
 # Two creates with one id race for the unique index, not for a look before.
@@ -211,6 +215,7 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     RegisterWorker: register_worker,
     RenewLease: renew_lease,
     EndLease: end_lease,
+    NoteBlocked: note_blocked,
     ClaimDue: turns.claim_due,
     Commit: turns.commit,
     Release: turns.release,
@@ -228,5 +233,10 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     DeleteTriggers: delete_triggers,
     AddToken: add_token,
     RevokeToken: revoke_token,
+    BeginImport: begin_import,
+    ImportRecords: import_records,
+    ImportNotes: import_notes,
+    FinishImport: finish_import,
+    AbandonImport: abandon_import,
     Once: _once,
 }

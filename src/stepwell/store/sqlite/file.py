@@ -114,6 +114,7 @@ def migrate(connection: apsw.Connection, files: Sequence[migrations.Migration], 
         for migration in migrations.pending(applied, files, f"Store {where}"):
             _apply(connection, migration)
         _end_leases(connection)
+        _abandon_imports(connection)
         connection.execute("commit")
     except BaseException:
         if connection.in_transaction:
@@ -173,3 +174,10 @@ def _end_leases(connection: apsw.Connection) -> None:
     """End every lease: workers reach this file through the process that has it, and that one is new."""
     connection.execute("update workers set lease_until = 0")
     connection.execute("delete from workers where row not in (select owner from instances where owner is not null)")
+
+
+def _abandon_imports(connection: apsw.Connection) -> None:
+    """Let what has come in of instances be deleted: whoever was bringing them in is gone."""
+    if only(connection, "select exists (select 1 from instances where workflow = -1)") == (1,):
+        connection.execute("update instances set workflow = 0 where workflow = -1")
+        connection.execute("insert into deleted_workflows (row) values (0) on conflict do nothing")

@@ -64,6 +64,8 @@ create table workers (
     lease_until bigint not null,
     created_at bigint not null,
     snapshot bigint not null default 0,
+    blocked_since bigint,
+    blocked_stack text,
     host bigint not null
 ) with (fillfactor = 80);
 
@@ -74,6 +76,8 @@ select
     w.row,
     w.name,
     w.snapshot,
+    w.blocked_since,
+    w.blocked_stack,
     case
         when h.lease_until > cast(extract(epoch from clock_timestamp()) * 1000 as bigint) then w.lease_until
         else 0

@@ -1,0 +1,201 @@
+"""Instances as JSON lines: what is wrong in them is found before the instance is there."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stepwell import WorkflowEntrypoint
+from stepwell.engine import NewInstance
+from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, InvalidInput, WorkflowNotFound
+from stepwell.store import Store
+from stepwell.store.control_operations import DeleteInstance
+from stepwell.store.operations import ListInstances
+from stepwell.store.stream_operations import ReadPiece
+from stepwell.store.transfer_operations import ReadRecords
+from stepwell.testing import ACCOUNT, TestEngine
+from stepwell.transfers import export, import_next
+from tests.engine.stores import CheckedStore
+
+SPACED = '{"to":\n "Graz", "n": 1.10,\r\n"big": 12345678901234567890}'
+
+
+class Order(WorkflowEntrypoint):
+    """Says something, writes a stream, and naps."""
+
+    async def run(self, event, step):
+        async def parts():
+            yield b"abc"
+
+        async def write():
+            return parts()
+
+        print("on its way")
+        await step.set_progress({"done": 1})
+        written = await step.do("write", write)
+        await step.sleep("nap", "1 hour")
+        return [event["payload"]["to"], await written.read()]
+
+
+async def _exported(engine: TestEngine) -> list[bytes]:
+    instance = await engine.create(Order, id="a", params={"to": "Graz"})
+    await engine.run_until_idle()
+    return [line async for line in export(engine.store, ACCOUNT, "order", instance.id)]
+
+
+async def _bring_in(store: Store, lines: list[bytes], id: str | None = None) -> str:
+    found = await import_next(store, ACCOUNT, iter(enumerate(lines, 1)), id)
+    assert found is not None
+    return found.row.id
+
+
+@pytest.fixture
+async def lines() -> list[bytes]:
+    """The lines of an instance that naps."""
+    async with TestEngine.open([Order]) as engine:
+        return await _exported(engine)
+
+
+async def test_instance_goes_on_elsewhere(lines: list[bytes]) -> None:
+    """In another store it naps on, reads what was written, and ends; what it has said is there."""
+    store = CheckedStore()
+    async with TestEngine.open([Order], store=store) as engine:
+        await _bring_in(store, lines)
+        instance = engine.instance(Order, "a")
+        await engine.run_until_idle()
+        assert await instance.status() == "waiting"
+
+        await engine.advance("1 hour")
+
+        assert await instance.output() == ["Graz", b"abc"]
+        store.check(ACCOUNT, "order", "a")
+    await store.close()
+
+
+async def test_several_follow_one_another(lines: list[bytes]) -> None:
+    """Blank lines between them mean nothing; behind the last there is none."""
+    async with TestEngine.open([Order]) as engine:
+        rest = iter(enumerate([*lines, b"\n", *(line.replace(b'"id":"a"', b'"id":"b"') for line in lines)], 1))
+
+        found = [await import_next(engine.store, ACCOUNT, rest) for _ in range(3)]
+
+        assert [None if each is None else each.row.id for each in found] == ["a", "b", None]
+
+
+async def test_copy_can_have_another_id(lines: list[bytes]) -> None:
+    """Where the first one is, too; what is there stays."""
+    async with TestEngine.open([Order]) as engine:
+        await _bring_in(engine.store, lines)
+        with pytest.raises(InstanceAlreadyExists):
+            await _bring_in(engine.store, lines)
+
+        assert await _bring_in(engine.store, lines, "b") == "b"
+
+        assert (await engine.store.run(ListInstances(ACCOUNT, "order", 10))).total == 2
+
+
+async def test_numbers_and_blanks_stay_as_they_were_sent() -> None:
+    """JSON is kept digit for digit, and lies on one line."""
+    async with TestEngine.open([Order]) as engine:
+        await engine.engine.create(ACCOUNT, "order", NewInstance("a", SPACED))
+
+        line = [line async for line in export(engine.store, ACCOUNT, "order", "a")][1]
+
+        assert line.count(b"\n") == 1
+        assert b'{"to":  "Graz", "n": 1.10,  "big": 12345678901234567890}' in line
+
+
+async def test_instance_that_is_deleted_meanwhile_is_not_taken_for_whole() -> None:
+    """There is no last line, so nobody imports the rest."""
+    async with TestEngine.open([Order]) as engine:
+        await _exported(engine)
+        lines: list[bytes] = []
+
+        async def take() -> None:
+            async for line in export(engine.store, ACCOUNT, "order", "a"):
+                lines.append(line)
+                if len(lines) == 4:
+                    await engine.store.run(DeleteInstance(ACCOUNT, "order", "a", engine.clock.now()))
+
+        with pytest.raises(InstanceNotFound):
+            await take()
+
+        assert json.loads(lines[-1])["type"] != "end"
+
+
+def _changed(n: int, change: Callable[[dict[str, Any]], object]) -> Callable[[list[bytes]], list[bytes]]:
+    """Return what changes a line, as JSON."""
+
+    def work(lines: list[bytes]) -> list[bytes]:
+        changed = list(lines)
+        part = json.loads(lines[n])
+        change(part)
+        changed[n] = json.dumps(part).encode()
+        return changed
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        pytest.param(lambda lines: lines[:-1], 'the lines end before the instance "a" does', id="cut off"),
+        pytest.param(lambda lines: lines[1:], "line 1 is not the first line of an instance", id="no beginning"),
+        pytest.param(lambda lines: [*lines[:3], *lines[4:]], "line 4 has record 2 where 1 comes", id="a record less"),
+        pytest.param(
+            lambda lines: [*lines[:3], b"{oops", *lines[3:]], "line 4 is no line of an exported", id="no JSON"
+        ),
+        pytest.param(lambda lines: [*lines[:3], lines[0]], "line 4 begins another instance", id="in another"),
+        pytest.param(
+            lambda lines: [*lines[:1], *lines[2:]], "line 2 has a piece of the stream 1, of which", id="piece"
+        ),
+        pytest.param(
+            _changed(0, lambda part: part.update(format=2)), "line 1 has the format 2, of Stepwell", id="newer"
+        ),
+        pytest.param(_changed(0, lambda part: part.update(id="../b")), 'line 1 "../b" is no id', id="id"),
+        pytest.param(
+            _changed(0, lambda part: part["facts"].update(status="complete")), "does not lead to what", id="status"
+        ),
+        pytest.param(_changed(0, lambda part: part["facts"].update(step_count=7)), "does not lead to what", id="count"),
+        pytest.param(
+            _changed(4, lambda part: part.update(kind="exploded")), "line 5 has no record that can", id="kind"
+        ),
+        pytest.param(
+            _changed(4, lambda part: part.update(kind="created")), "line 5 has no record that can", id="order"
+        ),
+        pytest.param(_changed(4, lambda part: part.update(at=-1)), "line 5 is no line of an exported", id="time"),
+        pytest.param(_changed(-1, lambda part: part.update(records=9)), "records have come of", id="end"),
+    ],
+)
+async def test_lines_that_are_wrong_are_refused(
+    lines: list[bytes], spoil: Callable[[list[bytes]], list[bytes]], problem: str
+) -> None:
+    """The line is named, nothing of the instance is there, and its rows are gone."""
+    async with TestEngine.open([Order]) as engine:
+        with pytest.raises(InvalidInput) as refused:
+            await _bring_in(engine.store, spoil(lines))
+
+        assert problem in str(refused.value)
+        assert (await engine.store.run(ListInstances(ACCOUNT, "order", 10))).total == 0
+        assert await engine.store.run(ReadRecords(1, 0, 9)) == []
+
+
+async def test_stream_that_was_dropped_becomes_no_other(lines: list[bytes]) -> None:
+    """A record that names a stream that has not come does not come to name one that is here."""
+    async with TestEngine.open([Order]) as engine:
+        await _exported(engine)
+        assert await engine.store.run(ReadPiece(1, 1)) == b"abc"
+        without = [line for line in lines if json.loads(line)["type"] not in {"stream", "piece"}]
+
+        await _bring_in(engine.store, without, "b")
+
+        bodies = [line async for line in export(engine.store, ACCOUNT, "order", "b") if b'"stream":{' in line]
+        assert [json.loads(body)["body"]["stream"]["id"] for body in bodies] == [0]
+
+
+async def test_workflow_that_is_not_there_is_named(lines: list[bytes]) -> None:
+    """Its code is to be served first."""
+    async with TestEngine.open([]) as engine:
+        with pytest.raises(WorkflowNotFound, match='no workflow "order"'):
+            await _bring_in(engine.store, lines)

@@ -1,11 +1,13 @@
-"""What a store does by itself, on a connection of its own: it renews its lease, and looks what other processes did.
+"""What a store does by itself, on a connection of its own: it renews its lease, and hears what other processes did.
 
-A process tells its own listeners of what it has written. What others have written is found here, within a second.
+A process tells its own listeners of what it has written. What others have written they tell (`news.py`); what they did
+not tell, or what did not arrive, is found by looking, now and then.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -15,10 +17,16 @@ from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.backoff import delays
 from stepwell.store.postgres.faults import is_loss, translate
 from stepwell.store.postgres.hosts import RENEW, RETURN, host_name
+from stepwell.store.postgres.news import CHANNEL, SEND, greeting, hear, texts
+from stepwell.store.sql.transaction import Tidings
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
+# How often it is looked what others have written: where they tell of it, and where nothing that is told arrives.
+LOOK_EVERY_S = 4.0
+LOOK_OFTEN_S = 1.0
+# What is told is gathered for so long. The first word after a silence goes at once.
+_GATHER_S = 0.005
 # Times that a lease is renewed before it would be over.
 _BEATS = 4
 
@@ -52,6 +60,11 @@ _LOOK = """
         limit 1
     ) as i
     union all
+    select 'others', count(*), null, null, null
+    from hosts
+    where row <> $1
+        and lease_until > cast(extract(epoch from clock_timestamp()) * 1000 as bigint)
+    union all
     select 'held', i.row, i.owner, i.turn, i.seq - i.n
     from mine
     join instances as i on i.owner = mine.row
@@ -83,10 +96,26 @@ class Pulse:
         self._held: dict[int, _Held] = {}
         self._watched: dict[int, tuple[Any, ...]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # Whether there may be anybody to tell, whether what is told arrives, and what is still to be told.
+        self._has_others = True
+        self._hears = False
+        self._tidings = Tidings()
+        self._has_tidings = asyncio.Event()
 
     async def start(self) -> None:
         """Begin, on the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run())
+
+    def tell(self, tidings: Tidings) -> None:
+        """Tell the other hosts of what this one has written; from any thread."""
+        if self._has_others and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._gather, tidings)
+
+    def _gather(self, tidings: Tidings) -> None:
+        self._tidings.add(tidings)
+        self._has_tidings.set()
 
     async def stop(self) -> None:
         """End."""
@@ -113,15 +142,33 @@ class Pulse:
                 connection.terminate()
 
     async def _beat(self, connection: "asyncpg.Connection[Any]") -> None:
-        loop = asyncio.get_running_loop()
-        every = min(LOOK_EVERY_S, self._lease_ms / 1000 / _BEATS)
-        renew_at = loop.time()
+        time = asyncio.get_running_loop().time
+        channel = await connection.fetchval(CHANNEL)
+        self._hears = False
+        await connection.add_listener(channel, self._heard)
+        await connection.execute(SEND, channel, [greeting(self._host)])
+        renew_at = look_at = time()
         while True:
-            if loop.time() >= renew_at:
-                renew_at = loop.time() + self._lease_ms / 1000 / _BEATS
+            if time() >= renew_at:
+                renew_at = time() + self._lease_ms / 1000 / _BEATS
                 await self._renew(connection)
-            self._tell(await connection.fetch(_LOOK, self._host, self._listeners.watchers.rows))
-            await asyncio.sleep(every)
+            if time() >= look_at:
+                self._tell(await connection.fetch(_LOOK, self._host, self._listeners.watchers.rows))
+                look_at = time() + (LOOK_EVERY_S if self._hears else LOOK_OFTEN_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_tidings.wait(), min(renew_at, look_at) - time())
+                await self._send(connection, channel)
+
+    async def _send(self, connection: "asyncpg.Connection[Any]", channel: str) -> None:
+        tidings, self._tidings = self._tidings, Tidings()
+        self._has_tidings.clear()
+        await connection.execute(SEND, channel, texts(self._host, tidings))
+        await asyncio.sleep(_GATHER_S)
+
+    def _heard(self, _: object, pid: int, channel: str, text: object) -> None:  # noqa: ARG002 - asyncpg's signature
+        sender = hear(str(text), self._host, self._listeners)
+        self._hears |= sender == self._host
+        self._has_others |= sender not in (self._host, None)
 
     async def _renew(self, connection: "asyncpg.Connection[Any]") -> None:
         if await connection.fetchval(RENEW, self._host, self._lease_ms) is None:
@@ -137,6 +184,8 @@ class Pulse:
                     self._listeners.instance_due(number)
                 case "lost":
                     self._listeners.instance_due(0)
+                case "others":
+                    self._has_others = number > 0
                 case "held":
                     held[number] = _Held(*more)
                 case "watched":

@@ -16,6 +16,7 @@ from stepwell.store.postgres.schema import prepare
 from stepwell.store.sql.reads import READS
 from stepwell.store.sql.store import Inline, SqlStore, announce
 from stepwell.store.sql.threads import ReaderThreads, Request, WriterThread
+from stepwell.store.sql.transaction import Tidings
 
 logger = logging.getLogger(__name__)
 
@@ -104,10 +105,10 @@ class _Threads:
         self.where = address.where
         self._opened = _Opened(address, settings.lease_ms, settings.patience_s)
         self._ledger = PostgresLedger(self._opened.connection(), self.where)
-        self._writer = WriterThread(self._ledger, lambda tidings: announce(listeners, tidings))
+        self._pulse = Pulse(address, self._opened.host, settings.lease_ms, listeners)
+        self._writer = WriterThread(self._ledger, lambda tidings: self._announce(listeners, tidings))
         readings = [PostgresReading(self._opened.connection(), self.where) for _ in range(READERS)]
         self._readers = ReaderThreads(readings)
-        self._pulse = Pulse(address, self._opened.host, settings.lease_ms, listeners)
         self._opened.loop.do(self._pulse.start())
 
     def put(self, request: Request) -> None:
@@ -118,6 +119,10 @@ class _Threads:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._finish)
+
+    def _announce(self, listeners: Listeners, tidings: Tidings) -> None:
+        announce(listeners, tidings)
+        self._pulse.tell(tidings)
 
     def _finish(self) -> None:
         self._readers.finish()

@@ -59,7 +59,8 @@ class PostgresLedger:
         """Take a connection that nobody else uses; `where` names the database in errors."""
         self._connection = connection
         self._where = where
-        self.has_rubbish = False
+        # A process that ended may not have got to the end of what was deleted.
+        self.has_rubbish = _has_rubbish(connection)
 
     def begin(self) -> Gathering:
         """Open a batch."""
@@ -188,10 +189,12 @@ class PostgresReading:
             self._connection.roll_back()
 
 
-def look_for_rubbish(connection: PostgresConnection) -> bool:
-    """Tell whether something deleted has left rows."""
-    connection.begin("read only")
+def _has_rubbish(connection: PostgresConnection) -> bool:
     try:
-        return has_rubbish(connection)
-    finally:
+        connection.begin("read only")
+        found = has_rubbish(connection)
         connection.roll_back()
+    except LOSSES:
+        # The first tidying finds out.
+        return True
+    return found

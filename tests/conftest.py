@@ -8,9 +8,13 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
 
+from stepwell.store.sqlite import SqliteStore
+from tests import postgres
+
 # A shared machine stalls now and then; pytest-timeout catches what really hangs.
 settings.register_profile("stepwell", deadline=None, print_blob=True)
 settings.load_profile("stepwell")
+HAS_POSTGRES = postgres.is_there()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,8 +30,22 @@ def blockbuster() -> Iterator[BlockBuster]:
             # asyncpg reads its password and certificate files; it has a loop of its own. A store that does everything
             # at once, for tests, waits for that loop.
             function.can_block_in("stepwell/store/postgres/address.py", {"connect"})
-            function.can_block_in("stepwell/store/postgres/connection.py", {"do", "close"})
+            function.can_block_in("stepwell/store/postgres/connection.py", {"do", "close", "__init__"})
+            function.can_block_in("tests/postgres.py", {"open", "close"})
         yield calls
+
+
+@pytest.fixture(autouse=True)
+def store_in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With STEPWELL_TEST_STORE=postgres, let tests that want a store in memory have one in PostgreSQL."""
+    if os.environ.get("STEPWELL_TEST_STORE") != "postgres":
+        yield
+        return
+    _require(postgres.REASON, "a store in it", HAS_POSTGRES)
+    stores = postgres.Stores()
+    monkeypatch.setattr(SqliteStore, "in_memory", stores.open)
+    yield
+    stores.close()
 
 
 def _require(name: str, what: str, found: bool | None = None) -> None:

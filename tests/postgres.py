@@ -43,10 +43,18 @@ _EMPTY = """
     declare
         one record;
     begin
-        for one in select tablename from pg_tables where schemaname = 'public' and tablename <> 'schema_version' loop
+        for one in
+            select tablename
+            from pg_tables
+            where schemaname = 'public' and tablename not in ('schema_version', 'hosts')
+        loop
             execute format('delete from %I', one.tablename);
         end loop;
-        for one in select sequencename from pg_sequences where schemaname = 'public' and last_value is not null loop
+        for one in
+            select sequencename
+            from pg_sequences
+            where schemaname = 'public' and sequencename not like 'hosts%' and last_value is not null
+        loop
             perform setval(one.sequencename::regclass, 1, false);
         end loop;
     end
@@ -160,7 +168,7 @@ class Databases:
 
     def take(self) -> str:
         """Return the URL of an empty database."""
-        return self._free.pop() if self._free else self.make(_template())
+        return self._free.pop() if self._free else self.make(template())
 
     def give_back(self, url: str) -> None:
         """Empty a database for the next test."""
@@ -175,6 +183,59 @@ class Databases:
 
 
 databases = Databases()
+
+
+class Stores:
+    """Stores that do everything at once, in databases that are another's when they are closed.
+
+    A connection that has been made knows its statements: it is kept.
+    """
+
+    def __init__(self) -> None:
+        self._open: list[Any] = []
+
+    def open(self) -> Any:
+        """Open an empty store."""
+        # Imported here: asyncpg may be missing.
+        from stepwell.store.listeners import Listeners
+        from stepwell.store.postgres import PostgresStore
+
+        self._collect()
+        shell: Any = _idle.pop() if _idle else PostgresStore.inline(databases.take())._shell
+        shell._listeners = listeners = Listeners()
+        self._open.append(PostgresStore(_KeptOpen(shell), listeners))
+        return self._open[-1]
+
+    def close(self) -> None:
+        """Close all that are still open."""
+        for store in self._open:
+            store._is_closed = True
+        self._collect()
+
+    def _collect(self) -> None:
+        closed = [store for store in self._open if store._is_closed]
+        self._open = [store for store in self._open if not store._is_closed]
+        for store in closed:
+            connection = store._shell.inner._opened.first
+            connection.begin()
+            connection.say(_EMPTY)
+            connection.say("commit")
+            _idle.append(store._shell.inner)
+
+
+class _KeptOpen:
+    """A shell that is closed without letting go of its database."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.where = inner.where
+        self.put = inner.put
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+_idle: list[Any] = []
 
 
 def query(url: str, sql: str) -> Any:
@@ -205,7 +266,8 @@ def _outside_of_loops(work: Any) -> Any:
 
 
 @cache
-def _template() -> str:
+def template() -> str:
+    """Return the name of a database with the schema in it."""
     from stepwell.store.postgres.address import Address
     from stepwell.store.postgres.schema import prepare
 

@@ -253,6 +253,12 @@ class Settings:
     pinned_idle: Annotated[
         int, _duration(SECOND_MS, DAY_MS, "how long such a worker stays when it has nothing to do")
     ] = limits.PINNED_IDLE_MS
+    host_lease: Annotated[
+        int,
+        _duration(
+            2 * SECOND_MS, HOUR_MS, "how long others that share a PostgreSQL store wait for a server that is lost"
+        ),
+    ] = limits.HOST_LEASE_MS
     grace: Annotated[
         int, _duration(0, HOUR_MS, "how long steps in flight may go on when the server stops or gets new code")
     ] = limits.GRACE_MS
@@ -298,15 +304,16 @@ class _Saying(NamedTuple):
     origin: str
 
 
-def tell(given: Sequence[str], environment: Mapping[str, str], folder: Path) -> Told:
-    """Return the settings by `--set` options, environment, and the file of a project's folder.
+def tell(given: Sequence[str], environment: Mapping[str, str], folder: Path | None) -> Told:
+    """Return the settings by `--set` options, environment, and the file of a project's folder, if there is one.
 
     Raises InvalidSetting.
     """
     values: dict[str, Value] = {}
     origins = dict.fromkeys(SETTINGS, DEFAULT)
     # From the weakest to the strongest.
-    for saying in (*_of_file(folder / FILE), *_of_environment(environment), *_of_options(given)):
+    filed = () if folder is None else _of_file(folder / FILE)
+    for saying in (*filed, *_of_environment(environment), *_of_options(given)):
         name = _name_of(saying)
         value = SETTINGS[name].read(saying.value)
         if value is None:

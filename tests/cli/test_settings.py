@@ -35,6 +35,7 @@ OF_OTHERS = {
     "worker_memory",
     "pinned_workers",
     "pinned_idle",
+    "host_lease",
     "grace",
     "blocked_after",
     "stuck_after",

@@ -11,7 +11,7 @@ from stepwell.core.notices import NoticeType
 from stepwell.engine import Engine
 from stepwell.errors import InstanceNotFound, InvalidInput, StoreDamaged
 from stepwell.store.operations import GetInstance, Operation, ReadHistory, ReadPayload
-from stepwell.store.sqlite import SqliteStore
+from stepwell.store.sql.store import SqlStore
 from stepwell.subscriptions import RECORDS_AT_ONCE, Subscription, Wanted
 from stepwell.testing import TestEngine
 from tests.engine.stores import CheckedStore
@@ -240,7 +240,7 @@ async def test_disposal_ends_it() -> None:
         gc.collect()
 
         assert await waiting == {"done": True, "value": None}
-        assert isinstance(engine.store, SqliteStore)
+        assert isinstance(engine.store, SqlStore)
         assert engine.store._listeners.watchers._watching == {}
 
 

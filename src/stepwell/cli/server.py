@@ -108,7 +108,7 @@ async def _serve(options: ServerOptions) -> int:
     ):
         sockets.listen(sock, options.host, options.port, "--port")
         async with contextlib.AsyncExitStack() as opened:
-            store = open_store(options.store)
+            store = open_store(options.store, _host_lease_ms(options, files))
             opened.push_async_callback(store.close)
             shared = _share(options, store, opened)
             place = opened.enter_context(place_beside(options.store))
@@ -130,6 +130,12 @@ def _share(options: ServerOptions, store: Store, opened: contextlib.AsyncExitSta
     shared = SharedStore(store, file_of(options.store))
     opened.push_async_callback(shared.close)
     return shared
+
+
+def _host_lease_ms(options: ServerOptions, files: tuple[Project, Settings] | None) -> int:
+    # What the store's code says of settings is read from the store that is to be opened.
+    told = tell(options.settings, os.environ, None).settings if files is None else files[1]
+    return told.host_lease
 
 
 def _project(path: str, options: ServerOptions) -> tuple[Project, Settings]:

@@ -48,8 +48,8 @@ class LoopThread:
 class PostgresConnection:
     """A connection, as the operations use one. It is made when a transaction begins, and again after it was lost."""
 
-    def __init__(self, loop: LoopThread, address: Address, host: int) -> None:
-        """`host` is the number of this store among those that have the database open."""
+    def __init__(self, loop: LoopThread, address: Address, host: int = 0) -> None:
+        """`host` is the number of this store among those that have the database open; 0: it has none yet."""
         self._loop = loop
         self._address = address
         self._host = host
@@ -94,6 +94,11 @@ class PostgresConnection:
             self._open = self._loop.do(self._connect())
             self._is_down = False
 
+    def join(self, host: int) -> None:
+        """Be a connection of this host from now on."""
+        self._host = host
+        self._do(_say_host(self._connected(), host))
+
     def say(self, command: str) -> None:
         """Do a command that takes no values and returns none."""
         self._do(self._connected().execute(command))
@@ -111,7 +116,7 @@ class PostgresConnection:
 
     async def _connect(self) -> "asyncpg.Connection[Any]":
         connection = await self._address.connect()
-        await connection.execute(f"select set_config('stepwell.host', '{self._host}', false)")
+        await _say_host(connection, self._host)
         return connection
 
     async def _fetch(self, sql: str, values: Values) -> tuple[list[Any], str]:
@@ -152,6 +157,10 @@ class _Rows:
 
     def __iter__(self) -> Iterator[Row]:
         return map(to_row, self._left)
+
+
+async def _say_host(connection: "asyncpg.Connection[Any]", host: int) -> None:
+    await connection.execute(f"select set_config('stepwell.host', '{host}', false)")
 
 
 async def _close(connection: "asyncpg.Connection[Any]") -> None:

@@ -60,7 +60,8 @@ class PostgresLedger:
         """Take a connection that nobody else uses; `where` names the database in errors."""
         self._connection = connection
         self._where = where
-        self.has_rubbish = False
+        # A process that ended may not have got to the end of what was deleted.
+        self.has_rubbish = _has_rubbish(connection)
 
     def begin(self) -> Gathering:
         """Open a batch."""
@@ -225,10 +226,12 @@ def _do(transaction: Transaction, operations: Sequence[Operation[Any]]) -> Itera
             yield outcome(transaction, operation) if answer is None else answer
 
 
-def look_for_rubbish(connection: PostgresConnection) -> bool:
-    """Tell whether something deleted has left rows."""
-    connection.begin("read only")
+def _has_rubbish(connection: PostgresConnection) -> bool:
     try:
-        return has_rubbish(connection)
-    finally:
+        connection.begin("read only")
+        found = has_rubbish(connection)
         connection.roll_back()
+    except LOSSES:
+        # The first tidying finds out.
+        return True
+    return found

@@ -145,6 +145,8 @@ class Pulse:
         time = asyncio.get_running_loop().time
         channel = await connection.fetchval(CHANNEL)
         self._hears = False
+        # What could not be told meanwhile, others have found by looking.
+        self._tidings = Tidings()
         await connection.add_listener(channel, self._heard)
         await connection.execute(SEND, channel, [greeting(self._host)])
         renew_at = look_at = time()
@@ -155,8 +157,11 @@ class Pulse:
             if time() >= look_at:
                 self._tell(await connection.fetch(_LOOK, self._host, self._listeners.watchers.rows))
                 look_at = time() + (LOOK_EVERY_S if self._hears else LOOK_OFTEN_S)
+            # Not `wait_for`: before Python 3.12 it may lose the cancellation that ends this.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._has_tidings.wait(), min(renew_at, look_at) - time())
+                async with asyncio.timeout_at(min(renew_at, look_at)):
+                    await self._has_tidings.wait()
+            if self._has_tidings.is_set():
                 await self._send(connection, channel)
 
     async def _send(self, connection: "asyncpg.Connection[Any]", channel: str) -> None:

@@ -4,13 +4,14 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from stepwell.limits import HOST_LEASE_MS
 from stepwell.store.listeners import Listeners
 from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.connection import LoopThread, PostgresConnection
 from stepwell.store.postgres.faults import LOSSES, translate
-from stepwell.store.postgres.hosts import FOR_EVER_MS, LEASE_MS, add_host, end_host
-from stepwell.store.postgres.ledger import PostgresLedger, PostgresReading, look_for_rubbish
+from stepwell.store.postgres.hosts import FOR_EVER_MS, add_host, end_host
+from stepwell.store.postgres.ledger import PostgresLedger, PostgresReading
 from stepwell.store.postgres.pulse import Pulse
 from stepwell.store.postgres.schema import prepare
 from stepwell.store.sql.reads import READS
@@ -31,7 +32,7 @@ class PostgresSettings:
     for a server that is not there yet.
     """
 
-    lease_ms: int = LEASE_MS
+    lease_ms: int = HOST_LEASE_MS
     patience_s: float = 60.0
 
 
@@ -55,12 +56,13 @@ class PostgresStore(SqlStore):
 
 
 class _Opened:
-    """A database whose schema is up to date, with this store among its hosts."""
+    """A database whose schema is up to date, with this store among its hosts; `first` is a connection to it."""
 
     def __init__(self, address: Address, lease_ms: int, patience_s: float) -> None:
         self.address = address
         self.loop = LoopThread()
         self.host = 0
+        self.first = PostgresConnection(self.loop, address)
         try:
             self._open(lease_ms, patience_s)
         except Exception as error:  # what is not a fault of the database comes back as it is
@@ -74,13 +76,13 @@ class _Opened:
         """Return a connection of this host, which is made when it is used."""
         return PostgresConnection(self.loop, self.address, self.host)
 
-    def close(self, connection: PostgresConnection) -> None:
+    def close(self) -> None:
         """Take this store from among the hosts; its lease ends by itself where the server does not answer."""
         try:
-            end_host(connection, self.host)
+            end_host(self.first, self.host)
         except LOSSES as error:
             logger.warning("the leases of this store end by themselves: %s", translate(error, self.address.where))
-        connection.close()
+        self.first.close()
         self.loop.close()
 
     def _open(self, lease_ms: int, patience_s: float) -> None:
@@ -88,9 +90,8 @@ class _Opened:
         while True:
             try:
                 self.loop.do(prepare(self.address))
-                connection = self.connection()
-                self.host = add_host(connection, lease_ms)
-                connection.close()
+                self.host = add_host(self.first, lease_ms)
+                self.first.join(self.host)
                 return
             except LOSSES as error:
                 logger.warning("%s; it is tried again", translate(error, self.address.where))
@@ -104,7 +105,7 @@ class _Threads:
     def __init__(self, address: Address, listeners: Listeners, settings: PostgresSettings) -> None:
         self.where = address.where
         self._opened = _Opened(address, settings.lease_ms, settings.patience_s)
-        self._ledger = PostgresLedger(self._opened.connection(), self.where)
+        self._ledger = PostgresLedger(self._opened.first, self.where)
         self._pulse = Pulse(address, self._opened.host, settings.lease_ms, listeners)
         self._writer = WriterThread(self._ledger, lambda tidings: self._announce(listeners, tidings))
         readings = [PostgresReading(self._opened.connection(), self.where) for _ in range(READERS)]
@@ -128,21 +129,17 @@ class _Threads:
         self._readers.finish()
         self._writer.finish()
         self._opened.loop.do(self._pulse.stop())
-        self._opened.close(self._opened.connection())
+        self._opened.close()
 
 
 class _Inline(Inline):
-    """Two connections and the caller's own thread."""
+    """One connection and the caller's own thread."""
 
     def __init__(self, address: Address, listeners: Listeners) -> None:
         self.where = address.where
         self._opened = _Opened(address, FOR_EVER_MS, 0)
-        self._written = self._opened.connection()
-        self._read = self._opened.connection()
-        ledger = PostgresLedger(self._written, self.where)
-        ledger.has_rubbish = look_for_rubbish(self._read)
-        super().__init__(ledger, PostgresReading(self._read, self.where), listeners)
+        ledger = PostgresLedger(self._opened.first, self.where)
+        super().__init__(ledger, PostgresReading(self._opened.first, self.where), listeners)
 
     async def close(self) -> None:
-        self._read.close()
-        self._opened.close(self._written)
+        self._opened.close()

@@ -54,11 +54,12 @@ _FOLLOWERS = """
     order by i.row
     """
 _RELATIVES = """
-    select distinct w.name, i.id, i.status
+    select w.name, i.id, i.status
     from children as c
     join instances as i on i.row = c.{one}
     join workflows as w on w.row = i.workflow
     where c.{other} = :row
+    group by c.{one}, w.name, i.id, i.status
     order by c.{one}
     limit :limit
     """

@@ -3,7 +3,8 @@
     python -m bench [--rounds N] [--output FILE]
 
 Everything runs on a real file in a temporary folder with `synchronous=FULL`, in the processes of `stepwell dev`: the
-parent with the store, a worker with the author's code.
+parent with the store, a worker with the author's code; then on a PostgreSQL server with its default settings, if one
+can be started.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from bench import machine, server, work
+from bench import machine, postgres, server, work
 
 
 def main() -> None:
@@ -42,6 +43,7 @@ def measure(folder: Path) -> dict[str, float]:
     figures |= asyncio.run(work.w1(folder / "w1"))
     figures |= asyncio.run(work.w3(folder / "w3"))
     figures |= asyncio.run(server.measure(folder / "http"))
+    figures |= postgres.measure(folder / "postgres")
     # The bound that a step of one instance cannot beat is one commit.
     figures["W3: us a step, beyond one plain commit"] = (
         1e6 / figures["W3: steps/s"] - 1e6 / figures["machine: plain one-row commits/s"]

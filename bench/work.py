@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import statistics
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,11 +13,12 @@ from pathlib import Path
 
 from stepwell.core.steplog import StepEntry
 from stepwell.engine import Engine, NewInstance
-from stepwell.store.sqlite import SqliteStore
+from stepwell.store.opening import open_store
 from stepwell.supervisor import Supervisor
 from stepwell.worker_options import CodeOptions
 
 ACCOUNT, WORKFLOW = "local", "steps"
+W2_INSTANCES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,12 @@ class Deployment:
 
 
 @asynccontextmanager
-async def deployment(folder: Path) -> AsyncIterator[Deployment]:
-    """Start a store and a worker in a folder, and stop them."""
+async def deployment(folder: Path, database: str | None = None) -> AsyncIterator[Deployment]:
+    """Start a store and a worker in a folder, and stop them; `database` is the store's URL, None: a file."""
     folder.mkdir()
     source = folder / "workflows.py"
     shutil.copy(Path(__file__).with_name("workflows.py"), source)
-    store = SqliteStore.open(folder / "stepwell.db")
+    store = open_store(database or f"sqlite:///{folder / 'stepwell.db'}")
     supervisor = Supervisor(store, CodeOptions(str(source)))
     try:
         await supervisor.start()
@@ -65,9 +67,9 @@ async def deployment(folder: Path) -> AsyncIterator[Deployment]:
         await store.close()
 
 
-async def w1(folder: Path) -> dict[str, float]:
+async def w1(folder: Path, database: str | None = None) -> dict[str, float]:
     """Measure 1,000 instances of 10 steps each, all at once, their creation included."""
-    async with deployment(folder) as deployed:
+    async with deployment(folder, database) as deployed:
         cpu = deployed.cpu_seconds()
         seconds = await deployed.run(1000, 10)
         return {
@@ -78,9 +80,26 @@ async def w1(folder: Path) -> dict[str, float]:
         }
 
 
-async def w3(folder: Path) -> dict[str, float]:
+async def w2(folder: Path, database: str | None = None) -> dict[str, float]:
+    """Measure instances of one step, one after the other, from the call that creates one to its end, without HTTP."""
+    async with deployment(folder, database) as deployed:
+        took = []
+        for number in range(W2_INSTANCES):
+            start = time.perf_counter()
+            row = await deployed.engine.create(ACCOUNT, WORKFLOW, NewInstance(f"one{number}", '{"steps": 1}'))
+            changed = asyncio.Event()
+            stop = deployed.engine.store.watch(row, changed.set)
+            while (await deployed.engine.get(ACCOUNT, WORKFLOW, row.id)).row.status != "complete":
+                await changed.wait()
+                changed.clear()
+            stop()
+            took.append((time.perf_counter() - start) * 1000)
+        return {"W2: ms from create to end, p50": statistics.median(took)}
+
+
+async def w3(folder: Path, database: str | None = None) -> dict[str, float]:
     """Measure one instance of 2,000 steps, one after the other."""
-    async with deployment(folder) as deployed:
+    async with deployment(folder, database) as deployed:
         await deployed.run(1, 2000)
         log = (await deployed.engine.get(ACCOUNT, WORKFLOW, "i0")).log
         ends = [entry.end for entry in log.entries if isinstance(entry, StepEntry) and entry.end is not None]

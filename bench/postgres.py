@@ -1,0 +1,45 @@
+"""The works that are measured, on a PostgreSQL server of this run's own, which waits for the disk."""
+
+import asyncio
+from pathlib import Path
+
+from bench import work
+from tests import postgres
+
+# Everything else is as the server has it: fsync and synchronous_commit are on.
+_DURABLE = {"listen_addresses": ""}
+_IDLE_S = 20.0
+_STATEMENTS = "select sum(xact_commit + xact_rollback) from pg_stat_database where datname = 'stepwell_idle'"
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Return the figures of one round; none where there can be no server."""
+    if not postgres.is_local():
+        return {}
+    folder.mkdir()
+    server = postgres.Server()
+    try:
+        server.start(settings=_DURABLE)
+        found: dict[str, float] = {}
+        for name in ("w1", "w2", "w3"):
+            measured = asyncio.run(getattr(work, name)(folder / name, _database(server, name)))
+            found |= {f"PostgreSQL {figure}": value for figure, value in measured.items()}
+        return found | asyncio.run(_idle(server, folder / "idle"))
+    finally:
+        server.remove()
+
+
+async def _idle(server: postgres.Server, folder: Path) -> dict[str, float]:
+    """Measure how many transactions a server asks for that has nothing to do."""
+    url = await asyncio.to_thread(_database, server, "idle")
+    async with work.deployment(folder, url):
+        await asyncio.sleep(2)
+        before = await asyncio.to_thread(postgres.query, server.url, _STATEMENTS)
+        await asyncio.sleep(_IDLE_S)
+        after = await asyncio.to_thread(postgres.query, server.url, _STATEMENTS)
+    return {"PostgreSQL idle: transactions a second": float(after[0][0] - before[0][0]) / _IDLE_S}
+
+
+def _database(server: postgres.Server, name: str) -> str:
+    postgres.query(server.url, f"create database stepwell_{name}")
+    return server.url.replace("/postgres?", f"/stepwell_{name}?")

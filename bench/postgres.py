@@ -37,7 +37,9 @@ async def _idle(server: postgres.Server, folder: Path) -> dict[str, float]:
         before = await asyncio.to_thread(postgres.query, server.url, _STATEMENTS)
         await asyncio.sleep(_IDLE_S)
         after = await asyncio.to_thread(postgres.query, server.url, _STATEMENTS)
-    return {"PostgreSQL idle: transactions a second, those of autovacuum too": float(after[0][0] - before[0][0]) / _IDLE_S}
+    return {
+        "PostgreSQL idle: transactions a second, those of autovacuum too": float(after[0][0] - before[0][0]) / _IDLE_S
+    }
 
 
 def _database(server: postgres.Server, name: str) -> str:

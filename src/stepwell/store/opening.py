@@ -1,6 +1,7 @@
 """From a store's URL to the store."""
 
 import asyncio
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ from stepwell.store import Store, sharing
 from stepwell.store.sqlite import SqliteStore
 
 _SQLITE = "sqlite:///"
+# In the query, where libpq takes it too.
+_PASSWORD = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*&?")
 _POSTGRES = ("postgresql://", "postgres://")
 
 
@@ -54,6 +57,7 @@ def file_of(url: str) -> Path:
 
 def shown(url: str) -> str:
     """Return a URL as others may see it: without a password."""
+    url = _PASSWORD.sub("", url)
     try:
         parts = urlsplit(url)
         if parts.password is None:

@@ -106,7 +106,7 @@ class PostgresConnection:
     def close(self) -> None:
         """Close the connection."""
         if self._open is not None:
-            self._loop.do(_close(self._open))
+            self._loop.do(close_open(self._open))
             self._open = None
 
     async def _connect(self) -> "asyncpg.Connection[Any]":
@@ -154,7 +154,8 @@ class _Rows:
         return map(to_row, self._left)
 
 
-async def _close(connection: "asyncpg.Connection[Any]") -> None:
+async def close_open(connection: "asyncpg.Connection[Any]") -> None:
+    """Close a connection, or drop it where the server does not answer."""
     try:
         await connection.close(timeout=_CLOSE_S)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):

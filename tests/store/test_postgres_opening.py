@@ -133,6 +133,7 @@ def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ("url", "shown"),
     [
         pytest.param("postgresql://a:secret@h:1/d?x=y", "postgresql://a@h:1/d?x=y", id="password"),
+        pytest.param("postgresql://h/d?x=y&password=secret&z=1", "postgresql://h/d?x=y&z=1", id="in the query"),
         pytest.param("postgresql:///d?host=/tmp", "postgresql:///d?host=/tmp", id="none"),
         pytest.param("sqlite:///a.db", "sqlite:///a.db", id="file"),
     ],

@@ -209,6 +209,23 @@ def import_instances(file: str, store: str, account: str, id: str | None) -> Non
     raise SystemExit(transfers.bring_in(store, account, file, id))
 
 
+@main.command("copy")
+@click.argument("source", metavar="FROM_URL")
+@click.argument("target", metavar="TO_URL")
+@click.option("--dry-run", is_flag=True, help="Print what there is to copy, and do nothing.")
+@options.shown
+def copy_store(source: str, target: str, dry_run: bool, out: "Output") -> None:
+    """Copy the whole store at FROM_URL to TO_URL, where there is none yet or an empty one.
+
+    Both are URLs as of `serve --store`: a file or a PostgreSQL database, in any combination. Instances that have not
+    ended go on in the copy; whatever was held by a worker is tried again there, as after a crash. Stop the servers of
+    both stores first. If something goes wrong, or the copying is ended, there is no store at TO_URL.
+    """
+    from stepwell.cli.copying import copy, describe
+
+    raise SystemExit(describe(source, target, out) if dry_run else copy(source, target, out))
+
+
 @main.group()
 def profile() -> None:
     """Keep servers under names: address, account, token."""

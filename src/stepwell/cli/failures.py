@@ -52,6 +52,9 @@ _HINT_BY_EXIT = {
 # How messages of Cloudflare's API begin; the number behind them says as much.
 _KEY = re.compile(r"^workflows\.api\.error\.[\w.]+: ")
 
+# Of a URL that click repeats, as it was not expected where it stands.
+_PASSWORD = re.compile(r"(?<=://)[^\s:/@]*:[^\s/]*(?=@)|(?<=[?&])(?:ssl)?password=[^&\s)'\"]*")
+
 _HELP = "`{command} --help` shows what can be given"
 # A group without a command, to click 8.2 and later.
 _HELP_IS_ASKED_FOR = getattr(click.exceptions, "NoArgsIsHelpError", ())
@@ -94,7 +97,7 @@ class Commands(click.Group):
             if isinstance(error, _HELP_IS_ASKED_FOR):
                 error.show()
             else:
-                click.echo(f"error: {clean(error.format_message())}", err=True)
+                click.echo(f"error: {clean(_PASSWORD.sub('', error.format_message()))}", err=True)
                 click.echo(f"hint: {clean(_hint_of(error))}", err=True)
             sys.exit(error.exit_code)
 

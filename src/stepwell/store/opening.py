@@ -1,6 +1,9 @@
 """From a store's URL to the store."""
 
 import asyncio
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,9 +11,13 @@ from urllib.parse import urlsplit
 from stepwell.errors import InvalidInput, StoreInUse
 from stepwell.limits import HOST_LEASE_MS
 from stepwell.store import Store, sharing
+from stepwell.store.copying import Source, Target
 from stepwell.store.sqlite import SqliteStore
+from stepwell.store.sqlite.copying import SqliteSource, SqliteTarget, refuse_what_is_there
 
 _SQLITE = "sqlite:///"
+# In the query, where libpq takes it too.
+_PASSWORD = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*&?")
 _POSTGRES = ("postgresql://", "postgres://")
 
 
@@ -23,8 +30,7 @@ def open_store(url: str, host_lease_ms: int = HOST_LEASE_MS) -> Store:
     """
     if not is_database(url):
         return SqliteStore.open(file_of(url))
-    if find_spec("asyncpg") is None:
-        raise InvalidInput("store", "store: PostgreSQL needs one package more: pip install 'stepwell[postgres]'")
+    _require_asyncpg()
     from stepwell.store.postgres.store import PostgresSettings, PostgresStore  # noqa: PLC0415 - asyncpg is an extra
 
     return PostgresStore.open(url, PostgresSettings(host_lease_ms))
@@ -36,6 +42,49 @@ async def reach_store(url: str) -> Store:
         return await asyncio.to_thread(open_store, url)
     except StoreInUse:
         return await sharing.reach(await asyncio.to_thread(file_of(url).absolute))
+
+
+@contextmanager
+def open_source(url: str) -> Iterator[Source]:
+    """Open the store that a URL names to be copied; nobody else has it meanwhile. Blocks.
+
+    Raises InvalidInput for a URL that names none, and what opening that kind of store raises.
+    """
+    if not is_database(url):
+        with SqliteSource.open(file_of(url)) as source:
+            yield source
+        return
+    _require_asyncpg()
+    from stepwell.store.postgres.copying import PostgresSource  # noqa: PLC0415 - asyncpg is an extra
+
+    with PostgresSource.open(url) as database:
+        yield database
+
+
+@contextmanager
+def open_target(url: str) -> Iterator[Target]:
+    """Begin a store where a URL says, which is there when it is finished, or not at all. Blocks.
+
+    Raises InvalidInput if there is a store that is not empty, and what opening that kind of store raises.
+    """
+    if not is_database(url):
+        with SqliteTarget.open(file_of(url)) as target:
+            yield target
+        return
+    _require_asyncpg()
+    from stepwell.store.postgres.copying import PostgresTarget  # noqa: PLC0415 - asyncpg is an extra
+
+    with PostgresTarget.open(url) as database:
+        yield database
+
+
+def check_target(url: str) -> None:
+    """Raise what `open_target` raises where there is something already; leave no trace."""
+    if not is_database(url):
+        refuse_what_is_there(file_of(url))
+        return
+    with open_target(url):
+        pass
 
 
 def is_database(url: str) -> bool:
@@ -62,6 +111,7 @@ def file_of(url: str) -> Path:
 
 def shown(url: str) -> str:
     """Return a URL as others may see it: without a password."""
+    url = _PASSWORD.sub("", url)
     try:
         parts = urlsplit(url)
         if parts.password is None:
@@ -70,3 +120,8 @@ def shown(url: str) -> str:
         return url.partition(":")[0] + ":..."
     name, _, host = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{name.partition(':')[0]}@{host}").geturl()
+
+
+def _require_asyncpg() -> None:
+    if find_spec("asyncpg") is None:
+        raise InvalidInput("store", "store: PostgreSQL needs one package more: pip install 'stepwell[postgres]'")

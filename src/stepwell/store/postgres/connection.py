@@ -111,7 +111,7 @@ class PostgresConnection:
     def close(self) -> None:
         """Close the connection."""
         if self._open is not None:
-            self._loop.do(_close(self._open))
+            self._loop.do(close_open(self._open))
             self._open = None
 
     async def _connect(self) -> "asyncpg.Connection[Any]":
@@ -163,7 +163,8 @@ async def _say_host(connection: "asyncpg.Connection[Any]", host: int) -> None:
     await connection.execute(f"select set_config('stepwell.host', '{host}', false)")
 
 
-async def _close(connection: "asyncpg.Connection[Any]") -> None:
+async def close_open(connection: "asyncpg.Connection[Any]") -> None:
+    """Close a connection, or drop it where the server does not answer."""
     try:
         await connection.close(timeout=_CLOSE_S)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):

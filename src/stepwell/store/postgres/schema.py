@@ -40,12 +40,24 @@ async def prepare(address: Address, files: Sequence[migrations.Migration] = _MIG
     """
     connection = await address.connect("stepwell schema")
     try:
-        _check_version(connection, address)
-        if not await _is_current(connection, files, address):
-            async with connection.transaction():
-                await _migrate(connection, files, address)
+        await bring_up_to_date(connection, address, files)
     finally:
         await asyncio.shield(connection.close(timeout=2))
+
+
+async def bring_up_to_date(
+    connection: "asyncpg.Connection[Any]", address: Address, files: Sequence[migrations.Migration] = _MIGRATIONS
+) -> None:
+    """Do what `prepare` does, on a connection: as part of its transaction, if one is under way."""
+    _check_version(connection, address)
+    if not await _is_current(connection, files, address):
+        async with connection.transaction():
+            await _migrate(connection, files, address)
+
+
+async def has_store(connection: "asyncpg.Connection[Any]") -> bool:
+    """Tell whether there is a store where a connection looks."""
+    return bool(await connection.fetchval(_HAS_VERSIONS))
 
 
 def _check_version(connection: "asyncpg.Connection[Any]", address: Address) -> None:

@@ -79,6 +79,8 @@ _INSERT_PAYLOAD = """
     values (:instance, :body, :crc)
     returning row
     """
+# The columns before the checksum, as one text.
+_CHECKED = "%s\0" * 10
 _PAYLOAD = """
     select body, crc
     from payloads
@@ -93,7 +95,7 @@ def new_record(connection: Connection, place: Place, record: RecordRow, tx: int)
         payload, size = _put_apart(connection, place[0], value), len(value.encode())
         value = codec.preview(record)
     columns = (*place, record.kind, record.at, record.body, value, payload, size)
-    return (*columns, _checksum(columns), tx)
+    return (*columns, checksum(columns), tx)
 
 
 def insert(connection: Connection, records: Sequence[Values]) -> None:
@@ -158,8 +160,9 @@ def read_payload(connection: Connection, payload: int) -> str:
     return text
 
 
-# The columns before the checksum, as one text.
-_CHECKED = "%s\0" * 10
+def checksum(columns: Values) -> int:
+    """Return the checksum of a record: of its columns from `instance` to `size`, in the order of `insert`."""
+    return crc32((_CHECKED % columns).encode())
 
 
 def _put_apart(connection: Connection, instance: int, body: str) -> int:
@@ -176,10 +179,6 @@ def _whole(connection: Connection, record: RecordRow) -> RecordRow:
 
 def _record(columns: Row) -> RecordRow:
     instance, seq, _, _, kind, at, body, value, payload, size, crc = columns
-    if crc != _checksum(columns[:-1]):
+    if crc != checksum(columns[:-1]):
         raise Damaged(f"record {seq} of instance row {instance} is damaged")
     return RecordRow(kind, at, body, value, payload, size, seq)
-
-
-def _checksum(columns: Values) -> int:
-    return crc32((_CHECKED % columns).encode())

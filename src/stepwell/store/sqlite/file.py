@@ -96,6 +96,26 @@ def open_in_memory() -> apsw.Connection:
     return connection
 
 
+def prepare_new(path: Path) -> apsw.Connection:
+    """Make a file with the tables of a store; return the one connection to it.
+
+    It undoes nothing: a file in which something goes wrong is to be thrown away.
+    """
+    check_sqlite(apsw.sqlite_lib_version())
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    connection = apsw.Connection(str(path))
+    try:
+        _open_one_way_doors(connection)
+        connection.execute("pragma journal_mode = off")
+        connection.execute(f"pragma cache_size = -{WRITER_CACHE_KIB}")
+        _make_durable(connection)
+        migrate(connection, _MIGRATIONS, str(path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def migrate(connection: apsw.Connection, files: Sequence[migrations.Migration], where: str) -> None:
     """Bring the schema up to date, all of it or nothing; `where` names the store in errors."""
     with_table = """
@@ -132,19 +152,28 @@ def check_sqlite(version: str) -> None:
 def _prepare(connection: apsw.Connection, path: Path) -> None:
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     _check_ours(connection, path)
-    # One-way doors: these count only before the first table.
-    connection.execute("pragma auto_vacuum = incremental")
-    connection.execute("pragma secure_delete = 1")
+    _open_one_way_doors(connection)
     if only(connection, "pragma journal_mode = wal") != ("wal",):
         raise StoreUnavailable(f"Store {path}: this file system has no shared memory: use a local disk")
-    connection.execute("pragma synchronous = full")
-    if sys.platform == "darwin":
-        # fsync on macOS leaves data in the disk's own cache.
-        connection.execute("pragma fullfsync = 1")
+    _make_durable(connection)
     connection.execute("pragma cell_size_check = 1")
     connection.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"pragma cache_size = -{WRITER_CACHE_KIB}")
     migrate(connection, _MIGRATIONS, str(path))
+
+
+def _open_one_way_doors(connection: apsw.Connection) -> None:
+    """Set what counts only before the first table."""
+    connection.execute("pragma auto_vacuum = incremental")
+    connection.execute("pragma secure_delete = 1")
+
+
+def _make_durable(connection: apsw.Connection) -> None:
+    """Let what is committed be on disk."""
+    connection.execute("pragma synchronous = full")
+    if sys.platform == "darwin":
+        # fsync on macOS leaves data in the disk's own cache.
+        connection.execute("pragma fullfsync = 1")
 
 
 def _check_ours(connection: apsw.Connection, path: Path) -> None:

@@ -81,6 +81,8 @@ PINNED_IDLE_MS = MINUTE_MS
 GRACE_MS = 5 * SECOND_MS
 BLOCKED_AFTER_MS = 1_500
 STUCK_AFTER_MS = 5 * MINUTE_MS
+# Ours: how long a host that says nothing is believed alive. What it held is claimed by others then.
+HOST_LEASE_MS = 8 * SECOND_MS
 
 # Ours: how long an Idempotency-Key stands for its request, and how long it may be.
 IDEMPOTENCY_KEY_MS = DAY_MS

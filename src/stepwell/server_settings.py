@@ -262,6 +262,14 @@ class Settings:
     stuck_after: Annotated[
         int, _duration(5 * SECOND_MS, 7 * DAY_MS, "a worker that is blocked for as long is killed and replaced")
     ] = limits.STUCK_AFTER_MS
+    host_lease: Annotated[
+        int,
+        _duration(
+            SECOND_MS,
+            HOUR_MS,
+            "on PostgreSQL: a server or worker that says nothing for as long is lost; others go on with what it ran",
+        ),
+    ] = limits.HOST_LEASE_MS
 
 
 DEFAULT_SETTINGS = Settings()
@@ -297,15 +305,15 @@ class _Saying(NamedTuple):
     origin: str
 
 
-def tell(given: Sequence[str], environment: Mapping[str, str], folder: Path) -> Told:
-    """Return the settings by `--set` options, environment, and the file of a project's folder.
+def tell(given: Sequence[str], environment: Mapping[str, str], folder: Path | None) -> Told:
+    """Return the settings by `--set` options, environment, and the file of a project's folder. None: without a file.
 
     Raises InvalidSetting.
     """
     values: dict[str, Value] = {}
     origins = dict.fromkeys(SETTINGS, DEFAULT)
     # From the weakest to the strongest.
-    for saying in (*_of_file(folder / FILE), *_of_environment(environment), *_of_options(given)):
+    for saying in (*_of_folder(folder), *_of_environment(environment), *_of_options(given)):
         name = _name_of(saying)
         value = SETTINGS[name].read(saying.value)
         if value is None:
@@ -320,6 +328,10 @@ def value_of(settings: Settings, name: str) -> Value:
     """Return the value of a setting by its name."""
     value: Value = getattr(settings, name)
     return value
+
+
+def _of_folder(folder: Path | None) -> Iterator[_Saying]:
+    return iter(()) if folder is None else _of_file(folder / FILE)
 
 
 def _of_file(file: Path) -> Iterator[_Saying]:

@@ -108,7 +108,7 @@ async def _serve(options: ServerOptions) -> int:
     ):
         sockets.listen(sock, options.host, options.port, "--port")
         async with contextlib.AsyncExitStack() as opened:
-            store = open_store(options.store)
+            store = open_store(options.store, _host_lease_ms(options, files))
             opened.push_async_callback(store.close)
             shared = _share(options, store, opened)
             place = opened.enter_context(place_beside(options.store))
@@ -121,6 +121,12 @@ async def _serve(options: ServerOptions) -> int:
                 served = Served(options, project, told, store, place, code, supervisor, fetch_sock)
                 await _start_and_wait(served, sock, stop)
     return 0
+
+
+def _host_lease_ms(options: ServerOptions, files: tuple[Project, Settings] | None) -> int:
+    """Return what is needed before the store is open, from which the code, and its file of settings, may have to come."""
+    told = tell(options.settings, os.environ, None).settings if files is None else files[1]
+    return told.host_lease
 
 
 def _share(options: ServerOptions, store: Store, opened: contextlib.AsyncExitStack) -> SharedStore | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stepwell.errors import InvalidInput, StoreInUse
+from stepwell.limits import HOST_LEASE_MS
 from stepwell.store import Store, sharing
 from stepwell.store.sqlite import SqliteStore
 
@@ -13,8 +14,10 @@ _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, host_lease_ms: int = HOST_LEASE_MS) -> Store:
     """Open the store that a URL names: a file for this process alone, or a database. Blocks for a moment.
+
+    `host_lease_ms`: how long others believe this process alive when it says nothing, where they have the database too.
 
     Raises InvalidInput for a URL that names none, and what opening that kind of store raises.
     """
@@ -22,9 +25,9 @@ def open_store(url: str) -> Store:
         return SqliteStore.open(file_of(url))
     if find_spec("asyncpg") is None:
         raise InvalidInput("store", "store: PostgreSQL needs one package more: pip install 'stepwell[postgres]'")
-    from stepwell.store.postgres import PostgresStore  # noqa: PLC0415 - asyncpg is an extra
+    from stepwell.store.postgres import PostgresSettings, PostgresStore  # noqa: PLC0415 - asyncpg is an extra
 
-    return PostgresStore.open(url)
+    return PostgresStore.open(url, PostgresSettings(lease_ms=host_lease_ms))
 
 
 async def reach_store(url: str) -> Store:

@@ -11,8 +11,6 @@ import socket
 from stepwell.store.postgres.connection import PostgresConnection
 from stepwell.store.sql.rows import every, only
 
-# How long a host that says nothing is believed alive. What it held is claimed by others then.
-LEASE_MS = 8_000
 # For a store that does everything in its caller's thread, and ends with it.
 FOR_EVER_MS = 2**60
 # Rows of hosts that never came back go after so long.

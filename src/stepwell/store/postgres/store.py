@@ -4,12 +4,13 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from stepwell.limits import HOST_LEASE_MS
 from stepwell.store.listeners import Listeners
 from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.connection import LoopThread, PostgresConnection
 from stepwell.store.postgres.faults import LOSSES, translate
-from stepwell.store.postgres.hosts import FOR_EVER_MS, LEASE_MS, add_host, end_host
+from stepwell.store.postgres.hosts import FOR_EVER_MS, add_host, end_host
 from stepwell.store.postgres.ledger import PostgresLedger, PostgresReading, look_for_rubbish
 from stepwell.store.postgres.pulse import Pulse
 from stepwell.store.postgres.schema import prepare
@@ -30,7 +31,7 @@ class PostgresSettings:
     for a server that is not there yet.
     """
 
-    lease_ms: int = LEASE_MS
+    lease_ms: int = HOST_LEASE_MS
     patience_s: float = 60.0
 
 

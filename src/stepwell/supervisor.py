@@ -13,6 +13,8 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
+import msgspec
+
 from stepwell.core.open_calls import OpenCalls, fold_calls
 from stepwell.errors import ScriptError, StoreError
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
@@ -88,14 +90,19 @@ class Supervisor:
 
     async def start(self) -> None:
         """Start the workers; return when they have loaded the author's files. Raises ScriptError if they cannot."""
-        self._serving = await self._spawn_all()
+        self._serving = await self._spawn_all(self._code)
 
     async def reload(self) -> None:
         """Replace the workers by new ones with the files as they are now.
 
         The old ones keep serving if the files cannot be loaded. Raises ScriptError in that case.
         """
-        new = await self._spawn_all()
+        await self.change_code(self._code)
+
+    async def change_code(self, code: CodeOptions) -> None:
+        """Replace the workers by new ones with other code, as with `reload`. Raises ScriptError."""
+        new = await self._spawn_all(code)
+        self._code = code
         old, self._serving = self._serving, new
         # The attempts in flight get their grace beside the new workers.
         _retire_all(old, self._settings.grace_s)
@@ -129,14 +136,15 @@ class Supervisor:
         while ending := [task for child, task in self._children.items() if child.code is crew.code]:
             await asyncio.wait(ending)
 
-    async def _spawn_all(self) -> "Crew":
+    async def _spawn_all(self, code: CodeOptions) -> "Crew":
         """Start all workers, or none. Raises ScriptError.
 
         Each works as soon as it is in the list, where another takes its place if it dies, also before all are there.
         """
-        crew = Crew(self._code)
+        crew = Crew(code)
         # One alone finds out whether the files can be loaded, and makes their version known.
         await self._enlist(crew)
+        crew.code = _made_known(code)
         more = (self._enlist(crew) for _ in range(1, self._settings.workers))
         for outcome in await asyncio.gather(*more, return_exceptions=True):
             if outcome is not None:
@@ -201,6 +209,11 @@ class Crew(list["WorkerChild"]):
         self.code = code
         # How often in a row no worker could be started.
         self.failures = 0
+
+
+def _made_known(code: CodeOptions) -> CodeOptions:
+    """Return code that nobody has to make known any more: another host may serve other code by then."""
+    return msgspec.structs.replace(code, is_known=True) if code.snapshot else code
 
 
 def _retire_all(crew: "Crew", grace_s: float) -> None:

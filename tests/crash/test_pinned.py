@@ -41,7 +41,7 @@ class Server(DevServer):
         """Ask the API and return the result, with a token."""
         token = self.folder / "token"
         if not token.exists():
-            made = stepwell(self.folder, "token", "create", *PLACE, "--scope", "write")
+            made = stepwell(self.folder, "token", "create", *self.place[:2], "--scope", "write")
             token.write_text(made.stdout.strip())
         url = f"{self.url}/client/v4/accounts/local/{'stepwell/' if own else ''}workflows{path}"
         data = None if body is None else json.dumps(body).encode()

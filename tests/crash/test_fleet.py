@@ -1,0 +1,80 @@
+"""Several hosts on one database: each runs its own code and, where nobody else does, everybody's."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests import postgres
+from tests.crash.fleet import FleetServer
+from tests.crash.server import wait_until
+from tests.crash.test_pinned import begin, of, write
+
+SHORT = ("--set", "host_lease=1 second")
+
+
+@pytest.fixture
+def url(require: Callable[..., None]) -> Iterator[str]:
+    """An empty database."""
+    require(postgres.REASON, "several hosts on it", postgres.is_there())
+    taken = postgres.databases.take()
+    yield taken
+    postgres.databases.give_back(taken)
+
+
+@pytest.fixture
+def opened() -> Iterator[ExitStack]:
+    """What ends whatever a test has started."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with code of version 1 in `app`."""
+    (tmp_path / "app").mkdir()
+    write(tmp_path, "v1")
+    return tmp_path
+
+
+def _end(server: FleetServer, *ids: str) -> list[object]:
+    """Let instances go on, and return their outputs."""
+    server.wake(*ids)
+    return [server.output(id) for id in ids]
+
+
+def test_two_servers_with_the_same_files_share_everything(folder: Path, url: str, opened: ExitStack) -> None:
+    """Whichever is asked answers for all; what one held goes on at the other when it is killed."""
+    one = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+    other = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+    begin(one, "a")
+    begin(other, "b")
+
+    one.kill()
+
+    assert _end(other, "a", "b") == [of("v1")] * 2
+    assert "Code: snapshot 1;" in one.log
+    assert "Code: snapshot 1;" in other.log
+
+
+def test_servers_with_different_files_run_both(folder: Path, url: str, opened: ExitStack) -> None:
+    """In a rolling deployment new instances are of what came last, also when the older host replaces a worker."""
+    old = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+    begin(old, "before")
+    write(folder, "v2")
+    new = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+    newest = _newest_worker(url)
+
+    os.kill(old.workers()[0], signal.SIGKILL)
+    wait_until(lambda: _newest_worker(url) > newest, lambda: old.log)
+    begin(old, "after")
+
+    assert _end(new, "before", "after") == [of("v1"), of("v2")]
+
+
+def _newest_worker(url: str) -> int:
+    ((number,),) = postgres.query(url, "select max(row) from workers")
+    return int(number)

@@ -43,16 +43,22 @@ _GATHER_S = 0.05
 _RETRY_AFTER_MS = 60_000
 _SHA_SHOWN = 12
 _NAMED_AT_MOST = 5
+# How often it is looked where other hosts write, too, of which nobody here is told.
+_LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedSettings:
-    """The file of the store, how large a snapshot may be, how many run at a time, how long an idle one stays."""
+    """The file of the store, how large a snapshot may be, how many run at a time, how long an idle one stays.
+
+    `is_shared`: whether other hosts write to the store, too.
+    """
 
     store: Path
     most_bytes: int
     most: int
     idle_ms: int
+    is_shared: bool = False
 
     @property
     def folder(self) -> Path:
@@ -159,7 +165,10 @@ class PinnedWorkers:
         moments += [moment for moment in self._failed.values() if moment > now]
         if self._running:
             moments.append(now + self._settings.idle_ms // 4)
-        return None if not moments else max(min(moments) - now, 0) / 1000
+        wait_s = None if not moments else max(min(moments) - now, 0) / 1000
+        if not self._settings.is_shared:
+            return wait_s
+        return _LOOK_EVERY_S if wait_s is None else min(wait_s, _LOOK_EVERY_S)
 
     async def _end_idle(self, due: list[SnapshotDue], now: int) -> None:
         """End workers that have been idle for long. Where others wait for a place, whoever holds nothing has to go.

@@ -14,6 +14,15 @@ from tests.crash.server import wait_until
 from tests.crash.test_pinned import begin, of, write
 
 SHORT = ("--set", "host_lease=1 second")
+NAP = """
+from stepwell import WorkflowEntrypoint
+
+
+class Nap(WorkflowEntrypoint):
+    async def run(self, event, step):
+        await step.sleep("nap", "3 seconds")
+        return "slept"
+"""
 
 
 @pytest.fixture
@@ -78,3 +87,32 @@ def test_servers_with_different_files_run_both(folder: Path, url: str, opened: E
 def _newest_worker(url: str) -> int:
     ((number,),) = postgres.query(url, "select max(row) from workers")
     return int(number)
+
+
+@pytest.mark.parametrize("lost", ["old", "new"])
+def test_server_that_is_lost_leaves_its_code_to_the_other(folder: Path, url: str, opened: ExitStack, lost: str) -> None:
+    """What it held, and what is due there later, runs on a worker for that code."""
+    servers = {"old": opened.enter_context(FleetServer(folder, url, "app", *SHORT))}
+    begin(servers["old"], "before")
+    write(folder, "v2")
+    servers["new"] = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+    begin(servers["new"], "after")
+
+    servers.pop(lost).kill()
+    (left,) = servers.values()
+
+    assert _end(left, "before", "after") == [of("v1"), of("v2")]
+
+
+def test_sleeper_of_a_lost_host_wakes_elsewhere(folder: Path, url: str, opened: ExitStack) -> None:
+    """Nobody tells the host that is left, which serves other code, of what is due."""
+    (folder / "app" / "nap.py").write_text(NAP)
+    lost = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+    (folder / "app" / "nap.py").unlink()
+    left = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+    lost.create("nap", "a")
+    lost.wait_for_status("nap", "a", "waiting")
+
+    lost.kill()
+
+    assert left.wait_for_status("nap", "a", "complete")["output"] == "slept"

@@ -153,11 +153,13 @@ async def _code(
     project, told = files
     if options.reloads:
         return project, told, CodeOptions(options.path)
-    return project, told, await keep_served(store, project, options.account, _pinning(place, told))
+    return project, told, await keep_served(store, project, options.account, _pinning(options, place, told))
 
 
-def _pinning(place: Path, told: Settings) -> PinnedSettings:
-    return PinnedSettings(place, told.snapshot_size, told.pinned_workers, told.pinned_idle)
+def _pinning(options: ServerOptions, place: Path, told: Settings) -> PinnedSettings:
+    return PinnedSettings(
+        place, told.snapshot_size, told.pinned_workers, told.pinned_idle, is_shared=is_database(options.store)
+    )
 
 
 def _settings(options: ServerOptions, told: Settings, fetch_sock: socket.socket) -> SupervisorSettings:
@@ -208,7 +210,7 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
 async def _run_pinned(served: Served) -> None:
     """Run the instances that stay on earlier code; where the files are watched, none does."""
     if served.code.snapshot:
-        settings = _pinning(served.place, served.told)
+        settings = _pinning(served.options, served.place, served.told)
         await PinnedWorkers(served.store, served.supervisor, served.code, settings).run(served.options.account)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests import postgres
-from tests.crash.fleet import FleetServer
+from tests.crash.fleet import FleetServer, FleetWorker
 from tests.crash.server import wait_until
 from tests.crash.test_pinned import begin, of, write
+from tests.crash.test_serve import stepwell
 
 SHORT = ("--set", "host_lease=1 second")
 NAP = """
@@ -116,3 +117,77 @@ def test_sleeper_of_a_lost_host_wakes_elsewhere(folder: Path, url: str, opened: 
     lost.kill()
 
     assert left.wait_for_status("nap", "a", "complete")["output"] == "slept"
+
+
+def test_worker_runs_what_is_stored(folder: Path, url: str, opened: ExitStack) -> None:
+    """No file is there, and the server that had them is gone: both generations end on their own code."""
+    for version in ("v1", "v2"):
+        write(folder, version)
+        server = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+        begin(server, version)
+        server.wake(version)
+        server.kill()
+
+    worker = opened.enter_context(FleetWorker(folder / "app", url, "", *SHORT))
+    (folder / "elsewhere").mkdir()
+    write(folder, "v3")
+    asked = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+
+    assert "Code: snapshot 2;" in worker.log
+    assert [asked.output(id) for id in ("v1", "v2")] == [of("v1"), of("v2")]
+
+
+def test_worker_goes_over_to_what_is_served_later(folder: Path, url: str, opened: ExitStack) -> None:
+    """Within seconds, also when that server is gone again; what it ran before ends on its own code."""
+    server = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+    worker = opened.enter_context(FleetWorker(folder, url, "", *SHORT))
+    begin(server, "a")
+    write(folder, "v2")
+    later = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+
+    worker.wait_for_line("snapshot 2 is served now, and run here")
+    later.kill()
+    begin(server, "b")
+
+    assert _end(server, "a", "b") == [of("v1"), of("v2")]
+
+
+def test_worker_goes_back_with_a_deployment(folder: Path, url: str, opened: ExitStack) -> None:
+    """Earlier code that is served again is what was served last; code that cannot be loaded here changes nothing."""
+    server = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+    worker = opened.enter_context(FleetWorker(folder, url, "", *SHORT))
+    write(folder, "v2")
+    opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+    worker.wait_for_line("snapshot 2 is served now, and run here")
+    write(folder, "v1")
+    opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+
+    worker.wait_for_line("snapshot 1 is served now, and run here")
+
+    begin(server, "a")
+    assert _end(server, "a") == [of("v1")]
+
+
+def test_worker_with_a_path_serves_it(folder: Path, url: str, opened: ExitStack) -> None:
+    """New instances are of its files, whichever server creates them; SIGTERM ends it in order."""
+    server = opened.enter_context(FleetServer(folder, url, "app", *SHORT))
+    write(folder, "v2")
+    worker = opened.enter_context(FleetWorker(folder, url, "app", *SHORT))
+    begin(server, "a")
+
+    code = worker.terminate()
+
+    assert code == 0
+    assert worker.lines[-1] == "Stopping; steps in flight have 5 seconds to end (Ctrl-C again: stop at once)"
+    assert "Stepwell is ready: 1 worker, no HTTP" in worker.lines
+    assert _end(server, "a") == [of("v2")]
+
+
+def test_worker_without_code_in_its_database_says_so(folder: Path, url: str) -> None:
+    """Somebody has to have served some."""
+    ended = stepwell(folder, "worker", "--store", url)
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        'error: the store has no code of the account "local"; serve files once: stepwell serve PATH\n'
+    )

@@ -35,7 +35,7 @@ class Server(DevServer):
     """A `stepwell serve` with two workers, whose token is there from the first start on."""
 
     command = "serve"
-    place = PLACE
+    place: tuple[str, ...] = PLACE
 
     def call(self, path: str, body: Any = None, *, own: bool = False) -> Any:
         """Ask the API and return the result, with a token."""

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _NAMED_AT_MOST = 5
 _LAST_WORDS_S = 5.0
+_BURY_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Supervisor:
         self._is_stopping = True
         for child in list(self._children):
             child.retire(self._settings.grace_s)
+            child.leave()
         if self._children:
             await asyncio.wait(list(self._children.values()))
         for end in (self._lifeline, self._lifeline_end):
@@ -241,6 +243,7 @@ class WorkerChild:
         self._line_ended = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._is_retired = False
+        self._is_left = False
         self._retirement: asyncio.Task[None] | None = None
         self._answered_at = 0.0
 
@@ -306,6 +309,10 @@ class WorkerChild:
             self._is_retired = True
             self._retirement = asyncio.get_running_loop().create_task(self._retire(grace_s))
 
+    def leave(self) -> None:
+        """Let its lease end with that of this process, where the store is not there to end it."""
+        self._is_left = True
+
     def kill(self) -> None:
         """End the process at once."""
         if self._process is not None and self._process.returncode is None:
@@ -322,19 +329,33 @@ class WorkerChild:
 
     async def _bury(self, code: int) -> None:
         """Say what died and what it was doing, and end its lease."""
-        was_expected = self._is_retired and code == 0
-        try:
-            held = [] if was_expected else await self._last_holdings()
-            await self._line.end_lease()
-        except StoreError as error:
-            logger.error("cannot end the lease of %s: %s", self.name, error)  # noqa: TRY400 - no defect of ours
-            held = []
         if not self.loaded.done():
             self.loaded.set_exception(ScriptError(f"{self.name} {_how(code)} while it loaded the workflows"))
             # Whoever waits sees it; if nobody does, it is in the log below.
             self.loaded.exception()
+        was_expected = self._is_retired and code == 0
+        held = await self._end_lease(was_expected)
         if not was_expected and self.has_served:
             logger.warning("%s (pid %s) %s; %s", self.name, self.pid, _how(code), _doing(held))
+
+    async def _end_lease(self, was_expected: bool) -> list[str]:
+        """End the lease of a worker that is gone; return what it held, unless it had put back all.
+
+        However long the store is not there: else nobody would ever claim that, as this process is alive.
+        """
+        has_complained = False
+        while True:
+            try:
+                held = [] if was_expected else await self._last_holdings()
+                await self._line.end_lease()
+                return held
+            except StoreError as error:
+                if not has_complained:
+                    has_complained = True
+                    logger.error("cannot end the lease of %s yet: %s", self.name, error)  # noqa: TRY400 - no defect of ours
+            if self._is_left:
+                return []
+            await asyncio.sleep(_BURY_AGAIN_S)
 
     def _heard(self, message: Message) -> None:
         match message:

@@ -36,6 +36,16 @@ def url(require: Callable[..., None]) -> Iterator[str]:
 
 
 @pytest.fixture
+def own_server(require: Callable[..., None]) -> Iterator[postgres.Server]:
+    """A server of the test's own."""
+    require(postgres.REASON, "a server that is stopped", postgres.is_there() and postgres.is_local())
+    own = postgres.Server()
+    own.start()
+    yield own
+    own.remove()
+
+
+@pytest.fixture
 def opened() -> Iterator[ExitStack]:
     """What ends whatever a test has started."""
     with ExitStack() as stack:
@@ -117,6 +127,43 @@ def test_sleeper_of_a_lost_host_wakes_elsewhere(folder: Path, url: str, opened: 
     lost.kill()
 
     assert left.wait_for_status("nap", "a", "complete")["output"] == "slept"
+
+
+STUCK = """
+from pathlib import Path
+from stepwell import WorkflowEntrypoint
+
+
+class Stuck(WorkflowEntrypoint):
+    async def run(self, event, step):
+        @step.do
+        async def dies_once():
+            import asyncio
+
+            if not Path("died").exists():
+                Path("died").touch()
+                await asyncio.sleep(3600)
+            return "alive"
+
+        return await dies_once()
+"""
+
+
+def test_worker_that_dies_while_the_database_is_away_loses_nothing(
+    folder: Path, own_server: postgres.Server, opened: ExitStack
+) -> None:
+    """What it held is claimed when the database is there again, however long that takes."""
+    (folder / "app" / "stuck.py").write_text(STUCK)
+    server = opened.enter_context(FleetServer(folder, own_server.url, "app"))
+    server.create("stuck", "a")
+    wait_until((folder / "died").exists, lambda: server.log)
+    own_server.stop()
+
+    os.kill(server.workers()[0], signal.SIGKILL)
+    server.wait_for_line("cannot end the lease of worker 1")
+    own_server.start()
+
+    assert server.wait_for_status("stuck", "a", "complete")["output"] == "alive"
 
 
 def test_worker_runs_what_is_stored(folder: Path, url: str, opened: ExitStack) -> None:

@@ -125,6 +125,13 @@ class Server:
             self._process.wait()
             self._process = None
 
+    def crash(self) -> None:
+        """End all of its processes at once, as if it had died: it has to recover when it is started again."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+            self._process = None
+
     def remove(self) -> None:
         """Stop it, and remove its folder."""
         self.stop()

@@ -76,13 +76,13 @@ LOG_STREAMS = 100
 SNAPSHOT_BYTES = 64 * 2**20
 PINNED_WORKERS = 4
 PINNED_IDLE_MS = MINUTE_MS
-# How long a server that shares a database is believed alive when it says nothing.
-HOST_LEASE_MS = 8_000
 # Ours: how long attempts in flight may go on when their worker is to stop; when a worker that does not answer is named
 # in the log, and when it is killed and replaced.
 GRACE_MS = 5 * SECOND_MS
 BLOCKED_AFTER_MS = 1_500
 STUCK_AFTER_MS = 5 * MINUTE_MS
+# Ours: how long a host that says nothing is believed alive. What it held is claimed by others then.
+HOST_LEASE_MS = 8 * SECOND_MS
 
 # Ours: how long an Idempotency-Key stands for its request, and how long it may be.
 IDEMPOTENCY_KEY_MS = DAY_MS

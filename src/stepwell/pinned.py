@@ -6,7 +6,7 @@ However many snapshots have sleeping instances, they cost rows alone.
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,16 +43,24 @@ _GATHER_S = 0.05
 _RETRY_AFTER_MS = 60_000
 _SHA_SHOWN = 12
 _NAMED_AT_MOST = 5
+# How often it is looked where other hosts write, too: what they tell may not arrive.
+_LOOK_EVERY_S = 4.0
+# Where the stored code that is served lies, among those that are laid out.
+_SERVED = "served"
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedSettings:
-    """The file of the store, how large a snapshot may be, how many run at a time, how long an idle one stays."""
+    """The file of the store, how large a snapshot may be, how many run at a time, how long an idle one stays.
+
+    `is_shared`: whether other hosts write to the store, too.
+    """
 
     store: Path
     most_bytes: int
     most: int
     idle_ms: int
+    is_shared: bool = False
 
     @property
     def folder(self) -> Path:
@@ -93,6 +101,11 @@ class PinnedWorkers:
         self._failed: dict[int, int] = {}
         self._has_compared: set[int] = set()
         self._look = asyncio.Event()
+
+    def serve(self, code: CodeOptions) -> None:
+        """Take other code for the one that is served: what was served until now is earlier code from here on."""
+        self._served = code
+        self._look.set()
 
     async def run(self, account: str) -> None:
         """Start and end workers, for ever."""
@@ -159,10 +172,15 @@ class PinnedWorkers:
         moments += [moment for moment in self._failed.values() if moment > now]
         if self._running:
             moments.append(now + self._settings.idle_ms // 4)
-        return None if not moments else max(min(moments) - now, 0) / 1000
+        wait_s = None if not moments else max(min(moments) - now, 0) / 1000
+        if not self._settings.is_shared:
+            return wait_s
+        return _LOOK_EVERY_S if wait_s is None else min(wait_s, _LOOK_EVERY_S)
 
     async def _end_idle(self, due: list[SnapshotDue], now: int) -> None:
-        """End workers that have been idle for long. Where others wait for a place, whoever holds nothing has to go.
+        """End workers that have been idle for long, and those of the code that is served by now.
+
+        Where others wait for a place, whoever holds nothing has to go.
 
         If all hold something, it is the one that has had its place for longest, once the others have waited for so long
         that it would have been idle: its attempts get the grace.
@@ -173,9 +191,10 @@ class PinnedWorkers:
         ending = []
         # A copy: others may be started meanwhile.
         for snapshot, running in list(self._running.items()):
-            if not running.is_gone and (snapshot in soon or await self._holds_any(running.crew)):
+            is_served = snapshot == self._served.snapshot
+            if not (is_served or running.is_gone) and (snapshot in soon or await self._holds_any(running.crew)):
                 running.busy_at = now
-            elif running.is_gone or is_short or now - running.busy_at >= self._settings.idle_ms:
+            elif is_served or running.is_gone or is_short or now - running.busy_at >= self._settings.idle_ms:
                 ending.append(snapshot)
         if is_short and not ending and now - waiting[0].due_at >= self._settings.idle_ms:
             ending = sorted(self._running, key=lambda snapshot: self._running[snapshot].begun_at)[:1]
@@ -246,7 +265,23 @@ async def lay_out_stored(store: Store, account: str, folder: Path) -> CodeOption
         raise ScriptError(f'the store has no code of the account "{account}"; serve files once: stepwell serve PATH')
     # What other servers have left; the store is ours, and so is what lies under its name.
     await asyncio.to_thread(rmtree, folder, ignore_errors=True)
-    return await _lay_out(store, snapshot, folder)
+    return await lay_out_served(store, snapshot, folder)
+
+
+async def lay_out_served(store: Store, snapshot: Snapshot, folder: Path) -> CodeOptions:
+    """Lay out a snapshot as the code that is served, and return it as that. Raises ScriptError, or StoreError.
+
+    It lies apart from what workers for earlier code run: the same may be both, and comes and goes with each.
+    """
+    return await _lay_out(store, snapshot, folder / _SERVED)
+
+
+def remove_served_but(folder: Path, kept: Iterable[CodeOptions]) -> None:
+    """Remove the snapshots that were laid out as what is served, but for some."""
+    names = {(code.sha256 or "")[:_SHA_SHOWN] for code in kept}
+    for place in (folder / _SERVED).iterdir():
+        if place.name not in names:
+            rmtree(place, ignore_errors=True)
 
 
 async def keep_served(store: Store, project: Project, account: str, settings: PinnedSettings) -> CodeOptions:

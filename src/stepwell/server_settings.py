@@ -255,9 +255,7 @@ class Settings:
     ] = limits.PINNED_IDLE_MS
     host_lease: Annotated[
         int,
-        _duration(
-            2 * SECOND_MS, HOUR_MS, "how long others that share a PostgreSQL store wait for a server that is lost"
-        ),
+        _duration(SECOND_MS, HOUR_MS, "how long others that share a PostgreSQL store wait for a server that is lost"),
     ] = limits.HOST_LEASE_MS
     grace: Annotated[
         int, _duration(0, HOUR_MS, "how long steps in flight may go on when the server stops or gets new code")

@@ -8,15 +8,17 @@ import asyncio
 import itertools
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+import msgspec
+
+from stepwell import obituary
 from stepwell.clock import SystemClock
-from stepwell.core.open_calls import OpenCalls, fold_calls
+from stepwell.core.open_calls import fold_calls
 from stepwell.errors import ScriptError, StoreError
 from stepwell.hangs import Due, Hang, HangReports
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
@@ -33,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 _NAMED_AT_MOST = 5
 _LAST_WORDS_S = 5.0
+_BURY_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +97,19 @@ class Supervisor:
 
     async def start(self) -> None:
         """Start the workers; return when they have loaded the author's files. Raises ScriptError if they cannot."""
-        self._serving = await self._spawn_all()
+        self._serving = await self._spawn_all(self._code)
 
     async def reload(self) -> None:
         """Replace the workers by new ones with the files as they are now.
 
         The old ones keep serving if the files cannot be loaded. Raises ScriptError in that case.
         """
-        new = await self._spawn_all()
+        await self.change_code(self._code)
+
+    async def change_code(self, code: CodeOptions) -> None:
+        """Replace the workers by new ones with other code, as with `reload`. Raises ScriptError."""
+        new = await self._spawn_all(code)
+        self._code = code
         old, self._serving = self._serving, new
         # The attempts in flight get their grace beside the new workers.
         _retire_all(old, self._settings.grace_s)
@@ -111,6 +119,7 @@ class Supervisor:
         self._is_stopping = True
         for child in list(self._children):
             child.retire(self._settings.grace_s)
+            child.leave()
         if self._children:
             await asyncio.wait(list(self._children.values()))
         for end in (self._lifeline, self._lifeline_end):
@@ -135,14 +144,15 @@ class Supervisor:
         while ending := [task for child, task in self._children.items() if child.code is crew.code]:
             await asyncio.wait(ending)
 
-    async def _spawn_all(self) -> "Crew":
+    async def _spawn_all(self, code: CodeOptions) -> "Crew":
         """Start all workers, or none. Raises ScriptError.
 
         Each works as soon as it is in the list, where another takes its place if it dies, also before all are there.
         """
-        crew = Crew(self._code)
+        crew = Crew(code)
         # One alone finds out whether the files can be loaded, and makes their version known.
         await self._enlist(crew)
+        crew.code = _made_known(code)
         more = (self._enlist(crew) for _ in range(1, self._settings.workers))
         for outcome in await asyncio.gather(*more, return_exceptions=True):
             if outcome is not None:
@@ -209,6 +219,11 @@ class Crew(list["WorkerChild"]):
         self.failures = 0
 
 
+def _made_known(code: CodeOptions) -> CodeOptions:
+    """Return code that nobody has to make known any more: another host may serve other code by then."""
+    return msgspec.structs.replace(code, is_known=True) if code.snapshot else code
+
+
 def _retire_all(crew: "Crew", grace_s: float) -> None:
     """Let workers end, and nobody take their place."""
     for child in crew:
@@ -234,6 +249,7 @@ class WorkerChild:
         self._line_ended = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._is_retired = False
+        self._is_left = False
         self._retirement: asyncio.Task[None] | None = None
         self._answered_at = 0.0
         self._reports = HangReports()
@@ -306,6 +322,10 @@ class WorkerChild:
             self._is_retired = True
             self._retirement = asyncio.get_running_loop().create_task(self._retire(grace_s))
 
+    def leave(self) -> None:
+        """Let its lease end with that of this process, where the store is not there to end it."""
+        self._is_left = True
+
     def kill(self) -> None:
         """End the process at once."""
         if self._process is not None and self._process.returncode is None:
@@ -322,19 +342,33 @@ class WorkerChild:
 
     async def _bury(self, code: int) -> None:
         """Say what died and what it was doing, and end its lease."""
-        was_expected = self._is_retired and code == 0
-        try:
-            held = [] if was_expected else await self._last_holdings()
-            await self._line.end_lease()
-        except StoreError as error:
-            logger.error("cannot end the lease of %s: %s", self.name, error)  # noqa: TRY400 - no defect of ours
-            held = []
         if not self.loaded.done():
-            self.loaded.set_exception(ScriptError(f"{self.name} {_how(code)} while it loaded the workflows"))
+            self.loaded.set_exception(ScriptError(f"{self.name} {obituary.how(code)} while it loaded the workflows"))
             # Whoever waits sees it; if nobody does, it is in the log below.
             self.loaded.exception()
+        was_expected = self._is_retired and code == 0
+        held = await self._end_lease(was_expected)
         if not was_expected and self.has_served:
-            logger.warning("%s (pid %s) %s; %s", self.name, self.pid, _how(code), _doing(held))
+            logger.warning("%s (pid %s) %s; %s", self.name, self.pid, obituary.how(code), obituary.doing(held))
+
+    async def _end_lease(self, was_expected: bool) -> list[str]:
+        """End the lease of a worker that is gone; return what it held, unless it had put back all.
+
+        However long the store is not there: else nobody would ever claim that, as this process is alive.
+        """
+        has_complained = False
+        while True:
+            try:
+                held = [] if was_expected else await self._last_holdings()
+                await self._line.end_lease()
+                return held
+            except StoreError as error:
+                if not has_complained:
+                    has_complained = True
+                    logger.error("cannot end the lease of %s yet: %s", self.name, error)  # noqa: TRY400 - no defect of ours
+            if self._is_left:
+                return []
+            await asyncio.sleep(_BURY_AGAIN_S)
 
     def _heard(self, message: Message) -> None:
         match message:
@@ -376,7 +410,7 @@ class WorkerChild:
                 "%s (pid %s) has been blocked for %.0f s and is killed; %s. %s",
                 *(self.name, self.pid, silent_s),
                 await self._doing(),
-                _place(await self._reports.stack()),
+                obituary.place(await self._reports.stack()),
             )
             self.kill()
         else:
@@ -399,7 +433,7 @@ class WorkerChild:
                 "it then runs in a thread. %s",
                 *(self.name, self.pid, silent_s),
                 await self._doing(),
-                _place(stack),
+                obituary.place(stack),
             )
         await self._note(hang.since, stack)
 
@@ -436,7 +470,7 @@ class WorkerChild:
     async def _doing(self) -> str:
         """Return what the worker is running, in words."""
         try:
-            return _doing(await self._holdings())
+            return obituary.doing(await self._holdings())
         except StoreError as error:
             return f"what it was running is not known ({error})"
 
@@ -446,28 +480,6 @@ class WorkerChild:
             return []
         holdings = await self._store.run(ListHoldings(self._line.worker, _NAMED_AT_MOST))
         return [
-            f"{holding.workflow}/{holding.id} {_in_flight(fold_calls(codec.from_rows(holding.records)))}"
+            f"{holding.workflow}/{holding.id} {obituary.in_flight(fold_calls(codec.from_rows(holding.records)))}"
             for holding in holdings
         ]
-
-
-def _how(code: int) -> str:
-    if code < 0:
-        with suppress(ValueError):
-            return f"died of {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
-
-
-def _in_flight(calls: OpenCalls) -> str:
-    names = [call.key.label for call in calls.live() if call.is_in_flight]
-    return ", ".join(f"step {name}" for name in names) or "(no step in flight)"
-
-
-def _doing(held: list[str]) -> str:
-    return f"it was running {'; '.join(held)}" if held else "it held no instance"
-
-
-def _place(stack: Sequence[str]) -> str:
-    if not stack:
-        return "It does not say where it hangs: its process may be stopped"
-    return "It hangs here:\n" + "\n".join(f"  {line}" for line in stack)

@@ -21,14 +21,15 @@ class CodeOptions(msgspec.Struct, frozen=True):
     """The code that a worker runs: the file or folder at `path`.
 
     `snapshot` is the number of the one that this is, whose instances are run; 0: of none, as are its instances then;
-    `sha256` is that one's hash. `is_served`: its workflows are the ones that new instances are of. `.dev.vars`, which
-    no snapshot has, lies in the folder `secrets`; None: beside the code.
+    `sha256` is that one's hash. `is_served`: its workflows are the ones that new instances are of; `is_known`: the
+    store has been told so. `.dev.vars`, which no snapshot has, lies in the folder `secrets`; None: beside the code.
     """
 
     path: str
     snapshot: int = 0
     sha256: str | None = None
     is_served: bool = True
+    is_known: bool = False
     secrets: str | None = None
 
 

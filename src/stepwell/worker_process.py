@@ -129,7 +129,7 @@ class WorkerProcess:
     async def _make_known(self, scripts: list[Script]) -> list[str]:
         """Let what is on no code of its own run on this; return what to warn of."""
         code = self._options.code
-        if not code.is_served:
+        if not code.is_served or code.is_known:
             return []
         await self._store.run(ServeSnapshot(self._options.account, code.snapshot, SystemClock().now()))
         return await self._register(scripts)

@@ -41,6 +41,7 @@ def test_help_lists_the_commands(option: str) -> None:
         "settings",
         "token",
         "trigger",
+        "worker",
     ]
 
 
@@ -59,6 +60,37 @@ def test_help_of_dev_explains_every_option() -> None:
     assert "--no-output Do not keep what workflows print and log; it is shown all the same." in text
     assert "--allow-host NAME Also answer requests to this host name (a proxy's). Repeatable." in text
     assert "--set NAME=VALUE Change a setting; `stepwell settings` lists all. Repeatable." in text
+
+
+def test_help_of_worker_explains_every_option() -> None:
+    """`worker --help` has each option with its default or its meaning, and none of a server's."""
+    result = _run("worker", "--help")
+
+    text = " ".join(result.output.split())
+    assert result.exit_code == 0
+    assert "Usage: stepwell worker [OPTIONS] [PATH]" in text
+    assert "Without PATH it runs what was served last, and goes over to what any host serves later." in text
+    assert re.findall(r"^  (?:-h, )?(--[\w-]+)", result.output, re.MULTILINE) == [
+        "--store",
+        "--account",
+        "--workers",
+        "--no-output",
+        "--env",
+        "--set",
+        "--help",
+    ]
+
+
+@pytest.mark.parametrize("path", [(), ("app",)], ids=["stored", "of files"])
+def test_worker_on_a_file_is_refused(path: tuple[str, ...]) -> None:
+    """It says who has the file, and what to do instead."""
+    result = _run("worker", *path, "--store", "sqlite:///data/store.db")
+
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "error: one process at a time has the file data/store.db: the server that was started on it\n"
+        "hint: `stepwell serve --workers N` runs more workers there; for several hosts give --store postgresql://...\n"
+    )
 
 
 MISTAKE = """

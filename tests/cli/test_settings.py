@@ -297,3 +297,10 @@ def test_example_of_the_page_is_right(tmp_path: Path) -> None:
     told = tell([], {}, tmp_path).settings
 
     assert (told.payload_size, told.retry_delay, told.steps_per_instance) == (2**22, 2000, 25_000)
+
+
+def test_settings_are_told_where_there_is_no_file() -> None:
+    """What is needed before the code is there comes from the command line and the environment."""
+    told = tell(["grace=1 second"], {"STEPWELL_HOST_LEASE": "2 seconds"}, None).settings
+
+    assert (told.grace, told.host_lease) == (1_000, 2_000)

@@ -30,13 +30,14 @@ class DevServer:
 
     command = "dev"
     place: tuple[str, ...] = ("--data", "data")
+    listens: tuple[str, ...] = ("--port", "0")
 
     def __init__(self, folder: Path, path: str = "flows.py", *options: str) -> None:
         self.folder = folder
         self.lines: list[str] = []
-        command = [sys.executable, "-m", "stepwell", self.command, path, "--port", "0", *self.place, *options]
+        command = [sys.executable, "-m", "stepwell", self.command, *path.split(), *self.listens, *self.place]
         self.process = subprocess.Popen(
-            command,
+            [*command, *options],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -35,13 +35,13 @@ class Server(DevServer):
     """A `stepwell serve` with two workers, whose token is there from the first start on."""
 
     command = "serve"
-    place = PLACE
+    place: tuple[str, ...] = PLACE
 
     def call(self, path: str, body: Any = None, *, own: bool = False) -> Any:
         """Ask the API and return the result, with a token."""
         token = self.folder / "token"
         if not token.exists():
-            made = stepwell(self.folder, "token", "create", *PLACE, "--scope", "write")
+            made = stepwell(self.folder, "token", "create", *self.place[:2], "--scope", "write")
             token.write_text(made.stdout.strip())
         url = f"{self.url}/client/v4/accounts/local/{'stepwell/' if own else ''}workflows{path}"
         data = None if body is None else json.dumps(body).encode()

@@ -59,17 +59,10 @@ def dev(path: str, data: str, **given: Any) -> None:
 
 @main.command()
 @click.argument("path", default=".")
-@options.STORE
-@options.ACCOUNT
+@options.hosting
 @click.option("--stored", "is_stored", is_flag=True, help="Serve the code that was served last, from the store alone.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 1024),
-    metavar="N",
-    help="How many processes run workflows.  [default: one less than there are cores, at least 1]",
-)
 @options.serving
-def serve(path: str, workers: int | None, **given: Any) -> None:
+def serve(path: str, **given: Any) -> None:
     """Serve the workflows of PATH to others: each request needs a token.
 
     PATH is a Python file, a folder of them, or a folder whose wrangler file names one in `main`. The code is served as
@@ -81,7 +74,23 @@ def serve(path: str, workers: int | None, **given: Any) -> None:
     from stepwell.cli.serve import serve as run
     from stepwell.cli.server import ServerOptions
 
-    raise SystemExit(run(ServerOptions(path=path, **given), workers))
+    raise SystemExit(run(ServerOptions(path=path, **given)))
+
+
+@main.command()
+@click.argument("path", required=False)
+@options.working
+def worker(path: str | None, **given: Any) -> None:
+    """Run the workflows of a PostgreSQL database, beside its servers and on any number of hosts. No HTTP.
+
+    Without PATH it runs what was served last, and goes over to what any host serves later. With PATH, it serves that to
+    new instances from now on, as `stepwell serve PATH` does. Instances stay on the code that they began with: whatever
+    that is, it comes from the database. SIGTERM or Ctrl-C stops as with `stepwell serve`.
+    """
+    from stepwell.cli.host import HostOptions
+    from stepwell.cli.worker import work
+
+    raise SystemExit(work(HostOptions(path=path or "", is_stored=path is None, **given)))
 
 
 @main.command("settings")

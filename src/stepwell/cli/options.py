@@ -1,6 +1,7 @@
 """Options that commands share."""
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,42 @@ def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]
     return lambda command: functools.reduce(lambda given, option: option(given), reversed(options), command)
 
 
+def _number_of_workers(_context: click.Context, _option: click.Parameter, given: int | None) -> int:
+    return given or max((os.cpu_count() or 1) - 1, 1)
+
+
+# Of all that runs workflows.
+_running = _all(
+    click.option(
+        "--no-output",
+        "keeps_output",
+        flag_value=False,
+        default=True,
+        help="Do not keep what workflows print and log; it is shown all the same.",
+    ),
+    click.option(
+        "--env",
+        "variables",
+        multiple=True,
+        metavar="NAME",
+        help="Give workflows this environment variable. Repeatable.",
+    ),
+    SET,
+)
+# Of what runs them for others.
+hosting = _all(
+    STORE,
+    ACCOUNT,
+    click.option(
+        "--workers",
+        type=click.IntRange(1, 1024),
+        callback=_number_of_workers,
+        metavar="N",
+        help="How many processes run workflows.  [default: one less than there are cores, at least 1]",
+    ),
+)
+working = _all(hosting, _running)
+
 # Of a server.
 serving = _all(
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
@@ -49,21 +86,7 @@ serving = _all(
         help="Where the `fetch` of a WorkerEntrypoint in PATH is served, if it has one.  "
         "[default: the port after --port]",
     ),
-    click.option(
-        "--no-output",
-        "keeps_output",
-        flag_value=False,
-        default=True,
-        help="Do not keep what workflows print and log; it is shown all the same.",
-    ),
-    click.option(
-        "--env",
-        "variables",
-        multiple=True,
-        metavar="NAME",
-        help="Give workflows this environment variable. Repeatable.",
-    ),
-    SET,
+    _running,
 )
 
 # Which server is asked. A token comes from the environment or the profile.

@@ -1,0 +1,41 @@
+"""`stepwell worker`: runs workflows of a database that others may have open, too, and listens nowhere."""
+
+import asyncio
+import sys
+
+import click
+
+from stepwell import memory
+from stepwell.cli.failures import USAGE, Failure
+from stepwell.cli.host import HostOptions, open_host, run_to_end
+from stepwell.cli.stop import Stop
+from stepwell.store.opening import file_of, is_database
+
+
+def work(options: HostOptions) -> int:
+    """Run workflows until a signal comes; return the exit code. Raises Failure, or InvalidInput."""
+    if not is_database(options.store):
+        # A URL that names no store at all is told so.
+        path = file_of(options.store)
+        raise Failure(
+            f"one process at a time has the file {path}: the server that was started on it",
+            USAGE,
+            "`stepwell serve --workers N` runs more workers there; for several hosts give --store postgresql://...",
+        )
+    return run_to_end(_work(options))
+
+
+async def _work(options: HostOptions) -> None:
+    stop = Stop()
+    async with open_host(options) as host:
+        with stop.on_signals(host.supervisor):
+            if not await stop.before(host.supervisor.start()):
+                return
+            memory.calm_garbage_collection()
+            async with host.tending():
+                host.print_start()
+                number = len(host.supervisor.worker_pids)
+                click.echo(f"Stepwell is ready: {number} worker{'s' if number > 1 else ''}, no HTTP")
+                sys.stdout.flush()
+                await stop.before(asyncio.Event().wait())
+                host.print_stop()

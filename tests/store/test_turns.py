@@ -232,6 +232,16 @@ async def test_release_writes_what_a_lost_commit_had_not(store: Store) -> None:
     assert await kinds(store, "a") == ["created", "running", "attempt_started", "step_succeeded", "waiting"]
 
 
+@pytest.mark.parametrize("value", ["\0", "\x1a0", "\U0001f600\x1a"])
+async def test_any_character_survives_a_commit(store: Store, value: str) -> None:
+    """What a turn writes is read as it was written, control characters and all."""
+    turn = await held(store, "a")
+
+    await store.run(commit(turn, succeeded(value=value)))
+
+    assert (await instance(store, "a")).records[-1].value == value
+
+
 async def test_release_with_a_gap_is_refused(store: Store) -> None:
     """A release whose turn has a commit missing writes nothing and lets nothing go."""
     turn = await held(store, "a")

@@ -54,12 +54,15 @@ _FOLLOWERS = """
     order by i.row
     """
 _RELATIVES = """
-    select distinct w.name, i.id, i.status
-    from children as c
-    join instances as i on i.row = c.{one}
+    select w.name, i.id, i.status
+    from (
+        select distinct {one} as row
+        from children
+        where {other} = :row
+    ) as relative
+    join instances as i on i.row = relative.row
     join workflows as w on w.row = i.workflow
-    where c.{other} = :row
-    order by c.{one}
+    order by relative.row
     limit :limit
     """
 # `union` leaves out what is there already: none awaits itself over others, but a file that is damaged may say so.

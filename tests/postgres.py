@@ -39,7 +39,7 @@ FAST = {
     "deadlock_timeout": "200ms",
 }
 # Twenty times as fast as `truncate`, which makes new files.
-_EMPTY = """
+EMPTY = """
     do $$
     declare
         one record;
@@ -180,7 +180,7 @@ class Databases:
 
     def give_back(self, url: str) -> None:
         """Empty a database for the next test."""
-        query(url, _EMPTY)
+        query(url, EMPTY)
         self._free.append(url)
 
     def make(self, template: str = "template0") -> str:
@@ -226,7 +226,7 @@ class Stores:
         for store in closed:
             connection = store._shell.inner._opened.first
             connection.begin()
-            connection.say(_EMPTY)
+            connection.say(EMPTY)
             connection.say("commit")
             _idle.append(store._shell.inner)
 

@@ -83,6 +83,15 @@ def test_any_text_comes_back(text: str) -> None:
     assert dialect.to_row([stored]) == (text,)
 
 
+def test_texts_of_lists_come_back() -> None:
+    """Many rows are written as a list for each column: their texts are held as any other."""
+    (numbers, stored) = dialect.to_columns(([1, 2], ["a\0", None, "\x1a0"]))
+
+    assert numbers == [1, 2]
+    assert dialect.to_row(stored) == ("a\0", None, "\x1a0")
+    assert not any(text is not None and "\0" in text for text in stored)
+
+
 def test_both_texts_have_the_same_parameters() -> None:
     """A parameter that one text lacks would be of no type there."""
     statements = {name: text for name, text in TEXTS.items() if isinstance(text, Statement)}

@@ -232,6 +232,27 @@ async def test_release_writes_what_a_lost_commit_had_not(store: Store) -> None:
     assert await kinds(store, "a") == ["created", "running", "attempt_started", "step_succeeded", "waiting"]
 
 
+async def test_release_in_place_of_other_records_is_refused(store: Store) -> None:
+    """An instance does not end without the record of its end: its numbers are those of something else already."""
+    turn = await held(store, "a")
+    await store.run(commit(turn, started(), step_count=1))
+
+    with pytest.raises(OutOfOrder):
+        await store.run(ending(turn, n=1, seen=3, step_count=1))
+
+    assert await kinds(store, "a") == ["created", "running", "attempt_started"]
+
+
+@pytest.mark.parametrize("value", ["\0", "\x1a0", "\U0001f600\x1a"])
+async def test_any_character_survives_a_commit(store: Store, value: str) -> None:
+    """What a turn writes is read as it was written, control characters and all."""
+    turn = await held(store, "a")
+
+    await store.run(commit(turn, succeeded(value=value)))
+
+    assert (await instance(store, "a")).records[-1].value == value
+
+
 async def test_release_with_a_gap_is_refused(store: Store) -> None:
     """A release whose turn has a commit missing writes nothing and lets nothing go."""
     turn = await held(store, "a")

@@ -8,6 +8,7 @@
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 from stepwell.store.sql.rows import Row, Statement, Values
 
@@ -28,8 +29,8 @@ def to_postgres(sql: str) -> str:
 
 def to_columns(values: Values) -> Values:
     """Return parameters with texts that PostgreSQL can hold."""
-    if any(type(value) is str and (_NUL in value or _MARK in value) for value in values):
-        return tuple(value.translate(_ENCODED) if isinstance(value, str) else value for value in values)
+    if any(map(_has_control, values)):
+        return tuple(map(_encoded, values))
     return values
 
 
@@ -39,6 +40,18 @@ def to_row(columns: Iterable[object]) -> Row:
     if any(type(value) is str and _MARK in value for value in row):
         return tuple(_DECODED.sub(_meant, value) if isinstance(value, str) else value for value in row)
     return row
+
+
+def _has_control(value: object) -> bool:
+    if type(value) is str:
+        return _NUL in value or _MARK in value
+    return type(value) is list and any(map(_has_control, value))
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_encoded(part) for part in value]
+    return value.translate(_ENCODED) if isinstance(value, str) else value
 
 
 def _meant(found: re.Match[str]) -> str:

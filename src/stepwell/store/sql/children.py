@@ -55,12 +55,14 @@ _FOLLOWERS = """
     """
 _RELATIVES = """
     select w.name, i.id, i.status
-    from children as c
-    join instances as i on i.row = c.{one}
+    from (
+        select distinct {one} as row
+        from children
+        where {other} = :row
+    ) as relative
+    join instances as i on i.row = relative.row
     join workflows as w on w.row = i.workflow
-    where c.{other} = :row
-    group by c.{one}, w.name, i.id, i.status
-    order by c.{one}
+    order by relative.row
     limit :limit
     """
 # `union` leaves out what is there already: none awaits itself over others, but a file that is damaged may say so.
@@ -79,14 +81,20 @@ _FAMILY = Statement(
     cross join instances as i on i.row = f.row
     join workflows as w on w.row = i.workflow
     """,
-    # PostgreSQL has no limit inside of a recursion; it stops when the one outside has enough.
+    # PostgreSQL has no limit inside of a recursion; it stops when the one outside has enough. Each parent is asked
+    # for its children by itself: so they come in the order of SQLite's index.
     postgres="""
     with recursive family (row, parent) as (
         select cast(:row as bigint), cast(null as bigint)
         union
         select c.child, c.parent
         from family as f
-        join children as c on c.parent = f.row
+        cross join lateral (
+            select child, parent
+            from children
+            where parent = f.row
+            order by child
+        ) as c
     )
     select f.row, f.parent, w.name, i.id, i.status
     from (

@@ -73,6 +73,12 @@ _NOTE = """
     insert into notes (instance, name, at, value)
     values (:instance, :name, :at, :value)
     """
+_IS_COMING = """
+    select 1
+    from instances
+    where row = :row
+        and workflow = -1
+    """
 _PRESENT = """
     select count(*), coalesce(max(seq), 0)
     from records
@@ -200,6 +206,8 @@ def finish_import(transaction: Transaction, operation: FinishImport) -> Imported
     connection, facts, row = transaction.connection, operation.facts, operation.row
     workflow = _check_free(transaction, operation)
     transaction.flush()
+    if first(connection, _IS_COMING, (row,)) is None:
+        raise StoreError(f'the instance "{operation.id}" is not coming in any more: import it again')
     if only(connection, _PRESENT, (row,)) != (facts.seq, facts.seq):
         raise StoreError(f'the instance "{operation.id}" comes in with gaps in its history: export it again')
     version, snapshot, is_same = _version_of(connection, workflow, facts)

@@ -380,6 +380,8 @@ def _release_rest(transaction: Transaction, operation: Release) -> Released:
         return Released(done=False, seq=place.seq, outside=outside)
     # What the turn does not know of is its own: the rest of the release is written on top.
     rest = _missing(place, operation.n, operation.records)
+    if operation.records and not rest:
+        raise OutOfOrder(f"records up to number {place.n} of a turn are there, and were not those of its release")
     return release(transaction, msgspec.structs.replace(operation, n=place.n, seen=place.seq, records=rest))
 
 

@@ -53,12 +53,20 @@ _FOLLOWERS = """
         )
     order by i.row
     """
+# Once each, however many events tell of one; and none is looked at beyond the limit.
 _RELATIVES = """
-    select distinct w.name, i.id, i.status
+    select w.name, i.id, i.status
     from children as c
     join instances as i on i.row = c.{one}
     join workflows as w on w.row = i.workflow
     where c.{other} = :row
+        and not exists (
+            select 1
+            from children as earlier
+            where earlier.child = c.child
+                and earlier.parent = c.parent
+                and earlier.event_type < c.event_type
+        )
     order by c.{one}
     limit :limit
     """

@@ -1,7 +1,7 @@
 """The contract of every store: who awaits whom, and what they hear when a workflow is deleted or terminated."""
 
 from stepwell.store import Store
-from stepwell.store.child_operations import ChildLink, ListRelatives, Relative, StartChild
+from stepwell.store.child_operations import ChildLink, ListRelatives, ReadFamily, Relative, StartChild
 from stepwell.store.operations import InstanceRow
 from tests.store.scenes import create, creation, register
 
@@ -27,3 +27,17 @@ async def test_relatives_are_listed_once_and_oldest_first(store: Store) -> None:
 
     assert found.parents == []
     assert found.children == [Relative("refunds", "z", "queued"), Relative("refunds", "y", "queued")]
+
+
+async def test_family_is_read_oldest_first_among_the_children_of_one(store: Store) -> None:
+    """Children that are equally near come in the order of their creation, however they were found."""
+    await register(store)
+    await register(store, "refunds")
+    old, parent = await create(store, "old", "a")
+    await _child(store, "new", parent)
+    await _child(store, "old", parent, workflow="orders")
+
+    family = await store.run(ReadFamily(parent.row, limit=10))
+
+    assert [member.id for member in family] == ["a", "old", "new"]
+    assert family[1].row == old.row

@@ -86,14 +86,20 @@ _FAMILY = Statement(
     cross join instances as i on i.row = f.row
     join workflows as w on w.row = i.workflow
     """,
-    # PostgreSQL has no limit inside of a recursion; it stops when the one outside has enough.
+    # PostgreSQL has no limit inside of a recursion; it stops when the one outside has enough. Each parent is asked
+    # for its children by itself: so they come in the order of SQLite's index.
     postgres="""
     with recursive family (row, parent) as (
         select cast(:row as bigint), cast(null as bigint)
         union
         select c.child, c.parent
         from family as f
-        join children as c on c.parent = f.row
+        cross join lateral (
+            select child, parent
+            from children
+            where parent = f.row
+            order by child
+        ) as c
     )
     select f.row, f.parent, w.name, i.id, i.status
     from (

@@ -3,7 +3,8 @@
 from stepwell.store import Store
 from stepwell.store.child_operations import ChildLink, ListRelatives, ReadFamily, Relative, StartChild
 from stepwell.store.operations import InstanceRow
-from tests.store.scenes import create, creation, register
+from stepwell.store.workflow_operations import DeleteWorkflow
+from tests.store.scenes import NOW, create, creation, instance, register
 
 
 async def _child(
@@ -12,6 +13,11 @@ async def _child(
     """Let an instance be started by another one."""
     link = ChildLink(parent.row, parent.turn, f"child:{id}", follows)
     await store.run(StartChild(creation(id, workflow=workflow), link))
+
+
+async def _heard(store: Store, id: str) -> list[str | None]:
+    """Return what events say that an instance got, in order."""
+    return [record.value for record in (await instance(store, id)).records if record.kind == "event_received"]
 
 
 async def test_relatives_are_listed_once_and_oldest_first(store: Store) -> None:
@@ -41,3 +47,16 @@ async def test_family_is_read_oldest_first_among_the_children_of_one(store: Stor
 
     assert [member.id for member in family] == ["a", "old", "new"]
     assert family[1].row == old.row
+
+
+async def test_parents_hear_once_of_a_child_whose_workflow_is_deleted(store: Store) -> None:
+    """However many await a child, each of them is told of its deletion once."""
+    await register(store)
+    await register(store, "refunds")
+    for parent in await create(store, "a", "b"):
+        await _child(store, "child", parent)
+
+    await store.run(DeleteWorkflow("acme", "refunds", NOW))
+
+    assert await _heard(store, "a") == ['{"status": "deleted"}']
+    assert await _heard(store, "b") == ['{"status": "deleted"}']

@@ -43,13 +43,15 @@ _DELETE_WORKFLOW = """
     delete from workflows
     where row = :row
     """
-# By the children: there are fewer of them than instances, of which a workflow may have millions.
+# By the children: there are fewer of them than instances, of which a workflow may have millions. Each of them once,
+# however many await it: all of those are told then.
 _AWAITED = """
-    select i.row
+    select distinct i.row
     from children as c
     cross join instances as i on i.row = c.child
     where i.workflow = :workflow
         and i.ended_at is null
+    order by i.row
     """
 # Its own go with it.
 _FOLLOWERS = """
@@ -65,6 +67,7 @@ _FOLLOWERS = """
             select row
             from deleted_workflows
         )
+    order by c.child
     """
 _FORGET_TERMINATION = """
     delete from terminations

@@ -1,7 +1,9 @@
 """The contract of every store: who awaits whom, and what they hear when a workflow is deleted or terminated."""
 
-from stepwell.store import Store
+from stepwell.core.records import Terminated
+from stepwell.store import Store, codec
 from stepwell.store.child_operations import ChildLink, ListRelatives, ReadFamily, Relative, StartChild
+from stepwell.store.control_operations import StartTermination, TerminateSome
 from stepwell.store.operations import InstanceRow
 from stepwell.store.workflow_operations import DeleteWorkflow
 from tests.store.scenes import NOW, create, creation, instance, register
@@ -60,3 +62,16 @@ async def test_parents_hear_once_of_a_child_whose_workflow_is_deleted(store: Sto
 
     assert await _heard(store, "a") == ['{"status": "deleted"}']
     assert await _heard(store, "b") == ['{"status": "deleted"}']
+
+
+async def test_parent_that_is_older_is_terminated_before_its_child(store: Store) -> None:
+    """Where all instances of a workflow are terminated they end as they were created, whatever their status."""
+    await register(store)
+    (parent,) = await create(store, "a")
+    await _child(store, "child", parent, workflow="orders", follows=False)
+    await store.run(StartTermination("acme", "orders", ["waiting", "queued"]))
+
+    await store.run(TerminateSome("acme", "orders", codec.to_row(Terminated(NOW + 1, "api"))))
+
+    assert await _heard(store, "a") == []
+    assert (await instance(store, "child")).row.status == "terminated"

@@ -71,7 +71,8 @@ def terminate_some(transaction: Transaction, operation: TerminateSome) -> bool:
     if found is None:
         return False
     some = every(transaction.connection, _SOME, (workflow, *found, operation.limit))
-    end(transaction, (row for (row,) in some), operation.record)
+    # In the order in which other transactions lock them; and who awaits whom among them hears the same everywhere.
+    end(transaction, sorted(row for (row,) in some), operation.record)
     if len(some) == operation.limit:
         return True
     transaction.execute(_FORGET, (workflow,))

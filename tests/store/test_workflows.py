@@ -126,6 +126,7 @@ async def test_workflows_come_by_name_in_pages(store: Store) -> None:
         pytest.param("%", [], id="a percent sign is a percent sign"),
         pytest.param("\\", [], id="a backslash is a backslash"),
         pytest.param("-", ["kiwis-3"], id="a part"),
+        pytest.param("s\0", [], id="no name has the character NUL"),
         pytest.param(None, ["Apples", "apples_100", "figs_2", "kiwis-3"], id="no search"),
     ],
 )

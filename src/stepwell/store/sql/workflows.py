@@ -71,6 +71,7 @@ _NAMESAKES = f"""
         and script = :script
         and class_name = :class_name
         and name <> :name
+    order by name
     """
 _INSERT = """
     insert into workflows (id, account, name, script, class_name, version, created_at, modified_at, snapshot)

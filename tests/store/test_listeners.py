@@ -8,11 +8,13 @@ from tests.store.scenes import (
     NOW,
     Ear,
     claim,
+    commit,
     create,
     creation,
     happening,
     heard,
     held,
+    instance,
     outcomes,
     register,
     release,
@@ -129,3 +131,16 @@ async def test_told_only_after_it_is_there(store: Store) -> None:
 
     await created
     assert [turn.id for turn in claims.turns] == ["a"]
+
+
+async def test_commit_without_records_is_no_news(store: Store) -> None:
+    """Who watches an instance hears of its next record, and not of a commit that has none."""
+    turn = await held(store, "a")
+    heard_of: list[int] = []
+    stop = store.watch((await instance(store, "a")).row, lambda: heard_of.append(1))
+
+    await store.run(commit(turn))
+    await asyncio.sleep(0)
+
+    assert heard_of == []
+    stop()

@@ -147,7 +147,8 @@ def _columns_of(records: Sequence[Values]) -> Values:
 
 def _answer(operation: TurnWrite, tidings: Tidings) -> Committed | Released:
     seq = operation.seen + len(operation.records)
-    tidings.changed.add(operation.row)
+    if operation.records:
+        tidings.changed.add(operation.row)
     if isinstance(operation, Commit):
         return Committed(seq, [])
     if operation.due_at is not None:

@@ -38,7 +38,7 @@ _FAST = {
     "deadlock_timeout": "200ms",
 }
 # Twenty times as fast as `truncate`, which makes new files.
-_EMPTY = """
+EMPTY = """
     do $$
     declare
         one record;
@@ -164,7 +164,7 @@ class Databases:
 
     def give_back(self, url: str) -> None:
         """Empty a database for the next test."""
-        query(url, _EMPTY)
+        query(url, EMPTY)
         self._free.append(url)
 
     def make(self, template: str = "template0") -> str:

@@ -1,0 +1,476 @@
+"""Operations of every kind, drawn by lot: most of them fit what the store has, and some do not."""
+
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import msgspec
+
+from stepwell.core.records import (
+    Action,
+    Created,
+    EventReceived,
+    PauseAsked,
+    Paused,
+    Restarted,
+    Resumed,
+    RollbackResumed,
+    RollbackStarted,
+    StepForced,
+    Terminated,
+    Waiting,
+)
+from stepwell.store import account_operations as accounts
+from stepwell.store import child_operations as children
+from stepwell.store import codec, once
+from stepwell.store import control_operations as control
+from stepwell.store import operations as ops
+from stepwell.store import snapshot_operations as snapshots
+from stepwell.store import stream_operations as streams
+from stepwell.store import token_operations as tokens
+from stepwell.store import workflow_operations as workflows
+from stepwell.store.forcing_operations import ForceStep, ListDecisions
+from stepwell.store.operations import Operation
+from stepwell.store.situation_operations import ReadSituation
+from stepwell.store.sql.reads import READS
+from stepwell.store.sql.rows import Connection
+from tests.store.anything import CLASSES, IDS, SCRIPTS, SEARCHES, STATUSES, STEPS, WORKFLOWS, Anything
+from tests.store.difference import Step
+
+NEVER_TWICE = (ops.RegisterWorkflow, workflows.PutWorkflow, tokens.AddToken)
+"""They have ids of their own making; sent again after something else came between they would break their promise."""
+
+
+# ---- workflows
+
+
+def _settings(lot: Anything) -> ops.VersionSettings:
+    steps, kept = lot.of(None, lot.number()), lot.of(None, lot.number())
+    return ops.VersionSettings(
+        steps, None, kept, lot.of(None, lot.number()), tuple(lot.few(["* * * * *", "0 0 * * 1"]))
+    )
+
+
+def _register_workflow(lot: Anything) -> Operation[Any]:
+    made_of = (lot.random.choice(SCRIPTS), lot.random.choice(CLASSES), lot.of("aa", "bb"))
+    name, ids = lot.random.choice(WORKFLOWS), (lot.new_id(), lot.new_id())
+    settings = _settings(lot) if lot.chance(30) else ops.NO_SETTINGS
+    classes = tuple(lot.few(CLASSES))
+    schema = lot.of(None, '{"type": "größer"}')
+    return ops.RegisterWorkflow(lot.account(), name, *made_of, *ids, lot.now, schema, settings, classes, lot.snapshot())
+
+
+def _put_workflow(lot: Anything) -> Operation[Any]:
+    script, class_name = (
+        lot.random.choice([*SCRIPTS, *SCRIPTS, "none"]),
+        lot.random.choice([*CLASSES, *CLASSES, "None"]),
+    )
+    ids = (lot.new_id(), lot.new_id())
+    name = lot.random.choice(WORKFLOWS)
+    return workflows.PutWorkflow(
+        lot.account(), name, script, class_name, *ids, _settings(lot), lot.now, lot.of(1, 3, 100)
+    )
+
+
+def _list_workflows(lot: Anything) -> Operation[Any]:
+    return ops.ListWorkflows(lot.account(), lot.of(1, 2, 100), lot.of(0, 0, 1), lot.random.choice(SEARCHES))
+
+
+def _get_version(lot: Anything) -> Operation[Any]:
+    found = lot.rows("select w.account, w.name, v.id from versions as v join workflows as w on w.row = v.workflow")
+    account, name, id = lot.random.choice(found) if found and lot.chance(70) else (*lot.place(), "none")
+    return workflows.GetVersion(account, name, id)
+
+
+def _purge(lot: Anything) -> Operation[Any]:
+    if lot.chance(50):
+        return workflows.PurgeDeleted()
+    return workflows.PurgeDeleted(lot.of(1, 2, 200), lot.of(1, 3, 5_000), lot.of(1, 5_000, 2**24))
+
+
+# ---- instances, from outside
+
+
+def _create(lot: Anything) -> ops.CreateInstance:
+    record = codec.to_row(Created(lot.now, "api", lot.text()))
+    checked = lot.of("old", *lot.rows("select version from workflows")) if lot.chance(20) else None
+    checked = checked[0] if isinstance(checked, tuple) else checked
+    id = lot.random.choice(IDS) if lot.chance(70) else lot.new_id()
+    return ops.CreateInstance(*lot.place(), id, lot.of("api", "cron"), record, lot.now, checked)
+
+
+def _event(lot: Anything) -> ops.AppendEvent:
+    value: Any = lot.text()
+    return ops.AppendEvent(*lot.named(), codec.to_row(EventReceived(lot.now, lot.of("go", "Go"), value)))
+
+
+def _get_instance(lot: Anything) -> Operation[Any]:
+    return ops.GetInstance(*lot.named(), lot.chance(50))
+
+
+def _list_instances(lot: Anything) -> Operation[Any]:
+    after = (lot.now - lot.random.randint(0, 500), lot.random.randint(0, 9)) if lot.chance(30) else None
+    bounds = (lot.of(None, lot.now - 500), lot.of(None, lot.now - 20, 2**62))
+    status = lot.of(None, lot.random.choice(STATUSES))
+    return ops.ListInstances(*lot.place(), lot.of(1, 3, 100), lot.of(0, 0, 2), after, lot.chance(50), status, *bounds)
+
+
+def _force(lot: Anything) -> Operation[Any]:
+    seen = lot.instance()
+    action = lot.of(*Action)
+    record = StepForced(lot.now, lot.key(), action, "ann", lot.of(None, 1), lot.of(None, lot.text()))
+    restarted = lot.of(0, 3) if lot.chance(10) else seen.restarted_seq
+    return ForceStep(*seen.named, codec.to_row(record), seen.row + lot.chance(8), restarted)
+
+
+def _once(lot: Anything) -> Operation[Any]:
+    wanted = _create(lot) if lot.chance(50) else _event(lot)
+    request, kept = lot.of("r", "r", "R"), lot.of(100, 10**9)
+    return once.Once(lot.account(), lot.of("k", "K", "\0"), request, lot.now, wanted, kept)
+
+
+def _find_once(lot: Anything) -> Operation[Any]:
+    return once.FindOnce(lot.account(), lot.of("k", "K", "\0"), lot.of("r", "r", "R"), lot.now, lot.of(100, 10**9))
+
+
+# ---- control
+
+
+def _pause(lot: Anything) -> Operation[Any]:
+    return control.PauseInstance(*lot.named(), codec.to_row(PauseAsked(lot.now)), codec.to_row(Paused(lot.now)))
+
+
+def _terminate(lot: Anything) -> Operation[Any]:
+    rollback = codec.to_row(RollbackStarted(lot.now, lot.failure(), "api"))
+    return control.TerminateInstance(
+        *lot.named(), codec.to_row(Terminated(lot.now, "api")), rollback if lot.chance(40) else None
+    )
+
+
+def _resume_rollback(lot: Anything) -> Operation[Any]:
+    seen = lot.instance("i.ended_at is not null")
+    record = codec.to_row(RollbackResumed(lot.now))
+    return control.ResumeRollback(*seen.named, record, seen.row, seen.seq - lot.chance(20))
+
+
+def _restart(lot: Anything) -> Operation[Any]:
+    seen = lot.instance()
+    begins = codec.to_row(Restarted(lot.now, "api", lot.of(None, 3), lot.number()))
+    known = (lot.of(None, seen.restarted_seq, seen.restarted_seq + lot.chance(10)), lot.of(None, seen.row))
+    what = (lot.number(), lot.of(None, None, lot.now - 10), lot.chance(30))
+    return control.RestartInstance(*seen.named, lot.of("api", "cron"), begins, *what, *known)
+
+
+def _terminate_some(lot: Anything) -> Operation[Any]:
+    record = codec.to_row(Terminated(lot.now, "api"))
+    place = lot.one("select workflow from terminations", 0)
+    found = lot.rows(f"select account, name from workflows where row = {place}")
+    account, name = found[0] if found else lot.place()
+    # Which ones a bounded part takes is the database's choice: so it takes all of them, and may not know that.
+    matching = lot.rows(
+        f"""
+        select count(*)
+        from instances as i
+        join terminations as t on t.workflow = i.workflow
+        where i.workflow = {place}
+            and i.row <= t.upto
+            and i.status in (select value from json_each(t.statuses))
+        """
+    )[0][0]
+    return control.TerminateSome(str(account), str(name), record, max(matching, 1) if lot.chance(50) else 1_000)
+
+
+# ---- workers and turns
+
+
+def _register_worker(lot: Anything) -> Operation[Any]:
+    lease_until = lot.of(lot.now + 20, lot.now + 60_000, 2**62)
+    return ops.RegisterWorker(lot.of("w", "W\0\x1a"), lease_until, lot.now, lot.snapshot())
+
+
+def _claim(lot: Anything) -> Operation[Any]:
+    worker = lot.worker()
+    of_worker = lot.rows(f"select snapshot from workers where row = {worker}")
+    snapshot = of_worker[0][0] if of_worker and lot.chance(90) else lot.snapshot()
+    suspects = lot.of((), (), (0, 0), (20, 0), (19, 1))
+    return ops.ClaimDue(worker, lot.now, _limit(lot), snapshot, suspects)
+
+
+def _limit(lot: Anything) -> int:
+    # Of those that are due at the same moment, and have not all room, each database takes others.
+    due = [at for (at,) in lot.rows("select due_at from instances where due_at is not null")]
+    return lot.random.randint(0, 3) if len(due) == len(set(due)) and lot.chance(50) else 1_000
+
+
+def _turn(lot: Anything) -> tuple[int, int, int, int, list[ops.RecordRow], int]:
+    """Return row, turn, n, seen, records and step count of what a turn writes."""
+    seen = lot.held()
+    n = seen.n + lot.of(-2, -1, 1, 2) if lot.chance(12) else seen.n
+    knows = lot.random.randint(0, seen.seq) if lot.chance(15) else seen.seq
+    return seen.row, lot.turn_of(seen), n, knows, lot.records(), seen.step_count + lot.number() % 2**53
+
+
+def _commit(lot: Anything) -> Operation[Any]:
+    status = lot.of("running", "waitingForPause", "rollingBack") if lot.chance(15) else None
+    facts = (lot.chance(80), lot.chance(40), lot.chance(20))
+    return ops.Commit(*_turn(lot), lot.now, *facts, status)
+
+
+def _release(lot: Anything) -> Operation[Any]:
+    row, turn, n, knows, records, step_count = _turn(lot)
+    status = lot.of("waiting", "waiting", "paused", "running", "complete", "errored", "terminated")
+    ended_at = lot.now if status in ("complete", "errored", "terminated") else None
+    due_at = None if ended_at is not None or lot.chance(15) else lot.moment()
+    last = codec.to_row(Waiting(lot.now)) if ended_at is None else lot.end(status)
+    return ops.Release(row, turn, n, knows, [*records, last], step_count, status, due_at, ended_at, lot.now)
+
+
+def _write_notes(lot: Anything) -> Operation[Any]:
+    seen = lot.held()
+    lines = [
+        ops.LogLine(lot.now, lot.of(None, *STEPS), lot.of(None, 1), lot.of("INFO", "error"), lot.text())
+        for _ in range(lot.random.randint(0, 3))
+    ]
+    notes = [
+        ops.Note(lot.of("progress", "Progress", "\0"), lot.now, lot.value()) for _ in range(lot.random.randint(0, 2))
+    ]
+    log_n = seen.log_n + lot.of(-1, 1) if lot.chance(15) else seen.log_n
+    return ops.WriteNotes(seen.row, lot.turn_of(seen), log_n, lines, notes, lot.number(), lot.of(3, 1_000))
+
+
+def _read_history(lot: Anything) -> Operation[Any]:
+    seen = lot.instance()
+    return ops.ReadHistory(seen.row, lot.of(0, 0, 2, 99), lot.of(None, 0, 2), lot.of(None, lot.turn_of(seen)))
+
+
+def _read_payload(lot: Anything) -> Operation[Any]:
+    payload, seen = lot.one("select row from payloads", 99), lot.instance()
+    row_and_turn = (seen.row, lot.turn_of(seen)) if lot.chance(50) else (None, None)
+    return ops.ReadPayload(payload, *row_and_turn)
+
+
+# ---- children
+
+
+def _link(lot: Anything) -> children.ChildLink:
+    seen = lot.held()
+    return children.ChildLink(seen.row, lot.turn_of(seen), lot.of("go", "Go", "gone"), lot.chance(70))
+
+
+def _await(lot: Anything) -> Operation[Any]:
+    return children.AwaitChild(*lot.named(), _link(lot), lot.now)
+
+
+# ---- streams
+
+
+def _write_piece(lot: Anything) -> Operation[Any]:
+    found = lot.rows("select instance, turn, row from streams")
+    row, turn, stream = lot.random.choice(found) if found and lot.chance(90) else (99, 1, 99)
+    return streams.WritePiece(row, turn, stream, lot.random.randint(1, 3), lot.text().encode() + b"\0\xff")
+
+
+def _read_piece(lot: Anything) -> Operation[Any]:
+    found = lot.rows("select s.instance, s.turn, s.row, p.n from streams as s join pieces as p on p.stream = s.row")
+    row, turn, stream, n = lot.random.choice(found) if found and lot.chance(80) else (99, 1, lot.of(1, 99), 1)
+    return streams.ReadPiece(stream, n, *((row, turn) if lot.chance(50) else (None, None)))
+
+
+def _begin_stream(lot: Anything) -> Operation[Any]:
+    seen = lot.held()
+    return streams.BeginStream(seen.row, lot.turn_of(seen), lot.random.choice(STEPS), lot.random.randint(1, 3))
+
+
+# ---- snapshots
+
+
+def _save(lot: Anything) -> Operation[Any]:
+    paths = ["a.py", "A.py", "ä.py", "b/\U0001f600.py", "b.py", "b\x1a.py", "b/c.py"]
+    files = [
+        snapshots.SnapshotFile(path, lot.text().encode())
+        for path in lot.random.sample(paths, lot.random.randint(0, len(paths)))
+    ]
+    return snapshots.SaveSnapshot(lot.account(), lot.of("aa", "bb", "cc"), "src", "3.11", "{}", files, lot.now)
+
+
+# ---- accounts
+
+
+def _change_account(lot: Anything) -> Operation[Any]:
+    changes = accounts.AccountSettings(lot.of(None, lot.number()), lot.of(None, lot.number()))
+    return accounts.ChangeAccountSettings(lot.account(), changes)
+
+
+def _triggers(lot: Anything) -> tuple[str, str, list[accounts.Trigger]]:
+    """Return account, script and triggers."""
+    account, name = lot.place()
+    found = lot.rows("select account, name, script from workflows")
+    target = lot.random.choice(found) if found and lot.chance(85) else (account, name, "none")
+    targets = [accounts.TriggerTarget(type="workflow", workflow_name=str(target[1]), script_name=str(target[2]))]
+    meant = [None, accounts.TriggerFilter(namespace="ä\0"), accounts.TriggerFilter(repo_name="\U0001f600")]
+    triggers = [
+        accounts.Trigger(type=lot.of("push", "Push"), filter=lot.random.choice(meant), targets=targets)
+        for _ in range(lot.of(1, 1, 2, 60))
+    ]
+    return str(target[0]), lot.random.choice(SCRIPTS), triggers
+
+
+def _token(lot: Anything) -> Operation[Any]:
+    permissions = lot.few(["read", "write"]) or ["read"]
+    email = lot.of(None, "Ä@b.example")
+    row = tokens.TokenRow(
+        lot.new_id(), lot.account(), lot.text(), "hash", email, permissions, lot.now, lot.of(None, 2**62)
+    )
+    return tokens.AddToken(row)
+
+
+def _of_place(kind: Callable[..., Operation[Any]], *more: Callable[[Anything], Any]) -> Callable[[Anything], Any]:
+    return lambda lot: kind(*lot.place(), *(draw(lot) for draw in more))
+
+
+def _of_row(kind: Callable[..., Operation[Any]], *more: Callable[[Anything], Any]) -> Callable[[Anything], Any]:
+    return lambda lot: kind(lot.instance().row, *(draw(lot) for draw in more))
+
+
+def _moment(lot: Anything) -> int:
+    return lot.now
+
+
+def _script(lot: Anything) -> str:
+    return lot.random.choice([*SCRIPTS, "none"])
+
+
+def _token_id(lot: Anything) -> str:
+    return str(lot.one("select id from tokens", "none"))
+
+
+Draw = Callable[[Anything], Operation[Any]]
+
+# How often, and how.
+LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
+    ops.RegisterWorkflow: (8, _register_workflow),
+    ops.GetParamsSchema: (2, _of_place(ops.GetParamsSchema)),
+    ops.GetWorkflow: (2, _of_place(ops.GetWorkflow)),
+    ops.ListWorkflows: (8, _list_workflows),
+    ops.CreateInstance: (30, _create),
+    ops.AppendEvent: (15, _event),
+    ops.GetInstance: (8, _get_instance),
+    ops.ListInstances: (8, _list_instances),
+    ops.ReadPayload: (6, _read_payload),
+    ops.RegisterWorker: (8, _register_worker),
+    ops.RenewLease: (4, lambda lot: ops.RenewLease(lot.worker(), lot.now + lot.of(10, 60_000, 2**61))),
+    ops.EndLease: (4, lambda lot: ops.EndLease(lot.worker())),
+    ops.ListHoldings: (4, lambda lot: ops.ListHoldings(lot.worker(), lot.of(1, 100))),
+    ops.ClaimDue: (35, _claim),
+    ops.ReadHistory: (8, _read_history),
+    ops.Commit: (60, _commit),
+    ops.Release: (30, _release),
+    ops.WriteNotes: (10, _write_notes),
+    ops.ReadNote: (3, _of_row(ops.ReadNote, lambda lot: lot.of("progress", "Progress", "\0"))),
+    ops.ReadLog: (4, lambda lot: ops.ReadLog(*lot.named(), lot.of(0, 2), lot.of(1, 100))),
+    accounts.GetAccountSettings: (2, lambda lot: accounts.GetAccountSettings(lot.account())),
+    accounts.ChangeAccountSettings: (2, _change_account),
+    accounts.GetTriggers: (2, lambda lot: accounts.GetTriggers(lot.account(), _script(lot))),
+    accounts.ReplaceTriggers: (3, lambda lot: accounts.ReplaceTriggers(*_triggers(lot), lot.now)),
+    accounts.MergeTriggers: (4, lambda lot: accounts.MergeTriggers(*_triggers(lot), lot.now)),
+    accounts.DeleteTriggers: (1, lambda lot: accounts.DeleteTriggers(lot.account(), _script(lot))),
+    children.StartChild: (15, lambda lot: children.StartChild(_create(lot), _link(lot))),
+    children.AwaitChild: (12, _await),
+    children.ListRelatives: (6, _of_row(children.ListRelatives, lambda lot: lot.of(1, 100))),
+    children.ReadFamily: (6, _of_row(children.ReadFamily, lambda lot: lot.of(2, 100))),
+    control.PauseInstance: (8, _pause),
+    control.ResumeInstance: (8, lambda lot: control.ResumeInstance(*lot.named(), codec.to_row(Resumed(lot.now)))),
+    control.TerminateInstance: (6, _terminate),
+    control.ResumeRollback: (4, _resume_rollback),
+    control.RestartInstance: (8, _restart),
+    control.DeleteInstance: (4, lambda lot: control.DeleteInstance(*lot.named(), lot.now)),
+    control.StartTermination: (3, _of_place(control.StartTermination, lambda lot: lot.few(STATUSES, 5))),
+    control.TerminateSome: (4, _terminate_some),
+    control.ListTerminations: (2, lambda lot: control.ListTerminations()),
+    control.IsTerminating: (2, _of_place(control.IsTerminating)),
+    ForceStep: (8, _force),
+    ListDecisions: (3, _of_row(ListDecisions, lambda lot: lot.of(1, 100))),
+    once.FindOnce: (8, _find_once),
+    once.Once: (12, _once),
+    ReadSituation: (6, lambda lot: ReadSituation(*lot.named(), lot.now, lot.of(1, 1_000))),
+    snapshots.SaveSnapshot: (3, _save),
+    snapshots.GetSnapshot: (2, lambda lot: snapshots.GetSnapshot(lot.one("select row from snapshots", 9))),
+    snapshots.FindServed: (2, lambda lot: snapshots.FindServed(lot.account())),
+    snapshots.ReadSnapshotFiles: (2, lambda lot: snapshots.ReadSnapshotFiles(lot.one("select row from snapshots", 9))),
+    snapshots.ServeSnapshot: (2, lambda lot: snapshots.ServeSnapshot(lot.account(), lot.snapshot(), lot.now)),
+    snapshots.ListSnapshotsDue: (3, lambda lot: snapshots.ListSnapshotsDue(lot.account(), lot.snapshot(), lot.now)),
+    streams.BeginStream: (8, _begin_stream),
+    streams.WritePiece: (10, _write_piece),
+    streams.ReadPiece: (6, _read_piece),
+    tokens.AddToken: (2, _token),
+    tokens.FindToken: (2, lambda lot: tokens.FindToken(_token_id(lot))),
+    tokens.ListTokens: (1, lambda lot: tokens.ListTokens()),
+    tokens.RevokeToken: (2, lambda lot: tokens.RevokeToken(_token_id(lot), lot.now)),
+    workflows.PutWorkflow: (10, _put_workflow),
+    workflows.DeleteWorkflow: (2, _of_place(workflows.DeleteWorkflow, _moment)),
+    workflows.PurgeDeleted: (3, _purge),
+    workflows.GetVersion: (5, _get_version),
+    workflows.ListVersions: (
+        3,
+        _of_place(workflows.ListVersions, lambda lot: lot.of(1, 100), lambda lot: lot.of(0, 1)),
+    ),
+}
+
+
+# So that most of what follows meets something.
+_BEGINNING = [ops.RegisterWorkflow, ops.RegisterWorkflow, ops.RegisterWorker, ops.RegisterWorker, ops.CreateInstance]
+
+
+class Lots:
+    """Draws steps for a store, one after the other."""
+
+    def __init__(self, seed: int, connection: Connection) -> None:
+        self._lot = Anything(Random(seed), connection)
+        self._kinds = list(LOTS)
+        self._weights = [LOTS[kind][0] for kind in self._kinds]
+        self._done: list[Operation[Any]] = []
+        self._next = list(reversed(_BEGINNING))
+
+    def step(self) -> Step:
+        """Draw a step for the store as it is: mostly one operation, and sometimes a batch that writes."""
+        lot = self._lot
+        lot.now += lot.of(1, 1, 1, 2, 5, 30)
+        first = self._operation()
+        if type(first) in READS or lot.chance(70):
+            return (first,)
+        batch = [first, *(self._operation() for _ in range(lot.random.randint(1, 6)))]
+        return tuple(_unbounded(one) for one in _in_a_row(batch) if type(one) not in READS)
+
+    def _operation(self) -> Operation[Any]:
+        lot = self._lot
+        if lot.chance(4) and self._done:
+            return lot.random.choice(self._done)
+        (kind,) = lot.random.choices(self._kinds, self._weights)
+        operation = LOTS[kind][1](lot)
+        if kind not in NEVER_TWICE:
+            self._done.append(operation)
+        return operation
+
+
+def _in_a_row(batch: list[Operation[Any]]) -> Iterator[Operation[Any]]:
+    """Yield operations of a batch; what a turn writes comes after what it has written in the same batch."""
+    before: dict[tuple[int, int], ops.Commit] = {}
+    for drawn in batch:
+        operation = drawn
+        if isinstance(drawn, ops.Commit | ops.Release) and (last := before.get((drawn.row, drawn.turn))):
+            count = len(last.records)
+            operation = msgspec.structs.replace(drawn, n=last.n + count, seen=last.seen + count)
+        if isinstance(operation, ops.Commit):
+            before[operation.row, operation.turn] = operation
+        yield operation
+
+
+def _unbounded(operation: Operation[Any]) -> Operation[Any]:
+    """Take all of what a bounded part of would be drawn for the store as it was before the batch."""
+    match operation:
+        case ops.ClaimDue() | control.TerminateSome():
+            return msgspec.structs.replace(operation, limit=1_000)
+        case workflows.PurgeDeleted():
+            return workflows.PurgeDeleted()
+        case _:
+            return operation

@@ -1,0 +1,288 @@
+"""SQLite and PostgreSQL do the same, whatever is asked of them."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepwell import errors
+from stepwell.store import Store, once
+from stepwell.store import account_operations as accounts
+from stepwell.store import child_operations as children
+from stepwell.store import control_operations as control
+from stepwell.store import operations as ops
+from stepwell.store import snapshot_operations as snapshots
+from stepwell.store import stream_operations as streams
+from stepwell.store import token_operations as tokens
+from stepwell.store import workflow_operations as workflows
+from stepwell.store.catalogue import OPERATIONS
+from stepwell.store.forcing_operations import ForceStep, ListDecisions
+from stepwell.store.operations import Operation
+from stepwell.store.situation_operations import ReadSituation
+from stepwell.store.sql.reads import READS
+from stepwell.store.sql.rows import every
+from stepwell.store.sqlite import SqliteStore
+from stepwell.store.sqlite.file import open_reader
+from tests import postgres
+from tests.store.difference import (
+    INSERTS,
+    Step,
+    Told,
+    both,
+    comparable,
+    differing_tables,
+    open_postgres,
+    open_sqlite,
+    shortest,
+)
+from tests.store.operations_by_lot import LOTS, Lots
+from tests.store.scenes import outcomes
+
+HAS_POSTGRES = postgres.is_there()
+STEPS = 250
+_FEWEST_SEEDS, _MOST_SEEDS = 5, 25
+# The tables are compared after so many steps.
+LOOK_EVERY = 5
+_NUMBERS = "select name, seq from sqlite_sequence where name in ('instances', 'idempotency_keys') order by name"
+
+Errors = set[type[errors.StepwellError]]
+_OF_WORKFLOW: Errors = {errors.WorkflowNotFound}
+_OF_INSTANCE: Errors = {errors.WorkflowNotFound, errors.InstanceNotFound}
+_OF_TURN: Errors = {errors.TurnLost}
+
+# What each operation raises: all of it, by its contract. StoreDamaged: of a value that is not there.
+RAISES: dict[type[Operation[Any]], Errors] = {
+    ops.GetParamsSchema: _OF_WORKFLOW,
+    ops.GetWorkflow: _OF_WORKFLOW,
+    ops.CreateInstance: {errors.WorkflowNotFound, errors.InstanceAlreadyExists, errors.VersionChanged},
+    ops.AppendEvent: {*_OF_INSTANCE, errors.InstanceFinished},
+    ops.GetInstance: _OF_INSTANCE,
+    ops.ListInstances: _OF_WORKFLOW,
+    ops.ReadPayload: {errors.TurnLost, errors.StoreDamaged},
+    ops.Commit: {errors.TurnLost, errors.OutOfOrder},
+    ops.Release: {errors.TurnLost, errors.OutOfOrder},
+    ops.WriteNotes: _OF_TURN,
+    ops.ReadLog: _OF_INSTANCE,
+    accounts.ReplaceTriggers: {errors.InvalidInput},
+    accounts.MergeTriggers: {errors.InvalidInput},
+    children.StartChild: {errors.WorkflowNotFound, errors.VersionChanged, errors.TurnLost},
+    children.AwaitChild: _OF_TURN,
+    control.PauseInstance: {*_OF_INSTANCE, errors.InstanceFinished},
+    control.ResumeInstance: _OF_INSTANCE,
+    control.TerminateInstance: {*_OF_INSTANCE, errors.InstanceFinished},
+    control.ResumeRollback: {*_OF_INSTANCE, errors.RestartedMeanwhile},
+    control.RestartInstance: {*_OF_INSTANCE, errors.RestartedMeanwhile},
+    control.DeleteInstance: _OF_INSTANCE,
+    control.StartTermination: _OF_WORKFLOW,
+    control.TerminateSome: _OF_WORKFLOW,
+    control.IsTerminating: _OF_WORKFLOW,
+    ForceStep: {*_OF_INSTANCE, errors.RestartedMeanwhile, errors.InstanceFinished},
+    once.FindOnce: {errors.IdempotencyKeyReused},
+    once.Once: {
+        *_OF_INSTANCE,
+        errors.IdempotencyKeyReused,
+        errors.InstanceAlreadyExists,
+        errors.InstanceFinished,
+        errors.VersionChanged,
+    },
+    ReadSituation: _OF_INSTANCE,
+    streams.BeginStream: _OF_TURN,
+    streams.WritePiece: _OF_TURN,
+    streams.ReadPiece: {errors.TurnLost, errors.StreamDropped, errors.StoreDamaged},
+    workflows.PutWorkflow: {errors.UnknownScript, errors.WorkflowBelongs, errors.InvalidInput},
+    workflows.DeleteWorkflow: _OF_WORKFLOW,
+    workflows.GetVersion: {errors.WorkflowNotFound, errors.VersionNotFound},
+    workflows.ListVersions: _OF_WORKFLOW,
+}
+# What cannot fail by its contract, but say no, or that there is nothing.
+SAYS_NO: dict[type[Operation[Any]], str] = {
+    ops.RenewLease: "False if its lease has been ended",
+    ops.EndLease: "answers how many instances it held",
+    ops.ListHoldings: "instances that a worker holds",
+    ops.ReadHistory: "if it has been lost there are none",
+    ops.ReadNote: "the value of an instance's note, or None",
+    accounts.GetTriggers: "empty if there are none",
+    accounts.DeleteTriggers: "answer how many there were",
+    children.ReadFamily: "an instance, its children, their children",
+    control.ListTerminations: "the workflows whose instances are being terminated",
+    ListDecisions: "the records of decisions",
+    snapshots.GetSnapshot: "None: there is none such",
+    snapshots.FindServed: "None: it has served none",
+    snapshots.ReadSnapshotFiles: "the files of a snapshot",
+    snapshots.ListSnapshotsDue: "snapshots of which instances wait for a worker",
+    tokens.FindToken: "None: there is none of this id",
+    tokens.ListTokens: "all tokens",
+    tokens.RevokeToken: "False if it was so before, or there is none of this id",
+}
+# What always has an answer, or something to do.
+CANNOT_FAIL: dict[type[Operation[Any]], str] = {
+    ops.RegisterWorkflow: "make a workflow known: a new one, a new version, or none",
+    ops.ListWorkflows: "a page of workflows, and how many there are",
+    ops.RegisterWorker: "add a worker",
+    ops.ClaimDue: "take up to `limit` instances; the answer also says when the next is due",
+    accounts.GetAccountSettings: "one that nobody has changed has the defaults",
+    accounts.ChangeAccountSettings: "answer all of them as they are then",
+    children.ListRelatives: "parents and children, up to `limit` of each",
+    snapshots.SaveSnapshot: "answer its number; that of this hash, if the account has it already",
+    snapshots.ServeSnapshot: "let what is on no snapshot run on this one",
+    tokens.AddToken: "its id is one that no token has had",
+    workflows.PurgeDeleted: "delete a bounded part; here it is asked again until there is no more",
+}
+
+
+@pytest.fixture
+def url(require: Callable[..., None]) -> Iterator[str]:
+    """An empty database."""
+    require(postgres.REASON, "the other store", HAS_POSTGRES)
+    taken = postgres.databases.take()
+    yield taken
+    postgres.databases.give_back(taken)
+
+
+def test_every_operation_is_drawn() -> None:
+    """What is added to the catalogue is compared, too, and its contract says how it may fail."""
+    assert set(LOTS) == set(OPERATIONS)
+    assert set(OPERATIONS) == {*RAISES, *SAYS_NO, *CANNOT_FAIL}
+
+
+def test_both_schemas_have_the_same_columns(url: str) -> None:
+    """Nothing is kept by one store alone, but for the hosts of the one and the numbers of transactions of the other."""
+    of_sqlite = """
+        select t.name, c.name
+        from sqlite_schema as t, pragma_table_info(t.name) as c
+        where t.type = 'table'
+            and t.name <> 'sqlite_sequence'
+        """
+    of_postgres = """
+        select c.table_name, c.column_name
+        from information_schema.columns as c
+        join information_schema.tables as t using (table_schema, table_name)
+        where c.table_schema = 'public'
+            and t.table_type = 'BASE TABLE'
+        """
+
+    with both(url) as (comparison, _):
+        here, there = {*comparison.sqlite.look(of_sqlite)}, {*comparison.postgres.look(of_postgres)}
+
+    assert here - there == {("commits", "reserved")}
+    assert there - here == {
+        ("hosts", "row"),
+        ("hosts", "name"),
+        ("hosts", "lease_until"),
+        ("workers", "host"),
+    }
+
+
+def test_both_stores_do_the_same(url: str) -> None:
+    """Answers, errors and tables are the same, and each operation was done, and failed in every way that it can."""
+    told: Told = Counter()
+
+    for seed in range(_MOST_SEEDS):
+        _compare(seed, url, told)
+        if seed >= _FEWEST_SEEDS and not _missing(told):
+            break
+
+    assert _missing(told) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1_200)
+def test_both_stores_do_the_same_at_length(url: str) -> None:
+    """The same for many more orders of operations."""
+    told: Told = Counter()
+
+    for seed in range(1_000, 1_040):
+        _compare(seed, url, told)
+
+    assert _missing(told) == []
+
+
+async def test_both_stores_do_the_same_in_batches(url: str, tmp_path: Path) -> None:
+    """However many operations wait at once, and however they are written together, what becomes of them is the same."""
+    from stepwell.store.postgres import PostgresStore
+
+    asked = _drawn(seed=1, steps=600)
+    file = await asyncio.to_thread(SqliteStore.open, tmp_path / "store.db")
+    database = await asyncio.to_thread(PostgresStore.open, url)
+
+    answers = [[comparable(answer) for answer in await _all_at_once(store, asked)] for store in (file, database)]
+
+    assert [asked[place] for place, (here, there) in enumerate(zip(*answers, strict=True)) if here != there] == []
+    reader, looking = open_reader(tmp_path / "store.db"), open_postgres(url)
+    assert differing_tables(lambda sql: every(reader, sql), looking.look) == []
+    reader.close()
+    looking.close()
+    await asyncio.gather(file.close(), database.close())
+
+
+def _drawn(seed: int, steps: int) -> list[Operation[Any]]:
+    """Draw operations that write, without those that would let PostgreSQL leave out a number: see `difference`."""
+    sqlite, connection = open_sqlite()
+    lots, drawn = Lots(seed, connection), []
+    for operation in (operation for _ in range(steps) for operation in lots.step()):
+        before = every(connection, _NUMBERS)
+        if type(operation) not in READS:
+            sqlite.write([operation])
+            is_gap = isinstance(operation, INSERTS) and before == every(connection, _NUMBERS)
+            # A store purges by itself, and sooner or later.
+            if not is_gap and not isinstance(operation, workflows.PurgeDeleted):
+                drawn.append(operation)
+    sqlite.close()
+    return drawn
+
+
+async def _all_at_once(store: Store, operations: Sequence[Operation[Any]]) -> list[object]:
+    """Ask for operations, fifty at a time, without waiting for any; and for nothing to be left of what was deleted."""
+    answers: list[object] = []
+    for place in range(0, len(operations), 50):
+        answers += await outcomes(store, operations[place : place + 50])
+    while await store.run(workflows.PurgeDeleted()):
+        pass
+    return answers
+
+
+def _compare(seed: int, url: str, told: Told) -> None:
+    """Do what a seed draws; where anything differs, say by which few operations that is seen."""
+    steps: list[Step] = []
+    with both(url) as (comparison, connection):
+        lots = Lots(seed, connection)
+        found: list[str] = []
+        while len(steps) < STEPS and not found:
+            steps.append(lots.step())
+            found = comparison.do(steps[-1])
+            if len(steps) % LOOK_EVERY == 0:
+                found += comparison.look()
+        told.update(comparison.told)
+    postgres.query(url, postgres.EMPTY)
+    if found:
+        few = shortest(steps, lambda some: bool(_differences(some, url)))
+        words = [*(repr(step) for step in few), "differ:", *_differences(few, url)]
+        pytest.fail("\n".join([f"seed {seed}:", *map(_readable, words)]), pytrace=False)
+
+
+def _differences(steps: Sequence[Step], url: str) -> list[str]:
+    """Return what differs after steps, on empty stores."""
+    try:
+        with both(url) as (comparison, _):
+            return next((found for step in steps if (found := comparison.do(step))), []) or comparison.look()
+    finally:
+        postgres.query(url, postgres.EMPTY)
+
+
+def _readable(text: str) -> str:
+    """Return a text with less of what comes again and again."""
+    return re.sub(r"(.)\1{40,}", r"\1...", text)
+
+
+def _missing(told: Told) -> list[tuple[str, str]]:
+    """Return what no operation of a kind came to, and what one came to against its contract."""
+    happened = {(kind.__name__, what) for kind, what in told if what not in ("done", "no")}
+    happened |= {(kind.__name__, "done") for kind, what in told if what in ("done", "no")}
+    happened |= {(kind.__name__, "no") for kind, what in told if what == "no" and kind in SAYS_NO}
+    expected = {(kind.__name__, "done") for kind in OPERATIONS} | {(kind.__name__, "no") for kind in SAYS_NO}
+    expected |= {(kind.__name__, error.__name__) for kind, found in RAISES.items() for error in found}
+    return sorted(expected ^ happened)

@@ -48,8 +48,14 @@ NEVER_TWICE = (
 )
 """They have ids of their own making; sent again after something else came between they would break their promise."""
 
-_ALONE = (transfers.ImportRecords, transfers.ImportNotes)
-"""What they add has numbers that go on from what is there: two in a batch would have the same."""
+_ALONE = (
+    transfers.BeginImport,
+    transfers.ImportRecords,
+    transfers.ImportNotes,
+    transfers.FinishImport,
+    transfers.AbandonImport,
+)
+"""They fit the one that is coming in as it is: behind another of them in a batch none would."""
 
 
 # ---- workflows

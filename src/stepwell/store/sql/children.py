@@ -53,16 +53,21 @@ _FOLLOWERS = """
         )
     order by i.row
     """
+# Once each, however many events tell of one; and none is looked at beyond the limit.
 _RELATIVES = """
     select w.name, i.id, i.status
-    from (
-        select distinct {one} as row
-        from children
-        where {other} = :row
-    ) as relative
-    join instances as i on i.row = relative.row
+    from children as c
+    join instances as i on i.row = c.{one}
     join workflows as w on w.row = i.workflow
-    order by relative.row
+    where c.{other} = :row
+        and not exists (
+            select 1
+            from children as earlier
+            where earlier.child = c.child
+                and earlier.parent = c.parent
+                and earlier.event_type < c.event_type
+        )
+    order by c.{one}
     limit :limit
     """
 # `union` leaves out what is there already: none awaits itself over others, but a file that is damaged may say so.

@@ -367,26 +367,26 @@ def _import_notes(lot: Anything) -> Operation[Any]:
 def _finish_import(lot: Anything) -> Operation[Any]:
     row, count = _coming(lot)
     version, script = lot.one("select id from versions", "none"), lot.random.choice(SCRIPTS)
-    ended_at = lot.of(None, None, lot.now)
     facts = transfers.InstanceFacts(
         version=version if lot.chance(50) else "none",
         sha256=lot.of("aa", "bb", "none"),
         script=script,
         class_name=lot.random.choice(CLASSES),
         trigger="api",
-        status="waiting" if ended_at is None else "complete",
+        # One that has ended would need the record of its end.
+        status="waiting",
         step_count=lot.number(),
         seq=count + lot.chance(15),
         turn=1,
-        due_at=None if ended_at is not None else lot.of(None, lot.moment()),
-        is_held=ended_at is None and lot.chance(30),
+        due_at=lot.of(None, lot.moment()),
+        is_held=lot.chance(30),
         lost_turns=lot.of(0, 1),
         logged=0,
         log_n=9,
         created_at=lot.now,
         modified_at=lot.now,
         started_at=lot.of(None, lot.now),
-        ended_at=ended_at,
+        ended_at=None,
         renewed_at=None,
         restarted_seq=0,
         has_rollbacks=lot.chance(30),

@@ -21,7 +21,16 @@ from stepwell.runner import Turn
 from stepwell.scope import install
 from stepwell.settings import TurnContext
 from stepwell.store import codec
-from stepwell.store.operations import SUSPECTS, Claim, ClaimDue, Claims, ReadHistory, RegisterWorker, Release
+from stepwell.store.operations import (
+    SUSPECTS,
+    AbandonUnknown,
+    Claim,
+    ClaimDue,
+    Claims,
+    ReadHistory,
+    RegisterWorker,
+    Release,
+)
 from stepwell.workflow import WorkflowEntrypoint
 
 logger = logging.getLogger(__name__)
@@ -75,6 +84,8 @@ class Worker:
         self._is_claiming = False
         self._is_draining = False
         self._has_complained = False
+        # Whether the answer to a claim may have been lost.
+        self._may_hold_more = False
         self._unknown: set[str] = set()
 
     async def start(self) -> None:
@@ -147,9 +158,11 @@ class Worker:
         self._is_claiming = True
         clock = self._context.clock
         try:
+            await self._abandon_unknown()
             asked = ClaimDue(self.number, clock.now(), room, self._settings.snapshot, self._suspects())
             claims = await self._context.store.run(asked)
         except StoreUnavailable as error:
+            self._may_hold_more = True
             if not self._has_complained:
                 self._has_complained = True
                 logger.warning("no instance can be claimed; the store is asked again each second: %s", error)
@@ -161,6 +174,15 @@ class Worker:
         self._begin(claims, room)
         # Each has its turn in `turns` before it is counted for the next claim how many there are.
         await asyncio.sleep(0)
+
+    async def _abandon_unknown(self) -> None:
+        """Let be claimed again what a claim has given to this worker without its hearing of it: nobody would run it."""
+        if self._may_hold_more:
+            known = [(row, turn.claim.turn) for row, turn in self.turns.items()]
+            count = await self._context.store.run(AbandonUnknown(self.number, known))
+            self._may_hold_more = False
+            if count:
+                logger.info("%d instances had been claimed without an answer; they are claimed again", count)
 
     def _suspects(self) -> tuple[int, ...]:
         """Return how many turns are held of instances that have lost one often, as SUSPECTS counts."""

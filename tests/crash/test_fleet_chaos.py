@@ -329,6 +329,7 @@ def _hold_against(fleet: Fleet, instances: int, took_s: float) -> None:
     )
 
 
+@pytest.mark.timeout(150)
 def test_fleet_in_chaos_loses_nothing_and_does_nothing_twice(tmp_path: Path, database: postgres.Server) -> None:
     """Hosts and database fail in every way once: all ends right, each step has one success, and no lost turn wrote."""
     _soak(tmp_path, database, seed=2026, instances=60, disturbances=6)

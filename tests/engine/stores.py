@@ -139,6 +139,8 @@ class RefusingStore(CheckedStore):
         super().__init__()
         self.refuses = False
         self.loses_answers = False
+        # How many answers to claims are still to be lost.
+        self.loses_claims = 0
         self.holds_answers = False
         self._held: list[tuple[asyncio.Future[Any], Any]] = []
 
@@ -150,7 +152,8 @@ class RefusingStore(CheckedStore):
             return refused("the disk is full")
         answer: asyncio.Future[A] = super().run(operation)
         if isinstance(operation, ClaimDue):
-            return answer
+            self.loses_claims -= 1
+            return refused("the connection was lost") if self.loses_claims >= 0 else answer
         if self.loses_answers:
             return refused("the connection was lost")
         if self.holds_answers:

@@ -56,6 +56,21 @@ async def test_waiting_is_shown_only_when_parked(nap_ms: int, status: str) -> No
     await store.close()
 
 
+async def test_claim_whose_answer_was_lost_is_not_held_for_ever() -> None:
+    """A worker that may hold more than it knows of has that claimed again."""
+    store = RefusingStore()
+    async with TestEngine.open([Napping], store=store) as engine:
+        store.loses_claims = 1
+        instance = await engine.create(Napping, params=500)
+        await engine.run_until_idle()
+
+        await engine.advance("2 seconds")
+
+        assert await instance.output() == "rested"
+        assert count(store, instance, Running) == 2
+    await store.close()
+
+
 async def test_instance_with_an_attempt_in_flight_does_not_park() -> None:
     """A branch that waits for a year does not put the instance back while another one works."""
     done = asyncio.Event()

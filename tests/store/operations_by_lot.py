@@ -213,6 +213,12 @@ def _claim(lot: Anything) -> Operation[Any]:
     return ops.ClaimDue(worker, lot.now, _limit(lot), snapshot, suspects)
 
 
+def _abandon(lot: Anything) -> Operation[Any]:
+    worker = lot.worker()
+    held = lot.rows(f"select row, turn from instances where owner = {worker}")
+    return ops.AbandonUnknown(worker, [(row, turn) for row, turn in held if lot.chance(70)])
+
+
 def _limit(lot: Anything) -> int:
     # Of those that are due at the same moment, and have not all room, each database takes others.
     due = [at for (at,) in lot.rows("select due_at from instances where due_at is not null")]
@@ -436,6 +442,7 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     ops.RegisterWorker: (8, _register_worker),
     ops.RenewLease: (4, lambda lot: ops.RenewLease(lot.worker(), lot.now + lot.of(10, 60_000, 2**61))),
     ops.EndLease: (4, lambda lot: ops.EndLease(lot.worker())),
+    ops.AbandonUnknown: (4, _abandon),
     ops.ListHoldings: (4, lambda lot: ops.ListHoldings(lot.worker(), lot.of(1, 100))),
     ops.ClaimDue: (35, _claim),
     ops.ReadHistory: (8, _read_history),

@@ -1,10 +1,14 @@
 """The contract of every store: workers, their leases, and who gets which turn."""
 
+import pytest
+
+from stepwell.errors import StoreUnavailable
 from stepwell.store import Store, codec
-from stepwell.store.operations import ClaimDue, EndLease, ListHoldings, ReadHistory, RenewLease
+from stepwell.store.operations import AbandonUnknown, ClaimDue, EndLease, ListHoldings, ReadHistory, RenewLease
 from tests.store.scenes import (
     LEASE,
     NOW,
+    LossyStore,
     claim,
     commit,
     create,
@@ -141,6 +145,24 @@ async def test_ended_lease_gives_its_instances_away(store: Store) -> None:
         ("b", 2, 1, 1),
     ]
     assert [getattr(recorded.record, "lost", None) for recorded in history] == [None, False, True]
+
+
+async def test_claim_whose_answer_was_lost_is_made_again(store: Store) -> None:
+    """A worker names what it knows of; the rest is claimed as from one who died, also by itself."""
+    await register(store)
+    await create(store, "known", "unheard")
+    holder = await worker(store)
+    (known,) = (await claim(store, holder, limit=1)).turns
+    with pytest.raises(StoreUnavailable):
+        await LossyStore(store).run(ClaimDue(holder, NOW, 10))
+
+    count = await store.run(AbandonUnknown(holder, [(known.row, known.turn)]))
+    claims = await claim(store, holder, at=NOW + 1)
+
+    again = await store.run(AbandonUnknown(holder, [(turn.row, turn.turn) for turn in (known, *claims.turns)]))
+    assert (count, again) == (1, 0)
+    assert [(turn.id, turn.turn, turn.lost_turns) for turn in claims.turns] == [("unheard", 2, 1)]
+    await store.run(commit(known, started()))
 
 
 async def test_lease_that_ran_out_gives_its_instances_away(store: Store) -> None:

@@ -106,6 +106,7 @@ RAISES: dict[type[Operation[Any]], Errors] = {
 SAYS_NO: dict[type[Operation[Any]], str] = {
     ops.RenewLease: "False if its lease has been ended",
     ops.EndLease: "answers how many instances it held",
+    ops.AbandonUnknown: "answer how many",
     ops.ListHoldings: "instances that a worker holds",
     ops.ReadHistory: "if it has been lost there are none",
     ops.ReadNote: "the value of an instance's note, or None",

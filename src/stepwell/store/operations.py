@@ -276,6 +276,13 @@ class EndLease(Operation[int], frozen=True):
     worker: int
 
 
+class AbandonUnknown(Operation[int], frozen=True):
+    """Let be claimed what (row, turn) a worker holds beside `known`, as answers were lost; answer how many."""
+
+    worker: int
+    known: list[tuple[int, int]]
+
+
 class Holding(msgspec.Struct, frozen=True, array_like=True):
     """An instance that a worker holds."""
 

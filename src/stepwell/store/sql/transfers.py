@@ -158,7 +158,7 @@ def export_instance(connection: Connection, operation: ExportInstance) -> Export
 def read_records(connection: Connection, operation: ReadRecords) -> list[PlacedRecord]:
     """Do ReadRecords."""
     found, size = [], 0
-    most = min(operation.upto - operation.after, _MOST_AT_ONCE)
+    most = min(max(operation.upto - operation.after, 0), _MOST_AT_ONCE)
     for turn, n, record in in_turns(connection, operation.row, operation.after, most):
         found.append(PlacedRecord(turn, n, record))
         size += len(record.value or "") + len(record.body)

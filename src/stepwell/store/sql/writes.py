@@ -19,6 +19,7 @@ from stepwell.store.control_operations import (
 from stepwell.store.forcing_operations import ForceStep
 from stepwell.store.once import Once, OnceAnswer
 from stepwell.store.operations import (
+    AbandonUnknown,
     AppendEvent,
     ClaimDue,
     Commit,
@@ -49,7 +50,7 @@ from stepwell.store.sql.deletion import delete_workflow, purge_deleted
 from stepwell.store.sql.events import append_event, force_step
 from stepwell.store.sql.notes import write_notes
 from stepwell.store.sql.once import once
-from stepwell.store.sql.rows import Statement, first, only
+from stepwell.store.sql.rows import Statement, every, first, only
 from stepwell.store.sql.situation import note_blocked
 from stepwell.store.sql.snapshots import save_snapshot, serve_snapshot
 from stepwell.store.sql.streams import begin_stream, write_piece
@@ -125,6 +126,36 @@ _FORGET_WORKER = """
     delete from workers
     where row = :worker
     """
+# Somebody dead, of the same name, from whom the rest is claimed as from any who has died.
+_DEAD_NAMESAKE = Statement(
+    """
+    insert into workers (name, lease_until, created_at, snapshot)
+    select name, 0, created_at, snapshot
+    from workers
+    where row = :worker
+    returning row
+    """,
+    postgres="""
+    insert into workers (name, lease_until, created_at, snapshot, host)
+    select name, 0, created_at, snapshot, host
+    from workers
+    where row = :worker
+    returning row
+    """,
+)
+_UNKNOWN = """
+    select row, turn
+    from instances
+    where owner = :worker
+    """
+# Closes the race with a release that is on its way: what nobody holds stays so.
+_HAND_OVER = """
+    update instances
+    set owner = :namesake
+    where row = :row
+        and turn = :turn
+        and owner is not null
+    """
 
 
 def create_instance(transaction: Transaction, operation: CreateInstance) -> InstanceRow:
@@ -166,6 +197,16 @@ def end_lease(transaction: Transaction, operation: EndLease) -> int:
     else:
         transaction.execute(_FORGET_WORKER, (operation.worker,))
     return int(held)
+
+
+def abandon_unknown(transaction: Transaction, operation: AbandonUnknown) -> int:
+    """Do AbandonUnknown. The turns of what it knows go on."""
+    worker, known = operation.worker, set(operation.known)
+    unknown = [place for place in every(transaction.connection, _UNKNOWN, (worker,)) if place not in known]
+    if unknown and (namesake := first(transaction.connection, _DEAD_NAMESAKE, (worker,))) is not None:
+        transaction.connection.executemany(_HAND_OVER, [(namesake[0], *place) for place in unknown])
+        transaction.tidings.due(0)
+    return len(unknown)
 
 
 def _new_row(operation: CreateInstance, row: int, workflow: Workflow) -> InstanceRow:
@@ -216,6 +257,7 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     RenewLease: renew_lease,
     EndLease: end_lease,
     NoteBlocked: note_blocked,
+    AbandonUnknown: abandon_unknown,
     ClaimDue: turns.claim_due,
     Commit: turns.commit,
     Release: turns.release,

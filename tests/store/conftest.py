@@ -17,7 +17,11 @@ from tests import postgres
 HAS_POSTGRES = postgres.is_there()
 
 
-@pytest.fixture(params=["file", "memory", "line", "postgres", "postgres inline"])
+# Threads and a pulse round the same statements: half a minute more, for what the tests of faults and hosts do, too.
+_IN_THREADS = pytest.param("postgres", marks=pytest.mark.long)
+
+
+@pytest.fixture(params=["file", "memory", "line", _IN_THREADS, "postgres inline"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, require: Callable[..., None]) -> AsyncIterator[Store]:
     """An empty store of each kind in turn."""
     if "postgres" in request.param:

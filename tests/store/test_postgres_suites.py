@@ -12,8 +12,8 @@ from tests import postgres
 
 ROOT = Path(__file__).parents[2]
 HAS_POSTGRES = postgres.is_there()
-# What goes through most of the operations that name several instances, or are fenced.
-QUICK = ["tests/engine/test_children.py", "tests/api/test_batch.py"]
+# What goes through most of the operations that are fenced, or come from outside.
+QUICK = ["tests/engine/test_turns.py", "tests/engine/test_control.py"]
 
 
 def _run(*arguments: str) -> str:
@@ -32,7 +32,7 @@ def _run(*arguments: str) -> str:
 
 
 def test_quick_suites_pass_on_postgres(require: Callable[..., None]) -> None:
-    """Turns, families and the API's instances are the same, whichever database has them."""
+    """Turns and what is done to instances are the same, whichever database has them."""
     require(postgres.REASON, "the engine's tests on it", HAS_POSTGRES)
 
     assert "passed" in _run(*QUICK)

@@ -36,16 +36,6 @@ def url(require: Callable[..., None]) -> Iterator[str]:
 
 
 @pytest.fixture
-def own_server(require: Callable[..., None]) -> Iterator[postgres.Server]:
-    """A server of the test's own."""
-    require(postgres.REASON, "a server that is stopped", postgres.is_there() and postgres.is_local())
-    own = postgres.Server()
-    own.start()
-    yield own
-    own.remove()
-
-
-@pytest.fixture
 def opened() -> Iterator[ExitStack]:
     """What ends whatever a test has started."""
     with ExitStack() as stack:
@@ -150,18 +140,18 @@ class Stuck(WorkflowEntrypoint):
 
 
 def test_worker_that_dies_while_the_database_is_away_loses_nothing(
-    folder: Path, own_server: postgres.Server, opened: ExitStack
+    folder: Path, own_database: postgres.Server, opened: ExitStack
 ) -> None:
     """What it held is claimed when the database is there again, however long that takes."""
     (folder / "app" / "stuck.py").write_text(STUCK)
-    server = opened.enter_context(FleetServer(folder, own_server.url, "app"))
+    server = opened.enter_context(FleetServer(folder, own_database.url, "app"))
     server.create("stuck", "a")
     wait_until((folder / "died").exists, lambda: server.log)
-    own_server.stop()
+    own_database.stop()
 
     os.kill(server.workers()[0], signal.SIGKILL)
     server.wait_for_line("cannot end the lease of worker 1")
-    own_server.start()
+    own_database.start()
 
     assert server.wait_for_status("stuck", "a", "complete")["output"] == "alive"
 

@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.error
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -272,16 +272,6 @@ def _key(values: dict[Key, Any], step: str) -> Key:
     return next(key for key in values if key.name == step)
 
 
-@pytest.fixture
-def database(require: Callable[..., None]) -> Iterator[postgres.Server]:
-    """A server of the test's own."""
-    require(postgres.REASON, "a server that is restarted", postgres.is_there() and postgres.is_local())
-    own = postgres.Server()
-    own.start()
-    yield own
-    own.remove()
-
-
 def _soak(folder: Path, database: postgres.Server, seed: int, instances: int, disturbances: int) -> None:
     """Disturb a fleet under load; then let one server alone end what is left, and hold records against the ledger."""
     rng = random.Random(seed)
@@ -330,16 +320,16 @@ def _hold_against(fleet: Fleet, instances: int, took_s: float) -> None:
 
 
 @pytest.mark.timeout(150)
-def test_fleet_in_chaos_loses_nothing_and_does_nothing_twice(tmp_path: Path, database: postgres.Server) -> None:
+def test_fleet_in_chaos_loses_nothing_and_does_nothing_twice(tmp_path: Path, own_database: postgres.Server) -> None:
     """Hosts and database fail in every way once: all ends right, each step has one success, and no lost turn wrote."""
-    _soak(tmp_path, database, seed=2026, instances=60, disturbances=6)
+    _soak(tmp_path, own_database, seed=2026, instances=60, disturbances=6)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_fleet_in_long_chaos_loses_nothing_and_does_nothing_twice(
-    tmp_path: Path, database: postgres.Server, seed: int
+    tmp_path: Path, own_database: postgres.Server, seed: int
 ) -> None:
     """The same many times over, in other orders."""
-    _soak(tmp_path, database, seed=seed, instances=200, disturbances=40)
+    _soak(tmp_path, own_database, seed=seed, instances=200, disturbances=40)

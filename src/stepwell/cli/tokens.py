@@ -1,6 +1,5 @@
 """`stepwell token`: make, list and revoke tokens, in the store itself."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -9,9 +8,9 @@ import click
 from stepwell import durations
 from stepwell.cli.failures import NOT_FOUND, Failure
 from stepwell.cli.output import Column, Item, Output
+from stepwell.cli.stores import with_store
 from stepwell.clock import SystemClock
 from stepwell.core.steplog import iso
-from stepwell.store.opening import reach_store
 from stepwell.store.token_operations import TokenRow
 from stepwell.tokens import Permission, Tokens
 
@@ -67,14 +66,7 @@ def revoke(store: str, id: str) -> int:
 
 
 def _with_tokens(store: str, work: Callable[[Tokens], Awaitable[int]]) -> int:
-    async def do() -> int:
-        opened = await reach_store(store)
-        try:
-            return await work(Tokens(opened, SystemClock()))
-        finally:
-            await opened.close()
-
-    return asyncio.run(do())
+    return with_store(store, lambda opened: work(Tokens(opened, SystemClock())))
 
 
 def _described(row: TokenRow) -> Item:

@@ -1,6 +1,5 @@
 """`stepwell export` and `import`: instances as JSON lines, out of the store and into it."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
@@ -11,9 +10,10 @@ import click
 
 from stepwell.cli import arguments
 from stepwell.cli.failures import CONFLICT, NOT_FOUND, Failure
+from stepwell.cli.stores import with_store
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, WorkflowNotFound
 from stepwell.store import Store
-from stepwell.store.opening import is_there, reach_store
+from stepwell.store.opening import is_there, shown
 from stepwell.store.transfer_operations import ImportedInstance
 from stepwell.transfers import export as lines_of
 from stepwell.transfers import import_next
@@ -29,11 +29,11 @@ def export(store: str, account: str, workflow: str, ids: Sequence[str]) -> int:
                 async for line in lines_of(opened, account, workflow, id):
                     sys.stdout.buffer.write(line)
             except (WorkflowNotFound, InstanceNotFound) as error:
-                hint = f"--store and --account say where it is sought: {store}, {account}"
+                hint = f"--store and --account say where it is sought: {shown(store)}, {account}"
                 raise Failure(str(error), NOT_FOUND, hint) from error
         sys.stdout.buffer.flush()
 
-    return _with_store(store, work)
+    return _in_store(store, work)
 
 
 def bring_in(store: str, account: str, file: str, id: str | None) -> int:
@@ -51,7 +51,7 @@ def bring_in(store: str, account: str, file: str, id: str | None) -> int:
                     raise click.UsageError("--as is for one instance, and there are more; the first one is there now")
                 found = await _next(opened, account, lines, id)
 
-        return _with_store(store, work)
+        return _in_store(store, work)
 
 
 async def _next(
@@ -87,17 +87,9 @@ def _opened(file: str) -> BinaryIO:
         raise click.BadParameter(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _with_store(store: str, work: Callable[[Store], Awaitable[None]]) -> int:
+def _in_store(store: str, work: Callable[[Store], Awaitable[None]]) -> int:
     if not is_there(store):
         hint = "--store says where it is; `stepwell dev` and `stepwell serve` make one"
-        raise Failure(f"there is no store at {store}", NOT_FOUND, hint)
-
-    async def do() -> int:
-        opened = await reach_store(store)
-        try:
-            await work(opened)
-        finally:
-            await opened.close()
-        return 0
-
-    return asyncio.run(do())
+        raise Failure(f"there is no store at {shown(store)}", NOT_FOUND, hint)
+    with_store(store, work)
+    return 0

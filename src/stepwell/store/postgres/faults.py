@@ -52,11 +52,6 @@ def is_loss(error: BaseException) -> bool:
     return isinstance(error, LOSSES)
 
 
-def is_conflict(error: BaseException) -> bool:
-    """Tell whether another process was in the way."""
-    return isinstance(error, CONFLICTS)
-
-
 def translate(error: Exception, where: str) -> Exception:
     """Return what the caller is told for an error of a database. A defect of ours stays what it is."""
     if isinstance(error, StepwellError):

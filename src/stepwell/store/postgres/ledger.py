@@ -5,7 +5,6 @@ commit, the server is asked what became of that transaction: so nothing is writt
 was written.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,13 +15,10 @@ from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.connection import PostgresConnection
 from stepwell.store.postgres.faults import CONFLICTS, LOSSES, ConnectionLost, is_loss, translate
 from stepwell.store.postgres.locks import lock
-from stepwell.store.sql.ledger import Written, has_rubbish, outcome
+from stepwell.store.sql.ledger import Written, each_alone, has_rubbish, outcome, tidied
 from stepwell.store.sql.reads import READS
 from stepwell.store.sql.rows import only
 from stepwell.store.sql.transaction import Tidings, Transaction
-from stepwell.store.workflow_operations import PurgeDeleted
-
-logger = logging.getLogger(__name__)
 
 # Conflicts with other processes are short; one that lasts is a defect, and its caller has to hear of it.
 MOST_TRIES = 20
@@ -80,28 +76,17 @@ class PostgresLedger:
         except Exception as error:  # whatever it is, the callers have to hear of it
             if len(operations) == 1 or is_loss(error):
                 return Written([translate(error, self._where) for _ in operations], Tidings())
-            return self._one_by_one(operations)
+            return each_alone(self.write, operations)
         self.has_rubbish = self.has_rubbish or written.tidings.has_rubbish
         return written
 
     def tidy(self) -> None:
         """Delete a bounded part of what deleted workflows, instances and streams have left."""
-        (more,) = self.write([PurgeDeleted()]).outcomes
-        if isinstance(more, Exception):
-            logger.warning("what was deleted leaves rows that are deleted later: %s", more)
-        self.has_rubbish = more is True
+        self.has_rubbish = tidied(self.write)
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-
-    def _one_by_one(self, operations: Sequence[Operation[Any]]) -> Written:
-        all_of_them = Written([], Tidings())
-        for operation in operations:
-            alone = self.write([operation])
-            all_of_them.outcomes.extend(alone.outcomes)
-            all_of_them.tidings.add(alone.tidings)
-        return all_of_them
 
     def _at_once(self, operations: Sequence[Operation[Any]]) -> Written | None:
         """Write what workers write all day in a statement of its own, which is a transaction; None: it is not that.
@@ -220,6 +205,10 @@ def _do(transaction: Transaction, operations: Sequence[Operation[Any]]) -> Itera
     for run in bulk.runs(operations):
         if not isinstance(run, list):
             yield outcome(transaction, run)
+            continue
+        if len(run) == 1:
+            # Nothing is won, and what matched no row before would not now.
+            yield outcome(transaction, run[0])
             continue
         answers = bulk.write(transaction.connection, run, transaction.tidings)
         for operation, answer in zip(run, answers, strict=True):

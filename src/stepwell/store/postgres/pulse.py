@@ -147,6 +147,7 @@ class Pulse:
         self._hears = False
         # What could not be told meanwhile, others have found by looking.
         self._tidings = Tidings()
+        self._has_tidings.clear()
         await connection.add_listener(channel, self._heard)
         await connection.execute(SEND, channel, [greeting(self._host)])
         renew_at = look_at = time()

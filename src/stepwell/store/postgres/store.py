@@ -1,6 +1,5 @@
 """A store in PostgreSQL: threads that write and read, and a lease that is kept; or all in the caller's thread."""
 
-import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -14,9 +13,8 @@ from stepwell.store.postgres.hosts import FOR_EVER_MS, add_host, end_host
 from stepwell.store.postgres.ledger import PostgresLedger, PostgresReading
 from stepwell.store.postgres.pulse import Pulse
 from stepwell.store.postgres.schema import prepare
-from stepwell.store.sql.reads import READS
-from stepwell.store.sql.store import Inline, SqlStore, announce
-from stepwell.store.sql.threads import ReaderThreads, Request, WriterThread
+from stepwell.store.sql.store import Inline, SqlStore, Threaded, announce
+from stepwell.store.sql.threads import ReaderThreads, WriterThread
 from stepwell.store.sql.transaction import Tidings
 
 logger = logging.getLogger(__name__)
@@ -99,35 +97,25 @@ class _Opened:
                     raise
 
 
-class _Threads:
+class _Threads(Threaded):
     """Threads round a database."""
 
     def __init__(self, address: Address, listeners: Listeners, settings: PostgresSettings) -> None:
         self.where = address.where
         self._opened = _Opened(address, settings.lease_ms, settings.patience_s)
-        self._ledger = PostgresLedger(self._opened.first, self.where)
+        ledger = PostgresLedger(self._opened.first, self.where)
         self._pulse = Pulse(address, self._opened.host, settings.lease_ms, listeners)
-        self._writer = WriterThread(self._ledger, lambda tidings: self._announce(listeners, tidings))
         readings = [PostgresReading(self._opened.connection(), self.where) for _ in range(READERS)]
-        self._readers = ReaderThreads(readings)
+        writing = WriterThread(ledger, lambda tidings: self._announce(listeners, tidings))
+        super().__init__(writing, ReaderThreads(readings))
         self._opened.loop.do(self._pulse.start())
-
-    def put(self, request: Request) -> None:
-        if type(request.operation) in READS:
-            self._readers.put(request)
-        else:
-            self._writer.put(request)
-
-    async def close(self) -> None:
-        await asyncio.to_thread(self._finish)
 
     def _announce(self, listeners: Listeners, tidings: Tidings) -> None:
         announce(listeners, tidings)
         self._pulse.tell(tidings)
 
-    def _finish(self) -> None:
-        self._readers.finish()
-        self._writer.finish()
+    def finish(self) -> None:
+        super().finish()
         self._opened.loop.do(self._pulse.stop())
         self._opened.close()
 

@@ -72,23 +72,36 @@ class Ledger:
         if written is not None:
             self.has_rubbish = self.has_rubbish or written.tidings.has_rubbish
             return written
-        all_of_them = Written([], Tidings())
-        for operation in batch.operations:
-            alone = self.write([operation])
-            all_of_them.outcomes.extend(alone.outcomes)
-            all_of_them.tidings.add(alone.tidings)
-        return all_of_them
+        return each_alone(self.write, batch.operations)
 
     def tidy(self) -> None:
         """Delete a bounded part of what deleted workflows, instances and streams have left."""
-        (more,) = self.write([PurgeDeleted()]).outcomes
-        if isinstance(more, Exception):
-            logger.warning("what was deleted leaves rows that stay until the store is opened again: %s", more)
-        self.has_rubbish = more is True
+        self.has_rubbish = tidied(self.write)
 
     def close(self) -> None:
         """Leave one whole file behind: what the log still has goes into the database."""
         self._database.close()
+
+
+Write = Callable[[Sequence[Operation[Any]]], Written]
+
+
+def each_alone(write: Write, operations: Sequence[Operation[Any]]) -> Written:
+    """Write operations one by one, as if they were one batch."""
+    all_of_them = Written([], Tidings())
+    for operation in operations:
+        alone = write([operation])
+        all_of_them.outcomes.extend(alone.outcomes)
+        all_of_them.tidings.add(alone.tidings)
+    return all_of_them
+
+
+def tidied(write: Write) -> bool:
+    """Delete a bounded part of what something deleted has left; tell whether there is more."""
+    (more,) = write([PurgeDeleted()]).outcomes
+    if isinstance(more, Exception):
+        logger.warning("what was deleted leaves rows that stay until something else is, or a store opened: %s", more)
+    return more is True
 
 
 def has_rubbish(connection: Connection) -> bool:

@@ -10,7 +10,7 @@ from stepwell.store.listeners import Listeners
 from stepwell.store.operations import InstanceRow, Operation
 from stepwell.store.sql.ledger import Written
 from stepwell.store.sql.reads import READS
-from stepwell.store.sql.threads import Reading, Request, settle
+from stepwell.store.sql.threads import ReaderThreads, Reading, Request, WriterThread, settle
 from stepwell.store.sql.transaction import Tidings
 
 A = TypeVar("A")
@@ -98,6 +98,30 @@ class Inline:
         announce(self._listeners, written.tidings)
         while self._writer.has_rubbish:
             self._writer.tidy()
+
+
+class Threaded:
+    """Does requests in threads: one that writes, and some that read."""
+
+    def __init__(self, writer: WriterThread, readers: ReaderThreads) -> None:
+        self._writer = writer
+        self._readers = readers
+
+    def put(self, request: Request) -> None:
+        """Ask for a request to be done."""
+        if type(request.operation) in READS:
+            self._readers.put(request)
+        else:
+            self._writer.put(request)
+
+    async def close(self) -> None:
+        """Do what was asked, then let go of the database."""
+        await asyncio.to_thread(self.finish)
+
+    def finish(self) -> None:
+        """Do what was asked, and end the threads; the writer's is the last. Blocks."""
+        self._readers.finish()
+        self._writer.finish()
 
 
 def announce(listeners: Listeners, tidings: Tidings) -> None:

@@ -29,16 +29,17 @@ from stepwell.store.sql.control import end
 from stepwell.store.sql.rows import Statement, every, first, of_leases
 from stepwell.store.sql.transaction import Transaction
 
+_CLAIMED = """i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at,
+        i.logged, i.log_n,
+        case when i.snapshot = 0 then w.script else coalesce(v.script, w.script) end,
+        case when i.snapshot = 0 then w.class_name else coalesce(v.class_name, w.class_name) end,
+        v.step_limit"""
 # The instances of a deleted workflow are nobody's; they are left out before the limit, so that they cost no others
 # their turn. The due ones come by their index, the lost ones by the few workers whose lease is over; `cross join` keeps
 # SQLite to that order of looking. A worker never takes its own as lost, however late it renews.
 _DUE = Statement(
-    """
-    select i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at,
-        i.logged, i.log_n,
-        case when i.snapshot = 0 then w.script else coalesce(v.script, w.script) end,
-        case when i.snapshot = 0 then w.class_name else coalesce(v.class_name, w.class_name) end,
-        v.step_limit
+    f"""
+    select {_CLAIMED}
     from (
         select row, since
         from (
@@ -68,7 +69,7 @@ _DUE = Statement(
     """,
     # Rows that another process is about to claim are passed over. What is returned is what has been locked: a join
     # would read the rows again, as they were when the statement began.
-    postgres="""
+    postgres=f"""
     with due as (
         select i.*, i.due_at as since
         from instances as i
@@ -92,11 +93,7 @@ _DUE = Statement(
         limit :limit
         for update of i skip locked
     )
-    select i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at,
-        i.logged, i.log_n,
-        case when i.snapshot = 0 then w.script else coalesce(v.script, w.script) end,
-        case when i.snapshot = 0 then w.class_name else coalesce(v.class_name, w.class_name) end,
-        v.step_limit
+    select {_CLAIMED}
     from (
         select *
         from due

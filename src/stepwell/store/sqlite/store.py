@@ -1,13 +1,11 @@
 """The embedded store: one SQLite file that this process alone writes, or a store in memory for tests."""
 
-import asyncio
 from contextlib import ExitStack
 from pathlib import Path
 
 from stepwell.store.listeners import Listeners
-from stepwell.store.sql.reads import READS
-from stepwell.store.sql.store import Inline, SqlStore, announce
-from stepwell.store.sql.threads import ReaderThreads, Request, WriterThread
+from stepwell.store.sql.store import Inline, SqlStore, Threaded, announce
+from stepwell.store.sql.threads import ReaderThreads, WriterThread
 from stepwell.store.sqlite.connections import FileReading, open_ledger
 from stepwell.store.sqlite.faults import translated
 from stepwell.store.sqlite.file import FileLock, open_in_memory, open_reader, open_writer
@@ -34,7 +32,7 @@ class SqliteStore(SqlStore):
         return cls(_InMemory(listeners), listeners)
 
 
-class _File:
+class _File(Threaded):
     """Threads round a file."""
 
     def __init__(self, path: Path, listeners: Listeners) -> None:
@@ -47,22 +45,12 @@ class _File:
             readers = [FileReading(open_reader(path), self.where) for _ in range(READERS)]
             ledger = open_ledger(writer, self.where)
             opened.pop_all()
-        self._writer = WriterThread(ledger, lambda tidings: announce(listeners, tidings))
-        self._readers = ReaderThreads(readers)
+        writing = WriterThread(ledger, lambda tidings: announce(listeners, tidings))
+        super().__init__(writing, ReaderThreads(readers))
 
-    def put(self, request: Request) -> None:
-        if type(request.operation) in READS:
-            self._readers.put(request)
-        else:
-            self._writer.put(request)
-
-    async def close(self) -> None:
-        await asyncio.to_thread(self._finish)
-
-    def _finish(self) -> None:
+    def finish(self) -> None:
         # The writer's connection is the last to close, so it takes the log into the database and removes it.
-        self._readers.finish()
-        self._writer.finish()
+        super().finish()
         self._lock.release()
 
 

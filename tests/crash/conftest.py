@@ -1,0 +1,17 @@
+"""What tests of processes ask for."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests import postgres
+
+
+@pytest.fixture
+def own_database(require: Callable[..., None]) -> Iterator[postgres.Server]:
+    """A PostgreSQL server of the test's own."""
+    require(postgres.REASON, "a server that is stopped", postgres.is_there() and postgres.is_local())
+    own = postgres.Server()
+    own.start()
+    yield own
+    own.remove()

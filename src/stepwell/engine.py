@@ -39,6 +39,7 @@ from stepwell.store.account_operations import (
     ReplaceTriggers,
     Trigger,
 )
+from stepwell.store.note_operations import LogPage, ReadLog
 from stepwell.store.once import FindOnce, Once
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.workflow_operations import (
@@ -393,12 +394,12 @@ class Engine:
         """Delete the event triggers of a script; return how many there were."""
         return await self.store.run(DeleteTriggers(account, script))
 
-    async def log(self, account: str, workflow: str, instance: str, after: int, limit: int) -> operations.LogPage:
+    async def log(self, account: str, workflow: str, instance: str, after: int, limit: int) -> LogPage:
         """Return what an instance has said after a line, and its progress.
 
         Raises WorkflowNotFound or InstanceNotFound.
         """
-        return await self.store.run(operations.ReadLog(account, workflow, instance, after, limit))
+        return await self.store.run(ReadLog(account, workflow, instance, after, limit))
 
     async def _view(self, found: operations.InstanceHistory, *, with_steps: bool) -> InstanceView:
         row = found.row

@@ -16,7 +16,8 @@ from stepwell.clock import Clock
 from stepwell.core.records import Key
 from stepwell.errors import StoreUnavailable, TurnLost
 from stepwell.store import Store
-from stepwell.store.operations import PROGRESS, Claim, LogLine, Note, ReadNote, WriteNotes
+from stepwell.store.note_operations import PROGRESS, LogLine, Note, ReadNote, WriteNotes
+from stepwell.store.operations import Claim
 
 logger = logging.getLogger(__name__)
 

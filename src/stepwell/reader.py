@@ -47,7 +47,9 @@ class Reader:
 
     async def history(self, claim: Claim) -> list[RecordRow]:
         """Return the records of a turn's instance. Raises TurnLost if the turn is lost, or the instance deleted."""
-        rows = await self.read(ReadHistory(claim.row, turn=claim.turn))
+        rows = claim.history
+        if rows is None:
+            rows = await self.read(ReadHistory(claim.row, turn=claim.turn))
         if not rows:
             raise TurnLost(claim.row, claim.turn)
         return rows

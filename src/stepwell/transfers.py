@@ -17,7 +17,8 @@ from stepwell.clock import SystemClock
 from stepwell.core.instance import FINAL, ImpossibleHistory, InstanceState, Status, advance
 from stepwell.errors import InstanceNotFound, InvalidInput
 from stepwell.store import Store, codec
-from stepwell.store.operations import LogLine, Note, ReadLog, RecordRow
+from stepwell.store.note_operations import LogLine, Note, ReadLog
+from stepwell.store.operations import RecordRow
 from stepwell.store.stream_operations import BeginStream, ReadPiece, WritePiece
 from stepwell.store.transfer_operations import (
     AbandonImport,

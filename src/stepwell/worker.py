@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+import msgspec
+
 from stepwell.alarms import MovableAlarm
 from stepwell.core.instance import Status, fold
 from stepwell.core.records import (
@@ -82,6 +84,8 @@ class Worker:
         self._due = asyncio.Event()
         self._alarm = MovableAlarm(context.clock, self._due.set)
         self._is_claiming = False
+        # Instances told of that have no turn here. Something came while their claim was on its way: its history is old.
+        self._told_early: set[int] = set()
         self._is_draining = False
         self._has_complained = False
         # Whether the answer to a claim may have been lost.
@@ -142,6 +146,8 @@ class Worker:
         turn = self.turns.get(row)
         if turn is not None:
             turn.told()
+        else:
+            self._told_early.add(row)
 
     @property
     def is_claiming(self) -> bool:
@@ -151,6 +157,7 @@ class Worker:
     async def _claim(self) -> None:
         """Take what is due, as far as there is room."""
         self._due.clear()
+        self._told_early.clear()
         room = min(self._settings.capacity - len(self.turns), _CLAIM_AT_ONCE)
         if room <= 0:
             # The end of a turn sets the event again.
@@ -207,6 +214,8 @@ class Worker:
                 self._name_unknown(claim)
                 await self._rest(claim, _UNKNOWN_REST_MS)
                 return
+            if claim.row in self._told_early:
+                claim = msgspec.structs.replace(claim, history=None)
             turn = self.turns[claim.row] = Turn(claim, workflow, self._context)
             turn.cleared = self._due.set
             if self._is_draining:

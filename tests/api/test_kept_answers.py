@@ -28,16 +28,8 @@ from stepwell.core.records import (
     WaitStarted,
 )
 from stepwell.engine import Engine, WorkflowPut
-from stepwell.store.operations import (
-    EndLease,
-    GetInstance,
-    InstanceHistory,
-    InstanceRow,
-    LogLine,
-    Operation,
-    Release,
-    WriteNotes,
-)
+from stepwell.store.note_operations import LogLine, WriteNotes
+from stepwell.store.operations import EndLease, GetInstance, InstanceHistory, InstanceRow, Operation, Release
 from stepwell.store.sqlite import SqliteStore
 from tests.api.asgi import Answer, ask
 from tests.api.conftest import NOW

@@ -10,7 +10,8 @@ from starlette.types import ASGIApp
 from stepwell.api import Api, create_app
 from stepwell.engine import Engine, NewInstance
 from stepwell.server_settings import Settings
-from stepwell.store.operations import ClaimDue, LogLine, Note, RegisterWorker, Release, WriteNotes
+from stepwell.store.note_operations import LogLine, Note, WriteNotes
+from stepwell.store.operations import ClaimDue, RegisterWorker, Release
 from tests.api.asgi import ask
 from tests.api.conftest import NOW
 from tests.api.histories import Histories

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from stepwell.store.sql import turns
+
 
 @pytest.fixture
 def no_defect(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
@@ -12,3 +14,9 @@ def no_defect(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     told = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
     assert told == []
+
+
+@pytest.fixture
+def bare_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let claims bring no history, as if all were long: each turn reads it."""
+    monkeypatch.setattr(turns, "SHORT_HISTORY", 0)

@@ -21,6 +21,7 @@ from stepwell.store.control_operations import (
     ResumeInstance,
     TerminateInstance,
 )
+from stepwell.store.note_operations import WriteNotes
 from stepwell.store.operations import (
     AppendEvent,
     ClaimDue,
@@ -31,7 +32,6 @@ from stepwell.store.operations import (
     ReadHistory,
     ReadPayload,
     Release,
-    WriteNotes,
 )
 from stepwell.testing import TestEngine
 from tests.engine.stores import CheckedStore

@@ -12,7 +12,8 @@ from stepwell.core.records import RESULTS, AttemptStarted, Key, Recorded, SleepS
 from stepwell.core.standing import standing
 from stepwell.errors import InstanceNotFound, StoreUnavailable, WorkflowNotFound
 from stepwell.store import Listener, codec
-from stepwell.store.operations import ClaimDue, Claims, Commit, GetInstance, InstanceRow, Operation, Release, WriteNotes
+from stepwell.store.note_operations import WriteNotes
+from stepwell.store.operations import ClaimDue, Claims, Commit, GetInstance, InstanceRow, Operation, Release
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from tests.store.scenes import as_state

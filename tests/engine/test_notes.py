@@ -17,7 +17,7 @@ from stepwell import capture
 from stepwell.errors import StoreDamaged
 from stepwell.notes import OutputSettings
 from stepwell.settings import TurnSettings
-from stepwell.store.operations import WriteNotes
+from stepwell.store.note_operations import WriteNotes
 from stepwell.testing import ACCOUNT, TestEngine, TestInstance
 from tests.engine import flows
 from tests.engine.flows import ONCE, restart

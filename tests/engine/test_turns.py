@@ -578,6 +578,7 @@ async def test_lost_answer_is_asked_for_again(what: str) -> None:
     await store.close()
 
 
+@pytest.mark.usefixtures("bare_claims")
 async def test_store_that_cannot_be_read_is_asked_again() -> None:
     """A turn whose history or payload cannot be read for now waits and asks again."""
 
@@ -603,6 +604,7 @@ async def test_store_that_cannot_be_read_is_asked_again() -> None:
     await store.close()
 
 
+@pytest.mark.usefixtures("bare_claims")
 async def test_damaged_history_rests_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     """An instance whose history makes no sense rests for a minute and stays as it is; the others go on."""
 

@@ -21,8 +21,10 @@ def _no_defect(no_defect: None) -> None:
 @pytest.mark.parametrize(
     "point", ["claim", "read", "start", "success", "notes", "park", "wait's end", "paused", "put back", "end"]
 )
-async def test_act_at_a_point(point: str, when: str, act: str) -> None:
+async def test_act_at_a_point(request: pytest.FixtureRequest, point: str, when: str, act: str) -> None:
     """Whatever meets an operation of a turn, before or after it is done: the instance comes to a right end."""
+    if point == "read":
+        request.getfixturevalue("bare_claims")
     async with tripping(is_open=point not in ("paused", "put back")) as scene:
         hold = scene.store.hold(point, when)
         await _lead_to(scene, point)

@@ -174,6 +174,7 @@ async def test_workflow_that_no_worker_has_is_told(is_forgotten: bool) -> None:
             assert (await instance.view()).row.due_at == NOW + 60_000
 
 
+@pytest.mark.usefixtures("bare_claims")
 async def test_turn_that_could_not_go_on_is_told() -> None:
     """An instance whose turn ended by a defect rests until it is tried again."""
 

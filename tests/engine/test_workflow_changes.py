@@ -14,16 +14,8 @@ from stepwell.errors import ScriptError, WorkflowNotFound
 from stepwell.project import Project
 from stepwell.scripts import Script, load
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
-from stepwell.store.operations import (
-    PROGRESS,
-    ClaimDue,
-    Claims,
-    Operation,
-    ReadHistory,
-    ReadNote,
-    ReadPayload,
-    VersionSettings,
-)
+from stepwell.store.note_operations import PROGRESS, ReadNote
+from stepwell.store.operations import ClaimDue, Claims, Operation, ReadHistory, ReadPayload, VersionSettings
 from stepwell.store.workflow_operations import DeleteWorkflow
 from stepwell.testing import ACCOUNT, TestEngine
 from tests.engine.stores import CheckedStore

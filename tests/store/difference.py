@@ -41,8 +41,8 @@ _GOES_ON = """
         pg_get_serial_sequence('{table}', 'row'), greatest(cast(:last as bigint), 1), cast(:last as bigint) > 0
     )
     """
+CREATIONS = (CreateInstance, StartChild, Once)
 _WITH_GAPS = ("instances", "idempotency_keys")
-INSERTS = (CreateInstance, StartChild, Once)
 # More than any purge has to do here.
 _MOST_ROUNDS = 10_000
 
@@ -111,7 +111,7 @@ class Comparison:
     def do(self, step: Step) -> list[str]:
         """Do a step on both; return in words how what they answer and tell differs."""
         here, there = self.sqlite.do(step), self.postgres.do(step)
-        if any(isinstance(operation, INSERTS) for operation in step):
+        if any(isinstance(operation, CREATIONS) for operation in step):
             self._align()
         for operation, outcome in zip(step, here.outcomes, strict=True):
             self.told[type(operation), _became(outcome)] += 1

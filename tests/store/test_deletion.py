@@ -10,9 +10,9 @@ import pytest
 
 from stepwell.errors import InstanceNotFound, TurnLost, WorkflowNotFound
 from stepwell.store import Store
+from stepwell.store.note_operations import PROGRESS, LogLine, Note, ReadLog, WriteNotes
 from stepwell.store.operations import (
     NO_SETTINGS,
-    PROGRESS,
     ClaimDue,
     Claims,
     EndLease,
@@ -20,14 +20,10 @@ from stepwell.store.operations import (
     GetWorkflow,
     ListInstances,
     ListWorkflows,
-    LogLine,
-    Note,
     Operation,
     ReadHistory,
-    ReadLog,
     RegisterWorker,
     RegisterWorkflow,
-    WriteNotes,
 )
 from stepwell.store.sql import threads
 from stepwell.store.sql.rows import only

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from stepwell.errors import StoreUnavailable
+from stepwell.errors import InstanceAlreadyExists, StoreUnavailable
 from stepwell.store import Store
-from stepwell.store.operations import Claim, Commit, CreateInstance, Operation, RecordRow
+from stepwell.store.operations import AppendEvent, Claim, Commit, InstanceRow, Operation, RecordRow
+from stepwell.store.sql.rows import Rows, Values
 from tests import postgres
 from tests.store.scenes import create, creation, happening, held, instance, kinds, outcomes, register, started
 
 HAS_POSTGRES = postgres.is_there()
 if HAS_POSTGRES:
-    from stepwell.store.postgres import connection
+    from stepwell.store.postgres import connection, creations
     from stepwell.store.postgres.connection import PostgresConnection
     from stepwell.store.postgres.faults import ConnectionLost
     from stepwell.store.postgres.store import PostgresStore
@@ -84,6 +85,17 @@ async def _send_until(store: Store, stopped: asyncio.Event) -> int:
     return sent
 
 
+async def _create_until(store: Store, stopped: asyncio.Event) -> int:
+    """Create one instance after the other, and none twice; return how many were acknowledged."""
+    created = number = 0
+    while not stopped.is_set():
+        number += 1
+        (answer,) = await outcomes(store, [creation(f"one-{number}")])
+        assert isinstance(answer, InstanceRow | StoreUnavailable)
+        created += isinstance(answer, InstanceRow)
+    return created
+
+
 async def test_connections_that_are_cut_lose_nothing(store: Store, url: str) -> None:
     """All connections are ended again and again, in the middle of batches: each record is there once."""
     stopped = asyncio.Event()
@@ -91,6 +103,7 @@ async def test_connections_that_are_cut_lose_nothing(store: Store, url: str) -> 
     await create(store, "b")
     committing = asyncio.create_task(_commit_until(store, turn, stopped))
     sending = asyncio.create_task(_send_until(store, stopped))
+    creating = asyncio.create_task(_create_until(store, stopped))
 
     for _ in range(15):
         await asyncio.sleep(0.1)
@@ -103,6 +116,8 @@ async def test_connections_that_are_cut_lose_nothing(store: Store, url: str) -> 
     assert len({record.body for record in found.records[2:]}) == seq - 2
     # The server was there all the time: what became of each commit could be asked.
     assert (await instance(store, "b")).row.seq == 1 + await sending
+    ((count,),) = await asyncio.to_thread(postgres.query, url, "select count(*) from instances where id like 'one-%'")
+    assert count == await creating
 
 
 async def test_restarted_server_loses_nothing(server: postgres.Server) -> None:
@@ -167,6 +182,7 @@ async def test_full_slots_are_named(server: postgres.Server, monkeypatch: pytest
 async def test_fate_of_a_commit_is_asked(store: Store, monkeypatch: pytest.MonkeyPatch, is_done: bool) -> None:
     """A connection that is lost under a commit leaves no doubt: what was done is answered, the rest is done again."""
     await register(store)
+    await create(store, "a", "b", "c")
     say = PostgresConnection.say
     lost: list[str] = []
 
@@ -182,12 +198,44 @@ async def test_fate_of_a_commit_is_asked(store: Store, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(PostgresConnection, "say", say_once)
 
-    created: list[CreateInstance] = [creation(id) for id in "abc"]
-    answers = await outcomes(store, created)
+    sent: list[AppendEvent] = [happening(id) for id in "abc"]
+    answers = await outcomes(store, sent)
 
     assert lost == ["commit"]
-    assert [answer.id for answer in answers] == ["a", "b", "c"]
-    assert await kinds(store, "c") == ["created"]
+    assert answers == [2, 2, 2]
+    assert await kinds(store, "c") == ["created", "event_received"]
+
+
+@pytest.mark.parametrize("is_done", [True, False], ids=["done", "not done"])
+@pytest.mark.parametrize("company", [[], ["b"]], ids=["alone", "among what is done in a transaction"])
+async def test_creations_are_found_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_done: bool, company: list[str]
+) -> None:
+    """A connection that is lost under creations leaves no doubt: each is there once, and nobody is told that it was."""
+    await register(store)
+    await create(store, "b")
+    execute = PostgresConnection.execute
+    lost: list[str] = []
+
+    def execute_once(self: "PostgresConnection", sql: str, values: Values = ()) -> "Rows":
+        if sql != creations._CREATE or lost:
+            return execute(self, sql, values)
+        lost.append(sql)
+        if is_done:
+            execute(self, sql, values)
+        self.close()
+        raise ConnectionLost("cut")
+
+    monkeypatch.setattr(PostgresConnection, "execute", execute_once)
+
+    sent: list[Operation[Any]] = [creation("a"), *map(happening, company), creation("c"), creation("b")]
+    answers = await outcomes(store, sent)
+
+    assert len(lost) == 1
+    assert [answers[0].id, answers[-2].id] == ["a", "c"]
+    assert isinstance(answers[-1], InstanceAlreadyExists)
+    assert [await kinds(store, id) for id in ("a", "c")] == [["created"]] * 2
+    assert [(await instance(store, id)).row for id in ("a", "c")] == [answers[0], answers[-2]]
 
 
 async def test_bad_operation_fails_alone(store: Store) -> None:

@@ -9,15 +9,8 @@ from msgspec.structs import replace
 from stepwell.core.records import Created, Running, Waiting
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, StoreError, WorkflowNotFound
 from stepwell.store import Store, codec
-from stepwell.store.operations import (
-    GetInstance,
-    ListInstances,
-    LogLine,
-    Note,
-    ReadLog,
-    RecordRow,
-    RegisterWorkflow,
-)
+from stepwell.store.note_operations import LogLine, Note, ReadLog
+from stepwell.store.operations import GetInstance, ListInstances, RecordRow, RegisterWorkflow
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.stream_operations import BeginStream, ReadPiece, WritePiece
 from stepwell.store.transfer_operations import (

@@ -15,7 +15,7 @@ from stepwell.api.streams import SIGN_OF_LIFE_S, Stream
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
 from stepwell.errors import InstanceNotFound, WorkflowNotFound
-from stepwell.store.operations import LogLine, Note
+from stepwell.store.note_operations import LogLine, Note
 
 LINES_AT_ONCE = 1_000
 # How soon a new line is seen by those who follow.

@@ -7,6 +7,7 @@ from stepwell.store import (
     child_operations,
     control_operations,
     forcing_operations,
+    note_operations,
     once,
     operations,
     situation_operations,
@@ -20,6 +21,7 @@ from stepwell.store.operations import Operation
 
 _MODULES = (
     operations,
+    note_operations,
     workflow_operations,
     account_operations,
     child_operations,

@@ -5,7 +5,8 @@ An instance that comes in is in no workflow until all of it is there: nothing fi
 
 import msgspec
 
-from stepwell.store.operations import InstanceRow, LogLine, Note, Operation, RecordRow
+from stepwell.store.note_operations import LogLine, Note
+from stepwell.store.operations import InstanceRow, Operation, RecordRow
 
 
 class InstanceFacts(msgspec.Struct, frozen=True):

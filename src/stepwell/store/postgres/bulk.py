@@ -6,16 +6,17 @@ outside, a turn that was lost, a child that is awaited, matches no row here, and
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from stepwell.core.instance import Status
 from stepwell.store import codec
-from stepwell.store.operations import Commit, Committed, Operation, RecordRow, Release, Released
+from stepwell.store.operations import Commit, Committed, CreateInstance, Operation, RecordRow, Release, Released
 from stepwell.store.sql.records import new_record
 from stepwell.store.sql.rows import Connection, Values
 from stepwell.store.sql.transaction import Tidings
 
 TurnWrite = Commit | Release
+W = TypeVar("W")
 
 # The rows are locked in the order of their numbers, as `locks.py` has it, and only then changed. A column with an index
 # that gets the value that it had costs no more than one that is not named.
@@ -77,29 +78,62 @@ _WRITE = """
     """
 
 
-def runs(operations: Sequence[Operation[Any]]) -> Iterator[list[TurnWrite] | Operation[Any]]:
-    """Yield operations in their order: lists of those that are written together, and single ones.
+class Together:
+    """Operations that can be written together, by their places in a batch: creations, and what turns write.
 
-    An instance is in each list once: its second write finds what the first one has made.
+    What turns write is of instances that are there, so the two do not meet. An instance is in each once: its second
+    write finds what the first one has made.
     """
-    together: dict[int, TurnWrite] = {}
-    for operation in operations:
+
+    def __init__(self) -> None:
+        self.turns: dict[int, TurnWrite] = {}
+        self.creations: dict[int, CreateInstance] = {}
+        self._taken: set[object] = set()
+
+    @property
+    def places(self) -> list[int]:
+        """The places of all of them, in order."""
+        return sorted((*self.turns, *self.creations))
+
+    def takes(self, place: int, operation: TurnWrite | CreateInstance) -> bool:
+        """Take one more operation, if none of its instance is among these."""
+        match operation:
+            case CreateInstance():
+                return self._add(
+                    operation, (operation.account, operation.workflow, operation.id), place, self.creations
+                )
+            case Commit() | Release():
+                return self._add(operation, operation.row, place, self.turns)
+
+    def _add(self, operation: W, instance: object, place: int, places: dict[int, W]) -> bool:
+        if instance in self._taken:
+            return False
+        self._taken.add(instance)
+        places[place] = operation
+        return True
+
+
+def runs(operations: Sequence[Operation[Any]]) -> Iterator[Together | int]:
+    """Yield what is written together, and the places of single operations, one after the other."""
+    together: Together | None = None
+    for place, operation in enumerate(operations):
         plain = _plain(operation)
-        if together and (plain is None or plain.row in together):
-            yield list(together.values())
-            together = {}
+        if together is not None and (plain is None or not together.takes(place, plain)):
+            yield together
+            together = None
         if plain is None:
-            yield operation
-        else:
-            together[plain.row] = plain
-    if together:
-        yield list(together.values())
+            yield place
+        elif together is None:
+            together = Together()
+            together.takes(place, plain)
+    if together is not None:
+        yield together
 
 
-def all_together(operations: Sequence[Operation[Any]]) -> list[TurnWrite] | None:
+def all_together(operations: Sequence[Operation[Any]]) -> Together | None:
     """Return operations that can be written together, all of them; None: they cannot."""
     match list(runs(operations)):
-        case [list() as together]:
+        case [Together() as together]:
             return together
         case _:
             return None
@@ -112,13 +146,19 @@ def write(connection: Connection, operations: Sequence[TurnWrite], tidings: Tidi
     return [_answer(operation, tidings) if operation.row in moved else None for operation in operations]
 
 
-def _plain(operation: Operation[Any]) -> TurnWrite | None:
+def _plain(operation: Operation[Any]) -> TurnWrite | CreateInstance | None:
     """Return an operation that can be written together with others, or None."""
-    if not isinstance(operation, Commit | Release) or not all(map(_is_small, operation.records)):
-        return None
-    # The children of one that is terminated end with it.
-    is_terminated = isinstance(operation, Release) and operation.status == Status.TERMINATED
-    return None if is_terminated else operation
+    match operation:
+        case CreateInstance():
+            is_plain = _is_small(operation.record)
+        case Commit():
+            is_plain = all(map(_is_small, operation.records))
+        case Release():
+            # The children of one that is terminated end with it.
+            is_plain = operation.status != Status.TERMINATED and all(map(_is_small, operation.records))
+        case _:
+            return None
+    return operation if is_plain else None
 
 
 def _is_small(record: RecordRow) -> bool:

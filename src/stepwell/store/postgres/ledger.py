@@ -5,7 +5,7 @@ commit, the server is asked what became of that transaction: so nothing is writt
 was written.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from stepwell.errors import StoreUnavailable
@@ -13,6 +13,7 @@ from stepwell.store.operations import Operation
 from stepwell.store.postgres import bulk
 from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.connection import PostgresConnection
+from stepwell.store.postgres.creations import Numbers, Rows, create
 from stepwell.store.postgres.faults import CONFLICTS, LOSSES, ConnectionLost, is_loss, translate
 from stepwell.store.postgres.locks import lock
 from stepwell.store.sql.ledger import Written, each_alone, has_rubbish, outcome, tidied
@@ -56,6 +57,7 @@ class PostgresLedger:
         """Take a connection that nobody else uses; `where` names the database in errors."""
         self._connection = connection
         self._where = where
+        self._numbers = Numbers()
         # A process that ended may not have got to the end of what was deleted.
         self.has_rubbish = _has_rubbish(connection)
 
@@ -69,14 +71,17 @@ class PostgresLedger:
 
     def write(self, operations: Sequence[Operation[Any]]) -> Written:
         """Do operations in one transaction; if that cannot be, each in one of its own."""
+        return self._write(operations, {})
+
+    def _write(self, operations: Sequence[Operation[Any]], rows: Rows) -> Written:
         try:
-            written = self._at_once(operations)
+            written = self._at_once(operations, rows)
             if written is None:
-                written = self._patiently(operations)
+                written = self._patiently(operations, rows)
         except Exception as error:  # whatever it is, the callers have to hear of it
             if len(operations) == 1 or is_loss(error):
                 return Written([translate(error, self._where) for _ in operations], Tidings())
-            return each_alone(self.write, operations)
+            return each_alone(lambda alone: self._write(alone, rows), operations)
         self.has_rubbish = self.has_rubbish or written.tidings.has_rubbish
         return written
 
@@ -88,34 +93,33 @@ class PostgresLedger:
         """Close the connection."""
         self._connection.close()
 
-    def _at_once(self, operations: Sequence[Operation[Any]]) -> Written | None:
-        """Write what workers write all day in a statement of its own, which is a transaction; None: it is not that.
+    def _at_once(self, operations: Sequence[Operation[Any]], rows: Rows) -> Written | None:
+        """Write what is written all day in statements that are transactions of their own; None: it is not that.
 
-        Where the connection is lost nobody is asked: what was written matches no row the next time, and the operation
-        itself finds that it was.
+        Where the connection is lost nobody is asked: what was written matches no row the next time, and is found then.
         """
         together = bulk.all_together(operations)
         if together is None:
             return None
-        tidings = Tidings()
+        written = Written([None] * len(operations), Tidings())
         try:
             self._connection.ready()
-            outcomes = bulk.write(self._connection, together, tidings)
+            self._write_together(together, rows, written)
         except (*LOSSES, *CONFLICTS):
             return None
-        left = [place for place, answer in enumerate(outcomes) if answer is None]
+        left = [place for place, answer in enumerate(written.outcomes) if answer is None]
         if left:
-            rest = self._patiently([operations[place] for place in left])
+            rest = self._patiently([operations[place] for place in left], rows)
             for place, answer in zip(left, rest.outcomes, strict=True):
-                outcomes[place] = answer
-            tidings.add(rest.tidings)
-        return Written(outcomes, tidings)
+                written.outcomes[place] = answer
+            written.tidings.add(rest.tidings)
+        return written
 
-    def _patiently(self, operations: Sequence[Operation[Any]]) -> Written:
+    def _patiently(self, operations: Sequence[Operation[Any]], rows: Rows) -> Written:
         patience, tries = self._connection.patience(), 0
         while True:
             try:
-                return self._together(operations)
+                return self._together(operations, rows)
             except _FateUnknown as unknown:
                 if self._was_committed(unknown.tx, patience):
                     return unknown.written
@@ -127,23 +131,44 @@ class PostgresLedger:
                 if len(operations) > 1 or tries == MOST_TRIES or not patience.wait():
                     raise
 
-    def _together(self, operations: Sequence[Operation[Any]]) -> Written:
+    def _together(self, operations: Sequence[Operation[Any]], rows: Rows) -> Written:
         """Do operations in one transaction. Raises whatever goes wrong; then nothing is written."""
         self._connection.begin()
         try:
             lock(self._connection, operations)
             transaction = Transaction(self._connection, only(self._connection, _NUMBER)[0])
-            outcomes = list(_do(transaction, operations))
+            written = Written([None] * len(operations), transaction.tidings)
+            for run in bulk.runs(operations):
+                if isinstance(run, bulk.Together):
+                    self._write_together(run, rows, written)
+                    left = [place for place in run.places if written.outcomes[place] is None]
+                else:
+                    left = [run]
+                for place in left:
+                    written.outcomes[place] = outcome(transaction, operations[place])
             transaction.flush()
         except BaseException:
             self._connection.roll_back()
             raise
-        written = Written(outcomes, transaction.tidings)
         try:
             self._connection.say("commit")
         except ConnectionLost as error:
             raise _FateUnknown(transaction.tx, written) from error
         return written
+
+    def _write_together(self, together: bulk.Together, rows: Rows, written: Written) -> None:
+        """Write what can be written together; what cannot after all keeps the outcome None."""
+        connection = self._connection
+        if turns := together.turns:
+            answers: Sequence[object] = bulk.write(connection, list(turns.values()), written.tidings)
+            _put(written, turns, answers)
+        if creations := together.creations:
+            asked = list(creations.values())
+            _put(
+                written,
+                creations,
+                create(connection, asked, self._numbers.of(connection, asked, rows), written.tidings),
+            )
 
     def _was_committed(self, tx: int, patience: Patience) -> bool:
         """Ask what became of a transaction. Raises StoreUnavailable if nobody can be asked."""
@@ -200,19 +225,9 @@ class PostgresReading:
             self._connection.roll_back()
 
 
-def _do(transaction: Transaction, operations: Sequence[Operation[Any]]) -> Iterator[object]:
-    """Do operations in a transaction, together where that can be; yield their outcomes."""
-    for run in bulk.runs(operations):
-        if not isinstance(run, list):
-            yield outcome(transaction, run)
-            continue
-        if len(run) == 1:
-            # Nothing is won, and what matched no row before would not now.
-            yield outcome(transaction, run[0])
-            continue
-        answers = bulk.write(transaction.connection, run, transaction.tidings)
-        for operation, answer in zip(run, answers, strict=True):
-            yield outcome(transaction, operation) if answer is None else answer
+def _put(written: Written, places: Iterable[int], answers: Iterable[object]) -> None:
+    for place, answer in zip(places, answers, strict=True):
+        written.outcomes[place] = answer
 
 
 def _has_rubbish(connection: PostgresConnection) -> bool:

@@ -26,16 +26,9 @@ from stepwell.store.control_operations import (
     TerminateInstance,
 )
 from stepwell.store.forcing_operations import ForceStep
+from stepwell.store.note_operations import WriteNotes
 from stepwell.store.once import Once
-from stepwell.store.operations import (
-    AppendEvent,
-    Commit,
-    CreateInstance,
-    Operation,
-    RegisterWorkflow,
-    Release,
-    WriteNotes,
-)
+from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RegisterWorkflow, Release
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.sql.rows import Connection
 from stepwell.store.stream_operations import BeginStream, WritePiece

@@ -1,7 +1,7 @@
 """What instances say beside their history: log lines and notes."""
 
 from stepwell.errors import TurnLost
-from stepwell.store.operations import PROGRESS, LogLine, LogPage, Note, ReadLog, ReadNote, WriteNotes
+from stepwell.store.note_operations import PROGRESS, LogLine, LogPage, Note, ReadLog, ReadNote, WriteNotes
 from stepwell.store.sql.rows import Connection, every, first
 from stepwell.store.sql.targets import find_named
 from stepwell.store.sql.transaction import Transaction

@@ -8,6 +8,7 @@ from stepwell.store.account_operations import GetAccountSettings, GetTriggers
 from stepwell.store.child_operations import ListRelatives, ReadFamily
 from stepwell.store.control_operations import IsTerminating, ListTerminations
 from stepwell.store.forcing_operations import ListDecisions
+from stepwell.store.note_operations import ReadLog, ReadNote
 from stepwell.store.once import FindOnce
 from stepwell.store.operations import (
     GetInstance,
@@ -22,8 +23,6 @@ from stepwell.store.operations import (
     ListWorkflows,
     Operation,
     ReadHistory,
-    ReadLog,
-    ReadNote,
     ReadPayload,
     RecordRow,
 )

@@ -5,14 +5,15 @@ would be answered as the value. A history with a gap, or without its end, is not
 raised as SQLite's own error of a damaged file.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from zlib import crc32
 
 import msgspec
 
 from stepwell.store import codec
 from stepwell.store.operations import InstanceRow, RecordRow
-from stepwell.store.sql.rows import Connection, Damaged, Row, Values, every, first, only
+from stepwell.store.sql.rows import Connection, Damaged, Row, Statement, Values, every, first, only
 
 # Where a record is: (instance, seq, turn, n).
 Place = tuple[int, int, int, int]
@@ -30,6 +31,20 @@ _HISTORY = f"""
     order by seq
     limit :limit
     """
+_HISTORIES = Statement(
+    f"""
+    select {_COLUMNS}
+    from records
+    where instance in (select value from json_each(:instances))
+    order by instance, seq
+    """,
+    postgres=f"""
+    select {_COLUMNS}
+    from records
+    where instance in (select cast(value as bigint) from jsonb_array_elements_text(cast(:instances as jsonb)) as value)
+    order by instance, seq
+    """,
+)
 _LAST = """
     select seq
     from instances
@@ -113,6 +128,19 @@ def history(connection: Connection, instance: int, after: int = 0, limit: int | 
     if [record.seq for record in records] != list(range(after + 1, min(last[0], after + most) + 1)):
         raise Damaged(f"the history of instance row {instance} has a gap")
     return records
+
+
+def histories(connection: Connection, ends: Mapping[int, int]) -> dict[int, list[RecordRow]]:
+    """Return the histories of instances, by their rows, each up to its last seq; a damaged one is left out."""
+    found: dict[int, list[Row]] = {row: [] for row in ends}
+    for columns in connection.execute(_HISTORIES, (msgspec.json.encode(list(ends)).decode(),)):
+        found[columns[0]].append(columns)
+    whole: dict[int, list[RecordRow]] = {}
+    for row, rows in found.items():
+        if [columns[1] for columns in rows] == list(range(1, ends[row] + 1)):
+            with suppress(Damaged):
+                whole[row] = [_record(columns) for columns in rows]
+    return whole
 
 
 def in_turns(connection: Connection, instance: int, after: int, limit: int) -> Iterator[tuple[int, int, RecordRow]]:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from stepwell.store.child_operations import StartChild
 from stepwell.store.forcing_operations import ForceStep
 from stepwell.store.listeners import call_soon
+from stepwell.store.note_operations import WriteNotes
 from stepwell.store.once import Once
-from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RecordRow, Release, WriteNotes
+from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RecordRow, Release
 from stepwell.store.snapshot_operations import SaveSnapshot
 from stepwell.store.sql.ledger import Written
 from stepwell.store.sql.transaction import Tidings

@@ -1,10 +1,10 @@
 """One transaction of a writer, and what the operations that write have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stepwell.store.operations import RecordRow
-from stepwell.store.sql.records import Place, insert, new_record, outside
+from stepwell.store.sql.records import Place, histories, insert, new_record, outside
 from stepwell.store.sql.rows import Connection, Values
 
 
@@ -69,6 +69,11 @@ class Transaction:
         """Return the records from outside after a seq."""
         self.flush()
         return outside(self.connection, row, seen)
+
+    def histories(self, ends: Mapping[int, int]) -> dict[int, list[RecordRow]]:
+        """Return the histories of instances, by row, each up to its last seq; a damaged one is left out."""
+        self.flush()
+        return histories(self.connection, ends)
 
     def flush(self) -> None:
         """Write the new records, together."""

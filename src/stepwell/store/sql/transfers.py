@@ -7,7 +7,8 @@ store is opened again; where others may have it open, a day later.
 from msgspec.structs import replace
 
 from stepwell.errors import InstanceAlreadyExists, StoreError
-from stepwell.store.operations import InstanceRow, Note
+from stepwell.store.note_operations import Note
+from stepwell.store.operations import InstanceRow
 from stepwell.store.sql.records import in_turns
 from stepwell.store.sql.rows import Connection, Statement, Values, every, first, only
 from stepwell.store.sql.targets import INSTANCE, find_named

@@ -14,6 +14,7 @@ from stepwell.core.records import Running
 from stepwell.errors import OutOfOrder, TurnLost
 from stepwell.store import codec
 from stepwell.store.operations import (
+    SHORT_HISTORY,
     SUSPECTS,
     Claim,
     ClaimDue,
@@ -279,7 +280,12 @@ def claim_due(transaction: Transaction, operation: ClaimDue) -> Claims:
         taken_by = (worker, now, transaction.tx)
         # One hand-over for all of them.
         transaction.connection.executemany(_CLAIM, [(*taken_by, one.row, one.turn) for one in due])
-    claims = [_claim(transaction, operation, instance) for instance in due]
+    for one in due:
+        running = codec.to_row(Running(now, one.owner is not None))
+        transaction.append_turn(one.row, one.seq, (one.turn + 1, 0), [running])
+    short = {one.row: one.seq + 1 for one in due if one.seq < SHORT_HISTORY}
+    known = transaction.histories(short) if short else {}
+    claims = [_claim(one, known.get(one.row)) for one in due]
     for holder in {instance.owner for instance in due if instance.owner is not None}:
         transaction.execute(_END_CLAIMED, (holder, now))
         transaction.execute(_FORGET_WORKER, (holder,))
@@ -325,12 +331,10 @@ def release(transaction: Transaction, operation: Release) -> Released:
     return Released(done=True, seq=seq, outside=[])
 
 
-def _claim(transaction: Transaction, operation: ClaimDue, due: _Due) -> Claim:
-    turn, lost = due.turn + 1, due.owner is not None
-    transaction.append_turn(due.row, due.seq, (turn, 0), [codec.to_row(Running(operation.now, lost))])
+def _claim(due: _Due, history: list[RecordRow] | None) -> Claim:
     return Claim(
         due.row,
-        turn,
+        due.turn + 1,
         n=1,
         account=due.account,
         workflow=due.workflow,
@@ -343,6 +347,7 @@ def _claim(transaction: Transaction, operation: ClaimDue, due: _Due) -> Claim:
         script=due.script,
         class_name=due.class_name,
         step_limit=due.step_limit,
+        history=history,
     )
 
 

@@ -17,6 +17,7 @@ from stepwell.store.control_operations import (
     TerminateSome,
 )
 from stepwell.store.forcing_operations import ForceStep
+from stepwell.store.note_operations import WriteNotes
 from stepwell.store.once import Once, OnceAnswer
 from stepwell.store.operations import (
     AbandonUnknown,
@@ -31,7 +32,6 @@ from stepwell.store.operations import (
     RegisterWorkflow,
     Release,
     RenewLease,
-    WriteNotes,
 )
 from stepwell.store.situation_operations import NoteBlocked
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
@@ -59,7 +59,7 @@ from stepwell.store.sql.tokens import add_token, revoke_token
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.sql.transfers import abandon_import, begin_import, finish_import, import_notes, import_records
 from stepwell.store.sql.versions import put_workflow
-from stepwell.store.sql.workflows import Workflow, keep_workflow, register_workflow
+from stepwell.store.sql.workflows import keep_workflow, register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.transfer_operations import AbandonImport, BeginImport, FinishImport, ImportNotes, ImportRecords
@@ -173,7 +173,29 @@ def create_instance(transaction: Transaction, operation: CreateInstance) -> Inst
     transaction.execute(_TRIGGERED, (now, workflow.row))
     transaction.append(row, 1, operation.record)
     transaction.tidings.due(now)
-    return _new_row(operation, row, workflow)
+    return new_row(operation, row, workflow.id, workflow.version)
+
+
+def new_row(operation: CreateInstance, row: int, workflow_id: str, version: str) -> InstanceRow:
+    """Return the row of an instance as it is when it has been created."""
+    return InstanceRow(
+        row,
+        operation.account,
+        operation.workflow,
+        workflow_id,
+        operation.id,
+        version,
+        "queued",
+        operation.trigger,
+        step_count=0,
+        seq=1,
+        turn=0,
+        due_at=operation.now,
+        created_at=operation.now,
+        modified_at=operation.now,
+        started_at=None,
+        ended_at=None,
+    )
 
 
 def register_worker(transaction: Transaction, operation: RegisterWorker) -> int:
@@ -207,27 +229,6 @@ def abandon_unknown(transaction: Transaction, operation: AbandonUnknown) -> int:
         transaction.connection.executemany(_HAND_OVER, [(namesake[0], *place) for place in unknown])
         transaction.tidings.due(0)
     return len(unknown)
-
-
-def _new_row(operation: CreateInstance, row: int, workflow: Workflow) -> InstanceRow:
-    return InstanceRow(
-        row,
-        operation.account,
-        operation.workflow,
-        workflow.id,
-        operation.id,
-        workflow.version,
-        "queued",
-        operation.trigger,
-        step_count=0,
-        seq=1,
-        turn=0,
-        due_at=operation.now,
-        created_at=operation.now,
-        modified_at=operation.now,
-        started_at=None,
-        ended_at=None,
-    )
 
 
 def _start_child(transaction: Transaction, operation: StartChild) -> None:

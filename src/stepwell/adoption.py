@@ -1,10 +1,11 @@
 """What another host serves is run here, too: a server whose code comes from the store follows what was served last.
 
-It is asked for every few seconds: one row by its index, whatever else the database does.
+It is looked for when something may be due, which a host that begins to serve tells, too; now and then in any case.
 """
 
 import asyncio
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,10 @@ from stepwell.worker_options import CodeOptions
 
 logger = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 4.0
+# By this number the store knows who listens here; workers have others.
+_EAR = -2
+# Between two looks there is at least the one time, and at most the other: what is told may not arrive.
+_LOOK_AFTER_S, _LOOK_EVERY_S = 2.0, 20.0
 _RETRY_AFTER_MS = 60_000
 
 
@@ -34,17 +38,32 @@ class Adoption:
         self._pinned = pinned
         self._folder = folder
         self._failed: dict[int, int] = {}
+        self._look = asyncio.Event()
 
     async def run(self, account: str, code: CodeOptions) -> None:
         """Follow what an account serves, from some code on, for ever."""
-        while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            try:
-                code = await self._follow(account, code)
-            except StoreError as error:
-                logger.debug("whether other code is served cannot be seen now: %s", error)
-            except Exception:  # a defect must not leave this server on old code for ever
-                logger.exception("other code could not be looked for")
+        self._store.listen(_EAR, self)
+        try:
+            while True:
+                await asyncio.sleep(_LOOK_AFTER_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._look.wait(), _LOOK_EVERY_S)
+                self._look.clear()
+                try:
+                    code = await self._follow(account, code)
+                except StoreError as error:
+                    logger.debug("whether other code is served cannot be seen now: %s", error)
+                except Exception:  # a defect must not leave this server on old code for ever
+                    logger.exception("other code could not be looked for")
+        finally:
+            self._store.ignore(_EAR)
+
+    def instance_due(self, at: int) -> None:  # noqa: ARG002 - what it is the store is asked
+        """Look whether other code is served."""
+        self._look.set()
+
+    def instance_told(self, row: int) -> None:
+        """Hear nothing: this holds no instance."""
 
     async def _follow(self, account: str, code: CodeOptions) -> CodeOptions:
         served = await self._store.run(FindServed(account))

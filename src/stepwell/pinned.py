@@ -44,7 +44,7 @@ _RETRY_AFTER_MS = 60_000
 _SHA_SHOWN = 12
 _NAMED_AT_MOST = 5
 # How often it is looked where other hosts write, too: what they tell may not arrive.
-_LOOK_EVERY_S = 4.0
+_LOOK_EVERY_S = 20.0
 # Where the stored code that is served lies, among those that are laid out.
 _SERVED = "served"
 

@@ -30,8 +30,9 @@ _GATHER_S = 0.005
 # Times that a lease is renewed before it would be over.
 _BEATS = 4
 
-# What is due is that of the snapshots that this store's workers have. `turn` and `seq - n` change when a record comes
-# from outside, and not by a turn's own ones. A workflow that is no more has taken its instances along.
+# What is due is that of the snapshots that this store's workers have; for what is lost it may start others. `turn` and
+# `seq - n` change when a record comes from outside, and not by a turn's own ones. A workflow that is no more has taken
+# its instances along.
 _LOOK = """
     with mine as (
         select row, snapshot
@@ -56,7 +57,6 @@ _LOOK = """
         from leases as holder
         join instances as held on held.owner = holder.row
         where holder.lease_until = 0
-            and held.snapshot in (select snapshot from mine)
         limit 1
     ) as i
     union all

@@ -152,11 +152,12 @@ def serve_snapshot(transaction: Transaction, operation: ServeSnapshot) -> None:
     """Do ServeSnapshot."""
     account, snapshot = operation.account, operation.snapshot
     transaction.execute(_SERVED, (operation.now, snapshot))
+    # Hosts that follow what is served look now.
+    transaction.tidings.due(0)
     if first(transaction.connection, _ARE_ON_NONE if snapshot else _ARE_ON_SOME, (account,)) is None:
         return
     transaction.execute(_MOVE_WORKFLOWS, (snapshot, account))
     transaction.execute(_MOVE_INSTANCES, (snapshot, account))
-    transaction.tidings.due(0)
 
 
 def list_snapshots_due(connection: Connection, operation: ListSnapshotsDue) -> list[SnapshotDue]:

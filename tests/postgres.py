@@ -83,6 +83,18 @@ def is_local() -> bool:
     return _programs() is not None
 
 
+def unprivileged_user() -> int | None:
+    """Return who is to run what refuses to be run by root; None: whoever runs the tests."""
+    if os.geteuid() != 0:
+        return None
+    for name in _USERS:
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            continue
+    raise RuntimeError("no user to run PostgreSQL as: it refuses root")
+
+
 class Server:
     """A server of these tests' own, in a folder of its own."""
 
@@ -91,7 +103,7 @@ class Server:
         assert programs is not None
         self._programs = programs
         self.folder = Path(tempfile.mkdtemp(prefix="sw-pg-"))
-        self._user = _user() if os.geteuid() == 0 else None
+        self._user = unprivileged_user()
         if self._user is not None:
             os.chown(self.folder, self._user, -1)
             self._programs = _readable(programs, self._user, self.folder)
@@ -311,15 +323,6 @@ def of_the_system(debian: Path) -> Path | None:
     versions = [folder for folder in debian.glob("*") if folder.name.isdigit() and (folder / "bin" / "initdb").exists()]
     newest = max(versions, key=lambda folder: int(folder.name), default=None)
     return None if newest is None else newest / "bin"
-
-
-def _user() -> int:
-    for name in _USERS:
-        try:
-            return pwd.getpwnam(name).pw_uid
-        except KeyError:
-            continue
-    raise RuntimeError("no user to run PostgreSQL as: it refuses root")
 
 
 def _readable(programs: Path, user: int, folder: Path) -> Path:

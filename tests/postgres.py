@@ -265,16 +265,31 @@ _idle: list[Any] = []
 def query(url: str, sql: str) -> Any:
     """Do a statement on a connection of its own, and return its rows."""
 
-    async def ask() -> list[tuple[Any, ...]]:
+    async def connect() -> Any:
         import asyncpg
 
-        connection = await asyncpg.connect(url)
-        try:
-            return [tuple(row) for row in await connection.fetch(sql)]
-        finally:
-            await connection.close()
+        return await asyncpg.connect(url)
 
-    return _outside_of_loops(ask)
+    return _outside_of_loops(lambda: _ask(connect, sql))
+
+
+def query_store(url: str, sql: str) -> Any:
+    """Do a statement in the schema that the URL of a store names."""
+
+    async def connect() -> Any:
+        from stepwell.store.postgres.address import Address
+
+        return await Address.of(url).connect()
+
+    return _outside_of_loops(lambda: _ask(connect, sql))
+
+
+async def _ask(connect: Any, sql: str) -> list[tuple[Any, ...]]:
+    connection = await connect()
+    try:
+        return [tuple(row) for row in await connection.fetch(sql)]
+    finally:
+        await connection.close()
 
 
 def _outside_of_loops(work: Any) -> Any:

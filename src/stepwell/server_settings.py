@@ -257,6 +257,9 @@ class Settings:
         int,
         _duration(SECOND_MS, HOUR_MS, "how long others that share a PostgreSQL store wait for a server that is lost"),
     ] = limits.HOST_LEASE_MS
+    page_timeout: Annotated[
+        int, _duration(100, HOUR_MS, "how long reading a list of instances, workflows or versions may take; then 503")
+    ] = limits.PAGE_TIMEOUT_MS
     grace: Annotated[
         int, _duration(0, HOUR_MS, "how long steps in flight may go on when the server stops or gets new code")
     ] = limits.GRACE_MS

@@ -24,7 +24,8 @@ class Terminations:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._tasks: set[asyncio.Task[None]] = set()
+        # By account and workflow.
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def start(self, account: str, workflow: str, statuses: Sequence[str]) -> bool:
         """Begin to terminate the instances that a workflow has now and that have one of these statuses.
@@ -41,20 +42,27 @@ class Terminations:
         return await self._store.run(IsTerminating(account, workflow))
 
     async def resume(self) -> None:
-        """Go on with what a server before had begun."""
+        """Go on with what a server before, or another host, had begun, and what is not gone on with here."""
         for place in await self._store.run(ListTerminations()):
-            self._go_on(place.account, place.workflow)
+            if (place.account, place.workflow) not in self._tasks:
+                self._go_on(place.account, place.workflow)
 
     async def stop(self) -> None:
         """Leave what is not done to the next server."""
-        for task in self._tasks:
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _go_on(self, account: str, workflow: str) -> None:
         task = asyncio.get_running_loop().create_task(self._work(account, workflow))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[account, workflow] = task
+        task.add_done_callback(lambda ended: self._forget(account, workflow, ended))
+
+    def _forget(self, account: str, workflow: str, task: "asyncio.Task[None]") -> None:
+        # A new one may have begun meanwhile.
+        if self._tasks.get((account, workflow)) is task:
+            del self._tasks[account, workflow]
 
     async def _work(self, account: str, workflow: str) -> None:
         more = True

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message
 
 from stepwell.api import create_app
 from stepwell.engine import Engine
-from stepwell.errors import OutOfOrder, StoreUnavailable, TurnLost
+from stepwell.errors import OutOfOrder, PageTooSlow, StoreUnavailable, TurnLost
 from tests.api.asgi import ask
 from tests.api.histories import Histories
 
@@ -134,3 +134,19 @@ async def test_other_protocols_are_not_spoken(app: ASGIApp) -> None:
         raise AssertionError
 
     assert await app({"type": "lifespan"}, never, unsent) is None  # type: ignore[func-returns-value]  # the point of the test
+
+
+async def test_list_that_took_too_long_is_503(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller is told what to do, and SDKs not to ask the same again; the log names the request."""
+    answer = await ask(_app(PageTooSlow("the list took longer than 10 seconds: ask for less")), "workflows")
+
+    assert answer.refusal() == (
+        503,
+        10001,
+        "workflows.api.error.internal_server: the list took longer than 10 seconds: ask for less",
+    )
+    assert answer.headers["x-should-retry"] == "false"
+    assert "retry-after" not in answer.headers
+    assert caplog.messages == [
+        "gave up GET /client/v4/accounts/any-account/workflows: the list took longer than 10 seconds: ask for less"
+    ]

@@ -36,6 +36,7 @@ OF_OTHERS = {
     "pinned_workers",
     "pinned_idle",
     "host_lease",
+    "page_timeout",
     "grace",
     "blocked_after",
     "stuck_after",

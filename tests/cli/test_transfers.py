@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import SOURCE, begin, run
-from tests.crash.server import DevServer
+from tests.crash.server import DevServer, store_of
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _store(folder: Path) -> str:
-    return f"sqlite:///{folder}/data/stepwell.db"
+    return store_of(folder / "data" / "stepwell.db")
 
 
 def test_instances_go_from_one_server_to_another(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -94,7 +94,7 @@ def test_what_cannot_be_done_is_said(
 ) -> None:
     """Thing, value and remedy, and an exit code that a script can go by."""
     monkeypatch.chdir(filled)
-    monkeypatch.setenv("STEPWELL_STORE", "sqlite:///data/stepwell.db")
+    monkeypatch.setenv("STEPWELL_STORE", _store(filled))
 
     refused = run(*arguments)
 

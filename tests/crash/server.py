@@ -1,4 +1,7 @@
-"""A real `stepwell dev` in a process of its own, and a small client for it."""
+"""A real `stepwell dev` in a process of its own, and a small client for it.
+
+With STEPWELL_TEST_STORE=postgres it keeps everything in a database.
+"""
 
 import json
 import os
@@ -10,19 +13,82 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
+
+import apsw
+
+from tests import postgres
+from tests.crash import on_postgres
 
 Found = TypeVar("Found")
 
 READY = "Stepwell is ready: "
 DEADLINE_S = 30.0
+ON_POSTGRES = os.environ.get("STEPWELL_TEST_STORE") == "postgres"
+
+
+def command_of(*arguments: str) -> list[str]:
+    """Return the command line of a command of Stepwell's."""
+    if not ON_POSTGRES:
+        return [sys.executable, "-m", "stepwell", *arguments]
+    return [sys.executable, "-P", on_postgres.__file__, *arguments]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return what such a command finds around it; nothing that changes how Python buffers output or keeps bytecode."""
+    unwanted = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
+    plain = {name: value for name, value in os.environ.items() if name not in unwanted}
+    if not ON_POSTGRES:
+        return plain
+    return plain | {on_postgres.VARIABLE: _database(), "XDG_CACHE_HOME": str(folder / "cache")}
+
+
+def layouts(folder: Path) -> list[Path]:
+    """Return the folders in which the servers of a folder have laid out the code that they run."""
+    laid_out = "cache/stepwell/server-*/store.snapshots" if ON_POSTGRES else "data/*.snapshots"
+    return [code for place in folder.glob(laid_out) for code in place.iterdir()]
+
+
+def store_of(file: Path) -> str:
+    """Return the URL of the store that a file is, or would be."""
+    url = f"sqlite:///{file}"
+    return on_postgres.in_database(url, _database()) if ON_POSTGRES else url
+
+
+def ask_store(file: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Do a statement in the store that a file is, or would be."""
+    if ON_POSTGRES:
+        found: list[tuple[Any, ...]] = postgres.query_store(store_of(file), sql)
+        return found
+    reading = apsw.SQLITE_OPEN_READONLY if sql.startswith("select") else apsw.SQLITE_OPEN_READWRITE
+    with closing(apsw.Connection(str(file), flags=reading)) as connection:
+        return list(connection.execute(sql))
+
+
+@cache
+def _database() -> str:
+    return postgres.databases.make()
+
+
+def stepwell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder that is expected to end by itself."""
+    return subprocess.run(
+        command_of(*arguments),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+        env=environment(folder),
+    )
 
 
 def run_dev(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run `stepwell dev` that is expected to end by itself."""
-    command = [sys.executable, "-m", "stepwell", "dev", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    return stepwell(cwd, "dev", *arguments)
 
 
 class DevServer:
@@ -35,15 +101,14 @@ class DevServer:
     def __init__(self, folder: Path, path: str = "flows.py", *options: str) -> None:
         self.folder = folder
         self.lines: list[str] = []
-        command = [sys.executable, "-m", "stepwell", self.command, *path.split(), *self.listens, *self.place]
         self.process = subprocess.Popen(
-            [*command, *options],
+            command_of(self.command, *path.split(), *self.listens, *self.place, *options),
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            env=_plain_environment(),
+            env=environment(folder),
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -118,12 +183,6 @@ class DevServer:
         with self.process.stdout as output:
             for line in output:
                 self.lines.append(line.rstrip("\n"))
-
-
-def _plain_environment() -> dict[str, str]:
-    """Return the environment without what would change how Python buffers its output and keeps its bytecode."""
-    unwanted = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
-    return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 
 def wait_until(condition: Callable[[], Found | None], explain: Callable[[], str]) -> Found:

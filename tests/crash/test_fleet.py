@@ -10,9 +10,8 @@ import pytest
 
 from tests import postgres
 from tests.crash.fleet import FleetServer, FleetWorker
-from tests.crash.server import wait_until
+from tests.crash.server import stepwell, wait_until
 from tests.crash.test_pinned import begin, of, write
-from tests.crash.test_serve import stepwell
 
 SHORT = ("--set", "host_lease=1 second")
 NAP = """

@@ -22,7 +22,7 @@ import pytest
 from stepwell.core.records import Completed, Key, Recorded, StepSucceeded
 from stepwell.store import codec
 from stepwell.store.operations import GetInstance, InstanceHistory
-from tests import postgres
+from tests import pgbouncer, postgres
 from tests.crash.fleet import FleetServer, FleetWorker
 from tests.crash.server import DevServer, wait_until
 from tests.store.scenes import as_state, folded
@@ -84,18 +84,19 @@ Line = tuple[str, str, int, str, str]
 
 @dataclass
 class Fleet:
-    """A PostgreSQL server, and three hosts of it: two servers, and a worker without files."""
+    """A PostgreSQL server, and three hosts that see it at `url`: two servers, and a worker without files."""
 
     folder: Path
     seed: int
     database: postgres.Server
+    url: str
     hosts: list[DevServer] = field(default_factory=list)
     figures: Counter[str] = field(default_factory=Counter)
     created: list[str] = field(default_factory=list)
 
     def start(self) -> None:
         """Start all hosts."""
-        self.hosts = [self._server(), self._server(), FleetWorker(self.folder, self.database.url, "", *SHORT)]
+        self.hosts = [self._server(), self._server(), FleetWorker(self.folder, self.url, "", *SHORT)]
 
     def end(self) -> None:
         """Leave no process behind."""
@@ -144,7 +145,7 @@ class Fleet:
             time.sleep(0.05)
 
     def _server(self) -> FleetServer:
-        return FleetServer(self.folder, self.database.url, "app", *SHORT)
+        return FleetServer(self.folder, self.url, "app", *SHORT)
 
     def _again(self, host: DevServer) -> DevServer:
         return self._server() if isinstance(host, FleetServer) else FleetWorker(self.folder, *_url_of(host), "", *SHORT)
@@ -272,12 +273,11 @@ def _key(values: dict[Key, Any], step: str) -> Key:
     return next(key for key in values if key.name == step)
 
 
-def _soak(folder: Path, database: postgres.Server, seed: int, instances: int, disturbances: int) -> None:
+def _soak(fleet: Fleet, instances: int, disturbances: int) -> None:
     """Disturb a fleet under load; then let one server alone end what is left, and hold records against the ledger."""
-    rng = random.Random(seed)
+    rng, folder = random.Random(fleet.seed), fleet.folder
     (folder / "app").mkdir()
     (folder / "app" / "flows.py").write_text(WORKFLOW.format(ledger=str(folder / "ledger")))
-    fleet = Fleet(folder, seed, database)
     try:
         fleet.start()
         load = Load(fleet, instances, disturbances * 1.2 / instances)
@@ -322,7 +322,7 @@ def _hold_against(fleet: Fleet, instances: int, took_s: float) -> None:
 @pytest.mark.timeout(150)
 def test_fleet_in_chaos_loses_nothing_and_does_nothing_twice(tmp_path: Path, own_database: postgres.Server) -> None:
     """Hosts and database fail in every way once: all ends right, each step has one success, and no lost turn wrote."""
-    _soak(tmp_path, own_database, seed=2026, instances=60, disturbances=6)
+    _soak(Fleet(tmp_path, 2026, own_database, own_database.url), instances=60, disturbances=6)
 
 
 @pytest.mark.long
@@ -332,4 +332,18 @@ def test_fleet_in_long_chaos_loses_nothing_and_does_nothing_twice(
     tmp_path: Path, own_database: postgres.Server, seed: int
 ) -> None:
     """The same many times over, in other orders."""
-    _soak(tmp_path, own_database, seed=seed, instances=200, disturbances=40)
+    _soak(Fleet(tmp_path, seed, own_database, own_database.url), instances=200, disturbances=40)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_fleet_behind_a_pooler_in_chaos_loses_nothing_and_does_nothing_twice(
+    tmp_path: Path, own_database: postgres.Server, require: Callable[..., None]
+) -> None:
+    """The same where each transaction of a host is on another connection to the database."""
+    require(pgbouncer.REASON, "a fleet behind it", pgbouncer.is_there())
+    pooler = pgbouncer.Pooler(own_database.url, size=4)
+    try:
+        _soak(Fleet(tmp_path, 5, own_database, pooler.url(own_database.url)), instances=200, disturbances=40)
+    finally:
+        pooler.remove()

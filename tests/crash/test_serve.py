@@ -2,14 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import cloudflare
 import pytest
 
-from tests.crash.server import DEADLINE_S, DevServer, wait_until
+from tests.crash.server import DevServer, stepwell, wait_until
 
 SOURCE = """
 import os
@@ -36,12 +34,6 @@ class Server(DevServer):
     place = ("--store", "sqlite:///data/store.db", "--account", "acme")
 
 
-def stepwell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run another command in the server's folder."""
-    command = [sys.executable, "-m", "stepwell", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-
-
 def client(server: DevServer, token: str) -> cloudflare.Cloudflare:
     """Return Cloudflare's own client for a server."""
     return cloudflare.Cloudflare(api_token=token, base_url=f"{server.url}/client/v4", max_retries=0)
@@ -60,9 +52,7 @@ def test_server_takes_tokens_that_are_made_while_it_runs(tmp_path: Path) -> None
     (tmp_path / "flows.py").write_text(SOURCE)
 
     with Server(tmp_path) as server:
-        server.wait_for_line(
-            "There is no token yet. Make one in another terminal: stepwell token create --store sqlite"
-        )
+        server.wait_for_line("There is no token yet. Make one in another terminal: stepwell token create --store ")
         made = stepwell(tmp_path, "token", "create", *STORE, "--account", "acme", "--scope", "write")
         token = made.stdout.strip()
         sdk = client(server, token)
@@ -103,6 +93,7 @@ def test_instances_are_shared_among_workers_and_a_dead_one_is_replaced(tmp_path:
         assert len(set(server.workers()) - workers) == 1
 
 
+@pytest.mark.sqlite
 def test_second_server_on_a_store_is_refused(tmp_path: Path) -> None:
     """It names the first one's process id."""
     (tmp_path / "flows.py").write_text(SOURCE)

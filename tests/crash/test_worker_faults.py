@@ -304,6 +304,7 @@ def test_changed_file_is_reloaded_and_a_syntax_error_keeps_the_old_code(tmp_path
         assert server.wait_for_status("flow", "new", "complete")["output"] == '["renewed",1]'
 
 
+@pytest.mark.sqlite
 def test_second_server_on_the_same_data_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
     """Two servers never write one file: the second is told which process has it."""
     _write(tmp_path, "pass")

@@ -1,12 +1,11 @@
 """Workflows that are made, changed and deleted while `stepwell dev` serves them."""
 
 import json
-import sqlite3
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.crash.server import DEADLINE_S, DevServer, wait_until
+from tests.crash.server import DEADLINE_S, DevServer, ask_store, wait_until
 
 FLOWS = """
 import asyncio
@@ -92,9 +91,8 @@ def test_deleted_workflow_stops_at_once_and_leaves_nothing(tmp_path: Path) -> No
         answer = _ask(server, "DELETE", "/stuck")
 
         wait_until((tmp_path / "cancelled").exists, lambda: server.log)
-        file = sqlite3.connect(f"file:{next((tmp_path / 'data').glob('*.db'))}?mode=ro", uri=True)
-        wait_until(lambda: file.execute("select count(*) from records").fetchone() == (0,), lambda: server.log)
-        file.close()
+        file = tmp_path / "data" / "stepwell.db"
+        wait_until(lambda: ask_store(file, "select count(*) from records") == [(0,)], lambda: server.log)
         _ask(server, "PUT", "/stuck", {**PUT, "class_name": "Stuck"})
         server.create("stuck", "a")
         assert answer == {"status": "ok", "success": True}

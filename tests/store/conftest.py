@@ -12,20 +12,25 @@ from stepwell.store import Store
 from stepwell.store.remote import RemoteStore
 from stepwell.store.serving import WorkerLine
 from stepwell.store.sqlite import SqliteStore
-from tests import postgres
+from tests import pgbouncer, postgres
 
 HAS_POSTGRES = postgres.is_there()
+HAS_PGBOUNCER = pgbouncer.is_there()
 
 
 # Threads and a pulse round the same statements: half a minute more, for what the tests of faults and hosts do, too.
 _IN_THREADS = pytest.param("postgres", marks=pytest.mark.long)
+# And the same again behind a pooler, where few tests would be enough to see most that can go wrong.
+_POOLED = pytest.param("postgres pooled", marks=pytest.mark.long)
 
 
-@pytest.fixture(params=["file", "memory", "line", _IN_THREADS, "postgres inline"])
+@pytest.fixture(params=["file", "memory", "line", _IN_THREADS, _POOLED, "postgres inline"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, require: Callable[..., None]) -> AsyncIterator[Store]:
     """An empty store of each kind in turn."""
     if "postgres" in request.param:
         require(postgres.REASON, "a store in it", HAS_POSTGRES)
+        if request.param == "postgres pooled":
+            require(pgbouncer.REASON, "a store behind it", HAS_PGBOUNCER)
         async with _in_postgres(request.param) as opened:
             yield opened
         return
@@ -41,14 +46,23 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, require: Callabl
 @asynccontextmanager
 async def _in_postgres(kind: str) -> AsyncIterator[Store]:
     """Open a store in an empty database."""
-    from stepwell.store.postgres import PostgresStore
-
     url = await asyncio.to_thread(postgres.databases.take)
-    kind_of_store = PostgresStore.open if kind == "postgres" else PostgresStore.inline
-    opened = await asyncio.to_thread(kind_of_store, url)
+    opened = await asyncio.to_thread(_opened, kind, url)
     yield opened
     await opened.close()
     await asyncio.to_thread(postgres.databases.give_back, url)
+
+
+def _opened(kind: str, url: str) -> Store:
+    from stepwell.store.postgres import PostgresStore
+
+    match kind:
+        case "postgres inline":
+            return PostgresStore.inline(url)
+        case "postgres pooled":
+            return PostgresStore.open(pgbouncer.pooler().url(url))
+        case _:
+            return PostgresStore.open(url)
 
 
 @asynccontextmanager

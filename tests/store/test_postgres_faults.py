@@ -55,7 +55,7 @@ def server(require: Callable[..., None]) -> Iterator[postgres.Server]:
     own.remove()
 
 
-async def _insist(store: Store, operation: Operation[Any]) -> Any:
+async def insist(store: Store, operation: Operation[Any]) -> Any:
     """Do an operation, as often as the store cannot be reached."""
     while True:
         try:
@@ -64,18 +64,18 @@ async def _insist(store: Store, operation: Operation[Any]) -> Any:
             await asyncio.sleep(0.05)
 
 
-async def _commit_until(store: Store, turn: Claim, stopped: asyncio.Event) -> int:
+async def commit_until(store: Store, turn: Claim, stopped: asyncio.Event) -> int:
     """Commit one record after the other, as a worker does; return the last seq that was acknowledged."""
     n, seq = 1, 2
     while not stopped.is_set():
         records: list[RecordRow] = [started(f"s-{n}")]
-        answer = await _insist(store, Commit(turn.row, turn.turn, n, seq, records, n, 1))
+        answer = await insist(store, Commit(turn.row, turn.turn, n, seq, records, n, 1))
         assert answer.outside == []
         n, seq = n + 1, answer.seq
     return seq
 
 
-async def _send_until(store: Store, stopped: asyncio.Event) -> int:
+async def send_until(store: Store, stopped: asyncio.Event) -> int:
     """Send events that nobody sends again; return how many were acknowledged."""
     sent = 0
     while not stopped.is_set():
@@ -101,8 +101,8 @@ async def test_connections_that_are_cut_lose_nothing(store: Store, url: str) -> 
     stopped = asyncio.Event()
     turn = await held(store)
     await create(store, "b")
-    committing = asyncio.create_task(_commit_until(store, turn, stopped))
-    sending = asyncio.create_task(_send_until(store, stopped))
+    committing = asyncio.create_task(commit_until(store, turn, stopped))
+    sending = asyncio.create_task(send_until(store, stopped))
     creating = asyncio.create_task(_create_until(store, stopped))
 
     for _ in range(15):
@@ -124,7 +124,7 @@ async def test_restarted_server_loses_nothing(server: postgres.Server) -> None:
     """The server goes away under load and comes back: what was acknowledged is there, and nothing is there twice."""
     store = await asyncio.to_thread(PostgresStore.open, server.url)
     stopped = asyncio.Event()
-    committing = asyncio.create_task(_commit_until(store, await held(store), stopped))
+    committing = asyncio.create_task(commit_until(store, await held(store), stopped))
 
     for _ in range(2):
         await asyncio.sleep(0.3)
@@ -150,7 +150,7 @@ async def test_server_that_stays_away_is_named(server: postgres.Server, monkeypa
     answers = await outcomes(store, [creation("a")])
     read = await asyncio.gather(instance(store, "a"), return_exceptions=True)
     await asyncio.to_thread(server.start)
-    await _insist(store, creation("a"))
+    await insist(store, creation("a"))
 
     assert [type(answer) for answer in (*answers, *read)] == [StoreUnavailable] * 2
     assert 'database "postgres": the server does not answer' in str(answers[0])
@@ -171,7 +171,7 @@ async def test_full_slots_are_named(server: postgres.Server, monkeypatch: pytest
 
     (answer,) = await outcomes(store, [creation("a")])
     await asyncio.to_thread(postgres.query, server.url, "alter role app connection limit 20")
-    await _insist(store, creation("a"))
+    await insist(store, creation("a"))
 
     assert "all connections are taken: raise max_connections" in str(answer)
     assert await kinds(store) == ["created"]

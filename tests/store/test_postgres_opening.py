@@ -1,8 +1,14 @@
 """A database is opened: by many at once, with its faults told, and without a word of the password."""
 
 import asyncio
+import re
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -69,8 +75,9 @@ def test_other_schema_of_the_same_number_is_refused(empty: str) -> None:
 
 async def test_two_schemas_of_a_database_are_two_stores(empty: str) -> None:
     """Several stores fit into one database, each in a schema that is made if need be."""
+    query = "&" if "?" in empty else "?"
     one, other = [
-        await asyncio.to_thread(PostgresStore.open, f"{empty}&schema={name}") for name in ("one", 'The "other"')
+        await asyncio.to_thread(PostgresStore.open, f"{empty}{query}schema={name}") for name in ("one", 'The "other"')
     ]
 
     await register(one)
@@ -112,6 +119,62 @@ def test_server_that_comes_up_later_is_waited_for(guarded: postgres.Server) -> N
 
     assert postgres.query(guarded.url, "select count(*) from hosts") == [(1,)]
     asyncio.run(_close(store))
+
+
+def test_server_that_is_too_old_is_refused(empty: str, tmp_path: Path) -> None:
+    """A server before version 15 is not written to; the text names its version, and which are taken."""
+    old = _server_that_says("14.9", empty, tmp_path)
+
+    with pytest.raises(StoreError, match=r"PostgreSQL 14 is too old: give one from 15 on") as raised:
+        PostgresStore.open(old, AT_ONCE)
+
+    assert not isinstance(raised.value, StoreUnavailable)
+    assert postgres.query(empty, "select to_regclass('schema_version') is null") == [(True,)]
+
+
+def _server_that_says(version: str, url: str, folder: Path) -> str:
+    """Return the URL of a server that is another one with this version on its lips."""
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(folder / ".s.PGSQL.5432"))
+    listening.listen()
+
+    def serve() -> None:
+        while True:
+            client, _ = listening.accept()
+            server = _connect(url)
+            threading.Thread(target=_pass_on, args=(client, server, bytes), daemon=True).start()
+            say = _Saying(version)
+            threading.Thread(target=_pass_on, args=(server, client, say), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"postgresql://postgres@{urlsplit(url).path}?host={folder}"
+
+
+def _connect(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    if parts.hostname is not None:
+        return socket.create_connection((parts.hostname, parts.port or 5432))
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432")
+    return server
+
+
+def _pass_on(source: socket.socket, target: socket.socket, change: Callable[[bytes], bytes]) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(change(data))
+        target.shutdown(socket.SHUT_WR)
+
+
+class _Saying:
+    """Puts another version into the message in which a server says its own."""
+
+    def __init__(self, version: str) -> None:
+        name = b"server_version\0" + version.encode() + b"\0"
+        self._message = b"S" + (len(name) + 4).to_bytes(4, "big") + name
+
+    def __call__(self, data: bytes) -> bytes:
+        return re.sub(rb"S\0\0\0.server_version\0[^\0]*\0", lambda _: self._message, data, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("url", ["postgresql://host:port/x", "postgresql://host/x?schema="])

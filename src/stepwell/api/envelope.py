@@ -11,7 +11,7 @@ import msgspec
 from starlette.responses import Response
 
 from stepwell.api.refusals import Refusal
-from stepwell.errors import StepwellError, StoreError
+from stepwell.errors import PageTooSlow, StepwellError, StoreError
 from stepwell.models import Failure, Problem, ResultInfo, Success
 
 # Cloudflare's messages begin with a dotted key below this one.
@@ -58,6 +58,11 @@ def failure(error: Exception, request: str) -> Response:
     match error:
         case Refusal():
             return _refuse(error.http_status, error.code, str(error), error.headers)
+        case PageTooSlow():
+            _log.warning("gave up %s: %s", request, error)
+            # Stainless' SDKs, which Cloudflare's are, would ask twice more: it would be as slow.
+            text = f"{KEY}internal_server: {error}"
+            return _refuse(error.http_status, error.code, text, {"x-should-retry": "false"})
         case StoreError():
             _log.error("the store refused %s: %s", request, error)
             text = f"{KEY}internal_server: {error}"

@@ -16,6 +16,7 @@ from stepwell.adoption import Adoption
 from stepwell.cli.failures import FAILED, Failure
 from stepwell.cli.places import place_beside
 from stepwell.errors import CannotListen, InvalidInput, InvalidSetting, ScriptError, StoreError
+from stepwell.leftovers import Leftovers
 from stepwell.logs import configure
 from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored, layouts_of
 from stepwell.project import Project
@@ -24,6 +25,7 @@ from stepwell.store import Store
 from stepwell.store.opening import file_of, is_database, open_store, shown
 from stepwell.store.sharing import SharedStore
 from stepwell.supervisor import Supervisor, SupervisorSettings
+from stepwell.terminations import Terminations
 from stepwell.worker_options import CodeOptions, FetchOptions
 
 
@@ -58,9 +60,9 @@ class Host:
     supervisor: Supervisor
 
     @contextlib.asynccontextmanager
-    async def tending(self) -> AsyncIterator[None]:
-        """Look, meanwhile, after what is not the code that is served: earlier code, and what others serve later."""
-        tending = asyncio.create_task(self._tend())
+    async def tending(self, terminations: Terminations) -> AsyncIterator[None]:
+        """Look, meanwhile, after earlier code, what others serve later, and what others have left half done."""
+        tending = asyncio.create_task(self._tend(terminations))
         try:
             yield
         finally:
@@ -79,7 +81,13 @@ class Host:
         grace = durations.in_words(self.told.grace)
         click.echo(f"Stopping; steps in flight have {grace} to end (Ctrl-C again: stop at once)")
 
-    async def _tend(self) -> None:
+    async def _tend(self, terminations: Terminations) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._run_others())
+            if is_database(self.options.store):
+                tasks.create_task(Leftovers(self.store, terminations).run())
+
+    async def _run_others(self) -> None:
         """Run the instances that stay on earlier code; where the files are watched, none does."""
         if not self.code.snapshot:
             return
@@ -114,7 +122,8 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
     # Looked at first: a wrong path or setting leaves nothing behind.
     files = None if options.is_stored else _project(options.path, options)
     async with contextlib.AsyncExitStack() as opened:
-        store = open_store(options.store, _host_lease_ms(options, files))
+        first = _told_first(options, files)
+        store = open_store(options.store, first.host_lease, first.page_timeout)
         opened.push_async_callback(store.close)
         _share(options, store, opened)
         place = opened.enter_context(place_beside(options.store))
@@ -139,10 +148,9 @@ def _check_variables(names: Sequence[str]) -> None:
             raise Failure(missing, FAILED, "set it, or leave it out")
 
 
-def _host_lease_ms(options: HostOptions, files: tuple[Project, Settings] | None) -> int:
+def _told_first(options: HostOptions, files: tuple[Project, Settings] | None) -> Settings:
     """Return what is needed before the store is open, from which the file of settings may have to come."""
-    told = tell(options.settings, os.environ, None).settings if files is None else files[1]
-    return told.host_lease
+    return tell(options.settings, os.environ, None).settings if files is None else files[1]
 
 
 def _share(options: HostOptions, store: Store, opened: contextlib.AsyncExitStack) -> None:

@@ -88,7 +88,7 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
     memory.calm_garbage_collection()
     await server.start(sock)
     try:
-        async with host.tending():
+        async with host.tending(engine.terminations):
             await _print_start(served, sock)
             await stop.before(_until_stopped(served, loaded))
             host.print_stop()

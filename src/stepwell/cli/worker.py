@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from contextlib import AsyncExitStack
 
 import click
 
@@ -9,7 +10,9 @@ from stepwell import memory
 from stepwell.cli.failures import USAGE, Failure
 from stepwell.cli.host import HostOptions, open_host, run_to_end
 from stepwell.cli.stop import Stop
+from stepwell.clock import SystemClock
 from stepwell.store.opening import file_of, is_database
+from stepwell.terminations import Terminations
 
 
 def work(options: HostOptions) -> int:
@@ -27,12 +30,15 @@ def work(options: HostOptions) -> int:
 
 async def _work(options: HostOptions) -> None:
     stop = Stop()
-    async with open_host(options) as host:
+    async with AsyncExitStack() as opened:
+        host = await opened.enter_async_context(open_host(options))
         with stop.on_signals(host.supervisor):
             if not await stop.before(host.supervisor.start()):
                 return
             memory.calm_garbage_collection()
-            async with host.tending():
+            terminations = Terminations(host.store, SystemClock())
+            opened.push_async_callback(terminations.stop)
+            async with host.tending(terminations):
                 host.print_start()
                 number = len(host.supervisor.worker_pids)
                 click.echo(f"Stepwell is ready: {number} worker{'s' if number > 1 else ''}, no HTTP")

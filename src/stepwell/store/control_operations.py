@@ -108,7 +108,10 @@ class StartTermination(Operation[bool], frozen=True):
 
 
 class TerminateSome(Operation[bool], frozen=True):
-    """Terminate a bounded part of them; tell whether there may be more. Where there are none it is forgotten."""
+    """Terminate a bounded part of them; tell whether the caller has to go on. Where there are none it is forgotten.
+
+    Where another host is at it at this moment nothing is done, and it is the one to go on.
+    """
 
     account: str
     workflow: str

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stepwell.errors import InvalidInput, StoreInUse
-from stepwell.limits import HOST_LEASE_MS
+from stepwell.limits import HOST_LEASE_MS, PAGE_TIMEOUT_MS
 from stepwell.store import Store, sharing
 from stepwell.store.copying import Source, Target
 from stepwell.store.sqlite import SqliteStore
@@ -21,19 +21,20 @@ _PASSWORD = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*&?")
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-def open_store(url: str, host_lease_ms: int = HOST_LEASE_MS) -> Store:
+def open_store(url: str, host_lease_ms: int = HOST_LEASE_MS, page_timeout_ms: int = PAGE_TIMEOUT_MS) -> Store:
     """Open the store that a URL names: a file for this process alone, or a database. Blocks for a moment.
 
-    `host_lease_ms`: how long others that have the database open wait when this process is lost.
+    `host_lease_ms`: how long others that have the database open wait when this process is lost. `page_timeout_ms`: how
+    long a list may take to be read.
 
     Raises InvalidInput for a URL that names none, and what opening that kind of store raises.
     """
     if not is_database(url):
-        return SqliteStore.open(file_of(url))
+        return SqliteStore.open(file_of(url), page_timeout_ms)
     _require_asyncpg()
     from stepwell.store.postgres.store import PostgresSettings, PostgresStore  # noqa: PLC0415 - asyncpg is an extra
 
-    return PostgresStore.open(url, PostgresSettings(host_lease_ms))
+    return PostgresStore.open(url, PostgresSettings(host_lease_ms, page_timeout_ms))
 
 
 async def reach_store(url: str) -> Store:

@@ -7,7 +7,6 @@ import fcntl
 import json
 import shutil
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable
 from functools import cached_property
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.crash.server import DEADLINE_S, DevServer
+from tests.crash.server import DEADLINE_S, DevServer, stepwell
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 HERE = Path(__file__).parent
@@ -49,9 +48,7 @@ class Server(DevServer):
 
     def make_token(self, scope: str) -> str:
         """Return a new token for this."""
-        command = [sys.executable, "-m", "stepwell", "token", "create", *self.place, "--scope", scope]
-        made = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
-        return made.stdout.strip()
+        return stepwell(self.folder, "token", "create", *self.place, "--scope", scope).stdout.strip()
 
     def call(self, path: str, body: Any = None) -> Any:
         """Ask the API and return the result. `path` is what follows `/workflows`."""

@@ -73,6 +73,7 @@ _STATUSES = {
     426: "The route is a WebSocket",
     429: "There are too many requests",
     500: "The server is at fault",
+    503: "It took too long",
 }
 
 

@@ -25,6 +25,7 @@ from stepwell.api.openapi.operation import (
     NO_UPGRADE,
     NO_WORKFLOW,
     NOT_BEGUN,
+    TOO_SLOW,
     Answer,
     Body,
     Key,
@@ -45,7 +46,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="Lists the instances of a workflow, newest first unless asked otherwise, a page at a time. "
         "`result_info.cursor` leads to the next page, and instances that are created meanwhile move nothing.",
         answer=Answer(list[models.ListedInstance], ("count", "per_page", "total_count", "cursor", "total_pages")),
-        refused=(NO_WORKFLOW,),
+        refused=(NO_WORKFLOW, TOO_SLOW),
         sdk="workflows.instances.list",
         cli=("stepwell instances list order", "npx wrangler workflows instances list order"),
     ),

@@ -12,6 +12,7 @@ from stepwell.errors import (
     InvalidInput,
     InvalidInstanceId,
     NoFailedRollback,
+    PageTooSlow,
     StepNotFound,
     StepNotInHistory,
     StepwellError,
@@ -70,6 +71,7 @@ NOT_FITTING = Refused(
 )
 NO_SCRIPT = Refused(UnknownScript, "No worker has loaded the script, or it has no such class.", "body")
 OTHER_SCRIPT = Refused(WorkflowBelongs, "The workflow belongs to another script.", "body")
+TOO_SLOW = Refused(PageTooSlow, "Reading it took too long; the message says how to ask for less.", "internal_server")
 NO_OPERATION = Refused(RouteNotFound, "The document has no operation of this id.")
 NO_UPGRADE = Refused(UpgradeRequired, "The request asks for no WebSocket.")
 MANY_STREAMS = Refused(TooManyStreams, "As many callers follow instances as may do so at a time.")

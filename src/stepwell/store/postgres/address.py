@@ -1,5 +1,6 @@
 """Where a database is: from a URL to a connection. The password is nowhere but in `dsn`."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -7,11 +8,12 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 import asyncpg
 
 from stepwell.errors import InvalidInput
+from stepwell.store.postgres.pooler import Pooled, keep_settings, reaches_server
 
 SCHEMES = ("postgresql", "postgres")
 CONNECT_TIMEOUT_S = 5
 # A lost acknowledged record is what a store may not have. `on` is the server's default, and not for ever.
-_SESSION = {"synchronous_commit": "on", "timezone": "UTC"}
+_SESSION = {"synchronous_commit": "on", "timezone": "'UTC'"}
 _LONGEST_NAME = 63
 
 
@@ -44,8 +46,25 @@ class Address:
         return cls(dsn, where, schema)
 
     async def connect(self, application: str = "stepwell") -> "asyncpg.Connection[Any]":
-        """Open a connection. Raises what asyncpg and the system raise."""
-        settings = {**_SESSION, "application_name": application}
-        if self.schema is not None:
-            settings["search_path"] = f'"{self.schema.replace(chr(34), chr(34) * 2)}"'
-        return await asyncpg.connect(self.dsn, server_settings=settings, timeout=CONNECT_TIMEOUT_S)
+        """Open a connection, which may be `Pooled`. Raises what asyncpg and the system raise."""
+        # No other settings here: poolers refuse them, or pass over them without a word.
+        named = {"application_name": application}
+        connection = await asyncpg.connect(self.dsn, server_settings=named, timeout=CONNECT_TIMEOUT_S)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                if not await reaches_server(connection):
+                    connection.terminate()
+                    connection = await asyncpg.connect(
+                        self.dsn, server_settings=named, connection_class=Pooled, statement_cache_size=0
+                    )
+                await keep_settings(connection, self._settings)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    @property
+    def _settings(self) -> dict[str, str]:
+        if self.schema is None:
+            return _SESSION
+        return {**_SESSION, "search_path": f'"{self.schema.replace(chr(34), chr(34) * 2)}"'}

@@ -12,6 +12,7 @@ from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.dialect import to_columns, to_postgres, to_row
 from stepwell.store.postgres.faults import ConnectionLost, is_loss
+from stepwell.store.postgres.pooler import is_pooled, keep_settings
 from stepwell.store.sql.rows import Row, Values
 
 A = TypeVar("A")
@@ -120,9 +121,18 @@ class PostgresConnection:
         return connection
 
     async def _fetch(self, sql: str, values: Values) -> tuple[list[Any], str]:
+        connection = self._connected()
+        if is_pooled(connection):
+            async with connection.alone():
+                return await self._fetch_prepared(connection, sql, values)
+        return await self._fetch_prepared(connection, sql, values)
+
+    async def _fetch_prepared(
+        self, connection: "asyncpg.Connection[Any]", sql: str, values: Values
+    ) -> tuple[list[Any], str]:
         statement = self._prepared.get(sql)
         if statement is None:
-            statement = self._prepared[sql] = await self._connected().prepare(sql)
+            statement = self._prepared[sql] = await connection.prepare(sql)
         rows = await statement.fetch(*values)
         return rows, statement.get_statusmsg()
 
@@ -160,7 +170,7 @@ class _Rows:
 
 
 async def _say_host(connection: "asyncpg.Connection[Any]", host: int) -> None:
-    await connection.execute(f"select set_config('stepwell.host', '{host}', false)")
+    await keep_settings(connection, {"stepwell.host": f"'{host}'"})
 
 
 async def close_open(connection: "asyncpg.Connection[Any]") -> None:

@@ -238,4 +238,5 @@ async def _keep_hosts_away(connection: "asyncpg.Connection[Any]", where: str) ->
 
 
 async def _begin_reading(connection: "asyncpg.Connection[Any]", table: Table) -> "Cursor[Any]":
-    return await connection.cursor(table.read)
+    # Prepared by hand: of its own accord asyncpg names the statement, which a pooler would leave to somebody else.
+    return await (await connection.prepare(table.read)).cursor()

@@ -8,6 +8,9 @@ was written.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import asyncpg
+
+from stepwell import limits
 from stepwell.errors import StoreUnavailable
 from stepwell.store.operations import Operation
 from stepwell.store.postgres import bulk
@@ -17,6 +20,7 @@ from stepwell.store.postgres.creations import Numbers, Rows, create
 from stepwell.store.postgres.faults import CONFLICTS, LOSSES, ConnectionLost, is_loss, translate
 from stepwell.store.postgres.locks import lock
 from stepwell.store.sql.ledger import Written, each_alone, has_rubbish, outcome, tidied
+from stepwell.store.sql.pages import is_page, too_slow
 from stepwell.store.sql.reads import READS
 from stepwell.store.sql.rows import only
 from stepwell.store.sql.transaction import Tidings, Transaction
@@ -198,10 +202,13 @@ class PostgresLedger:
 class PostgresReading:
     """A connection that only reads."""
 
-    def __init__(self, connection: PostgresConnection, where: str) -> None:
+    def __init__(
+        self, connection: PostgresConnection, where: str, page_timeout_ms: int = limits.PAGE_TIMEOUT_MS
+    ) -> None:
         """Take a connection that nobody else uses; `where` names the database in errors."""
         self._connection = connection
         self._where = where
+        self._page_timeout_ms = page_timeout_ms
 
     def outcome(self, operation: Operation[Any]) -> object:
         """Return the answer of a read, or the exception that its caller is to get."""
@@ -218,9 +225,15 @@ class PostgresReading:
         self._connection.close()
 
     def _read(self, operation: Operation[Any]) -> object:
-        self._connection.begin("isolation level repeatable read, read only")
+        # In one message: the bound costs no way to the server and back.
+        bound = f"; set local statement_timeout = {self._page_timeout_ms}" if is_page(operation) else ""
+        self._connection.begin(f"isolation level repeatable read, read only{bound}")
         try:
             return READS[type(operation)](self._connection, operation)
+        except asyncpg.QueryCanceledError as error:
+            if not bound:
+                raise
+            raise too_slow(operation, self._page_timeout_ms) from error
         finally:
             self._connection.roll_back()
 

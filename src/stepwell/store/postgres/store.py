@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from stepwell.limits import HOST_LEASE_MS
+from stepwell.limits import HOST_LEASE_MS, PAGE_TIMEOUT_MS
 from stepwell.store.listeners import Listeners
 from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.backoff import Patience
@@ -26,11 +26,12 @@ READERS = 2
 class PostgresSettings:
     """How a store keeps to its database.
 
-    `lease_ms`: how long it is believed alive when it says nothing. `patience_s`: how long it waits, when it is opened,
-    for a server that is not there yet.
+    `lease_ms`: how long it is believed alive when it says nothing. `page_timeout_ms`: how long a list may take to be
+    read. `patience_s`: how long it waits, when it is opened, for a server that is not there yet.
     """
 
     lease_ms: int = HOST_LEASE_MS
+    page_timeout_ms: int = PAGE_TIMEOUT_MS
     patience_s: float = 60.0
 
 
@@ -105,7 +106,9 @@ class _Threads(Threaded):
         self._opened = _Opened(address, settings.lease_ms, settings.patience_s)
         ledger = PostgresLedger(self._opened.first, self.where)
         self._pulse = Pulse(address, self._opened.host, settings.lease_ms, listeners)
-        readings = [PostgresReading(self._opened.connection(), self.where) for _ in range(READERS)]
+        readings = [
+            PostgresReading(self._opened.connection(), self.where, settings.page_timeout_ms) for _ in range(READERS)
+        ]
         writing = WriterThread(ledger, lambda tidings: self._announce(listeners, tidings))
         super().__init__(writing, ReaderThreads(readings))
         self._opened.loop.do(self._pulse.start())

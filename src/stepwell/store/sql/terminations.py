@@ -28,6 +28,8 @@ _FIND = """
     from terminations
     where workflow = :workflow
     """
+# Two hosts at it at once would wait for each other's rows, and find them terminated.
+_TAKE = Statement(_FIND, postgres=f"{_FIND} for update skip locked")
 _SOME = Statement(
     """
     select row
@@ -67,7 +69,7 @@ def start_termination(transaction: Transaction, operation: StartTermination) -> 
 def terminate_some(transaction: Transaction, operation: TerminateSome) -> bool:
     """Do TerminateSome."""
     workflow = find_workflow(transaction.connection, operation.account, operation.workflow).row
-    found = first(transaction.connection, _FIND, (workflow,))
+    found = first(transaction.connection, _TAKE, (workflow,))
     if found is None:
         return False
     some = every(transaction.connection, _SOME, (workflow, *found, operation.limit))

@@ -1,17 +1,22 @@
 """What the threads of a file do with its connections: write transactions on one, read on the others."""
 
+from time import monotonic
 from typing import Any
 
 import apsw
 
+from stepwell import limits
 from stepwell.store.operations import Operation
 from stepwell.store.sql.ledger import Ledger
+from stepwell.store.sql.pages import is_page, too_slow
 from stepwell.store.sql.reads import READS
 from stepwell.store.sql.rows import Connection, only
 from stepwell.store.sqlite.faults import translate
 
 # Transaction numbers are reserved this many at a time; those that a process leaves unused are gaps.
 NUMBERS_AT_ONCE = 1_000
+# Instructions of SQLite's machine: these take a fraction of a millisecond.
+LOOK_AT_THE_TIME_EVERY = 10_000
 
 _RESERVE = """
     update commits
@@ -27,13 +32,16 @@ def open_ledger(connection: apsw.Connection, where: str) -> Ledger:
 class FileReading:
     """A connection that only reads."""
 
-    def __init__(self, connection: apsw.Connection, where: str) -> None:
+    def __init__(self, connection: apsw.Connection, where: str, page_timeout_ms: int = limits.PAGE_TIMEOUT_MS) -> None:
         self._connection = connection
         self._where = where
+        self._page_timeout_ms = page_timeout_ms
 
     def outcome(self, operation: Operation[Any]) -> object:
         """Return the answer of a read, or the exception that its caller is to get."""
         try:
+            if is_page(operation):
+                return self._read_page(operation)
             return read(self._connection, operation)
         except Exception as error:  # whatever it is, its caller has to hear of it
             return translate(error, self._where)
@@ -41,6 +49,16 @@ class FileReading:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _read_page(self, operation: Operation[Any]) -> object:
+        until = monotonic() + self._page_timeout_ms / 1000
+        self._connection.set_progress_handler(lambda: monotonic() > until, LOOK_AT_THE_TIME_EVERY)
+        try:
+            return read(self._connection, operation)
+        except apsw.InterruptError as error:
+            raise too_slow(operation, self._page_timeout_ms) from error
+        finally:
+            self._connection.set_progress_handler(None)
 
 
 def read(connection: apsw.Connection, operation: Operation[Any]) -> object:

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
+from stepwell.limits import PAGE_TIMEOUT_MS
 from stepwell.store.listeners import Listeners
 from stepwell.store.sql.store import Inline, SqlStore, Threaded, announce
 from stepwell.store.sql.threads import ReaderThreads, WriterThread
@@ -17,13 +18,15 @@ class SqliteStore(SqlStore):
     """A store in one SQLite file. See `Store` for what it promises."""
 
     @classmethod
-    def open(cls, path: Path | str) -> "SqliteStore":
+    def open(cls, path: Path | str, page_timeout_ms: int = PAGE_TIMEOUT_MS) -> "SqliteStore":
         """Open the store in a file, which is made if need be, for this process alone. Blocks for a moment.
+
+        `page_timeout_ms`: how long a list may take to be read.
 
         Raises StoreUnavailable, StoreDamaged, StoreInUse or StoreTooNew.
         """
         listeners = Listeners()
-        return cls(_File(Path(path).absolute(), listeners), listeners)
+        return cls(_File(Path(path).absolute(), listeners, page_timeout_ms), listeners)
 
     @classmethod
     def in_memory(cls) -> "SqliteStore":
@@ -35,14 +38,14 @@ class SqliteStore(SqlStore):
 class _File(Threaded):
     """Threads round a file."""
 
-    def __init__(self, path: Path, listeners: Listeners) -> None:
+    def __init__(self, path: Path, listeners: Listeners, page_timeout_ms: int) -> None:
         self.where = str(path)
         with ExitStack() as opened, translated(path):
             self._lock = FileLock(path)
             opened.callback(self._lock.release)
             writer = open_writer(path)
             opened.callback(writer.close)
-            readers = [FileReading(open_reader(path), self.where) for _ in range(READERS)]
+            readers = [FileReading(open_reader(path), self.where, page_timeout_ms) for _ in range(READERS)]
             ledger = open_ledger(writer, self.where)
             opened.pop_all()
         writing = WriterThread(ledger, lambda tidings: announce(listeners, tidings))

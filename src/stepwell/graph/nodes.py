@@ -64,10 +64,19 @@ class EventOptions(msgspec.Struct, frozen=True, kw_only=True):
     timeout: Duration
 
 
-class StepDo(Called, frozen=True, kw_only=True, tag="step_do"):
-    """A step. `nodes` are the calls in its body; `depends` are keys of the nodes that it waits for."""
+class Named(Called, frozen=True, kw_only=True):
+    """What has a name in the log. `pattern` is set where parts of it are only known when the code runs.
+
+    It is a regular expression that the names of its entries, without their counts, match from end to end.
+    """
 
     name: str
+    pattern: str | None = None
+
+
+class StepDo(Named, frozen=True, kw_only=True, tag="step_do"):
+    """A step. `nodes` are the calls in its body; `depends` are keys of the nodes that it waits for."""
+
     config: Config
     nodes: tuple["AnyNode", ...] = ()
     depends: tuple[str, ...] = ()
@@ -76,24 +85,21 @@ class StepDo(Called, frozen=True, kw_only=True, tag="step_do"):
     child: str | None = None
 
 
-class StepSleep(Called, frozen=True, kw_only=True, tag="step_sleep"):
+class StepSleep(Named, frozen=True, kw_only=True, tag="step_sleep"):
     """A sleep, in milliseconds or as text."""
 
-    name: str
     duration: Duration
 
 
-class StepSleepUntil(Called, frozen=True, kw_only=True, tag="step_sleep_until"):
+class StepSleepUntil(Named, frozen=True, kw_only=True, tag="step_sleep_until"):
     """A sleep until a moment, as it is in the source."""
 
-    name: str
     timestamp: str
 
 
-class StepWait(Called, frozen=True, kw_only=True, tag="step_wait_for_event"):
+class StepWait(Named, frozen=True, kw_only=True, tag="step_wait_for_event"):
     """A wait for an event."""
 
-    name: str
     options: EventOptions | None
     payload: Shape | None = None
 

@@ -5,7 +5,6 @@ import importlib.util
 import linecache
 import logging
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
@@ -21,8 +20,6 @@ from stepwell.web import WorkerEntrypoint
 from stepwell.workflow import WorkflowEntrypoint
 
 logger = logging.getLogger(__name__)
-
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def own_modules(folder: Path) -> list[ModuleType]:
 
 def workflow_name(workflow: type[WorkflowEntrypoint]) -> str:
     """Return the name of a workflow that no wrangler file names: `OrderWorkflow` is `order-workflow`."""
-    return "-".join(word.lower() for word in _WORD.findall(workflow.__name__)) or "workflow"
+    return wrangler.default_name(workflow.__name__)
 
 
 def _load_file(file: Path, project: Project, told: Settings) -> Script | None:

@@ -25,8 +25,8 @@ _LANE_WIDTH = 130
 _GAP, _LANE_GAP, _ROW_GAP, _LINK_GAP = 24, 14, 14, 44
 # Lines that pass rows go beside these.
 _PASSAGE = 10
-# Lanes go on in another row where a group gets wider.
-_GROUP_WIDTH = 1040
+# Lanes go on in another row where a group gets wider; later, if lines lead from row to row.
+_GROUP_WIDTH, _LINKED_WIDTH = 1040, 1600
 _MARGIN = 16
 _COLUMN_GAP = 40
 # How high the columns of helpers are at least.
@@ -101,13 +101,13 @@ def layout(outline: Outline, *, has_marks: bool = False) -> Drawing:
     measure = _Measure(has_marks)
     run = measure.lane(outline.run)
     helpers = [measure.group(helper) for helper in outline.helpers]
-    boxes = [_place(run, _MARGIN, _MARGIN, 0)]
+    boxes = [_place(run, _MARGIN, _MARGIN, 1)]
     x, y = _MARGIN + run.width + _COLUMN_GAP, float(_MARGIN)
     most, widest = max(run.height, _COLUMN_HEIGHT), 0.0
     for helper in helpers:
         if y > _MARGIN and y + helper.height > most + _MARGIN:
             x, y, widest = x + widest + _COLUMN_GAP, _MARGIN, 0.0
-        boxes.append(_place(helper, x, y, 0))
+        boxes.append(_place(helper, x, y, 1))
         y, widest = y + helper.height + _COLUMN_GAP / 2, max(widest, helper.width)
     bottom = max(box.bottom for box in boxes)
     remarks = tuple(_remarks(outline.remarks, bottom + _GAP))
@@ -173,7 +173,8 @@ class _Measure:
     def group(self, group: Group) -> _Sized:
         """Measure a group: its lanes side by side, its head above them."""
         gap, inset = (0, 0) if group.is_divided else (_LANE_GAP, _PAD)
-        rows = [row for lanes in group.rows for row in _wrapped([self.lane(lane) for lane in lanes], gap)]
+        most = _LINKED_WIDTH if group.links else _GROUP_WIDTH
+        rows = [row for lanes in group.rows for row in _wrapped([self.lane(lane) for lane in lanes], gap, most)]
         passages = tuple(_passages(group, rows))
         font = _HEAD_FONTS.get(group.look, CODE)
         head = max(_narrowed(group.head, font), *(_narrowed(text, DETAIL) for text in group.details), 0)
@@ -244,14 +245,14 @@ def _row_gap(group: Group) -> float:
     return _LINK_GAP if group.links else _ROW_GAP
 
 
-def _wrapped(lanes: Sequence[_Sized], gap: float) -> Iterator[list[_Sized]]:
+def _wrapped(lanes: Sequence[_Sized], gap: float, most: float) -> Iterator[list[_Sized]]:
     """Yield the rows in which lanes stand: as few as there is room for, with about as many in each."""
-    count = math.ceil(_row_width(lanes, gap) / _GROUP_WIDTH)
-    most = math.ceil(len(lanes) / max(count, 1))
+    count = math.ceil(_row_width(lanes, gap) / most)
+    in_each = math.ceil(len(lanes) / max(count, 1))
     row: list[_Sized] = []
     taken = 0.0
     for lane in lanes:
-        if row and (len(row) == most or taken + lane.width > _GROUP_WIDTH):
+        if row and (len(row) == in_each or taken + lane.width > most):
             yield row
             row, taken = [], 0.0
         row.append(lane)
@@ -289,7 +290,7 @@ def _place(sized: _Sized, x: float, y: float, depth: int) -> Box:
     down, across = (_row_gap(part), 0 if part.is_divided else _LANE_GAP) if isinstance(part, Group) else (_GAP, 0)
     rows: list[list[Box]] = []
     for row in sized.rows:
-        rows.append(list(_placed(row, (middle - _row_width(row, across) / 2, top), across, depth + 1)))
+        rows.append(list(_placed(row, (middle - _row_width(row, across) / 2, top), across, depth + (sized.inset > 0))))
         top += _row_height(row) + down
     edges = _edges(sized, middle, rows) if isinstance(part, Group) else _arrows(rows)
     boxes = tuple(box for placed in rows for box in placed)

@@ -18,9 +18,9 @@ NAME, DETAIL, CODE = Font(13, 17), Font(11, 14), Font(11.5, 15, is_code=True)
 _TEXT_WIDTH = 230
 _PAD_X, _PAD_Y = 14, 7
 _ITEM_WIDTH = 130
-# Of a group and of a lane with a frame.
+# Of a group and of a lane with a frame; heads are as wide as what is below them, or so wide.
 _PAD = 12
-_LANE_WIDTH = 130
+_LANE_WIDTH, _HEAD_WIDTH = 130, 300
 # Between parts of a lane there is room for an arrow; between rows that wait for each other, for curves.
 _GAP, _LANE_GAP, _ROW_GAP, _LINK_GAP = 24, 14, 14, 44
 # Lines that pass rows go beside these.
@@ -214,7 +214,7 @@ def _lines(text: str, font: Font, width: float, most: int) -> Iterator[_Line]:
 
 def _narrowed(text: str, font: Font) -> float:
     """Return how wide a text is, or the lines are in which it is broken."""
-    return min(width_of(text, font), _TEXT_WIDTH)
+    return min(width_of(text, font), _HEAD_WIDTH)
 
 
 def _height(lines: Sequence[_Line]) -> float:

@@ -168,6 +168,25 @@ def test_chain_of_helpers_does_not_nest_for_ever() -> None:
     assert len(outline.helpers) > 10
 
 
+def test_many_helpers_stand_in_columns() -> None:
+    """Beside `run`, in a picture that is not much wider than high."""
+    several = [helper(f"h{number}", do("a"), do("b"), call(f"h{number}")) for number in range(200)]
+
+    drawing = _drawn(graph(do("only"), helpers=tuple(several)))
+
+    assert len(drawing.boxes) == 201
+    assert 0.5 < drawing.width / drawing.height < 2
+
+
+def test_remarks_stand_below_all_else() -> None:
+    """Of many, the first are there, and how many more there are."""
+    drawing = _drawn(graph(do("a"), remarks=tuple(f"remark {number}" for number in range(20))))
+
+    assert [text.line for text in drawing.remarks][-2:] == ["remark 11", "and 8 more"]
+    assert min(text.y for text in drawing.remarks) > max(box.bottom for box in drawing.boxes)
+    assert drawing.height > drawing.remarks[-1].y + drawing.remarks[-1].font.leading
+
+
 def _calls(work: Any) -> int:
     """Count the calls of functions that some work takes."""
     count = 0

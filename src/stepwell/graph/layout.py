@@ -28,9 +28,8 @@ _PASSAGE = 10
 # Lanes go on in another row where a group gets wider; later, if lines lead from row to row.
 _GROUP_WIDTH, _LINKED_WIDTH = 1040, 1600
 _MARGIN = 16
-_COLUMN_GAP = 40
-# How high the columns of helpers are at least.
-_COLUMN_HEIGHT = 800
+# Between columns of helpers, and between helpers; how high columns may be at least.
+_COLUMN_GAP, _HELPER_GAP, _COLUMN_HEIGHT = 40, 20, 800
 _REMARKS = 12
 
 _NAME_LINES, _DETAIL_LINES, _HEAD_LINES = 2, 3, 3
@@ -99,29 +98,31 @@ class Drawing:
 def layout(outline: Outline, *, has_marks: bool = False) -> Drawing:
     """Lay out an outline; with room for a mark in each part if there are any."""
     measure = _Measure(has_marks)
-    run = measure.lane(outline.run)
+    run = _place(measure.lane(outline.run), _MARGIN, _MARGIN, 1)
     helpers = [measure.group(helper) for helper in outline.helpers]
-    boxes = [_place(run, _MARGIN, _MARGIN, 1)]
-    x, y = _MARGIN + run.width + _COLUMN_GAP, float(_MARGIN)
-    most, widest = max(run.height, _COLUMN_HEIGHT), 0.0
-    for helper in helpers:
-        if y > _MARGIN and y + helper.height > most + _MARGIN:
-            x, y, widest = x + widest + _COLUMN_GAP, _MARGIN, 0.0
-        boxes.append(_place(helper, x, y, 1))
-        y, widest = y + helper.height + _COLUMN_GAP / 2, max(widest, helper.width)
+    boxes = (run, *_in_columns(helpers, run))
     bottom = max(box.bottom for box in boxes)
     remarks = tuple(_remarks(outline.remarks, bottom + _GAP))
-    right = max(
-        *(box.x + box.width for box in boxes), *(text.x + width_of(text.line, text.font) for text in remarks), 0
-    )
+    rights = [box.x + box.width for box in boxes] + [text.x + width_of(text.line, text.font) for text in remarks]
     bottom = remarks[-1].y + DETAIL.leading if remarks else bottom
-    return Drawing(outline.name, right + _MARGIN, bottom + _MARGIN, tuple(boxes), remarks)
+    return Drawing(outline.name, max(rights) + _MARGIN, bottom + _MARGIN, boxes, remarks)
+
+
+def _in_columns(helpers: Sequence["_Sized"], run: Box) -> Iterator[Box]:
+    """Place helpers beside `run`: in columns about as high as it, or as all of them are wide together."""
+    area = sum((helper.width + _COLUMN_GAP) * (helper.height + _HELPER_GAP) for helper in helpers)
+    most = max(run.bottom, math.sqrt(area), _COLUMN_HEIGHT)
+    x, y, widest = run.x + run.width + _COLUMN_GAP, run.y, 0.0
+    for helper in helpers:
+        if y > run.y and y + helper.height > most:
+            x, y, widest = x + widest + _COLUMN_GAP, run.y, 0.0
+        yield _place(helper, x, y, 1)
+        y, widest = y + helper.height + _HELPER_GAP, max(widest, helper.width)
 
 
 def _remarks(remarks: Sequence[str], y: float) -> Iterator[Text]:
-    shown = (
-        remarks if len(remarks) <= _REMARKS else (*remarks[: _REMARKS - 1], f"and {len(remarks) - _REMARKS + 1} more")
-    )
+    more = len(remarks) - _REMARKS
+    shown = remarks if more <= 0 else (*remarks[:_REMARKS], f"and {more} more")
     for remark in shown:
         for line in lines_of(remark, DETAIL, 3 * _TEXT_WIDTH, _DETAIL_LINES):
             yield Text(line, DETAIL, _MARGIN, y, is_centered=False)

@@ -109,6 +109,13 @@ def test_what_waits_stands_below_what_it_waits_for() -> None:
     assert [edge.points[0] for edge in passing] == [(north.middle, north.bottom)]
 
 
+def test_way_past_rows_is_used_again() -> None:
+    """A long chain in which each waits for the one before the last, too, is no wider for it."""
+    steps = [do(f"s{number}", depends=(f"s{number - 1}", f"s{number - 2}")) for number in range(60)]
+
+    assert _drawn(graph(parallel(*steps))).width < 320
+
+
 def test_many_branches_stand_in_rows() -> None:
     """A hundred branches are as wide as a screen."""
     drawing = _drawn(graph(parallel(*(do(f"fetch page {number}") for number in range(100)))))

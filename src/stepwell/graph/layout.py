@@ -4,9 +4,10 @@ Parts of a lane stand below each other, on one axis; lanes of a group stand side
 Lengths are those of a picture in pixels; y grows downwards. A form of output only draws what is here.
 """
 
+import heapq
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from stepwell.graph.outline import Group, Item, Lane, Look, Outline, Part
@@ -139,8 +140,8 @@ class _Line:
 class _Sized:
     """A part with its size, its own lines, and rows of what is in it.
 
-    `mark` is the height of a mark, `pad` what is round the lines, `inset` what is round the rows; `passages` are lanes
-    from which lines lead past rows.
+    `mark` is the height of a mark, `pad` what is round the lines, `inset` what is round the rows; `passages` has, for
+    lanes from which lines lead past rows, on the how many-th way beside the rows they do.
     """
 
     part: Part | Lane
@@ -151,7 +152,7 @@ class _Sized:
     mark: float = 0
     pad: float = 0
     inset: float = 0
-    passages: tuple[int, ...] = ()
+    passages: Mapping[int, int] = field(default_factory=dict)
 
 
 class _Measure:
@@ -176,10 +177,10 @@ class _Measure:
         gap, inset = (0, 0) if group.is_divided else (_LANE_GAP, _PAD)
         most = _LINKED_WIDTH if group.links else _GROUP_WIDTH
         rows = [row for lanes in group.rows for row in _wrapped([self.lane(lane) for lane in lanes], gap, most)]
-        passages = tuple(_passages(group, rows))
+        passages = _passages(group, rows)
         font = _HEAD_FONTS.get(group.look, CODE)
         head = max(_narrowed(group.head, font), *(_narrowed(text, DETAIL) for text in group.details), 0)
-        inner = max([_row_width(row, gap) for row in rows], default=0) + 2 * _PASSAGE * len(passages)
+        inner = max([_row_width(row, gap) for row in rows], default=0) + 2 * _PASSAGE * len({*passages.values()})
         width = max(inner + 2 * inset, head + 2 * _PAD, _LANE_WIDTH + 2 * _PAD)
         details = (line for text in group.details for line in _lines(text, DETAIL, width - 2 * _PAD, _DETAIL_LINES))
         lines = (*_lines(group.head, font, width - 2 * _PAD, _HEAD_LINES), *details)
@@ -269,11 +270,22 @@ def _evened(row: Sequence[_Sized], width: float | None) -> tuple[_Sized, ...]:
     return tuple(replace(lane, height=height, width=lane.width + more) if lane.inset else lane for lane in row)
 
 
-def _passages(group: Group, rows: Sequence[Sequence[_Sized]]) -> Iterator[int]:
-    """Yield the lanes for which others wait that are not in the next row."""
+def _passages(group: Group, rows: Sequence[Sequence[_Sized]]) -> dict[int, int]:
+    """Return the ways of lanes for which others wait that are not in the next row. One that ends is used again."""
     row_of = [at for at, row in enumerate(rows) for _ in row]
-    befores = dict.fromkeys(before for before, after in group.links if row_of[after] != row_of[before] + 1)
-    return iter(befores)
+    last_row: dict[int, int] = {}
+    for before, after in group.links:
+        if row_of[after] != row_of[before] + 1:
+            last_row[before] = max(last_row.get(before, 0), row_of[after])
+    ways: dict[int, int] = {}
+    in_use: list[tuple[int, int]] = []
+    for before, last in last_row.items():
+        if in_use and in_use[0][0] <= row_of[before]:
+            ways[before] = heapq.heapreplace(in_use, (last, in_use[0][1]))[1]
+        else:
+            ways[before] = len(in_use)
+            heapq.heappush(in_use, (last, len(in_use)))
+    return ways
 
 
 def _place(sized: _Sized, x: float, y: float, depth: int) -> Box:
@@ -324,7 +336,7 @@ def _edges(sized: _Sized, middle: float, rows: Sequence[Sequence[Box]]) -> Itera
         (from_row, above), (to_row, below) = places[before], places[after]
         points = [(above.middle, above.bottom), (above.middle, bottoms[from_row])]
         if to_row != from_row + 1:
-            aside = half + _PASSAGE * (sized.passages.index(before) + 0.5)
+            aside = half + _PASSAGE * (sized.passages[before] + 0.5)
             x = middle - aside if above.middle < middle else middle + aside
             points += [(x, rows[from_row + 1][0].y), (x, bottoms[to_row - 1])]
         yield Edge((*points, (below.middle, below.y)), waits=True)

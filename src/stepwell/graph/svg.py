@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Literal
 
-from stepwell.graph.layout import CODE, DETAIL, Box, Drawing, Edge, Text, layout
+from stepwell.graph.layout import CODE, DETAIL, NAME, Box, Drawing, Edge, Text, layout
 from stepwell.graph.marks import NOT_REACHED, STATUSES, Mark
 from stepwell.graph.nodes import Graph
 from stepwell.graph.outline import Group, Item, Lane, Look, Part, outline_of, said
@@ -29,6 +29,7 @@ _BASE = 0.78
 _ROUNDED, _ARROW, _SIGN, _INSET = 6, 4, 10, 12
 _PILLS = {Look.START, Look.SLEEP, Look.WAIT, Look.END, Look.STOP}
 
+_CLASS_BY_FONT = {NAME: "name", DETAIL: "detail", CODE: "code"}
 _NOT_REACHED = Mark(NOT_REACHED, 0)
 _SIGNS = {
     "queued": "M5 1a4 4 0 1 0 .01 0z",
@@ -90,9 +91,7 @@ class _Pen:
         yield "</g>"
 
     def _inside(self, box: Box) -> Iterator[str]:
-        is_item = isinstance(box.part, Item)
-        for number, text in enumerate(box.texts):
-            yield _text(text, _font_class(text, is_first=is_item and not number))
+        yield from (_text(text, _CLASS_BY_FONT[text.font]) for text in box.texts)
         yield from map(_edge, box.edges)
         for inner in box.boxes:
             yield from self._box(inner)
@@ -143,12 +142,6 @@ def _rect(box: Box, rounded: float, inset: float) -> str:
         f'<rect class="box" x="{_number(box.x + inset)}" y="{_number(box.y + inset)}" '
         f'width="{_number(box.width - 2 * inset)}" height="{_number(box.height - 2 * inset)}" rx="{_number(rounded)}"/>'
     )
-
-
-def _font_class(text: Text, *, is_first: bool) -> str:
-    if text.font == CODE:
-        return "code"
-    return "detail" if text.font == DETAIL and not is_first else "name"
 
 
 def _text(text: Text, style: str) -> str:

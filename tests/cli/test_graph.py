@@ -211,6 +211,15 @@ def test_server_without_a_graph_says_why(answer: object, reason: str) -> None:
     assert told.stderr.endswith("hint: `stepwell graph PATH` reads the source itself\n")
 
 
+def test_hint_names_the_workflow() -> None:
+    """It can be typed as it is."""
+    with scripted([Answer.refusal(404, 10400, "no instance")]) as server:
+        told = run("graph", "order", "--instance", "a", "--url", server.url)
+
+    assert told.exit_code == 4
+    assert told.stderr.endswith("hint: `stepwell instances list order` shows those there are\n")
+
+
 @pytest.mark.parametrize(
     "options", [("--workflow", "order", "--version", "v2"), ("--instance", "a", "--version", "v2")]
 )

@@ -39,10 +39,12 @@ def check(path: str, output: str) -> None:
 
 
 @main.command()
-@click.argument("source", metavar="[PATH|WORKFLOW]", default=".")
+@click.argument("workflow", metavar="[PATH|WORKFLOW]", default=".")
 @click.option("--workflow", "--class", "name", metavar="NAME", help="Of PATH: this workflow, by its name or its class.")
 @click.option("--version", metavar="ID", help="Of WORKFLOW: this version.  [default: the newest]")
-@click.option("--instance", metavar="ID", help="Of WORKFLOW: with how this instance stands; latest for the newest one.")
+@click.option(
+    "--instance", "id", metavar="ID", help="Of WORKFLOW: with how this instance stands; latest for the newest one."
+)
 @click.option(
     "-o",
     "--format",
@@ -60,10 +62,10 @@ def check(path: str, output: str) -> None:
 )
 @options.remote
 def graph(  # noqa: PLR0913, PLR0917 - one for each option
-    source: str,
+    workflow: str,
     name: str | None,
     version: str | None,
-    instance: str | None,
+    id: str | None,
     form: Any,
     file: str | None,
     theme: Any,
@@ -77,7 +79,7 @@ def graph(  # noqa: PLR0913, PLR0917 - one for each option
     from stepwell.cli import graph_sources
     from stepwell.cli.graph import Wanted, draw
 
-    asked = graph_sources.Asked(source, name, version, instance)
+    asked = graph_sources.Asked(workflow, name, version, id)
     raise SystemExit(draw(graph_sources.find(asked, where), Wanted(form, file, theme)))
 
 

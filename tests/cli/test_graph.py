@@ -6,8 +6,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.cli.commands import run
+from tests.cli.commands import ask, begin, run
 from tests.cli.scripted import Answer, scripted
+from tests.crash.server import DevServer
 
 SOURCE = """
 import nowhere
@@ -228,3 +229,24 @@ def test_options_that_do_not_go_together_are_refused(options: tuple[str, ...]) -
     told = run("graph", "order", *options)
 
     assert (told.exit_code, told.stdout) == (2, "")
+
+
+def test_server_draws_what_it_serves(server: DevServer) -> None:
+    """The newest version, and how an instance stands in it."""
+    begin(server, "drawn", naps=2)
+
+    version, instance = ask(server, "graph", "order"), ask(server, "graph", "order", "--instance", "drawn")
+
+    assert version.stdout.splitlines() == [
+        "Order",
+        "├─ charge",
+        "├─ for number in range(event['payload'].get('naps', 0))",
+        "│  └─ nap {number}  sleeps 0.001 seconds",
+        "├─ if event['payload'].get('waits')",
+        "│  └─ approval  waits for event approved, at most 24 hours",
+        "└─ if event['payload'].get('fails')",
+        "   └─ raise",
+    ]
+    assert [line.partition("[")[2] for line in instance.stdout.replace("['payload']", "").splitlines()] == [
+        "", "complete]", "2 runs]", "2 runs]", "waiting]", "waiting]", "not reached]", "",
+    ]  # fmt: skip

@@ -5,7 +5,7 @@ import ast
 from stepwell.graph import lookups, parallel
 from stepwell.graph.drafts import Blk
 from stepwell.graph.frames import Frame
-from stepwell.graph.functions import call_function
+from stepwell.graph.functions import call_function, read_body
 from stepwell.graph.meanings import (
     Arguments,
     Class,
@@ -64,7 +64,7 @@ def _call_other(frame: Frame, node: ast.Call, callee: Meaning | None, given: Arg
         case GroupMethod(group=group):
             return parallel.begin_in_group(frame, group, next(iter(given), None))
         case Class():
-            return _make(frame, node, callee, given)
+            return _make(frame, callee, given)
         case Instance():
             return call(frame, node, lookups.attribute(frame, callee, "__call__"), given)
         case External(name=name):
@@ -83,8 +83,8 @@ def escape(frame: Frame, node: ast.AST, meaning: Meaning | None) -> None:
             case Function() | Decorated() | Marked():
                 made = call(frame, _call_at(node), one, Arguments())
                 frame.run(made)
-            case Partial(callee=inner, arguments=arguments):
-                frame.run(call(frame, _call_at(node), inner, arguments))
+            case Partial(is_decorator=False):
+                frame.run(call(frame, _call_at(node), one, Arguments()))
             case StepObject():
                 frame.reading.remark(
                     frame.module.file,
@@ -98,27 +98,29 @@ def _step_method(frame: Frame, node: ast.Call, method: StepMethod, given: Argume
     if method.name == "do" and isinstance(function, Function) and len(given.positional) == 1:
         return Decorated(function, None)
     if method.name == "do" and len(node.args) < _NAME_AND_FUNCTION:
-        return Partial(method, given, node)
+        return Partial(method, given, node, is_decorator=True)
     return call_step_method(frame, node, method.name, given)
 
 
 def _partial(frame: Frame, node: ast.Call, partial: Partial, given: Arguments) -> Meaning | None:
+    if not partial.is_decorator:
+        before = partial.node
+        whole = ast.Call(before.func, [*before.args, *node.args], [*before.keywords, *node.keywords])
+        return call(frame, ast.copy_location(whole, node), partial.callee, given)
     function = given.positional[-1] if given.positional else None
-    match partial.callee:
-        case StepMethod():
-            return Decorated(function, partial.node) if isinstance(function, Function) else None
-        case External():
-            return Marked(function, partial.node) if isinstance(function, Function) else None
-        case callee:
-            return call(frame, node, callee, given)
+    if not isinstance(function, Function):
+        return None
+    kind = Decorated if isinstance(partial.callee, StepMethod) else Marked
+    return kind(function, partial.node)
 
 
-def _make(frame: Frame, node: ast.Call, kind: Class, given: Arguments) -> Instance:
+def _make(frame: Frame, kind: Class, given: Arguments) -> Instance:
     """Make an object: by its `__init__`, or as dataclasses do."""
     made = Instance(kind, {name: meaning for name, meaning in given.named.items() if meaning is not None})
     beginning = lookups.attribute(frame, made, "__init__")
     if isinstance(beginning, Function):
-        call_function(frame, node, beginning, given)
+        # Read for each object anew: it is what this one has that counts.
+        frame.drafts.extend(read_body(beginning, given))
         return made
     fields = [
         statement.target.id
@@ -135,11 +137,12 @@ def _make(frame: Frame, node: ast.Call, kind: Class, given: Arguments) -> Instan
 def _external(frame: Frame, node: ast.Call, name: str, given: Arguments) -> Meaning | None:
     first = next(iter(given.positional), None)
     if name == MARK:
-        return Marked(first, None) if isinstance(first, Function) else Partial(External(name), given, node)
+        return Marked(first, None) if isinstance(first, Function) else Partial(External(name), given, node, True)
     if name == "super" and frame.owner is not None:
         return Instance(frame.owner.kind, frame.owner.attributes, _class_around(frame) or frame.owner.kind)
     if name in ("functools.partial", "partial") and first is not None:
-        return Partial(first, Arguments(given.positional[1:], given.named), node)
+        rest = ast.copy_location(ast.Call(node.args[0], node.args[1:], node.keywords), node)
+        return Partial(first, Arguments(given.positional[1:], given.named), rest)
     if name in _PASSING:
         for meaning in given.named.values():
             escape(frame, node, meaning)

@@ -25,14 +25,11 @@ def freeze(drafts: Sequence[Draft], helpers: Iterable[Helper]) -> tuple[tuple[An
     _find_makers(helpers)
     freezer = _Freezer()
     top = freezer.kept(drafts)
-    if top and top[-1].members.get("word") == "return":
-        # The end of `run` needs no word.
-        top.pop()
+    _without_end(top)
     wanted = _reached(top)
     bodies = {helper: freezer.kept(helper.drafts) for helper in wanted}
     for body in bodies.values():
-        if body[-1].members.get("word") == "return":
-            body.pop()
+        _without_end(body)
     freezer.number([top, *bodies.values()])
     functions = {
         helper.name: FunctionDef(
@@ -41,6 +38,12 @@ def freeze(drafts: Sequence[Draft], helpers: Iterable[Helper]) -> tuple[tuple[An
         for helper, body in bodies.items()
     }
     return freezer.frozen(top), functions
+
+
+def _without_end(drafts: list[Draft]) -> None:
+    """Take away the last `return` of a function: its end needs no word."""
+    if drafts and drafts[-1].members.get("word") == "return":
+        drafts.pop()
 
 
 def _find_makers(helpers: Iterable[Helper]) -> None:
@@ -82,6 +85,9 @@ class _Freezer:
             if draft.is_step and not any(_makes_steps(leaf) for one in draft.inner for leaf in one.leaves()):
                 # How its body ends is no way out of the run.
                 draft.blocks = []
+            elif draft.is_step:
+                for block in draft.blocks:
+                    _without_end(block.drafts)
             if draft.kind is Hole:
                 found.extend(draft.inner)
             elif self._is_kept(draft):

@@ -7,7 +7,7 @@ from stepwell.graph.drafts import Draft, Helper, place_of
 from stepwell.graph.frames import Frame, frame_of, hole, key_of
 from stepwell.graph.meanings import Arguments, Class, Coroutine, Function, Many, Meaning, members, together
 
-# In so many ways a function is read; further calls have the nodes of the first.
+# In so many ways a function is read; further calls of it have its nodes in their place.
 _MOST_WAYS = 12
 
 
@@ -18,11 +18,17 @@ def call_function(frame: Frame, node: ast.AST, function: Function, given: Argume
     if isinstance(function.node, ast.AsyncFunctionDef):
 
         def begin(where: Frame) -> Meaning | None:
+            if helper is None:
+                where.drafts.extend(read_body(function, given))
+                return None
             where.call_helper(node, helper)
             result: Meaning | None = helper.result
             return result
 
         return frame.later(node, Coroutine(begin, hole(node, frame.module.file)))
+    if helper is None:
+        frame.drafts.extend(read_body(function, given))
+        return None
     if helper.drafts or not helper.is_read:
         frame.call_helper(node, helper)
     return _held(frame, node, helper.result)
@@ -58,14 +64,15 @@ def _held(frame: Frame, node: ast.AST, result: Meaning | None) -> Meaning | None
     return result
 
 
-def _helper(function: Function, parameters: Sequence[tuple[str, Meaning | None]]) -> Helper:
+def _helper(function: Function, parameters: Sequence[tuple[str, Meaning | None]]) -> Helper | None:
+    """Return what a function does with what it is given; None: it is called in too many ways to have a name in each."""
     reading = function.frame.reading
     key = key_of(function, [(name, meaning) for name, meaning in parameters if meaning is not None])
     ways = [found for known, found in reading.helpers.items() if known[0] is function.node]
     # A function that calls itself is in its own way.
     unread = next((found for found in ways if not found.is_read), None)
-    found = reading.helpers.get(key) or unread or (ways[0] if len(ways) >= _MOST_WAYS else None)
-    if found is None:
+    found = reading.helpers.get(key) or unread
+    if found is None and len(ways) < _MOST_WAYS:
         name = _unused_name(function.name, {helper.name for helper in reading.helpers.values()})
         file = function.frame.module.file
         found = reading.helpers[key] = Helper(name, place_of(file, function.node))

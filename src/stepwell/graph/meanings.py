@@ -123,11 +123,12 @@ class Many:
 
 @dataclass(eq=False, slots=True)
 class Partial:
-    """A callable that was given some of its arguments, in the call `node`."""
+    """A callable that was given some of its arguments, in the call `node`; or one that is still to get its function."""
 
     callee: "Meaning"
     arguments: "Arguments"
     node: ast.Call
+    is_decorator: bool = False
 
 
 @dataclass(eq=False, slots=True)

@@ -139,6 +139,6 @@ def _formatted(text: str) -> Iterator[str]:
     at = 0
     for found in _FORMATTED.finditer(text):
         yield text[at : found.start()]
-        yield Unknown(found[0].strip("{}%") or "...")
+        yield Unknown(found[0].strip("{}") if found[0].startswith("{") and found[0] != "{}" else "...")
         at = found.end()
     yield text[at:]

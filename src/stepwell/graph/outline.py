@@ -29,6 +29,7 @@ from stepwell.graph.nodes import (
     Switch,
     Try,
 )
+from stepwell.graph.overlay import all_nodes
 from stepwell.graph.ranks import ranked
 from stepwell.graph.texts import visible
 
@@ -171,8 +172,7 @@ class _Maker:
 
     def __init__(self, graph: Graph) -> None:
         self._helpers = graph.functions
-        bodies = (graph.nodes, *(helper.nodes for helper in graph.functions.values()))
-        self._calls = Counter(name for nodes in bodies for name in _called(nodes))
+        self._calls = Counter(node.name for node in all_nodes(graph) if isinstance(node, FunctionCall))
         self._drawn: set[str] = set()
 
     def parts(self, nodes: Iterable[AnyNode], depth: int) -> tuple[Part, ...]:
@@ -322,26 +322,3 @@ def _step(node: StepDo) -> Item:
     details = (*child, *words.of_config(node.config), *undone, *words.of_call(node.starts, node.resolves))
     look = Look.STEP if node.child is None else Look.CHILD
     return Item(look, visible(node.name), details, node.key, words.of_place(node.place))
-
-
-def _called(nodes: Iterable[AnyNode]) -> Iterator[str]:
-    """Yield the names of the helpers that are called, one for each call."""
-    waiting = list(nodes)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, FunctionCall):
-            yield node.name
-        waiting.extend(_inner(node))
-
-
-def _inner(node: AnyNode) -> Iterator[AnyNode]:
-    match node:
-        case StepDo() | Loop() | Parallel() | Block() | FunctionDef():
-            yield from node.nodes
-        case If() | Switch():
-            for branch in node.branches:
-                yield from branch.nodes
-        case Try():
-            yield from (block for block in (node.try_block, node.catch_block, node.finally_block) if block is not None)
-        case _:
-            return

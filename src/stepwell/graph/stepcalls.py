@@ -18,7 +18,7 @@ from stepwell.graph.meanings import (
     Partial,
 )
 from stepwell.graph.naming import config_of, duration_of, name_of, options_of, text_of
-from stepwell.graph.nodes import Parallel, StepDo, StepSleep, StepSleepUntil, StepWait
+from stepwell.graph.nodes import Block, Parallel, StepDo, StepSleep, StepSleepUntil, StepWait
 
 # Stepwell's own decorator.
 MARK = "stepwell.step"
@@ -85,10 +85,12 @@ def _run_decorated(frame: Frame, node: ast.AST, step: Decorated) -> None:
     missing = [one for one in needed if one.last is None]
     concurrent = asked.get("concurrent") or (given[_DEPENDS + 1] if len(given) > _DEPENDS + 1 else None)
     if len(missing) > 1 and isinstance(concurrent, ast.Constant) and concurrent.value:
-        with frame.block(is_certain=True) as block:
-            for one in missing:
+        branches = []
+        for one in missing:
+            with frame.block(is_certain=True) as block:
                 _run_decorated(frame, node, one)
-        frame.emit(frame.draft(Parallel, node, block, kind="all"))
+            branches += block.drafts if len(block.drafts) == 1 else [frame.draft(Block, node, block)]
+        frame.emit(frame.draft(Parallel, node, Blk(None, branches), kind="all"))
     else:
         for one in missing:
             _run_decorated(frame, node, one)

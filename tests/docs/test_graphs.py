@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.cli.commands import run
 
-PAGE = (Path(__file__).parent.parent.parent / "docs" / "graph.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "graphs.md").read_text(encoding="utf-8")
 
 
 def test_tree_of_the_page_is_that_of_its_source(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from stepwell.graph.folder import Folder
-from stepwell.graph.nodes import Graph
+from stepwell.graph.nodes import Graph, StepDo
 from stepwell.graph.source import classes_of, graph_of, read_graph
 from tests.graph.cloudflare import check
 from tests.graph.outline import outline
@@ -53,3 +54,15 @@ def test_workflows_have_their_graphs(path: Path) -> None:
         assert graph.remarks == ()
         found += f"class {name}\n{outline(graph)}"
     assert found == (HERE / "outlines" / f"{path.stem}.txt").read_text()
+
+
+def test_half_of_a_surrogate_pair_keeps_nobody_from_the_graph() -> None:
+    """A literal may have one, and no graph can be written with it: a mark stands there, in the name's pattern, too."""
+    body = 'await step.do("\\ud800", f)\n        await step.do(f"\\udfff{x}", f)'
+    source = f"class Flow(WorkflowEntrypoint):\n    async def run(self, event, step):\n        {body}\n"
+
+    graph = found_in(source)
+
+    names = [(node.name, node.pattern) for node in graph.nodes if isinstance(node, StepDo)]
+    assert names == [("\ufffd", None), ("\ufffd{x}", "\ufffd.*")]
+    assert msgspec.json.decode(msgspec.json.encode(graph), type=Graph) == graph

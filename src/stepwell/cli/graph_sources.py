@@ -1,7 +1,6 @@
 """Where the graph of `stepwell graph` comes from: the files of a project, none of which is run, or a server."""
 
 import ast
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from stepwell import wrangler
 from stepwell.cli import profiles
 from stepwell.cli.failures import FAILED, USAGE, Failure
 from stepwell.cli.targets import named
-from stepwell.cli.terminal import clean_json
 from stepwell.client import Client, Result
 from stepwell.errors import ScriptError
 from stepwell.graph.folder import Folder
@@ -97,9 +95,7 @@ def _of_path(path: str, wanted: str | None) -> Drawn:
     read = read_graph(sources, chosen.file, chosen.name)
     if read.graph is None:
         raise ScriptError(f"there is no graph of {chosen.name} in {path}: {read.note}")
-    # Not msgspec's JSON: a literal in the source may have half of a surrogate pair.
-    text = json.dumps(msgspec.to_builtins(read.graph), ensure_ascii=False)
-    return Drawn(read.graph, clean_json(text))
+    return Drawn(read.graph, msgspec.json.encode(read.graph).decode())
 
 
 def _of_version(client: Client, workflow: str, version: str | None) -> Drawn:

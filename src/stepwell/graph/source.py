@@ -5,8 +5,12 @@ which it is called, and a remark says what could not be followed.
 """
 
 import ast
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import msgspec
 
 from stepwell.graph import lookups, statements
 from stepwell.graph.drafts import Draft
@@ -18,6 +22,7 @@ from stepwell.graph.modules import Modules, TooMuch
 from stepwell.graph.nodes import Graph
 
 _STEP_PARAMETER = 2
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,17 @@ def _read(files: Mapping[str, str], main: str, class_name: str) -> Found:
         return Found(None, f"the class {class_name} has no `run` in its source")
     nodes, functions = freeze(_drafts_of(reading, run), reading.helpers.values())
     graph = Graph(class_name=class_name, nodes=nodes, functions=functions, remarks=tuple(reading.remarks))
-    return Found(graph)
+    return Found(_writable(graph))
+
+
+def _writable(graph: Graph) -> Graph:
+    """Return a graph that can be written: a mark stands for half of a surrogate pair, which a literal may have."""
+    try:
+        msgspec.json.encode(graph)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(graph), ensure_ascii=False)
+        return msgspec.json.decode(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text), type=Graph)
+    return graph
 
 
 def _drafts_of(reading: Reading, run: Function) -> list[Draft]:

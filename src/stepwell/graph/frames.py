@@ -23,7 +23,7 @@ from stepwell.graph.meanings import (
 from stepwell.graph.modules import Module, Modules, TooMuch
 from stepwell.graph.nodes import FunctionCall
 
-_MOST_VISITS = 400_000
+_MOST_VISITS = 150_000
 _MOST_REMARKS = 50
 
 
@@ -46,6 +46,9 @@ class Reading:
     # Decorated steps by the names that parameters of others have.
     steps: dict[str, Decorated] = field(default_factory=dict)
     helpers: dict[tuple[object, ...], Helper] = field(default_factory=dict)
+    # The ways in which each function was read, and the names that they have.
+    ways: dict[ast.AST, list[Helper]] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
     module_frames: "dict[Module, Frame]" = field(default_factory=dict)
     # Bodies of steps that are being read.
     bodies: set[ast.AST] = field(default_factory=set)
@@ -80,6 +83,8 @@ class Frame:
         self.parent = parent
         # The object whose method is read.
         self.owner: Instance | None = None if parent is None else parent.owner
+        # The function that is read.
+        self.function: ast.AST | None = None if parent is None else parent.function
         self.names: dict[str, Binding] = {}
         self.drafts: list[Draft] = []
         self.returned: list[Meaning] = []

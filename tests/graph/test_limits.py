@@ -60,6 +60,28 @@ def test_source_that_cannot_be_read_has_a_note(source: str, note: str) -> None:
     assert time.perf_counter() - began < 30
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("made = [*made, *made]", id="spread"),
+        pytest.param("made = [made, made]", id="nested"),
+        pytest.param("made = {'a': made, 'b': made}", id="dict"),
+        pytest.param("made = keep(*made, *made)", id="arguments"),
+        pytest.param("made = (made, made)[0]", id="tuple"),
+    ],
+)
+def test_container_that_doubles_is_read(line: str) -> None:
+    """A container that holds itself twice, again and again, takes no time and no room."""
+    body = "        made = [lambda: step.do('a', work)]\n" + f"        {line}\n" * 60
+    source = f"def keep(*made):\n    return made\n\n{HEAD}{body}        await made[0]()\n{STEP}"
+    began = time.perf_counter()
+
+    found = read_graph({"flow.py": source}, "flow.py", "Flow")
+
+    assert time.perf_counter() - began < 10
+    assert found.graph is not None
+
+
 def test_file_that_is_not_there_has_no_graph() -> None:
     """Neither have its classes."""
     assert read_graph({}, "flow.py", "Flow").note == "flow.py is no Python that this interpreter can read"

@@ -173,6 +173,7 @@ class Frame:
 
     def run(self, meaning: Meaning | None) -> Meaning | None:
         """Let what is awaited happen here; return what the await gives."""
+        self.reading.visit()
         match meaning:
             case Coroutine():
                 meaning.is_used = True
@@ -180,8 +181,8 @@ class Frame:
             case Task(drafts=drafts):
                 self.resolve(drafts)
                 return None
-            case Many(members=inner):
-                return together(*[self.run(member) for member in inner])
+            case Many():
+                return together(*[self.run(one) for one in members(meaning)])
             case _:
                 return None
 
@@ -278,7 +279,7 @@ def _identity(meaning: Meaning | None) -> object:
             return (node, _identity(owner))
         case External(name=name):
             return name
-        case Many(members=inner):
-            return tuple(map(_identity, inner))
+        case Many():
+            return tuple(map(_identity, members(meaning)))
         case _:
             return meaning

@@ -22,7 +22,7 @@ class Order(WorkflowEntrypoint):
         if event["payload"]["gift"]:
             await step.sleep("rest", "1 hour")
 """
-TREE = ["Order", "├─ charge", "└─ if event['payload']['gift']", "   └─ rest  sleeps 1 hour"]
+TREE = ["Order  payload {gift}", "├─ charge", "└─ if event['payload']['gift']", "   └─ rest  sleeps 1 hour"]
 SECOND = SOURCE.replace("Order", "Refund")
 PLACE = {"file": "flows.py", "line": 9, "last_line": 9}
 CONFIG = {"retries": {"limit": 5, "delay": 10_000, "backoff": "exponential"}, "timeout": "10 minutes"}
@@ -70,7 +70,7 @@ def test_form_is_chosen(flows: Path) -> None:
     mermaid = run("graph", str(flows), "-o", "mermaid")
     told = json.loads(run("graph", str(flows), "--format", "json").stdout)
 
-    assert mermaid.stdout.startswith('flowchart TD\n  n1(["Order"])\n  n2["charge"]\n')
+    assert mermaid.stdout.startswith('flowchart TD\n  n1(["Order<br/>payload {gift}"])\n  n2["charge"]\n')
     assert (told["class_name"], [node["type"] for node in told["nodes"]]) == ("Order", ["step_do", "if"])
     assert told["nodes"][0]["place"] == PLACE
 
@@ -82,7 +82,7 @@ def test_one_of_several_workflows_is_chosen(flows: Path, name: str) -> None:
 
     told = run("graph", str(flows.parent), "--workflow", name)
 
-    assert told.stdout.splitlines()[0] == "Refund"
+    assert told.stdout.splitlines()[0] == "Refund  payload {gift}"
 
 
 def test_several_workflows_are_named(flows: Path) -> None:
@@ -238,7 +238,7 @@ def test_server_draws_what_it_serves(server: DevServer) -> None:
     version, instance = ask(server, "graph", "order"), ask(server, "graph", "order", "--instance", "drawn")
 
     assert version.stdout.splitlines() == [
-        "Order",
+        "Order  payload {fails, naps, says, waits}",
         "├─ charge",
         "├─ for number in range(event['payload'].get('naps', 0))",
         "│  └─ nap {number}  sleeps 0.001 seconds",

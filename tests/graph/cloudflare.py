@@ -77,6 +77,8 @@ def _members(value: Any, model: type[BaseModel], place: str) -> Iterator[str]:
             if field.is_required() or name in _ALWAYS:
                 yield f"{place} lacks {name}"
             continue
+        if value[name] is None and name not in _ALWAYS:
+            yield f"{place}.{name} is null, and should not be there"
         annotation: Any = field.annotation
         TypeAdapter(annotation).validate_python(value[name], strict=True)
         inner = [part for part in _models(annotation) if isinstance(value[name], dict)]

@@ -21,6 +21,7 @@ from stepwell.graph.meanings import (
     Partial,
     StepMethod,
     StepObject,
+    held,
     members,
     together,
 )
@@ -42,6 +43,7 @@ _ADDING = ("append", "add", "extend", "insert", "put", "put_nowait", "appendleft
 
 def call(frame: Frame, node: ast.Call, callee: Meaning | None, given: Arguments) -> Meaning | None:
     """Make the drafts of a call, and return what it gives."""
+    frame.reading.visit()
     match callee:
         case StepMethod():
             return _step_method(frame, node, callee, given)
@@ -146,7 +148,7 @@ def _external(frame: Frame, node: ast.Call, name: str, given: Arguments) -> Mean
     if name in _PASSING:
         for meaning in given.named.values():
             escape(frame, node, meaning)
-        return first if len(given.positional) == 1 else Many([*given.positional])
+        return first if len(given.positional) == 1 else held(given.positional)
     if name in ("map", "filter") and first is not None:
         return parallel.for_each(frame, node, call(frame, node, first, Arguments()))
     if name.startswith("asyncio.") or name.endswith((".create_task", ".TaskGroup")):
@@ -168,15 +170,17 @@ def _class_around(frame: Frame | None) -> Class | None:
 
 def _any_of(frame: Frame, node: ast.Call, callee: Many, given: Arguments) -> Meaning | None:
     """Call one of several: a branch for each that makes steps, when what they return is awaited."""
-    labels = callee.labels or [""] * len(callee.members)
-    pairs = [(label, one) for label, one in zip(labels, callee.members, strict=False) if one is not None]
+    pairs = [(label, one) for label, one in zip(callee.labels, callee.members, strict=False) if one is not None]
+    pairs = pairs or [("", one) for one in members(callee)]
     if len(pairs) <= 1:
         return call(frame, node, pairs[0][1] if pairs else None, given)
     blocks: list[Blk] = []
     results: list[Meaning | None] = []
     for label, one in pairs:
         with frame.block(label or _name_of(one)) as block:
-            result = call(frame, node, one, given)
+            # Of containers within containers the names of their parts are not told.
+            flat = Many([*members(one)]) if isinstance(one, Many) else one
+            result = call(frame, node, flat, given)
             if isinstance(result, Coroutine):
                 result = frame.run(result)
         blocks.append(block)

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from stepwell.graph import lookups
 from stepwell.graph.calls import call, store
 from stepwell.graph.frames import Frame, hole
-from stepwell.graph.meanings import Arguments, Coroutine, Function, Many, Meaning, Task, elements, members, together
+from stepwell.graph.meanings import (
+    Arguments,
+    Coroutine,
+    Function,
+    Many,
+    Meaning,
+    Task,
+    elements,
+    held,
+    members,
+    together,
+)
 from stepwell.graph.naming import text_of
 from stepwell.graph.nodes import If, Loop
 
@@ -71,7 +82,7 @@ def _call(frame: Frame, node: ast.Call) -> Meaning | None:
     for argument in node.args:
         meaning = visit(frame, argument)
         if isinstance(argument, ast.Starred) and isinstance(meaning, Many):
-            positional.extend(meaning.members)
+            positional.extend(held(meaning.members).members)
         else:
             positional.append(meaning)
     named: dict[str, Meaning | None] = {}
@@ -185,7 +196,7 @@ def _container(frame: Frame, node: ast.expr) -> Meaning | None:
                 found.extend(
                     meaning.members if isinstance(one, ast.Starred) and isinstance(meaning, Many) else [meaning]
                 )
-            return Many(found) if any(one is not None for one in found) else None
+            return held(found) if any(one is not None for one in found) else None
         case ast.Dict(keys=keys, values=values):
             meanings = [visit(frame, value) for value in values]
             labels = [key.value if isinstance(key, ast.Constant) else "..." for key in keys]

@@ -23,7 +23,7 @@ from stepwell.graph.meanings import (
 from stepwell.graph.modules import Module, Modules, TooMuch
 from stepwell.graph.nodes import FunctionCall
 
-_MOST_VISITS = 400_000
+_MOST_VISITS = 150_000
 _MOST_REMARKS = 50
 
 
@@ -46,6 +46,9 @@ class Reading:
     # Decorated steps by the names that parameters of others have.
     steps: dict[str, Decorated] = field(default_factory=dict)
     helpers: dict[tuple[object, ...], Helper] = field(default_factory=dict)
+    # The ways in which each function was read, and the names that they have.
+    ways: dict[ast.AST, list[Helper]] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
     module_frames: "dict[Module, Frame]" = field(default_factory=dict)
     # Bodies of steps that are being read.
     bodies: set[ast.AST] = field(default_factory=set)
@@ -80,6 +83,8 @@ class Frame:
         self.parent = parent
         # The object whose method is read.
         self.owner: Instance | None = None if parent is None else parent.owner
+        # The function that is read.
+        self.function: ast.AST | None = None if parent is None else parent.function
         self.names: dict[str, Binding] = {}
         self.drafts: list[Draft] = []
         self.returned: list[Meaning] = []
@@ -168,6 +173,7 @@ class Frame:
 
     def run(self, meaning: Meaning | None) -> Meaning | None:
         """Let what is awaited happen here; return what the await gives."""
+        self.reading.visit()
         match meaning:
             case Coroutine():
                 meaning.is_used = True
@@ -175,8 +181,8 @@ class Frame:
             case Task(drafts=drafts):
                 self.resolve(drafts)
                 return None
-            case Many(members=inner):
-                return together(*[self.run(member) for member in inner])
+            case Many():
+                return together(*[self.run(one) for one in members(meaning)])
             case _:
                 return None
 
@@ -273,7 +279,7 @@ def _identity(meaning: Meaning | None) -> object:
             return (node, _identity(owner))
         case External(name=name):
             return name
-        case Many(members=inner):
-            return tuple(map(_identity, inner))
+        case Many():
+            return tuple(map(_identity, members(meaning)))
         case _:
             return meaning

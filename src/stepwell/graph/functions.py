@@ -68,14 +68,16 @@ def _helper(function: Function, parameters: Sequence[tuple[str, Meaning | None]]
     """Return what a function does with what it is given; None: it is called in too many ways to have a name in each."""
     reading = function.frame.reading
     key = key_of(function, [(name, meaning) for name, meaning in parameters if meaning is not None])
-    ways = [found for known, found in reading.helpers.items() if known[0] is function.node]
+    ways = reading.ways.setdefault(function.node, [])
     # A function that calls itself is in its own way.
     unread = next((found for found in ways if not found.is_read), None)
     found = reading.helpers.get(key) or unread
     if found is None and len(ways) < _MOST_WAYS:
-        name = _unused_name(function.name, {helper.name for helper in reading.helpers.values()})
+        name = _unused_name(function.name, reading.names)
+        reading.names.add(name)
         file = function.frame.module.file
         found = reading.helpers[key] = Helper(name, place_of(file, function.node))
+        ways.append(found)
         inner = _read(function, parameters)
         found.drafts, found.result, found.is_read = inner.drafts, together(*inner.returned), True
     return found
@@ -86,6 +88,7 @@ def _read(function: Function, parameters: Sequence[tuple[str, Meaning | None]]) 
     reading.visit()
     inner = Frame(reading, function.frame.module, _enclosing(function.frame))
     inner.owner = function.owner or function.frame.owner
+    inner.function = node
     for name, meaning in parameters:
         inner.bind(name, meaning)
     if isinstance(node, ast.Lambda):

@@ -15,6 +15,7 @@ from stepwell.graph.meanings import (
     ModuleMeaning,
     StepMethod,
     StepObject,
+    members,
     together,
 )
 
@@ -37,8 +38,8 @@ def attribute(frame: Frame, meaning: Meaning | None, name: str) -> Meaning | Non
             return _of_class(frame.reading, meaning, name)
         case Instance():
             return _of_instance(frame.reading, meaning, name)
-        case Many(members=inner):
-            return together(*[attribute(frame, member, name) for member in inner])
+        case Many():
+            return together(*[attribute(frame, member, name) for member in members(meaning)])
         case _:
             return None
 

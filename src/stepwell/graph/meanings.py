@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from stepwell.graph.frames import Frame
     from stepwell.graph.modules import Module
 
+_MOST_PLACES = 200
+
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -175,12 +177,21 @@ class Arguments:
 
 
 def members(meaning: Meaning | None) -> Iterator[Meaning]:
-    """Give what a meaning is made of: the members of a container, and theirs."""
-    if isinstance(meaning, Many):
-        for member in meaning.members:
-            yield from members(member)
-    elif meaning is not None:
-        yield meaning
+    """Give what a meaning is made of: the members of a container, and theirs; each container once."""
+    waiting, known = [meaning], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, Many):
+            if one is not None:
+                yield one
+        elif id(one) not in known:
+            known.add(id(one))
+            waiting.extend(reversed(one.members))
+
+
+def held(found: Sequence[Meaning | None]) -> Many:
+    """Return a container of these. Of very many only the different ones are kept, and no places."""
+    return Many(found if len(found) <= _MOST_PLACES else list(dict.fromkeys(found)))
 
 
 def together(*meanings: Meaning | None) -> Meaning | None:

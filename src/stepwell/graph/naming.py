@@ -13,6 +13,7 @@ _LONGEST = 200
 _DEFAULT_WAIT = "24 hours"
 _FORMATTED = re.compile(r"\{[^{}]*\}|%\([^)]*\)[a-z]|%[sdrifx]")
 _MOST_PARTS = 50
+_SEVERAL = re.compile(r"(?:\.\*){2,}")
 
 Resolve = Callable[[str], ast.expr | None]
 
@@ -37,7 +38,8 @@ def name_of(node: ast.expr | None, resolve: Resolve) -> tuple[str, str | None]:
     name = "".join(f"{{{part}}}" if isinstance(part, Unknown) else part for part in parts)
     if not any(isinstance(part, Unknown) for part in parts):
         return name, None
-    return name, "".join(".*" if isinstance(part, Unknown) else re.escape(part) for part in parts)
+    pattern = "".join(".*" if isinstance(part, Unknown) else re.escape(part) for part in parts)
+    return name, _SEVERAL.sub(".*", pattern)
 
 
 def duration_of(node: ast.expr | None, resolve: Resolve) -> Duration:

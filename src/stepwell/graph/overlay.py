@@ -99,17 +99,17 @@ class _Laying:
         self._graph = graph
         self._entries = entries
         self._states: dict[str, NodeState] = {}
-        self._under_way: set[str] = set()
-        nodes = [node for node in all_nodes(graph) if isinstance(node, Named)]
+        self._named = [node for node in all_nodes(graph) if isinstance(node, Named)]
         self._literal: dict[tuple[str, str], list[Named]] = {}
-        self._patterns: list[tuple[int, re.Pattern[str], str, Named]] = []
-        for node in nodes:
+        # Each with how much of a name it knows, and what it knows.
+        self._patterns: list[tuple[int, Sequence[str], str, Named]] = []
+        for node in self._named:
             for type in _types_of(node):
                 if node.pattern is None:
                     self._literal.setdefault((type, node.name), []).append(node)
                 else:
-                    known = len(node.pattern.replace(".*", ""))
-                    self._patterns.append((known, re.compile(node.pattern, re.DOTALL), type, node))
+                    known = [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in node.pattern.split(".*")]
+                    self._patterns.append((sum(map(len, known)), known, type, node))
 
     def overlay(self) -> Overlay:
         claimed: dict[str, list[LogEntry]] = {}
@@ -123,8 +123,12 @@ class _Laying:
                 claimed.setdefault(node.key, []).append(entry)
             if not found[called]:
                 others.append(entry)
-        for top in (*self._graph.nodes, *self._graph.functions.values()):
-            self._state(top, claimed)
+        for node in self._named:
+            self._states[node.key] = _of_entries(claimed.get(node.key, []))
+        for held in all_nodes(self._graph):
+            if not isinstance(held, Named | Break):
+                within = {node.key: self._states[node.key] for node in self._within(held)}
+                self._states[held.key] = _of_states(list(within.values()))
         return Overlay(self._states, others)
 
     def _nodes_of(self, type: str, base: str) -> list[Named]:
@@ -133,31 +137,38 @@ class _Laying:
         literal = self._literal.get((wanted, base))
         if literal:
             return literal
-        fitting = [
-            (known, node) for known, form, kind, node in self._patterns if kind == wanted and form.fullmatch(base)
-        ]
-        most = max((known for known, _ in fitting), default=0)
-        return [node for known, node in fitting if known == most]
+        fitting = [(size, node) for size, known, kind, node in self._patterns if kind == wanted and _fits(known, base)]
+        most = max((size for size, _ in fitting), default=0)
+        return [node for size, node in fitting if size == most]
 
-    def _state(self, node: AnyNode, claimed: dict[str, list[LogEntry]]) -> NodeState:
-        if node.key in self._states:
-            return self._states[node.key]
-        if node.key in self._under_way or isinstance(node, Break):
-            # A helper that calls itself adds nothing to itself; a way out has no entries.
-            return NodeState()
-        self._under_way.add(node.key)
-        inner = [self._state(child, claimed) for child in self._inner(node)]
-        self._under_way.discard(node.key)
-        own = claimed.get(node.key, [])
-        state = _of_entries(own) if isinstance(node, Named) else _of_states(inner)
-        self._states[node.key] = state
-        return state
+    def _within(self, node: AnyNode) -> Iterator[Named]:
+        """Give the steps, sleeps and waits within a node, and within the helpers that are called there."""
+        waiting, known = [node], set[str]()
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, Named):
+                yield one
+            waiting.extend(children_of(one))
+            if isinstance(one, FunctionCall) and one.name not in known and one.name in self._graph.functions:
+                known.add(one.name)
+                waiting.append(self._graph.functions[one.name])
 
-    def _inner(self, node: AnyNode) -> Iterator[AnyNode]:
-        if isinstance(node, FunctionCall):
-            helper = self._graph.functions.get(node.name)
-            return iter(() if helper is None else (helper,))
-        return children_of(node)
+
+def _fits(known: Sequence[str], name: str) -> bool:
+    """Tell whether a name has these parts in this order, from end to end, and anything between them.
+
+    As the pattern of a node says; but whatever that is, this takes no longer than a look at the name.
+    """
+    first, *middle, last = known
+    if not name.startswith(first) or not name.endswith(last) or len(name) < len(first) + len(last):
+        return False
+    at, end = len(first), len(name) - len(last)
+    for part in middle:
+        found = name.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 def _types_of(node: Named) -> tuple[EntryType, ...]:

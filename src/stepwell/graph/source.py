@@ -20,6 +20,7 @@ from stepwell.graph.functions import is_step_parameter
 from stepwell.graph.meanings import Class, Function, Instance
 from stepwell.graph.modules import Modules, TooMuch
 from stepwell.graph.nodes import Graph
+from stepwell.graph.payload import shape_of_params
 
 _STEP_PARAMETER = 2
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -77,7 +78,9 @@ def _read(files: Mapping[str, str], main: str, class_name: str) -> Found:
     if not isinstance(run, Function):
         return Found(None, f"the class {class_name} has no `run` in its source")
     nodes, functions = freeze(_drafts_of(reading, run), reading.helpers.values())
-    graph = Graph(class_name=class_name, nodes=nodes, functions=functions, remarks=tuple(reading.remarks))
+    payload = shape_of_params(kind, run)
+    remarks = tuple(reading.remarks)
+    graph = Graph(class_name=class_name, nodes=nodes, functions=functions, payload=payload, remarks=remarks)
     return Found(_writable(graph))
 
 
@@ -93,7 +96,7 @@ def _writable(graph: Graph) -> Graph:
 
 def _drafts_of(reading: Reading, run: Function) -> list[Draft]:
     frame = Frame(reading, run.frame.module, frame_of(reading, run.frame.module))
-    frame.owner = run.owner
+    frame.owner, frame.function = run.owner, run.node
     parameters = [*run.node.args.posonlyargs, *run.node.args.args, *run.node.args.kwonlyargs]
     for number, parameter in enumerate(parameters):
         is_step = number == _STEP_PARAMETER or is_step_parameter(parameter)

@@ -6,7 +6,7 @@ from typing import Any
 
 from stepwell.graph import parallel
 from stepwell.graph.calls import call, escape, store
-from stepwell.graph.drafts import Blk
+from stepwell.graph.drafts import Blk, place_of
 from stepwell.graph.expressions import bind, iterate, settle, visit
 from stepwell.graph.frames import Frame, frame_of
 from stepwell.graph.meanings import (
@@ -22,7 +22,8 @@ from stepwell.graph.meanings import (
     members,
 )
 from stepwell.graph.naming import text_of
-from stepwell.graph.nodes import Block, Break, If, Loop, Switch, Try
+from stepwell.graph.nodes import Block, Break, If, Loop, StepWait, Switch, Try
+from stepwell.graph.payload import shape_of_uses
 from stepwell.graph.stepcalls import is_mark, register
 
 
@@ -96,8 +97,19 @@ def _assign(frame: Frame, statement: ast.Assign | ast.AnnAssign | ast.AugAssign)
     if isinstance(statement, ast.AnnAssign) and statement.value is None:
         return
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    if isinstance(statement.value, ast.Await) and isinstance(targets[0], ast.Name):
+        _note_payload(frame, statement.value.value, targets[0].id)
     for target in targets:
         bind(frame, target, meaning, statement.value)
+
+
+def _note_payload(frame: Frame, node: ast.expr, name: str) -> None:
+    """Take note of what is asked of the event that a wait has given."""
+    last = frame.drafts[-1] if frame.drafts else None
+    if last is None or last.kind is not StepWait or frame.function is None:
+        return
+    if last.place == place_of(frame.module.file, node):
+        last.members = {**last.members, "payload": shape_of_uses(frame.function, {name: ()})}
 
 
 def _branches(frame: Frame, statement: ast.If | ast.Match) -> None:

@@ -16,6 +16,7 @@ from stepwell.graph.meanings import (
     Marked,
     Meaning,
     Partial,
+    members,
 )
 from stepwell.graph.naming import config_of, duration_of, name_of, options_of, text_of
 from stepwell.graph.nodes import Block, Parallel, StepDo, StepSleep, StepSleepUntil, StepWait
@@ -150,8 +151,8 @@ def _body(meaning: Meaning | None, given: Arguments) -> list[Draft]:
             return read_body(function, given)
         case Partial(callee=inner, arguments=before):
             return _body(inner, given.behind(before))
-        case Many(members=inner):
-            return [draft for member in inner for draft in _body(member, given)]
+        case Many():
+            return [draft for member in members(meaning) for draft in _body(member, given)]
         case _:
             return []
 

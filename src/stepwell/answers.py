@@ -22,6 +22,8 @@ from stepwell.core.steplog import (
 )
 from stepwell.core.stepview import StepView
 from stepwell.engine import InstanceView
+from stepwell.graph.nodes import Graph
+from stepwell.graph.wire import to_cloudflare
 from stepwell.store.account_operations import Trigger
 from stepwell.store.operations import InstanceRow, WorkflowRow
 from stepwell.store.workflow_operations import VersionRow
@@ -59,20 +61,21 @@ def version(row: VersionRow) -> models.Version:
     retention = retention_of(settings.success_retention_ms, settings.error_retention_ms)
     return models.Version(
         *_of_version(row),
+        has_dag=row.has_graph,
         concurrency=msgspec.UNSET if settings.concurrency is None else models.ConcurrencyLimit(settings.concurrency),
         default_retention=msgspec.UNSET if retention == models.Retention() else retention,
         limits=msgspec.UNSET if settings.steps is None else models.StepLimit(settings.steps),
     )
 
 
-def version_graph(row: VersionRow) -> models.VersionGraph:
-    """Show that a version has no graph."""
-    return models.VersionGraph(*_of_version(row))
+def version_graph(row: VersionRow, graph: Graph | None) -> models.VersionGraph:
+    """Show the graph of a version's code."""
+    return models.VersionGraph(*_of_version(row), graph=None if graph is None else to_cloudflare(graph))
 
 
-def version_dag(row: VersionRow) -> models.VersionDag:
-    """Show that a version has no graph, in the older form."""
-    return models.VersionDag(*_of_version(row))
+def version_dag(row: VersionRow, graph: Graph | None) -> models.VersionDag:
+    """Show the graph of a version's code, in the older form."""
+    return models.VersionDag(*_of_version(row), dag=None if graph is None else to_cloudflare(graph))
 
 
 def retention_of(success_ms: int | None, error_ms: int | None) -> models.Retention:

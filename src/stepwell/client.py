@@ -154,6 +154,19 @@ class Client:
             else:
                 yield _checked(response.status, self._whole(response)).object_of("result")
 
+    def newest_version(self, workflow: str) -> str:
+        """Return the id of a workflow's newest version."""
+        page = self._envelope("GET", f"{self._workflow(workflow)}/versions", {"per_page": "1"})
+        return "".join(str(version["id"]) for version in page.objects_of("result")[:1])
+
+    def graph(self, workflow: str, version: str) -> Result:
+        """Return the graph of a version's code."""
+        return self._ask("GET", f"{self._own_workflow(workflow)}/versions/{quote(version, safe='')}/graph")
+
+    def instance_graph(self, workflow: str, id: str) -> Result:
+        """Return the graph of an instance's version, and how its nodes stand."""
+        return self._ask("GET", f"{self._own_instance(workflow, id)}/graph")
+
     def tree(self, workflow: str, id: str) -> Result:
         """Return an instance with those that it awaits, those that they await, and so on."""
         return self._ask("GET", f"{self._own_instance(workflow, id)}/tree")
@@ -198,9 +211,11 @@ class Client:
     def _instance(self, workflow: str, id: str) -> str:
         return f"{self._workflow(workflow)}/instances/{quote(id, safe='')}"
 
+    def _own_workflow(self, name: str) -> str:
+        return f"/accounts/{quote(self.account, safe='')}/stepwell/workflows/{quote(name, safe='')}"
+
     def _own_instance(self, workflow: str, id: str) -> str:
-        own = f"/accounts/{quote(self.account, safe='')}/stepwell"
-        return f"{own}/workflows/{quote(workflow, safe='')}/instances/{quote(id, safe='')}"
+        return f"{self._own_workflow(workflow)}/instances/{quote(id, safe='')}"
 
     def _log(self, workflow: str, id: str) -> str:
         return f"{self._own_instance(workflow, id)}/logs"

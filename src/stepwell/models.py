@@ -10,6 +10,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from stepwell.graph_models import WorkflowGraph
+
 # In the order in which Cloudflare lists them for a workflow's counts.
 STATUSES = (
     "complete",
@@ -137,7 +139,7 @@ class AnyVersion(Struct):
 
 
 class Version(AnyVersion):
-    """A version of a workflow. Python code has no graph."""
+    """A version of a workflow. `has_dag` tells whether its code has a graph."""
 
     has_dag: bool = False
     language: Literal["python"] = "python"
@@ -147,15 +149,15 @@ class Version(AnyVersion):
 
 
 class VersionGraph(AnyVersion):
-    """The graph of a version's code: there is none of Python."""
+    """The graph of a version's code; None: the code could not be read."""
 
-    graph: None = None
+    graph: WorkflowGraph | None = None
 
 
 class VersionDag(AnyVersion):
     """The same in its older form."""
 
-    dag: None = None
+    dag: WorkflowGraph | None = None
 
 
 # ---- accounts

@@ -5,7 +5,6 @@ import importlib.util
 import linecache
 import logging
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
@@ -13,16 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
+
 from stepwell import checks, limits, workers_package, wrangler
 from stepwell.errors import ScriptError
+from stepwell.graph.folder import Folder
+from stepwell.graph.source import read_graph
 from stepwell.project import Project
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
+from stepwell.store.code_graph import CodeGraph
 from stepwell.web import WorkerEntrypoint
 from stepwell.workflow import WorkflowEntrypoint
 
 logger = logging.getLogger(__name__)
-
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Script:
     """An author's script: its name, the hash of its source files, its workflows by name, and what to warn of.
 
     `worker` is the class whose `fetch` answers HTTP requests, if it has one. `step_limits` are those that the wrangler
-    file gives, by workflow.
+    file gives, by workflow; `graphs` are those of its classes, by their names.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Script:
     worker: type[WorkerEntrypoint] | None = None
     warnings: tuple[str, ...] = ()
     step_limits: Mapping[str, int] = field(default_factory=dict)
+    graphs: Mapping[str, CodeGraph] = field(default_factory=dict)
 
 
 def load(project: Project, told: Settings = DEFAULT_SETTINGS) -> list[Script]:
@@ -74,7 +77,7 @@ def own_modules(folder: Path) -> list[ModuleType]:
 
 def workflow_name(workflow: type[WorkflowEntrypoint]) -> str:
     """Return the name of a workflow that no wrangler file names: `OrderWorkflow` is `order-workflow`."""
-    return "-".join(word.lower() for word in _WORD.findall(workflow.__name__)) or "workflow"
+    return wrangler.default_name(workflow.__name__)
 
 
 def _load_file(file: Path, project: Project, told: Settings) -> Script | None:
@@ -88,7 +91,16 @@ def _load_file(file: Path, project: Project, told: Settings) -> Script | None:
     name = wrangler.script_name(project.config, file)
     where = f"the wrangler file of {project.root}"
     step_limits = wrangler.step_limits(project.config, where, told.most_steps_per_instance)
-    return Script(name, _hash(sources, project.folder), workflows, worker, _warnings(sources, told), step_limits)
+    classes = [workflow.__name__ for workflow in workflows.values()]
+    return Script(
+        name,
+        _hash(sources, project.folder),
+        workflows,
+        worker,
+        _warnings(sources, told),
+        step_limits,
+        _graphs(file, project.folder, classes),
+    )
 
 
 def _workflows_of(module: ModuleType, file: Path, named: Mapping[str, str]) -> dict[str, type[WorkflowEntrypoint]]:
@@ -121,6 +133,23 @@ def _warnings(sources: list[Path], told: Settings) -> tuple[str, ...]:
     except Exception:  # a defect of a check must not keep the author from running his code
         logger.exception("the checks failed on %s", ", ".join(map(str, sources)))
         return ()
+
+
+def _graphs(file: Path, folder: Path, classes: Iterable[str]) -> dict[str, CodeGraph]:
+    """Return the graphs of a file's classes. A fault of the reader's stops nobody's work."""
+    files, main = Folder(folder), file.relative_to(folder).as_posix()
+    found: dict[str, CodeGraph] = {}
+    for name in classes:
+        try:
+            graph = read_graph(files, main, name)
+        except Exception:  # a defect of the reader must not keep the author from running his code
+            logger.exception("the graph of %s in %s could not be read", name, file)
+            continue
+        if graph.graph is None:
+            logger.info("there is no graph of %s: %s", name, graph.note)
+        body = None if graph.graph is None else msgspec.json.encode(graph.graph).decode()
+        found[name] = CodeGraph(body, graph.note)
+    return found
 
 
 def _worker_of(module: ModuleType, file: Path, *, with_imported: bool) -> type[WorkerEntrypoint] | None:

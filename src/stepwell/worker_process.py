@@ -158,6 +158,7 @@ class WorkerProcess:
                         VersionSettings(script.step_limits.get(name)),
                         tuple(classes[script.name]),
                         self._options.code.snapshot,
+                        script.graphs.get(workflow.__name__),
                     )
                 )
                 if registered.taken_from is not None:

@@ -21,6 +21,7 @@ CONFIG_FILES = (*_WRANGLER_FILES, DEV_VARS)
 _STRING = r'"(?:\\.|[^"\\])*"'
 _COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _LAST_COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])", re.DOTALL)
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
 Config = Mapping[str, Any]
 
@@ -40,6 +41,11 @@ def read_config(folder: Path) -> Config:
 def names(config: Config) -> dict[str, str]:
     """Return the workflow names that a wrangler file gives, by class name."""
     return {entry["class_name"]: entry["name"] for entry in _workflows(config) if "class_name" in entry}
+
+
+def default_name(class_name: str) -> str:
+    """Return the name of a workflow that no wrangler file names: `OrderWorkflow` is `order-workflow`."""
+    return "-".join(word.lower() for word in _WORD.findall(class_name)) or "workflow"
 
 
 def step_limits(config: Config, file: str, most: int) -> dict[str, int]:

@@ -168,6 +168,8 @@ RULES = {
     f"GET {_OWN}/events": Need.READ,
     f"GET {_OWN}/why": Need.READ,
     f"GET {_OWN}/tree": Need.READ,
+    f"GET {_OWN}/graph": Need.READ,
+    f"GET {_OWN.partition('/instances')[0]}/versions/{{version_id}}/graph": Need.READ,
     f"GET {PREFIX}/workflows": Need.READ,
     f"GET {PREFIX}/workflows/{{workflow_name}}": Need.READ,
     f"PUT {PREFIX}/workflows/{{workflow_name}}": Need.WRITE,

@@ -96,8 +96,8 @@ async def test_wrong_query_of_versions_is_refused(app: ASGIApp, histories: Histo
 
 
 @pytest.mark.parametrize("form", ["graph", "dag"])
-async def test_python_code_has_no_graph(client: httpx.AsyncClient, form: str) -> None:
-    """Cloudflare draws graphs of JavaScript alone; the answer has its shape, and null."""
+async def test_code_that_nobody_has_read_has_no_graph(client: httpx.AsyncClient, form: str) -> None:
+    """The answer has its shape, and null."""
     answer = await client.get(f"workflows/order/versions/{VERSION_ID}/{form}")
 
     assert answer.json() == {"success": True, "errors": [], "messages": [], "result": {**FIRST, form: None}}

@@ -34,6 +34,7 @@ def test_help_lists_the_commands(option: str) -> None:
         "copy",
         "dev",
         "export",
+        "graph",
         "import",
         "instances",
         "profile",

@@ -27,8 +27,29 @@ from cloudflare.types.workflows import (
 from cloudflare.types.workflows.instances import EventCreateResponse, StatusEditResponse
 from pydantic import TypeAdapter
 
+from stepwell.graph.source import graph_of
 from tests.api.histories import VERSION_ID, Histories
+from tests.graph.cloudflare import TYPES, problems, types_in
 
+EVERYTHING = """import asyncio
+class Flow(WorkflowEntrypoint):
+    async def run(self, event, step):
+        try:
+            for n in range(3):
+                await step.do(f"a {n}", self.inner, step)
+        except ValueError:
+            await step.sleep("b", "1 hour")
+        match event["payload"]:
+            case 1:
+                await step.sleep_until("c", 5)
+        task = asyncio.create_task(self.inner(step))
+        if await step.wait_for_event("d", "e"):
+            return
+        await asyncio.gather(task, step.do("f", work))
+
+    async def inner(self, step):
+        await step.do("g", work)
+"""
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 NO_VERSION = "01234567-89ab-4def-8123-456789abcdef"
 STATUSES = ["queued", "running", "waiting", "complete", "errored"]
@@ -48,6 +69,8 @@ def _undeclared(value: Any, model: Any) -> list[str]:
         return [name for item in value for name in _undeclared(item, get_args(model)[0])]
     if not isinstance(value, dict):
         return []
+    if get_origin(model) is dict:
+        return [name for item in value.values() for name in _undeclared(item, get_args(model)[1])]
     kind = _model_of(value, model)
     if kind is None:
         return []
@@ -470,6 +493,19 @@ async def test_sdk_gets_a_version_and_its_graph(sdk: AsyncCloudflare) -> None:
     _check(json.loads(await raw.read())["result"], VersionGetResponse)
     _check(json.loads(await graph.read())["result"], VersionGraphResponse)
     assert (await graph.parse()).graph is None
+
+
+async def test_sdk_reads_a_graph(sdk: AsyncCloudflare, histories: Histories) -> None:
+    """A graph with every type of node keeps the models, at any depth."""
+    made = graph_of({"flow.py": EVERYTHING}, "flow.py", "Flow")
+    await histories.draw(made)
+
+    raw = await sdk.workflows.versions.with_raw_response.graph(VERSION_ID, account_id=ACCOUNT, workflow_name="order")
+
+    shown = json.loads(await raw.read())["result"]
+    _check(shown, VersionGraphResponse)
+    assert list(problems(shown["graph"])) == []
+    assert types_in(shown) == {*TYPES} - {"start"}
 
 
 async def test_sdk_misses_a_version(sdk: AsyncCloudflare) -> None:

@@ -96,6 +96,8 @@ SAYS = {
     "stepwell-instances-events": '"type":"workflow_terminated"}',
     "stepwell-instances-why": "approval-1",
     "stepwell-instances-tree": "order-1",
+    "stepwell-instances-graph": "approval-1",
+    "stepwell-versions-graph": "last_line",
     "stepwell-instances-step-force": "approval-1",
 }
 # What a program words in its own way.

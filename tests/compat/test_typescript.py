@@ -229,7 +229,10 @@ def test_client_changes_a_workflow_and_reads_its_versions(answers: dict[str, Any
     assert newest["id"] == answers["workflows.update"]["version_id"]
     assert (newest["limits"], newest["language"], first.get("limits")) == ({"steps": 50}, "python", None)
     assert answers["versions.get"] == newest
-    assert (answers["versions.graph"]["id"], answers["versions.graph"]["graph"]) == (newest["id"], None)
+    drawn = answers["versions.graph"]
+    nodes = [(node["type"], node["name"]) for node in drawn["graph"]["workflow"]["nodes"]]
+    assert (drawn["id"], newest["has_dag"]) == (newest["id"], True)
+    assert nodes == [("step_do", "charge"), ("step_sleep", "rest"), ("step_wait_for_event", "approval")]
     assert {found["name"] for found in answers["workflows.list"]} == {"order", "spare"}
     assert answers["workflows.list, searched"] == [answers["workflows.get"]]
     assert answers["workflows.get"]["instances"]["errored"] == 3

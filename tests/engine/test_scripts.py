@@ -113,3 +113,40 @@ def test_two_workflows_of_one_name_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ScriptError, match='the scripts "one" and "two" both have a workflow "order-flow"'):
         load(Project.at(tmp_path))
+
+
+def test_script_has_the_graphs_of_its_classes(tmp_path: Path) -> None:
+    """Each as JSON, by the name of the class; what is imported only when `run` is on its way is read as well."""
+    (tmp_path / "later.py").write_text("async def go(step):\n    await step.sleep('there', 5)\n")
+    path = _write(tmp_path, last="from later import go; await go(step)")
+
+    (script,) = load(Project.at(path))
+
+    assert list(script.graphs) == ["OrderFlow"]
+    graph = script.graphs["OrderFlow"]
+    assert graph.note == ""
+    assert [part in (graph.body or "") for part in ('"name":"nap"', '"name":"there"')] == [True, True]
+
+
+def test_class_that_no_source_has_is_loaded_without_a_graph(tmp_path: Path) -> None:
+    """A note says so, and the workflow runs."""
+    path = _write(tmp_path)
+    path.write_text(f"{path.read_text()}\nMade = type('Made', (OrderFlow,), {{'__module__': __name__}})\n")
+
+    (script,) = load(Project.at(path))
+
+    assert sorted(script.workflows) == ["made", "order-flow"]
+    assert script.graphs["Made"].body is None
+    assert script.graphs["Made"].note == "one.py has no class Made in its source"
+
+
+def test_fault_of_the_reader_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and there is no graph."""
+    monkeypatch.setattr("stepwell.scripts.read_graph", lambda *_: 1 / 0)
+
+    (script,) = load(Project.at(_write(tmp_path)))
+
+    assert (list(script.workflows), script.graphs) == (["order-flow"], {})
+    assert "the graph of OrderFlow" in caplog.text

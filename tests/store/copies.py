@@ -14,10 +14,12 @@ from stepwell.clock import VirtualClock
 from stepwell.store import migrations
 from stepwell.store.account_operations import AccountSettings, ChangeAccountSettings, ReplaceTriggers, Trigger
 from stepwell.store.account_operations import TriggerTarget as To
+from stepwell.store.code_graph import CodeGraph
 from stepwell.store.control_operations import StartTermination
 from stepwell.store.copying import copy, counts_of
 from stepwell.store.once import Once
 from stepwell.store.opening import open_source, open_target
+from stepwell.store.operations import RegisterWorkflow
 from stepwell.store.snapshot_operations import SaveSnapshot, SnapshotFile
 from stepwell.store.sql.tables import TABLES
 from stepwell.store.sqlite import SqliteStore
@@ -115,6 +117,8 @@ async def fill(path: Path, clock: VirtualClock) -> None:
 
 
 async def _add_what_workflows_do_not(store: SqliteStore) -> None:
+    graph = CodeGraph('{"nodes": []}')
+    await store.run(RegisterWorkflow("acme", "mail", "post", "Mail", "bb", "w", "v", 1, graph=graph))
     await register(store)
     await store.run(creation("a"))
     await store.run(Once("acme", "key \0", "hash", 1, creation("b")))

@@ -31,6 +31,7 @@ from stepwell.store import stream_operations as streams
 from stepwell.store import token_operations as tokens
 from stepwell.store import transfer_operations as transfers
 from stepwell.store import workflow_operations as workflows
+from stepwell.store.code_graph import CodeGraph
 from stepwell.store.forcing_operations import ForceStep, ListDecisions
 from stepwell.store.operations import Operation
 from stepwell.store.situation_operations import NoteBlocked, ReadSituation
@@ -75,7 +76,9 @@ def _register_workflow(lot: Anything) -> Operation[Any]:
     settings = _settings(lot) if lot.chance(30) else ops.NO_SETTINGS
     classes = tuple(lot.few(CLASSES))
     schema = lot.of(None, '{"type": "größer"}')
-    return ops.RegisterWorkflow(lot.account(), name, *made_of, *ids, lot.now, schema, settings, classes, lot.snapshot())
+    graph = CodeGraph('{"nodes": []}') if made_of[2] == "aa" else CodeGraph(None, "zu groß")
+    who, snapshot = lot.account(), lot.snapshot()
+    return ops.RegisterWorkflow(who, name, *made_of, *ids, lot.now, schema, settings, classes, snapshot, graph)
 
 
 def _put_workflow(lot: Anything) -> Operation[Any]:
@@ -94,10 +97,13 @@ def _list_workflows(lot: Anything) -> Operation[Any]:
     return ops.ListWorkflows(lot.account(), lot.of(1, 2, 100), lot.of(0, 0, 1), lot.random.choice(SEARCHES))
 
 
-def _get_version(lot: Anything) -> Operation[Any]:
-    found = lot.rows("select w.account, w.name, v.id from versions as v join workflows as w on w.row = v.workflow")
-    account, name, id = lot.random.choice(found) if found and lot.chance(70) else (*lot.place(), "none")
-    return workflows.GetVersion(account, name, id)
+def _of_version(kind: type[Operation[Any]]) -> Callable[[Anything], Operation[Any]]:
+    def make(lot: Anything) -> Operation[Any]:
+        found = lot.rows("select w.account, w.name, v.id from versions as v join workflows as w on w.row = v.workflow")
+        account, name, id = lot.random.choice(found) if found and lot.chance(70) else (*lot.place(), "none")
+        return kind(account, name, id)
+
+    return make
 
 
 def _purge(lot: Anything) -> Operation[Any]:
@@ -509,7 +515,8 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     workflows.PutWorkflow: (10, _put_workflow),
     workflows.DeleteWorkflow: (2, _of_place(workflows.DeleteWorkflow, _moment)),
     workflows.PurgeDeleted: (3, _purge),
-    workflows.GetVersion: (5, _get_version),
+    workflows.GetVersion: (3, _of_version(workflows.GetVersion)),
+    workflows.GetGraph: (2, _of_version(workflows.GetGraph)),
     workflows.ListVersions: (
         3,
         _of_place(workflows.ListVersions, lambda lot: lot.of(1, 100), lambda lot: lot.of(0, 1)),

@@ -101,6 +101,7 @@ RAISES: dict[type[Operation[Any]], Errors] = {
     workflows.PutWorkflow: {errors.UnknownScript, errors.WorkflowBelongs, errors.InvalidInput},
     workflows.DeleteWorkflow: _OF_WORKFLOW,
     workflows.GetVersion: {errors.WorkflowNotFound, errors.VersionNotFound},
+    workflows.GetGraph: {errors.WorkflowNotFound, errors.VersionNotFound},
     workflows.ListVersions: _OF_WORKFLOW,
     transfers.ExportInstance: _OF_INSTANCE,
     transfers.BeginImport: {errors.WorkflowNotFound, errors.InstanceAlreadyExists},

@@ -21,6 +21,7 @@ from stepwell.api import (
     control,
     events,
     forcing,
+    graph,
     identity,
     instance_status,
     instances,
@@ -44,7 +45,8 @@ _ONE = _WORKFLOWS + "/{workflow_name}"
 _INSTANCES = _ONE + "/instances"
 _INSTANCE = _INSTANCES + "/{instance_id}"
 # Stepwell's own.
-_OWN_INSTANCE = "/client/v4/accounts/{account_id}/stepwell/workflows/{workflow_name}/instances/{instance_id}"
+_OWN_WORKFLOW = "/client/v4/accounts/{account_id}/stepwell/workflows/{workflow_name}"
+_OWN_INSTANCE = _OWN_WORKFLOW + "/instances/{instance_id}"
 # The number of the route that is a WebSocket.
 SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
@@ -73,6 +75,7 @@ ROUTES = (
     Route("GET", "/docs", None, "List the operations", reference.list_operations),
     Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),
     Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
+    Route("GET", _OWN_INSTANCE + "/graph", None, "What an instance has done of its graph", graph.get_graph_of_instance),
     Route("GET", _OWN_INSTANCE + "/tree", None, "Whom an instance awaits", tree.get_tree),
     Route("GET", _OWN_INSTANCE + "/why", None, "Why an instance does not go on", why.get_why),
     Route("POST", _OWN_INSTANCE + "/step", None, "Decide by hand what becomes of a step", forcing.force_step),
@@ -84,6 +87,13 @@ ROUTES = (
         "Follow the events of an instance without a WebSocket",
         events.stream_events,
         ("cursor", "filter"),
+    ),
+    Route(
+        "GET",
+        _OWN_WORKFLOW + "/versions/{version_id}/graph",
+        None,
+        "Get the graph of a version with its source lines",
+        graph.get_graph_of_version,
     ),
     Route("GET", _OWN_INSTANCE, None, "Status and progress of an instance", instance_status.get_status),
     # who calls

@@ -5,12 +5,11 @@ Source: developers.cloudflare.com/api/resources/workflows/subresources/versions/
 
 from starlette.responses import Response
 
-from stepwell import answers
+from stepwell import answers, graphs
 from stepwell.api import envelope
 from stepwell.api.paging import NumberedPage
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
-from stepwell.store.workflow_operations import VersionRow
 
 PER_PAGE = 50
 MOST_PER_PAGE = 100
@@ -25,18 +24,20 @@ async def list_versions(engine: Engine, request: ApiRequest) -> Response:
 
 async def get_version(engine: Engine, request: ApiRequest) -> Response:
     """Answer with a version and its settings."""
-    return envelope.success(answers.version(await _version(engine, request)))
+    return envelope.success(answers.version(await engine.version(request.account, request.workflow, _id(request))))
 
 
 async def get_graph(engine: Engine, request: ApiRequest) -> Response:
-    """Answer that there is no graph of a version."""
-    return envelope.success(answers.version_graph(await _version(engine, request)))
+    """Answer with the graph of a version; null if its code could not be read."""
+    row, graph, _ = await graphs.of_version(engine, request.account, request.workflow, _id(request))
+    return envelope.success(answers.version_graph(row, graph))
 
 
 async def get_dag(engine: Engine, request: ApiRequest) -> Response:
-    """Answer that there is no graph of a version, in its older form."""
-    return envelope.success(answers.version_dag(await _version(engine, request)))
+    """Answer with the graph of a version in its older form."""
+    row, graph, _ = await graphs.of_version(engine, request.account, request.workflow, _id(request))
+    return envelope.success(answers.version_dag(row, graph))
 
 
-async def _version(engine: Engine, request: ApiRequest) -> VersionRow:
-    return await engine.version(request.account, request.workflow, request.path["version_id"].lower())
+def _id(request: ApiRequest) -> str:
+    return request.path["version_id"].lower()

@@ -39,6 +39,51 @@ def check(path: str, output: str) -> None:
 
 
 @main.command()
+@click.argument("workflow", metavar="[PATH|WORKFLOW]", default=".")
+@click.option("--workflow", "--class", "name", metavar="NAME", help="Of PATH: this workflow, by its name or its class.")
+@click.option("--version", metavar="ID", help="Of WORKFLOW: this version.  [default: the newest]")
+@click.option(
+    "--instance", "id", metavar="ID", help="Of WORKFLOW: with how this instance stands; latest for the newest one."
+)
+@click.option(
+    "-o",
+    "--format",
+    "form",
+    type=click.Choice(["text", "svg", "mermaid", "json"]),
+    help="Form.  [default: as --file ends, else text]",
+)
+@click.option("--file", metavar="FILE", help="Write to this file.")
+@click.option(
+    "--theme",
+    type=click.Choice(["auto", "light", "dark"]),
+    default="auto",
+    show_default=True,
+    help="Colours of an SVG; auto goes by the system of who looks at it.",
+)
+@options.remote
+def graph(  # noqa: PLR0913, PLR0917 - one for each option
+    workflow: str,
+    name: str | None,
+    version: str | None,
+    id: str | None,
+    form: Any,
+    file: str | None,
+    theme: Any,
+    **where: Any,
+) -> None:
+    """Draw the steps of a workflow: its branches, loops, waits and what goes on at the same time.
+
+    PATH is a Python file, or a folder as of `stepwell dev`: its source is read, and none of it is run. WORKFLOW is one
+    that a server has. What is there as a path is taken as one, unless an option asks for a server.
+    """
+    from stepwell.cli import graph_sources
+    from stepwell.cli.graph import Wanted, draw
+
+    asked = graph_sources.Asked(workflow, name, version, id)
+    raise SystemExit(draw(graph_sources.find(asked, where), Wanted(form, file, theme)))
+
+
+@main.command()
 @click.argument("path", default=".")
 @click.option("--data", default=".stepwell", show_default=True, envvar="STEPWELL_DATA", help="Folder of the database.")
 @options.serving

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from stepwell.store.code_graph import CodeGraph
+
 Answer = TypeVar("Answer")
 
 
@@ -102,7 +104,7 @@ class RegisterWorkflow(Operation[Registered], frozen=True):
     what a PUT has set stays then, where the file says nothing else. Other workflows of the same class, which PUTs have
     made, get a new version with it. `workflow_id` and `version_id` are used if a new row is needed. `params_schema` is
     the JSON Schema of its params; None: any JSON. `classes` are all that the script has now: others are forgotten;
-    empty: none is.
+    empty: none is. `graph` is that of the code.
     """
 
     account: str
@@ -116,8 +118,8 @@ class RegisterWorkflow(Operation[Registered], frozen=True):
     params_schema: str | None = None
     declared: VersionSettings = NO_SETTINGS
     classes: tuple[str, ...] = ()
-    # On which its new instances run; 0: on whatever is served.
-    snapshot: int = 0
+    snapshot: int = 0  # on which its new instances run; 0: on whatever is served
+    graph: CodeGraph | None = None
 
 
 class ParamsSchema(msgspec.Struct, frozen=True, array_like=True):

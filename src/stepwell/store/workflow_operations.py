@@ -3,6 +3,7 @@
 import msgspec
 
 from stepwell.limits import SCHEDULES_PER_ACCOUNT
+from stepwell.store.code_graph import CodeGraph
 from stepwell.store.operations import Operation, VersionSettings, WorkflowRow
 
 
@@ -57,10 +58,26 @@ class VersionRow(msgspec.Struct, frozen=True, array_like=True):
     class_name: str
     created_at: int
     settings: VersionSettings
+    has_graph: bool = False
 
 
 class GetVersion(Operation[VersionRow], frozen=True):
     """Return a version of a workflow. Raises WorkflowNotFound or VersionNotFound."""
+
+    account: str
+    workflow: str
+    id: str
+
+
+class VersionGraph(msgspec.Struct, frozen=True, array_like=True):
+    """A version and the graph of its code; None: nobody has read its code."""
+
+    version: VersionRow
+    graph: CodeGraph | None
+
+
+class GetGraph(Operation[VersionGraph], frozen=True):
+    """Return a version of a workflow with its graph. Raises WorkflowNotFound or VersionNotFound."""
 
     account: str
     workflow: str

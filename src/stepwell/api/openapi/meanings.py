@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell import limits
+from stepwell.api.openapi.meanings_of_graphs import OF_GRAPHS
 from stepwell.api.openapi.meanings_of_why import OF_CHILDREN, OF_FORCING, OF_WHY
 from stepwell.core.notices import NoticeType
 from stepwell.core.retries import BACKOFFS
@@ -226,8 +227,8 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         "default_retention": {"description": "How long instances are kept, if that was set."},
         "limits": {"description": "How many steps an instance may have, if that was set."},
     },
-    "VersionGraph": {**_OF_A_VERSION, "graph": {"description": "Always null: there is no graph of Python code."}},
-    "VersionDag": {**_OF_A_VERSION, "dag": {"description": "Always null: there is no graph of Python code."}},
+    "VersionGraph": {**_OF_A_VERSION, "graph": {"description": "The graph; null: the code could not be read."}},
+    "VersionDag": {**_OF_A_VERSION, "dag": {"description": "The graph; null: the code could not be read."}},
     # ---- accounts
     "AccountSettings": {"default_retention": {"description": "How long instances are kept after their end."}},
     "SettingsBody": {"default_retention": {"description": "How long to keep instances after their end."}},
@@ -464,6 +465,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         },
     },
     **OF_CHILDREN,
+    **OF_GRAPHS,
     **OF_WHY,
     **OF_FORCING,
     "Progress": {

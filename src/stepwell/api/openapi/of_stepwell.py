@@ -15,15 +15,18 @@ from stepwell.api.openapi.operation import (
     NO_INSTANCE,
     NO_OPERATION,
     NO_ROLLBACK,
+    NO_VERSION,
     NO_WORKFLOW,
     NOT_FITTING,
     OWN_INSTANCE,
+    OWN_WORKFLOW,
     Answer,
     Body,
     Key,
     Operation,
 )
 from stepwell.api.tree import InstanceTree
+from stepwell.graphs import InstanceGraphShown, VersionGraphShown
 from stepwell.reasons import InstanceWhy
 
 STEPWELL = "Stepwell's own"
@@ -96,6 +99,23 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(Log, media=(("application/x-ndjson", dict(_TEXT)),)),
         refused=(*_NO_INSTANCE, MANY_STREAMS),
         cli=("stepwell instances logs order order-1",),
+    ),
+    f"GET {OWN_WORKFLOW}/versions/{{version_id}}/graph": Operation(
+        id="stepwell-versions-graph",
+        tag=STEPWELL,
+        description="Gets the graph of a version's code with what Cloudflare's form has no members for: keys, places "
+        "in the source, patterns of names, dependencies, the heads of loops and blocks. Where there is none, `note` "
+        "says why.",
+        answer=Answer(VersionGraphShown),
+        refused=(NO_WORKFLOW, NO_VERSION),
+    ),
+    f"GET {OWN_INSTANCE}/graph": Operation(
+        id="stepwell-instances-graph",
+        tag=STEPWELL,
+        description="Gets the graph of an instance's version and, by the keys of its nodes, what the instance has done "
+        "of it: how each stands, how often it ran, and which entries of the log are its own.",
+        answer=Answer(InstanceGraphShown),
+        refused=_NO_INSTANCE,
     ),
     f"GET {OWN_INSTANCE}/tree": Operation(
         id="stepwell-instances-tree",

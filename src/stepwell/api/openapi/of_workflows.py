@@ -88,7 +88,8 @@ OPERATIONS: Mapping[Key, Operation] = {
     21: Operation(
         id="workflows-versions-graph",
         tag=VERSIONS,
-        description="Gets the graph of a version's code. There is none of Python code: `graph` is null.",
+        description="Gets the graph of a version's code, read from its source; `graph` is null if that could not be "
+        "read.",
         answer=Answer(models.VersionGraph),
         refused=_NO_VERSION,
         sdk="workflows.versions.graph",
@@ -96,8 +97,7 @@ OPERATIONS: Mapping[Key, Operation] = {
     22: Operation(
         id="workflows-versions-dag",
         tag=VERSIONS,
-        description="Gets the graph of a version's code in its older form. There is none of Python code: "
-        "`dag` is null.",
+        description="Gets the graph of a version's code in its older form; `dag` is null if it could not be read.",
         answer=Answer(models.VersionDag),
         refused=_NO_VERSION,
     ),

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 Key = int | str
 
 ACCOUNT = "/client/v4/accounts/{account_id}"
-OWN_INSTANCE = f"{ACCOUNT}/stepwell/workflows/{{workflow_name}}/instances/{{instance_id}}"
+OWN_WORKFLOW = f"{ACCOUNT}/stepwell/workflows/{{workflow_name}}"
+OWN_INSTANCE = f"{OWN_WORKFLOW}/instances/{{instance_id}}"
 
 
 def key_of(route: "Route") -> Key:

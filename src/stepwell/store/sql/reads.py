@@ -41,12 +41,12 @@ from stepwell.store.sql.targets import INSTANCE, INSTANCE_COLUMNS, find_named, i
 from stepwell.store.sql.terminations import is_terminating, list_terminations
 from stepwell.store.sql.tokens import find_token, list_tokens
 from stepwell.store.sql.transfers import export_instance, list_streams, read_notes, read_records
-from stepwell.store.sql.versions import get_version, list_versions
+from stepwell.store.sql.versions import get_graph, get_version, list_versions
 from stepwell.store.sql.workflows import find_workflow, get_params_schema, get_workflow, list_workflows
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.transfer_operations import ExportInstance, ListStreams, ReadNotes, ReadRecords
-from stepwell.store.workflow_operations import GetVersion, ListVersions
+from stepwell.store.workflow_operations import GetGraph, GetVersion, ListVersions
 
 _HOLDINGS = """
     select i.row, w.name, i.id
@@ -155,6 +155,7 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     ListDecisions: _list_decisions,
     ListTerminations: list_terminations,
     GetVersion: get_version,
+    GetGraph: get_graph,
     ListVersions: list_versions,
     GetAccountSettings: get_account_settings,
     GetTriggers: get_triggers,

@@ -117,6 +117,12 @@ TABLES = (
         _columns("account name class_name sha256 params_schema snapshot"),
         at_once=100,
     ),
+    Table(
+        "graphs",
+        _columns("account script class_name sha256"),
+        _columns("account script class_name sha256 body note"),
+        at_once=16,
+    ),
     Table("deleted_workflows", _ROW, _ROW),
     # Whoever worked on the one store does not work on the other: what it held is claimed there as after a crash.
     Table(

@@ -1,6 +1,7 @@
 """The operations that make and show versions of workflows."""
 
 from stepwell.errors import InvalidInput, UnknownScript, VersionNotFound, WorkflowBelongs
+from stepwell.store.code_graph import CodeGraph
 from stepwell.store.operations import WorkflowRow
 from stepwell.store.sql.rows import Connection, Row, Statement, every, first, only
 from stepwell.store.sql.transaction import Transaction
@@ -14,7 +15,15 @@ from stepwell.store.sql.workflows import (
     read_workflow,
     to_settings,
 )
-from stepwell.store.workflow_operations import GetVersion, ListVersions, PutWorkflow, VersionRow, Versions
+from stepwell.store.workflow_operations import (
+    GetGraph,
+    GetVersion,
+    ListVersions,
+    PutWorkflow,
+    VersionGraph,
+    VersionRow,
+    Versions,
+)
 
 _CLASSES = """
     select class_name, sha256, params_schema, snapshot
@@ -41,18 +50,33 @@ _COUNT_SCHEDULES = Statement(
     _SCHEDULES_OF_OTHERS.format(schedules="v.settings, '$.schedules'"),
     postgres=_SCHEDULES_OF_OTHERS.format(schedules="cast(v.settings as json) -> 'schedules'"),
 )
-_COLUMNS = "id, script, class_name, created_at, settings"
+_COLUMNS = "v.id, v.script, v.class_name, v.created_at, v.settings, g.body is not null"
+_OF_CODE = """
+    left join graphs as g
+        on g.account = v.account
+        and g.script = v.script
+        and g.class_name = v.class_name
+        and g.sha256 = v.sha256
+    """
 _VERSION = f"""
     select {_COLUMNS}
-    from versions
-    where id = :id
-        and workflow = :workflow
+    from versions as v
+    {_OF_CODE}
+    where v.id = :id
+        and v.workflow = :workflow
+    """
+_GRAPH = f"""
+    select g.body, g.note
+    from versions as v
+    {_OF_CODE}
+    where v.id = :id
     """
 _PAGE = f"""
     select {_COLUMNS}
-    from versions
-    where workflow = :workflow
-    order by row desc
+    from versions as v
+    {_OF_CODE}
+    where v.workflow = :workflow
+    order by v.row desc
     limit :limit
     offset :offset
     """
@@ -84,6 +108,13 @@ def get_version(connection: Connection, operation: GetVersion) -> VersionRow:
     if columns is None:
         raise VersionNotFound(operation.workflow, operation.id)
     return _version(columns, workflow.id)
+
+
+def get_graph(connection: Connection, operation: GetGraph) -> VersionGraph:
+    """Do GetGraph."""
+    version = get_version(connection, GetVersion(operation.account, operation.workflow, operation.id))
+    body, note = only(connection, _GRAPH, (version.id,))
+    return VersionGraph(version, None if note is None else CodeGraph(body, note))
 
 
 def list_versions(connection: Connection, operation: ListVersions) -> Versions:
@@ -127,8 +158,8 @@ def _check_schedules(connection: Connection, operation: PutWorkflow) -> None:
 
 
 def _version(columns: Row, workflow_id: str) -> VersionRow:
-    id, script, class_name, created_at, settings = columns
-    return VersionRow(id, workflow_id, script, class_name, created_at, to_settings(settings))
+    id, script, class_name, created_at, settings, has_graph = columns
+    return VersionRow(id, workflow_id, script, class_name, created_at, to_settings(settings), bool(has_graph))
 
 
 def _quoted(names: list[str]) -> str:

@@ -121,6 +121,14 @@ _FORGET_CLASSES = """
         and name = :script
         and class_name not in (select {classes})
     """
+# What another release has read in the same source is replaced.
+_REMEMBER_GRAPH = """
+    insert into graphs (account, script, class_name, sha256, body, note)
+    values (:account, :script, :class_name, :sha256, :body, :note)
+    on conflict (account, script, class_name, sha256) do update set
+        body = excluded.body,
+        note = excluded.note
+    """
 _KEEP_CLASSES = Statement(
     _FORGET_CLASSES.format(classes="value from json_each(:classes)"),
     postgres=_FORGET_CLASSES.format(classes="json_array_elements_text(cast(:classes as json))"),
@@ -234,6 +242,9 @@ def register_workflow(transaction: Transaction, operation: RegisterWorkflow) -> 
     made_of = (operation.script, operation.class_name)
     code = (operation.sha256, operation.params_schema)
     transaction.execute(_REMEMBER_CLASS, (account, *made_of, *code, operation.snapshot))
+    if operation.graph is not None:
+        graph = (operation.graph.body, operation.graph.note)
+        transaction.execute(_REMEMBER_GRAPH, (account, *made_of, operation.sha256, *graph))
     if operation.classes:
         classes = msgspec.json.encode(operation.classes).decode()
         transaction.execute(_KEEP_CLASSES, (account, operation.script, classes))

@@ -1,0 +1,111 @@
+"""The graph of a workflow, read from its source without running it.
+
+What Python does with a value that is not known is not guessed at: what may happen stands in the graph, in the place in
+which it is called, and a remark says what could not be followed.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from stepwell.graph import lookups, statements
+from stepwell.graph.drafts import Draft
+from stepwell.graph.frames import Frame, Reading, frame_of
+from stepwell.graph.freezing import freeze
+from stepwell.graph.functions import is_step_parameter
+from stepwell.graph.meanings import Class, Function, Instance
+from stepwell.graph.modules import Modules, TooMuch
+from stepwell.graph.nodes import Graph
+from stepwell.graph.payload import shape_of_params
+
+_STEP_PARAMETER = 2
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A graph, or why there is none."""
+
+    graph: Graph | None
+    note: str = ""
+
+
+def graph_of(files: Mapping[str, str], main: str, class_name: str) -> Graph | None:
+    """Return the graph of a workflow's class; None if the source cannot be read.
+
+    `files` are those of the script's folder by path, with `/` between the parts; `main` is the path of the script.
+    """
+    return read_graph(files, main, class_name).graph
+
+
+def read_graph(files: Mapping[str, str], main: str, class_name: str) -> Found:
+    """Return the graph of a workflow's class as `graph_of` does, or say why there is none."""
+    try:
+        return _read(files, main, class_name)
+    except TooMuch as error:
+        return Found(None, str(error))
+    except (RecursionError, MemoryError):
+        # Python's parser says the one or the other, by its version.
+        return Found(None, "the source is nested too deeply to be read")
+
+
+def classes_of(files: Mapping[str, str], main: str) -> list[str]:
+    """Return the names of the workflows that a file defines or imports, as far as its source tells."""
+    try:
+        reading = Reading(Modules(files, main), statements.read)
+        module = reading.modules.at(main)
+        if module is None:
+            return []
+        found = {name: frame_of(reading, module).lookup(name) for name in module.statements}
+        return [name for name, one in found.items() if isinstance(one, Class) and lookups.is_workflow(one)]
+    except (TooMuch, RecursionError, MemoryError):
+        return []
+
+
+def _read(files: Mapping[str, str], main: str, class_name: str) -> Found:
+    reading = Reading(Modules(files, main), statements.read)
+    module = reading.modules.at(main)
+    if module is None:
+        return Found(None, f"{main} is no Python that this interpreter can read")
+    kind = frame_of(reading, module).lookup(class_name)
+    if not isinstance(kind, Class):
+        return Found(None, f"{main} has no class {class_name} in its source")
+    run = lookups.attribute(frame_of(reading, module), Instance(kind), "run")
+    if not isinstance(run, Function):
+        return Found(None, f"the class {class_name} has no `run` in its source")
+    nodes, functions = freeze(_drafts_of(reading, run), reading.helpers.values())
+    payload = shape_of_params(kind, run)
+    remarks = tuple(reading.remarks)
+    graph = Graph(class_name=class_name, nodes=nodes, functions=functions, payload=payload, remarks=remarks)
+    return Found(_writable(graph))
+
+
+def _writable(graph: Graph) -> Graph:
+    """Return a graph that can be written: a mark stands for half of a surrogate pair, which a literal may have."""
+    try:
+        msgspec.json.encode(graph)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(graph), ensure_ascii=False)
+        return msgspec.json.decode(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text), type=Graph)
+    return graph
+
+
+def _drafts_of(reading: Reading, run: Function) -> list[Draft]:
+    frame = Frame(reading, run.frame.module, frame_of(reading, run.frame.module))
+    frame.owner, frame.function = run.owner, run.node
+    parameters = [*run.node.args.posonlyargs, *run.node.args.args, *run.node.args.kwonlyargs]
+    for number, parameter in enumerate(parameters):
+        is_step = number == _STEP_PARAMETER or is_step_parameter(parameter)
+        frame.bind(parameter.arg, reading.step if is_step else None)
+    if parameters:
+        frame.bind(parameters[0].arg, run.owner)
+    body = run.node.body
+    reading.read(frame, body if isinstance(body, list) else [ast.Expr(body)])
+    for meaning in frame.returned:
+        frame.run(meaning)
+    frame.close()
+    return frame.drafts

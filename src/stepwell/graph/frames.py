@@ -25,6 +25,7 @@ from stepwell.graph.nodes import FunctionCall
 
 _MOST_VISITS = 150_000
 _MOST_REMARKS = 50
+_TOO_LONG = "the source takes too long to be followed: it is very long, or its helpers call each other in many ways"
 
 
 @dataclass(eq=False, slots=True)
@@ -66,7 +67,7 @@ class Reading:
         """Count a piece of source that is looked at. Raises TooMuch."""
         self.visits += 1
         if self.visits > _MOST_VISITS:
-            raise TooMuch("the source takes too long to be followed: its helpers call each other in too many ways")
+            raise TooMuch(_TOO_LONG)
 
     def remark(self, file: str, node: ast.AST, text: str) -> None:
         """Take note of what could not be followed."""

@@ -81,7 +81,7 @@ class StepDo(Named, frozen=True, kw_only=True, tag="step_do"):
     nodes: tuple["AnyNode", ...] = ()
     depends: tuple[str, ...] = ()
     has_rollback: bool = False
-    # The name of the workflow that it starts and awaits, if it is a child.
+    # The binding of the workflow that it starts and awaits, if it is a child.
     child: str | None = None
 
 

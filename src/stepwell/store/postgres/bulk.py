@@ -6,7 +6,7 @@ outside, a turn that was lost, a child that is awaited, matches no row here, and
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from stepwell.core.instance import Status
 from stepwell.store import codec
@@ -16,7 +16,6 @@ from stepwell.store.sql.rows import Connection, Values
 from stepwell.store.sql.transaction import Tidings
 
 TurnWrite = Commit | Release
-W = TypeVar("W")
 
 # The rows are locked in the order of their numbers, as `locks.py` has it, and only then changed. A column with an index
 # that gets the value that it had costs no more than one that is not named.
@@ -78,38 +77,82 @@ _WRITE = """
     """
 
 
-class Together:
-    """Operations that can be written together, by their places in a batch: creations, and what turns write.
+class Writes:
+    """What one turn writes in a batch, one behind the other, by places in the batch: it becomes one write."""
 
-    What turns write is of instances that are there, so the two do not meet. An instance is in each once: its second
-    write finds what the first one has made.
+    def __init__(self, place: int, operation: TurnWrite) -> None:
+        self.first = operation
+        self.operations = {place: operation}
+        self._last = operation
+
+    def takes(self, place: int, operation: TurnWrite) -> bool:
+        """Take one more, if it goes on where the last one ends."""
+        last, count = self._last, len(self._last.records)
+        goes_on = (operation.turn, operation.n, operation.seen) == (last.turn, last.n + count, last.seen + count)
+        if not goes_on or isinstance(last, Release):
+            return False
+        self.operations[place] = self._last = operation
+        return True
+
+    def columns(self) -> tuple[object, ...]:
+        """Return what becomes of the row."""
+        first, last, operations = self.first, self._last, self.operations.values()
+        keeps_lost, status = True, None
+        ends: tuple[bool, int | None, int | None] = (False, None, None)
+        for operation in operations:
+            status = operation.status or status
+            if isinstance(operation, Commit):
+                keeps_lost = keeps_lost and not operation.is_outcome
+            else:
+                keeps_lost = keeps_lost and operation.status == Status.RUNNING
+                ends = (True, operation.due_at, operation.ended_at)
+        has_rollbacks = any(isinstance(operation, Commit) and operation.has_rollbacks for operation in operations)
+        count = sum(len(operation.records) for operation in operations)
+        place = (first.row, first.turn, first.n, first.seen, count, last.step_count)
+        return (*place, int(keeps_lost), int(has_rollbacks), last.now, status, *ends)
+
+    def records(self, connection: Connection) -> Iterator[Values]:
+        """Yield the records as they are to be inserted."""
+        for operation in self.operations.values():
+            for place, record in enumerate(operation.records, 1):
+                where = (operation.row, operation.seen + place, operation.turn, operation.n + place)
+                yield new_record(connection, where, record, 0)
+
+    def answers(self, tidings: Tidings) -> Iterator[tuple[int, Committed | Released]]:
+        """Yield what is answered to each, once all is written."""
+        for place, operation in self.operations.items():
+            yield place, _answer(operation, tidings)
+
+
+class Together:
+    """Operations of a batch that can be written together: creations, by their places, and what turns write, by row.
+
+    What turns write is of instances that are there, so the two do not meet.
     """
 
     def __init__(self) -> None:
-        self.turns: dict[int, TurnWrite] = {}
+        self.turns: dict[int, Writes] = {}
         self.creations: dict[int, CreateInstance] = {}
-        self._taken: set[object] = set()
+        self._created: set[tuple[str, str, str]] = set()
 
     @property
     def places(self) -> list[int]:
         """The places of all of them, in order."""
-        return sorted((*self.turns, *self.creations))
+        return sorted((*self.creations, *(place for writes in self.turns.values() for place in writes.operations)))
 
     def takes(self, place: int, operation: TurnWrite | CreateInstance) -> bool:
-        """Take one more operation, if none of its instance is among these."""
-        match operation:
-            case CreateInstance():
-                return self._add(
-                    operation, (operation.account, operation.workflow, operation.id), place, self.creations
-                )
-            case Commit() | Release():
-                return self._add(operation, operation.row, place, self.turns)
-
-    def _add(self, operation: W, instance: object, place: int, places: dict[int, W]) -> bool:
-        if instance in self._taken:
-            return False
-        self._taken.add(instance)
-        places[place] = operation
+        """Take one more operation, if it does not have to find what another one has made."""
+        if isinstance(operation, CreateInstance):
+            named = (operation.account, operation.workflow, operation.id)
+            if named in self._created:
+                return False
+            self._created.add(named)
+            self.creations[place] = operation
+            return True
+        writes = self.turns.get(operation.row)
+        if writes is not None:
+            return writes.takes(place, operation)
+        self.turns[operation.row] = Writes(place, operation)
         return True
 
 
@@ -139,11 +182,14 @@ def all_together(operations: Sequence[Operation[Any]]) -> Together | None:
             return None
 
 
-def write(connection: Connection, operations: Sequence[TurnWrite], tidings: Tidings) -> list[object]:
-    """Write what matches, in one statement; return the answers, None for what is left to do alone."""
-    records = [record for operation in operations for record in _records(connection, operation)]
-    moved = {row for (row,) in connection.execute(_WRITE, (*_columns(operations), *_columns_of(records)))}
-    return [_answer(operation, tidings) if operation.row in moved else None for operation in operations]
+def write(connection: Connection, turns: Sequence[Writes], tidings: Tidings) -> Iterator[tuple[int, object]]:
+    """Write what matches, in one statement; yield its answers, by place. What is missing is left to do alone."""
+    records = [record for writes in turns for record in writes.records(connection)]
+    columns = tuple(list(column) for column in zip(*(writes.columns() for writes in turns), strict=True))
+    moved = {row for (row,) in connection.execute(_WRITE, (*columns, *_columns_of(records)))}
+    for writes in turns:
+        if writes.first.row in moved:
+            yield from writes.answers(tidings)
 
 
 def _plain(operation: Operation[Any]) -> TurnWrite | CreateInstance | None:
@@ -163,36 +209,6 @@ def _plain(operation: Operation[Any]) -> TurnWrite | CreateInstance | None:
 
 def _is_small(record: RecordRow) -> bool:
     return record.payload is None and not codec.lies_apart(record)
-
-
-def _records(connection: Connection, operation: TurnWrite) -> Iterator[Values]:
-    for place, record in enumerate(operation.records, 1):
-        where = (operation.row, operation.seen + place, operation.turn, operation.n + place)
-        yield new_record(connection, where, record, 0)
-
-
-def _columns(operations: Sequence[TurnWrite]) -> Values:
-    return tuple(list(column) for column in zip(*map(_row, operations), strict=True))
-
-
-def _row(operation: TurnWrite) -> tuple[object, ...]:
-    place = (operation.row, operation.turn, operation.n, operation.seen, len(operation.records), operation.step_count)
-    match operation:
-        case Commit():
-            keeps = not operation.is_outcome
-            return (
-                *place,
-                int(keeps),
-                int(operation.has_rollbacks),
-                operation.now,
-                operation.status,
-                False,
-                None,
-                None,
-            )
-        case Release():
-            keeps = operation.status == Status.RUNNING
-            return (*place, int(keeps), 0, operation.now, operation.status, True, operation.due_at, operation.ended_at)
 
 
 def _columns_of(records: Sequence[Values]) -> Values:

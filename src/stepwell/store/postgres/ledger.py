@@ -5,7 +5,7 @@ commit, the server is asked what became of that transaction: so nothing is writt
 was written.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -162,17 +162,16 @@ class PostgresLedger:
 
     def _write_together(self, together: bulk.Together, rows: Rows, written: Written) -> None:
         """Write what can be written together; what cannot after all keeps the outcome None."""
-        connection = self._connection
-        if turns := together.turns:
-            answers: Sequence[object] = bulk.write(connection, list(turns.values()), written.tidings)
-            _put(written, turns, answers)
-        if creations := together.creations:
-            asked = list(creations.values())
-            _put(
-                written,
-                creations,
-                create(connection, asked, self._numbers.of(connection, asked, rows), written.tidings),
-            )
+        connection, outcomes = self._connection, written.outcomes
+        if together.turns:
+            for place, answer in bulk.write(connection, list(together.turns.values()), written.tidings):
+                outcomes[place] = answer
+        if together.creations:
+            asked = list(together.creations.values())
+            numbers = self._numbers.of(connection, asked, rows)
+            made = create(connection, asked, numbers, written.tidings)
+            for place, answer in zip(together.creations, made, strict=True):
+                outcomes[place] = answer
 
     def _was_committed(self, tx: int, patience: Patience) -> bool:
         """Ask what became of a transaction. Raises StoreUnavailable if nobody can be asked."""
@@ -236,11 +235,6 @@ class PostgresReading:
             raise too_slow(operation, self._page_timeout_ms) from error
         finally:
             self._connection.roll_back()
-
-
-def _put(written: Written, places: Iterable[int], answers: Iterable[object]) -> None:
-    for place, answer in zip(places, answers, strict=True):
-        written.outcomes[place] = answer
 
 
 def _has_rubbish(connection: PostgresConnection) -> bool:

@@ -9,7 +9,8 @@ import pytest
 from stepwell.errors import TurnLost
 from stepwell.store import Store
 from stepwell.store.control_operations import DeleteInstance
-from stepwell.store.operations import ClaimDue, Claims, RegisterWorker
+from stepwell.store.operations import ClaimDue, Claims, EndLease, Operation, RegisterWorker
+from stepwell.store.sql.rows import Connection, Row
 from stepwell.store.workflow_operations import DeleteWorkflow
 from tests import postgres
 from tests.store.scenes import (
@@ -31,6 +32,7 @@ from tests.store.scenes import (
 
 HAS_POSTGRES = postgres.is_there()
 if HAS_POSTGRES:
+    from stepwell.store.postgres import claims
     from stepwell.store.postgres.pulse import Pulse
     from stepwell.store.postgres.store import PostgresSettings, PostgresStore
 
@@ -52,6 +54,10 @@ async def hosts(require: Callable[..., None]) -> AsyncIterator[tuple[Store, Stor
 
 async def _worker(store: Store) -> int:
     return await store.run(RegisterWorker("worker", FOR_EVER, NOW))
+
+
+async def _run(store: Store, operation: Operation[Any]) -> Any:
+    return await store.run(operation)
 
 
 async def _until(look: Callable[[], Awaitable[Any]]) -> Any:
@@ -163,6 +169,58 @@ async def test_two_hosts_never_claim_the_same(hosts: tuple[Store, Store]) -> Non
 
     rows = [turn.row for each in claims for turn in each.turns]
     assert len(rows) == len(set(rows)) > 0
+
+
+@pytest.mark.parametrize("other_takes", [1, 2], ids=["a part", "all"])
+async def test_what_another_host_takes_meanwhile_is_left_to_it(
+    hosts: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, other_takes: int
+) -> None:
+    """A claim takes only what is still as it was seen, and is told at once to look again for the rest."""
+    one, other = hosts
+    await register(one)
+    await create(one, "a", "b")
+    first, second = await _worker(one), await _worker(other)
+    look = claims.look
+    outrun: list[list[str]] = []
+
+    def look_slowly(connection: Connection, operation: ClaimDue) -> list[Row]:
+        found = look(connection, operation)
+        if operation.worker == first and not outrun:
+            done = asyncio.run_coroutine_threadsafe(claim(other, second, limit=other_takes), loop).result(10)
+            outrun.append([turn.id for turn in done.turns])
+        return found
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(claims, "look", look_slowly)
+
+    got = await claim(one, first)
+
+    assert outrun == [["a", "b"][:other_takes]]
+    assert [turn.id for turn in got.turns] == ["a", "b"][other_takes:]
+    assert got.next_due_at == (NOW if other_takes == 1 else None)
+    assert (await claim(one, first)).turns == []
+
+
+async def test_claim_of_a_worker_that_was_ended_meanwhile_takes_nothing(
+    hosts: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease that is ended between the look and the claim keeps what was seen from being taken."""
+    one, other = hosts
+    await register(one)
+    await create(one, "a")
+    worker = await _worker(one)
+    look = claims.look
+
+    def look_slowly(connection: Connection, operation: ClaimDue) -> list[Row]:
+        found = look(connection, operation)
+        asyncio.run_coroutine_threadsafe(_run(other, EndLease(worker)), loop).result(10)
+        return found
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(claims, "look", look_slowly)
+
+    assert await claim(one, worker) == Claims([], None)
+    assert (await instance(one, "a")).row.status == "queued"
 
 
 async def test_what_another_host_made_due_is_heard(hosts: tuple[Store, Store]) -> None:

@@ -12,8 +12,8 @@ import asyncpg
 
 from stepwell import limits
 from stepwell.errors import StoreUnavailable
-from stepwell.store.operations import Operation
-from stepwell.store.postgres import bulk
+from stepwell.store.operations import ClaimDue, Operation
+from stepwell.store.postgres import bulk, claims
 from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.connection import PostgresConnection
 from stepwell.store.postgres.creations import Numbers, Rows, create
@@ -102,6 +102,9 @@ class PostgresLedger:
 
         Where the connection is lost nobody is asked: what was written matches no row the next time, and is found then.
         """
+        match operations:
+            case [ClaimDue() as operation]:
+                return self._claim(operation)
         together = bulk.all_together(operations)
         if together is None:
             return None
@@ -118,6 +121,23 @@ class PostgresLedger:
                 written.outcomes[place] = answer
             written.tidings.add(rest.tidings)
         return written
+
+    def _claim(self, operation: ClaimDue) -> Written | None:
+        """Claim in statements of their own; None: that cannot be.
+
+        A connection that is lost while instances are taken is an error: their worker has them claimed again.
+        """
+        try:
+            self._connection.ready()
+            found = claims.look(self._connection, operation)
+        except LOSSES:
+            return None
+        tidings = Tidings()
+        try:
+            taken = claims.take(self._connection, operation, found, tidings)
+        except CONFLICTS:
+            return None
+        return None if taken is None else Written([taken], tidings)
 
     def _patiently(self, operations: Sequence[Operation[Any]], rows: Rows) -> Written:
         patience, tries = self._connection.patience(), 0

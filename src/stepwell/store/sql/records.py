@@ -5,7 +5,7 @@ would be answered as the value. A history with a gap, or without its end, is not
 raised as SQLite's own error of a damaged file.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from zlib import crc32
 
@@ -18,13 +18,13 @@ from stepwell.store.sql.rows import Connection, Damaged, Row, Statement, Values,
 # Where a record is: (instance, seq, turn, n).
 Place = tuple[int, int, int, int]
 
-_COLUMNS = "instance, seq, turn, n, kind, at, body, value, payload, size, crc"
+RECORD_COLUMNS = "instance, seq, turn, n, kind, at, body, value, payload, size, crc"
 _INSERT = f"""
-    insert into records ({_COLUMNS}, tx)
+    insert into records ({RECORD_COLUMNS}, tx)
     values (:instance, :seq, :turn, :n, :kind, :at, :body, :value, :payload, :size, :crc, :tx)
     """
 _HISTORY = f"""
-    select {_COLUMNS}
+    select {RECORD_COLUMNS}
     from records
     where instance = :instance
         and seq > :after
@@ -33,13 +33,13 @@ _HISTORY = f"""
     """
 _HISTORIES = Statement(
     f"""
-    select {_COLUMNS}
+    select {RECORD_COLUMNS}
     from records
     where instance in (select value from json_each(:instances))
     order by instance, seq
     """,
     postgres=f"""
-    select {_COLUMNS}
+    select {RECORD_COLUMNS}
     from records
     where instance in (select cast(value as bigint) from jsonb_array_elements_text(cast(:instances as jsonb)) as value)
     order by instance, seq
@@ -51,7 +51,7 @@ _LAST = """
     where row = :instance
     """
 _OUTSIDE = f"""
-    select {_COLUMNS}
+    select {RECORD_COLUMNS}
     from records
     where instance = :instance
         and seq > :seen
@@ -59,13 +59,13 @@ _OUTSIDE = f"""
     order by seq
     """
 _FIRST = f"""
-    select {_COLUMNS}
+    select {RECORD_COLUMNS}
     from records
     where instance = :instance
         and seq = 1
     """
 _END = f"""
-    select {_COLUMNS}
+    select {RECORD_COLUMNS}
     from records
     where instance = :instance
         and seq > :restarted_seq
@@ -74,7 +74,7 @@ _END = f"""
     limit 1
     """
 _ROLLBACK = f"""
-    select {_COLUMNS}
+    select {RECORD_COLUMNS}
     from records
     where instance = :instance
         and seq > :restarted_seq
@@ -82,7 +82,7 @@ _ROLLBACK = f"""
     order by seq
     """
 _DECISIONS = f"""
-    select {_COLUMNS}
+    select {RECORD_COLUMNS}
     from records
     where instance = :instance
         and kind = 'step_forced'
@@ -132,14 +132,20 @@ def history(connection: Connection, instance: int, after: int = 0, limit: int | 
 
 def histories(connection: Connection, ends: Mapping[int, int]) -> dict[int, list[RecordRow]]:
     """Return the histories of instances, by their rows, each up to its last seq; a damaged one is left out."""
+    rows = connection.execute(_HISTORIES, (msgspec.json.encode(list(ends)).decode(),))
+    return whole_histories(rows, ends)
+
+
+def whole_histories(rows: Iterable[Row], ends: Mapping[int, int]) -> dict[int, list[RecordRow]]:
+    """Return what rows of records, in order, are of instances, by theirs; one that is not whole is left out."""
     found: dict[int, list[Row]] = {row: [] for row in ends}
-    for columns in connection.execute(_HISTORIES, (msgspec.json.encode(list(ends)).decode(),)):
+    for columns in rows:
         found[columns[0]].append(columns)
     whole: dict[int, list[RecordRow]] = {}
-    for row, rows in found.items():
-        if [columns[1] for columns in rows] == list(range(1, ends[row] + 1)):
+    for row, columns_of in found.items():
+        if [columns[1] for columns in columns_of] == list(range(1, ends[row] + 1)):
             with suppress(Damaged):
-                whole[row] = [_record(columns) for columns in rows]
+                whole[row] = [_record(columns) for columns in columns_of]
     return whole
 
 

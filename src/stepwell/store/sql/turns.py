@@ -30,7 +30,8 @@ from stepwell.store.sql.control import end
 from stepwell.store.sql.rows import Statement, every, first, of_leases
 from stepwell.store.sql.transaction import Transaction
 
-_CLAIMED = """i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at,
+# What a claim tells of an instance, as `Due` has it.
+CLAIMED = """i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.id, i.version, i.created_at,
         i.logged, i.log_n,
         case when i.snapshot = 0 then w.script else coalesce(v.script, w.script) end,
         case when i.snapshot = 0 then w.class_name else coalesce(v.class_name, w.class_name) end,
@@ -40,7 +41,7 @@ _CLAIMED = """i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.
 # SQLite to that order of looking. A worker never takes its own as lost, however late it renews.
 _DUE = Statement(
     f"""
-    select {_CLAIMED}
+    select {CLAIMED}
     from (
         select row, since
         from (
@@ -94,7 +95,7 @@ _DUE = Statement(
         limit :limit
         for update of i skip locked
     )
-    select {_CLAIMED}
+    select {CLAIMED}
     from (
         select *
         from due
@@ -213,7 +214,7 @@ _PLACE = """
 _ANY_NUMBER = 2**62
 
 
-class _Due(NamedTuple):
+class Due(NamedTuple):
     """An instance that can be claimed."""
 
     row: int
@@ -238,10 +239,11 @@ class _Due(NamedTuple):
         return self.lost_turns + (self.owner is not None)
 
 
-class _Room:
+class Room:
     """How many more of those a worker may hold whose turns were lost."""
 
     def __init__(self, held: Sequence[int]) -> None:
+        """`held` is how many it holds, as `ClaimDue.suspects` counts."""
         counts = dict(zip(SUSPECTS, held, strict=False))
         self._left = {often: most - counts.get(often, 0) for often, most in SUSPECTS.items()}
 
@@ -273,9 +275,9 @@ def claim_due(transaction: Transaction, operation: ClaimDue) -> Claims:
     worker, now, snapshot = operation.worker, operation.now, operation.snapshot
     if first(transaction.connection, _MAY_CLAIM, (worker,)) is None:
         return Claims([], None)
-    room = _Room(operation.suspects)
+    room = Room(operation.suspects)
     found = every(transaction.connection, _DUE, (snapshot, now, room.too_often, operation.limit, worker))
-    due = [one for one in (_Due(*columns) for columns in found) if room.takes(one.losses)]
+    due = [one for one in (Due(*columns) for columns in found) if room.takes(one.losses)]
     if due:
         taken_by = (worker, now, transaction.tx)
         # One hand-over for all of them.
@@ -285,7 +287,7 @@ def claim_due(transaction: Transaction, operation: ClaimDue) -> Claims:
         transaction.append_turn(one.row, one.seq, (one.turn + 1, 0), [running])
     short = {one.row: one.seq + 1 for one in due if one.seq < SHORT_HISTORY}
     known = transaction.histories(short) if short else {}
-    claims = [_claim(one, known.get(one.row)) for one in due]
+    claims = [to_claim(one, known.get(one.row)) for one in due]
     for holder in {instance.owner for instance in due if instance.owner is not None}:
         transaction.execute(_END_CLAIMED, (holder, now))
         transaction.execute(_FORGET_WORKER, (holder,))
@@ -331,7 +333,8 @@ def release(transaction: Transaction, operation: Release) -> Released:
     return Released(done=True, seq=seq, outside=[])
 
 
-def _claim(due: _Due, history: list[RecordRow] | None) -> Claim:
+def to_claim(due: Due, history: list[RecordRow] | None) -> Claim:
+    """Return the turn that an instance has got."""
     return Claim(
         due.row,
         due.turn + 1,

@@ -14,7 +14,7 @@ from stepwell.terminations import Terminations
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 15.0
+LOOK_EVERY_S = 60.0
 
 
 class Leftovers:

@@ -19,6 +19,7 @@ from stepwell.store.postgres.connection import PostgresConnection
 from stepwell.store.postgres.creations import Numbers, Rows, create
 from stepwell.store.postgres.faults import CONFLICTS, LOSSES, ConnectionLost, is_loss, translate
 from stepwell.store.postgres.locks import lock
+from stepwell.store.snapshot_operations import FindServed, ListSnapshotsDue
 from stepwell.store.sql.ledger import Written, each_alone, has_rubbish, outcome, tidied
 from stepwell.store.sql.pages import is_page, too_slow
 from stepwell.store.sql.reads import READS
@@ -28,6 +29,8 @@ from stepwell.store.sql.transaction import Tidings, Transaction
 # Conflicts with other processes are short; one that lasts is a defect, and its caller has to hear of it.
 MOST_TRIES = 20
 
+# What every host asks again and again needs no transaction round it.
+_ONE_STATEMENT = (ListSnapshotsDue, FindServed)
 # Numbers of transactions ascend in the order in which they began. Who reads a stream of what has changed has to stop
 # before the oldest one that is under way (`pg_snapshot_xmin`): it may still write below the newest that is seen.
 _NUMBER = "select cast(cast(pg_current_xact_id() as text) as bigint)"
@@ -244,6 +247,9 @@ class PostgresReading:
         self._connection.close()
 
     def _read(self, operation: Operation[Any]) -> object:
+        if isinstance(operation, _ONE_STATEMENT):
+            self._connection.ready()
+            return READS[type(operation)](self._connection, operation)
         # In one message: the bound costs no way to the server and back.
         bound = f"; set local statement_timeout = {self._page_timeout_ms}" if is_page(operation) else ""
         self._connection.begin(f"isolation level repeatable read, read only{bound}")

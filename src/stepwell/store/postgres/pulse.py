@@ -28,7 +28,7 @@ LOOK_OFTEN_S = 1.0
 # What is told is gathered for so long. The first word after a silence goes at once.
 _GATHER_S = 0.005
 # Times that a lease is renewed before it would be over.
-_BEATS = 4
+_BEATS = 3
 
 # What is due is that of the snapshots that this store's workers have; for what is lost it may start others. `turn` and
 # `seq - n` change when a record comes from outside, and not by a turn's own ones. A workflow that is no more has taken

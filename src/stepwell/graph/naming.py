@@ -54,7 +54,7 @@ def duration_of(node: ast.expr | None, resolve: Resolve) -> Duration:
     return "" if node is None else text_of(node)
 
 
-def options_of(event_type: ast.expr | None, timeout: ast.expr | None, resolve: Resolve) -> EventOptions:
+def options_of(event_type: ast.expr, timeout: ast.expr | None, resolve: Resolve) -> EventOptions:
     """Return what a wait waits for; where nothing is said it does so for 24 hours."""
     name, _ = name_of(event_type, resolve)
     return EventOptions(event_type=name, timeout=_DEFAULT_WAIT if timeout is None else duration_of(timeout, resolve))

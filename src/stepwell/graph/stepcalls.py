@@ -171,7 +171,8 @@ def _sleep_until(frame: Frame, node: ast.Call, _: Arguments) -> Draft:
 def _wait(frame: Frame, node: ast.Call, _: Arguments) -> Draft:
     name, event_type = _two(node, "name", "event_type")
     timeout = _keywords(node).get("timeout") or (node.args[_TIMEOUT] if len(node.args) > _TIMEOUT else None)
-    options = options_of(event_type, timeout, frame.constant)
+    # Without a type the call will fail.
+    options = None if event_type is None else options_of(event_type, timeout, frame.constant)
     return frame.draft(StepWait, node, **_name(frame, name), options=options)
 
 

@@ -108,6 +108,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "says why.",
         answer=Answer(VersionGraphShown),
         refused=(NO_WORKFLOW, NO_VERSION),
+        cli=("stepwell graph order --version VERSION_ID",),
     ),
     f"GET {OWN_INSTANCE}/graph": Operation(
         id="stepwell-instances-graph",
@@ -116,6 +117,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         "of it: how each stands, how often it ran, and which entries of the log are its own.",
         answer=Answer(InstanceGraphShown),
         refused=_NO_INSTANCE,
+        cli=("stepwell graph order --instance order-1",),
     ),
     f"GET {OWN_INSTANCE}/tree": Operation(
         id="stepwell-instances-tree",

@@ -237,6 +237,8 @@ class Stores:
         self._collect()
 
     def _collect(self) -> None:
+        from stepwell.store.postgres.creations import Numbers
+
         closed = [store for store in self._open if store._is_closed]
         self._open = [store for store in self._open if not store._is_closed]
         for store in closed:
@@ -244,6 +246,8 @@ class Stores:
             connection.begin()
             connection.say(EMPTY)
             connection.say("commit")
+            # Row numbers begin anew.
+            store._shell.inner._writer._numbers = Numbers()
             _idle.append(store._shell.inner)
 
 

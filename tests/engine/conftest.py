@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from stepwell.store.sql import turns
+from tests import postgres
 
 
 @pytest.fixture
@@ -20,3 +21,5 @@ def no_defect(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 def bare_claims(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let claims bring no history, as if all were long: each turn reads it."""
     monkeypatch.setattr(turns, "SHORT_HISTORY", 0)
+    if postgres.is_there():
+        monkeypatch.setattr("stepwell.store.postgres.claims.SHORT_HISTORY", 0)

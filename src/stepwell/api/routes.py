@@ -50,6 +50,7 @@ _OWN_INSTANCE = _OWN_WORKFLOW + "/instances/{instance_id}"
 # The number of the route that is a WebSocket.
 SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
+_DRAWN = ("format", "theme")
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 
@@ -75,7 +76,14 @@ ROUTES = (
     Route("GET", "/docs", None, "List the operations", reference.list_operations),
     Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),
     Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
-    Route("GET", _OWN_INSTANCE + "/graph", None, "What an instance has done of its graph", graph.get_graph_of_instance),
+    Route(
+        "GET",
+        _OWN_INSTANCE + "/graph",
+        None,
+        "What an instance has done of its graph",
+        graph.get_graph_of_instance,
+        _DRAWN,
+    ),
     Route("GET", _OWN_INSTANCE + "/tree", None, "Whom an instance awaits", tree.get_tree),
     Route("GET", _OWN_INSTANCE + "/why", None, "Why an instance does not go on", why.get_why),
     Route("POST", _OWN_INSTANCE + "/step", None, "Decide by hand what becomes of a step", forcing.force_step),
@@ -94,6 +102,7 @@ ROUTES = (
         None,
         "Get the graph of a version with its source lines",
         graph.get_graph_of_version,
+        _DRAWN,
     ),
     Route("GET", _OWN_INSTANCE, None, "Status and progress of an instance", instance_status.get_status),
     # who calls

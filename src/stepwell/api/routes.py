@@ -50,6 +50,7 @@ _OWN_INSTANCE = _OWN_WORKFLOW + "/instances/{instance_id}"
 # The number of the route that is a WebSocket.
 SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
+_LOGS = ("after", "limit", "follow", "step")
 _DRAWN = ("format", "theme")
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
@@ -75,7 +76,7 @@ ROUTES = (
     Route("GET", "/openapi.json", None, "This document", reference.show_document),
     Route("GET", "/docs", None, "List the operations", reference.list_operations),
     Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),
-    Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
+    Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, _LOGS),
     Route(
         "GET",
         _OWN_INSTANCE + "/graph",

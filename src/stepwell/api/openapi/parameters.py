@@ -188,6 +188,7 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
         "follow": _choice(
             "`true`: each line at once, and each new one until the instance ends.", ("true", "false"), "false"
         ),
+        "step": _text("Only lines of this step, by its name as the log shows it.", limits.LOGGED_NAME_LENGTH),
     },
 }
 

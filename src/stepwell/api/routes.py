@@ -53,6 +53,8 @@ SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
 # Parts of a pattern that take slashes too.
 _TAILS = re.compile(r"\(\?P<(instance_id|page_path|file_path)>\[\^/\]\+\)")
+_LOGS = ("after", "limit", "follow", "step")
+_DRAWN = ("format", "theme")
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 
@@ -76,8 +78,15 @@ ROUTES = (
     Route("GET", "/openapi.json", None, "This document", reference.show_document),
     Route("GET", "/docs", None, "List the operations", reference.list_operations),
     Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),
-    Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
-    Route("GET", _OWN_INSTANCE + "/graph", None, "What an instance has done of its graph", graph.get_graph_of_instance),
+    Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, _LOGS),
+    Route(
+        "GET",
+        _OWN_INSTANCE + "/graph",
+        None,
+        "What an instance has done of its graph",
+        graph.get_graph_of_instance,
+        _DRAWN,
+    ),
     Route("GET", _OWN_INSTANCE + "/tree", None, "Whom an instance awaits", tree.get_tree),
     Route("GET", _OWN_INSTANCE + "/why", None, "Why an instance does not go on", why.get_why),
     Route("POST", _OWN_INSTANCE + "/step", None, "Decide by hand what becomes of a step", forcing.force_step),
@@ -96,6 +105,7 @@ ROUTES = (
         None,
         "Get the graph of a version with its source lines",
         graph.get_graph_of_version,
+        _DRAWN,
     ),
     Route("GET", _OWN_INSTANCE, None, "Status and progress of an instance", instance_status.get_status),
     # who calls

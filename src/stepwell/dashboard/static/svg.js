@@ -9,6 +9,8 @@ const policy = globalThis.trustedTypes?.createPolicy("stepwell-svg", { createHTM
 export function parseSvg(text) {
   const parsed = new DOMParser().parseFromString(policy ? policy.createHTML(text) : text, "image/svg+xml").documentElement;
   if (parsed.localName !== "svg") throw new Error("The drawing could not be read.");
+  // Its style is the page's: `graph.css`.
+  for (const style of parsed.querySelectorAll("style")) style.remove();
   return document.importNode(parsed, true);
 }
 

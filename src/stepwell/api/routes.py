@@ -36,6 +36,7 @@ from stepwell.api import (
 )
 from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
 from stepwell.api.request import ApiRequest
+from stepwell.api.ui import live, pages, session
 from stepwell.engine import Engine
 
 Handler = Callable[[Engine, ApiRequest], Awaitable[Response]]
@@ -52,6 +53,8 @@ SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
 _LOGS = ("after", "limit", "follow", "step")
 _DRAWN = ("format", "theme")
+# Parts of a pattern that take slashes too.
+_TAILS = re.compile(r"\(\?P<(instance_id|page_path|file_path)>\[\^/\]\+\)")
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 
@@ -71,7 +74,6 @@ class Route:
 
 
 ROUTES = (
-    Route("GET", "/", None, "A page for people", site.show_page, ("workflow", "instance")),
     Route("GET", "/healthz", None, "Whether the server answers", site.tell_health),
     Route("GET", "/openapi.json", None, "This document", reference.show_document),
     Route("GET", "/docs", None, "List the operations", reference.list_operations),
@@ -185,6 +187,19 @@ ROUTES = (
     Route("DELETE", _TRIGGERS, 28, "Delete the event triggers of a script", triggers.delete_triggers),
 )
 
+# The dashboard's: private, so neither the document of the API nor its reference has them.
+DASHBOARD = (
+    *(
+        Route("GET", pattern, None, "A page of the dashboard", pages.show_document)
+        for pattern in ("/", "/login", "/nodes", "/workflows", "/workflows/{page_path}")
+    ),
+    Route("GET", "/ui/static/{digest}/{file_path}", None, "A file of the dashboard", pages.show_file),
+    Route("GET", "/ui/session", None, "Who looks at the dashboard", session.get_session),
+    Route("POST", "/ui/session", None, "Sign in", session.sign_in),
+    Route("DELETE", "/ui/session", None, "Sign out", session.sign_out),
+    Route("GET", "/ui/live", None, "What changes", live.stream_changes, ("topics",)),
+)
+
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     """Return the route of a percent-encoded path, and the still encoded parts of the path by name.
@@ -203,13 +218,13 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
 
 def _compile(pattern: str) -> re.Pattern[str]:
     regex = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", re.escape(pattern).replace(r"\{", "{").replace(r"\}", "}"))
-    return re.compile(regex.replace("(?P<instance_id>[^/]+)", "(?P<instance_id>.+)"))
+    return re.compile(_TAILS.sub(r"(?P<\1>.+)", regex))
 
 
 def _table() -> list[tuple[re.Pattern[str], dict[str, Route]]]:
     """Gather the routes by pattern, in their order."""
     by_pattern: dict[str, dict[str, Route]] = {}
-    for route in ROUTES:
+    for route in (*ROUTES, *DASHBOARD):
         by_pattern.setdefault(route.pattern, {})[route.method] = route
     return [(_compile(pattern), by_method) for pattern, by_method in by_pattern.items()]
 

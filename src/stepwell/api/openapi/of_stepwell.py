@@ -39,14 +39,6 @@ _NO_INSTANCE = (NO_WORKFLOW, NO_INSTANCE)
 _OK = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
 
 OPERATIONS: Mapping[Key, Operation] = {
-    "GET /": Operation(
-        id="stepwell-page",
-        tag=STEPWELL,
-        description="A page for people: the workflows with their latest instances, or the log of one instance if both "
-        "parameters are given.",
-        answer=Answer(media=_HTML),
-        refused=_NO_INSTANCE,
-    ),
     "GET /healthz": Operation(
         id="stepwell-health",
         tag=STEPWELL,

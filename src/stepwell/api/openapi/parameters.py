@@ -172,10 +172,6 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
     },
     "GET /client/v4/accounts": _ACCOUNTS,
     "GET /client/v4/memberships": _ACCOUNTS,
-    "GET /": {
-        "workflow": _text("The workflow of the instance to show.", limits.WORKFLOW_NAME_LENGTH),
-        "instance": _text("The instance to show.", limits.ADDRESSED_INSTANCE_ID_LENGTH),
-    },
     f"GET {OWN_INSTANCE}/events": _FOLLOWING,
     f"GET {OWN_INSTANCE}/graph": _DRAWN,
     f"GET {OWN_WORKFLOW}/versions/{{version_id}}/graph": _DRAWN,

@@ -1,0 +1,5 @@
+import { html } from "../dom.js";
+
+export function Graph() {
+  return html`<h1>Graph</h1>`;
+}

@@ -9,10 +9,11 @@ from starlette.types import Receive, Scope, Send
 
 from stepwell.api import auth, envelope, event_sockets, events, guards, path, routes, sessions
 from stepwell.api.query import Query
-from stepwell.api.refusals import invalid
+from stepwell.api.refusals import RouteNotFound, invalid
 from stepwell.api.request import ApiRequest, Served
 from stepwell.api.routes import Route
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
+from stepwell.api.ui import pages
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
 from stepwell.subscriptions import Subscription
@@ -59,6 +60,10 @@ class Api:
         try:
             route, request = await self._admit(http)
             return await route.handler(self._served.engine, request)
+        except RouteNotFound as error:
+            # Somebody who mistyped an address in a browser gets a page that says so.
+            is_person = http.method == "GET" and "text/html" in http.headers.get("accept", "")
+            return pages.nothing() if is_person else envelope.failure(error, "")
         except ClientDisconnect:
             # Nobody reads this; the server drops it.
             return Response(status_code=400)

@@ -51,10 +51,10 @@ _OWN_INSTANCE = _OWN_WORKFLOW + "/instances/{instance_id}"
 # The number of the route that is a WebSocket.
 SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
-_LOGS = ("after", "limit", "follow", "step")
-_DRAWN = ("format", "theme")
 # Parts of a pattern that take slashes too.
 _TAILS = re.compile(r"\(\?P<(instance_id|page_path|file_path)>\[\^/\]\+\)")
+_LOGS = ("after", "limit", "follow", "step")
+_DRAWN = ("format", "theme")
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 

@@ -11,16 +11,16 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 
 async def show_document(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
-    """Answer with the document of all pages; which one it is, is the program's to find."""
-    return document(request, 200)
-
-
-def document(request: ApiRequest, status: int) -> Response:
-    """Return the document; 304 where the browser has it."""
+    """Answer with the document of all pages, or that the browser has it; which page it is, is the program's to find."""
     headers = {**shell.HEADERS, "etag": f'"{files.DIGEST}"'}
-    if status == 200 and request.http.headers.get("if-none-match") == headers["etag"]:  # noqa: PLR2004 - HTTP's own
+    if request.http.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
-    return Response(shell.DOCUMENT, status, headers, "text/html")
+    return Response(shell.DOCUMENT, headers=headers, media_type="text/html")
+
+
+def nothing() -> Response:
+    """Return the document for an address that no page has."""
+    return Response(shell.DOCUMENT, 404, shell.HEADERS, "text/html")
 
 
 async def show_file(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both

@@ -37,11 +37,11 @@ export function useRoute() {
 
 function find(pathname) {
   const [first, name, tab, ...rest] = pathname.split("/").slice(1).map(decoded);
-  const pages = { "": "overview", login: "login", nodes: "nodes", workflows: "workflows" };
+  const pages = { "": "overview", login: "login", workflows: "workflows" };
   if (name === undefined || name === "") return { page: Object.hasOwn(pages, first) ? pages[first] : "nothing" };
   if (first !== "workflows") return { page: "nothing" };
   if (tab === "instances" && rest.length && rest[0] !== "") return { page: "instance", workflow: name, id: rest.join("/") };
-  const tabs = { graph: "graph", versions: "versions", settings: "settings" };
+  const tabs = { graph: "graph", versions: "versions" };
   if (tab === undefined || tab === "" || (tab === "instances" && !rest[0])) return { page: "instances", workflow: name };
   return Object.hasOwn(tabs, tab) && !rest.length ? { page: tabs[tab], workflow: name } : { page: "nothing" };
 }
@@ -61,7 +61,7 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]");
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   if (link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
-  if (!/^\/($|login$|nodes$|workflows($|\/))/.test(link.pathname)) return;
+  if (!/^\/($|login$|workflows($|\/))/.test(link.pathname)) return;
   event.preventDefault();
   const changes = link.pathname !== location.pathname;
   go(link.pathname + link.search);

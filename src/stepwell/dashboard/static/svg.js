@@ -7,7 +7,9 @@ import { useValue } from "./store.js";
 const policy = globalThis.trustedTypes?.createPolicy("stepwell-svg", { createHTML: (text) => text });
 
 export function parseSvg(text) {
-  const parsed = new DOMParser().parseFromString(policy ? policy.createHTML(text) : text, "image/svg+xml").documentElement;
+  // Its style is the page's: `graph.css`. The policy lets none in that comes with it.
+  const plain = text.replace(/<style>[^]*?<\/style>/, "");
+  const parsed = new DOMParser().parseFromString(policy ? policy.createHTML(plain) : plain, "image/svg+xml").documentElement;
   if (parsed.localName !== "svg") throw new Error("The drawing could not be read.");
   return document.importNode(parsed, true);
 }

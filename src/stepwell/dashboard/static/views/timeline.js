@@ -195,7 +195,9 @@ function Bar({ segment, row, axis, now, isLast }) {
   const text = isLast || bar.width >= LABEL_FROM ? words(segment, row, to, now) : "";
   const isInside = bar.width >= Math.max(LABEL_FROM, text.length * 6.6 + 12) && segment.kind !== "delay";
   const title = `${KINDS[segment.kind]}${segment.attempt ? `, attempt ${segment.attempt}` : ""}: ${duration(to - segment.from)}`;
-  const beside = bar.x + bar.width + text.length * 6.6 + 20 > axis.width ? { right: `${axis.width - bar.x + 4}px` } : { left: `${bar.x + bar.width + 6}px` };
+  // On the side with room: behind the bar, or before the first of its row.
+  const first = barOf(axis, row.start, row.start) ?? bar;
+  const beside = bar.x + bar.width + text.length * 6.6 + 20 > axis.width ? { right: `${axis.width - first.x + 4}px` } : { left: `${bar.x + bar.width + 6}px` };
   return html`<span class="seg ${segment.kind} ${isOpen ? "open" : ""} ${row.type === "rollback" ? "undo" : ""}" style=${{ left: `${bar.x}px`, width: `${bar.width}px` }} title=${title}>${isInside && html`<b>${text}</b>`}${segment.ends && html`<i class=${segment.ends}></i>`}</span>
     ${text && !isInside && isLast && html`<span class="beside num" style=${beside}>${text}</span>`}`;
 }

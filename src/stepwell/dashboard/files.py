@@ -1,7 +1,6 @@
 """The dashboard's files: read once, from inside the package, and served under the hash of all of them.
 
-As the hash is part of each address, and modules name each other by relative ones, a browser may keep a file for ever,
-and a page never meets modules of another release.
+As the hash is part of each address, a browser may keep a file for ever, and a page never meets those of another release.
 """
 
 import gzip
@@ -10,9 +9,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from stepwell.dashboard import bundle
 from stepwell.graph.style import STYLE
 
 _FOLDER = Path(__file__).parent / "static"
+_SHEETS = ("style.css", "instance.css")
 _MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -30,13 +31,17 @@ class File:
 
 
 def _read() -> dict[str, File]:
-    found = {
-        path.relative_to(_FOLDER).as_posix(): File(path.read_bytes(), _MEDIA_TYPES[path.suffix])
-        for path in sorted(_FOLDER.rglob("*"))
-        if path.suffix in _MEDIA_TYPES
+    modules = {path.relative_to(_FOLDER).as_posix(): path.read_text("utf-8") for path in sorted(_FOLDER.rglob("*.js"))}
+    sheets = [bundle.plain_style((_FOLDER / name).read_text("utf-8")) for name in _SHEETS]
+    texts = {
+        "app.js": bundle.bundle(modules, "app.js"),
+        # Not a module: it runs before anything is drawn.
+        "theme.js": modules["theme.js"],
+        # Drawings of graphs bring no style with them: the page's policy would not let it in.
+        "style.css": "".join([*sheets, STYLE]),
+        "icon.svg": (_FOLDER / "icon.svg").read_text("utf-8"),
     }
-    # Drawings of graphs bring no style with them: the page's policy would not let it in.
-    return found | {"graph.css": File(STYLE.encode(), "text/css")}
+    return {name: File(text.encode(), _MEDIA_TYPES[Path(name).suffix]) for name, text in texts.items()}
 
 
 def _digest(files: dict[str, File]) -> str:

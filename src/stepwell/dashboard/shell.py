@@ -16,9 +16,7 @@ DOCUMENT = f"""<!doctype html>
 <title>Stepwell</title>
 <link rel="icon" href="{BASE}/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="{BASE}/style.css">
-<link rel="stylesheet" href="{BASE}/graph.css">
 <script src="{BASE}/theme.js"></script>
-<link rel="modulepreload" href="{BASE}/vendor/preact.js">
 <script type="module" src="{BASE}/app.js"></script>
 </head>
 <body>

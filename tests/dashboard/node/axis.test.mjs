@@ -19,6 +19,12 @@ test("a sleep of a day between two steps is folded", () => {
   assert.deepEqual(folds, [[1_000, 24 * HOUR]]);
 });
 
+test("a fold is parted where a sleep in it ends and a wait begins", () => {
+  const rows = [row(["done", 0, 1_000]), row(["sleep", 1_000, HOUR]), row(["wait", HOUR, 3 * HOUR])];
+
+  assert.deepEqual(foldsOf(rows, 0, 3 * HOUR, 800), [[1_000, HOUR], [HOUR, 3 * HOUR]]);
+});
+
 test("what overlaps an attempt in flight is not idle", () => {
   const rows = [row(["running", 0, null]), row(["sleep", 1_000, HOUR])];
 
@@ -76,7 +82,7 @@ test("ticks are at round moments, 64 pixels apart, and none is in a fold", () =>
 
   const ticks = ticksOf(axis, 0);
 
-  assert.deepEqual(ticks.map((tick) => tick.at), [0, 200, 400, 600, 800, 1_000, HOUR + 1_200, HOUR + 1_400, HOUR + 1_600, HOUR + 1_800, HOUR + 2_000]);
+  assert.deepEqual(ticks.map((tick) => tick.at), [0, 200, 400, 600, 800, HOUR + 1_000, HOUR + 1_200, HOUR + 1_400, HOUR + 1_600, HOUR + 1_800]);
   assert.ok(ticks.every((tick, n) => n === 0 || tick.x - ticks[n - 1].x >= 64));
 });
 

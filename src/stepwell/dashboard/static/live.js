@@ -61,6 +61,8 @@ function settle() {
   settleTimer = setTimeout(() => {
     const wanted = isLive.now && !isAsleep ? [...followers.keys()].sort().join(",") : "";
     if (wanted !== open) connect(wanted);
+    // What has ended changes no more, so nothing of it can be old.
+    if (!wanted && isLive.now) liveState.set("live");
     if (!isLive.now) liveState.set("off");
   }, 30);
 }

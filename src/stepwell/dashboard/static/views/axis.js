@@ -1,7 +1,7 @@
 // The time axis of the waterfall: piecewise linear, with idle stretches folded. No DOM: node runs its tests.
 //
 // A stretch is idle while no attempt is in flight. It is folded when it is longer than a tenth of the busy time and
-// would take more than 80 pixels. All times are milliseconds.
+// would take more than 80 pixels, and than a second. All times are milliseconds.
 
 export const FOLD_WIDTH = 44;
 export const TICK_GAP = 64;
@@ -9,6 +9,9 @@ export const TICK_GAP = 64;
 const FOLDED_FROM = 80;
 const IDLE_SHARE = 0.1;
 const HEADROOM = 0.04;
+const LEAST_MS = 1_000;
+const MOST_EDGES = 3;
+const LABEL_WIDTH = 56;
 const IN_FLIGHT = new Set(["done", "failed", "running", "cut"]);
 
 /** Return the stretches within `from` and `to` in which an attempt is in flight: apart, and in their order. */
@@ -54,11 +57,25 @@ export function foldsOf(rows, from, to, width) {
   let unfoldedMs = to - from;
   for (const stretch of byLength) {
     const pixels = width - folds.length * FOLD_WIDTH;
-    if (length(stretch) <= busyMs * IDLE_SHARE || (length(stretch) / unfoldedMs) * pixels <= FOLDED_FROM) break;
+    if (length(stretch) < LEAST_MS || length(stretch) <= busyMs * IDLE_SHARE || (length(stretch) / unfoldedMs) * pixels <= FOLDED_FROM) break;
     folds.push(stretch);
     unfoldedMs -= length(stretch);
   }
-  return folds.sort((one, other) => one[0] - other[0]);
+  return folds.sort((one, other) => one[0] - other[0]).flatMap((fold) => parts(fold, rows));
+}
+
+/** Return a fold in parts, where some few sleeps and waits begin or end in it: each of them can be seen then. */
+function parts(fold, rows) {
+  const edges = new Set();
+  for (const { segments } of rows) {
+    for (const { from, to } of segments) {
+      for (const edge of [from, to ?? fold[1]]) if (edge - fold[0] >= LEAST_MS && fold[1] - edge >= LEAST_MS) edges.add(edge);
+    }
+  }
+  const apart = [...edges].sort((one, other) => one - other).filter((edge, at, all) => at === 0 || edge - all[at - 1] >= LEAST_MS);
+  if (apart.length > MOST_EDGES) return [fold];
+  const bounds = [fold[0], ...apart, fold[1]];
+  return bounds.slice(1).map((bound, at) => [bounds[at], bound]);
 }
 
 function length([start, end]) {
@@ -124,7 +141,7 @@ const STEPS = [
 ];
 const DAY = 86_400_000;
 
-/** Return the ticks of an axis: { at, x, step }, none inside a fold, at least 64 pixels apart, counted from `origin`. */
+/** Return the ticks of an axis: { at, x, step }, with their labels none inside a fold, at least 64 pixels apart, counted from `origin`. */
 export function ticksOf(axis, origin) {
   const ticks = [];
   for (const piece of axis.pieces) {
@@ -134,7 +151,9 @@ export function ticksOf(axis, origin) {
     for (; at <= piece.to; at += step) {
       const x = axis.x(at);
       const last = ticks.at(-1);
-      if (last === undefined || x - last.x >= TICK_GAP) ticks.push({ at, x, step });
+      // Its label ends where the next fold begins.
+      const hasRoom = x + LABEL_WIDTH <= piece.x + piece.width || (piece === axis.pieces.at(-1) && x + LABEL_WIDTH <= axis.width);
+      if (hasRoom && (last === undefined || x - last.x >= TICK_GAP)) ticks.push({ at, x, step });
     }
   }
   return ticks;

@@ -11,7 +11,7 @@ SOURCES := $(wildcard src tests examples bench tools)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fix test-long histories coverage bench wheel clean
+.PHONY: help run test check fix vendor test-long histories coverage bench wheel clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ check: $(READY) ## Check format, lint, types and import rules
 fix: $(READY) ## Format, and repair what lint can repair
 	$(VENV_PYTHON) -m ruff check --fix-only .
 	$(VENV_PYTHON) -m ruff format .
+
+vendor: $(READY) ## Bring the dashboard's libraries (needs npm), and check them
+	$(VENV_PYTHON) tools/vendor.py
 
 test-long: $(READY) ## Run the tests that take minutes
 	$(VENV_PYTHON) -m pytest -q -m long

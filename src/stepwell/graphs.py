@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from stepwell.core.steplog import CalledEntry, InstanceLog, SleepEntry, StepEntry, WaitEntry
 from stepwell.engine import Engine, InstanceView
+from stepwell.graph.marks import Mark
 from stepwell.graph.nodes import AnyNode, FunctionDef, Graph, Shape
 from stepwell.graph.overlay import EntryStatus, EntryType, LogEntry, NodeState, Overlay, lay_over
 from stepwell.store.workflow_operations import GetGraph, VersionGraph, VersionRow
@@ -91,6 +92,18 @@ async def show_instance(engine: Engine, account: str, workflow: str, id: str) ->
         {key: _state(state) for key, state in laid.states.items()},
         [_entry(entry) for entry in laid.others],
     )
+
+
+async def marked(engine: Engine, account: str, workflow: str, id: str) -> tuple[Graph | None, str, Mapping[str, Mark]]:
+    """Return the graph of an instance's version, or a note why there is none, and how its nodes stand.
+
+    Raises WorkflowNotFound or InstanceNotFound.
+    """
+    view = await engine.get(account, workflow, id)
+    _, graph, note = await of_version(engine, account, workflow, view.row.version)
+    laid = await asyncio.to_thread(_lay_over, graph, view)
+    marks = {key: Mark(state.status, state.runs, state.failed, state.rollback) for key, state in laid.states.items()}
+    return graph, note, marks
 
 
 def _read(found: VersionGraph) -> tuple[Graph | None, str]:

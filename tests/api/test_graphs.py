@@ -133,6 +133,32 @@ async def test_nodes_stand_as_their_entries_do(client: httpx.AsyncClient, histor
     assert shown["others"] == []
 
 
+async def test_graph_is_drawn(client: httpx.AsyncClient, histories: Histories, drawn: None) -> None:
+    """That of a version, and with how its nodes stand that of an instance; the picture may load and run nothing."""
+    await histories.waiting("order", "a")
+
+    version = await client.get(f"{OWN}/versions/{VERSION_ID}/graph?format=svg&theme=dark")
+    instance = await client.get(f"{OWN}/instances/a/graph?format=svg")
+
+    assert version.headers["content-type"] == "image/svg+xml"
+    assert version.headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert version.text.startswith('<svg xmlns="http://www.w3.org/2000/svg" class="stepwell-graph dark"')
+    assert "waiting" not in version.text.partition("</style>")[2]
+    assert '<g class="item sleep waiting" data-key="4"' in instance.text
+
+
+async def test_graph_that_is_not_there_is_not_drawn(client: httpx.AsyncClient, histories: Histories) -> None:
+    """The refusal says why there is none."""
+    await histories.draw(None, "shop.py has no class Order in its source")
+
+    answer = await client.get(f"{OWN}/versions/{VERSION_ID}/graph?format=svg")
+
+    assert answer.status_code == 404
+    (error,) = answer.json()["errors"]
+    assert error["code"] == 19002
+    assert error["message"].endswith("there is no graph to draw: shop.py has no class Order in its source")
+
+
 async def test_entries_without_a_node_are_told(client: httpx.AsyncClient, histories: Histories, drawn: None) -> None:
     """What the log has and no node stands for is listed; what an end interrupted has failed."""
     await histories.complete("order", "a")

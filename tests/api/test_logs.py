@@ -196,3 +196,12 @@ async def test_streams_are_bounded(histories: Histories, engine: Engine) -> None
 
     assert (status, code) == (429, 10429)
     assert "0 streams are open already" in message
+
+
+async def test_log_of_one_step(client: httpx.AsyncClient, engine: Engine) -> None:
+    """Only what that step has said; `next` leads on as without it."""
+    await write(engine, ["one", "two"])
+
+    found = [(await client.get(LOGS, params={"step": step})).json()["result"] for step in ("charge-1", "ship-1")]
+
+    assert [([line["text"] for line in log["lines"]], log["next"]) for log in found] == [(["one", "two"], 2), ([], 0)]

@@ -294,15 +294,13 @@ def missing_things(id: str) -> Iterator[Case]:
         (10400, "step.not_found"): {},
     }
     for (code, key), parts in absent.items():
-        if (code, f"workflows.api.error.{key}") in codes and pattern != "/":
+        if (code, f"workflows.api.error.{key}") in codes:
             query = {**needed_query(operation), **({"name": "nothing-1"} if key == "step.not_found" else {})}
             yield path_of(pattern, **parts), query, body, (404, code, key)
 
 
 WRONG: list[tuple[str, Case]] = [
     *((id, case) for id in BY_ID for case in missing_things(id)),
-    ("stepwell-page", ("/", {"workflow": "nothing", "instance": "a"}, None, NO_WORKFLOW)),
-    ("stepwell-page", ("/", {"workflow": "order", "instance": "nothing"}, None, NO_INSTANCE)),
     (
         "workflows-instances-create",
         wrong(BY_ID["workflows-instances-create"][1], (400, 10405, "instance.already_exists"), {"instance_id": "a"}),

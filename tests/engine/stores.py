@@ -55,7 +55,7 @@ class CheckedStore:
         """Tell a worker nothing more."""
         self.inner.ignore(worker)
 
-    def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
+    def watch(self, instance: InstanceRow | None, told: Callable[[], None]) -> Callable[[], None]:
         """Tell somebody of an instance's changes."""
         return self.inner.watch(instance, told)
 

@@ -457,7 +457,7 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     ops.Release: (30, _release),
     said.WriteNotes: (10, _write_notes),
     said.ReadNote: (3, _of_row(said.ReadNote, lambda lot: lot.of("progress", "Progress", "\0"))),
-    said.ReadLog: (4, lambda lot: said.ReadLog(*lot.named(), lot.of(0, 2), lot.of(1, 100))),
+    said.ReadLog: (4, lambda lot: said.ReadLog(*lot.named(), lot.of(0, 2), lot.of(1, 100), lot.of(None, *STEPS))),
     accounts.GetAccountSettings: (2, lambda lot: accounts.GetAccountSettings(lot.account())),
     accounts.ChangeAccountSettings: (2, _change_account),
     accounts.GetTriggers: (2, lambda lot: accounts.GetTriggers(lot.account(), _script(lot))),

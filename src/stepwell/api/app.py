@@ -7,16 +7,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from stepwell.api import auth, envelope, event_sockets, events, guards, path, routes
+from stepwell.api import auth, envelope, event_sockets, events, guards, path, routes, sessions
 from stepwell.api.query import Query
-from stepwell.api.refusals import invalid
+from stepwell.api.refusals import RouteNotFound, invalid
 from stepwell.api.request import ApiRequest, Served
 from stepwell.api.routes import Route
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
+from stepwell.api.ui import pages
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
 from stepwell.subscriptions import Subscription
-from stepwell.tokens import Tokens
+from stepwell.tokens import Caller, Tokens
 
 # Whose workflows the page shows where no account is fixed.
 _DEFAULT_ACCOUNT = "local"
@@ -31,7 +32,7 @@ def create_app(
     names, without port, that requests may be sent to, `*.x` meaning all below x; None: any name. `tokens` are those
     that callers need; None: none is asked for.
     """
-    return Api(Served(engine, StreamTokens(engine.clock)), account, hosts, tokens)
+    return Api(Served(engine, StreamTokens(engine.clock), tokens), account, hosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,6 @@ class Api:
     _served: Served
     _account: str | None
     _hosts: frozenset[str] | None
-    _tokens: Tokens | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or speak over one WebSocket. No lifespan is spoken."""
@@ -60,6 +60,10 @@ class Api:
         try:
             route, request = await self._admit(http)
             return await route.handler(self._served.engine, request)
+        except RouteNotFound as error:
+            # Somebody who mistyped an address in a browser gets a page that says so.
+            is_person = http.method == "GET" and "text/html" in http.headers.get("accept", "")
+            return pages.nothing() if is_person else envelope.failure(error, "")
         except ClientDisconnect:
             # Nobody reads this; the server drops it.
             return Response(status_code=400)
@@ -87,17 +91,24 @@ class Api:
 
     async def _admit(self, http: Request) -> tuple[Route, ApiRequest]:
         guards.check(http.method, http.headers, self._hosts)
-        caller = None if self._tokens is None else await auth.identify(http.headers, self._tokens)
+        caller = await self._caller(http)
         route, raw_parts = routes.find(http.method, _raw_path(http.scope))
         parts = path.decode(raw_parts)
         account = self._account or parts.get("account_id") or (caller.account if caller else _DEFAULT_ACCOUNT)
         by = LOCAL if caller is None else caller.known_as
-        request = ApiRequest(account, parts, Query(http.scope["query_string"]), http, self._served, by)
+        request = ApiRequest(account, parts, Query(http.scope["query_string"]), http, self._served, by, caller)
         if route.number == routes.SUBSCRIBE and (token := _token_of(request)) is not None:
             self._served.stream_tokens.check(token, account, request.workflow, request.instance)
-        elif self._tokens is not None:
+        elif self._served.tokens is not None:
             auth.check(caller, route, account)
         return route, request
+
+    async def _caller(self, http: Request) -> Caller | None:
+        tokens = self._served.tokens
+        if tokens is None:
+            return None
+        caller = await auth.identify(http.headers, tokens)
+        return caller if caller is not None else await sessions.identify(http.method, http.headers, tokens)
 
 
 def _token_of(request: ApiRequest) -> str | None:

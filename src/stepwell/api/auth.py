@@ -36,13 +36,23 @@ _OWN_NEEDS = {
     "/openapi.json": Need.NOTHING,
     "/docs": Need.NOTHING,
     "/docs/{operation_id}": Need.NOTHING,
-    "/": Need.READ,
     "/client/v4/user": Need.ANY_TOKEN,
     "/client/v4/user/tokens/verify": Need.ANY_TOKEN,
     "/client/v4/accounts": Need.ANY_TOKEN,
     "/client/v4/accounts/{account_id}": Need.ANY_TOKEN,
     "/client/v4/memberships": Need.ANY_TOKEN,
 }
+# The document and its files hold nothing that is anybody's; what they show is asked for with the session.
+_PAGES = (
+    "/",
+    "/login",
+    "/nodes",
+    "/workflows",
+    "/workflows/{page_path}",
+    "/ui/static/{digest}/{file_path}",
+    "/ui/session",
+)
+_OWN_NEEDS |= {**dict.fromkeys(_PAGES, Need.NOTHING), "/ui/live": Need.READ}
 _OWN_PREFIX = "/client/v4/accounts/{account_id}/stepwell/"
 
 

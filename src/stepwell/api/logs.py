@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 import msgspec
 from starlette.responses import Response
 
+from stepwell import limits
 from stepwell.api import envelope
 from stepwell.api.request import ApiRequest
 from stepwell.api.streams import SIGN_OF_LIFE_S, Stream
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
 from stepwell.errors import InstanceNotFound, WorkflowNotFound
-from stepwell.store.note_operations import LogLine, Note
+from stepwell.store.note_operations import LogLine, LogPage, Note, ReadLog
 
 LINES_AT_ONCE = 1_000
 # How soon a new line is seen by those who follow.
@@ -56,28 +57,35 @@ async def get_logs(engine: Engine, request: ApiRequest) -> Response:
     after = request.query.number("after", lowest=0) or 0
     limit = request.query.number("limit", LINES_AT_ONCE) or 100
     follows = request.query.choice("follow", ("true", "false")) == "true"
-    page = await engine.log(request.account, request.workflow, request.instance, after, limit)
+    step = request.query.text("step", limits.LOGGED_NAME_LENGTH)
+    page = await _page(engine, request, after, limit, step)
     if follows:
-        return _follow(engine, request, after)
+        return _follow(engine, request, after, step)
     lines = [_line(line) for line in page.lines]
     log = Log(page.status, progress(page.progress), lines, lines[-1].n if lines else after)
     return envelope.success(log)
 
 
-def _follow(engine: Engine, request: ApiRequest, after: int) -> Response:
+async def _page(engine: Engine, request: ApiRequest, after: int, limit: int, step: str | None) -> LogPage:
+    return await engine.store.run(ReadLog(request.account, request.workflow, request.instance, after, limit, step))
+
+
+def _follow(engine: Engine, request: ApiRequest, after: int, step: str | None) -> Response:
     ended = asyncio.Event()
     end = request.served.streams.take(engine.settings.log_streams, ended.set)
-    lines = _lines(engine, request, after, ended)
+    lines = _lines(engine, request, after, step, ended)
     return Stream(lines, "application/x-ndjson", {"cache-control": "no-store"}, end)
 
 
-async def _lines(engine: Engine, request: ApiRequest, after: int, ended: asyncio.Event) -> AsyncIterator[bytes]:
+async def _lines(
+    engine: Engine, request: ApiRequest, after: int, step: str | None, ended: asyncio.Event
+) -> AsyncIterator[bytes]:
     """Yield each line as a line of JSON, and an empty one now and then, until the instance ends or the server stops."""
     time = asyncio.get_running_loop().time
     said_at = time()
     while not ended.is_set():
         try:
-            page = await engine.log(request.account, request.workflow, request.instance, after, LINES_AT_ONCE)
+            page = await _page(engine, request, after, LINES_AT_ONCE, step)
         except (InstanceNotFound, WorkflowNotFound):
             # Deleted meanwhile; the answer has begun, and can say so in no other way.
             return

@@ -54,6 +54,16 @@ class Forbidden(Refusal):
     http_status = 403
 
 
+class NoDrawing(Refusal):
+    """There is no graph to be drawn."""
+
+    code = 19002
+    http_status = 404
+
+    def __init__(self, note: str) -> None:
+        super().__init__(f"there is no graph to draw: {note}")
+
+
 class TooManyStreams(Refusal):
     """As many callers follow instances as may do so at a time."""
 

@@ -14,6 +14,7 @@ from stepwell.api.stream_tokens import StreamTokens
 from stepwell.api.streams import Streams
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
+from stepwell.tokens import Caller, Tokens
 
 T = TypeVar("T")
 
@@ -24,6 +25,8 @@ class Served:
 
     engine: Engine
     stream_tokens: StreamTokens
+    # Those that callers need; None: none is asked for.
+    tokens: Tokens | None = None
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     streams: Streams = field(default_factory=Streams)
 
@@ -39,6 +42,7 @@ class ApiRequest:
     served: Served
     # Who acts, as histories have it.
     by: str = LOCAL
+    caller: Caller | None = None
 
     @property
     def workflow(self) -> str:

@@ -36,6 +36,7 @@ from stepwell.api import (
 )
 from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
 from stepwell.api.request import ApiRequest
+from stepwell.api.ui import live, pages, session
 from stepwell.engine import Engine
 
 Handler = Callable[[Engine, ApiRequest], Awaitable[Response]]
@@ -50,6 +51,10 @@ _OWN_INSTANCE = _OWN_WORKFLOW + "/instances/{instance_id}"
 # The number of the route that is a WebSocket.
 SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
+# Parts of a pattern that take slashes too.
+_TAILS = re.compile(r"\(\?P<(instance_id|page_path|file_path)>\[\^/\]\+\)")
+_LOGS = ("after", "limit", "follow", "step")
+_DRAWN = ("format", "theme")
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 
@@ -69,13 +74,19 @@ class Route:
 
 
 ROUTES = (
-    Route("GET", "/", None, "A page for people", site.show_page, ("workflow", "instance")),
     Route("GET", "/healthz", None, "Whether the server answers", site.tell_health),
     Route("GET", "/openapi.json", None, "This document", reference.show_document),
     Route("GET", "/docs", None, "List the operations", reference.list_operations),
     Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),
-    Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, ("after", "limit", "follow")),
-    Route("GET", _OWN_INSTANCE + "/graph", None, "What an instance has done of its graph", graph.get_graph_of_instance),
+    Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, _LOGS),
+    Route(
+        "GET",
+        _OWN_INSTANCE + "/graph",
+        None,
+        "What an instance has done of its graph",
+        graph.get_graph_of_instance,
+        _DRAWN,
+    ),
     Route("GET", _OWN_INSTANCE + "/tree", None, "Whom an instance awaits", tree.get_tree),
     Route("GET", _OWN_INSTANCE + "/why", None, "Why an instance does not go on", why.get_why),
     Route("POST", _OWN_INSTANCE + "/step", None, "Decide by hand what becomes of a step", forcing.force_step),
@@ -94,6 +105,7 @@ ROUTES = (
         None,
         "Get the graph of a version with its source lines",
         graph.get_graph_of_version,
+        _DRAWN,
     ),
     Route("GET", _OWN_INSTANCE, None, "Status and progress of an instance", instance_status.get_status),
     # who calls
@@ -175,6 +187,19 @@ ROUTES = (
     Route("DELETE", _TRIGGERS, 28, "Delete the event triggers of a script", triggers.delete_triggers),
 )
 
+# The dashboard's: private, so neither the document of the API nor its reference has them.
+DASHBOARD = (
+    *(
+        Route("GET", pattern, None, "A page of the dashboard", pages.show_document)
+        for pattern in ("/", "/login", "/nodes", "/workflows", "/workflows/{page_path}")
+    ),
+    Route("GET", "/ui/static/{digest}/{file_path}", None, "A file of the dashboard", pages.show_file),
+    Route("GET", "/ui/session", None, "Who looks at the dashboard", session.get_session),
+    Route("POST", "/ui/session", None, "Sign in", session.sign_in),
+    Route("DELETE", "/ui/session", None, "Sign out", session.sign_out),
+    Route("GET", "/ui/live", None, "What changes", live.stream_changes, ("topics",)),
+)
+
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     """Return the route of a percent-encoded path, and the still encoded parts of the path by name.
@@ -193,13 +218,13 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
 
 def _compile(pattern: str) -> re.Pattern[str]:
     regex = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", re.escape(pattern).replace(r"\{", "{").replace(r"\}", "}"))
-    return re.compile(regex.replace("(?P<instance_id>[^/]+)", "(?P<instance_id>.+)"))
+    return re.compile(_TAILS.sub(r"(?P<\1>.+)", regex))
 
 
 def _table() -> list[tuple[re.Pattern[str], dict[str, Route]]]:
     """Gather the routes by pattern, in their order."""
     by_pattern: dict[str, dict[str, Route]] = {}
-    for route in ROUTES:
+    for route in (*ROUTES, *DASHBOARD):
         by_pattern.setdefault(route.pattern, {})[route.method] = route
     return [(_compile(pattern), by_method) for pattern, by_method in by_pattern.items()]
 

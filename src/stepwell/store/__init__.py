@@ -42,8 +42,8 @@ class Store(Protocol):
     def ignore(self, worker: int) -> None:
         """Tell a worker nothing more."""
 
-    def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
-        """Call `told`, on the running event loop, when an instance gets a record or is deleted.
+    def watch(self, instance: InstanceRow | None, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told`, on the running event loop, when an instance gets a record or is deleted; None: when any does.
 
         Return what ends that. What is written before this returns is told to nobody.
         """

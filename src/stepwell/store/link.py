@@ -60,7 +60,7 @@ class Watch(Message, frozen=True):
     """Worker: tell me, by this number, when this instance changes."""
 
     number: int
-    instance: InstanceRow
+    instance: InstanceRow | None
 
 
 class Unwatch(Message, frozen=True):

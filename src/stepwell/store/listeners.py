@@ -8,9 +8,12 @@ from typing import Any
 from stepwell.store import Listener
 from stepwell.store.operations import InstanceRow
 
+# What those wait for who wait for any change; no workflow has this id.
+_ANY = ""
+
 
 class Watchers:
-    """Who waits for a change of an instance, by its row and by the id of its workflow. Told from any thread."""
+    """Who waits for changes of an instance, by its row and by its workflow's id, or of any. Told from any thread."""
 
     def __init__(self) -> None:
         self._watching: dict[int | str, set[_Watcher]] = {}
@@ -20,10 +23,10 @@ class Watchers:
         """The rows of the instances that somebody waits for."""
         return [what for what in list(self._watching) if isinstance(what, int)]
 
-    def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
-        """Call `told`, on the running loop, when an instance gets a record or is deleted; return what ends that."""
+    def watch(self, instance: InstanceRow | None, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told`, on the running loop, when an instance changes, None: when any does; return what ends that."""
         watcher = _Watcher(asyncio.get_running_loop(), told)
-        watched = (instance.row, instance.workflow_id)
+        watched = (_ANY,) if instance is None else (instance.row, instance.workflow_id)
         for what in watched:
             self._watching.setdefault(what, set()).add(watcher)
 
@@ -39,7 +42,7 @@ class Watchers:
     def changed(self, changes: Collection[int | str]) -> None:
         """Tell whoever waits for one of these instances, or for one of these workflows'."""
         if self._watching:
-            for what in changes:
+            for what in (*changes, _ANY) if changes else ():
                 for watcher in list(self._watching.get(what, ())):
                     call_soon(watcher.loop, watcher.told)
 

@@ -67,7 +67,7 @@ class LogPage(msgspec.Struct, frozen=True, array_like=True):
 class ReadLog(Operation[LogPage], frozen=True):
     """Return up to `limit` lines of an instance's log after the line `after`, and its progress.
 
-    Raises WorkflowNotFound or InstanceNotFound.
+    `step`: only lines of the step of this name. Raises WorkflowNotFound or InstanceNotFound.
     """
 
     account: str
@@ -75,3 +75,4 @@ class ReadLog(Operation[LogPage], frozen=True):
     id: str
     after: int
     limit: int
+    step: str | None = None

@@ -81,8 +81,8 @@ class RemoteStore:
         if self._listeners.pop(worker, None) is not None:
             self.say(Ignore(worker))
 
-    def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
-        """Call `told` when an instance gets a record or is deleted; return what ends that."""
+    def watch(self, instance: InstanceRow | None, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told` when an instance, or any, gets a record or is deleted; return what ends that."""
         number = next(self._numbers)
         self._watches[number] = told
         # Before whatever is asked from now on: the parent does things in the order in which they came.

@@ -12,6 +12,7 @@ from stepwell.api.openapi.operation import (
     FINISHED,
     LARGE_BODY,
     MANY_STREAMS,
+    NO_DRAWING,
     NO_INSTANCE,
     NO_OPERATION,
     NO_ROLLBACK,
@@ -32,19 +33,12 @@ from stepwell.reasons import InstanceWhy
 STEPWELL = "Stepwell's own"
 
 _TEXT: Mapping[str, Any] = {"type": "string"}
+_SVG = (("image/svg+xml", dict(_TEXT)),)
 _HTML = (("text/html", dict(_TEXT)),)
 _NO_INSTANCE = (NO_WORKFLOW, NO_INSTANCE)
 _OK = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
 
 OPERATIONS: Mapping[Key, Operation] = {
-    "GET /": Operation(
-        id="stepwell-page",
-        tag=STEPWELL,
-        description="A page for people: the workflows with their latest instances, or the log of one instance if both "
-        "parameters are given.",
-        answer=Answer(media=_HTML),
-        refused=_NO_INSTANCE,
-    ),
     "GET /healthz": Operation(
         id="stepwell-health",
         tag=STEPWELL,
@@ -105,18 +99,19 @@ OPERATIONS: Mapping[Key, Operation] = {
         tag=STEPWELL,
         description="Gets the graph of a version's code with what Cloudflare's form has no members for: keys, places "
         "in the source, patterns of names, dependencies, the heads of loops and blocks. Where there is none, `note` "
-        "says why.",
-        answer=Answer(VersionGraphShown),
-        refused=(NO_WORKFLOW, NO_VERSION),
+        "says why; as SVG it is refused then.",
+        answer=Answer(VersionGraphShown, media=_SVG),
+        refused=(NO_WORKFLOW, NO_VERSION, NO_DRAWING),
         cli=("stepwell graph order --version VERSION_ID",),
     ),
     f"GET {OWN_INSTANCE}/graph": Operation(
         id="stepwell-instances-graph",
         tag=STEPWELL,
         description="Gets the graph of an instance's version and, by the keys of its nodes, what the instance has done "
-        "of it: how each stands, how often it ran, and which entries of the log are its own.",
-        answer=Answer(InstanceGraphShown),
-        refused=_NO_INSTANCE,
+        "of it: how each stands, how often it ran, and which entries of the log are its own. With `format=svg` it is "
+        "drawn, each node with its key in `data-key`.",
+        answer=Answer(InstanceGraphShown, media=_SVG),
+        refused=(*_NO_INSTANCE, NO_DRAWING),
         cli=("stepwell graph order --instance order-1",),
     ),
     f"GET {OWN_INSTANCE}/tree": Operation(

@@ -4,7 +4,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stepwell.api.refusals import BodyTooLarge, Forbidden, RouteNotFound, TooManyStreams, Unauthorized, UpgradeRequired
+from stepwell.api.refusals import (
+    BodyTooLarge,
+    Forbidden,
+    NoDrawing,
+    RouteNotFound,
+    TooManyStreams,
+    Unauthorized,
+    UpgradeRequired,
+)
 from stepwell.errors import (
     InstanceAlreadyExists,
     InstanceFinished,
@@ -74,6 +82,7 @@ NO_SCRIPT = Refused(UnknownScript, "No worker has loaded the script, or it has n
 OTHER_SCRIPT = Refused(WorkflowBelongs, "The workflow belongs to another script.", "body")
 TOO_SLOW = Refused(PageTooSlow, "Reading it took too long; the message says how to ask for less.", "internal_server")
 NO_OPERATION = Refused(RouteNotFound, "The document has no operation of this id.")
+NO_DRAWING = Refused(NoDrawing, "It is to be drawn, and there is no graph.")
 NO_UPGRADE = Refused(UpgradeRequired, "The request asks for no WebSocket.")
 MANY_STREAMS = Refused(TooManyStreams, "As many callers follow instances as may do so at a time.")
 

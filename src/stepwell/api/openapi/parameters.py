@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stepwell import limits
-from stepwell.api import identity, instance_list, logs, stream_tokens, versions, workflows
+from stepwell.api import graph, identity, instance_list, logs, stream_tokens, versions, workflows
 from stepwell.api.control import TERMINABLE
 from stepwell.api.openapi.meanings import NAME_PATTERN
-from stepwell.api.openapi.operation import OWN_INSTANCE, Key, key_of, names_in
+from stepwell.api.openapi.operation import OWN_INSTANCE, OWN_WORKFLOW, Key, key_of, names_in
 from stepwell.api.openapi.schemas import Schema, ref
 from stepwell.api.paging import STEPS_PER_PAGE
 from stepwell.api.query import LARGEST_NUMBER
@@ -117,6 +117,11 @@ _FOLLOWING = {
     ),
 }
 
+_DRAWN = {
+    "format": _choice("As JSON, or drawn as SVG, without an envelope.", graph.FORMATS, "json"),
+    "theme": _choice("The colours of the drawing; `auto` are those of the system.", graph.THEMES, "auto"),
+}
+
 _ACCOUNTS = {
     "page": _number("Which page. One past the last is empty.", 1),
     "per_page": _number("How many a page has.", identity.PER_PAGE, identity.MOST_PER_PAGE),
@@ -167,11 +172,9 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
     },
     "GET /client/v4/accounts": _ACCOUNTS,
     "GET /client/v4/memberships": _ACCOUNTS,
-    "GET /": {
-        "workflow": _text("The workflow of the instance to show.", limits.WORKFLOW_NAME_LENGTH),
-        "instance": _text("The instance to show.", limits.ADDRESSED_INSTANCE_ID_LENGTH),
-    },
     f"GET {OWN_INSTANCE}/events": _FOLLOWING,
+    f"GET {OWN_INSTANCE}/graph": _DRAWN,
+    f"GET {OWN_WORKFLOW}/versions/{{version_id}}/graph": _DRAWN,
     f"GET {OWN_INSTANCE}/logs": {
         "after": _parameter(
             "Only lines behind the one of this number. 0: all.",
@@ -181,6 +184,7 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
         "follow": _choice(
             "`true`: each line at once, and each new one until the instance ends.", ("true", "false"), "false"
         ),
+        "step": _text("Only lines of this step, by its name as the log shows it.", limits.LOGGED_NAME_LENGTH),
     },
 }
 

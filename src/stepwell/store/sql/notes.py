@@ -57,6 +57,16 @@ _LINES = """
     order by n
     limit :limit
     """
+# Reads at most as many lines as are kept of an instance.
+_LINES_OF_STEP = """
+    select at, step, attempt, level, body, n
+    from log_lines
+    where instance = :instance
+        and n > :after
+        and step = :step
+    order by n
+    limit :limit
+    """
 
 
 def write_notes(transaction: Transaction, operation: WriteNotes) -> int:
@@ -86,8 +96,13 @@ def read_log(connection: Connection, operation: ReadLog) -> LogPage:
     """Do ReadLog."""
     named = operation.account, operation.workflow, operation.id
     row, status, ended_at = find_named(connection, _INSTANCE, named)
-    lines = [LogLine(*columns) for columns in every(connection, _LINES, (row, operation.after, operation.limit))]
-    return LogPage(lines, _note(connection, row, PROGRESS), status, ended_at)
+    after, limit, step = operation.after, operation.limit, operation.step
+    found = (
+        every(connection, _LINES, (row, after, limit))
+        if step is None
+        else every(connection, _LINES_OF_STEP, (row, after, step, limit))
+    )
+    return LogPage([LogLine(*columns) for columns in found], _note(connection, row, PROGRESS), status, ended_at)
 
 
 def _note(connection: Connection, row: int, name: str) -> Note | None:

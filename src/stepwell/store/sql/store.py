@@ -57,8 +57,8 @@ class SqlStore:
         """Tell a worker nothing more."""
         self._listeners.remove(worker)
 
-    def watch(self, instance: InstanceRow, told: Callable[[], None]) -> Callable[[], None]:
-        """Call `told` when an instance gets a record or is deleted; return what ends that."""
+    def watch(self, instance: InstanceRow | None, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told` when an instance, or any, gets a record or is deleted; return what ends that."""
         return self._listeners.watchers.watch(instance, told)
 
     async def close(self) -> None:

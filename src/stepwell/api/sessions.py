@@ -1,0 +1,75 @@
+"""The session of a browser: the token that somebody signed in with, in a cookie that no script can read.
+
+A session keeps nothing in the server, so it outlives a restart, is good at every host of a database, and ends with its
+token. The browser sends the cookie by itself, so a change that is asked for with it has to show that a page of ours has
+asked: by a header that no form can send, and by an Origin that is the server's. Requests from other sites come without
+the cookie.
+
+Source: cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
+"""
+
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from stepwell.api.refusals import Forbidden
+from stepwell.errors import NotAuthenticated
+from stepwell.hosts import READING
+from stepwell.tokens import Caller, Tokens
+
+COOKIE = "stepwell_session"
+# What our pages send with each change.
+PAGE_HEADER = "x-stepwell-page"
+
+
+async def identify(method: str, headers: Headers, tokens: Tokens) -> Caller | None:
+    """Return who is signed in; None: nobody, or by a token that is good no more. Raises Forbidden: a forged change."""
+    secret = _secret(headers)
+    if secret is None:
+        return None
+    try:
+        caller = await tokens.authenticate(secret)
+    except NotAuthenticated:
+        return None
+    check_page(method, headers)
+    return caller
+
+
+def check_page(method: str, headers: Headers) -> None:
+    """Raise Forbidden if a change was asked for by anything but a page of this server."""
+    if method in READING:
+        return
+    origin = headers.get("origin", "")
+    if PAGE_HEADER not in headers or origin.partition("://")[2].lower() != headers.get("host", "").lower():
+        raise Forbidden(
+            f"a session of the dashboard changes something only from its own pages: send the header {PAGE_HEADER} "
+            f'and an Origin that is this server\'s, got "{origin:.300}"; programs send `Authorization: Bearer TOKEN`'
+        )
+
+
+def sign_in(response: Response, headers: Headers, secret: str) -> None:
+    """Let the answer's browser keep a token until it is closed."""
+    _set(response, headers, secret, None)
+
+
+def sign_out(response: Response, headers: Headers) -> None:
+    """Let the answer's browser forget its token."""
+    _set(response, headers, "", 0)
+
+
+def _set(response: Response, headers: Headers, secret: str, max_age: int | None) -> None:
+    # What the browser sees decides: TLS may end at a proxy before this server.
+    is_secure = headers.get("origin", "").startswith("https://")
+    response.set_cookie(COOKIE, secret, max_age=max_age, secure=is_secure, httponly=True, samesite="strict", path="/")
+
+
+def _secret(headers: Headers) -> str | None:
+    for header in headers.getlist("cookie"):
+        try:
+            morsel = SimpleCookie(header).get(COOKIE)
+        except CookieError:
+            continue
+        if morsel is not None and morsel.value:
+            return morsel.value
+    return None

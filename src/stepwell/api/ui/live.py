@@ -1,0 +1,154 @@
+"""What changes, as the dashboard hears it: names of topics, at most so often, and never what they hold.
+
+Topics are `overview`, `workflow:NAME` and `instance:NAME/ID`, each part percent-encoded. Whoever hears of one asks the
+API what it is now. So nothing can be told twice or in the wrong order, and a slow reader holds back nobody: for each
+client there is a set of topics, however much happens.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+import msgspec
+from starlette.responses import Response
+
+from stepwell import limits
+from stepwell.api.refusals import invalid
+from stepwell.api.request import ApiRequest
+from stepwell.api.streams import SIGN_OF_LIFE_S, Stream, Streams
+from stepwell.engine import Engine
+from stepwell.errors import InstanceNotFound, WorkflowNotFound
+from stepwell.store.operations import GetInstance, InstanceRow
+
+MOST_TOPICS = 8
+# How long after a change the next is told.
+LIST_S = 1.0
+INSTANCE_S = 0.2
+
+_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "x-accel-buffering": "no"}
+_HELLO = b"retry: 1000\nevent: hello\ndata:\n\n"
+_ALIVE = b"event: alive\ndata:\n\n"
+_BYE = b"event: bye\ndata:\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """What a page wants to hear of: lists, by their topics, and one instance, by its own and what that names."""
+
+    lists: tuple[str, ...]
+    instances: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(slots=True)
+class _Changes:
+    """The topics that have changed and were not told yet. `gaps` says how long after a telling the next one comes."""
+
+    gaps: dict[str, float]
+    waiting: set[str] = field(default_factory=set)
+    told_at: dict[str, float] = field(default_factory=dict)
+    has_some: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, *topics: str) -> None:
+        self.waiting.update(topics)
+        self.has_some.set()
+
+    def end(self) -> None:
+        self.over.set()
+        self.has_some.set()
+
+    async def next(self) -> list[str]:
+        """Return topics to tell, when there are some; none when it is over. Nothing is lost by a cancellation."""
+        time = asyncio.get_running_loop().time
+        while not self.over.is_set():
+            if not self.waiting:
+                self.has_some.clear()
+                await self.has_some.wait()
+            elif ready := [topic for topic in self.waiting if self._at(topic) <= time()]:
+                self.waiting.difference_update(ready)
+                self.told_at |= dict.fromkeys(ready, time())
+                return sorted(ready)
+            else:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(min(map(self._at, self.waiting))):
+                        await self.over.wait()
+        return []
+
+    def _at(self, topic: str) -> float:
+        return self.told_at.get(topic, 0) + self.gaps[topic]
+
+
+async def stream_changes(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with the topics that change, as Server-Sent Events, until the server stops. Raises InvalidInput."""
+    topics = _topics(request.query.text("topics", 4096) or "")
+    gaps = dict.fromkeys(topics.lists, LIST_S) | {topic: INSTANCE_S for topic, *_ in topics.instances}
+    changes = _Changes(gaps)
+    streams = request.served.streams
+    end = streams.take(engine.settings.log_streams, changes.end)
+    try:
+        stops = await _watch(engine, request.account, topics, changes)
+    except BaseException:
+        end()
+        raise
+
+    def ended() -> None:
+        end()
+        for stop in stops:
+            stop()
+
+    return Stream(_events(changes, streams), "text/event-stream", _HEADERS, ended)
+
+
+async def _watch(engine: Engine, account: str, topics: Topics, changes: _Changes) -> list[Callable[[], None]]:
+    stops = [engine.store.watch(None, lambda: changes.add(*topics.lists))] if topics.lists else []
+    for topic, workflow, id in topics.instances:
+        row = await _find(engine, account, workflow, id)
+        if row is not None:
+            stops.append(engine.store.watch(row, lambda topic=topic: changes.add(topic)))  # type: ignore[misc]  # bound now
+    return stops
+
+
+async def _find(engine: Engine, account: str, workflow: str, id: str) -> InstanceRow | None:
+    """Return an instance that may be watched; None: there is none, which the page finds out when it asks for it."""
+    try:
+        return (await engine.store.run(GetInstance(account, workflow, id, with_steps=False))).row
+    except (InstanceNotFound, WorkflowNotFound):
+        return None
+
+
+async def _events(changes: _Changes, streams: Streams) -> AsyncIterator[bytes]:
+    yield _HELLO
+    while not changes.over.is_set():
+        try:
+            async with asyncio.timeout(SIGN_OF_LIFE_S):
+                told = await changes.next()
+        except TimeoutError:
+            yield _ALIVE
+            continue
+        if told:
+            yield b"event: changed\ndata: %b\n\n" % msgspec.json.encode(told)
+    if streams.are_ending:
+        yield _BYE
+
+
+def _topics(text: str) -> Topics:
+    """Read the names of topics. Raises InvalidInput."""
+    names = tuple(dict.fromkeys(text.split(",")))
+    if not 1 <= len(names) <= MOST_TOPICS:
+        raise invalid("topics", f"topics must be 1 to {MOST_TOPICS} names with commas between them, got {len(names)}")
+    lists, instances = [], []
+    for name in names:
+        kind, _, rest = name.partition(":")
+        if kind == "instance" and rest.count("/") == 1:
+            workflow, id = map(unquote, rest.split("/"))
+            instances.append((name, workflow[: limits.WORKFLOW_NAME_LENGTH + 1], id))
+        elif name == "overview" or (kind == "workflow" and rest):
+            lists.append(name)
+        else:
+            raise invalid(
+                "topics",
+                f'topics are overview, workflow:NAME and instance:NAME/ID, each percent-encoded, got "{name:.100}"',
+            )
+    return Topics(tuple(lists), tuple(instances))

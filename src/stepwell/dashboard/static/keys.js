@@ -1,0 +1,56 @@
+// Keys that work everywhere. Each screen adds its own with `useKeys`; none is heard while somebody types, or in a dialog.
+import { html, useEffect, useRef, useState } from "./dom.js";
+import { isLive, setLive } from "./live.js";
+import { go } from "./router.js";
+import { Value, remember, remembered, useValue } from "./store.js";
+import { Button, Dialog } from "./ui.js";
+
+const isOn = new Value(remembered("keys", true));
+const LIST = [["/", "search or filter"], ["j, k", "next, previous row"], ["Enter", "open the row"], ["x", "tick the row"], ["c", "create an instance"], ["g then o, w", "go to overview, workflows"], ["p", "pause live updates"], ["?", "this list"]];
+
+// `keys` maps a key to what it does.
+export function useKeys(keys) {
+  const latest = useRef(keys);
+  latest.current = keys;
+  useEffect(() => {
+    const hear = (event) => {
+      if (!isOn.now || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      if (event.target.closest?.("input:not([type=checkbox]),textarea,select,dialog,[contenteditable]")) return;
+      const act = Object.hasOwn(latest.current, event.key) ? latest.current[event.key] : null;
+      if (act && act(event) !== false) event.preventDefault();
+    };
+    addEventListener("keydown", hear);
+    return () => removeEventListener("keydown", hear);
+  }, []);
+}
+
+// `j` and `k` move among the links of rows.
+export function moveRow(step) {
+  const links = [...document.querySelectorAll("tbody a.row")];
+  if (!links.length) return;
+  const at = links.findIndex((link) => link.closest("tr").contains(document.activeElement));
+  links[Math.max(0, Math.min(links.length - 1, at < 0 ? 0 : at + step))].focus();
+}
+
+export function Keys() {
+  const [shown, setShown] = useState(false);
+  const afterG = useRef(0);
+  const on = useValue(isOn);
+  const goTo = (url) => () => Date.now() - afterG.current < 1_500 && go(url);
+  useKeys({
+    "?": () => setShown(true),
+    p: () => setLive(!isLive.now),
+    g: () => void (afterG.current = Date.now()),
+    o: goTo("/"),
+    w: goTo("/workflows"),
+    j: () => moveRow(1),
+    k: () => moveRow(-1),
+    "/": () => document.querySelector("[data-search]")?.focus(),
+  });
+  if (!shown) return null;
+  const change = () => (isOn.set(!on), remember("keys", !on));
+  return html`<${Dialog} title="Keys" onClose=${() => setShown(false)}>
+    <div class="body"><dl class="keys">${LIST.map(([key, does]) => html`<dt><kbd>${key}</kbd></dt><dd>${does}</dd>`)}</dl>
+    <label><input type="checkbox" checked=${on} onChange=${change} /> these keys are switched on</label></div>
+    <footer><${Button} data-focus onClick=${() => setShown(false)}>Close<//></footer><//>`;
+}

@@ -1,0 +1,203 @@
+// The parts that all screens are made of.
+import { html, useCallback, useEffect, useId, useRef, useState } from "./dom.js";
+import { ago, bytes, clockTime, duration, exact, visible } from "./format.js";
+import { jsonPieces } from "./json.js";
+import { Value, useValue } from "./store.js";
+
+// Each status: its word, and the sign that stands before it, so that colour is never alone.
+export const STATUSES = {
+  queued: ["queued", "M8 2.5a5.5 5.5 0 1 0 .01 0z"],
+  running: ["running", "M4 2.5 13 8l-9 5.5z"],
+  waiting: ["waiting", "M4 2.5h8L4 13.5h8z"],
+  paused: ["paused", "M5.5 3v10M10.5 3v10"],
+  waitingForPause: ["pausing", "M5.5 3v10M10.5 3v10"],
+  rollingBack: ["rolling back", "M7 3 2.5 8 7 13M2.5 8H14"],
+  complete: ["complete", "M2.5 8.5 6.5 12.5 13.5 4"],
+  errored: ["errored", "M8 2 14.5 13.5h-13zM8 6.5v3M8 11.5v.2"],
+  terminated: ["terminated", "M3.5 3.5h9v9h-9z"],
+};
+export const FINAL = new Set(["complete", "errored", "terminated"]);
+
+export function Icon({ path, label }) {
+  return html`<svg class="icon" viewBox="0 0 16 16" aria-hidden=${label ? undefined : "true"} aria-label=${label} role=${label ? "img" : undefined}><path d=${path} /></svg>`;
+}
+
+export function StatusBadge({ status }) {
+  const [word, sign] = STATUSES[status] ?? [status, "M8 8h.01"];
+  return html`<span class="badge s-${status}"><${Icon} path=${sign} />${word}</span>`;
+}
+
+export function Button({ kind = "", busy = false, disabled, children, ...rest }) {
+  return html`<button type="button" class="button ${kind}" aria-busy=${busy ? "true" : undefined} disabled=${disabled || busy} ...${rest}>${children}</button>`;
+}
+
+// A moment: how long ago, exact in its title and for machines.
+export function Time({ at }) {
+  const now = useNow(30_000);
+  if (!at) return html`<span class="muted">-</span>`;
+  return html`<time dateTime=${at} title=${`${exact(at)} (${at})`}>${ago(at, now)}</time>`;
+}
+
+export function Duration({ from, to }) {
+  const now = useNow(from && !to ? 1_000 : 0);
+  if (!from) return html`<span class="muted">-</span>`;
+  return html`<span class="num">${duration((to ? Date.parse(to) : now) - Date.parse(from))}</span>`;
+}
+
+// The time now, drawn again every so many milliseconds; 0: never.
+export function useNow(every) {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    if (!every) return;
+    const timer = setInterval(() => document.hidden || setNow(Date.now()), every);
+    return () => clearInterval(timer);
+  }, [every]);
+  return every ? now : Date.now();
+}
+
+export function useTitle(...parts) {
+  const title = [...parts.map(visible), "Stepwell"].join(" - ");
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+}
+
+export function Copy({ text, what = "copy" }) {
+  const [done, setDone] = useState(false);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setDone(true);
+      setTimeout(() => setDone(false), 1_500);
+    } catch {
+      toast("The browser let nothing be copied.", "bad");
+    }
+  };
+  return html`<button type="button" class="copy" aria-label=${`${what}${done ? ", copied" : ""}`} title=${what} onClick=${copy}>
+    <${Icon} path=${done ? "M2.5 8.5 6.5 12.5 13.5 4" : "M5.5 5.5h8v8h-8zM2.5 10.5v-8h8"} /></button>`;
+}
+
+// A table that becomes cards on a phone. `columns` have a name, a `cell(row)`, and maybe a class; `keyOf(row)` tells rows apart.
+export function Table({ columns, rows, keyOf, label, isStale }) {
+  return html`<div class="scroll"><table class=${isStale ? "stale" : ""}><caption class="hidden">${label}</caption>
+    <thead><tr>${columns.map((column) => html`<th scope="col" class=${column.kind ?? ""}>${column.head ?? column.name}</th>`)}</tr></thead>
+    <tbody>${rows.map((row) => html`<tr key=${keyOf(row)}>${columns.map((column) => html`<td class=${column.kind ?? ""} data-name=${column.name}>${column.cell(row)}</td>`)}</tr>`)}</tbody>
+  </table></div>`;
+}
+
+// Rows that stand for those to come. For the first moment there are none, as most answers are there by then.
+export function Loading({ rows = 5 }) {
+  const [shown, setShown] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setShown(true), 150);
+    return () => clearTimeout(timer);
+  }, []);
+  return html`<div class="loading" role="status" aria-label="loading">${shown && Array.from({ length: rows }, () => html`<div class="skeleton"></div>`)}</div>`;
+}
+
+export function Empty({ title, children }) {
+  return html`<div class="empty"><h2>${title}</h2>${children}</div>`;
+}
+
+export function ErrorBox({ error, retry }) {
+  return html`<div class="problem" role="alert"><${Icon} path=${STATUSES.errored[1]} />
+    <div><p>${visible(error.message)}</p>${error.code > 0 && html`<p class="muted">code ${error.code}, status ${error.status}</p>`}</div>
+    ${retry && html`<${Button} onClick=${retry}>Try again<//>`}</div>`;
+}
+
+// What a read leads to: rows that load, an error, or what `children(result)` makes of it, with a word when it is old.
+export function Loaded({ read, children, rows }) {
+  if (read.isLoading) return html`<${Loading} rows=${rows} />`;
+  if (read.result === undefined) return html`<${ErrorBox} error=${read.error} retry=${read.reload} />`;
+  return html`${read.error && html`<p class="old" role="status">Not up to date: last read ${clockTime(read.at)}. ${visible(read.error.message)} <${Button} onClick=${read.reload}>Try again<//></p>`}
+    ${children(read.result, read.info)}`;
+}
+
+// A dialog of the browser's: it holds the focus, and Escape closes it. Where something is `dirty` it asks before that.
+export function Dialog({ title, onClose, dirty = false, wide = false, children }) {
+  const ref = useRef(null);
+  const id = useId();
+  useEffect(() => {
+    const opener = document.activeElement;
+    ref.current.showModal();
+    (ref.current.querySelector("[data-focus]") ?? ref.current.querySelector("input,textarea,select"))?.focus();
+    return () => opener?.isConnected && opener.focus();
+  }, []);
+  const close = (event) => {
+    event?.preventDefault();
+    if (!dirty || confirm("Close this and lose what was typed?")) onClose();
+  };
+  return html`<dialog ref=${ref} class=${wide ? "wide" : ""} aria-labelledby=${id} onCancel=${close}>
+    <header><h2 id=${id}>${title}</h2><button type="button" class="copy" aria-label="close" onClick=${close}><${Icon} path="M3.5 3.5l9 9M12.5 3.5l-9 9" /></button></header>
+    ${children}</dialog>`;
+}
+
+// Asks before something that cannot be undone. Focus stands on Cancel; an error stays inside.
+export function Confirm({ title, verb, onClose, act, children }) {
+  const { run, busy, error } = useAction(act, onClose);
+  return html`<${Dialog} title=${title} onClose=${onClose}>
+    <div class="body">${children}${error && html`<${ErrorBox} error=${error} />`}</div>
+    <footer><${Button} data-focus onClick=${onClose}>Cancel<//><${Button} kind="danger" busy=${busy} onClick=${run}>${verb}<//></footer><//>`;
+}
+
+// An action that runs once at a time, and its error.
+export function useAction(act, done) {
+  const [state, setState] = useState({ busy: false, error: null });
+  const run = useCallback(async (...given) => {
+    setState({ busy: true, error: null });
+    try {
+      const result = await act(...given);
+      setState({ busy: false, error: null });
+      done?.(result);
+    } catch (error) {
+      setState({ busy: false, error });
+    }
+  }, [act, done]);
+  return { run, ...state };
+}
+
+const toasts = new Value([]);
+let lastToast = 0;
+
+// A short word on what has been done. `action` is { name, run }, such as Undo.
+export function toast(text, kind = "good", action = null) {
+  const id = ++lastToast;
+  toasts.set([...toasts.now.slice(-3), { id, text, kind, action }]);
+  setTimeout(() => closeToast(id), action || kind === "bad" ? 10_000 : 5_000);
+}
+
+const closeToast = (id) => toasts.set(toasts.now.filter((one) => one.id !== id));
+
+export function Toasts() {
+  return html`<div class="toasts" role="status" aria-live="polite">${useValue(toasts).map(
+    ({ id, text, kind, action }) => html`<div key=${id} class="toast ${kind}"><span>${visible(text)}</span>
+      ${action && html`<${Button} onClick=${() => (closeToast(id), action.run())}>${action.name}<//>`}
+      <button type="button" class="copy" aria-label="close" onClick=${() => closeToast(id)}><${Icon} path="M3.5 3.5l9 9M12.5 3.5l-9 9" /></button></div>`,
+  )}</div>`;
+}
+
+const INLINE = 64 * 1_024;
+const MOST = 1_024 * 1_024;
+
+// JSON as its text: indented, coloured, digit for digit. A long one is cut until it is asked for, a very long one only downloaded.
+export function JsonView({ text, name = "value" }) {
+  const [all, setAll] = useState(false);
+  const [wraps, setWraps] = useState(true);
+  if (text === null || text === undefined) return html`<p class="muted">none</p>`;
+  const shown = all || text.length <= INLINE ? text : text.slice(0, INLINE);
+  const size = bytes(new Blob([text]).size);
+  return html`<figure class="json"><figcaption><span class="muted">${size}</span>
+      <label><input type="checkbox" checked=${wraps} onChange=${() => setWraps(!wraps)} /> wrap</label>
+      <${Copy} text=${text} what=${`copy ${name}`} /><${Button} kind="quiet" onClick=${() => download(`${name}.json`, text)}>Download<//></figcaption>
+    <pre tabindex="0" aria-label=${name} class=${wraps ? "wraps" : ""}>${jsonPieces(shown, shown === text).map(
+      ([kind, piece]) => (kind ? html`<span class=${kind}>${piece}</span>` : piece),
+    )}</pre>
+    ${shown !== text && html`<p>The first 64 KB of ${size}. ${text.length <= MOST ? html`<${Button} onClick=${() => setAll(true)}>Show all<//>` : "The rest is too large to show; download it."}</p>`}</figure>`;
+}
+
+export function download(name, text, type = "application/json") {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = Object.assign(document.createElement("a"), { href: url, download: name.replace(/[^\w.-]+/g, "_").slice(0, 100) });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

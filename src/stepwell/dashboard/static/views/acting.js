@@ -1,0 +1,157 @@
+// What can be done to an instance, each with a dialog that says what will happen. What changes comes by the live stream.
+import { html, useState } from "../dom.js";
+import { instancePath, ownInstancePath, patch, post, remove } from "../api.js";
+import { count, plural, visible } from "../format.js";
+import { jsonProblem } from "../json.js";
+import { go, workflowUrl } from "../router.js";
+import { Button, Confirm, Dialog, ErrorBox, FINAL, toast, useAction } from "../ui.js";
+import { parted } from "./rows.js";
+
+const PAUSABLE = new Set(["queued", "running", "waiting"]);
+const NAMED = 12;
+
+// The buttons of the head. What the state forbids is not there.
+export function Actions({ instance, canWrite, ask, workflow, id }) {
+  const { status } = instance.head;
+  const change = useAction(async (wanted) => {
+    await patch(instancePath(workflow, id, "status"), { body: { status: wanted } });
+    instance.read();
+  });
+  if (!canWrite) return null;
+  const isFinal = FINAL.has(status);
+  const button = (word, dialog, kind = "") => html`<${Button} kind=${kind} onClick=${() => ask(dialog)}>${word}<//>`;
+  return html`<div class="row-of acts" role="group" aria-label="Actions">
+    ${PAUSABLE.has(status) && html`<${Button} busy=${change.busy} onClick=${() => change.run("pause")}>Pause<//>`}
+    ${(status === "paused" || status === "waitingForPause") && html`<${Button} kind="primary" busy=${change.busy} onClick=${() => change.run("resume")}>Resume<//>`}
+    ${!isFinal && button("Send event", { kind: "event" })}
+    ${button("Restart", { kind: "restart" })}
+    ${!isFinal && button("Terminate", { kind: "terminate" }, "danger")}
+    ${button("Delete", { kind: "delete" }, "danger")}
+    ${change.error && html`<${ErrorBox} error=${change.error} />`}</div>`;
+}
+
+const DIALOGS = { event: SendEvent, restart: Restart, terminate: Terminate, delete: Delete, rollback: GoOn, force: Force };
+
+export function Dialogs({ dialog, ...given }) {
+  const Shown = DIALOGS[dialog.kind];
+  return html`<${Shown} ...${given} ...${dialog} />`;
+}
+
+// A form with an error inside, and two buttons.
+function Form({ title, verb, close, act, done, dirty, disabled, children }) {
+  const { run, busy, error } = useAction(act, (result) => (close(), done?.(result)));
+  const submit = (event) => {
+    event.preventDefault();
+    if (!disabled && !busy) run();
+  };
+  return html`<${Dialog} title=${title} onClose=${close} dirty=${dirty && !busy}>
+    <form onSubmit=${submit}><div class="body">${children}${error && html`<${ErrorBox} error=${error} />`}</div>
+    <footer><${Button} onClick=${close}>Cancel<//><${Button} kind="primary" type="submit" busy=${busy} disabled=${disabled}>${verb}<//></footer></form><//>`;
+}
+
+function JsonField({ name, label, value, onInput, focused }) {
+  const problem = value.trim() === "" ? null : jsonProblem(value);
+  return html`<div class="field"><label for=${name}>${label}</label>
+    <textarea id=${name} class="short" spellcheck=${false} data-focus=${focused || undefined} aria-invalid=${problem ? "true" : undefined} aria-describedby=${`${name}-said`} value=${value} onInput=${(event) => onInput(event.target.value)}></textarea>
+    <small id="${name}-said" class=${problem ? "bad" : ""}>${problem ?? "JSON; empty is null"}</small></div>`;
+}
+
+const jsonText = (value) => (value.trim() === "" ? "null" : value);
+const isWrong = (value) => value.trim() !== "" && jsonProblem(value) !== null;
+const onceKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+function SendEvent({ workflow, id, instance, close, type: given = "" }) {
+  const awaited = [...new Set((instance.why?.reasons ?? []).filter((reason) => reason.type === "waitForEvent").map((reason) => reason.event_type))];
+  const [type, setType] = useState(given || (awaited.length === 1 ? awaited[0] : ""));
+  const [payload, setPayload] = useState("");
+  const [key] = useState(onceKey);
+  const send = () => post(instancePath(workflow, id, "events", type), { text: jsonText(payload), headers: { "idempotency-key": key } });
+  const done = () => (toast(`Event ${type} was sent.`), instance.read());
+  return html`<${Form} title="Send an event" verb="Send" close=${close} act=${send} done=${done} dirty=${payload !== ""} disabled=${!type || isWrong(payload)}>
+    <div class="field"><label for="event-type">Type</label>
+      <input id="event-type" class="mono" list="event-types" required data-focus=${type === "" || undefined} value=${type} onInput=${(event) => setType(event.target.value.trim())} />
+      <datalist id="event-types">${awaited.map((one) => html`<option value=${one} />`)}</datalist>
+      ${type && !awaited.includes(type) && html`<small>Nothing waits for it now: it is stored until a step does.</small>`}</div>
+    <${JsonField} name="payload" label="Payload" value=${payload} onInput=${setPayload} focused=${type !== ""} /><//>`;
+}
+
+const TYPES = { step: "do", sleep: "sleep", waitForEvent: "waitForEvent" };
+
+function Restart({ workflow, id, instance, row, close }) {
+  const [from, setFrom] = useState(row?.key ?? "");
+  const steps = instance.rows.filter((one) => one.type !== "rollback");
+  const at = steps.findIndex((one) => one.key === from);
+  const chosen = at < 0 ? null : steps[at];
+  const { base, count: nth } = chosen ? parted(chosen.name) : {};
+  const act = () => patch(instancePath(workflow, id, "status"), { body: { status: "restart", ...(chosen && { from: { name: base, count: nth, type: TYPES[chosen.type] } }) } });
+  const done = () => (toast(chosen ? `Restarted from ${chosen.name}.` : "Restarted."), instance.reload());
+  return html`<${Form} title="Restart" verb="Restart" close=${close} act=${act} done=${done}>
+    <div class="field"><label for="from">From</label><select id="from" value=${from} onChange=${(event) => setFrom(event.target.value)}>
+      <option value="">the beginning</option>${(steps.length > 500 ? steps.filter((one) => one.status !== "complete" || one === chosen) : steps).map((one) => html`<option value=${one.key}>${visible(one.name)}, ${one.words}</option>`)}</select></div>
+    ${chosen
+      ? html`<p>Stay, with their results: ${names(steps.slice(0, at))}.</p><p>Are cleared and run again: ${names(steps.slice(at))}.</p>`
+      : html`<p>The results of all ${plural(steps.length, "step")} are cleared, and all is run again with the same params.</p>`}
+    <p class="muted">It runs with the newest version of the workflow. What its steps did elsewhere is not undone.</p><//>`;
+}
+
+function names(rows) {
+  if (rows.length === 0) return "none";
+  const shown = rows.slice(0, NAMED).map((row) => visible(row.name)).join(", ");
+  return rows.length > NAMED ? `${shown}, and ${count(rows.length - NAMED)} more` : shown;
+}
+
+function Terminate({ workflow, id, instance, close }) {
+  const [rollback, setRollback] = useState(false);
+  const flying = instance.rows.filter((row) => row.status === "running");
+  const act = async () => {
+    await patch(instancePath(workflow, id, "status"), { body: { status: "terminate", rollback } });
+    toast(rollback ? "Is rolled back, and then terminated." : "Terminated.");
+    instance.read();
+  };
+  return html`<${Confirm} title="Terminate this instance?" verb="Terminate" onClose=${close} act=${act}>
+    <p>${flying.length ? html`In flight are ${names(flying)}: they are interrupted.` : "No attempt is in flight."} It can only be restarted then.</p>
+    <p><label><input type="checkbox" checked=${rollback} onChange=${() => setRollback(!rollback)} /> run the rollbacks of its steps first</label></p><//>`;
+}
+
+function Delete({ workflow, id, instance, close }) {
+  const act = async () => {
+    await remove(instancePath(workflow, id));
+    toast(`${id} was deleted.`);
+    go(workflowUrl(workflow));
+  };
+  return html`<${Confirm} title="Delete this instance?" verb="Delete" onClose=${close} act=${act}>
+    <p><strong class="mono">${visible(id)}</strong> goes with its log, its results and its events${FINAL.has(instance.head.status) ? "" : ", and what it does is ended"}. This cannot be undone.</p><//>`;
+}
+
+function GoOn({ workflow, id, instance, close }) {
+  const act = () => post(ownInstancePath(workflow, id, "rollback"), { body: {} });
+  return html`<${Form} title="Go on with the rollback" verb="Go on" close=${close} act=${act} done=${() => instance.reload()}>
+    <p>The rollback that failed is tried again, then those that have not run are. The instance ends then as it had ended before.</p><//>`;
+}
+
+const FORCED = {
+  retry: ["Retry now", "Its next attempt begins at once, and counts as any other."],
+  skip: ["Skip", "It ends at once, and the workflow goes on behind it."],
+  complete: ["Complete by hand", "It ends at once and returns this value, as if it had done so itself; an attempt in flight is interrupted."],
+  fail: ["Fail by hand", "It ends at once with this error, for good; an attempt in flight is interrupted. The workflow may catch it."],
+};
+
+function Force({ workflow, id, instance, close, action, type, step }) {
+  const [value, setValue] = useState("");
+  const [error, setError] = useState({ name: "", message: "" });
+  const [word, effect] = FORCED[action];
+  const body = () => {
+    const fixed = { action, step, ...(action === "skip" ? {} : { type }) };
+    if (action === "fail") return JSON.stringify({ ...fixed, error });
+    // Spliced in as it was typed: numbers keep their digits.
+    return action === "complete" ? `${JSON.stringify(fixed).slice(0, -1)},"value":${jsonText(value)}}` : JSON.stringify(fixed);
+  };
+  const act = () => post(ownInstancePath(workflow, id, "step"), { text: body() });
+  const done = () => (toast(`${word}: ${step}.`), instance.read());
+  const change = (name) => (event) => setError({ ...error, [name]: event.target.value });
+  return html`<${Form} title=${`${word}: ${visible(step)}`} verb=${word} close=${close} act=${act} done=${done} dirty=${value !== ""} disabled=${(action === "complete" && isWrong(value)) || (action === "fail" && !error.name.trim())}>
+    <p>${effect} Who decided is on record.</p>
+    ${action === "complete" && html`<${JsonField} name="value" label=${type === "waitForEvent" ? "Payload of the event" : "Value"} value=${value} onInput=${setValue} focused />`}
+    ${action === "fail" && html`<div class="field"><label for="error-name">Name of the error</label><input id="error-name" class="mono" required data-focus value=${error.name} onInput=${change("name")} /></div>
+      <div class="field"><label for="error-message">Message</label><input id="error-message" value=${error.message} onInput=${change("message")} /></div>`}<//>`;
+}

@@ -1,0 +1,108 @@
+// One instance: what it is, why it failed or waits, and the tabs that show what it has done.
+import { html, useEffect, useState } from "../dom.js";
+import { bytes, count, duration, exact, plural, visible } from "../format.js";
+import { useKeys } from "../keys.js";
+import { changeQuery, instanceUrl, workflowUrl } from "../router.js";
+import { session } from "../session.js";
+import { Copy, ErrorBox, Loading, StatusBadge, Time, useNow, useTitle } from "../ui.js";
+import { Actions, Dialogs } from "./acting.js";
+import { Data } from "./data.js";
+import { Family } from "./family.js";
+import { Graph } from "./graph.js";
+import { Log } from "./log.js";
+import { useInstance } from "./reading.js";
+import { StepPanel } from "./step.js";
+import { Steps } from "./steps.js";
+import { Timeline } from "./timeline.js";
+import { Why } from "./why.js";
+import { useMedia } from "./window.js";
+
+const TABS = { timeline: ["Timeline", Timeline], steps: ["Steps", Steps], graph: ["Graph", Graph], log: ["Log", Log], data: ["Data", Data], family: ["Family", Family] };
+const NO_QUERY = { tab: "", step: "", attempt: "", q: "", types: "", fold: "", t0: "", t1: "", sort: "", level: "" };
+
+export function Instance({ workflow, id, query }) {
+  const instance = useInstance(workflow, id);
+  const [dialog, setDialog] = useState(null);
+  const isPhone = useMedia("(max-width: 40rem)");
+  const { head, own, rows, error } = instance;
+  useTitle(...(query.step ? [query.step] : []), id, workflow);
+  const canWrite = session.now.can_write;
+  useKeys({ e: () => (canWrite && head && !instance.isFinal ? setDialog({ kind: "event" }) : false), Escape: () => (query.step ? closeStep() : false) });
+  useEffect(() => setDialog(null), [workflow, id]);
+
+  const crumbs = html`<nav class="crumbs" aria-label="Breadcrumb"><a href="/workflows">Workflows</a> / <a href=${workflowUrl(workflow)}>${visible(workflow)}</a></nav>`;
+  if (!head) {
+    return html`${crumbs}<h1>${visible(id)}</h1>${error ? html`<${ErrorBox} error=${error} retry=${instance.read} />` : html`<${Loading} rows=${8} />`}`;
+  }
+  const tab = Object.hasOwn(TABS, query.tab ?? "") ? query.tab : isPhone ? "steps" : "timeline";
+  const hasFamily = own !== null && own.children.length + own.parents.length > 0;
+  const Tab = TABS[tab][1];
+  const given = { workflow, id, instance, query, canWrite, ask: setDialog, openStep, isPhone };
+  const open = query.step ? rows.find((row) => row.key === query.step) : undefined;
+  return html`${crumbs}
+    <div class="head"><h1 class="id">${visible(id)} <${Copy} text=${id} what="copy the id" /></h1>
+      <${Actions} ...${given} /></div>
+    <${Facts} ...${given} />
+    ${error && html`<p class="old" role="status">Not up to date: last read ${exact(instance.at)}. ${visible(error.message)}</p>`}
+    <${Why} ...${given} />
+    <nav class="tabs" aria-label="Views">${Object.entries(TABS).map(
+      ([name, [word]]) => (name !== "family" || hasFamily || tab === "family") && html`<a href=${instanceUrl(workflow, id, { ...query, ...NO_QUERY, step: query.step, tab: name === "timeline" && !isPhone ? "" : name })} aria-current=${name === tab ? "page" : undefined}>${word}${name === "steps" && head.step_count > 0 && html` <small class="muted">${count(head.step_count)}</small>`}</a>`,
+    )}</nav>
+    <div class=${query.step ? "split open" : "split"}>
+      <section class="pane" aria-label=${TABS[tab][0]}><${Tab} ...${given} /></section>
+      ${query.step && html`<${StepPanel} key=${query.step} row=${open} close=${closeStep} ...${given} />`}
+    </div>
+    ${dialog && html`<${Dialogs} dialog=${dialog} close=${() => setDialog(null)} ...${given} />`}`;
+}
+
+export function openStep(key, attempt = "") {
+  changeQuery({ step: key, attempt });
+}
+
+function closeStep() {
+  const key = new URLSearchParams(location.search).get("step");
+  changeQuery({ step: "", attempt: "" });
+  // Focus goes back to the row that was opened.
+  requestAnimationFrame(() => [...document.querySelectorAll("[data-step]")].find((link) => link.dataset.step === key)?.focus());
+}
+
+function Facts({ workflow, instance }) {
+  const { head, own, rows, isFinal } = instance;
+  const now = useNow(isFinal ? 0 : 1_000);
+  const end = head.end && isFinal ? Date.parse(head.end) : now;
+  const begin = head.start ? Date.parse(head.start) : null;
+  const created = own?.created_on ?? head.queued;
+  const attempts = rows.reduce((sum, row) => sum + row.attempts.length, 0);
+  const failed = rows.reduce((sum, row) => sum + row.failed, 0);
+  const facts = [
+    ["status", html`<${StatusBadge} status=${head.status} />`],
+    ["created", html`<${Time} at=${created} />`],
+    begin === null ? null : ["started", html`<${Time} at=${head.start} />`],
+    head.end && isFinal ? ["ended", html`<${Time} at=${head.end} />`] : null,
+    ["took", html`<span class="num">${duration(begin === null ? now - Date.parse(head.queued) : end - begin)}</span>${begin === null && html` <span class="muted">queued</span>`}`],
+    ["steps", html`${count(head.step_count)}${attempts > 0 && html`<span class="muted">, ${plural(attempts, "attempt")}${failed > 0 && html`, <span class="bad">${count(failed)} failed</span>`}</span>`}`],
+    ["trigger", html`${visible(head.trigger.source)}${head.schedule && html` <code>${visible(head.schedule.cron)}</code> <span class="muted">for ${exact(head.schedule.scheduledTime)}</span>`}`],
+    ["version", html`<a class="mono" href=${`${workflowUrl(workflow, "graph")}?version=${head.versionId}`}>${head.versionId.slice(0, 8)}</a>`],
+    own?.parents.length ? ["awaited by", html`<a class="mono" href=${instanceUrl(own.parents[0].workflow, own.parents[0].id)}>${visible(own.parents[0].id)}</a>${own.parents.length > 1 && html` <span class="muted">and ${own.parents.length - 1} more</span>`}`] : null,
+    head.output === null ? null : ["output", html`<a href=${instanceUrl(workflow, own?.id ?? "", { tab: "data" })} onClick=${toData} class="mono short">${preview(head.output)}</a>`],
+  ];
+  return html`<dl class="facts">${facts.filter(Boolean).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+    ${own?.progress && html`<${Progress} progress=${own.progress} />`}`;
+}
+
+function toData(event) {
+  event.preventDefault();
+  changeQuery({ tab: "data" });
+}
+
+function preview(output) {
+  const text = typeof output === "string" ? output : JSON.stringify(output);
+  return text.length > 80 ? `${visible(text.slice(0, 80))}... ${bytes(text.length)}` : visible(text);
+}
+
+function Progress({ progress }) {
+  const { value, at } = progress;
+  const percent = typeof value === "object" && value !== null ? value.percent : value;
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return html`<p class="progress"><span class="muted">progress</span> ${typeof percent === "number" && html`<progress max="100" value=${percent} aria-label="progress"></progress> `}<code>${visible(text.slice(0, 300))}</code> <${Time} at=${at} /></p>`;
+}

@@ -1,0 +1,141 @@
+// One step in full: its config, its attempts with what they raised and said, what it returned, and what can be decided of it.
+import { html, useEffect, useRef, useState } from "../dom.js";
+import { ApiError, get, instancePath, ownInstancePath, urlOf } from "../api.js";
+import { count, duration, exact, plural, visible, visibleLines } from "../format.js";
+import { instanceUrl } from "../router.js";
+import { Button, Copy, ErrorBox, Icon, JsonView, STATUSES, useNow } from "../ui.js";
+import { memberText } from "./raw.js";
+import { parted, typeWord } from "./rows.js";
+import { moment } from "./why.js";
+
+const SIGN = { ...STATUSES, cut: STATUSES.terminated };
+const BACKOFF = { constant: "each time", linear: "and so much more each time", exponential: "doubled each time" };
+const REDACTED = "[REDACTED]";
+const ORDINALS = ["th", "st", "nd", "rd"];
+const ordinal = (n) => n + (ORDINALS[(n % 100 > 10 && n % 100 < 14) ? 0 : n % 10] ?? "th");
+
+export function StepPanel({ row, close, ...given }) {
+  const ref = useRef(null);
+  // What was chosen is read out, and its keys work; the page behind stays where it is.
+  useEffect(() => ref.current.focus({ preventScroll: true }), []);
+  const body = row ? html`<${Body} row=${row} ...${given} />` : html`<p class="muted">${given.instance.isWhole ? "The instance has no such step." : "Loading"}</p>`;
+  return html`<aside class="panel" ref=${ref} tabindex="-1" aria-label="Step">
+    <header><h2>${row ? html`<${Name} row=${row} rows=${given.instance.rows} />` : visible(given.query.step)}</h2>
+      <button type="button" class="copy" aria-label="close the step" title="Esc" onClick=${close}><${Icon} path="M3.5 3.5l9 9M12.5 3.5l-9 9" /></button></header>
+    ${body}</aside>`;
+}
+
+function Name({ row, rows }) {
+  const { base, count: nth } = parted(row.name);
+  const same = rows.filter((one) => one.type === row.type && parted(one.name).base === base).length;
+  return html`${visible(base)} ${same > 1 && html`<small class="muted">${ordinal(nth)} of ${count(same)}</small>`}<${Copy} text=${row.name} what="copy the name" />`;
+}
+
+function Body({ row, query, ...given }) {
+  const { entry, attempts } = row;
+  const chosen = Math.min(Math.max(1, Number(query.attempt) || attempts.length), attempts.length);
+  return html`<p class="row-of"><span class="badge s-${row.status}"><${Icon} path=${SIGN[row.status][1]} />${row.words}</span>
+      <span class="muted">${typeWord(row.type)}, began ${moment(row.start)}${row.end !== null && html`, ended ${moment(row.end)}`}</span></p>
+    <${Decisions} row=${row} ...${given} />
+    ${entry.config && html`<p class="muted">${configWords(entry.config)}</p>`}
+    ${entry.event_type !== undefined && html`<p>Waits for the event <strong>${visible(entry.event_type)}</strong>, until ${exact(entry.end)} at the latest.</p>`}
+    ${row.type === "sleep" && html`<p>${row.status === "waiting" ? "Wakes" : "Planned to wake"} at ${exact(entry.end)}.</p>`}
+    ${attempts.length === 0 && entry.error && html`<${Raised} error=${entry.error} />`}
+    ${attempts.length > 0 && html`<h3>${plural(attempts.length, "attempt")}</h3>
+      <${Attempts} row=${row} chosen=${chosen} query=${query} ...${given} />
+      <${Attempt} key=${chosen} row=${row} number=${chosen} ...${given} />`}
+    ${row.type !== "sleep" && row.type !== "rollback" && row.status === "complete" && html`<h3>${row.type === "step" ? "Output" : "Event"}</h3><${Output} row=${row} ...${given} />`}`;
+}
+
+function configWords({ retries, timeout, sensitive }) {
+  const limit = Number(retries.limit);
+  const tries = limit === 0 ? "no retries" : `up to ${limit === Infinity || Number.isNaN(limit) ? retries.limit : plural(limit, "retry", "retries")}, after ${span(retries.delay)}, ${BACKOFF[retries.backoff] ?? retries.backoff}`;
+  return visible(`${tries}; an attempt may take ${span(timeout)}${sensitive ? `; its ${sensitive} is hidden` : ""}.`);
+}
+
+const span = (given) => (typeof given === "number" ? duration(given) : given);
+
+// The attempts as rows that choose one, with what lay between them.
+function Attempts({ row, chosen, workflow, id, query }) {
+  const now = useNow(row.end === null ? 1_000 : 0);
+  return html`<ol class="attempts">${row.attempts.map((attempt, at) => {
+    const before = row.attempts[at - 1];
+    const end = attempt.end ?? row.end ?? now;
+    const outcome = attempt.success === null ? (row.end === null ? "running" : "cut") : attempt.success ? "complete" : "errored";
+    return html`${before?.end && attempt.start - before.end > 0 && html`<li class="gap muted">${duration(attempt.start - before.end)} later</li>`}
+      <li class="s-${outcome}"><a href=${instanceUrl(workflow, id, { ...query, step: row.key, attempt: at + 1 })} aria-current=${at + 1 === chosen ? "true" : undefined}>
+        <${Icon} path=${SIGN[outcome][1]} /><span>${at + 1}</span> <span class="num">${duration(end - attempt.start)}</span> <span class="clip">${attempt.error ? visible(`${attempt.error.name}: ${attempt.error.message}`.slice(0, 200)) : outcome === "running" ? "in flight" : ""}</span></a></li>`;
+  })}
+    ${row.status === "waiting" && row.until !== null && html`<li class="gap s-waiting">the next one in ${duration(Math.max(0, row.until - now))}, at ${moment(row.until, now)}</li>`}</ol>`;
+}
+
+function Raised({ error }) {
+  return html`<div class="raised"><p><strong>${visible(error.name)}</strong></p><pre class="wraps">${visibleLines(error.message)}</pre></div>`;
+}
+
+// What an attempt raised, with its traceback, and what its code said.
+function Attempt({ row, number, workflow, id }) {
+  const attempt = row.attempts[number - 1];
+  const lines = useLines(ownInstancePath(workflow, id, "logs") + `?limit=1000&step=${encodeURIComponent(row.name)}`, `${row.attempts.length} ${attempt.end}`);
+  const mine = (lines.found ?? []).filter((line) => line.attempt === number);
+  const trace = attempt.error === null ? null : mine.findLast((line) => line.level === "ERROR" && line.text.includes(attempt.error.name));
+  const said = mine.filter((line) => line !== trace);
+  return html`<p class="muted">Attempt ${number} began ${moment(attempt.start)}${attempt.end && html`, ended ${moment(attempt.end)}`}.</p>
+    ${attempt.error && (trace ? html`<div class="raised"><${Copy} text=${trace.text} what="copy the traceback" /><pre>${visibleLines(trace.text)}</pre></div>` : html`<${Raised} error=${attempt.error} />`)}
+    ${lines.error && html`<${ErrorBox} error=${lines.error} />`}
+    ${said.length > 0 && html`<details open><summary>${plural(said.length, "line")} of log</summary><pre class="block wraps">${said.map((line) => html`<span class=${line.level === "ERROR" || line.level === "CRITICAL" || line.level === "stderr" ? "bad" : ""}>${visibleLines(line.text)}${"\n"}</span>`)}</pre></details>`}`;
+}
+
+function useLines(path, state) {
+  const [lines, setLines] = useState({});
+  useEffect(() => {
+    const reading = new AbortController();
+    get(path, { signal: reading.signal }).then(({ result }) => setLines({ found: result.lines }), (error) => error.name === "AbortError" || setLines({ error }));
+    return () => reading.abort();
+  }, [path, state]);
+  return lines;
+}
+
+// The whole output is read when the log has only its beginning.
+function Output({ row, workflow, id }) {
+  const text = row.entry.output ?? "null";
+  const isCut = text.endsWith("[truncated output]") || row.type === "waitForEvent";
+  const path = instancePath(workflow, id, "step") + `?type=${row.type}&name=${encodeURIComponent(row.name)}`;
+  const [state, setState] = useState({});
+  useEffect(() => {
+    if (!isCut) return;
+    const reading = new AbortController();
+    readOutput(path, reading.signal).then((found) => setState({ found }), (error) => error.name === "AbortError" || setState({ error }));
+    return () => reading.abort();
+  }, [path]);
+  if (text === REDACTED) return html`<p class="muted">Hidden by the workflow: its output is sensitive.</p>`;
+  if (!isCut) return html`<${JsonView} text=${text} name=${row.name} />`;
+  if (state.error) return html`<${ErrorBox} error=${state.error} />`;
+  if (!state.found) return html`<p class="muted">Loading</p>`;
+  if (state.found.isBytes) return html`<p>Bytes: ${count(state.found.size)}. <a class="button" href=${urlOf(path)} download=${`${row.name}.bin`}>Download</a></p>`;
+  return html`<${JsonView} text=${state.found.text} name=${row.name} />`;
+}
+
+async function readOutput(path, signal) {
+  const response = await fetch(urlOf(path), { credentials: "same-origin", cache: "no-store", signal });
+  if (response.headers.get("content-type") === "application/octet-stream") {
+    const size = Number(response.headers.get("content-length"));
+    await response.body.cancel();
+    return { isBytes: true, size };
+  }
+  const text = await response.text();
+  if (!response.ok) throw new ApiError(response.status, 0, `The output could not be read: the server answered ${response.status}.`);
+  return { text: memberText(text, ["result", "output"]) ?? "null" };
+}
+
+function Decisions({ row, canWrite, ask }) {
+  if (!canWrite) return null;
+  const isOpen = row.status === "running" || row.status === "waiting";
+  const force = (word, action) => html`<${Button} onClick=${() => ask({ kind: "force", action, type: row.type, step: row.name })}>${word}<//>`;
+  return html`<div class="row-of" role="group" aria-label="Decisions">
+    ${row.type === "waitForEvent" && row.status === "waiting" && html`<${Button} kind="primary" onClick=${() => ask({ kind: "event", type: row.entry.event_type })}>Send this event<//>`}
+    ${isOpen && row.status === "waiting" && row.attempts.length > 0 && force("Retry now", "retry")}
+    ${isOpen && row.type === "sleep" && force("Skip", "skip")}
+    ${isOpen && row.type !== "sleep" && html`${force("Complete by hand", "complete")}${force("Fail by hand", "fail")}`}
+    ${row.type !== "rollback" && html`<${Button} onClick=${() => ask({ kind: "restart", row })}>Restart from here<//>`}</div>`;
+}

@@ -1,0 +1,215 @@
+// The waterfall: a row for each step, bars for its attempts, on an axis whose idle stretches are folded.
+import { html, useCallback, useEffect, useMemo, useRef, useState } from "../dom.js";
+import { clockTime, count, duration, exact, plural, visible } from "../format.js";
+import { useKeys } from "../keys.js";
+import { changeQuery, instanceUrl } from "../router.js";
+import { remember, remembered } from "../store.js";
+import { Button, Icon, STATUSES, useNow } from "../ui.js";
+import { axisOf, barOf, foldsOf, ticksOf } from "./axis.js";
+import { tookOf, typeWord } from "./rows.js";
+import { Filters, shownRows } from "./steps.js";
+import { useMedia, useWidth, useWindow } from "./window.js";
+
+const LABEL_FROM = 48;
+const NAME = { least: 120, most: 480, usual: 240 };
+const SIGN = { ...STATUSES, cut: STATUSES.terminated };
+// What is drawn, in words: the legend.
+const KINDS = {
+  done: "successful attempt", failed: "failed attempt", running: "in flight", delay: "waits to retry", sleep: "sleep", wait: "waits for event", cut: "interrupted", queued: "queued",
+};
+
+export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
+  const { head, rows, isFinal } = instance;
+  const now = useNow(isFinal ? 0 : 1_000);
+  const isTouch = useMedia("(pointer: coarse)");
+  const rowHeight = isPhone ? 48 : isTouch ? 40 : 28;
+  const [chartRef, chartWidth] = useWidth(900);
+  const [nameWidth, setNameWidth] = useState(() => remembered("names", NAME.usual));
+  const width = Math.max(120, isPhone ? chartWidth : chartWidth - nameWidth);
+  const begin = Date.parse(head.queued);
+  const shown = useMemo(() => shownRows(rows, query), [rows, query.q, query.types]);
+  const axis = useAxis(rows, query, { begin, width, now, isFinal, head });
+  const { ref, first, last } = useWindow(shown.length, rowHeight);
+  const zoom = useZoom(axis, begin, query);
+  useKeys({ f: zoom.toggleFolds, "+": () => zoom.by(0.5), "-": () => zoom.by(2), 0: zoom.reset });
+
+  if (rows.length === 0) return html`<div ref=${chartRef}><p class="muted">No step has begun yet.</p></div>`;
+  return html`<${Filters} query=${query} rows=${rows}>
+      <span class="row-of">${axis.canFold && html`<${Button} aria-pressed=${query.fold !== "0"} title="f" onClick=${zoom.toggleFolds}>Fold idle time<//>`}
+      <${Button} aria-label="zoom in" title="+" onClick=${() => zoom.by(0.5)}>+<//><${Button} aria-label="zoom out" title="-" disabled=${!zoom.isZoomed} onClick=${() => zoom.by(2)}>-<//>
+      ${zoom.isZoomed && html`<${Button} title="0" onClick=${zoom.reset}>All<//>`}</span><//>
+    <div class="waterfall ${isPhone ? "stacked" : ""}" ref=${chartRef}>
+      <div class="axis-row">
+        ${!isPhone && html`<div class="corner" style=${{ width: `${nameWidth}px` }}><span class="muted">${plural(shown.length, "row")}</span><${Divider} width=${nameWidth} setWidth=${setNameWidth} /></div>`}
+        <${Axis} axis=${axis} origin=${begin} zoom=${zoom} />
+      </div>
+      ${shown.length === 0 && html`<p class="muted">No step fits.</p>`}
+      <${Grid} shown=${shown} first=${first} last=${last} scrollRef=${ref} ...${{ axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep, head }} />
+    </div>
+    <${Legend} rows=${rows} />`;
+}
+
+function useAxis(rows, query, { begin, width, now, isFinal, head }) {
+  const end = isFinal && head.end ? Date.parse(head.end) : now;
+  return useMemo(() => {
+    const from = moment(query.t0, begin) ?? begin;
+    const to = Math.max(moment(query.t1, begin) ?? end, from + 1);
+    const possible = foldsOf(rows, from, to, width);
+    const folds = query.fold === "0" ? [] : possible.filter(([start]) => !opened(query).has(start - begin));
+    const isZoomed = query.t0 !== undefined || query.t1 !== undefined;
+    return Object.assign(axisOf(from, to, width, folds, !isZoomed), { canFold: possible.length > 0, end });
+  }, [rows, width, query.t0, query.t1, query.fold, begin, end]);
+}
+
+// In the address moments are milliseconds since the instance was queued; `fold` names the folds that are open, 0 is all.
+const moment = (given, begin) => (/^\d{1,13}$/.test(given ?? "") ? begin + Number(given) : null);
+const opened = (query) => new Set((query.fold ?? "").split(",").filter(Boolean).map(Number));
+
+function useZoom(axis, begin, query) {
+  const isZoomed = query.t0 !== undefined || query.t1 !== undefined;
+  const to = (from, until) => changeQuery({ t0: Math.max(0, Math.round(from - begin)) || "0", t1: Math.max(1, Math.round(until - begin)) });
+  const reset = () => changeQuery({ t0: "", t1: "" });
+  const by = (factor) => {
+    const [left, right] = factor < 1 ? [axis.at(axis.width * 0.25), axis.at(axis.width * 0.75)] : [axis.from - (axis.to - axis.from) / 2, axis.to + (axis.to - axis.from) / 2];
+    if (factor > 1 && left <= begin && right >= axis.end) return reset();
+    if (right - left >= 2) to(left, Math.min(right, axis.end));
+  };
+  const toggleFolds = () => changeQuery({ fold: query.fold === "0" ? "" : "0" });
+  const open = (fold) => changeQuery({ fold: [...opened(query), Math.round(fold.from - begin)].join(",") });
+  return { isZoomed, to, by, reset, toggleFolds, open };
+}
+
+// Ticks, folds and the cursor's line; a drag zooms in.
+function Axis({ axis, origin, zoom }) {
+  const ref = useRef(null);
+  const cursor = useRef(null);
+  const drag = useRef(null);
+  const ticks = useMemo(() => ticksOf(axis, origin), [axis, origin]);
+  const at = (event) => Math.max(0, Math.min(axis.width, event.clientX - ref.current.getBoundingClientRect().left));
+  const move = (event) => {
+    const x = at(event);
+    const line = cursor.current;
+    line.hidden = false;
+    line.style.transform = `translateX(${x}px)`;
+    const time = axis.at(x);
+    line.firstChild.textContent = `+${duration(time - origin)}, ${clockTime(time)}`;
+    line.classList.toggle("left", x > axis.width - 160);
+    line.lastChild.style.width = drag.current === null ? "0" : `${Math.abs(x - drag.current)}px`;
+    line.lastChild.style.left = drag.current === null ? "0" : `${Math.min(0, drag.current - x)}px`;
+  };
+  const press = (event) => {
+    if (event.button === 0 && !event.target.closest("button")) {
+      drag.current = at(event);
+      ref.current.setPointerCapture(event.pointerId);
+    }
+  };
+  const release = (event) => {
+    const [start, end] = [drag.current, at(event)];
+    drag.current = null;
+    if (start !== null && Math.abs(end - start) > 6) zoom.to(axis.at(Math.min(start, end)), axis.at(Math.max(start, end)));
+  };
+  const wheel = (event) => {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    zoom.by(event.deltaY < 0 ? 0.5 : 2);
+  };
+  useEffect(() => {
+    const element = ref.current;
+    element.addEventListener("wheel", wheel, { passive: false });
+    return () => element.removeEventListener("wheel", wheel);
+  });
+  return html`<div class="axis" ref=${ref} style=${{ width: `${axis.width}px` }} onPointerMove=${move} onPointerDown=${press} onPointerUp=${release} onPointerLeave=${() => (cursor.current.hidden = true)}>
+    ${ticks.map((tick) => html`<span class="tick" key=${tick.at} style=${{ left: `${tick.x}px` }} title=${exact(tick.at)}>${tick.at === origin ? "0" : `+${duration(tick.at - origin)}`}</span>`)}
+    ${axis.pieces.filter((piece) => piece.isFold).map((piece) => html`<button type="button" class="fold" key=${piece.from} aria-pressed="true" style=${{ left: `${piece.x}px`, width: `${piece.width}px` }} title="${duration(piece.to - piece.from)} in which nothing ran; click to unfold" aria-label="folded: ${duration(piece.to - piece.from)}, unfold" onClick=${() => zoom.open(piece)}>${short(piece.to - piece.from)}</button>`)}
+    <span class="cursor" ref=${cursor} hidden><span></span><i></i></span></div>`;
+}
+
+// The first unit alone: a fold is narrow.
+const short = (ms) => duration(ms).split(" ").slice(0, 2).join(" ");
+
+function Divider({ width, setWidth }) {
+  const set = (to) => {
+    const next = Math.max(NAME.least, Math.min(NAME.most, to));
+    setWidth(next);
+    remember("names", next);
+  };
+  const press = (event) => {
+    const [from, target] = [event.clientX, event.currentTarget];
+    target.setPointerCapture(event.pointerId);
+    target.onpointermove = (moved) => set(width + moved.clientX - from);
+    target.onpointerup = () => (target.onpointermove = null);
+  };
+  const key = (event) => {
+    const step = { ArrowLeft: -16, ArrowRight: 16 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    set(width + step);
+  };
+  return html`<span class="divider" role="separator" tabindex="0" aria-orientation="vertical" aria-label="width of the names" aria-valuenow=${width} aria-valuemin=${NAME.least} aria-valuemax=${NAME.most} onPointerDown=${press} onKeyDown=${key}></span>`;
+}
+
+function Grid({ shown, first, last, scrollRef, rowHeight, openStep, query, ...rest }) {
+  const [active, setActive] = useState(0);
+  const focusNext = useRef(false);
+  useEffect(() => {
+    if (!focusNext.current) return;
+    focusNext.current = false;
+    scrollRef.current.querySelector(`[data-index="${active}"]`)?.focus({ preventScroll: true });
+  });
+  const move = useCallback((to) => {
+    const next = Math.max(0, Math.min(shown.length - 1, to));
+    const box = scrollRef.current;
+    if (next * rowHeight < box.scrollTop) box.scrollTop = next * rowHeight;
+    if ((next + 1) * rowHeight > box.scrollTop + box.clientHeight) box.scrollTop = (next + 1) * rowHeight - box.clientHeight;
+    focusNext.current = true;
+    setActive(next);
+  }, [shown.length, rowHeight]);
+  const keys = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
+  const hear = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Enter" || event.key === "ArrowRight") openStep(shown[active].key);
+    else if (Object.hasOwn(keys, event.key)) move(active + keys[event.key]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return html`<div class="bars" ref=${scrollRef} role="treegrid" aria-label="Timeline" aria-rowcount=${shown.length} onKeyDown=${hear}>
+    <div style=${{ height: `${first * rowHeight}px` }}></div>
+    ${shown.slice(first, last).map((row, at) => html`<${Row} key=${row.key} row=${row} index=${first + at} isActive=${first + at === Math.min(active, shown.length - 1)} isOpen=${query.step === row.key} rowHeight=${rowHeight} query=${query} ...${rest} />`)}
+    <div style=${{ height: `${(shown.length - last) * rowHeight}px` }}></div></div>`;
+}
+
+function Row({ row, index, isActive, isOpen, axis, now, rowHeight, nameWidth, isPhone, query, workflow, id }) {
+  const took = duration(tookOf(row, now));
+  const label = [row.name, typeWord(row.type), row.words, row.attempts.length > 1 ? `${count(row.attempts.length)} attempts` : "", took].filter(Boolean).map(visible).join(", ");
+  return html`<div role="row" class="bar-row s-${row.status} ${isOpen ? "chosen" : ""}" aria-rowindex=${index + 1} aria-level="1" aria-selected=${isOpen} aria-label=${label} tabindex=${isActive ? 0 : -1} data-index=${index} data-step=${row.key} style=${{ height: `${rowHeight}px` }}>
+    <div role="rowheader" class="bar-name" style=${isPhone ? undefined : { width: `${nameWidth}px` }}><a href=${instanceUrl(workflow, id, { ...query, step: row.key, attempt: "" })} tabindex="-1" title=${visible(row.name)}><${Icon} path=${SIGN[row.status][1]} /> <span>${visible(row.name)}</span></a>${isPhone && html`<small class="muted num">${took}</small>`}</div>
+    <div role="gridcell" class="bar-cell" style=${{ width: `${axis.width}px` }}>${row.segments.map((segment, at) => html`<${Bar} key=${at} segment=${segment} row=${row} axis=${axis} now=${now} isLast=${at === row.segments.length - 1} />`)}</div></div>`;
+}
+
+function Bar({ segment, row, axis, now, isLast }) {
+  const to = segment.to ?? Math.max(now, segment.from);
+  const bar = barOf(axis, segment.from, to, segment.kind === "delay" ? 0 : 3);
+  if (bar === null) return null;
+  const isOpen = segment.to === null;
+  const text = isLast || bar.width >= LABEL_FROM ? words(segment, row, to, now) : "";
+  const isInside = bar.width >= Math.max(LABEL_FROM, text.length * 6.6 + 12) && segment.kind !== "delay";
+  const title = `${KINDS[segment.kind]}${segment.attempt ? `, attempt ${segment.attempt}` : ""}: ${duration(to - segment.from)}`;
+  // On the side with room: behind the bar, or before the first of its row.
+  const first = barOf(axis, row.start, row.start) ?? bar;
+  const beside = bar.x + bar.width + text.length * 6.6 + 20 > axis.width ? { right: `${axis.width - first.x + 4}px` } : { left: `${bar.x + bar.width + 6}px` };
+  return html`<span class="seg ${segment.kind} ${isOpen ? "open" : ""} ${row.type === "rollback" ? "undo" : ""}" style=${{ left: `${bar.x}px`, width: `${bar.width}px` }} title=${title}>${isInside && html`<b>${text}</b>`}${segment.ends && html`<i class=${segment.ends}></i>`}</span>
+    ${text && !isInside && isLast && html`<span class="beside num" style=${beside}>${text}</span>`}`;
+}
+
+function words(segment, row, to, now) {
+  const left = row.until === null || segment.to !== null ? "" : `${duration(Math.max(0, row.until - now))} left`;
+  if (segment.kind === "delay") return left && `retry in ${left.replace(" left", "")}`;
+  return left || duration(to - segment.from);
+}
+
+function Legend({ rows }) {
+  const there = new Set(rows.flatMap((row) => row.segments.map((segment) => segment.kind)));
+  return html`<ul class="legend" aria-label="Legend">${Object.entries(KINDS).filter(([kind]) => there.has(kind)).map(([kind, said]) => html`<li><span class="seg ${kind}"></span>${said}</li>`)}
+    ${rows.some((row) => row.type === "rollback") && html`<li><span class="seg done undo"></span>rollback</li>`}</ul>`;
+}

@@ -1,0 +1,173 @@
+"""The dashboard's document, its files, and the session of a browser."""
+
+import gzip
+import hashlib
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from stepwell.dashboard import files, shell
+from stepwell.tokens import Permission, Tokens
+from tests.api.asgi import Answer, ask
+
+STATIC = Path(files.__file__).parent / "static"
+HOST = ("host", "stepwell.example")
+PAGE = (HOST, ("origin", "https://stepwell.example"), ("x-stepwell-page", "1"))
+ACME = "/client/v4/accounts/acme/workflows"
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/workflows", "/workflows/a/instances/b%2Fc/d", "/nodes"])
+async def test_each_page_is_the_one_document(client: httpx.AsyncClient, path: str) -> None:
+    """Which page it is, is the program's to find; the policy lets in our own files and nothing else."""
+    answer = await client.get(f"http://localhost:8787{path}")
+
+    assert (answer.status_code, answer.text) == (200, shell.DOCUMENT)
+    assert answer.headers["content-security-policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+        "trusted-types stepwell-svg"
+    )
+
+
+async def test_document_that_a_browser_has_is_not_sent_again(client: httpx.AsyncClient) -> None:
+    """The document is asked for each time, and 304 while it is of this release."""
+    first = await client.get("http://localhost:8787/")
+
+    again = await client.get("http://localhost:8787/workflows", headers={"if-none-match": first.headers["etag"]})
+
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_files_are_kept_for_ever_under_their_hash(client: httpx.AsyncClient) -> None:
+    """All that the document names is there, as what it is; under another release's hash there is nothing."""
+    named = re.findall(r'(?:href|src)="(/ui/[^"]+)"', shell.DOCUMENT)
+
+    answers = [await client.get(f"http://localhost:8787{path}") for path in named]
+    other = await client.get("http://localhost:8787/ui/static/0000000000000000/app.js")
+
+    assert len(named) == 4
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["cache-control"] for answer in answers} == {"public, max-age=31536000, immutable"}
+    assert other.status_code == 404
+
+
+def test_libraries_are_what_their_checksums_say() -> None:
+    """What `make vendor` brought has not been touched since, and each library has its licence."""
+    lines = (STATIC / "vendor" / "SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
+
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (STATIC / "vendor").iterdir()}
+
+    assert sums == {name: digest for name, digest in found.items() if name != "SHA256SUMS"}
+    assert {"LICENSE-htm", "LICENSE-preact"} < set(sums)
+
+
+def test_whole_page_is_under_60_kb() -> None:
+    """All files of the dashboard together, as they go over the wire."""
+    size = len(gzip.compress(shell.DOCUMENT.encode())) + sum(len(file.compressed) for file in files.FILES.values())
+
+    assert size < 60_000
+
+
+def test_nothing_becomes_markup_but_drawings() -> None:
+    """No module sets markup from text, and one alone parses it: what the server draws."""
+    ours = {path.name: path.read_text() for path in STATIC.rglob("*.js") if path.parent.name != "vendor"}
+
+    hits = [
+        f"{name}: {found}"
+        for name, text in ours.items()
+        for found in re.findall(r"\w*(?:innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|eval\()", text)
+    ]
+
+    assert hits == ["svg.js: DOMParser"]
+
+
+async def _sign_in(app: ASGIApp, secret: str, headers: object = PAGE) -> Answer:
+    body = b'{"token":"%b"}' % secret.encode()
+    return await ask(app, "/ui/session", "POST", body, headers)  # type: ignore[arg-type]  # pairs, as ask takes them
+
+
+async def test_session_is_a_cookie_that_no_script_reads(guarded: ASGIApp, tokens: Tokens) -> None:
+    """A token becomes a cookie for this site alone; with it the API answers, and after signing out it is forgotten."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_WRITE], name="ann")
+
+    signed = await _sign_in(guarded, secret)
+    cookie = signed.headers["set-cookie"].partition(";")[0]
+    seen = await ask(guarded, "/ui/session", headers=[HOST, ("cookie", cookie)])
+    asked = await ask(guarded, ACME, headers=[HOST, ("cookie", f"other=1; {cookie}")])
+    out = await ask(guarded, "/ui/session", "DELETE", headers=[*PAGE, ("cookie", cookie)])
+
+    assert signed.headers["set-cookie"] == f"stepwell_session={secret}; HttpOnly; Path=/; SameSite=strict; Secure"
+    assert secret not in signed.body.decode()
+    result = seen.json()["result"]
+    assert (result["account"], result["name"], result["can_write"]) == ("acme", "ann", True)
+    assert asked.status == 200
+    assert 'stepwell_session=""; HttpOnly; Max-Age=0' in out.headers["set-cookie"]
+
+
+async def test_session_without_https_is_not_secure_only(guarded: ASGIApp, tokens: Tokens) -> None:
+    """Over plain HTTP a browser would not send a cookie that is for HTTPS alone."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
+    page = (HOST, ("origin", "http://stepwell.example"), ("x-stepwell-page", "1"))
+
+    signed = await _sign_in(guarded, secret, page)
+
+    assert signed.headers["set-cookie"].endswith("SameSite=strict")
+    assert signed.json()["result"]["can_write"] is False
+
+
+async def test_wrong_token_signs_nobody_in(guarded: ASGIApp, tokens: Tokens) -> None:
+    """A token that is unknown, or shows nothing, is refused in words."""
+    deploy = await tokens.create("acme", [Permission.DEPLOY])
+
+    unknown, useless = await _sign_in(guarded, "sw_x"), await _sign_in(guarded, deploy)
+
+    assert (unknown.status, useless.status) == (401, 403)
+    assert "the token is not known here" in unknown.refusal()[2]
+    assert "the token has deploy, which shows nothing here" in useless.refusal()[2]
+    assert "set-cookie" not in useless.headers
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        pytest.param([("origin", "https://stepwell.example")], id="no header of ours"),
+        pytest.param([("x-stepwell-page", "1")], id="no origin"),
+        pytest.param([("origin", "https://evil.example"), ("x-stepwell-page", "1")], id="another site's page"),
+    ],
+)
+async def test_change_by_a_session_comes_from_our_page(
+    guarded: ASGIApp, tokens: Tokens, forged: list[tuple[str, str]]
+) -> None:
+    """A browser sends the cookie by itself, so it alone changes nothing."""
+    secret = await tokens.create("local", [Permission.SCRIPTS_WRITE])
+    cookie = ("cookie", f"stepwell_session={secret}")
+    path = "/client/v4/accounts/local/workflows/order/instances"
+
+    refused = await ask(guarded, path, "POST", b'{"instance_id":"a"}', [HOST, cookie, *forged])
+    ours = await ask(guarded, path, "POST", b'{"instance_id":"a"}', [*PAGE, cookie])
+
+    assert (refused.status, ours.status) == (403, 200)
+
+
+async def test_session_ends_with_its_token(guarded: ASGIApp, tokens: Tokens) -> None:
+    """A revoked token's cookie is as good as none: the page asks to sign in, and the API refuses."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
+    cookie = ("cookie", f"stepwell_session={secret}")
+    await tokens.revoke(secret.split("_")[1])
+
+    seen = await ask(guarded, "/ui/session", headers=[HOST, cookie])
+    asked = await ask(guarded, ACME, headers=[HOST, cookie])
+
+    assert (seen.json()["result"]["is_signed_in"], seen.json()["result"]["account"]) == (False, "")
+    assert asked.status == 401
+
+
+async def test_server_without_tokens_asks_nobody_to_sign_in(client: httpx.AsyncClient) -> None:
+    """`stepwell dev` shows and changes everything at once."""
+    result = (await client.get("http://localhost:8787/ui/session")).json()["result"]
+
+    assert (result["account"], result["wants_token"], result["can_write"]) == ("local", False, True)

@@ -11,11 +11,12 @@ import pytest
 
 from stepwell import WorkflowEntrypoint
 from stepwell.clock import VirtualClock
-from stepwell.store import migrations
+from stepwell.core.records import Terminated
+from stepwell.store import codec, migrations
 from stepwell.store.account_operations import AccountSettings, ChangeAccountSettings, ReplaceTriggers, Trigger
 from stepwell.store.account_operations import TriggerTarget as To
 from stepwell.store.code_graph import CodeGraph
-from stepwell.store.control_operations import StartTermination
+from stepwell.store.control_operations import StartTermination, TerminateInstance
 from stepwell.store.copying import copy, counts_of
 from stepwell.store.once import Once
 from stepwell.store.opening import open_source, open_target
@@ -121,6 +122,8 @@ async def _add_what_workflows_do_not(store: SqliteStore) -> None:
     await store.run(RegisterWorkflow("acme", "mail", "post", "Mail", "bb", "w", "v", 1, graph=graph))
     await register(store)
     await store.run(creation("a"))
+    await store.run(creation("ended"))
+    await store.run(TerminateInstance("acme", "orders", "ended", codec.to_row(Terminated(1, "api"))))
     await store.run(Once("acme", "key \0", "hash", 1, creation("b")))
     await store.run(StartTermination("acme", "orders", ["queued"]))
     await store.run(ChangeAccountSettings("acme", AccountSettings(1_000, None)))

@@ -1,7 +1,7 @@
 """The same operations on SQLite and on PostgreSQL, and what differs.
 
 A step is some operations that are done as one batch, or one that reads. What is compared: the answers, what listeners
-hear, and every column of every table but those named here.
+hear, and every column of every table but those named here. And in each of them what is counted is what is there.
 """
 
 from collections import Counter
@@ -34,6 +34,23 @@ Look = Callable[[str], list[Row]]
 # What each database counts for itself: transactions; and pieces, whose numbers nobody is told.
 OWN_COLUMNS = ("tx", "pieces.row")
 OWN_TABLES = ("commits", "schema_version", "sqlite_sequence")
+# What each host has counted is its own business: compared, in each store, with what is there.
+_MISCOUNTED = """
+    select workflow, status, cast(sum(counted) as bigint), cast(sum(there) as bigint)
+    from (
+        select workflow, status, n as counted, 0 as there
+        from ended_counts
+        where workflow not in (select row from deleted_workflows)
+        union all
+        select workflow, status, 0, 1
+        from instances
+        where ended_at is not null
+            and workflow in (select row from workflows)
+    ) as both_of_them
+    group by workflow, status
+    having sum(counted) <> sum(there)
+    order by workflow, status
+    """
 # Where an insertion meets a row that is there already, PostgreSQL leaves a number out. A number is only never to be
 # used again: so both begin at the same one again, and all that names an instance stays comparable.
 _GOES_ON = """
@@ -119,7 +136,11 @@ class Comparison:
 
     def look(self) -> list[str]:
         """Return in words how the tables differ."""
-        return differing_tables(self.sqlite.look, self.postgres.look)
+        return [
+            *differing_tables(self.sqlite.look, self.postgres.look),
+            *(f"SQLite: {words}" for words in miscounted(self.sqlite.look)),
+            *(f"PostgreSQL: {words}" for words in miscounted(self.postgres.look)),
+        ]
 
     def _align(self) -> None:
         last: dict[str, int] = dict(self.sqlite.look("select name, seq from sqlite_sequence"))
@@ -151,9 +172,17 @@ def differing_tables(sqlite: Look, postgres: Look) -> list[str]:
     return [words for table in _tables(sqlite) for words in table.differing(sqlite, postgres)]
 
 
+def miscounted(look: Look) -> list[str]:
+    """Return in words what has ended and is not counted, and what is counted and is not there, or no more."""
+    return [
+        f"of the workflow {workflow} {counted} are counted as {status}, and {there} are"
+        for workflow, status, counted, there in look(_MISCOUNTED)
+    ]
+
+
 def _tables(sqlite: Look) -> Iterator[Table]:
     for (name,) in sqlite("select name from sqlite_schema where type = 'table' order by name"):
-        if name in OWN_TABLES:
+        if name in (*OWN_TABLES, "ended_counts"):
             continue
         found = sqlite(f"select name, pk from pragma_table_info('{name}')")
         columns = tuple(column for column, _ in found if not {column, f"{name}.{column}"} & {*OWN_COLUMNS})

@@ -37,6 +37,7 @@ from tests.store.difference import (
     both,
     comparable,
     differing_tables,
+    miscounted,
     open_postgres,
     open_sqlite,
     shortest,
@@ -46,6 +47,7 @@ from tests.store.scenes import outcomes
 
 HAS_POSTGRES = postgres.is_there()
 STEPS = 250
+_COUNTED_STEPS = 1_000
 # From this seed on ten are enough to see everything that is asked for.
 _FIRST_SEED, _FEWEST_SEEDS, _MOST_SEEDS = 63, 5, 25
 # The tables are compared after so many steps.
@@ -195,6 +197,8 @@ def test_both_schemas_have_the_same_columns(url: str) -> None:
     }
 
 
+# On a busy machine it takes longer than tests usually may.
+@pytest.mark.timeout(240)
 def test_both_stores_do_the_same(url: str) -> None:
     """Answers, errors and tables are the same, and each operation was done, and failed in every way that it can."""
     told: Told = Counter()
@@ -219,6 +223,22 @@ def test_both_stores_do_the_same_at_length(url: str) -> None:
     assert _missing(told) == []
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_has_ended_is_what_is_counted(seed: int) -> None:
+    """After whatever is asked of a store, each workflow counts what of it has ended, and nothing that is gone."""
+    sqlite, connection = open_sqlite()
+    lots, counted = Lots(seed, connection), set()
+
+    for _ in range(_COUNTED_STEPS):
+        step = lots.step()
+        sqlite.do(step)
+        assert miscounted(sqlite.look) == [], step
+        counted |= {status for (status,) in sqlite.look("select status from ended_counts where n > 0")}
+
+    assert counted == {"complete", "errored", "terminated"}
+    sqlite.close()
+
+
 async def test_both_stores_do_the_same_in_batches(url: str, tmp_path: Path) -> None:
     """However many operations wait at once, and however they are written together, what becomes of them is the same."""
     from stepwell.store.postgres import PostgresStore
@@ -233,6 +253,7 @@ async def test_both_stores_do_the_same_in_batches(url: str, tmp_path: Path) -> N
     assert [asked[place] for place, (here, there) in enumerate(zip(*answers, strict=True)) if here != there] == []
     reader, looking = open_reader(tmp_path / "store.db"), open_postgres(url)
     assert differing_tables(lambda sql: every(reader, sql), looking.look) == []
+    assert (miscounted(lambda sql: every(reader, sql)), miscounted(looking.look)) == ([], [])
     reader.close()
     looking.close()
     await asyncio.gather(file.close(), database.close())

@@ -1,4 +1,4 @@
-"""The contract of every store: an instance's row and its history say the same at every moment."""
+"""The contract of every store: a row, its history and what its workflow counts say the same at every moment."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stepwell.core.records import Paused
 from stepwell.errors import InstanceFinished, TurnLost
 from stepwell.store import Store, codec
-from stepwell.store.operations import Claim, Commit, EndLease, Operation, Release
+from stepwell.store.operations import Claim, Commit, EndLease, GetWorkflow, Operation, Release
 from stepwell.store.sqlite import SqliteStore
 from tests.store.scenes import (
     NOW,
@@ -55,6 +55,7 @@ class Life:
         await (self._control(act) if act in CONTROL else self._do(act))
         found = await instance(self.store, "a")
         assert as_state(found.row) == folded(found)
+        assert (await self.store.run(GetWorkflow("acme", "orders"))).counts == {found.row.status: 1}
         assert [record.seq for record in found.records] == list(range(1, found.row.seq + 1))
         return found.row.status
 

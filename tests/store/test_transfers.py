@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from stepwell.core.records import Created, Running, Waiting
+from stepwell.core.records import Completed, Created, Running, Waiting
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, StoreError, WorkflowNotFound
 from stepwell.store import Store, codec
 from stepwell.store.note_operations import LogLine, Note, ReadLog
-from stepwell.store.operations import GetInstance, ListInstances, RecordRow, RegisterWorkflow
+from stepwell.store.operations import GetInstance, GetWorkflow, ListInstances, RecordRow, RegisterWorkflow
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.stream_operations import BeginStream, ReadPiece, WritePiece
 from stepwell.store.transfer_operations import (
@@ -113,6 +113,21 @@ async def test_instance_that_is_not_there_cannot_go_out(store: Store) -> None:
     await register(store)
     with pytest.raises(InstanceNotFound):
         await store.run(ExportInstance("acme", "orders", "a"))
+
+
+async def test_what_has_ended_is_counted_when_it_has_come_in(store: Store) -> None:
+    """Not before it is one of its workflow's instances, and then as one that ended there."""
+    await register(store)
+    row = await _begin(store)
+    ended = PlacedRecord(1, 2, replace(codec.to_row(Completed(NOW, "42")), seq=3))
+    await store.run(ImportRecords(row, [*HISTORY[:2], ended]))
+    before = (await store.run(GetWorkflow("acme", "orders"))).counts
+
+    facts = replace(FACTS, status="complete", due_at=None, ended_at=NOW)
+    await store.run(FinishImport(row, "acme", "orders", "a", facts))
+
+    assert before == {}
+    assert (await store.run(GetWorkflow("acme", "orders"))).counts == {"complete": 1}
 
 
 async def test_what_comes_in_is_nowhere_until_it_is_whole(store: Store) -> None:

@@ -59,7 +59,16 @@ _WRITE = """
             and i.seq = a.seen
             and i.owner is not null
             and (a.ended_at is null or i.awaited = 0)
-        returning i.row
+        returning i.row, i.workflow, i.status, i.ended_at
+    ),
+    counted as (
+        insert into ended_counts (workflow, status, host, n)
+        select workflow, status, cast(current_setting('stepwell.host') as bigint), count(*)
+        from moved
+        where ended_at is not null
+        group by workflow, status
+        order by workflow, status
+        on conflict (workflow, status, host) do update set n = ended_counts.n + excluded.n
     ),
     written as (
         insert into records (instance, seq, turn, n, kind, at, body, value, payload, size, crc, tx)

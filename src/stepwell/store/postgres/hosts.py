@@ -45,6 +45,31 @@ _FORGET_HOSTS = f"""
     where h.lease_until <= {_CLOCK} - :forget_ms
         and not exists (select 1 from workers as w where w.host = h.row)
     """
+# What hosts that are no more have counted goes to host 0. Locked in one order, as others may be at it, too; and taken
+# together with the row: a host that comes back, and ends something at this moment, adds to it before, or begins a new
+# one behind.
+FOLD_COUNTS = """
+    with left_behind as materialized (
+        select c.workflow, c.status, c.host
+        from ended_counts as c
+        where c.host <> 0
+            and not exists (select 1 from hosts as h where h.row = c.host)
+        order by c.workflow, c.status, c.host
+        for update of c
+    ),
+    taken as (
+        delete from ended_counts as c
+        using left_behind as l
+        where (c.workflow, c.status, c.host) = (l.workflow, l.status, l.host)
+        returning c.workflow, c.status, c.n
+    )
+    insert into ended_counts (workflow, status, host, n)
+    select workflow, status, 0, sum(n)
+    from taken
+    group by workflow, status
+    order by workflow, status
+    on conflict (workflow, status, host) do update set n = ended_counts.n + excluded.n
+    """
 # Somebody else may be bringing an instance in; one that takes so long is left from a process that died.
 _ABANDON_IMPORTS = f"""
     with left_behind as (
@@ -86,6 +111,7 @@ def add_host(connection: PostgresConnection, lease_ms: int) -> int:
     try:
         every(connection, _FORGET_WORKERS, (_FORGET_MS,))
         every(connection, _FORGET_HOSTS, (_FORGET_MS,))
+        connection.execute(FOLD_COUNTS)
         connection.execute(_ABANDON_IMPORTS, (_IMPORT_MS,))
         (host,) = only(connection, _ADD, (host_name(), lease_ms))
         connection.say("commit")
@@ -101,6 +127,7 @@ def end_host(connection: PostgresConnection, host: int) -> None:
         connection.execute(_END_WORKERS, (host,))
         connection.execute(_DELETE_IDLE, (host,))
         connection.execute(_END, (host,))
+        connection.execute(FOLD_COUNTS)
         connection.say("commit")
     finally:
         connection.roll_back()

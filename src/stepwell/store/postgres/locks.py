@@ -4,7 +4,7 @@ Every transaction locks in this order, so that two of them do not wait for each 
 
 1. the catalogue (workflows and what they are made of), where an operation changes it, and Idempotency-Keys;
 2. the workflows that get instances, against their deletion;
-3. the instances, by row number; 4. all else that is theirs, by them.
+3. the instances, by row number; 4. all else that is theirs, by them; 5. what a host has counted, which is its own.
 
 What an operation finds out only on its way, the parents and children of an instance, may come out of this order. Then
 PostgreSQL ends one of the two, and it is tried again.

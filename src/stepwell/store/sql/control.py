@@ -129,6 +129,7 @@ def resume_rollback(transaction: Transaction, operation: ResumeRollback) -> str:
 
 
 def _roll_back(transaction: Transaction, target: Target, record: RecordRow) -> None:
+    transaction.count(target.workflow, target.status, -1)
     change(transaction, target, [record], _ROLL_BACK, (record.at,))
     transaction.tidings.due(record.at)
 
@@ -143,6 +144,7 @@ def end(transaction: Transaction, rows: Iterable[int], record: RecordRow) -> Non
         target = find_unfinished(transaction, ending.popleft())
         if target is None:
             continue
+        transaction.count(target.workflow, Status.TERMINATED, 1)
         change(transaction, target, [record], _TERMINATE, (record.at,))
         tell_parents(transaction, target.row, record, record.at)
         ending.extend(followers(transaction, target.row))
@@ -161,6 +163,7 @@ def restart_instance(transaction: Transaction, operation: RestartInstance) -> st
     now = operation.record.at
     how = (now, operation.from_at is None, operation.trigger, target.newest, target.snapshot)
     what = (_still_said(transaction, target, operation.from_at), operation.has_rollbacks, operation.step_count)
+    transaction.count(target.workflow, target.status, -1)
     change(transaction, target, [operation.record], _RESTART, (*how, *what))
     transaction.tidings.due(now)
     if operation.from_at is None:
@@ -172,6 +175,7 @@ def restart_instance(transaction: Transaction, operation: RestartInstance) -> st
 def delete_instance(transaction: Transaction, operation: DeleteInstance) -> None:
     """Do DeleteInstance."""
     target = find_target(transaction, operation.account, operation.workflow, operation.id)
+    transaction.count(target.workflow, target.status, -1)
     transaction.execute(_DELETE, (target.row, target.turn))
     transaction.execute(_REMEMBER)
     transaction.tidings.changed.add(target.row)

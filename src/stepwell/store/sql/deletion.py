@@ -133,6 +133,11 @@ _DELETE_VERSIONS = """
     delete from versions
     where workflow = :workflow
     """
+# Not with the workflow: somebody else may be ending an instance of it, and counts it then.
+_FORGET_COUNTS = """
+    delete from ended_counts
+    where workflow = :workflow
+    """
 _FORGET = """
     delete from deleted_workflows
     where row = :workflow
@@ -177,6 +182,7 @@ def _purge_workflows(transaction: Transaction, budget: "Budget") -> bool:
                 return True
             budget.instances -= 1
         transaction.execute(_DELETE_VERSIONS, (workflow,))
+        transaction.execute(_FORGET_COUNTS, (workflow,))
         transaction.execute(_FORGET, (workflow,))
     return False
 

@@ -1,7 +1,8 @@
 """Reads that go through as many rows as there are, and how long they may take.
 
-A list with its total looks at every row that matches. It reads on a connection that others wait for, so it is given up
-where its caller would long be gone; whatever else is read has a bound of its own, and takes as long as it takes.
+A list with a bound in time looks, for its total, at every row that matches; what is counted by status, at all that have
+not ended; a page far behind, at all before it. They read on a connection that others wait for, so they are given up
+where their caller would long be gone; whatever else is read has a bound of its own, and takes as long as it takes.
 """
 
 from typing import Any

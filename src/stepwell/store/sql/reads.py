@@ -30,6 +30,7 @@ from stepwell.store.situation_operations import ReadSituation
 from stepwell.store.snapshot_operations import FindServed, GetSnapshot, ListSnapshotsDue, ReadSnapshotFiles
 from stepwell.store.sql.accounts import get_account_settings, get_triggers
 from stepwell.store.sql.children import list_relatives, read_family
+from stepwell.store.sql.counts import read_counts
 from stepwell.store.sql.notes import read_log, read_note
 from stepwell.store.sql.once import find_once
 from stepwell.store.sql.records import decisions, history, read_payload, summary
@@ -70,7 +71,7 @@ def _get_instance(connection: Connection, operation: GetInstance) -> InstanceHis
 def _list_instances(connection: Connection, operation: ListInstances) -> Instances:
     workflow = find_workflow(connection, operation.account, operation.workflow)
     where, values = _matching(operation, workflow.row)
-    (total,) = only(connection, f"select count(*) from instances as i where {where}", values)
+    total = _total(connection, operation, workflow.row)
     after, after_values = _after(operation)
     page = (*values, *after_values, operation.limit, operation.offset)
     rows = every(connection, _page(f"{where} {after}", operation.ascending), page)
@@ -99,6 +100,15 @@ def _list_holdings(connection: Connection, operation: ListHoldings) -> list[Hold
 
 def _list_decisions(connection: Connection, operation: ListDecisions) -> list[RecordRow]:
     return decisions(connection, operation.row, operation.limit)
+
+
+def _total(connection: Connection, operation: ListInstances, workflow: int) -> int:
+    """Return how many instances match, whatever the page: counted one by one only where they are bounded in time."""
+    if (operation.from_ms, operation.to_ms) == (None, None):
+        counts = read_counts(connection, workflow)
+        return sum(counts.values()) if operation.status is None else counts.get(operation.status, 0)
+    where, values = _matching(operation, workflow)
+    return int(only(connection, f"select count(*) from instances as i where {where}", values)[0])
 
 
 def _matching(operation: ListInstances, workflow: int) -> tuple[str, Values]:

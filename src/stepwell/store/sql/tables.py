@@ -155,6 +155,8 @@ TABLES = (
     Table("children", _columns("child parent event_type"), _columns("child parent event_type follows")),
     Table("streams", _ROW, _columns("row instance step turn attempt"), is_numbered=True),
     Table("pieces", _ROW, _columns("row stream n body crc"), is_numbered=True, at_once=16, is_whole=_is_body_whole),
+    # Whatever hosts there were: the sum is what counts.
+    Table("ended_counts", _columns("workflow status host"), _columns("workflow status host n")),
     Table("terminations", _columns("workflow"), _columns("workflow statuses upto")),
     Table("account_settings", _columns("account"), _columns("account success_retention_ms error_retention_ms")),
     Table("event_triggers", _columns("account script"), _columns("account script triggers modified_at"), at_once=100),

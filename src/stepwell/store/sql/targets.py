@@ -23,7 +23,7 @@ INSTANCE = f"""
     """
 _TARGET = """
     select i.row, i.seq, i.turn, i.owner, i.status, i.due_at, i.ended_at, i.restarted_seq, i.has_rollbacks, i.logged,
-        w.version, w.snapshot
+        w.version, w.snapshot, w.row
     from workflows as w
     join instances as i on i.workflow = w.row
     """
@@ -87,6 +87,7 @@ class Target(NamedTuple):
     logged: int
     newest: str
     snapshot: int
+    workflow: int
 
 
 def find_named(connection: Connection, statement: str, named: tuple[str, str, str], before: Sequence[int] = ()) -> Any:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stepwell.core.instance import FINAL
 from stepwell.store.operations import RecordRow
+from stepwell.store.sql.counts import write_counts
 from stepwell.store.sql.records import Place, histories, insert, new_record, outside
 from stepwell.store.sql.rows import Connection, Values
 
@@ -40,7 +42,10 @@ class Tidings:
 
 
 class Transaction:
-    """A transaction under way; `tx` is its number. New records are written together, before any is read."""
+    """A transaction under way; `tx` is its number.
+
+    New records, and how many instances have ended, are written together, before any of it is read.
+    """
 
     def __init__(self, connection: Connection, tx: int) -> None:
         self.connection = connection
@@ -48,6 +53,7 @@ class Transaction:
         self.tx = tx
         self.tidings = Tidings()
         self._records: list[Values] = []
+        self._counts: dict[tuple[int, str], int] = {}
 
     def append(self, row: int, seq: int, record: RecordRow) -> None:
         """Add a record from outside; `seq` is its own."""
@@ -65,6 +71,11 @@ class Transaction:
         """Add a record of which it is known where it belongs."""
         self._append(place, record)
 
+    def count(self, workflow: int, status: str, change: int) -> None:
+        """Note that a workflow has one instance more, or less, that has ended with a status; others are not counted."""
+        if status in FINAL:
+            self._counts[workflow, status] = self._counts.get((workflow, status), 0) + change
+
     def outside(self, row: int, seen: int) -> list[RecordRow]:
         """Return the records from outside after a seq."""
         self.flush()
@@ -76,10 +87,13 @@ class Transaction:
         return histories(self.connection, ends)
 
     def flush(self) -> None:
-        """Write the new records, together."""
+        """Write the new records, together, and what has ended."""
         if self._records:
             insert(self.connection, self._records)
             self._records.clear()
+        if self._counts:
+            write_counts(self.connection, self._counts)
+            self._counts.clear()
 
     def _append(self, place: Place, record: RecordRow) -> None:
         self.tidings.changed.add(place[0])

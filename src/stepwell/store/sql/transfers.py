@@ -217,6 +217,7 @@ def finish_import(transaction: Transaction, operation: FinishImport) -> Imported
         (owner,) = only(connection, _DEAD_WORKER, (facts.modified_at, snapshot))
     code = (workflow.row, operation.id, version, snapshot, owner)
     transaction.execute(_FINISH, (*code, *_columns(facts), transaction.tx, row))
+    transaction.count(workflow.row, facts.status, 1)
     transaction.tidings.changed.add(row)
     if facts.is_held or facts.due_at is not None:
         transaction.tidings.due(facts.due_at or 0)

@@ -202,7 +202,7 @@ _RELEASE = """
         and n = :n
         and owner is not null
         and (seq = :seen or cast(:ended_at as bigint) is not null)
-    returning seq, awaited
+    returning seq, awaited, workflow
     """
 _PLACE = """
     select turn, n, seq, owner
@@ -322,9 +322,10 @@ def release(transaction: Transaction, operation: Release) -> Released:
     matched = first(transaction.connection, _RELEASE, (*values, row, turn, n, operation.seen))
     if matched is None:
         return _release_rest(transaction, operation)
-    seq: int = matched[0]
+    seq, is_awaited, workflow = matched
     transaction.append_turn(row, seq - count, (turn, n), records)
-    if operation.ended_at is not None and matched[1]:
+    transaction.count(workflow, operation.status, 1)
+    if operation.ended_at is not None and is_awaited:
         tell_parents(transaction, row, records[-1], operation.now)
     if operation.status == Status.TERMINATED:
         end(transaction, followers(transaction, row), records[-1])

@@ -12,7 +12,7 @@ from stepwell.store.sql.workflows import (
     find_workflow,
     find_workflow_or_none,
     put_version,
-    read_workflow,
+    read_written,
     to_settings,
 )
 from stepwell.store.workflow_operations import (
@@ -98,7 +98,7 @@ def put_workflow(transaction: Transaction, operation: PutWorkflow) -> WorkflowRo
     declared = None if workflow is None else code_of(connection, workflow.version).declared
     code = Code(sha256, params_schema, operation.settings, declared, snapshot)
     put_version(transaction, workflow, NewVersion(operation, operation.workflow_id, operation.version_id, code))
-    return read_workflow(connection, account, name)
+    return read_written(transaction, account, name)
 
 
 def get_version(connection: Connection, operation: GetVersion) -> VersionRow:

@@ -18,6 +18,7 @@ from stepwell.store.operations import (
     WorkflowRow,
     Workflows,
 )
+from stepwell.store.sql.counts import read_counts
 from stepwell.store.sql.rows import Connection, Statement, every, first, only
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.workflow_operations import PutWorkflow
@@ -58,12 +59,6 @@ _TOTAL = searching(
         and name like :pattern escape '\\'
     """
 )
-_COUNTS = """
-    select status, count(*)
-    from instances
-    where workflow = :workflow
-    group by status
-    """
 _NAMESAKES = f"""
     select {_COLUMNS}
     from workflows
@@ -215,7 +210,7 @@ def find_workflow_or_none(connection: Connection, account: str, name: str) -> Wo
 
 def get_workflow(connection: Connection, operation: GetWorkflow) -> WorkflowRow:
     """Do GetWorkflow."""
-    return read_workflow(connection, operation.account, operation.name)
+    return _with_counts(connection, find_workflow(connection, operation.account, operation.name))
 
 
 def get_params_schema(connection: Connection, operation: GetParamsSchema) -> ParamsSchema:
@@ -257,7 +252,7 @@ def register_workflow(transaction: Transaction, operation: RegisterWorkflow) -> 
         _renew(transaction, workflow, operation, declared)
     for namesake in every(connection, _NAMESAKES, (account, *made_of, operation.name)):
         _renew(transaction, Workflow(*namesake), operation, None)
-    row = read_workflow(connection, account, operation.name)
+    row = read_written(transaction, account, operation.name)
     taken_from = None if workflow is None or workflow.script == row.script else workflow.script
     return Registered(row, taken_from)
 
@@ -284,9 +279,10 @@ def code_of(connection: Connection, version: str) -> Code:
     return Code(sha256, params_schema, to_settings(settings), said, snapshot)
 
 
-def read_workflow(connection: Connection, account: str, name: str) -> WorkflowRow:
-    """Return a workflow with its counts. Raises WorkflowNotFound."""
-    return _with_counts(connection, find_workflow(connection, account, name))
+def read_written(transaction: Transaction, account: str, name: str) -> WorkflowRow:
+    """Return a workflow that has just been written, with its counts."""
+    transaction.flush()
+    return _with_counts(transaction.connection, find_workflow(transaction.connection, account, name))
 
 
 def _renew(
@@ -328,7 +324,6 @@ def carried(newest: Code, declared: VersionSettings) -> VersionSettings:
 
 
 def _with_counts(connection: Connection, workflow: Workflow) -> WorkflowRow:
-    counts: dict[str, int] = dict(every(connection, _COUNTS, (workflow.row,)))
     return WorkflowRow(
         workflow.id,
         workflow.account,
@@ -339,7 +334,7 @@ def _with_counts(connection: Connection, workflow: Workflow) -> WorkflowRow:
         workflow.created_at,
         workflow.modified_at,
         workflow.triggered_at,
-        counts,
+        read_counts(connection, workflow.row),
     )
 
 

@@ -1,0 +1,51 @@
+"""How many instances of a workflow have each status, told without going through those that have ended.
+
+What has ended is counted by the very transactions in which it ends, or is no longer among what has: it is restarted,
+gone on with, or deleted. What has not ended is counted when somebody asks, in the part of an index that has nothing
+else.
+"""
+
+from collections.abc import Mapping
+
+from stepwell.core.instance import UNFINISHED
+from stepwell.store.sql.rows import Connection, Statement, every
+
+# By workflow and status.
+Counts = Mapping[tuple[int, str], int]
+
+_UNFINISHED = ", ".join(f"'{status}'" for status in sorted(UNFINISHED))
+# One statement, as what ends leaves the one part and comes to the other. What hosts have counted each may be below
+# zero: the sum never is.
+COUNTS = f"""
+    select status, cast(sum(n) as bigint)
+    from (
+        select status, count(*) as n
+        from instances indexed by instances_by_status
+        where workflow = :workflow
+            and status in ({_UNFINISHED})
+        group by status
+        union all
+        select status, n
+        from ended_counts
+        where workflow = :workflow
+    ) as counted
+    group by status
+    having sum(n) <> 0
+    """
+_ADD = """
+    insert into ended_counts (workflow, status, host, n)
+    values (:workflow, :status, {host}, :n)
+    on conflict (workflow, status, host) do update set n = ended_counts.n + excluded.n
+    """
+# Each host has rows of its own, so that none waits for the end of another one's transaction.
+_COUNT = Statement(_ADD.format(host="0"), postgres=_ADD.format(host="cast(current_setting('stepwell.host') as bigint)"))
+
+
+def read_counts(connection: Connection, workflow: int) -> dict[str, int]:
+    """Return how many instances of a workflow have each status; what none has is not there."""
+    return dict(every(connection, COUNTS, (workflow,)))
+
+
+def write_counts(connection: Connection, counts: Counts) -> None:
+    """Add to the numbers of what has ended."""
+    connection.executemany(_COUNT, [(*key, n) for key, n in sorted(counts.items()) if n])

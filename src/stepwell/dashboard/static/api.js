@@ -62,7 +62,7 @@ async function refusal(response, envelope) {
   const problem = envelope?.errors?.[0];
   if (response.status === 401 && session.now?.wants_token) session.set({ ...session.now, is_signed_in: false, can_write: false });
   const text = problem?.message ?? `The server answered ${response.status} and nothing that can be read.`;
-  return new ApiError(response.status, problem?.code ?? 0, text.replace(/^workflows\.api\.error\.\w+: /, ""));
+  return new ApiError(response.status, problem?.code ?? 0, text.replace(/^workflows\.api\.error\.(?:[\w.]+: )?/, ""));
 }
 
 // Read something and keep it up to date: again when the path changes, when one of the live `topics` has, and on `reload`.

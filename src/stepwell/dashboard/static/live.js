@@ -87,7 +87,7 @@ function connect(wanted) {
   mine.addEventListener("alive", () => (lastSign = Date.now()));
   mine.addEventListener("changed", (event) => {
     lastSign = Date.now();
-    for (const topic of JSON.parse(event.data)) tell(topic);
+    if (isLive.now) for (const topic of JSON.parse(event.data)) tell(topic);
   });
   mine.addEventListener("bye", () => again(mine));
   mine.addEventListener("error", () => again(mine));

@@ -21,12 +21,13 @@ export function Instances({ workflow, query }) {
   const facts = useRead(workflowPath(workflow), { topics });
   const asked = useAsked(query);
   const list = useRead(workflowPath(workflow, "instances") + asked, { topics });
-  const mayCreate = session.now.can_write;
+  const isGone = facts.error?.status === 404 && !facts.result;
+  const mayCreate = session.now.can_write && !isGone;
   useKeys({ c: () => mayCreate && changeQuery({ create: "1" }) });
   const url = (changes) => workflowUrl(workflow) + queryText({ ...query, cursor: "", create: "", ...changes });
   return html`<${WorkflowHead} workflow=${workflow} tab="instances">${mayCreate && html`<${Button} kind="primary" onClick=${() => changeQuery({ create: "1" })}>Create instance<//>`}<//>
     ${facts.result && html`<${Counts} counts=${facts.result.instances} chosen=${query.status} urlOf=${(status) => url({ status: status === query.status ? "" : status })} />`}
-    <${Filters} query=${query} workflow=${workflow} />
+    ${!isGone && html`<${Filters} query=${query} workflow=${workflow} />`}
     <${Loaded} read=${list}>${(rows, info) => html`<${Rows} rows=${rows} info=${info} query=${query} workflow=${workflow} url=${url} reload=${list.reload} />`}<//>
     ${mayCreate && query.create && html`<${Create} workflow=${workflow} onClose=${() => changeQuery({ create: "" }, { replace: true })} />`}`;
 }

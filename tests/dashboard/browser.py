@@ -1,0 +1,70 @@
+"""Chromium, as Debian has it, before a real server over an engine in the test's own process."""
+
+import importlib.util
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stepwell.engine import Engine
+from stepwell.tokens import Tokens
+from tests.api.histories import Histories
+
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+REASON = "Chromium: apt-get install chromium; pip install playwright"
+IS_THERE = PROGRAM is not None and importlib.util.find_spec("playwright") is not None
+LARGE, PHONE = (1280, 800), (320, 640)
+# What a browser says by itself of an answer that the page shows in its own words.
+_EXPECTED = "Failed to load resource: the server responded with a status of 4"
+_WAIT_MS = 5_000
+
+
+def axe() -> str:
+    """Return the program that looks for what keeps people out."""
+    found = importlib.util.find_spec("axe_playwright_python")
+    assert found is not None
+    assert found.origin is not None
+    return (Path(found.origin).parent / "axe.min.js").read_text()
+
+
+@dataclass
+class Site:
+    """A server with its engine, and a browser before it. `complaints` are what the browser's console has said."""
+
+    url: str
+    engine: Engine
+    histories: Histories
+    tokens: Tokens
+    browser: Any
+    complaints: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def open(
+        self, path: str, *, size: tuple[int, int] = LARGE, theme: str = "light", **more: Any
+    ) -> AsyncIterator[Any]:
+        """Open a page in a browser that has never been here; afterwards nothing may have been complained of."""
+        width, height = size
+        viewport = {"width": width, "height": height}
+        context = await self.browser.new_context(viewport=viewport, color_scheme=theme, **more)
+        context.set_default_timeout(_WAIT_MS)
+        page = await context.new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        await page.goto(self.url + path)
+        await page.wait_for_selector("h1")
+        yield page
+        await context.close()
+        assert [text for text in said if not text.startswith(_EXPECTED)] == []
+
+    async def sees(self, page: Any, text: str) -> None:
+        """Wait until the page shows a text."""
+        await page.get_by_text(text).first.wait_for()
+
+
+async def is_wider_than_its_window(page: Any) -> bool:
+    """Tell whether a page has to be scrolled sideways."""
+    wider: bool = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    return wider

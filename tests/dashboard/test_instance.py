@@ -281,6 +281,35 @@ async def test_page_keeps_nobody_out(shop: Shop, theme: str) -> None:
             ]
 
 
+async def test_every_kind_of_entry_is_drawn(shop: Shop) -> None:
+    """Attempts that were lost or interrupted, calls that were cancelled, waits that an event or time has ended."""
+    await shop.histories.complete("order", "all-kinds")
+
+    async with shop.open(f"{ORDER}/all-kinds?fold=0") as page:
+        retried = page.locator('[data-step="retried-1"]')
+        await retried.locator(".seg.done").wait_for()
+
+        assert [await retried.locator(f".seg.{kind}").count() for kind in ("failed", "cut", "delay")] == [2, 1, 3]
+        assert await page.locator('[data-step="wait:approval-1"] .diamond').count() == 1
+        assert await page.locator('[data-step="wait:silence-1"] .clock').count() == 1
+        await page.locator('[data-step="card-1"] a').click()
+        await shop.sees(page, "Hidden by the workflow")
+
+
+@pytest.mark.long
+async def test_failed_rollback_can_be_gone_on_with(site: Site) -> None:
+    """Both errors stand at the top; rollbacks have rows of their own."""
+    await site.histories.rolled_back("order", "undone")
+
+    async with site.open(f"{ORDER}/undone") as page:
+        await page.locator(".failure", has_text="The rollback failed: ValueError").wait_for()
+        await page.locator('[data-step="rollback:pay-1"] .seg.undo').wait_for()
+        await page.get_by_role("button", name="Go on with the rollback").click()
+        await page.locator("dialog").get_by_role("button", name="Go on").click()
+
+        await page.locator(".facts .badge", has_text="rolling back").wait_for()
+
+
 async def test_reader_sees_no_action(guarded_site: Site) -> None:
     """Who may only read is offered nothing else."""
     secret = await guarded_site.tokens.create("local", [Permission.SCRIPTS_READ])

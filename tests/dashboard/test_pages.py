@@ -205,6 +205,21 @@ async def test_nothing_hostile_becomes_more_than_text(site: Site) -> None:
     assert alerts == []
 
 
+async def test_keyboard_skips_the_header_and_begins_at_the_content(site: Site) -> None:
+    """The first key leads to the link that skips the header; on another page the focus is at its content."""
+    async with site.open("/workflows") as page:
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        assert await page.evaluate("document.activeElement.id") == "content"
+
+        await page.get_by_role("link", name="order", exact=True).click()
+        await page.get_by_role("link", name="done-1").wait_for()
+        assert await page.evaluate("document.activeElement.id") == "content"
+        await page.keyboard.press("j")
+        await page.keyboard.press("j")
+        assert await page.evaluate("document.activeElement.closest('tr').rowIndex") == 2
+
+
 @pytest.mark.long
 async def test_theme_is_kept_and_shown_at_once(site: Site) -> None:
     """The theme that somebody chose is there before anything is drawn, also after loading again."""

@@ -286,6 +286,8 @@ async def test_who_may_read_sees_no_action(guarded_site: Site) -> None:
         assert await page.locator("input[type=checkbox]").count() == 0
         await page.keyboard.press("c")
         assert "create" not in page.url
+        await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        assert not await is_wider_than_its_window(page)
 
 
 @pytest.mark.long

@@ -126,7 +126,7 @@ async def test_several_are_ticked_and_changed_together(site: Site) -> None:
         await page.get_by_label("tick p-1").check()
         await page.get_by_label("tick p-2").check()
         await page.get_by_role("button", name="Pause").click()
-        await site.sees(page, "2 instances paused")
+        await site.sees(page, "2 instances told to pause")
         assert (await site.engine.get("local", "order", "p-1")).row.status == "paused"
 
         await page.goto(site.url + "/workflows/order?status=paused")

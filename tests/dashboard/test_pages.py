@@ -286,3 +286,34 @@ async def test_who_may_read_sees_no_action(guarded_site: Site) -> None:
         assert await page.locator("input[type=checkbox]").count() == 0
         await page.keyboard.press("c")
         assert "create" not in page.url
+
+
+@pytest.mark.long
+async def test_page_says_when_the_server_is_away_and_comes_back(site: Site) -> None:
+    """What was read stays, with a word that it is old; where nothing was read there is an error to try again."""
+    async with site.open("/workflows/order", size=LARGE) as page:
+        await page.get_by_role("link", name="done-1").wait_for()
+        await page.route("**/client/**", lambda route: route.fulfill(status=503, body="down"))
+        await page.keyboard.press("p")
+        await page.keyboard.press("p")
+        await site.sees(page, "Not up to date: last read")
+        assert await page.get_by_role("link", name="done-1").count() == 1
+
+        await page.get_by_role("link", name="Versions").click()
+        await site.sees(page, "The server answered 503")
+        await page.unroute("**/client/**")
+        await page.get_by_role("button", name="Try again").click()
+
+        await site.sees(page, "new instances get this one")
+
+
+@pytest.mark.long
+async def test_page_asks_now_and_then_where_no_stream_comes_through(site: Site) -> None:
+    """A proxy that holds back streams makes the page slower, not wrong."""
+    async with site.open("/login") as page:
+        await page.route("**/ui/live*", lambda route: route.fulfill(status=502, body="no stream"))
+        await page.goto(site.url + "/workflows/empty")
+        await page.get_by_role("switch", name="Live updates: Every 5 s").wait_for(timeout=20_000)
+        await site.histories.queued("empty", "polled")
+
+        await page.get_by_role("link", name="polled").wait_for(timeout=10_000)

@@ -17,7 +17,7 @@ REASON = "Chromium: apt-get install chromium; pip install playwright"
 IS_THERE = PROGRAM is not None and importlib.util.find_spec("playwright") is not None
 LARGE, PHONE = (1280, 800), (320, 640)
 # What a browser says by itself of an answer that the page shows in its own words.
-_EXPECTED = "Failed to load resource: the server responded with a status of 4"
+_EXPECTED = "Failed to load resource: the server responded with a status of "
 _WAIT_MS = 5_000
 
 

@@ -126,7 +126,7 @@ async def test_several_are_ticked_and_changed_together(site: Site) -> None:
         await page.get_by_label("tick p-1").check()
         await page.get_by_label("tick p-2").check()
         await page.get_by_role("button", name="Pause").click()
-        await site.sees(page, "2 instances paused")
+        await site.sees(page, "2 instances told to pause")
         assert (await site.engine.get("local", "order", "p-1")).row.status == "paused"
 
         await page.goto(site.url + "/workflows/order?status=paused")
@@ -205,6 +205,21 @@ async def test_nothing_hostile_becomes_more_than_text(site: Site) -> None:
     assert alerts == []
 
 
+async def test_keyboard_skips_the_header_and_begins_at_the_content(site: Site) -> None:
+    """The first key leads to the link that skips the header; on another page the focus is at its content."""
+    async with site.open("/workflows") as page:
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        assert await page.evaluate("document.activeElement.id") == "content"
+
+        await page.get_by_role("link", name="order", exact=True).click()
+        await page.get_by_role("link", name="done-1").wait_for()
+        assert await page.evaluate("document.activeElement.id") == "content"
+        await page.keyboard.press("j")
+        await page.keyboard.press("j")
+        assert await page.evaluate("document.activeElement.closest('tr').rowIndex") == 2
+
+
 @pytest.mark.long
 async def test_theme_is_kept_and_shown_at_once(site: Site) -> None:
     """The theme that somebody chose is there before anything is drawn, also after loading again."""
@@ -271,3 +286,36 @@ async def test_who_may_read_sees_no_action(guarded_site: Site) -> None:
         assert await page.locator("input[type=checkbox]").count() == 0
         await page.keyboard.press("c")
         assert "create" not in page.url
+        await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        assert not await is_wider_than_its_window(page)
+
+
+@pytest.mark.long
+async def test_page_says_when_the_server_is_away_and_comes_back(site: Site) -> None:
+    """What was read stays, with a word that it is old; where nothing was read there is an error to try again."""
+    async with site.open("/workflows/order", size=LARGE) as page:
+        await page.get_by_role("link", name="done-1").wait_for()
+        await page.route("**/client/**", lambda route: route.fulfill(status=503, body="down"))
+        await page.keyboard.press("p")
+        await page.keyboard.press("p")
+        await site.sees(page, "Not up to date: last read")
+        assert await page.get_by_role("link", name="done-1").count() == 1
+
+        await page.get_by_role("link", name="Versions").click()
+        await site.sees(page, "The server answered 503")
+        await page.unroute("**/client/**")
+        await page.get_by_role("button", name="Try again").click()
+
+        await site.sees(page, "new instances get this one")
+
+
+@pytest.mark.long
+async def test_page_asks_now_and_then_where_no_stream_comes_through(site: Site) -> None:
+    """A proxy that holds back streams makes the page slower, not wrong."""
+    async with site.open("/login") as page:
+        await page.route("**/ui/live*", lambda route: route.fulfill(status=502, body="no stream"))
+        await page.goto(site.url + "/workflows/empty")
+        await page.get_by_role("switch", name="Live updates: Every 5 s").wait_for(timeout=20_000)
+        await site.histories.queued("empty", "polled")
+
+        await page.get_by_role("link", name="polled").wait_for(timeout=10_000)

@@ -144,3 +144,21 @@ async def test_commit_without_records_is_no_news(store: Store) -> None:
 
     assert heard_of == []
     stop()
+
+
+async def test_any_change_is_told_to_who_waits_for_any(store: Store) -> None:
+    """A workflow's first version, a new instance and an event: each is heard of, until it is no more."""
+    told: asyncio.Queue[int] = asyncio.Queue()
+    stop = store.watch(None, lambda: told.put_nowait(1))
+
+    await register(store)
+    assert await heard(told) == 1
+    await create(store, "a")
+    assert await heard(told) == 1
+    await store.run(happening("a"))
+    assert await heard(told) == 1
+    stop()
+    await store.run(happening("a", at=NOW + 1))
+    await asyncio.sleep(0)
+
+    assert told.empty()

@@ -46,7 +46,6 @@ _OWN_NEEDS = {
 _PAGES = (
     "/",
     "/login",
-    "/nodes",
     "/workflows",
     "/workflows/{page_path}",
     "/ui/static/{digest}/{file_path}",

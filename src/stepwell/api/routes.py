@@ -191,7 +191,7 @@ ROUTES = (
 DASHBOARD = (
     *(
         Route("GET", pattern, None, "A page of the dashboard", pages.show_document)
-        for pattern in ("/", "/login", "/nodes", "/workflows", "/workflows/{page_path}")
+        for pattern in ("/", "/login", "/workflows", "/workflows/{page_path}")
     ),
     Route("GET", "/ui/static/{digest}/{file_path}", None, "A file of the dashboard", pages.show_file),
     Route("GET", "/ui/session", None, "Who looks at the dashboard", session.get_session),

@@ -1,7 +1,6 @@
 """The dashboard's files: read once, from inside the package, and served under the hash of all of them.
 
-As the hash is part of each address, a browser may keep a file for ever, and a page never meets those of another
-release.
+As the hash is part of each address, a browser may keep a file for ever, and a page never meets another release's.
 """
 
 import gzip

@@ -7,9 +7,7 @@ from typing import Any
 
 from stepwell.store import Listener
 from stepwell.store.operations import InstanceRow
-
-# What those wait for who wait for any change; no workflow has this id.
-_ANY = ""
+from stepwell.store.sql.transaction import ANYTHING
 
 
 class Watchers:
@@ -26,7 +24,7 @@ class Watchers:
     def watch(self, instance: InstanceRow | None, told: Callable[[], None]) -> Callable[[], None]:
         """Call `told`, on the running loop, when an instance changes, None: when any does; return what ends that."""
         watcher = _Watcher(asyncio.get_running_loop(), told)
-        watched = (_ANY,) if instance is None else (instance.row, instance.workflow_id)
+        watched = (ANYTHING,) if instance is None else (instance.row, instance.workflow_id)
         for what in watched:
             self._watching.setdefault(what, set()).add(watcher)
 
@@ -42,7 +40,7 @@ class Watchers:
     def changed(self, changes: Collection[int | str]) -> None:
         """Tell whoever waits for one of these instances, or for one of these workflows'."""
         if self._watching:
-            for what in (*changes, _ANY) if changes else ():
+            for what in {*changes, ANYTHING} if changes else ():
                 for watcher in list(self._watching.get(what, ())):
                     call_soon(watcher.loop, watcher.told)
 

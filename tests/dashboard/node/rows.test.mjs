@@ -30,6 +30,14 @@ test("attempts and the delays between them are segments of one row", () => {
   assert.deepEqual([row.status, row.failed, tookOf(row, AT)], ["complete", 1, 200]);
 });
 
+test("an attempt that the engine has ended is none that failed", () => {
+  const interrupted = { name: "AttemptInterrupted", message: "The engine ended the attempt." };
+
+  const [row] = rowsOf([step("charge-1", [attempt(0, 100, interrupted), attempt(100, null)])], null);
+
+  assert.deepEqual([row.failed, row.segments.map(({ kind }) => kind)], [0, ["cut", "running"]]);
+});
+
 test("a step that waits for its next attempt says when that is", () => {
   const until = new Map([["charge-1", AT + 9_000]]);
 

@@ -26,6 +26,8 @@ MOST_TOPICS = 8
 # How long after a change the next is told.
 LIST_S = 1.0
 INSTANCE_S = 0.2
+# A page that comes back shows its session again: one whose token was revoked hears no more.
+LONGEST_S = 600.0
 
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "x-accel-buffering": "no"}
 _HELLO = b"retry: 1000\nevent: hello\ndata:\n\n"
@@ -120,7 +122,9 @@ async def _find(engine: Engine, account: str, workflow: str, id: str) -> Instanc
 
 async def _events(changes: _Changes, streams: Streams) -> AsyncIterator[bytes]:
     yield _HELLO
-    while not changes.over.is_set():
+    time = asyncio.get_running_loop().time
+    ends_at = time() + LONGEST_S
+    while not changes.over.is_set() and time() < ends_at:
         try:
             async with asyncio.timeout(SIGN_OF_LIFE_S):
                 told = await changes.next()

@@ -1,5 +1,5 @@
 // The page: who looks, the frame round all screens, and which screen it is.
-import { html, render, useEffect, useState } from "./dom.js";
+import { html, render, useEffect, useRef, useState } from "./dom.js";
 import { get, remove } from "./api.js";
 import { visible } from "./format.js";
 import { Keys } from "./keys.js";
@@ -25,6 +25,8 @@ function App() {
   const who = useValue(session);
   const [error, setError] = useState(null);
   const route = useRoute();
+  const key = `${route.page} ${route.workflow ?? ""} ${route.id ?? ""}`;
+  useFocus(key);
   const look = () => get("/ui/session").then(({ result }) => (setError(null), session.set(result)), setError);
   useEffect(() => void look(), []);
   if (error) return html`<main><${ErrorBox} error=${error} retry=${look} /></main>`;
@@ -32,11 +34,19 @@ function App() {
   if (who.wants_token && !who.is_signed_in) return html`<${Login} back=${route.page === "login" ? "/" : route.url} />`;
   if (route.page === "login") queueMicrotask(() => go("/", { replace: true }));
   const Page = PAGES[route.page] ?? Nothing;
-  const key = `${route.page} ${route.workflow ?? ""} ${route.id ?? ""}`;
   return html`<a class="skip" href="#content">Skip to content</a>
     <${Header} page=${route.page} who=${who} />
     <main id="content" tabindex="-1"><${Page} key=${key} account=${who.account} workflow=${route.workflow} id=${route.id} query=${route.query} /></main>
     <${Toasts} /><${Keys} />`;
+}
+
+// On another page the keyboard and the reader of the screen begin at its content.
+function useFocus(key) {
+  const last = useRef(key);
+  useEffect(() => {
+    if (last.current !== key) document.getElementById("content")?.focus({ preventScroll: true });
+    last.current = key;
+  }, [key]);
 }
 
 function Header({ page, who }) {

@@ -6,7 +6,7 @@ import { Value, remember, remembered, useValue } from "./store.js";
 import { Button, Dialog } from "./ui.js";
 
 const isOn = new Value(remembered("keys", true));
-const LIST = [["/", "search or filter"], ["j, k", "next, previous row"], ["Enter", "open the row"], ["x", "tick the row"], ["c", "create an instance"], ["g then o, w", "go to overview, workflows"], ["p", "pause live updates"], ["?", "this list"]];
+const LIST = [["/", "search or filter"], ["j, k", "next, previous row"], ["Enter", "open the row"], ["x", "tick the row"], ["c", "create an instance"], ["e", "send an event"], ["f", "fold idle time"], ["+, -, 0", "zoom"], ["Esc", "close the step"], ["g then o, w", "go to overview, workflows"], ["p", "pause live updates"], ["?", "this list"]];
 
 // `keys` maps a key to what it does.
 export function useKeys(keys) {

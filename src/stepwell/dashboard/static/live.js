@@ -4,7 +4,8 @@ import { useEffect, useRef } from "./dom.js";
 import { Value } from "./store.js";
 
 const STALE_MS = 40_000;
-const HIDDEN_MS = 60_000;
+// Short, as a browser has six connections to a server in all, and each tab that is looked at holds one.
+const HIDDEN_MS = 10_000;
 const POLL_MS = 5_000;
 const FAILURES = 3;
 

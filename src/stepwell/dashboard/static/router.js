@@ -60,7 +60,7 @@ addEventListener("popstate", () => address.set(location.pathname + location.sear
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]");
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-  if (link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
+  if (link.target || link.hash || link.hasAttribute("download") || link.origin !== location.origin) return;
   if (!/^\/($|login$|workflows($|\/))/.test(link.pathname)) return;
   event.preventDefault();
   const changes = link.pathname !== location.pathname;

@@ -77,11 +77,12 @@ export function Copy({ text, what = "copy" }) {
     <${Icon} path=${done ? "M2.5 8.5 6.5 12.5 13.5 4" : "M5.5 5.5h8v8h-8zM2.5 10.5v-8h8"} /></button>`;
 }
 
-// A table that becomes cards on a phone. `columns` have a name, a `cell(row)`, and maybe a class; `keyOf(row)` tells rows apart.
-export function Table({ columns, rows, keyOf, label, isStale }) {
-  return html`<div class="scroll"><table class=${isStale ? "stale" : ""}><caption class="hidden">${label}</caption>
+// A table that becomes cards on a phone. `columns` have a name, a `cell(row)`, and maybe a class; `keyOf(row)` tells rows apart, and
+// `classOf(row)` may mark one.
+export function Table({ columns, rows, keyOf, label, classOf }) {
+  return html`<div class="scroll"><table><caption class="hidden">${label}</caption>
     <thead><tr>${columns.map((column) => html`<th scope="col" class=${column.kind ?? ""}>${column.head ?? column.name}</th>`)}</tr></thead>
-    <tbody>${rows.map((row) => html`<tr key=${keyOf(row)}>${columns.map((column) => html`<td class=${column.kind ?? ""} data-name=${column.name}>${column.cell(row)}</td>`)}</tr>`)}</tbody>
+    <tbody>${rows.map((row) => html`<tr key=${keyOf(row)} class=${classOf?.(row)}>${columns.map((column) => html`<td class=${column.kind ?? ""} data-name=${column.name}>${column.cell(row)}</td>`)}</tr>`)}</tbody>
   </table></div>`;
 }
 

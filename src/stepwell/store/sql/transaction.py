@@ -9,6 +9,9 @@ from stepwell.store.sql.counts import write_counts
 from stepwell.store.sql.records import Place, histories, insert, new_record, outside
 from stepwell.store.sql.rows import Connection, Values
 
+# Among what has changed: something that only those hear of who wait for any change. No workflow has this id.
+ANYTHING = ""
+
 
 @dataclass(slots=True)
 class Tidings:
@@ -19,7 +22,7 @@ class Tidings:
 
     due_at: int | None = None
     told: list[tuple[int, int]] = field(default_factory=list)
-    # Instances that got a record, by row, and workflows that were deleted, by id.
+    # Instances that got a record, by row, workflows that were deleted, by id, and ANYTHING.
     changed: set[int | str] = field(default_factory=set)
     has_rubbish: bool = False
 

@@ -20,7 +20,7 @@ from stepwell.store.operations import (
 )
 from stepwell.store.sql.counts import read_counts
 from stepwell.store.sql.rows import Connection, Statement, every, first, only
-from stepwell.store.sql.transaction import Transaction
+from stepwell.store.sql.transaction import ANYTHING, Transaction
 from stepwell.store.workflow_operations import PutWorkflow
 
 to_settings = msgspec.json.Decoder(VersionSettings).decode
@@ -268,6 +268,7 @@ def put_version(transaction: Transaction, workflow: Workflow | None, new: NewVer
         row = workflow.row
         transaction.execute(_UPDATE, (*made_of, new.version_id, named.now, code.snapshot, row))
     stored = (_to_text(code.settings), None if code.declared is None else _to_text(code.declared), code.settings.steps)
+    transaction.tidings.changed.add(ANYTHING)
     version = (new.version_id, named.account, row, *made_of, named.now)
     transaction.execute(_INSERT_VERSION, (*version, code.sha256, code.params_schema, *stored, code.snapshot))
 

@@ -9,11 +9,11 @@ const change = (status) => (workflow, id) => patch(instancePath(workflow, id, "s
 
 // Which instances an action fits, what it asks, and what undoes it. `confirm` says what cannot be undone.
 const ACTIONS = [
-  { verb: "Pause", done: "paused", act: change("pause"), fits: (row) => ["queued", "running", "waiting"].includes(row.status), undo: "resume" },
-  { verb: "Resume", done: "resumed", act: change("resume"), fits: (row) => ["paused", "waitingForPause"].includes(row.status), undo: "pause" },
+  { verb: "Pause", done: "told to pause", act: change("pause"), fits: (row) => ["queued", "running", "waiting"].includes(row.status), undo: "resume" },
+  { verb: "Resume", done: "told to resume", act: change("resume"), fits: (row) => ["paused", "waitingForPause"].includes(row.status), undo: "pause" },
   { verb: "Restart", done: "restarted", act: change("restart"), fits: () => true, confirm: "What they have done is forgotten, and they begin again with the newest version." },
-  { verb: "Terminate", done: "terminated", act: change("terminate"), fits: (row) => !FINAL.has(row.status), confirm: "They end at once; steps in flight are interrupted." },
-  { verb: "Delete", done: "deleted", act: (workflow, id) => remove(instancePath(workflow, id)), fits: () => true, confirm: "Their histories, params and outputs are gone for good." },
+  { verb: "Terminate", kind: "danger", done: "terminated", act: change("terminate"), fits: (row) => !FINAL.has(row.status), confirm: "They end at once; steps in flight are interrupted." },
+  { verb: "Delete", kind: "danger", done: "deleted", act: (workflow, id) => remove(instancePath(workflow, id)), fits: () => true, confirm: "Their histories, params and outputs are gone for good." },
 ];
 
 export function Bulk({ workflow, rows, clear, reload }) {
@@ -41,7 +41,7 @@ export function Bulk({ workflow, rows, clear, reload }) {
       ? html`<progress value=${progress.done} max=${progress.all} aria-label="progress"></progress><span class="num">${progress.done} of ${progress.all}</span><${Button} onClick=${() => (stop.current = true)}>Stop<//>`
       : html`${ACTIONS.map((action) => {
           const many = rows.filter(action.fits).length;
-          return many > 0 && html`<${Button} key=${action.verb} kind=${action.confirm ? "danger" : ""} onClick=${() => start(action)}>${action.verb}${many < rows.length ? ` ${many}` : ""}<//>`;
+          return many > 0 && html`<${Button} key=${action.verb} kind=${action.kind ?? ""} onClick=${() => start(action)}>${action.verb}${many < rows.length ? ` ${many}` : ""}<//>`;
         })}<${Button} kind="quiet" onClick=${clear}>Clear<//>`}</div>
     ${failures.map(({ id, error }) => html`<${ErrorBox} key=${id} error=${{ ...error, code: error.code, status: error.status, message: `${visible(id)}: ${error.message}` }} />`)}
     ${asked && html`<${Ask} ...${asked} onClose=${() => setAsked(null)} run=${run} />`}`;

@@ -1,5 +1,5 @@
 // The code's graph with how the instance stands in it: a drawing, and the same as an indented outline.
-import { html, useState } from "../dom.js";
+import { html, useEffect, useRef, useState } from "../dom.js";
 import { getText, ownInstancePath, useRead } from "../api.js";
 import { plural, visible } from "../format.js";
 import { instanceTopic } from "../live.js";
@@ -15,6 +15,7 @@ export function Graph(given) {
   const graph = useRead(path, { topics });
   const drawing = useRead(graph.result?.nodes ? `${path}?format=svg` : null, { topics, read: getText });
   const [chosen, setChosen] = useState(null);
+  const [isFit, setFit] = useState(true);
   const choose = (key) => {
     const entries = graph.result.states[key]?.entries ?? [];
     if (entries.length === 1) openStep(keyOf(entries[0].type, entries[0].name));
@@ -23,8 +24,8 @@ export function Graph(given) {
   return html`<${Loaded} read=${graph}>${(found) => html`
     ${found.nodes === null ? html`<p class="note">There is no graph: ${visible(found.note)}.</p>` : html`
       ${chosen && html`<${Choice} ...${given} chosen=${chosen} close=${() => setChosen(null)} />`}
-      <div class="row-of tools-of"><${Button} disabled=${!drawing.result} onClick=${() => download(`${workflow}-${id}.svg`, drawing.result, "image/svg+xml")}>Download SVG<//></div>
-      <${Loaded} read=${drawing}>${(text) => html`<${Drawing} text=${text} onKey=${choose} />`}<//>
+      <div class="row-of tools-of"><${Button} aria-pressed=${isFit} onClick=${() => setFit(!isFit)}>Fit<//><${Button} disabled=${!drawing.result} onClick=${() => download(`${workflow}-${id}.svg`, drawing.result, "image/svg+xml")}>Download SVG<//></div>
+      <div class=${isFit ? "fit" : ""}><${Loaded} read=${drawing}>${(text) => html`<${Drawing} text=${text} onKey=${choose} />`}<//></div>
       <details><summary>As an outline</summary><${Outline} nodes=${found.nodes} ...${given} states=${found.states} choose=${choose} />
         ${Object.entries(found.functions).map(([name, node]) => html`<h3 class="mono">${visible(name)}()</h3><${Outline} nodes=${node.nodes} ...${given} states=${found.states} choose=${choose} />`)}</details>
       ${found.remarks.length > 0 && html`<details><summary>${plural(found.remarks.length, "remark")}</summary><ul>${found.remarks.map((remark) => html`<li>${visible(remark)}</li>`)}</ul></details>`}`}
@@ -33,7 +34,9 @@ export function Graph(given) {
 
 // A node of a loop stands for several entries: which one is meant?
 function Choice({ chosen, close, ...given }) {
-  return html`<div class="choice" role="group" aria-label="Which one"><p class="row-of"><strong>Which one?</strong> <span class="muted">${plural(chosen.entries.length, "run")} of this node</span> <${Button} kind="quiet" onClick=${close}>Close<//></p>
+  const ref = useRef(null);
+  useEffect(() => ref.current.scrollIntoView({ block: "nearest" }), [chosen]);
+  return html`<div class="choice" ref=${ref} role="group" aria-label="Which one"><p class="row-of"><strong>Which one?</strong> <span class="muted">${plural(chosen.entries.length, "run")} of this node</span> <${Button} kind="quiet" onClick=${close}>Close<//></p>
     <${Entries} ...${given} entries=${chosen.entries} /></div>`;
 }
 

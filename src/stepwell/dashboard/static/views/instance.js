@@ -1,11 +1,12 @@
 // One instance: what it is, why it failed or waits, and the tabs that show what it has done.
-import { html, useEffect, useState } from "../dom.js";
+import { html, useEffect, useMemo, useRef, useState } from "../dom.js";
 import { bytes, count, duration, exact, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { changeQuery, instanceUrl, workflowUrl } from "../router.js";
 import { session } from "../session.js";
 import { Copy, ErrorBox, Loading, StatusBadge, Time, useNow, useTitle } from "../ui.js";
 import { Actions, Dialogs } from "./acting.js";
+import { busyStretches } from "./axis.js";
 import { Data } from "./data.js";
 import { Family } from "./family.js";
 import { Graph } from "./graph.js";
@@ -45,6 +46,7 @@ export function Instance({ workflow, id, query }) {
     <${Facts} ...${given} />
     ${error && html`<p class="old" role="status">Not up to date: last read ${exact(instance.at)}. ${visible(error.message)}</p>`}
     <${Why} ...${given} />
+    <${Announcer} instance=${instance} />
     <nav class="tabs" aria-label="Views">${Object.entries(TABS).map(
       ([name, [word]]) => (name !== "family" || hasFamily || tab === "family") && html`<a href=${instanceUrl(workflow, id, { ...query, ...NO_QUERY, step: query.step, tab: name === "timeline" && !isPhone ? "" : name })} aria-current=${name === tab ? "page" : undefined}>${word}${name === "steps" && head.step_count > 0 && html` <small class="muted">${count(head.step_count)}</small>`}</a>`,
     )}</nav>
@@ -72,6 +74,8 @@ function Facts({ workflow, instance }) {
   const end = head.end && isFinal ? Date.parse(head.end) : now;
   const begin = head.start ? Date.parse(head.start) : null;
   const created = own?.created_on ?? head.queued;
+  // How long at least one attempt was in flight, as far as has been read.
+  const busy = useMemo(() => busyStretches(rows, 0, isFinal ? end : Date.now()).reduce((sum, [from, to]) => sum + to - from, 0), [rows]);
   const attempts = rows.reduce((sum, row) => sum + row.attempts.length, 0);
   const failed = rows.reduce((sum, row) => sum + row.failed, 0);
   const facts = [
@@ -79,7 +83,7 @@ function Facts({ workflow, instance }) {
     ["created", html`<${Time} at=${created} />`],
     begin === null ? null : ["started", html`<${Time} at=${head.start} />`],
     head.end && isFinal ? ["ended", html`<${Time} at=${head.end} />`] : null,
-    ["took", html`<span class="num">${duration(begin === null ? now - Date.parse(head.queued) : end - begin)}</span>${begin === null && html` <span class="muted">queued</span>`}`],
+    ["took", html`<span class="num">${duration(begin === null ? now - Date.parse(head.queued) : end - begin)}</span><span class="muted">${begin === null ? " queued" : `, ${duration(busy)} working`}</span>`],
     ["steps", html`${count(head.step_count)}${attempts > 0 && html`<span class="muted">, ${plural(attempts, "attempt")}${failed > 0 && html`, <span class="bad">${count(failed)} failed</span>`}</span>`}`],
     ["trigger", html`${visible(head.trigger.source)}${head.schedule && html` <code>${visible(head.schedule.cron)}</code> <span class="muted">for ${exact(head.schedule.scheduledTime)}</span>`}`],
     ["version", html`<a class="mono" href=${`${workflowUrl(workflow, "graph")}?version=${head.versionId}`}>${head.versionId.slice(0, 8)}</a>`],
@@ -88,6 +92,24 @@ function Facts({ workflow, instance }) {
   ];
   return html`<dl class="facts">${facts.filter(Boolean).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
     ${own?.progress && html`<${Progress} progress=${own.progress} />`}`;
+}
+
+// For those who hear the page: what became of it, and of which step, at most once in five seconds.
+function Announcer({ instance }) {
+  const { head, rows } = instance;
+  const [said, setSaid] = useState("");
+  const before = useRef({ status: head.status, at: 0 });
+  const failed = rows.filter((row) => row.failed > 0).length;
+  useEffect(() => {
+    const mine = before.current;
+    if (mine.status === head.status && (mine.failed ?? failed) === failed) return void (mine.failed = failed);
+    const last = rows.findLast((row) => row.failed > 0);
+    const text = failed > (mine.failed ?? failed) ? `step ${visible(last.name)} failed, attempt ${last.failed}` : `is ${head.status} now`;
+    const timer = setTimeout(() => (setSaid(text), (mine.at = Date.now())), Math.max(0, mine.at + 5_000 - Date.now()));
+    Object.assign(mine, { status: head.status, failed });
+    return () => clearTimeout(timer);
+  }, [head.status, failed]);
+  return html`<p class="hidden" role="status" aria-live="polite">${said}</p>`;
 }
 
 function toData(event) {

@@ -102,7 +102,7 @@ function Rows({ rows, info, query, workflow, url, reload }) {
     { name: "version", kind: "wide-only", cell: (row) => html`<a class="mono" title=${row.version_id} href=${workflowUrl(workflow, "graph") + queryText({ version: row.version_id })}>${row.version_id.slice(0, 8)}</a>` },
   ].filter(Boolean);
   const chosen = rows.filter((row) => ticked.has(row.id));
-  return html`<${Table} columns=${columns} rows=${rows} keyOf=${(row) => row.id} label=${`Instances of ${visible(workflow)}`} />
+  return html`<${Table} columns=${columns} rows=${rows} keyOf=${(row) => row.id} classOf=${(row) => (ticked.has(row.id) ? "ticked" : undefined)} label=${`Instances of ${visible(workflow)}`} />
     ${chosen.length > 0 && html`<${Bulk} workflow=${workflow} rows=${chosen} clear=${() => setTicked(new Set())} reload=${reload} />`}
     <nav class="pager" aria-label="Pages"><span>${count(rows.length)} of ${count(info.total_count ?? rows.length)}</span>
       ${query.cursor && html`<a class="button" href=${page}>First page</a>`}

@@ -7,8 +7,10 @@ import { FINAL } from "../ui.js";
 import { isOpen, rowsOf } from "./rows.js";
 
 const PER_PAGE = 1_000;
-// Between two readings lies so much time, and four times what the last one took.
+// Between two readings lies so much time, and so many times what the last one took: who looks at an instance of thousands
+// of steps is not to hold it up.
 const GAP_MS = 200;
+const GAP_FACTOR = 8;
 const NOTHING = { head: null, own: null, why: null, entries: [], isWhole: false, error: null, at: 0 };
 
 export function useInstance(workflow, id) {
@@ -29,7 +31,7 @@ export function useInstance(workflow, id) {
       if (error.name !== "AbortError") setState((old) => ({ ...old, error }));
     }
     mine.isReading = false;
-    if (mine.isAsked && !mine.isGone) mine.timer = setTimeout(read, GAP_MS + 4 * (Date.now() - began));
+    if (mine.isAsked && !mine.isGone) mine.timer = setTimeout(read, GAP_MS + GAP_FACTOR * (Date.now() - began));
   }, [workflow, id]);
 
   // After a restart nothing that was read counts.

@@ -61,7 +61,7 @@ function stepRow(entry, endedAt, untilByStep) {
     end,
     error: attempts.at(-1)?.error ?? null,
     attempts,
-    failed: attempts.filter((attempt) => attempt.success === false).length,
+    failed: attempts.filter((attempt) => kindOf(attempt) === "failed").length,
     until: status === "waiting" ? until : null,
     segments: attemptSegments(attempts, status, endedAt),
   };
@@ -87,7 +87,8 @@ function attemptSegments(attempts, status, endedAt) {
   return segments;
 }
 
-function kindOf(attempt) {
+/** Return how an attempt is drawn. What the engine or the workflow ended has not failed. */
+export function kindOf(attempt) {
   if (attempt.success === null) return "running";
   if (attempt.success) return "done";
   return attempt.error?.name === "AttemptInterrupted" || attempt.error?.name === "CancelledError" ? "cut" : "failed";

@@ -5,11 +5,12 @@ import { count, duration, exact, plural, visible, visibleLines } from "../format
 import { instanceUrl } from "../router.js";
 import { Button, Copy, ErrorBox, Icon, JsonView, STATUSES, useNow } from "../ui.js";
 import { memberText } from "./raw.js";
-import { parted, typeWord } from "./rows.js";
+import { kindOf, parted, typeWord } from "./rows.js";
 import { moment } from "./why.js";
 
 const SIGN = { ...STATUSES, cut: STATUSES.terminated };
 const BACKOFF = { constant: "each time", linear: "and so much more each time", exponential: "doubled each time" };
+const OUTCOMES = { running: "running", done: "complete", failed: "errored", cut: "cut" };
 const REDACTED = "[REDACTED]";
 const ORDINALS = ["th", "st", "nd", "rd"];
 const ordinal = (n) => n + (ORDINALS[(n % 100 > 10 && n % 100 < 14) ? 0 : n % 10] ?? "th");
@@ -61,7 +62,7 @@ function Attempts({ row, chosen, workflow, id, query }) {
   return html`<ol class="attempts">${row.attempts.map((attempt, at) => {
     const before = row.attempts[at - 1];
     const end = attempt.end ?? row.end ?? now;
-    const outcome = attempt.success === null ? (row.end === null ? "running" : "cut") : attempt.success ? "complete" : "errored";
+    const outcome = row.end !== null && attempt.success === null ? "cut" : OUTCOMES[kindOf(attempt)];
     return html`${before?.end && attempt.start - before.end > 0 && html`<li class="gap muted">${duration(attempt.start - before.end)} later</li>`}
       <li class="s-${outcome}"><a href=${instanceUrl(workflow, id, { ...query, step: row.key, attempt: at + 1 })} aria-current=${at + 1 === chosen ? "true" : undefined}>
         <${Icon} path=${SIGN[outcome][1]} /><span>${at + 1}</span> <span class="num">${duration(end - attempt.start)}</span> <span class="clip">${attempt.error ? visible(`${attempt.error.name}: ${attempt.error.message}`.slice(0, 200)) : outcome === "running" ? "in flight" : ""}</span></a></li>`;
@@ -76,7 +77,9 @@ function Raised({ error }) {
 // What an attempt raised, with its traceback, and what its code said.
 function Attempt({ row, number, workflow, id }) {
   const attempt = row.attempts[number - 1];
-  const lines = useLines(ownInstancePath(workflow, id, "logs") + `?limit=1000&step=${encodeURIComponent(row.name)}`, `${row.attempts.length} ${attempt.end}`);
+  // What it says is not in the history, so nobody tells of it: it is asked for while it may come.
+  const now = useNow(attempt.end === null && row.end === null ? 2_000 : 0);
+  const lines = useLines(ownInstancePath(workflow, id, "logs") + `?limit=1000&step=${encodeURIComponent(row.name)}`, attempt.end ?? row.end ?? now);
   const mine = (lines.found ?? []).filter((line) => line.attempt === number);
   const trace = attempt.error === null ? null : mine.findLast((line) => line.level === "ERROR" && line.text.includes(attempt.error.name));
   const said = mine.filter((line) => line !== trace);
@@ -90,7 +93,7 @@ function useLines(path, state) {
   const [lines, setLines] = useState({});
   useEffect(() => {
     const reading = new AbortController();
-    get(path, { signal: reading.signal }).then(({ result }) => setLines({ found: result.lines }), (error) => error.name === "AbortError" || setLines({ error }));
+    get(path, { signal: reading.signal }).then(({ result }) => setLines({ found: result.lines }), (error) => error.name === "AbortError" || setLines((old) => ({ ...old, error })));
     return () => reading.abort();
   }, [path, state]);
   return lines;

@@ -15,7 +15,7 @@ const NAME = { least: 120, most: 480, usual: 240 };
 const SIGN = { ...STATUSES, cut: STATUSES.terminated };
 // What is drawn, in words: the legend.
 const KINDS = {
-  done: "successful attempt", failed: "failed attempt", running: "in flight", delay: "waits to retry", sleep: "sleep", wait: "waits for event", cut: "interrupted", queued: "queued",
+  done: "successful attempt", failed: "failed attempt", running: "in flight", delay: "waits to retry", sleep: "sleep", wait: "waits for event", cut: "interrupted",
 };
 
 export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
@@ -41,7 +41,7 @@ export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
     <div class="waterfall ${isPhone ? "stacked" : ""}" ref=${chartRef}>
       <div class="axis-row">
         ${!isPhone && html`<div class="corner" style=${{ width: `${nameWidth}px` }}><span class="muted">${plural(shown.length, "row")}</span><${Divider} width=${nameWidth} setWidth=${setNameWidth} /></div>`}
-        <${Axis} axis=${axis} origin=${begin} zoom=${zoom} />
+        <${Axis} axis=${axis} origin=${begin} started=${head.start && Date.parse(head.start)} zoom=${zoom} />
       </div>
       ${shown.length === 0 && html`<p class="muted">No step fits.</p>`}
       <${Grid} shown=${shown} first=${first} last=${last} scrollRef=${ref} ...${{ axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep, head }} />
@@ -80,7 +80,7 @@ function useZoom(axis, begin, query) {
 }
 
 // Ticks, folds and the cursor's line; a drag zooms in.
-function Axis({ axis, origin, zoom }) {
+function Axis({ axis, origin, started, zoom }) {
   const ref = useRef(null);
   const cursor = useRef(null);
   const drag = useRef(null);
@@ -121,7 +121,13 @@ function Axis({ axis, origin, zoom }) {
   return html`<div class="axis" ref=${ref} style=${{ width: `${axis.width}px` }} onPointerMove=${move} onPointerDown=${press} onPointerUp=${release} onPointerLeave=${() => (cursor.current.hidden = true)}>
     ${ticks.map((tick) => html`<span class="tick" key=${tick.at} style=${{ left: `${tick.x}px` }} title=${exact(tick.at)}>${tick.at === origin ? "0" : `+${duration(tick.at - origin)}`}</span>`)}
     ${axis.pieces.filter((piece) => piece.isFold).map((piece) => html`<button type="button" class="fold" key=${piece.from} aria-pressed="true" style=${{ left: `${piece.x}px`, width: `${piece.width}px` }} title="${duration(piece.to - piece.from)} in which nothing ran; click to unfold" aria-label="folded: ${duration(piece.to - piece.from)}, unfold" onClick=${() => zoom.open(piece)}>${short(piece.to - piece.from)}</button>`)}
+    <${Queue} axis=${axis} from=${origin} to=${started} />
     <span class="cursor" ref=${cursor} hidden><span></span><i></i></span></div>`;
+}
+
+function Queue({ axis, from, to }) {
+  const bar = to ? barOf(axis, from, to, 0) : null;
+  return bar && bar.width >= 3 && html`<span class="queue" style=${{ left: `${bar.x}px`, width: `${bar.width}px` }} title="queued: ${duration(to - from)}"></span>`;
 }
 
 // The first unit alone: a fold is narrow.
@@ -151,6 +157,14 @@ function Divider({ width, setWidth }) {
 function Grid({ shown, first, last, scrollRef, rowHeight, openStep, query, ...rest }) {
   const [active, setActive] = useState(0);
   const focusNext = useRef(false);
+  const opened = shown.findIndex((row) => row.key === query.step);
+  // A step that the address names is there when the page is; later the reader scrolls.
+  useEffect(() => {
+    if (opened < 0) return;
+    setActive(opened);
+    const box = scrollRef.current;
+    if (opened * rowHeight >= box.scrollTop + box.clientHeight) box.scrollTop = opened * rowHeight - box.clientHeight / 2;
+  }, [query.step, opened >= 0]);
   useEffect(() => {
     if (!focusNext.current) return;
     focusNext.current = false;

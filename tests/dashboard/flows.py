@@ -1,0 +1,71 @@
+"""Workflows whose instances the dashboard's tests look at."""
+
+from contextlib import suppress
+from typing import Any
+
+from stepwell import WorkflowEntrypoint
+from stepwell.errors import NonRetryableError
+
+EVIL = "<img src=x onerror=alert(1)>\u202egnp"
+
+
+class PaymentDeclined(Exception):
+    """The bank said no."""
+
+
+class Order(WorkflowEntrypoint):
+    """Charges a card that declines as often as its params say, sleeps a day, and waits for approval."""
+
+    async def run(self, event: Any, step: Any) -> Any:
+        """Return what was shipped, and the approval."""
+
+        @step.do("reserve")
+        async def reserve() -> int:
+            return 12345678901234567890
+
+        @step.do("charge", config={"retries": {"limit": 2, "delay": "10 seconds", "backoff": "constant"}})
+        async def charge(ctx: Any) -> str:
+            step.log(f"charging, attempt {ctx['attempt']}")
+            if ctx["attempt"] <= event["payload"].get("declines", 0):
+                raise PaymentDeclined("insufficient funds")
+            return "ch_1"
+
+        @step.do("ship")
+        async def ship() -> str:
+            return "pa_1"
+
+        await reserve()
+        await charge()
+        await step.sleep("cool down", "1 day")
+        approval = await step.wait_for_event("approval", "approved", timeout="7 days")
+        return {"parcel": await ship(), "approval": approval["payload"]}
+
+
+class Hostile(WorkflowEntrypoint):
+    """Has names, errors, lines and values that want to be more than text."""
+
+    async def run(self, event: Any, step: Any) -> Any:
+        """Return what its params are."""
+
+        async def fail() -> None:
+            step.log(f"\x1b[31mred\x1b[0m {EVIL} \x00")
+            raise NonRetryableError(f"{EVIL}</script>{'x' * 3_000}")
+
+        with suppress(NonRetryableError):
+            await step.do(EVIL, fail)
+        await step.do("W" * 250, lambda: {"text": "y" * 900_000, EVIL: [EVIL]})
+        await step.wait_for_event(EVIL, "evil", timeout="1 day")
+        return event["payload"]
+
+
+class Many(WorkflowEntrypoint):
+    """Has as many steps as its params say."""
+
+    async def run(self, event: Any, step: Any) -> Any:
+        """Return how many there were."""
+        for n in range(event["payload"]["steps"]):
+            await step.do(f"page {n}", lambda: None)
+        return event["payload"]["steps"]
+
+
+WORKFLOWS = (Order, Hostile, Many)

@@ -1,0 +1,337 @@
+"""The page of one instance in a browser: what it says at a glance, what it does, and what it never does."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from stepwell.api import create_app
+from stepwell.clock import VirtualClock
+from stepwell.graph.source import graph_of
+from stepwell.hosts import LOOPBACK_HOSTS
+from stepwell.http_server import HttpServer
+from stepwell.testing import TestEngine
+from stepwell.tokens import Permission, Tokens
+from tests.api.conftest import NOW
+from tests.api.histories import Histories
+from tests.dashboard import browser, flows
+from tests.dashboard.browser import PHONE, Site, axe, is_wider_than_its_window
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sqlite]
+
+TABS = ("timeline", "steps", "graph", "log", "data")
+ORDER, HOSTILE = "/workflows/order/instances", "/workflows/hostile/instances"
+
+
+class Shop(Site):
+    """A site whose workflows run, on a clock that the test moves."""
+
+    workers: TestEngine
+
+    async def goes_to(self, page: Any, status: str) -> None:
+        """Wait until the page shows a status."""
+        await page.locator(".facts .badge", has_text=status).wait_for()
+
+    async def order(self, id: str, declines: int = 0, then: str = "0 seconds") -> str:
+        """Make an order, let time pass, and return the address of its page."""
+        await self.workers.create(flows.Order, id=id, params={"declines": declines})
+        await self.workers.advance(then)
+        return f"{ORDER}/{id}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(require: Callable[..., None]) -> AsyncIterator[Shop]:
+    """A server whose workflows run in the test's own process, and a browser before it."""
+    require(browser.REASON, "the dashboard is looked at in it", browser.IS_THERE)
+    from playwright.async_api import async_playwright
+
+    clock = VirtualClock(NOW)
+    async with TestEngine.open(flows.WORKFLOWS, clock=clock) as workers, async_playwright() as playwright:
+        engine = workers.engine
+        app = create_app(engine, account="local", hosts=LOOPBACK_HOSTS)
+        sock = socket.create_server(("127.0.0.1", 0))
+        server = HttpServer(app)
+        await server.start(sock)
+        chromium = await playwright.chromium.launch(executable_path=browser.PROGRAM, args=["--no-sandbox"])
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        shop = Shop(url, engine, Histories(engine, clock), Tokens(engine.store, clock), chromium)
+        shop.workers = workers
+        yield shop
+        await chromium.close()
+        app.end_streams()
+        await server.stop(0.5)
+
+
+async def test_why_it_failed_is_told_at_once_and_shown_by_one_click(shop: Shop) -> None:
+    """The error and the step that raised it; a click leads to the attempt, its traceback and what it printed."""
+    path = await shop.order("declined", declines=9, then="30 seconds")
+
+    async with shop.open(path) as page:
+        await page.locator(".failure", has_text="PaymentDeclined: insufficient funds").wait_for()
+        await page.locator(".failure a", has_text="charge-1").click()
+
+        panel = page.get_by_role("complementary", name="Step")
+        await panel.get_by_text('raise PaymentDeclined("insufficient funds")').wait_for()
+        await panel.get_by_text("charging, attempt 3").wait_for()
+        assert page.url.endswith("?step=charge-1&attempt=3")
+
+        await panel.get_by_role("link", name="1 ").first.click()
+        await panel.get_by_text("charging, attempt 1").wait_for()
+        assert page.url.endswith("?step=charge-1&attempt=1")
+
+        await page.go_back()
+        await panel.get_by_text("charging, attempt 3").wait_for()
+
+
+async def test_attempts_of_a_step_share_a_row_and_idle_time_is_folded(shop: Shop) -> None:
+    """Bars lie in the order of what happened, within the axis; a fold is opened by a click, all of them by `f`."""
+    path = await shop.order("folded", declines=1, then="2 days")
+
+    async with shop.open(path) as page:
+        row = page.locator('[data-step="charge-1"]')
+        await row.locator(".seg.done").wait_for()
+        bars = [await row.locator(f".seg.{kind}").bounding_box() for kind in ("failed", "delay", "done")]
+        axis = await page.locator(".axis").bounding_box()
+        nap = await page.locator('[data-step="sleep:cool down-1"] .seg').bounding_box()
+        folds = await page.locator(".fold").all_inner_texts()
+
+        ends = [(bar["x"], bar["x"] + bar["width"]) for bar in bars]
+        assert [text for text in folds if "d" in text] != []
+        assert all(end <= start + 3 for (_, end), (start, _) in pairwise(ends))
+        assert ends[-1][1] <= nap["x"] + 3
+        assert axis["x"] <= ends[0][0]
+        assert nap["x"] + nap["width"] <= axis["x"] + axis["width"]
+
+        await page.locator(".fold").last.click()
+        await page.wait_for_url("**?fold=*")
+        await page.keyboard.press("f")
+        await page.wait_for_url("**?fold=0")
+        assert await page.locator(".fold").count() == 0
+
+
+async def test_event_that_it_waits_for_is_sent_with_three_clicks(shop: Shop) -> None:
+    """The banner knows the type; what comes of it is seen without loading the page again."""
+    path = await shop.order("approved", then="1 day")
+
+    async with shop.open(path) as page:
+        await page.get_by_role("switch", name="Live updates: Live").wait_for()
+        await page.get_by_role("button", name="Send this event").click()
+        assert await page.get_by_label("Type").input_value() == "approved"
+        await page.get_by_label("Payload").fill('{"by": ')
+        await shop.sees(page, "line 1")
+        await page.get_by_label("Payload").fill('{"by": "ann"}')
+        await page.get_by_role("button", name="Send", exact=True).click()
+
+        await shop.goes_to(page, "complete")
+        await page.get_by_role("link", name="Data").click()
+        await page.locator(".json", has_text="ann").wait_for()
+    assert (await shop.workers.instance(flows.Order, "approved").output())["approval"] == {"by": "ann"}
+
+
+@pytest.mark.long
+async def test_sleep_is_skipped_by_hand(shop: Shop) -> None:
+    """The dialog says what will happen; who decided is on record."""
+    path = await shop.order("skipped")
+
+    async with shop.open(path) as page:
+        await page.locator(".why").get_by_role("button", name="Skip").click()
+        await shop.sees(page, "Who decided is on record")
+        await page.locator("dialog").get_by_role("button", name="Skip").click()
+
+        await page.get_by_role("button", name="Send this event").wait_for()
+        await page.get_by_role("link", name="Data").click()
+        await page.locator("li", has_text="skip cool down-1, by local").wait_for()
+
+
+async def test_restart_from_a_step_says_what_stays(shop: Shop) -> None:
+    """By the order of the log: what came before stays, the step and all after it are run again."""
+    path = await shop.order("restarted", declines=9, then="30 seconds")
+
+    async with shop.open(path) as page:
+        await page.get_by_role("button", name="Restart from this step").click()
+        await shop.sees(page, "Stay, with their results: reserve-1.")
+        await shop.sees(page, "Are cleared and run again: charge-1.")
+        await page.locator("dialog").get_by_role("button", name="Restart").click()
+
+        await page.locator(".failure").wait_for(state="detached")
+        await page.locator(".why li", has_text="failed 1 time").wait_for()
+
+
+@pytest.mark.long
+async def test_termination_asks_with_the_focus_on_cancel(shop: Shop) -> None:
+    """What is in flight is named; an end takes the buttons away that make no sense any more."""
+    path = await shop.order("ended")
+
+    async with shop.open(path) as page:
+        await page.get_by_role("button", name="Terminate").click()
+        assert await page.evaluate("document.activeElement.textContent") == "Cancel"
+        await page.locator("dialog").get_by_role("button", name="Terminate").click()
+
+        await shop.goes_to(page, "terminated")
+        assert await page.get_by_role("group", name="Actions").get_by_role("button").all_inner_texts() == [
+            "Restart",
+            "Delete",
+        ]
+
+
+async def test_steps_are_reached_by_keyboard(shop: Shop) -> None:
+    """Arrows move, Enter opens, Escape closes, and the focus is where it was."""
+    path = await shop.order("keys")
+
+    async with shop.open(path) as page:
+        await page.locator('[data-step="reserve-1"]').focus()
+        await page.keyboard.press("ArrowDown")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**?step=charge-1")
+        await page.get_by_role("complementary", name="Step").wait_for()
+
+        await page.keyboard.press("Escape")
+        await page.get_by_role("complementary", name="Step").wait_for(state="detached")
+        await page.wait_for_function("document.activeElement.dataset.step === 'charge-1'")
+
+
+@pytest.mark.long
+async def test_numbers_keep_their_digits(shop: Shop) -> None:
+    """Params and results are shown as they were written."""
+    path = await shop.order("digits")
+
+    async with shop.open(f"{path}?step=reserve-1") as page:
+        await page.get_by_role("complementary", name="Step").get_by_text("12345678901234567890").wait_for()
+
+
+async def test_graph_leads_to_the_step(shop: Shop) -> None:
+    """The drawing has how each node stands; a click on one opens its step."""
+    await shop.histories.draw(graph_of({"shop.py": SOURCE}, "shop.py", "Order"))
+    await shop.histories.errored("order", "drawn")
+
+    async with shop.open(f"{ORDER}/drawn?tab=graph") as page:
+        await page.locator(".drawing .errored", has_text="charge").first.click()
+        await page.wait_for_url("**?tab=graph&step=charge-1")
+
+        await page.get_by_text("As an outline").click()
+        await page.locator(".outline li", has_text="ship").get_by_text("not reached").wait_for()
+
+
+SOURCE = """
+class Order(WorkflowEntrypoint):
+    async def run(self, event, step):
+        await step.do("charge", work)
+        await step.do("ship", work)
+"""
+
+
+async def test_log_has_new_lines_as_they_are_said(shop: Shop) -> None:
+    """Lines with their step; those that come later come by themselves, and levels choose."""
+    path = await shop.order("talks", declines=1)
+
+    async with shop.open(f"{path}?tab=log") as page:
+        await page.locator(".line", has_text="charging, attempt 1").wait_for()
+        await shop.workers.advance("10 seconds")
+        await page.locator(".line", has_text="charging, attempt 2").wait_for()
+
+        await page.get_by_label("Levels").select_option("errors")
+        assert await page.locator(".line").count() == 1
+        assert page.url.endswith("?tab=log&level=errors")
+
+
+@pytest.mark.parametrize("tab", [*(pytest.param(tab, marks=pytest.mark.long) for tab in TABS[:-1]), TABS[-1]])
+async def test_hostile_values_stay_text(shop: Shop, tab: str) -> None:
+    """Names, errors, lines and results: nothing runs, nothing turns the direction of what follows."""
+    await shop.workers.create(flows.Hostile, id=f"evil-{tab}", params={flows.EVIL: flows.EVIL})
+    await shop.workers.run_until_idle()
+
+    async with shop.open(f"{HOSTILE}/evil-{tab}?tab={tab}", size=PHONE) as page:
+        await page.locator(".why", has_text="<img src=x onerror=alert(1)>").wait_for()
+        await page.wait_for_timeout(200)
+
+        assert await page.locator("main img, main script").count() == 0
+        assert "\u202e" not in await page.inner_text("main")
+        assert not await is_wider_than_its_window(page)
+
+
+@pytest.mark.long
+async def test_large_output_is_shown_when_asked_for(shop: Shop) -> None:
+    """First its beginning; a name without a space breaks nothing."""
+    await shop.workers.create(flows.Hostile, id="large", params={})
+    await shop.workers.run_until_idle()
+
+    async with shop.open(f"{HOSTILE}/large?step={'W' * 250}-1", size=PHONE) as page:
+        await shop.sees(page, "The first 64 KB of 879 KB")
+        await page.get_by_role("button", name="Show all").click()
+        await page.get_by_text("The first 64 KB").wait_for(state="detached")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_page_keeps_nobody_out(shop: Shop, theme: str) -> None:
+    """Axe finds nothing serious, in both themes, on any tab, with a step open."""
+    path = await shop.order(f"seen-{theme}", declines=1, then="2 days")
+
+    for tab in TABS:
+        async with shop.open(f"{path}?tab={tab}&step=charge-1", theme=theme) as page:
+            await page.locator(".attempts").wait_for()
+            await page.wait_for_timeout(150)
+            found = await page.evaluate(f"{axe()}; axe.run(document, {{resultTypes: ['violations']}})")
+            serious = [rule["id"] for rule in found["violations"] if rule["impact"] in ("serious", "critical")]
+            assert serious == [], [
+                (rule["id"], [node["html"][:200] for node in rule["nodes"][:3]]) for rule in found["violations"]
+            ]
+
+
+async def test_every_kind_of_entry_is_drawn(shop: Shop) -> None:
+    """Attempts that were lost or interrupted, calls that were cancelled, waits that an event or time has ended."""
+    await shop.histories.complete("order", "all-kinds")
+
+    async with shop.open(f"{ORDER}/all-kinds?fold=0") as page:
+        retried = page.locator('[data-step="retried-1"]')
+        await retried.locator(".seg.done").wait_for()
+
+        assert [await retried.locator(f".seg.{kind}").count() for kind in ("failed", "cut", "delay")] == [2, 1, 3]
+        assert await page.locator('[data-step="wait:approval-1"] .diamond').count() == 1
+        assert await page.locator('[data-step="wait:silence-1"] .clock').count() == 1
+        await page.locator('[data-step="card-1"] a').click()
+        await shop.sees(page, "Hidden by the workflow")
+
+
+@pytest.mark.long
+async def test_failed_rollback_can_be_gone_on_with(site: Site) -> None:
+    """Both errors stand at the top; rollbacks have rows of their own."""
+    await site.histories.rolled_back("order", "undone")
+
+    async with site.open(f"{ORDER}/undone") as page:
+        await page.locator(".failure", has_text="The rollback failed: ValueError").wait_for()
+        await page.locator('[data-step="rollback:pay-1"] .seg.undo').wait_for()
+        await page.get_by_role("button", name="Go on with the rollback").click()
+        await page.locator("dialog").get_by_role("button", name="Go on").click()
+
+        await page.locator(".facts .badge", has_text="rolling back").wait_for()
+
+
+async def test_reader_sees_no_action(guarded_site: Site) -> None:
+    """Who may only read is offered nothing else."""
+    secret = await guarded_site.tokens.create("local", [Permission.SCRIPTS_READ])
+
+    async with guarded_site.open(f"{ORDER}/waits-1") as page:
+        await page.get_by_label("API token").fill(secret)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.locator(".why li").first.wait_for()
+
+        assert await page.get_by_role("group", name="Actions").count() == 0
+        assert await page.get_by_role("button", name="Send this event").count() == 0
+
+
+@pytest.mark.long
+async def test_five_thousand_steps_stay_quick(shop: Shop) -> None:
+    """Only what can be seen is drawn; the last row is there as soon as it is scrolled to."""
+    await shop.workers.create(flows.Many, id="many", params={"steps": 5_000})
+    await shop.workers.run_until_idle()
+
+    async with shop.open("/workflows/many/instances/many") as page:
+        await shop.sees(page, "5,000 rows")
+        await page.locator(".bars").evaluate("box => { box.scrollTop = box.scrollHeight; }")
+        await page.locator('[data-step="page 4999-1"]').wait_for()
+
+        assert await page.evaluate("document.querySelectorAll('*').length") < 2_000

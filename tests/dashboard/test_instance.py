@@ -281,6 +281,22 @@ async def test_page_keeps_nobody_out(shop: Shop, theme: str) -> None:
             ]
 
 
+@pytest.mark.long
+async def test_instance_that_it_awaits_is_a_click_away(shop: Shop) -> None:
+    """At the top, in the step and as a tree; from there the way back."""
+    await shop.workers.create(flows.Trip, id="trip")
+    await shop.workers.run_until_idle()
+
+    async with shop.open("/workflows/trip/instances/trip?tab=family") as page:
+        await page.locator(".why", has_text="Awaits the instance trip-").wait_for()
+        assert await page.get_by_role("button", name="Send this event").count() == 0
+        await page.locator(".family .deep-1 a").click()
+        await page.wait_for_url("**/workflows/order/instances/trip-*")
+
+        await page.locator(".facts", has_text="awaited by").get_by_role("link", name="trip", exact=True).click()
+        await page.wait_for_url("**/workflows/trip/instances/trip")
+
+
 async def test_every_kind_of_entry_is_drawn(shop: Shop) -> None:
     """Attempts that were lost or interrupted, calls that were cancelled, waits that an event or time has ended."""
     await shop.histories.complete("order", "all-kinds")

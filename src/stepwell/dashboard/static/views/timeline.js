@@ -31,6 +31,7 @@ export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
   const axis = useAxis(rows, query, { begin, width, now, isFinal, head });
   const { ref, first, last } = useWindow(shown.length, rowHeight);
   const zoom = useZoom(axis, begin, query);
+  const paused = instance.why?.reasons.find((reason) => reason.type === "paused");
   useKeys({ f: zoom.toggleFolds, "+": () => zoom.by(0.5), "-": () => zoom.by(2), 0: zoom.reset });
 
   if (rows.length === 0) return html`<div ref=${chartRef}><p class="muted">No step has begun yet.</p></div>`;
@@ -44,6 +45,7 @@ export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
         <${Axis} axis=${axis} origin=${begin} started=${head.start && Date.parse(head.start)} zoom=${zoom} />
       </div>
       ${shown.length === 0 && html`<p class="muted">No step fits.</p>`}
+      ${paused && html`<${Paused} axis=${axis} since=${paused.since} offset=${isPhone ? 0 : nameWidth} />`}
       <${Grid} shown=${shown} first=${first} last=${last} scrollRef=${ref} ...${{ axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep, head }} />
     </div>
     <${Legend} rows=${rows} />`;
@@ -128,6 +130,12 @@ function Axis({ axis, origin, started, zoom }) {
 function Queue({ axis, from, to }) {
   const bar = to ? barOf(axis, from, to, 0) : null;
   return bar && bar.width >= 3 && html`<span class="queue" style=${{ left: `${bar.x}px`, width: `${bar.width}px` }} title="queued: ${duration(to - from)}"></span>`;
+}
+
+// A band through all rows: what waits stands still there.
+function Paused({ axis, since, offset }) {
+  const bar = barOf(axis, Date.parse(since), axis.end);
+  return bar && html`<div class="pause" style=${{ left: `${offset + bar.x}px`, width: `${bar.width}px` }}></div>`;
 }
 
 // The first unit alone: a fold is narrow.

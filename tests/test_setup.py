@@ -86,6 +86,7 @@ def test_commands_are_listed_by_plain_make(require, tmp_path: Path) -> None:
         "test",
         "check",
         "fix",
+        "vendor",
         "test-long",
         "histories",
         "coverage",

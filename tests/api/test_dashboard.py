@@ -119,6 +119,20 @@ async def test_session_without_https_is_not_secure_only(guarded: ASGIApp, tokens
     assert signed.json()["result"]["can_write"] is False
 
 
+async def test_servers_on_two_ports_have_two_sessions(guarded: ASGIApp, tokens: Tokens) -> None:
+    """Browsers send a cookie to all ports of a host, so that of another server is called something else."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
+    page = (("host", "localhost:8788"), ("origin", "http://localhost:8788"), ("x-stepwell-page", "1"))
+
+    signed = await _sign_in(guarded, secret, page)
+    cookie = ("cookie", f"stepwell_session_8787=sw_other; {signed.headers['set-cookie'].partition(';')[0]}")
+    here = await ask(guarded, ACME, headers=[("host", "localhost:8788"), cookie])
+    there = await ask(guarded, ACME, headers=[("host", "localhost:8787"), cookie])
+
+    assert signed.headers["set-cookie"].startswith(f"stepwell_session_8788={secret};")
+    assert (here.status, there.status) == (200, 401)
+
+
 async def test_wrong_token_signs_nobody_in(guarded: ASGIApp, tokens: Tokens) -> None:
     """A token that is unknown, or shows nothing, is refused in words."""
     deploy = await tokens.create("acme", [Permission.DEPLOY])

@@ -126,7 +126,7 @@ async def test_several_are_ticked_and_changed_together(site: Site) -> None:
         await page.get_by_label("tick p-1").check()
         await page.get_by_label("tick p-2").check()
         await page.get_by_role("button", name="Pause").click()
-        await site.sees(page, "2 instances paused")
+        await site.sees(page, "2 instances told to pause")
         assert (await site.engine.get("local", "order", "p-1")).row.status == "paused"
 
         await page.goto(site.url + "/workflows/order?status=paused")
@@ -286,6 +286,8 @@ async def test_who_may_read_sees_no_action(guarded_site: Site) -> None:
         assert await page.locator("input[type=checkbox]").count() == 0
         await page.keyboard.press("c")
         assert "create" not in page.url
+        await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        assert not await is_wider_than_its_window(page)
 
 
 @pytest.mark.long

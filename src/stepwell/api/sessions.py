@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from stepwell.api.refusals import Forbidden
 from stepwell.errors import NotAuthenticated
-from stepwell.hosts import READING
+from stepwell.hosts import READING, without_port
 from stepwell.tokens import Caller, Tokens
 
 COOKIE = "stepwell_session"
@@ -61,15 +61,23 @@ def sign_out(response: Response, headers: Headers) -> None:
 def _set(response: Response, headers: Headers, secret: str, max_age: int | None) -> None:
     # What the browser sees decides: TLS may end at a proxy before this server.
     is_secure = headers.get("origin", "").startswith("https://")
-    response.set_cookie(COOKIE, secret, max_age=max_age, secure=is_secure, httponly=True, samesite="strict", path="/")
+    response.set_cookie(
+        _name(headers), secret, max_age=max_age, secure=is_secure, httponly=True, samesite="strict", path="/"
+    )
 
 
 def _secret(headers: Headers) -> str | None:
     for header in headers.getlist("cookie"):
         try:
-            morsel = SimpleCookie(header).get(COOKIE)
+            morsel = SimpleCookie(header).get(_name(headers))
         except CookieError:
             continue
         if morsel is not None and morsel.value:
             return morsel.value
     return None
+
+
+def _name(headers: Headers) -> str:
+    """Return what the cookie is called: with the port, as cookies of one host are sent to all of its ports."""
+    port = headers.get("host", "").removeprefix(without_port(headers.get("host", ""))).removeprefix(":")
+    return f"{COOKIE}_{port}" if port else COOKIE

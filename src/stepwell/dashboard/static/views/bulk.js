@@ -9,8 +9,8 @@ const change = (status) => (workflow, id) => patch(instancePath(workflow, id, "s
 
 // Which instances an action fits, what it asks, and what undoes it. `confirm` says what cannot be undone.
 const ACTIONS = [
-  { verb: "Pause", done: "paused", act: change("pause"), fits: (row) => ["queued", "running", "waiting"].includes(row.status), undo: "resume" },
-  { verb: "Resume", done: "resumed", act: change("resume"), fits: (row) => ["paused", "waitingForPause"].includes(row.status), undo: "pause" },
+  { verb: "Pause", done: "told to pause", act: change("pause"), fits: (row) => ["queued", "running", "waiting"].includes(row.status), undo: "resume" },
+  { verb: "Resume", done: "told to resume", act: change("resume"), fits: (row) => ["paused", "waitingForPause"].includes(row.status), undo: "pause" },
   { verb: "Restart", done: "restarted", act: change("restart"), fits: () => true, confirm: "What they have done is forgotten, and they begin again with the newest version." },
   { verb: "Terminate", kind: "danger", done: "terminated", act: change("terminate"), fits: (row) => !FINAL.has(row.status), confirm: "They end at once; steps in flight are interrupted." },
   { verb: "Delete", kind: "danger", done: "deleted", act: (workflow, id) => remove(instancePath(workflow, id)), fits: () => true, confirm: "Their histories, params and outputs are gone for good." },

@@ -52,7 +52,7 @@ export function Create({ workflow, onClose }) {
       <div class="row-of"><${Button} disabled=${!text.trim() || Boolean(problem)} onClick=${() => setText(indented(text))}>Format<//>
         <${Hint} workflow=${workflow} use=${setText} />
         ${kept.length > 0 && html`<select aria-label="Params used before" value="" onChange=${(event) => event.target.value && setText(kept[Number(event.target.value)])}><option value="">Used before ...</option>${kept.map((one, at) => html`<option value=${String(at)}>${visible(one).slice(0, 60)}</option>`)}</select>`}
-        <${Copy} text=${curl()} what="copy as curl" /></div>
+        <span class="row-of muted">curl<${Copy} text=${curl()} what="copy as curl" /></span></div>
       ${error && html`<${ErrorBox} error=${error} />`}
     </div>
     <footer><label><input type="checkbox" checked=${another} onChange=${() => setAnother(!another)} /> then another</label>

@@ -3,6 +3,7 @@ import { html } from "../dom.js";
 import { get, instancePath, useRead, workflowPath } from "../api.js";
 import { count, visible } from "../format.js";
 import { instanceUrl, workflowUrl } from "../router.js";
+import { session } from "../session.js";
 import { Copy, Duration, Empty, Icon, Loaded, STATUSES, StatusBadge, Table, Time, useTitle } from "../ui.js";
 
 // So many workflows are asked for their instances.
@@ -39,7 +40,7 @@ function Seen({ workflows, errored, recent }) {
   return html`<ul class="numbers">${NUMBERS.map(([word, statuses]) => html`<li class="s-${word}"><b>${count(sum(statuses))}</b><span><${Icon} path=${STATUSES[word][1]} /> ${word}</span></li>`)}</ul>
     ${errored.length > 0 && html`<h2>Failed lately</h2><${Instances} rows=${errored} label="Failed lately" />`}
     <h2>Latest instances</h2>
-    ${recent.length ? html`<${Instances} rows=${recent} label="Latest instances" />` : html`<${Empty} title="Nothing has run yet"><p>Create an instance of one of the workflows:</p><p class="row-of">${workflows.slice(0, 10).map((one) => html`<a class="button" href=${workflowUrl(one.name) + "?create=1"}>${visible(one.name)}</a>`)}</p><//>`}`;
+    ${recent.length ? html`<${Instances} rows=${recent} label="Latest instances" />` : html`<${Empty} title="Nothing has run yet"><p>${session.now.can_write ? "Create an instance of one of the workflows:" : "Instances of these workflows are shown here:"}</p><p class="row-of">${workflows.slice(0, 10).map((one) => html`<a class="button" href=${workflowUrl(one.name) + (session.now.can_write ? "?create=1" : "")}>${visible(one.name)}</a>`)}</p><//>`}`;
 }
 
 function Instances({ rows, label }) {

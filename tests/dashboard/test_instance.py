@@ -105,6 +105,10 @@ async def test_attempts_of_a_step_share_a_row_and_idle_time_is_folded(shop: Shop
         assert axis["x"] <= ends[0][0]
         assert nap["x"] + nap["width"] <= axis["x"] + axis["width"]
 
+        await row.locator(".seg.failed").click()
+        await page.wait_for_url("**?step=charge-1&attempt=1")
+        await page.keyboard.press("Escape")
+
         await page.locator(".fold").last.click()
         await page.wait_for_url("**?fold=*")
         await page.keyboard.press("f")

@@ -219,6 +219,22 @@ async def test_graph_leads_to_the_step(shop: Shop) -> None:
         await page.locator(".outline li", has_text="ship").get_by_text("not reached").wait_for()
 
 
+@pytest.mark.long
+async def test_graph_follows_the_instance(shop: Shop) -> None:
+    """Nodes change how they stand as it goes on."""
+    path = await shop.order("followed")
+    await shop.histories.draw(graph_of({"shop.py": SOURCE}, "shop.py", "Order"))
+
+    async with shop.open(f"{path}?tab=graph") as page:
+        await page.get_by_role("switch", name="Live updates: Live").wait_for()
+        await page.locator(".drawing .faint", has_text="ship").wait_for()
+        await shop.workers.advance("1 day")
+        await shop.workers.instance(flows.Order, "followed").send_event("approved")
+        await shop.workers.run_until_idle()
+
+        await page.locator(".drawing .complete", has_text="ship").wait_for()
+
+
 SOURCE = """
 class Order(WorkflowEntrypoint):
     async def run(self, event, step):

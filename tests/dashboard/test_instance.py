@@ -150,6 +150,7 @@ async def test_sleep_is_skipped_by_hand(shop: Shop) -> None:
         await page.locator("li", has_text="skip cool down-1, by local").wait_for()
 
 
+@pytest.mark.long
 async def test_restart_from_a_step_says_what_stays(shop: Shop) -> None:
     """By the order of the log: what came before stays, the step and all after it are run again."""
     path = await shop.order("restarted", declines=9, then="30 seconds")
@@ -243,6 +244,7 @@ class Order(WorkflowEntrypoint):
 """
 
 
+@pytest.mark.long
 async def test_log_has_new_lines_as_they_are_said(shop: Shop) -> None:
     """Lines with their step; those that come later come by themselves, and levels choose."""
     path = await shop.order("talks", declines=1)
@@ -317,6 +319,7 @@ async def test_instance_that_it_awaits_is_a_click_away(shop: Shop) -> None:
         await page.wait_for_url("**/workflows/trip/instances/trip")
 
 
+@pytest.mark.long
 async def test_every_kind_of_entry_is_drawn(shop: Shop) -> None:
     """Attempts that were lost or interrupted, calls that were cancelled, waits that an event or time has ended."""
     await shop.histories.complete("order", "all-kinds")

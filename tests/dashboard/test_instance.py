@@ -223,8 +223,8 @@ async def test_graph_leads_to_the_step(shop: Shop) -> None:
 @pytest.mark.long
 async def test_graph_follows_the_instance(shop: Shop) -> None:
     """Nodes change how they stand as it goes on."""
-    path = await shop.order("followed")
     await shop.histories.draw(graph_of({"shop.py": SOURCE}, "shop.py", "Order"))
+    path = await shop.order("followed")
 
     async with shop.open(f"{path}?tab=graph") as page:
         await page.get_by_role("switch", name="Live updates: Live").wait_for()

@@ -58,6 +58,14 @@ class Hostile(WorkflowEntrypoint):
         return event["payload"]
 
 
+class Trip(WorkflowEntrypoint):
+    """Awaits an order."""
+
+    async def run(self, event: Any, step: Any) -> Any:
+        """Return what the order has returned."""
+        return await step.child("buy", self.env.ORDER, {})
+
+
 class Many(WorkflowEntrypoint):
     """Has as many steps as its params say."""
 
@@ -68,4 +76,4 @@ class Many(WorkflowEntrypoint):
         return event["payload"]["steps"]
 
 
-WORKFLOWS = (Order, Hostile, Many)
+WORKFLOWS = (Order, Hostile, Trip, Many)

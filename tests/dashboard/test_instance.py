@@ -105,6 +105,10 @@ async def test_attempts_of_a_step_share_a_row_and_idle_time_is_folded(shop: Shop
         assert axis["x"] <= ends[0][0]
         assert nap["x"] + nap["width"] <= axis["x"] + axis["width"]
 
+        await row.locator(".seg.failed").click()
+        await page.wait_for_url("**?step=charge-1&attempt=1")
+        await page.keyboard.press("Escape")
+
         await page.locator(".fold").last.click()
         await page.wait_for_url("**?fold=*")
         await page.keyboard.press("f")
@@ -146,6 +150,7 @@ async def test_sleep_is_skipped_by_hand(shop: Shop) -> None:
         await page.locator("li", has_text="skip cool down-1, by local").wait_for()
 
 
+@pytest.mark.long
 async def test_restart_from_a_step_says_what_stays(shop: Shop) -> None:
     """By the order of the log: what came before stays, the step and all after it are run again."""
     path = await shop.order("restarted", declines=9, then="30 seconds")
@@ -215,6 +220,22 @@ async def test_graph_leads_to_the_step(shop: Shop) -> None:
         await page.locator(".outline li", has_text="ship").get_by_text("not reached").wait_for()
 
 
+@pytest.mark.long
+async def test_graph_follows_the_instance(shop: Shop) -> None:
+    """Nodes change how they stand as it goes on."""
+    await shop.histories.draw(graph_of({"shop.py": SOURCE}, "shop.py", "Order"))
+    path = await shop.order("followed")
+
+    async with shop.open(f"{path}?tab=graph") as page:
+        await page.get_by_role("switch", name="Live updates: Live").wait_for()
+        await page.locator(".drawing .faint", has_text="ship").wait_for()
+        await shop.workers.advance("1 day")
+        await shop.workers.instance(flows.Order, "followed").send_event("approved")
+        await shop.workers.run_until_idle()
+
+        await page.locator(".drawing .complete", has_text="ship").wait_for()
+
+
 SOURCE = """
 class Order(WorkflowEntrypoint):
     async def run(self, event, step):
@@ -223,6 +244,7 @@ class Order(WorkflowEntrypoint):
 """
 
 
+@pytest.mark.long
 async def test_log_has_new_lines_as_they_are_said(shop: Shop) -> None:
     """Lines with their step; those that come later come by themselves, and levels choose."""
     path = await shop.order("talks", declines=1)
@@ -281,6 +303,23 @@ async def test_page_keeps_nobody_out(shop: Shop, theme: str) -> None:
             ]
 
 
+@pytest.mark.long
+async def test_instance_that_it_awaits_is_a_click_away(shop: Shop) -> None:
+    """At the top, in the step and as a tree; from there the way back."""
+    await shop.workers.create(flows.Trip, id="trip")
+    await shop.workers.run_until_idle()
+
+    async with shop.open("/workflows/trip/instances/trip?tab=family") as page:
+        await page.locator(".why", has_text="Awaits the instance trip-").wait_for()
+        assert await page.get_by_role("button", name="Send this event").count() == 0
+        await page.locator(".family .deep-1 a").click()
+        await page.wait_for_url("**/workflows/order/instances/trip-*")
+
+        await page.locator(".facts", has_text="awaited by").get_by_role("link", name="trip", exact=True).click()
+        await page.wait_for_url("**/workflows/trip/instances/trip")
+
+
+@pytest.mark.long
 async def test_every_kind_of_entry_is_drawn(shop: Shop) -> None:
     """Attempts that were lost or interrupted, calls that were cancelled, waits that an event or time has ended."""
     await shop.histories.complete("order", "all-kinds")

@@ -64,6 +64,14 @@ test("a wait ends with an event or with its time-out", () => {
   assert.deepEqual([timedOut.words, timedOut.segments[0].ends], ["timed out", "clock"]);
 });
 
+test("a wait for another instance names it, and has no time-out that anybody set", () => {
+  const wait = { type: "waitForEvent", name: "ship-1", event_type: "child:shipping/a/b", start: iso(0), end: iso(9), finished: false, error: null };
+
+  const [row] = rowsOf([wait], null);
+
+  assert.deepEqual([row.child, row.until, row.words], [{ workflow: "shipping", id: "a/b" }, null, "awaits instance"]);
+});
+
 test("a termination has no row", () => {
   assert.deepEqual(rowsOf([{ type: "termination", trigger: { source: "api" } }], AT), []);
 });

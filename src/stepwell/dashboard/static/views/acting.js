@@ -5,7 +5,7 @@ import { count, plural, visible } from "../format.js";
 import { jsonProblem } from "../json.js";
 import { go, workflowUrl } from "../router.js";
 import { Button, Confirm, Dialog, ErrorBox, FINAL, toast, useAction } from "../ui.js";
-import { parted } from "./rows.js";
+import { childOf, parted } from "./rows.js";
 
 const PAUSABLE = new Set(["queued", "running", "waiting"]);
 const NAMED = 12;
@@ -61,7 +61,7 @@ const isWrong = (value) => value.trim() !== "" && jsonProblem(value) !== null;
 const onceKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 function SendEvent({ workflow, id, instance, close, type: given = "" }) {
-  const awaited = [...new Set((instance.why?.reasons ?? []).filter((reason) => reason.type === "waitForEvent").map((reason) => reason.event_type))];
+  const awaited = [...new Set((instance.why?.reasons ?? []).filter((reason) => reason.type === "waitForEvent" && !childOf(reason.event_type)).map((reason) => reason.event_type))];
   const [type, setType] = useState(given || (awaited.length === 1 ? awaited[0] : ""));
   const [payload, setPayload] = useState("");
   const [key] = useState(onceKey);

@@ -2,18 +2,18 @@
 import { html, useEffect, useRef, useState } from "../dom.js";
 import { getText, ownInstancePath, useRead } from "../api.js";
 import { plural, visible } from "../format.js";
-import { instanceTopic } from "../live.js";
 import { instanceUrl } from "../router.js";
 import { Drawing } from "../svg.js";
 import { Button, Icon, Loaded, STATUSES, download } from "../ui.js";
+import { useFollowing } from "./reading.js";
 import { keyOf } from "./rows.js";
 
 export function Graph(given) {
   const { workflow, id, instance, openStep } = given;
-  const topics = instance.isFinal ? [] : [instanceTopic(workflow, id)];
   const path = ownInstancePath(workflow, id, "graph");
-  const graph = useRead(path, { topics });
-  const drawing = useRead(graph.result?.nodes ? `${path}?format=svg` : null, { topics, read: getText });
+  const graph = useRead(path);
+  const drawing = useRead(graph.result?.nodes ? `${path}?format=svg` : null, { read: getText });
+  useFollowing(instance, () => (graph.reload(), drawing.reload()));
   const [chosen, setChosen] = useState(null);
   const [isFit, setFit] = useState(true);
   const choose = (key) => {

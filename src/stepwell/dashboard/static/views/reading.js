@@ -62,6 +62,18 @@ export function useInstance(workflow, id) {
   return { ...state, rows, isFinal, read, reload };
 }
 
+// Let something be read again when the instance has changed: soon, and at most so often, however much happens to it.
+export function useFollowing(instance, read) {
+  const last = useRef(null);
+  useEffect(() => {
+    const every = instance.rows.length > PER_PAGE ? 4_000 : 1_000;
+    // What is shown was read when it was first drawn.
+    if (last.current === null) return void (last.current = Date.now());
+    const timer = setTimeout(() => ((last.current = Date.now()), read()), Math.max(0, last.current + every - Date.now()));
+    return () => clearTimeout(timer);
+  }, [instance.at]);
+}
+
 async function readAll(workflow, id, mine, tellFirst) {
   const { signal } = mine.abort;
   const own = get(ownInstancePath(workflow, id), { signal });

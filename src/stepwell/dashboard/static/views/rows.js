@@ -12,6 +12,8 @@ const WORDS = {
   cut: { step: "cut off", sleep: "cut off", waitForEvent: "cut off", rollback: "cut off" },
 };
 
+const CHILD_WORDS = { waiting: "awaits instance", complete: "instance ended" };
+
 /** Return the address of an entry in the page's URL. */
 export function keyOf(type, name) {
   const prefix = PREFIXES[type] ?? (PREFIXED.test(name) ? "step:" : "");
@@ -100,16 +102,24 @@ function waitRow(entry, endedAt) {
   const status = entry.finished ? (entry.error ? "errored" : "complete") : isCut ? "cut" : "waiting";
   const end = entry.finished ? planned : isCut ? endedAt : null;
   const row = basics(entry, status);
+  const child = childOf(entry.event_type);
   return {
     ...row,
-    words: entry.error?.name === "WorkflowTimeoutError" ? "timed out" : row.words,
+    child,
+    words: entry.error?.name === "WorkflowTimeoutError" ? "timed out" : child ? (CHILD_WORDS[status] ?? row.words) : row.words,
     end,
     error: entry.error,
     attempts: [],
     failed: 0,
-    until: status === "waiting" ? planned : null,
+    until: status === "waiting" && child === null ? planned : null,
     segments: [{ kind: entry.type === "sleep" ? "sleep" : "wait", from: row.start, to: end, ends: endingOf(entry) }],
   };
+}
+
+/** Return the instance whose end a wait is for: { workflow, id }; null if it is for an event. */
+export function childOf(eventType) {
+  const found = /^child:([^/]+)\/(.+)$/s.exec(eventType ?? "");
+  return found && { workflow: found[1], id: found[2] };
 }
 
 function endingOf(entry) {

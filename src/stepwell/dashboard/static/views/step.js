@@ -6,7 +6,7 @@ import { instanceUrl } from "../router.js";
 import { Button, Copy, ErrorBox, Icon, JsonView, STATUSES, useNow } from "../ui.js";
 import { memberText } from "./raw.js";
 import { kindOf, parted, typeWord } from "./rows.js";
-import { moment } from "./why.js";
+import { link, moment } from "./why.js";
 
 const SIGN = { ...STATUSES, cut: STATUSES.terminated };
 const BACKOFF = { constant: "each time", linear: "and so much more each time", exponential: "doubled each time" };
@@ -39,7 +39,8 @@ function Body({ row, query, ...given }) {
       <span class="muted">${typeWord(row.type)}, began ${moment(row.start)}${row.end !== null && html`, ended ${moment(row.end)}`}</span></p>
     <${Decisions} row=${row} ...${given} />
     ${entry.config && html`<p class="muted">${configWords(entry.config)}</p>`}
-    ${entry.event_type !== undefined && html`<p>Waits for the event <strong>${visible(entry.event_type)}</strong>, until ${exact(entry.end)} at the latest.</p>`}
+    ${row.child && html`<p>Awaits the instance ${link(row.child)}.</p>`}
+    ${entry.event_type !== undefined && !row.child && html`<p>Waits for the event <strong>${visible(entry.event_type)}</strong>, until ${exact(entry.end)} at the latest.</p>`}
     ${row.type === "sleep" && html`<p>${row.status === "waiting" ? "Wakes" : "Planned to wake"} at ${exact(entry.end)}.</p>`}
     ${attempts.length === 0 && entry.error && html`<${Raised} error=${entry.error} />`}
     ${attempts.length > 0 && html`<h3>${plural(attempts.length, "attempt")}</h3>
@@ -136,7 +137,7 @@ function Decisions({ row, canWrite, ask }) {
   const isOpen = row.status === "running" || row.status === "waiting";
   const force = (word, action) => html`<${Button} onClick=${() => ask({ kind: "force", action, type: row.type, step: row.name })}>${word}<//>`;
   return html`<div class="row-of" role="group" aria-label="Decisions">
-    ${row.type === "waitForEvent" && row.status === "waiting" && html`<${Button} kind="primary" onClick=${() => ask({ kind: "event", type: row.entry.event_type })}>Send this event<//>`}
+    ${row.type === "waitForEvent" && row.status === "waiting" && !row.child && html`<${Button} kind="primary" onClick=${() => ask({ kind: "event", type: row.entry.event_type })}>Send this event<//>`}
     ${isOpen && row.status === "waiting" && row.attempts.length > 0 && force("Retry now", "retry")}
     ${isOpen && row.type === "sleep" && force("Skip", "skip")}
     ${isOpen && row.type !== "sleep" && html`${force("Complete by hand", "complete")}${force("Fail by hand", "fail")}`}

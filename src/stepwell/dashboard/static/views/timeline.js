@@ -31,6 +31,7 @@ export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
   const axis = useAxis(rows, query, { begin, width, now, isFinal, head });
   const { ref, first, last } = useWindow(shown.length, rowHeight);
   const zoom = useZoom(axis, begin, query);
+  const paused = instance.why?.reasons.find((reason) => reason.type === "paused");
   useKeys({ f: zoom.toggleFolds, "+": () => zoom.by(0.5), "-": () => zoom.by(2), 0: zoom.reset });
 
   if (rows.length === 0) return html`<div ref=${chartRef}><p class="muted">No step has begun yet.</p></div>`;
@@ -44,6 +45,7 @@ export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
         <${Axis} axis=${axis} origin=${begin} started=${head.start && Date.parse(head.start)} zoom=${zoom} />
       </div>
       ${shown.length === 0 && html`<p class="muted">No step fits.</p>`}
+      ${paused && html`<${Paused} axis=${axis} since=${paused.since} offset=${isPhone ? 0 : nameWidth} />`}
       <${Grid} shown=${shown} first=${first} last=${last} scrollRef=${ref} ...${{ axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep, head }} />
     </div>
     <${Legend} rows=${rows} />`;
@@ -130,6 +132,12 @@ function Queue({ axis, from, to }) {
   return bar && bar.width >= 3 && html`<span class="queue" style=${{ left: `${bar.x}px`, width: `${bar.width}px` }} title="queued: ${duration(to - from)}"></span>`;
 }
 
+// A band through all rows: what waits stands still there.
+function Paused({ axis, since, offset }) {
+  const bar = barOf(axis, Date.parse(since), axis.end);
+  return bar && html`<div class="pause" style=${{ left: `${offset + bar.x}px`, width: `${bar.width}px` }}></div>`;
+}
+
 // The first unit alone: a fold is narrow.
 const short = (ms) => duration(ms).split(" ").slice(0, 2).join(" ");
 
@@ -189,14 +197,16 @@ function Grid({ shown, first, last, scrollRef, rowHeight, openStep, query, ...re
   };
   return html`<div class="bars" ref=${scrollRef} role="treegrid" aria-label="Timeline" aria-rowcount=${shown.length} onKeyDown=${hear}>
     <div style=${{ height: `${first * rowHeight}px` }}></div>
-    ${shown.slice(first, last).map((row, at) => html`<${Row} key=${row.key} row=${row} index=${first + at} isActive=${first + at === Math.min(active, shown.length - 1)} isOpen=${query.step === row.key} rowHeight=${rowHeight} query=${query} ...${rest} />`)}
+    ${shown.slice(first, last).map((row, at) => html`<${Row} key=${row.key} openStep=${openStep} row=${row} index=${first + at} isActive=${first + at === Math.min(active, shown.length - 1)} isOpen=${query.step === row.key} rowHeight=${rowHeight} query=${query} ...${rest} />`)}
     <div style=${{ height: `${(shown.length - last) * rowHeight}px` }}></div></div>`;
 }
 
-function Row({ row, index, isActive, isOpen, axis, now, rowHeight, nameWidth, isPhone, query, workflow, id }) {
+function Row({ row, index, isActive, isOpen, axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep }) {
+  // A click on a bar opens its attempt; the name is a link, which the browser may open elsewhere.
+  const click = (event) => event.target.closest("a") || openStep(row.key, event.target.closest("[data-attempt]")?.dataset.attempt);
   const took = duration(tookOf(row, now));
   const label = [row.name, typeWord(row.type), row.words, row.attempts.length > 1 ? `${count(row.attempts.length)} attempts` : "", took].filter(Boolean).map(visible).join(", ");
-  return html`<div role="row" class="bar-row s-${row.status} ${isOpen ? "chosen" : ""}" aria-rowindex=${index + 1} aria-level="1" aria-selected=${isOpen} aria-label=${label} tabindex=${isActive ? 0 : -1} data-index=${index} data-step=${row.key} style=${{ height: `${rowHeight}px` }}>
+  return html`<div role="row" class="bar-row s-${row.status} ${isOpen ? "chosen" : ""}" aria-rowindex=${index + 1} aria-level="1" aria-selected=${isOpen} aria-label=${label} tabindex=${isActive ? 0 : -1} data-index=${index} data-step=${row.key} onClick=${click} style=${{ height: `${rowHeight}px` }}>
     <div role="rowheader" class="bar-name" style=${isPhone ? undefined : { width: `${nameWidth}px` }}><a href=${instanceUrl(workflow, id, { ...query, step: row.key, attempt: "" })} tabindex="-1" title=${visible(row.name)}><${Icon} path=${SIGN[row.status][1]} /> <span>${visible(row.name)}</span></a>${isPhone && html`<small class="muted num">${took}</small>`}</div>
     <div role="gridcell" class="bar-cell" style=${{ width: `${axis.width}px` }}>${row.segments.map((segment, at) => html`<${Bar} key=${at} segment=${segment} row=${row} axis=${axis} now=${now} isLast=${at === row.segments.length - 1} />`)}</div></div>`;
 }
@@ -212,7 +222,7 @@ function Bar({ segment, row, axis, now, isLast }) {
   // On the side with room: behind the bar, or before the first of its row.
   const first = barOf(axis, row.start, row.start) ?? bar;
   const beside = bar.x + bar.width + text.length * 6.6 + 20 > axis.width ? { right: `${axis.width - first.x + 4}px` } : { left: `${bar.x + bar.width + 6}px` };
-  return html`<span class="seg ${segment.kind} ${isOpen ? "open" : ""} ${row.type === "rollback" ? "undo" : ""}" style=${{ left: `${bar.x}px`, width: `${bar.width}px` }} title=${title}>${isInside && html`<b>${text}</b>`}${segment.ends && html`<i class=${segment.ends}></i>`}</span>
+  return html`<span data-attempt=${segment.attempt} class="seg ${segment.kind} ${isOpen ? "open" : ""} ${row.type === "rollback" ? "undo" : ""}" style=${{ left: `${bar.x}px`, width: `${bar.width}px` }} title=${title}>${isInside && html`<b>${text}</b>`}${segment.ends && html`<i class=${segment.ends}></i>`}</span>
     ${text && !isInside && isLast && html`<span class="beside num" style=${beside}>${text}</span>`}`;
 }
 

@@ -3,7 +3,7 @@ import { html } from "../dom.js";
 import { clockTime, count, duration, exact, plural, visible, visibleLines } from "../format.js";
 import { instanceUrl } from "../router.js";
 import { Button, Icon, STATUSES, useNow } from "../ui.js";
-import { culprit, keyOf } from "./rows.js";
+import { childOf, culprit, keyOf } from "./rows.js";
 
 const SIGNS = { waiting: STATUSES.waiting[1], running: STATUSES.running[1], paused: STATUSES.paused[1], queued: STATUSES.queued[1], errored: STATUSES.errored[1], rollingBack: STATUSES.rollingBack[1] };
 
@@ -40,7 +40,7 @@ function Reason({ reason, workflow, id, query, canWrite, ask }) {
   const left = (until) => html`${duration(Math.max(0, Date.parse(until) - now))} left, until ${moment(until, now)}`;
   const since = (at) => `for ${duration(now - Date.parse(at))}`;
   const makers = {
-    waitForEvent: () => ["waiting", html`Waits for the event <strong>${visible(reason.event_type)}</strong> in ${step("waitForEvent")}: ${left(reason.until)}.`, act("Send this event", { kind: "event", type: reason.event_type }, "primary")],
+    waitForEvent: () => childOf(reason.event_type) ? ["waiting", html`Awaits the instance ${link(childOf(reason.event_type))} in ${step("waitForEvent")}.`] : ["waiting", html`Waits for the event <strong>${visible(reason.event_type)}</strong> in ${step("waitForEvent")}: ${left(reason.until)}.`, act("Send this event", { kind: "event", type: reason.event_type }, "primary")],
     sleep: () => ["waiting", html`Sleeps in ${step("sleep")}: ${left(reason.until)}.`, act("Skip", { kind: "force", action: "skip", type: "sleep", step: reason.step })],
     retry: () => [
       "waiting",
@@ -62,6 +62,11 @@ function Reason({ reason, workflow, id, query, canWrite, ask }) {
   if (!Object.hasOwn(makers, reason.type)) return null;
   const [tone, text, button] = makers[reason.type]();
   return html`<li class="s-${tone}"><${Icon} path=${SIGNS[tone]} /><div>${text}</div>${button}</li>`;
+}
+
+/** Name an instance of another workflow. */
+export function link({ workflow, id }) {
+  return html`<a class="mono" href=${instanceUrl(workflow, id)}>${visible(id)}</a> of ${visible(workflow)}`;
 }
 
 /** Say a moment: the time alone on the same day. */

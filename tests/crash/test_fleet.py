@@ -188,6 +188,7 @@ def test_worker_goes_over_to_what_is_served_later(folder: Path, url: str, opened
     assert _end(server, "a", "b") == [of("v1"), of("v2")]
 
 
+@pytest.mark.long
 def test_worker_goes_back_with_a_deployment(folder: Path, url: str, opened: ExitStack) -> None:
     """Earlier code that is served again is what was served last; code that cannot be loaded here changes nothing."""
     server = opened.enter_context(FleetServer(folder, url, "app", *SHORT))

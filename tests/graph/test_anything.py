@@ -12,7 +12,7 @@ from tests.graph.cloudflare import check
 from tests.graph.programs import programs
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(programs())
 def test_no_step_is_missing(drawn: tuple[dict[str, str], list[str]]) -> None:
     """Each step that a program calls has a node, keys are nodes' own, and Cloudflare's models take the graph."""

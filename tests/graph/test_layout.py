@@ -54,7 +54,7 @@ def _touches(edge: Edge, box: Box) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(GRAPHS, st.booleans())
 def test_nothing_lies_over_anything_else(graph: Graph, has_marks: bool) -> None:
     """What is in a part lies inside of it, beside each other; all lies in the picture."""
@@ -69,7 +69,7 @@ def test_nothing_lies_over_anything_else(graph: Graph, has_marks: bool) -> None:
         assert outside == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(GRAPHS, st.booleans())
 def test_texts_stay_in_their_boxes(graph: Graph, has_marks: bool) -> None:
     """Each line fits into its box, above what is in it."""
@@ -82,7 +82,7 @@ def test_texts_stay_in_their_boxes(graph: Graph, has_marks: bool) -> None:
             assert all(text.y + text.font.leading <= inner.y + ABOUT for inner in box.boxes)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(GRAPHS)
 def test_lines_lead_downwards_and_through_no_box(graph: Graph) -> None:
     """Lines begin and end at boxes, stay in the box that they lie in, and pass the others."""

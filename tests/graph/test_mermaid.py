@@ -76,7 +76,7 @@ def test_name_is_nothing_but_text(name: str, label: str) -> None:
     assert mermaid(graph(do(name))).splitlines()[2] == f'  n2["{label}"]'
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(GRAPHS)
 def test_any_graph_keeps_the_rules(graph: Graph) -> None:
     """Each line is one of those that there are, each id is made before it is used, and groups close."""

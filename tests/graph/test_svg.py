@@ -36,7 +36,7 @@ def test_drawing_is_as_it_was(name: str) -> None:
     assert golden(name, svg(SAMPLES[name], has_style=False))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(GRAPHS)
 def test_any_graph_is_well_formed_and_has_nothing_that_runs(graph: Graph) -> None:
     """There are shapes and texts, and nothing else."""

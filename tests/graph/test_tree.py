@@ -75,7 +75,7 @@ def test_long_names_lack_their_middle() -> None:
     assert len(line) == len("└─ ") + 160
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(GRAPHS)
 def test_no_line_obeys_a_name(graph: Graph) -> None:
     """Whatever names are, there is nothing in a line that a terminal would obey, and no half of a character."""

@@ -102,7 +102,6 @@ OPERATIONS: Mapping[Key, Operation] = {
         "says why; as SVG it is refused then.",
         answer=Answer(VersionGraphShown, media=_SVG),
         refused=(NO_WORKFLOW, NO_VERSION, NO_DRAWING),
-        cli=("stepwell graph order --version VERSION_ID",),
     ),
     f"GET {OWN_INSTANCE}/graph": Operation(
         id="stepwell-instances-graph",
@@ -112,7 +111,6 @@ OPERATIONS: Mapping[Key, Operation] = {
         "drawn, each node with its key in `data-key`.",
         answer=Answer(InstanceGraphShown, media=_SVG),
         refused=(*_NO_INSTANCE, NO_DRAWING),
-        cli=("stepwell graph order --instance order-1",),
     ),
     f"GET {OWN_INSTANCE}/tree": Operation(
         id="stepwell-instances-tree",

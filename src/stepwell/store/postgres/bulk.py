@@ -17,7 +17,8 @@ from stepwell.store.sql.transaction import Tidings
 
 TurnWrite = Commit | Release
 
-# The rows are locked in the order of their numbers, as `locks.py` has it, and only then changed. A column with an index
+# The rows are locked in the order of their numbers, as `locks.py` has it, and only then changed. What is asked goes
+# along with them: PostgreSQL takes a list for ten rows, and might join two of them row by row. A column with an index
 # that gets the value that it had costs no more than one that is not named.
 _WRITE = """
     with asked as (
@@ -32,11 +33,11 @@ _WRITE = """
         )
     ),
     locked as materialized (
-        select i.row
-        from instances as i
-        where i.row = any(cast(:rows as bigint[]))
-        order by i.row
-        for no key update
+        select a.*
+        from asked as a
+        join instances as i on i.row = a.row
+        order by a.row
+        for no key update of i
     ),
     moved as (
         update instances as i
@@ -51,8 +52,7 @@ _WRITE = """
             ended_at = case when a.is_release then a.ended_at else i.ended_at end,
             modified_at = a.now,
             tx = cast(cast(pg_current_xact_id() as text) as bigint)
-        from asked as a
-        join locked as l on l.row = a.row
+        from locked as a
         where i.row = a.row
             and i.turn = a.turn
             and i.n = a.n

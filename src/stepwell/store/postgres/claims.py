@@ -62,11 +62,11 @@ _TAKE = f"""
         ) as asked (row, turn, seq)
     ),
     locked as materialized (
-        select i.row
-        from instances as i
-        where i.row = any(cast(:rows as bigint[]))
-        order by i.row
-        for no key update skip locked
+        select a.*
+        from asked as a
+        join instances as i on i.row = a.row
+        order by a.row
+        for no key update of i skip locked
     ),
     taken as (
         update instances as i
@@ -79,8 +79,7 @@ _TAKE = f"""
             started_at = coalesce(i.started_at, :now),
             modified_at = :now,
             tx = cast(cast(pg_current_xact_id() as text) as bigint)
-        from asked as a
-        join locked as l on l.row = a.row
+        from locked as a
         where i.row = a.row
             and i.turn = a.turn
             and i.seq = a.seq

@@ -46,8 +46,10 @@ class Adoption:
         try:
             while True:
                 await asyncio.sleep(_LOOK_AFTER_S)
+                # Not `wait_for`: before Python 3.12 it may lose the cancellation that ends this.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._look.wait(), _LOOK_EVERY_S)
+                    async with asyncio.timeout(_LOOK_EVERY_S):
+                        await self._look.wait()
                 self._look.clear()
                 try:
                     code = await self._follow(account, code)

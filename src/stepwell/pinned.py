@@ -118,8 +118,10 @@ class PinnedWorkers:
                 except Exception:  # a defect must not leave all of them without a worker for ever
                     logger.exception("workers for earlier code have to wait for a minute")
                     wait_s = _RETRY_AFTER_MS / 1000
+                # Not `wait_for`: before Python 3.12 it may lose the cancellation that ends this.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._look.wait(), wait_s)
+                    async with asyncio.timeout(wait_s):
+                        await self._look.wait()
                 await asyncio.sleep(_GATHER_S)
         finally:
             self._store.ignore(_EAR)

@@ -160,12 +160,9 @@ def _external(frame: Frame, node: ast.Call, name: str, given: Arguments) -> Mean
 
 
 def _class_around(frame: Frame | None) -> Class | None:
-    while frame is not None:
-        for node, known in frame.reading.class_frames.items():
-            if known is frame and known.parent is not None:
-                return Class(node, known.parent)
+    while frame is not None and frame.kind is None:
         frame = frame.parent
-    return None
+    return None if frame is None else frame.kind
 
 
 def _any_of(frame: Frame, node: ast.Call, callee: Many, given: Arguments) -> Meaning | None:

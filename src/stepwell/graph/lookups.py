@@ -79,6 +79,7 @@ def class_frame(reading: Reading, kind: Class) -> Frame:
     found = reading.class_frames.get(kind.node)
     if found is None:
         found = reading.class_frames[kind.node] = Frame(reading, kind.frame.module, kind.frame)
+        found.kind = kind
         reading.read(found, kind.node.body)
     return found
 

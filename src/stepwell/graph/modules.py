@@ -52,7 +52,7 @@ class Modules:
 
     def named(self, name: str, beside: str = "", level: int = 0) -> Module | None:
         """Return the module that an import of this name means, `level` folders up from the file `beside`."""
-        parts = "/".join(name.split(".")) if name else ""
+        parts = name.replace(".", "/")
         if level:
             folder = dirname(beside)
             for _ in range(level - 1):

@@ -213,6 +213,8 @@ class Frame:
     def pull(self, tasks: Sequence[Task]) -> list[Draft]:
         """Take back the drafts of tasks, where nothing was done since they were begun."""
         wanted = {called for task in tasks for draft in task.drafts for called in draft.called()}
+        if not wanted:
+            return []
         pulled: list[Draft] = []
         at = len(self.drafts)
         while at and set(self.drafts[at - 1].called()) <= wanted:
@@ -220,7 +222,7 @@ class Frame:
             if self.drafts[at].kind is not Hole:
                 pulled.insert(0, self.drafts[at])
         found = {called for draft in pulled for called in draft.called()}
-        if not found or found != wanted:
+        if found != wanted:
             return []
         self.drafts[at:] = [draft for draft in self.drafts[at:] if draft.kind is Hole and not [*draft.called()]]
         for called in found:
@@ -251,9 +253,10 @@ class ModuleFrame(Frame):
         if name not in self.names and name in self.module.statements:
             self.names[name] = Binding(None, None)
             statements = self.module.statements[name]
-            self.depth = len(statements) > 1
+            # What is read asks for other names of the module, which are read meanwhile.
+            outer, self.depth = self.depth, len(statements) > 1
             self.reading.read(self, statements)
-            self.depth = 0
+            self.depth = outer
             if len(statements) == 1 and isinstance(statements[0], ast.Assign | ast.AnnAssign):
                 self.names[name].expression = statements[0].value
         return self.names.get(name)

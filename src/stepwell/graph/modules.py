@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from posixpath import dirname, join, normpath
+from posixpath import basename, dirname, join, normpath
 
 _MOST_CHARACTERS = 2_000_000
 
@@ -19,6 +19,11 @@ class Module:
     file: str
     tree: ast.Module
     statements: dict[str, list[ast.stmt]] = field(default_factory=dict)
+
+    @property
+    def is_package(self) -> bool:
+        """Whether modules beside its file lie within it."""
+        return basename(self.file) == "__init__.py"
 
     def __post_init__(self) -> None:
         for statement in _top_level(self.tree.body):

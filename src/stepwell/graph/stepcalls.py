@@ -191,9 +191,7 @@ def _two(node: ast.Call, first: str, second: str) -> tuple[ast.expr | None, ast.
 
 def _name(frame: Frame, node: ast.expr | None, function: Function | None = None) -> Mapping[str, str | None]:
     name, pattern = name_of(node, frame.constant)
-    if node is None or (isinstance(node, ast.Constant) and node.value is None):
-        name = "" if function is None else function.name
-    return {"name": name, "pattern": pattern}
+    return {"name": name or ("" if function is None else function.name), "pattern": pattern}
 
 
 def _keywords(call: ast.Call | None) -> dict[str, ast.expr]:

@@ -82,6 +82,31 @@ def test_container_that_doubles_is_read(line: str) -> None:
     assert found.graph is not None
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(
+            HEAD + "".join(f"        e{n} = await step.wait_for_event('{n}', 'x')\n" for n in range(2_000)), id="waits"
+        ),
+        pytest.param(
+            "class Tree:\n"
+            + "".join(f"    at{n}: 'Tree'\n" for n in range(20))
+            + HEAD.replace("Entrypoint)", "Entrypoint[Tree])")
+            + STEP,
+            id="type of itself",
+        ),
+    ],
+)
+def test_payloads_are_read_at_once(source: str) -> None:
+    """However many there are in a function, and whatever their types hold."""
+    began = time.perf_counter()
+
+    graph = graph_of({"flow.py": source}, "flow.py", "Flow")
+
+    assert graph is not None
+    assert time.perf_counter() - began < 10
+
+
 def test_file_that_is_not_there_has_no_graph() -> None:
     """Neither have its classes."""
     assert read_graph({}, "flow.py", "Flow").note == "flow.py is no Python that this interpreter can read"
@@ -105,6 +130,11 @@ def test_module_that_cannot_be_read_is_passed_over() -> None:
         pytest.param({"helpers.py": "", "flow.py": "import helpers"}, "flow.py", id="module"),
         pytest.param(
             {"lib/helpers.py": "", "lib/__init__.py": "", "flow.py": "from lib import helpers"}, "flow.py", id="package"
+        ),
+        pytest.param(
+            {"lib/helpers.py": "", "lib/__init__.py": "", "flow.py": "import lib.helpers\nhelpers = lib.helpers"},
+            "flow.py",
+            id="module of a package",
         ),
         pytest.param({"src/helpers.py": "", "src/flow.py": "import helpers"}, "src/flow.py", id="below the root"),
         pytest.param({"a/helpers.py": "", "a/flow.py": "from . import helpers"}, "a/flow.py", id="relative"),

@@ -99,7 +99,8 @@ def _step_method(frame: Frame, node: ast.Call, method: StepMethod, given: Argume
     function = next(iter(given.positional), None)
     if method.name == "do" and isinstance(function, Function) and len(given.positional) == 1:
         return Decorated(function, None)
-    if method.name == "do" and len(node.args) < _NAME_AND_FUNCTION:
+    has_all = len(node.args) >= _NAME_AND_FUNCTION or any(isinstance(one, ast.Starred) for one in node.args)
+    if method.name == "do" and not has_all:
         return Partial(method, given, node, is_decorator=True)
     return call_step_method(frame, node, method.name, given)
 
@@ -145,6 +146,8 @@ def _external(frame: Frame, node: ast.Call, name: str, given: Arguments) -> Mean
     if name in ("functools.partial", "partial") and first is not None:
         rest = ast.copy_location(ast.Call(node.args[0], node.args[1:], node.keywords), node)
         return Partial(first, Arguments(given.positional[1:], given.named), rest)
+    if name == "dict" and not given.positional:
+        return Many([*given.named.values()], [*given.named])
     if name in _PASSING:
         for meaning in given.named.values():
             escape(frame, node, meaning)
@@ -160,12 +163,9 @@ def _external(frame: Frame, node: ast.Call, name: str, given: Arguments) -> Mean
 
 
 def _class_around(frame: Frame | None) -> Class | None:
-    while frame is not None:
-        for node, known in frame.reading.class_frames.items():
-            if known is frame and known.parent is not None:
-                return Class(node, known.parent)
+    while frame is not None and frame.kind is None:
         frame = frame.parent
-    return None
+    return None if frame is None else frame.kind
 
 
 def _any_of(frame: Frame, node: ast.Call, callee: Many, given: Arguments) -> Meaning | None:

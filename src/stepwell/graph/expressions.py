@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from stepwell.graph import lookups
 from stepwell.graph.calls import call, store
-from stepwell.graph.frames import Frame, hole
+from stepwell.graph.frames import Frame
 from stepwell.graph.meanings import (
     Arguments,
     Coroutine,
@@ -20,6 +20,7 @@ from stepwell.graph.meanings import (
 )
 from stepwell.graph.naming import text_of
 from stepwell.graph.nodes import If, Loop
+from stepwell.graph.parallel import loop_later
 
 _Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
 
@@ -162,21 +163,11 @@ def _comprehension(frame: Frame, node: _Comprehension) -> Meaning | None:
     frame.emit(loop)
     found = [*members(meaning)]
     if found and all(isinstance(one, Coroutine) for one in found):
-        return _awaited_later(frame, node, label, found)
+        return loop_later(frame, node, label, found[0] if len(found) == 1 else Many(found))
     inner.close()
     if any(isinstance(one, Task) for one in found):
         return Many([Task([loop])])
     return Many(found) if found else None
-
-
-def _awaited_later(frame: Frame, node: ast.expr, label: str, waiting: Sequence[Meaning]) -> Coroutine:
-    def begin(where: Frame) -> Meaning | None:
-        with where.block(label) as block:
-            result = where.run(waiting[0] if len(waiting) == 1 else Many(waiting))
-        where.emit(where.draft(Loop, node, block, label=label))
-        return result
-
-    return frame.later(node, Coroutine(begin, hole(node, frame.module.file)))
 
 
 def iterate(frame: Frame, node: ast.expr) -> Meaning | None:

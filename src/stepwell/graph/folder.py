@@ -12,11 +12,11 @@ class Folder(Mapping[str, str]):
         self._path = path
 
     def __getitem__(self, name: str) -> str:
-        path = self._path / name
-        if path.suffix != ".py" or ".." in path.parts or path.is_absolute() != self._path.is_absolute():
+        path = Path(name)
+        if path.suffix != ".py" or ".." in path.parts or path.is_absolute():
             raise KeyError(name)
         try:
-            return decode_source(path.read_bytes())
+            return decode_source((self._path / path).read_bytes())
         except (OSError, SyntaxError, ValueError):
             # No such file, one in an encoding that nobody knows, or one that its encoding does not fit.
             raise KeyError(name) from None

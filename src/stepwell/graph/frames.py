@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from stepwell.graph.drafts import Blk, Draft, Helper, Hole, place_of
 from stepwell.graph.meanings import (
+    Class,
     Coroutine,
     Decorated,
     External,
@@ -86,6 +87,8 @@ class Frame:
         self.owner: Instance | None = None if parent is None else parent.owner
         # The function that is read.
         self.function: ast.AST | None = None if parent is None else parent.function
+        # The class whose body this is.
+        self.kind: Class | None = None
         self.names: dict[str, Binding] = {}
         self.drafts: list[Draft] = []
         self.returned: list[Meaning] = []
@@ -127,10 +130,9 @@ class Frame:
         binding.expression = None
         binding.meaning = Many(list(dict.fromkeys([*members(binding.meaning), *members(meaning)])))
 
-    def emit(self, draft: Draft) -> Draft:
+    def emit(self, draft: Draft) -> None:
         """Add a draft to those of this stretch."""
         self.drafts.append(draft)
-        return draft
 
     def draft(self, kind: type, node: ast.AST, /, *blocks: Blk, **its: object) -> Draft:
         """Make a draft of a node of the syntax."""
@@ -148,8 +150,9 @@ class Frame:
             self.drafts = outer
             self.depth -= not is_certain
 
-    def later(self, node: ast.AST, coroutine: Coroutine) -> Coroutine:
-        """Keep a place for what is still to be awaited; it is taken if nobody does."""
+    def later(self, node: ast.AST, begin: "Callable[[Frame], Meaning | None]") -> Coroutine:
+        """Return what is still to be awaited, and keep a place for it, which is taken if nobody does."""
+        coroutine = Coroutine(begin, self.draft(Hole, node, Blk(None)))
         self.emit(coroutine.hole)
         self._coroutines.append((coroutine, node))
         return coroutine
@@ -210,6 +213,8 @@ class Frame:
     def pull(self, tasks: Sequence[Task]) -> list[Draft]:
         """Take back the drafts of tasks, where nothing was done since they were begun."""
         wanted = {called for task in tasks for draft in task.drafts for called in draft.called()}
+        if not wanted:
+            return []
         pulled: list[Draft] = []
         at = len(self.drafts)
         while at and set(self.drafts[at - 1].called()) <= wanted:
@@ -217,7 +222,7 @@ class Frame:
             if self.drafts[at].kind is not Hole:
                 pulled.insert(0, self.drafts[at])
         found = {called for draft in pulled for called in draft.called()}
-        if not found or found != wanted:
+        if found != wanted:
             return []
         self.drafts[at:] = [draft for draft in self.drafts[at:] if draft.kind is Hole and not [*draft.called()]]
         for called in found:
@@ -248,9 +253,10 @@ class ModuleFrame(Frame):
         if name not in self.names and name in self.module.statements:
             self.names[name] = Binding(None, None)
             statements = self.module.statements[name]
-            self.depth = len(statements) > 1
+            # What is read asks for other names of the module, which are read meanwhile.
+            outer, self.depth = self.depth, len(statements) > 1
             self.reading.read(self, statements)
-            self.depth = 0
+            self.depth = outer
             if len(statements) == 1 and isinstance(statements[0], ast.Assign | ast.AnnAssign):
                 self.names[name].expression = statements[0].value
         return self.names.get(name)
@@ -259,11 +265,6 @@ class ModuleFrame(Frame):
 def frame_of(reading: Reading, module: Module) -> Frame:
     """Return the frame of a module's top level."""
     return reading.module_frames.setdefault(module, ModuleFrame(reading, module))
-
-
-def hole(node: ast.AST, file: str) -> Draft:
-    """Return a draft that only keeps a place."""
-    return Draft(Hole, place_of(file, node), {}, [Blk(None)])
 
 
 def key_of(function: Function, given: Sequence[tuple[str, Meaning]]) -> tuple[object, ...]:

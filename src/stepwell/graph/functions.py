@@ -4,7 +4,7 @@ import ast
 from collections.abc import Sequence
 
 from stepwell.graph.drafts import Draft, Helper, place_of
-from stepwell.graph.frames import Frame, frame_of, hole, key_of
+from stepwell.graph.frames import Frame, key_of
 from stepwell.graph.meanings import Arguments, Class, Coroutine, Function, Many, Meaning, members, together
 
 # In so many ways a function is read; further calls of it have its nodes in their place.
@@ -25,7 +25,7 @@ def call_function(frame: Frame, node: ast.AST, function: Function, given: Argume
             result: Meaning | None = helper.result
             return result
 
-        return frame.later(node, Coroutine(begin, hole(node, frame.module.file)))
+        return frame.later(node, begin)
     if helper is None:
         frame.drafts.extend(read_body(function, given))
         return None
@@ -35,7 +35,7 @@ def call_function(frame: Frame, node: ast.AST, function: Function, given: Argume
 
 
 def read_body(function: Function, given: Arguments) -> list[Draft]:
-    """Return the nodes of a step's body."""
+    """Return the nodes of `run`, or of a step's body."""
     reading = function.frame.reading
     if function.node in reading.bodies:
         return []
@@ -53,12 +53,8 @@ def read_body(function: Function, given: Arguments) -> list[Draft]:
 def _held(frame: Frame, node: ast.AST, result: Meaning | None) -> Meaning | None:
     """Keep places for what a function has returned and its caller has to await."""
     if isinstance(result, Coroutine):
-
-        def begin(where: Frame) -> Meaning | None:
-            return result.begin(where)
-
         result.is_used = True
-        return frame.later(node, Coroutine(begin, hole(node, frame.module.file)))
+        return frame.later(node, result.begin)
     if isinstance(result, Many):
         return Many([_held(frame, node, member) for member in result.members], result.labels)
     return result
@@ -103,14 +99,13 @@ def _read(function: Function, parameters: Sequence[tuple[str, Meaning | None]]) 
 
 def _enclosing(frame: Frame) -> Frame:
     """Return where the names of a function are looked for: those of a class's body are not seen in its methods."""
-    is_class = any(frame is known for known in frame.reading.class_frames.values())
-    return (frame.parent or frame_of(frame.reading, frame.module)) if is_class else frame
+    return frame if frame.kind is None else frame.kind.frame
 
 
 def _parameters(function: Function, given: Arguments) -> list[tuple[str, Meaning | None]]:
     """Return what each parameter means: what it is given, the step object if it is that, else its default."""
     arguments = function.node.args
-    names = [parameter.arg for parameter in (*arguments.posonlyargs, *arguments.args)]
+    names = [parameter.arg for parameter in function.positional]
     found = _defaults(function)
     if function.owner is not None and names:
         found[names.pop(0)] = function.owner
@@ -121,14 +116,14 @@ def _parameters(function: Function, given: Arguments) -> list[tuple[str, Meaning
     found.update({name: meaning for name, meaning in given.named.items() if name in known and meaning is not None})
     if arguments.kwarg is not None:
         found[arguments.kwarg.arg] = Many([one for name, one in given.named.items() if name not in known])
-    for parameter in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
-        if found.get(parameter.arg) is None and is_step_parameter(parameter):
+    for parameter in function.parameters:
+        if found.get(parameter.arg) is None and _is_step_parameter(parameter):
             found[parameter.arg] = function.frame.reading.step
         found.setdefault(parameter.arg, None)
     return list(found.items())
 
 
-def is_step_parameter(parameter: ast.arg) -> bool:
+def _is_step_parameter(parameter: ast.arg) -> bool:
     """Tell whether a parameter is the step object: annotated as one, or called `step`."""
     annotation = "" if parameter.annotation is None else ast.unparse(parameter.annotation).strip("'\"")
     return annotation.rpartition(".")[2] == "WorkflowStep" or (parameter.arg == "step" and not annotation)
@@ -136,8 +131,8 @@ def is_step_parameter(parameter: ast.arg) -> bool:
 
 def _defaults(function: Function) -> dict[str, Meaning | None]:
     arguments = function.node.args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    pairs = [*zip(positional[len(positional) - len(arguments.defaults) :], arguments.defaults, strict=True)]
+    last = len(function.positional) - len(arguments.defaults)
+    pairs = [*zip(function.positional[last:], arguments.defaults, strict=True)]
     pairs += [(one, value) for one, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value]
     return {
         parameter.arg: function.frame.lookup(value.id)

@@ -18,6 +18,7 @@ from stepwell.graph.meanings import (
     members,
     together,
 )
+from stepwell.graph.modules import Module
 
 _MOST_BASES = 50
 
@@ -30,8 +31,7 @@ def attribute(frame: Frame, meaning: Meaning | None, name: str) -> Meaning | Non
         case External(name=before):
             return External(f"{before}.{name}")
         case ModuleMeaning(module=module):
-            found = frame_of(frame.reading, module).own(name)
-            return None if found is None else found.meaning
+            return _of_module(frame.reading, module, name)
         case Group() if name == "create_task":
             return GroupMethod(meaning)
         case Class():
@@ -79,6 +79,7 @@ def class_frame(reading: Reading, kind: Class) -> Frame:
     found = reading.class_frames.get(kind.node)
     if found is None:
         found = reading.class_frames[kind.node] = Frame(reading, kind.frame.module, kind.frame)
+        found.kind = kind
         reading.read(found, kind.node.body)
     return found
 
@@ -89,7 +90,16 @@ def is_workflow(kind: Class) -> bool:
     return any(isinstance(base, External) and base.name.endswith("WorkflowEntrypoint") for base in above)
 
 
+def _of_module(reading: Reading, module: Module, name: str) -> Meaning | None:
+    found = frame_of(reading, module).own(name)
+    if found is not None:
+        return found.meaning
+    inner = reading.modules.named(name, module.file, 1) if module.is_package else None
+    return None if inner is None else ModuleMeaning(inner)
+
+
 def _of_class(reading: Reading, kind: Class, name: str) -> Meaning | None:
+    reading.visit()
     for one in lineage(kind):
         found = class_frame(reading, one).names.get(name)
         if found is not None:
@@ -99,6 +109,7 @@ def _of_class(reading: Reading, kind: Class, name: str) -> Meaning | None:
 
 
 def _of_instance(reading: Reading, instance: Instance, name: str) -> Meaning | None:
+    reading.visit()
     if name in instance.attributes:
         return instance.attributes[name]
     kinds = lineage(instance.kind)

@@ -50,6 +50,16 @@ class Function:
         """Its name; that of a lambda is `lambda`."""
         return "lambda" if isinstance(self.node, ast.Lambda) else self.node.name
 
+    @property
+    def positional(self) -> list[ast.arg]:
+        """Its parameters that have a place."""
+        return [*self.node.args.posonlyargs, *self.node.args.args]
+
+    @property
+    def parameters(self) -> list[ast.arg]:
+        """Its parameters, but for `*args` and `**kwargs`."""
+        return [*self.positional, *self.node.args.kwonlyargs]
+
 
 @dataclass(eq=False, slots=True)
 class Decorated:

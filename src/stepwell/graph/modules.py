@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from posixpath import dirname, join, normpath
+from posixpath import basename, dirname, join, normpath
 
 _MOST_CHARACTERS = 2_000_000
 
@@ -19,6 +19,11 @@ class Module:
     file: str
     tree: ast.Module
     statements: dict[str, list[ast.stmt]] = field(default_factory=dict)
+
+    @property
+    def is_package(self) -> bool:
+        """Whether modules beside its file lie within it."""
+        return basename(self.file) == "__init__.py"
 
     def __post_init__(self) -> None:
         for statement in _top_level(self.tree.body):
@@ -52,7 +57,7 @@ class Modules:
 
     def named(self, name: str, beside: str = "", level: int = 0) -> Module | None:
         """Return the module that an import of this name means, `level` folders up from the file `beside`."""
-        parts = "/".join(name.split(".")) if name else ""
+        parts = name.replace(".", "/")
         if level:
             folder = dirname(beside)
             for _ in range(level - 1):

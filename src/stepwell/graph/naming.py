@@ -1,6 +1,7 @@
 """Names, durations and configs of steps as the source has them: as text, and as patterns where values decide."""
 
 import ast
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -32,7 +33,7 @@ def text_of(node: ast.AST) -> str:
 
 def name_of(node: ast.expr | None, resolve: Resolve) -> tuple[str, str | None]:
     """Return the name that an expression gives, with `{...}` for what is not known, and its pattern if that is so."""
-    if node is None:
+    if node is None or (isinstance(node, ast.Constant) and node.value is None):
         return "", None
     parts = list(_parts(node, resolve, 0))
     name = "".join(f"{{{part}}}" if isinstance(part, Unknown) else part for part in parts)
@@ -45,9 +46,8 @@ def name_of(node: ast.expr | None, resolve: Resolve) -> tuple[str, str | None]:
 def duration_of(node: ast.expr | None, resolve: Resolve) -> Duration:
     """Return a duration: a number of milliseconds, a text, or the source of what makes it."""
     value = literal(node, resolve)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str):
+    # JSON has no infinity.
+    if isinstance(value, int | float | str) and not isinstance(value, bool) and value not in (math.inf, -math.inf):
         return value
     if isinstance(node, ast.JoinedStr | ast.BinOp):
         return name_of(node, resolve)[0]

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Sequence
 
 from stepwell.graph.drafts import Blk, Draft
-from stepwell.graph.frames import Frame, hole
+from stepwell.graph.frames import Frame
 from stepwell.graph.meanings import Arguments, Coroutine, External, Group, Many, Meaning, Task, members
 from stepwell.graph.naming import text_of
 from stepwell.graph.nodes import Block, Kind, Loop, Parallel
@@ -64,14 +64,20 @@ def for_each(frame: Frame, node: ast.Call, meaning: Meaning | None) -> Meaning |
     """Return what `map` gives of what a call gives: the same, again and again."""
     if not isinstance(meaning, Coroutine):
         return meaning
-
-    def begin(where: Frame) -> None:
-        with where.block(text_of(node)) as block:
-            where.run(meaning)
-        where.emit(where.draft(Loop, node, block, label=text_of(node)))
-
     meaning.is_used = True
-    return frame.later(node, Coroutine(begin, hole(node, frame.module.file)))
+    return loop_later(frame, node, text_of(node), meaning)
+
+
+def loop_later(frame: Frame, node: ast.expr, label: str, meaning: Meaning) -> Coroutine:
+    """Return what is awaited again and again, when it is."""
+
+    def begin(where: Frame) -> Meaning | None:
+        with where.block(label) as block:
+            result = where.run(meaning)
+        where.emit(where.draft(Loop, node, block, label=label))
+        return result
+
+    return frame.later(node, begin)
 
 
 def _all_of(frame: Frame, node: ast.Call, kind: Kind, meanings: Sequence[Meaning | None]) -> Coroutine:
@@ -94,7 +100,7 @@ def _all_of(frame: Frame, node: ast.Call, kind: Kind, meanings: Sequence[Meaning
             where.emit(where.draft(Parallel, node, Blk(None, branches), kind=kind))
         return Many(results)
 
-    return frame.later(node, Coroutine(begin, hole(node, frame.module.file)))
+    return frame.later(node, begin)
 
 
 def _branch(frame: Frame, node: ast.AST, drafts: list[Draft]) -> Draft:

@@ -1,7 +1,8 @@
 """What is known of the form of params and event payloads: from their types, and from what is asked of them."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from stepwell.graph import lookups
 from stepwell.graph.frames import Frame
@@ -20,13 +21,10 @@ _Path = tuple[str, ...]
 
 def shape_of_params(kind: Class, run: Function) -> Shape | None:
     """Return what is known of the params of a workflow; None: nothing is."""
-    parameters = [*run.node.args.posonlyargs, *run.node.args.args]
     typed = _of_annotations(kind, run)
     if typed is not None:
         return typed
-    if len(parameters) <= _EVENT_PARAMETER:
-        return None
-    return shape_of_uses(run.node, {parameters[_EVENT_PARAMETER].arg: ()})
+    return shape_of_uses(run.node, {event.arg: () for event in run.positional[_EVENT_PARAMETER : _EVENT_PARAMETER + 1]})
 
 
 def shape_of_uses(function: ast.AST, roots: dict[str, _Path]) -> Shape | None:
@@ -34,15 +32,41 @@ def shape_of_uses(function: ast.AST, roots: dict[str, _Path]) -> Shape | None:
 
     `roots` are names, and where what they mean lies: `()` is what has a `payload`.
     """
+    assigned, by_name = _looked_through(function)
     aliases = dict(roots)
-    for node in ast.walk(function):
-        for target, value in _assigned(node):
-            path = _path(value, aliases)
-            if path is not None and path[:1] == (_PAYLOAD,):
-                aliases.setdefault(target, path)
-    paths = {path for node in ast.walk(function) if (path := _path(node, aliases)) is not None}
+    for target, value in assigned:
+        path = _path(value, aliases)
+        if path is not None and path[:1] == (_PAYLOAD,):
+            aliases.setdefault(target, path)
+    found = (_path(node, aliases) for name in aliases for node in by_name.get(name, ()))
+    paths = {path for path in found if path is not None}
     members = {path[1:] for path in paths if len(path) > 1 and path[0] == _PAYLOAD}
     return _tree(members) if members else None
+
+
+# Once for all the waits of a function.
+@lru_cache(maxsize=16)
+def _looked_through(function: ast.AST) -> tuple[list[tuple[str, ast.expr]], dict[str, list[ast.AST]]]:
+    """Return what a function assigns to names, and what may be a path in it by the name that it begins with."""
+    assigned: list[tuple[str, ast.expr]] = []
+    by_name: dict[str, list[ast.AST]] = {}
+    for node in ast.walk(function):
+        assigned += [(target, value) for target, value in _assigned(node) if _first_name(value) is not None]
+        name = _first_name(node)
+        if name is not None:
+            by_name.setdefault(name, []).append(node)
+    return assigned, by_name
+
+
+def _first_name(node: ast.AST) -> str | None:
+    while True:
+        match node:
+            case ast.Name(id=name):
+                return name
+            case ast.Subscript(value=value) | ast.Attribute(value=value) | ast.Call(func=ast.Attribute(value=value)):
+                node = value
+            case _:
+                return None
 
 
 def _of_annotations(kind: Class, run: Function) -> Shape | None:
@@ -54,28 +78,31 @@ def _of_annotations(kind: Class, run: Function) -> Shape | None:
     ]
     generic += [
         (run.frame, parameter.annotation.slice)
-        for parameter in run.node.args.args[_EVENT_PARAMETER : _EVENT_PARAMETER + 1]
+        for parameter in run.positional[_EVENT_PARAMETER : _EVENT_PARAMETER + 1]
         if isinstance(parameter.annotation, ast.Subscript)
     ]
     for frame, node in generic:
         meaning = lookups.dotted(frame, _plain(node))
         if isinstance(meaning, Class):
-            return _of_class(meaning, 0)
+            return _of_class(meaning, ())
     return None
 
 
-def _of_class(kind: Class, depth: int) -> Shape:
+def _of_class(kind: Class, around: Sequence[ast.ClassDef]) -> Shape:
+    around = (*around, kind.node)
     fields: dict[str, Shape] = {}
     for one in reversed(lookups.lineage(kind)):
         for statement in one.node.body:
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                fields[statement.target.id] = _of_type(one.frame, _plain(statement.annotation), depth + 1)
+                fields[statement.target.id] = _of_type(one.frame, _plain(statement.annotation), around)
     return Shape(type="object", fields=fields) if fields else _UNKNOWN
 
 
-def _of_type(frame: Frame, node: ast.expr, depth: int) -> Shape:
+def _of_type(frame: Frame, node: ast.expr, around: Sequence[ast.ClassDef]) -> Shape:
     meaning = lookups.dotted(frame, node) if isinstance(node, ast.Name | ast.Attribute) else None
-    return _of_class(meaning, depth) if isinstance(meaning, Class) and depth < _DEEPEST else _UNKNOWN
+    if not isinstance(meaning, Class) or meaning.node in around or len(around) >= _DEEPEST:
+        return _UNKNOWN
+    return _of_class(meaning, around)
 
 
 def _plain(node: ast.expr) -> ast.expr:

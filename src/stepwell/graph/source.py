@@ -4,7 +4,6 @@ What Python does with a value that is not known is not guessed at: what may happ
 which it is called, and a remark says what could not be followed.
 """
 
-import ast
 import json
 import re
 from collections.abc import Mapping
@@ -13,16 +12,14 @@ from dataclasses import dataclass
 import msgspec
 
 from stepwell.graph import lookups, statements
-from stepwell.graph.drafts import Draft
-from stepwell.graph.frames import Frame, Reading, frame_of
+from stepwell.graph.frames import Reading, frame_of
 from stepwell.graph.freezing import freeze
-from stepwell.graph.functions import is_step_parameter
-from stepwell.graph.meanings import Class, Function, Instance
+from stepwell.graph.functions import read_body
+from stepwell.graph.meanings import Arguments, Class, Function, Instance
 from stepwell.graph.modules import Modules, TooMuch
 from stepwell.graph.nodes import Graph
 from stepwell.graph.payload import shape_of_params
 
-_STEP_PARAMETER = 2
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -77,7 +74,7 @@ def _read(files: Mapping[str, str], main: str, class_name: str) -> Found:
     run = lookups.attribute(frame_of(reading, module), Instance(kind), "run")
     if not isinstance(run, Function):
         return Found(None, f"the class {class_name} has no `run` in its source")
-    nodes, functions = freeze(_drafts_of(reading, run), reading.helpers.values())
+    nodes, functions = freeze(read_body(run, Arguments([None, reading.step])), reading.helpers.values())
     payload = shape_of_params(kind, run)
     remarks = tuple(reading.remarks)
     graph = Graph(class_name=class_name, nodes=nodes, functions=functions, payload=payload, remarks=remarks)
@@ -92,20 +89,3 @@ def _writable(graph: Graph) -> Graph:
         text = json.dumps(msgspec.to_builtins(graph), ensure_ascii=False)
         return msgspec.json.decode(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text), type=Graph)
     return graph
-
-
-def _drafts_of(reading: Reading, run: Function) -> list[Draft]:
-    frame = Frame(reading, run.frame.module, frame_of(reading, run.frame.module))
-    frame.owner, frame.function = run.owner, run.node
-    parameters = [*run.node.args.posonlyargs, *run.node.args.args, *run.node.args.kwonlyargs]
-    for number, parameter in enumerate(parameters):
-        is_step = number == _STEP_PARAMETER or is_step_parameter(parameter)
-        frame.bind(parameter.arg, reading.step if is_step else None)
-    if parameters:
-        frame.bind(parameters[0].arg, run.owner)
-    body = run.node.body
-    reading.read(frame, body if isinstance(body, list) else [ast.Expr(body)])
-    for meaning in frame.returned:
-        frame.run(meaning)
-    frame.close()
-    return frame.drafts

@@ -8,7 +8,7 @@ from stepwell.graph import parallel
 from stepwell.graph.calls import call, escape, store
 from stepwell.graph.drafts import Blk, place_of
 from stepwell.graph.expressions import bind, iterate, settle, visit
-from stepwell.graph.frames import Frame, frame_of
+from stepwell.graph.frames import Binding, Frame, frame_of
 from stepwell.graph.meanings import (
     Arguments,
     Class,
@@ -75,16 +75,12 @@ def _import(frame: Frame, statement: ast.Import | ast.ImportFrom) -> None:
         inner = None
         if module is None or alias.name not in module.statements:
             inner = modules.named(f"{origin}.{alias.name}" if origin else alias.name, file, statement.level)
-        meaning: Meaning | None = External(f"{origin}.{alias.name}")
+        found = Binding(External(f"{origin}.{alias.name}"), None)
         if inner is not None:
-            meaning = ModuleMeaning(inner)
+            found = Binding(ModuleMeaning(inner), None)
         elif module is not None:
-            found = frame_of(frame.reading, module).own(alias.name)
-            meaning = None if found is None else found.meaning
-            if found is not None and found.expression is not None:
-                frame.bind(alias.asname or alias.name, meaning, found.expression)
-                continue
-        frame.bind(alias.asname or alias.name, meaning)
+            found = frame_of(frame.reading, module).own(alias.name) or Binding(None, None)
+        frame.bind(alias.asname or alias.name, found.meaning, found.expression)
 
 
 def _assign(frame: Frame, statement: ast.Assign | ast.AnnAssign | ast.AugAssign) -> None:

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Mapping, Sequence
 
 from stepwell.graph.drafts import Blk, Draft
-from stepwell.graph.frames import Frame, hole
+from stepwell.graph.frames import Frame
 from stepwell.graph.functions import read_body
 from stepwell.graph.meanings import (
     Arguments,
@@ -16,6 +16,7 @@ from stepwell.graph.meanings import (
     Marked,
     Meaning,
     Partial,
+    StepMethod,
     members,
 )
 from stepwell.graph.naming import config_of, duration_of, name_of, options_of, text_of
@@ -44,7 +45,7 @@ def call_step_method(frame: Frame, node: ast.Call, method: str, given: Arguments
     def begin(where: Frame) -> None:
         where.emit(make(frame, node, given))
 
-    return frame.later(node, Coroutine(begin, hole(node, frame.module.file)))
+    return frame.later(node, begin)
 
 
 def call_marked(frame: Frame, node: ast.Call, marked: Marked) -> Coroutine:
@@ -59,7 +60,7 @@ def call_marked(frame: Frame, node: ast.Call, marked: Marked) -> Coroutine:
         draft.blocks[0].drafts = read_body(marked.function, Arguments())
         where.emit(draft)
 
-    return frame.later(node, Coroutine(begin, hole(node, frame.module.file)))
+    return frame.later(node, begin)
 
 
 def call_decorated(frame: Frame, node: ast.Call, step: Decorated) -> Coroutine:
@@ -68,7 +69,7 @@ def call_decorated(frame: Frame, node: ast.Call, step: Decorated) -> Coroutine:
     def begin(where: Frame) -> None:
         _run_decorated(where, node, step)
 
-    return frame.later(node, Coroutine(begin, hole(node, frame.module.file)))
+    return frame.later(node, begin)
 
 
 def register(frame: Frame, step: Decorated) -> None:
@@ -117,9 +118,7 @@ def _needed(step: Decorated, depends: ast.expr | None) -> list[Decorated]:
         listed = depends.elts if isinstance(depends, ast.List | ast.Tuple) else []
         named = [its.lookup(one.id) for one in listed if isinstance(one, ast.Name)]
         return [one for one in named if isinstance(one, Decorated) and one is not step]
-    arguments = step.function.node.args
-    names = [one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-    found = [its.reading.steps.get(name) for name in names]
+    found = [its.reading.steps.get(parameter.arg) for parameter in step.function.parameters]
     return [one for one in found if one is not None and one is not step]
 
 
@@ -192,9 +191,7 @@ def _two(node: ast.Call, first: str, second: str) -> tuple[ast.expr | None, ast.
 
 def _name(frame: Frame, node: ast.expr | None, function: Function | None = None) -> Mapping[str, str | None]:
     name, pattern = name_of(node, frame.constant)
-    if node is None or (isinstance(node, ast.Constant) and node.value is None):
-        name = "" if function is None else function.name
-    return {"name": name, "pattern": pattern}
+    return {"name": name or ("" if function is None else function.name), "pattern": pattern}
 
 
 def _keywords(call: ast.Call | None) -> dict[str, ast.expr]:
@@ -204,4 +201,4 @@ def _keywords(call: ast.Call | None) -> dict[str, ast.expr]:
 def is_mark(meaning: Meaning | None) -> bool:
     """Tell whether something makes steps of functions: Stepwell's `@step`, or `@step.do` of a step object."""
     callee = meaning.callee if isinstance(meaning, Partial) else meaning
-    return (isinstance(callee, External) and callee.name == MARK) or getattr(callee, "name", "") == "do"
+    return isinstance(callee, External | StepMethod) and callee.name in (MARK, "do")

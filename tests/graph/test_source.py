@@ -66,3 +66,26 @@ def test_half_of_a_surrogate_pair_keeps_nobody_from_the_graph() -> None:
     names = [(node.name, node.pattern) for node in graph.nodes if isinstance(node, StepDo)]
     assert names == [("\ufffd", None), ("\ufffd{x}", "\ufffd.*")]
     assert msgspec.json.decode(msgspec.json.encode(graph), type=Graph) == graph
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'await step.sleep("a", {"9" * 400} * 1.5)',
+        f'await step.sleep("a", {10**30})',
+        'await step.sleep("a", 1e999)',
+        f'await step.sleep("a", 0x{"f" * 6_000})',
+        f'await step.do(f"x {{0x{"f" * 6_000}}}", body)',
+        f'await step.do("a", {{"retries": {{"limit": {10**30}, "delay": {10**40}}}}}, body)',
+        f'for _ in range(0x{"f" * 6_000}): await step.do("x", body)',
+        f'if 0x{"f" * 6_000}: await step.do("x", body)',
+    ],
+    ids=["product", "large", "infinite", "endless", "in a name", "in a config", "in a loop", "in a condition"],
+)
+def test_numbers_of_any_size_are_told(body: str) -> None:
+    """What JSON does not have exactly is told as its source, or not at all, and the step is there."""
+    graph = found_in(f"class Flow(WorkflowEntrypoint):\n    async def run(self, event, step):\n        {body}\n")
+
+    check(graph)
+    assert msgspec.json.decode(msgspec.json.encode(graph), type=Graph) == graph
+    assert "step" in outline(graph) or "sleep" in outline(graph)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from stepwell.graph.drafts import Draft, Helper, place_of
 from stepwell.graph.frames import Frame, key_of
 from stepwell.graph.meanings import Arguments, Class, Coroutine, Function, Many, Meaning, members, together
+from stepwell.graph.naming import text_of
 
 # In so many ways a function is read; further calls of it have its nodes in their place.
 _MOST_WAYS = 12
@@ -125,7 +126,7 @@ def _parameters(function: Function, given: Arguments) -> list[tuple[str, Meaning
 
 def _is_step_parameter(parameter: ast.arg) -> bool:
     """Tell whether a parameter is the step object: annotated as one, or called `step`."""
-    annotation = "" if parameter.annotation is None else ast.unparse(parameter.annotation).strip("'\"")
+    annotation = "" if parameter.annotation is None else text_of(parameter.annotation).strip("'\"")
     return annotation.rpartition(".")[2] == "WorkflowStep" or (parameter.arg == "step" and not annotation)
 
 

@@ -1,7 +1,6 @@
 """Names, durations and configs of steps as the source has them: as text, and as patterns where values decide."""
 
 import ast
-import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +13,8 @@ _LONGEST = 200
 _DEFAULT_WAIT = "24 hours"
 _FORMATTED = re.compile(r"\{[^{}]*\}|%\([^)]*\)[a-z]|%[sdrifx]")
 _MOST_PARTS = 50
+# The largest number that every reader of JSON has exactly (RFC 8259, section 6).
+_LARGEST = 2**53 - 1
 _SEVERAL = re.compile(r"(?:\.\*){2,}")
 
 Resolve = Callable[[str], ast.expr | None]
@@ -27,7 +28,11 @@ class Unknown(str):
 
 def text_of(node: ast.AST) -> str:
     """Return the source of an expression on one line, cut if it is long."""
-    text = " ".join(ast.unparse(node).split())
+    try:
+        text = " ".join(ast.unparse(node).split())
+    except ValueError:
+        # It has a number of more digits than Python writes.
+        return "..."
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
@@ -46,8 +51,7 @@ def name_of(node: ast.expr | None, resolve: Resolve) -> tuple[str, str | None]:
 def duration_of(node: ast.expr | None, resolve: Resolve) -> Duration:
     """Return a duration: a number of milliseconds, a text, or the source of what makes it."""
     value = literal(node, resolve)
-    # JSON has no infinity.
-    if isinstance(value, int | float | str) and not isinstance(value, bool) and value not in (math.inf, -math.inf):
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
         return value
     if isinstance(node, ast.JoinedStr | ast.BinOp):
         return name_of(node, resolve)[0]
@@ -81,6 +85,8 @@ def literal(node: ast.expr | None, resolve: Resolve, depth: int = 0) -> Any:
     if depth > _MOST_PARTS:
         return None
     match node:
+        case ast.Constant(value=int() | float() as value):
+            return _exact(value)
         case ast.Constant(value=value):
             return value
         case ast.Name(id=name):
@@ -92,9 +98,14 @@ def literal(node: ast.expr | None, resolve: Resolve, depth: int = 0) -> Any:
             return -value if isinstance(value, int | float) else None
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
             one, other = literal(left, resolve, depth + 1), literal(right, resolve, depth + 1)
-            return one * other if isinstance(one, int | float) and isinstance(other, int | float) else None
+            return _exact(one * other) if isinstance(one, int | float) and isinstance(other, int | float) else None
         case _:
             return None
+
+
+def _exact(number: float) -> float | None:
+    """Return a number that JSON has as it is, for all who read it; else None."""
+    return number if abs(number) <= _LARGEST else None
 
 
 def _dict(members: list[tuple[ast.expr | None, ast.expr]], resolve: Resolve, depth: int) -> dict[Any, Any]:

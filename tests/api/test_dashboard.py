@@ -133,6 +133,26 @@ async def test_servers_on_two_ports_have_two_sessions(guarded: ASGIApp, tokens: 
     assert (here.status, there.status) == (200, 401)
 
 
+@pytest.mark.parametrize("other", ['theme={"dark":true}', "seen=a b", "list[0]=1", "stepwell_session_8787=sw_other"])
+async def test_cookies_of_others_end_no_session(guarded: ASGIApp, tokens: Tokens, other: str) -> None:
+    """All programs of a host have their cookies in one header, in whatever form they like."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
+
+    asked = await ask(guarded, ACME, headers=[HOST, ("cookie", f"{other}; stepwell_session={secret}")])
+
+    assert asked.status == 200
+
+
+async def test_host_in_capitals_has_the_same_session(guarded: ASGIApp, tokens: Tokens) -> None:
+    """Names of hosts are the same in capitals."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
+    page = (("host", "LOCALHOST:8788"), ("origin", "http://localhost:8788"), ("x-stepwell-page", "1"))
+
+    signed = await _sign_in(guarded, secret, page)
+
+    assert signed.headers["set-cookie"].startswith(f"stepwell_session_8788={secret};")
+
+
 async def test_wrong_token_signs_nobody_in(guarded: ASGIApp, tokens: Tokens) -> None:
     """A token that is unknown, or shows nothing, is refused in words."""
     deploy = await tokens.create("acme", [Permission.DEPLOY])

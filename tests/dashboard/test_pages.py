@@ -297,8 +297,23 @@ async def test_somebody_signs_in_and_out(guarded_site: Site) -> None:
         assert token not in kept + await page.content()
         await page.get_by_role("button", name="Create instance").wait_for()
         await page.get_by_role("switch", name="Live updates: Live").wait_for()
+        await page.evaluate("localStorage.setItem('stepwell.params.order', '[\"{}\"]')")
         await page.get_by_role("button", name="Sign out").click()
         await page.get_by_label("API token").wait_for()
+        assert await page.evaluate("localStorage.getItem('stepwell.params.order')") is None
+
+
+@pytest.mark.long
+async def test_who_is_not_signed_out_is_told(guarded_site: Site) -> None:
+    """Nobody walks away from a page that seems to have let go of him."""
+    site = guarded_site
+    token = await site.tokens.create("local", [Permission.SCRIPTS_READ])
+    async with site.open("/workflows/order") as page:
+        await _sign_in(page, token)
+        await page.route("**/ui/session", lambda route: route.fulfill(status=503, body="down"))
+        await page.get_by_role("button", name="Sign out").click()
+
+        await site.sees(page, "Not signed out: The server answered 503")
 
 
 async def test_who_may_read_sees_no_action(guarded_site: Site) -> None:

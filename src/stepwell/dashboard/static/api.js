@@ -22,7 +22,7 @@ export const ownInstancePath = (workflow, id, ...rest) => ownPath(workflow, "ins
 
 // Return the whole envelope's `result` and `info`. `path` lies below the account unless it begins with /ui.
 // `body` is a value, or with `text` JSON as it was typed: numbers keep their digits.
-export async function ask(method, path, { body, text, signal, headers } = {}) {
+async function ask(method, path, { body, text, signal, headers } = {}) {
   const sent = text ?? (body === undefined ? undefined : JSON.stringify(body));
   const response = await send(path, {
     method,
@@ -32,7 +32,7 @@ export async function ask(method, path, { body, text, signal, headers } = {}) {
   });
   const envelope = await response.json().catch(() => null);
   if (!response.ok || !envelope?.success) throw await refusal(response, envelope);
-  return { result: envelope.result, info: envelope.result_info, messages: envelope.messages, etag: response.headers.get("etag") };
+  return { result: envelope.result, info: envelope.result_info };
 }
 
 export const get = (path, options) => ask("GET", path, options);

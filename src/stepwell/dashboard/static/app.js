@@ -36,7 +36,7 @@ function App() {
   const Page = PAGES[route.page] ?? Nothing;
   return html`<a class="skip" href="#content">Skip to content</a>
     <${Header} page=${route.page} who=${who} />
-    <main id="content" tabindex="-1"><${Page} key=${key} account=${who.account} workflow=${route.workflow} id=${route.id} query=${route.query} /></main>
+    <main id="content" tabindex="-1"><${Page} key=${key} workflow=${route.workflow} id=${route.id} query=${route.query} /></main>
     <${Toasts} /><${Keys} />`;
 }
 

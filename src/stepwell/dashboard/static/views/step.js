@@ -3,12 +3,11 @@ import { html, useEffect, useRef } from "../dom.js";
 import { ApiError, instancePath, ownInstancePath, urlOf, useRead } from "../api.js";
 import { count, duration, exact, plural, visible, visibleLines } from "../format.js";
 import { instanceUrl } from "../router.js";
-import { Button, Copy, ErrorBox, Icon, JsonView, Loaded, STATUSES, useNow } from "../ui.js";
+import { Button, Copy, ErrorBox, Icon, JsonView, Loaded, SIGN, useNow } from "../ui.js";
 import { memberText } from "./raw.js";
 import { kindOf, parted, typeWord } from "./rows.js";
 import { link, moment } from "./why.js";
 
-const SIGN = { ...STATUSES, cut: STATUSES.terminated };
 const BACKOFF = { constant: "each time", linear: "and so much more each time", exponential: "doubled each time" };
 const OUTCOMES = { running: "running", done: "complete", failed: "errored", cut: "cut" };
 const REDACTED = "[REDACTED]";

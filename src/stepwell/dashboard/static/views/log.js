@@ -8,6 +8,7 @@ import { keyOf } from "./rows.js";
 
 const AT_ONCE = 1_000;
 const DRAWN = 500;
+const AGAIN_MS = 2_000;
 const ERRORS = new Set(["ERROR", "CRITICAL", "stderr"]);
 const WARNINGS = new Set(["WARNING", ...ERRORS]);
 const LEVELS = { "": () => true, warnings: (line) => WARNINGS.has(line.level), errors: (line) => ERRORS.has(line.level) };
@@ -62,8 +63,14 @@ function useLines(path, follows) {
       }
       if (follows) await follow(`${path}?follow=true&after=${next.current}`, reading.signal, add);
     };
-    read().catch((error) => error.name === "AbortError" || setState((old) => ({ ...old, isLoading: false, error })));
-    return () => reading.abort();
+    // What is followed ends with its server too, which may come back.
+    let timer = 0;
+    const readOn = () =>
+      read()
+        .catch((error) => reading.signal.aborted || setState((old) => ({ ...old, isLoading: false, error })))
+        .then(() => follows && !reading.signal.aborted && (timer = setTimeout(readOn, AGAIN_MS)));
+    readOn();
+    return () => (reading.abort(), clearTimeout(timer));
   }, [path, follows]);
   return state;
 }

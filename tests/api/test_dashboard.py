@@ -26,7 +26,7 @@ async def test_each_page_is_the_one_document(client: httpx.AsyncClient, path: st
 
     assert (answer.status_code, answer.text) == (200, shell.DOCUMENT)
     assert answer.headers["content-security-policy"] == (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
         "trusted-types stepwell-svg"
     )

@@ -9,7 +9,9 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from stepwell.api.routes import DASHBOARD, ROUTES, Route
 from stepwell.dashboard import files, shell
+from stepwell.hosts import READING
 from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import Answer, ask
 
@@ -185,6 +187,23 @@ async def test_change_by_a_session_comes_from_our_page(
     ours = await ask(guarded, path, "POST", b'{"instance_id":"a"}', [*PAGE, cookie])
 
     assert (refused.status, ours.status) == (403, 200)
+
+
+CHANGES = [route for route in (*ROUTES, *DASHBOARD) if route.method not in READING]
+
+
+@pytest.mark.parametrize("route", CHANGES, ids=lambda route: f"{route.method} {route.pattern}")
+async def test_no_change_is_made_by_a_session_alone(guarded: ASGIApp, tokens: Tokens, route: Route) -> None:
+    """Neither for another page, whatever the route, nor by somebody who may read."""
+    path = re.sub(r"\{\w+\}", "acme", route.pattern)
+    write = await tokens.create("acme", [Permission.SCRIPTS_WRITE])
+    read = await tokens.create("acme", [Permission.SCRIPTS_READ])
+
+    forged = await ask(guarded, path, route.method, b"{}", [HOST, ("cookie", f"stepwell_session={write}")])
+    reader = await ask(guarded, path, route.method, b"{}", [*PAGE, ("cookie", f"stepwell_session={read}")])
+
+    assert forged.status == 403
+    assert (reader.status == 403) is (route not in DASHBOARD)
 
 
 async def test_session_ends_with_its_token(guarded: ASGIApp, tokens: Tokens) -> None:

@@ -9,7 +9,9 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from stepwell.api.routes import DASHBOARD, ROUTES, Route
 from stepwell.dashboard import files, shell
+from stepwell.hosts import READING
 from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import Answer, ask
 
@@ -26,7 +28,7 @@ async def test_each_page_is_the_one_document(client: httpx.AsyncClient, path: st
 
     assert (answer.status_code, answer.text) == (200, shell.DOCUMENT)
     assert answer.headers["content-security-policy"] == (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
         "trusted-types stepwell-svg"
     )
@@ -133,6 +135,26 @@ async def test_servers_on_two_ports_have_two_sessions(guarded: ASGIApp, tokens: 
     assert (here.status, there.status) == (200, 401)
 
 
+@pytest.mark.parametrize("other", ['theme={"dark":true}', "seen=a b", "list[0]=1", "stepwell_session_8787=sw_other"])
+async def test_cookies_of_others_end_no_session(guarded: ASGIApp, tokens: Tokens, other: str) -> None:
+    """All programs of a host have their cookies in one header, in whatever form they like."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
+
+    asked = await ask(guarded, ACME, headers=[HOST, ("cookie", f"{other}; stepwell_session={secret}")])
+
+    assert asked.status == 200
+
+
+async def test_host_in_capitals_has_the_same_session(guarded: ASGIApp, tokens: Tokens) -> None:
+    """Names of hosts are the same in capitals."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
+    page = (("host", "LOCALHOST:8788"), ("origin", "http://localhost:8788"), ("x-stepwell-page", "1"))
+
+    signed = await _sign_in(guarded, secret, page)
+
+    assert signed.headers["set-cookie"].startswith(f"stepwell_session_8788={secret};")
+
+
 async def test_wrong_token_signs_nobody_in(guarded: ASGIApp, tokens: Tokens) -> None:
     """A token that is unknown, or shows nothing, is refused in words."""
     deploy = await tokens.create("acme", [Permission.DEPLOY])
@@ -165,6 +187,23 @@ async def test_change_by_a_session_comes_from_our_page(
     ours = await ask(guarded, path, "POST", b'{"instance_id":"a"}', [*PAGE, cookie])
 
     assert (refused.status, ours.status) == (403, 200)
+
+
+CHANGES = [route for route in (*ROUTES, *DASHBOARD) if route.method not in READING]
+
+
+@pytest.mark.parametrize("route", CHANGES, ids=lambda route: f"{route.method} {route.pattern}")
+async def test_no_change_is_made_by_a_session_alone(guarded: ASGIApp, tokens: Tokens, route: Route) -> None:
+    """Neither for another page, whatever the route, nor by somebody who may read."""
+    path = re.sub(r"\{\w+\}", "acme", route.pattern)
+    write = await tokens.create("acme", [Permission.SCRIPTS_WRITE])
+    read = await tokens.create("acme", [Permission.SCRIPTS_READ])
+
+    forged = await ask(guarded, path, route.method, b"{}", [HOST, ("cookie", f"stepwell_session={write}")])
+    reader = await ask(guarded, path, route.method, b"{}", [*PAGE, ("cookie", f"stepwell_session={read}")])
+
+    assert forged.status == 403
+    assert (reader.status == 403) is (route not in DASHBOARD)
 
 
 async def test_session_ends_with_its_token(guarded: ASGIApp, tokens: Tokens) -> None:

@@ -132,6 +132,7 @@ async def test_follower_sees_each_line_until_the_end(port: int, engine: Engine) 
 
     async with httpx.AsyncClient(trust_env=False) as client, client.stream("GET", url) as answer:
         assert answer.headers["content-type"] == "application/x-ndjson"
+        assert answer.headers["x-content-type-options"] == "nosniff"
         async for line in answer.aiter_lines():
             seen.append(json.loads(line)["text"])
             if seen == ["one"]:

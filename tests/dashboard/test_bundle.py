@@ -1,5 +1,6 @@
 """The modules of the page as one file."""
 
+import re
 import subprocess
 from collections.abc import Callable
 
@@ -42,6 +43,38 @@ def test_form_that_is_not_taken_is_refused(line: str) -> None:
     """It would be left as it is, and break the page where nobody looks."""
     with pytest.raises(ValueError, match="of a form that is not taken"):
         bundle({"a.js": line, "b.js": ""}, "a.js")
+
+
+def test_text_that_would_lose_its_indentation_is_refused() -> None:
+    """Where the page shows lines as they are, the indentation is part of what is shown."""
+    shown = "html`<pre class=${a}>def f():\n    return 1</pre>`;\n"
+
+    with pytest.raises(ValueError, match="would lose its indentation"):
+        bundle({"a.js": shown}, "a.js")
+
+
+def test_code_between_comments_stays() -> None:
+    """A comment ends where it ends, also where something stands behind it."""
+    assert "b = 1" in bundle({"a.js": "/* a */ const b = 1;\n/* c */\n"}, "a.js")
+    assert plain_style("/* a */ b { c: d; }\n/* e ** */\n") == "/* a */ b { c: d; }\n"
+
+
+def test_each_name_that_is_imported_is_exported() -> None:
+    """A browser would refuse a module that asks for more; in one file the name would be undefined."""
+    app = FILES["app.js"].body.decode()
+    modules = re.findall(r"(?ms)^const (\$\w+)=\(\(\)=>\{\n.*?^return\{([^{}]*)\}\}\)\(\);$", app)
+    given = {name: {one.partition(":")[0] for one in names.split(",")} for name, names in modules}
+
+    taken = re.findall(r"(?m)^const \{([^{}]*)\}=(\$\w+);", app)
+    missing = [
+        (module, name)
+        for names, module in taken
+        for name in (one.partition(":")[0].strip() for one in names.split(","))
+        if name and name not in given[module]
+    ]
+
+    assert len(taken) > 100
+    assert missing == []
 
 
 def test_comments_do_not_go_over_the_wire() -> None:

@@ -221,6 +221,25 @@ async def test_graph_leads_to_the_step(shop: Shop) -> None:
 
 
 @pytest.mark.long
+async def test_log_goes_on_when_its_stream_has_ended(shop: Shop) -> None:
+    """A server that stops ends the stream, or breaks it off; lines come again when it is back."""
+    path = await shop.order("broken-off")
+    ends = [200, 503]
+
+    async def end_twice(route: Any) -> None:
+        await (route.fulfill(status=ends.pop(0), body="") if ends else route.continue_())
+
+    async with shop.open("/workflows") as page:
+        await page.route("**/logs?follow=true*", end_twice)
+        await page.goto(f"{shop.url}{path}?tab=log")
+        await page.get_by_text("charging, attempt 1").wait_for()
+        await shop.sees(page, "New lines do not come")
+
+        await page.get_by_text("New lines do not come").wait_for(state="detached")
+        assert await page.get_by_text("charging, attempt 1").count() == 1
+
+
+@pytest.mark.long
 async def test_graph_follows_the_instance(shop: Shop) -> None:
     """Nodes change how they stand as it goes on."""
     await shop.histories.draw(graph_of({"shop.py": SOURCE}, "shop.py", "Order"))

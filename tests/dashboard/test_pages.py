@@ -1,5 +1,6 @@
 """The dashboard's pages in a browser: what they show, what they do, and what they never do."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -89,6 +90,32 @@ async def test_list_shows_what_happens_as_it_happens(site: Site) -> None:
         await site.histories.queued("empty", "new-1")
 
         await page.get_by_role("link", name="new-1").wait_for()
+
+
+@pytest.mark.long
+async def test_slow_list_of_a_busy_workflow_is_seen(site: Site) -> None:
+    """What changes while it is read is read once more, and never in place of what is running."""
+
+    async def answer_late(route: Any) -> None:
+        await asyncio.sleep(1.5)
+        await route.continue_()
+
+    async def keep_busy() -> None:
+        for number in range(40):
+            await site.histories.queued("empty", f"busy-{number}")
+            await asyncio.sleep(0.2)
+
+    async with site.open("/login") as page:
+        await page.route("**/instances?*", answer_late)
+        busy = asyncio.create_task(keep_busy())
+
+        await page.goto(site.url + "/workflows/empty")
+        await page.get_by_role("link", name="busy-").first.wait_for()
+        assert not busy.done()
+        await busy
+
+        await page.get_by_role("link", name="busy-39").wait_for()
+        await page.unroute_all(behavior="ignoreErrors")
 
 
 async def test_instance_is_created_from_json(site: Site) -> None:
@@ -270,8 +297,23 @@ async def test_somebody_signs_in_and_out(guarded_site: Site) -> None:
         assert token not in kept + await page.content()
         await page.get_by_role("button", name="Create instance").wait_for()
         await page.get_by_role("switch", name="Live updates: Live").wait_for()
+        await page.evaluate("localStorage.setItem('stepwell.params.order', '[\"{}\"]')")
         await page.get_by_role("button", name="Sign out").click()
         await page.get_by_label("API token").wait_for()
+        assert await page.evaluate("localStorage.getItem('stepwell.params.order')") is None
+
+
+@pytest.mark.long
+async def test_who_is_not_signed_out_is_told(guarded_site: Site) -> None:
+    """Nobody walks away from a page that seems to have let go of him."""
+    site = guarded_site
+    token = await site.tokens.create("local", [Permission.SCRIPTS_READ])
+    async with site.open("/workflows/order") as page:
+        await _sign_in(page, token)
+        await page.route("**/ui/session", lambda route: route.fulfill(status=503, body="down"))
+        await page.get_by_role("button", name="Sign out").click()
+
+        await site.sees(page, "Not signed out: The server answered 503")
 
 
 async def test_who_may_read_sees_no_action(guarded_site: Site) -> None:

@@ -22,6 +22,9 @@ LINES_AT_ONCE = 1_000
 # How soon a new line is seen by those who follow.
 _LOOK_EVERY_S = 0.25
 
+# Browsers ask with a session: what code has printed is never to be taken for a page.
+_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -74,7 +77,7 @@ def _follow(engine: Engine, request: ApiRequest, after: int, step: str | None) -
     ended = asyncio.Event()
     end = request.served.streams.take(engine.settings.log_streams, ended.set)
     lines = _lines(engine, request, after, step, ended)
-    return Stream(lines, "application/x-ndjson", {"cache-control": "no-store"}, end)
+    return Stream(lines, "application/x-ndjson", _HEADERS, end)
 
 
 async def _lines(

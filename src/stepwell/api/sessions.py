@@ -8,9 +8,8 @@ the cookie.
 Source: cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
-from http.cookies import CookieError, SimpleCookie
-
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import Response
 
 from stepwell.api.refusals import Forbidden
@@ -67,17 +66,12 @@ def _set(response: Response, headers: Headers, secret: str, max_age: int | None)
 
 
 def _secret(headers: Headers) -> str | None:
-    for header in headers.getlist("cookie"):
-        try:
-            morsel = SimpleCookie(header).get(_name(headers))
-        except CookieError:
-            continue
-        if morsel is not None and morsel.value:
-            return morsel.value
-    return None
+    # Not by http.cookies, which drops all cookies where another program has put one of a form that it does not know.
+    return cookie_parser("; ".join(headers.getlist("cookie"))).get(_name(headers)) or None
 
 
 def _name(headers: Headers) -> str:
     """Return what the cookie is called: with the port, as cookies of one host are sent to all of its ports."""
-    port = headers.get("host", "").removeprefix(without_port(headers.get("host", ""))).removeprefix(":")
+    host = headers.get("host", "").lower()
+    port = host.removeprefix(without_port(host)).removeprefix(":")
     return f"{COOKIE}_{port}" if port else COOKIE

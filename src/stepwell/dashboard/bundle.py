@@ -5,7 +5,8 @@ needed come first. So the sources stay modules, which people read and node tests
 server starts. Comments and indentation are left out.
 
 What modules may write is little, and a module that writes more is refused: imports and exports stand at the beginning
-of a line (in one that comes minified, where it ends), imports name what they take, and `as` renames it.
+of a line (in one that comes minified, where it ends), imports name what they take, and `as` renames it. Text in which
+line ends and indentation count is no part of a template that goes over several lines.
 """
 
 import posixpath
@@ -19,8 +20,10 @@ _LISTED = re.compile(r"(?:^|(?<=[;}]))export\s*\{([^{}]*)\};?\s*$")
 _WHOLE = re.compile(r"(?m)(?:^|(?<=;))export default ")
 _RENAMED = re.compile(r"([\w$]+)\s+as\s+([\w$]+)")
 _LINE_COMMENT = re.compile(r"(?m)^[ \t]*//[^\n]*\n")
-_BLOCK_COMMENT = re.compile(r"(?ms)^/\*.*?\*/\n")
+_BLOCK_COMMENT = re.compile(r"(?m)^/\*(?:[^*]|\*(?!/))*\*/\n")
 _INDENTATION = re.compile(r"(?m)^[ \t]+")
+# What begins as text that is shown as it is, and goes on in the next line.
+_AS_IT_IS = re.compile(r"<(?:pre|textarea)\b(?:[^>`$]|\$\{[^}`]*\})*>[^`<$]*\n")
 
 
 def bundle(modules: Mapping[str, str], first: str) -> str:
@@ -98,4 +101,6 @@ def _as_function(path: str, source: str) -> str:
         body = _WHOLE.sub("const $whole=", body)
     if re.search(r"(?m)(?:^|(?<=;))(?:import|export)\b[^(]", body):
         raise ValueError(f"{path} has an import or an export of a form that is not taken")
+    if (text := _AS_IT_IS.search(body)) is not None:
+        raise ValueError(f"{path} has text that would lose its indentation; give it by a constant: {text[0]!r:.200}")
     return f"const {_name(path)}=(()=>{{\n{_INDENTATION.sub('', body).strip()}\nreturn{{{','.join(given)}}}}})();\n"

@@ -12,8 +12,8 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 async def show_document(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
     """Answer with the document of all pages, or that the browser has it; which page it is, is the program's to find."""
-    headers = {**shell.HEADERS, "etag": f'"{files.DIGEST}"'}
-    if request.http.headers.get("if-none-match") == headers["etag"]:
+    headers = {**shell.HEADERS, "etag": shell.ETAG}
+    if request.http.headers.get("if-none-match") == shell.ETAG:
         return Response(status_code=304, headers=headers)
     return Response(shell.DOCUMENT, headers=headers, media_type="text/html")
 

@@ -3,7 +3,6 @@
 import msgspec
 from starlette.responses import Response
 
-from stepwell import __version__
 from stepwell.api import envelope, sessions
 from stepwell.api.refusals import Forbidden, Unauthorized
 from stepwell.api.request import ApiRequest
@@ -26,7 +25,6 @@ class Session(msgspec.Struct):
     is_signed_in: bool
     can_write: bool
     name: str
-    version: str
     payload_size: int
 
 
@@ -74,6 +72,5 @@ def _session(engine: Engine, request: ApiRequest, caller: Caller | None) -> Sess
         is_signed_in=caller is not None,
         can_write=not wants_token or (caller is not None and bool(WRITING & caller.permissions)),
         name="" if caller is None else caller.known_as,
-        version=__version__,
         payload_size=engine.settings.payload_size,
     )

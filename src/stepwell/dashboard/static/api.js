@@ -22,7 +22,7 @@ export const ownInstancePath = (workflow, id, ...rest) => ownPath(workflow, "ins
 
 // Return the whole envelope's `result` and `info`. `path` lies below the account unless it begins with /ui.
 // `body` is a value, or with `text` JSON as it was typed: numbers keep their digits.
-export async function ask(method, path, { body, text, signal, headers } = {}) {
+async function ask(method, path, { body, text, signal, headers } = {}) {
   const sent = text ?? (body === undefined ? undefined : JSON.stringify(body));
   const response = await send(path, {
     method,
@@ -32,7 +32,7 @@ export async function ask(method, path, { body, text, signal, headers } = {}) {
   });
   const envelope = await response.json().catch(() => null);
   if (!response.ok || !envelope?.success) throw await refusal(response, envelope);
-  return { result: envelope.result, info: envelope.result_info, messages: envelope.messages, etag: response.headers.get("etag") };
+  return { result: envelope.result, info: envelope.result_info };
 }
 
 export const get = (path, options) => ask("GET", path, options);
@@ -66,24 +66,34 @@ async function refusal(response, envelope) {
 }
 
 // Read something and keep it up to date: again when the path changes, when one of the live `topics` has, and on `reload`.
+// One reading runs at a time. What is asked for meanwhile is one more behind it: where it came instead, a slow answer would
+// never be seen of what changes all the time.
 // What was read stays while it is read again, and when that fails: then `error` says why, and `at` since when it is old.
 export function useRead(path, { topics = [], read = get } = {}) {
   const [state, setState] = useState({ path: null });
   const running = useRef(null);
   const load = useCallback(async () => {
-    running.current?.abort();
     if (path === null) return;
+    if (running.current) return void (running.current.isAsked = true);
     const mine = (running.current = new AbortController());
+    let change;
     try {
       const found = await read(path, { signal: mine.signal });
-      if (!mine.signal.aborted) setState({ path, found, at: Date.now() });
+      change = { path, found, at: Date.now() };
     } catch (error) {
-      if (error.name !== "AbortError") setState((old) => ({ ...(old.path === path ? old : { path }), error }));
+      change = (old) => ({ ...(old.path === path ? old : { path }), error });
     }
+    if (mine.signal.aborted) return;
+    setState(change);
+    running.current = null;
+    if (mine.isAsked) load();
   }, [path]);
   useEffect(() => {
     load();
-    return () => running.current?.abort();
+    return () => {
+      running.current?.abort();
+      running.current = null;
+    };
   }, [load]);
   useLive(topics, load);
   const isMine = state.path === path;

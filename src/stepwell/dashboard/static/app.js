@@ -6,9 +6,9 @@ import { Keys } from "./keys.js";
 import { isLive, liveState, setLive } from "./live.js";
 import { go, useRoute } from "./router.js";
 import { session } from "./session.js";
-import { useValue } from "./store.js";
+import { forget, useValue } from "./store.js";
 import { setTheme, themeNow } from "./theming.js";
-import { Empty, ErrorBox, Icon, Loading, Toasts, useTitle } from "./ui.js";
+import { Button, Empty, ErrorBox, Icon, Loading, Toasts, toast, useTitle } from "./ui.js";
 import { Graph } from "./views/graph_tab.js";
 import { Instance } from "./views/instance.js";
 import { Instances } from "./views/instances.js";
@@ -36,7 +36,7 @@ function App() {
   const Page = PAGES[route.page] ?? Nothing;
   return html`<a class="skip" href="#content">Skip to content</a>
     <${Header} page=${route.page} who=${who} />
-    <main id="content" tabindex="-1"><${Page} key=${key} account=${who.account} workflow=${route.workflow} id=${route.id} query=${route.query} /></main>
+    <main id="content" tabindex="-1"><${Page} key=${key} workflow=${route.workflow} id=${route.id} query=${route.query} /></main>
     <${Toasts} /><${Keys} />`;
 }
 
@@ -78,9 +78,10 @@ function Theme() {
 }
 
 function Person({ who }) {
-  const leave = async () => session.set((await remove("/ui/session")).result);
+  // Params that were typed here are nobody else's.
+  const leave = () => remove("/ui/session").then(({ result }) => (forget("params."), session.set(result)), (error) => toast(`Not signed out: ${error.message}`, "bad"));
   return html`<span class="who muted">${visible(who.name)}${!who.can_write && ", may read"}</span>
-    <button type="button" class="button quiet" onClick=${leave}>Sign out</button>`;
+    <${Button} kind="quiet" onClick=${leave}>Sign out<//>`;
 }
 
 function Nothing() {

@@ -2,6 +2,6 @@
 import { h } from "./vendor/preact.js";
 import htm from "./vendor/htm.js";
 
-export { render, Fragment, createContext } from "./vendor/preact.js";
-export { useState, useEffect, useLayoutEffect, useMemo, useRef, useCallback, useContext, useId } from "./vendor/hooks.js";
+export { render } from "./vendor/preact.js";
+export { useState, useEffect, useMemo, useRef, useCallback, useId } from "./vendor/hooks.js";
 export const html = htm.bind(h);

@@ -39,7 +39,6 @@ function roughly(ms) {
 // In the reader's zone, with seconds: 2026-11-23 10:00:00.
 export const exact = (time) => (time ? exactTime.format(new Date(time)) : "");
 export const clockTime = (time) => clock.format(new Date(time));
-export const between = (start, end, now = Date.now()) => (start ? (end ? Date.parse(end) : now) - Date.parse(start) : null);
 
 export function bytes(size) {
   if (size < 1_024) return `${size} B`;

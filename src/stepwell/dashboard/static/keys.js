@@ -25,7 +25,7 @@ export function useKeys(keys) {
 }
 
 // `j` and `k` move among the links of rows.
-export function moveRow(step) {
+function moveRow(step) {
   const links = [...document.querySelectorAll("tbody a.row")];
   if (!links.length) return;
   const at = links.findIndex((link) => link.closest("tr").contains(document.activeElement));

@@ -73,7 +73,11 @@ function connect(wanted) {
   clearTimeout(retryTimer);
   source = null;
   open = wanted;
-  if (!wanted) return clearInterval(pollTimer);
+  if (!wanted) {
+    // What is wanted next begins anew, also its polling.
+    failures = 0;
+    return clearInterval(pollTimer);
+  }
   if (liveState.now === "off") liveState.set("connecting");
   const mine = (source = new EventSource(`/ui/live?topics=${encodeURIComponent(wanted)}`));
   lastSign = Date.now();

@@ -1,10 +1,10 @@
 // Addresses: every state that can be seen has one. `route` follows the browser's; links are ordinary ones.
 import { Value, useValue } from "./store.js";
 
-export const address = new Value(location.pathname + location.search);
+const address = new Value(location.pathname + location.search);
 
 // `parts` are encoded one by one, so an id with a slash stays one part.
-export const path = (...parts) => "/" + parts.map(encodeURIComponent).join("/");
+const path = (...parts) => "/" + parts.map(encodeURIComponent).join("/");
 export const workflowUrl = (name, tab) => path("workflows", name, ...(tab ? [tab] : []));
 export const instanceUrl = (workflow, id, query) => path("workflows", workflow, "instances", id) + queryText(query ?? {});
 

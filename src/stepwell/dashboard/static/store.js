@@ -45,3 +45,12 @@ export function remember(key, value) {
     // See above.
   }
 }
+
+// Forget all whose key begins so.
+export function forget(prefix) {
+  try {
+    for (const key of Object.keys(localStorage)) if (key.startsWith(`stepwell.${prefix}`)) localStorage.removeItem(key);
+  } catch {
+    // See above.
+  }
+}

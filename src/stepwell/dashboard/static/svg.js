@@ -6,8 +6,8 @@ import { useValue } from "./store.js";
 
 const policy = globalThis.trustedTypes?.createPolicy("stepwell-svg", { createHTML: (text) => text });
 
-export function parseSvg(text) {
-  // Its style is the page's: `graph.css`. The policy lets none in that comes with it.
+function parseSvg(text) {
+  // Its style is a part of the page's sheet. The policy lets none in that comes with it.
   const plain = text.replace(/<style>[^]*?<\/style>/, "");
   const parsed = new DOMParser().parseFromString(policy ? policy.createHTML(plain) : plain, "image/svg+xml").documentElement;
   if (parsed.localName !== "svg") throw new Error("The drawing could not be read.");

@@ -16,6 +16,8 @@ export const STATUSES = {
   errored: ["errored", "M8 2 14.5 13.5h-13zM8 6.5v3M8 11.5v.2"],
   terminated: ["terminated", "M3.5 3.5h9v9h-9z"],
 };
+// And of rows, which can be cut off.
+export const SIGN = { ...STATUSES, cut: STATUSES.terminated };
 export const FINAL = new Set(["complete", "errored", "terminated"]);
 
 export function Icon({ path, label }) {
@@ -84,6 +86,13 @@ export function Table({ columns, rows, keyOf, label, classOf }) {
     <thead><tr>${columns.map((column) => html`<th scope="col" class=${column.kind ?? ""}>${column.head ?? column.name}</th>`)}</tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${keyOf(row)} class=${classOf?.(row)}>${columns.map((column) => html`<td class=${column.kind ?? ""} data-name=${column.name}>${column.cell(row)}</td>`)}</tr>`)}</tbody>
   </table></div>`;
+}
+
+// The way to the pages of a list before and after this one. `urlOf(page)` is where one leads.
+export function Pager({ page, info, urlOf }) {
+  return info.total_pages > 1 && html`<nav class="pager" aria-label="Pages"><span>${page} of ${info.total_pages}</span>
+    ${page > 1 && html`<a class="button" href=${urlOf(page - 1)}>Previous</a>`}
+    ${page < info.total_pages && html`<a class="button" href=${urlOf(page + 1)}>Next</a>`}</nav>`;
 }
 
 // Rows that stand for those to come. For the first moment there are none, as most answers are there by then.

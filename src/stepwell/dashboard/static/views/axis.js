@@ -3,8 +3,8 @@
 // A stretch is idle while no attempt is in flight. It is folded when it is longer than a tenth of the busy time and
 // would take more than 80 pixels, and than a second. All times are milliseconds.
 
-export const FOLD_WIDTH = 44;
-export const TICK_GAP = 64;
+const FOLD_WIDTH = 44;
+const TICK_GAP = 64;
 
 const FOLDED_FROM = 80;
 const IDLE_SHARE = 0.1;
@@ -36,7 +36,7 @@ export function busyStretches(rows, from, to) {
 }
 
 /** Return the idle stretches between the busy ones. */
-export function idleStretches(busy, from, to) {
+function idleStretches(busy, from, to) {
   const idle = [];
   let at = from;
   for (const [start, end] of busy) {

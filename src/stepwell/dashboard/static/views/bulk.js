@@ -43,7 +43,7 @@ export function Bulk({ workflow, rows, clear, reload }) {
           const many = rows.filter(action.fits).length;
           return many > 0 && html`<${Button} key=${action.verb} kind=${action.kind ?? ""} onClick=${() => start(action)}>${action.verb}${many < rows.length ? ` ${many}` : ""}<//>`;
         })}<${Button} kind="quiet" onClick=${clear}>Clear<//>`}</div>
-    ${failures.map(({ id, error }) => html`<${ErrorBox} key=${id} error=${{ ...error, code: error.code, status: error.status, message: `${visible(id)}: ${error.message}` }} />`)}
+    ${failures.map(({ id, error }) => html`<${ErrorBox} key=${id} error=${{ ...error, message: `${visible(id)}: ${error.message}` }} />`)}
     ${asked && html`<${Ask} ...${asked} onClose=${() => setAsked(null)} run=${run} />`}`;
 }
 

@@ -42,7 +42,7 @@ export function Create({ workflow, onClose }) {
     }
   };
   const token = session.now.wants_token ? ` -H "Authorization: Bearer $STEPWELL_TOKEN"` : "";
-  const curl = () => `curl${token} -H 'content-type: application/json' -d '${body.replaceAll("'", "'\\''")}' '${location.origin}${urlOf(workflowPath(workflow, "instances"))}'`;
+  const curl = () => `curl${token} -H 'content-type: application/json' -d '${body.replaceAll("'", "'\\''")}' '${location.origin}${urlOf(workflowPath(workflow, "instances")).replaceAll("'", "%27")}'`;
   return html`<${Dialog} title=${`Create an instance of ${visible(workflow)}`} wide dirty=${Boolean(text.trim() || id.trim()) && !busy} onClose=${onClose}>
     <div class="body">
       <div class="field"><label for="new-id">Id (optional)</label><input id="new-id" class="mono" spellcheck=${false} autocomplete="off" value=${id} onInput=${(event) => setId(event.target.value)} /><small>Letters, digits, - and _; without one it gets a new UUID.</small></div>

@@ -57,7 +57,7 @@ export function Instance({ workflow, id, query }) {
     ${dialog && html`<${Dialogs} dialog=${dialog} close=${() => setDialog(null)} ...${given} />`}`;
 }
 
-export function openStep(key, attempt = "") {
+function openStep(key, attempt = "") {
   changeQuery({ step: key, attempt });
 }
 

@@ -8,6 +8,7 @@ import { keyOf } from "./rows.js";
 
 const AT_ONCE = 1_000;
 const DRAWN = 500;
+const AGAIN_MS = 2_000;
 const ERRORS = new Set(["ERROR", "CRITICAL", "stderr"]);
 const WARNINGS = new Set(["WARNING", ...ERRORS]);
 const LEVELS = { "": () => true, warnings: (line) => WARNINGS.has(line.level), errors: (line) => ERRORS.has(line.level) };
@@ -16,7 +17,6 @@ export function Log({ workflow, id, instance, query }) {
   const [isFollowing, setFollowing] = useState(true);
   const { lines, error, isLoading } = useLines(ownInstancePath(workflow, id, "logs"), isFollowing && !instance.isFinal);
   const [drawn, setDrawn] = useState(DRAWN);
-  const end = useRef(null);
   const wanted = (query.q ?? "").toLowerCase();
   const fits = LEVELS[query.level ?? ""] ?? LEVELS[""];
   const shown = useMemo(() => lines.filter((line) => fits(line) && (line.text.toLowerCase().includes(wanted) || (line.step ?? "").toLowerCase().includes(wanted))), [lines, wanted, fits]);
@@ -35,7 +35,7 @@ export function Log({ workflow, id, instance, query }) {
     ${error && html`<${ErrorBox} error=${error} />`}
     ${isLoading ? html`<${Loading} rows=${5} />` : shown.length === 0 ? html`<p class="muted">${lines.length ? "No line fits." : "Its code has printed and logged nothing."}</p>` : html`<div class="log" role="log" aria-live="off" tabindex="0" aria-label="Log" ref=${box} onScroll=${scrolled}>
       ${shown.length > drawn && html`<p><${Button} onClick=${() => setDrawn(drawn + DRAWN)}>${count(Math.min(DRAWN, shown.length - drawn))} earlier ones<//></p>`}
-      ${shown.slice(-drawn).map((line) => html`<${Line} key=${line.n} line=${line} workflow=${workflow} id=${id} query=${query} />`)}<div ref=${end}></div></div>`}`;
+      ${shown.slice(-drawn).map((line) => html`<${Line} key=${line.n} line=${line} workflow=${workflow} id=${id} query=${query} />`)}</div>`}`;
 }
 
 function Line({ line, workflow, id, query }) {
@@ -63,8 +63,14 @@ function useLines(path, follows) {
       }
       if (follows) await follow(`${path}?follow=true&after=${next.current}`, reading.signal, add);
     };
-    read().catch((error) => error.name === "AbortError" || setState((old) => ({ ...old, isLoading: false, error })));
-    return () => reading.abort();
+    // What is followed ends with its server too, which may come back.
+    let timer = 0;
+    const readOn = () =>
+      read()
+        .catch((error) => reading.signal.aborted || setState((old) => ({ ...old, isLoading: false, error })))
+        .then(() => follows && !reading.signal.aborted && (timer = setTimeout(readOn, AGAIN_MS)));
+    readOn();
+    return () => (reading.abort(), clearTimeout(timer));
   }, [path, follows]);
   return state;
 }

@@ -9,6 +9,7 @@ import { Copy, Duration, Empty, Icon, Loaded, STATUSES, StatusBadge, Table, Time
 // So many workflows are asked for their instances.
 const ASKED = 8;
 const SHOWN = 10;
+const EXAMPLE = `class Hello(WorkflowEntrypoint):\n    async def run(self, event, step):\n        return await step.do("greet", greet)`;
 const NUMBERS = [["running", ["running", "rollingBack"]], ["queued", ["queued"]], ["waiting", ["waiting"]], ["paused", ["paused", "waitingForPause"]], ["errored", ["errored"]], ["complete", ["complete"]]];
 
 export function Overview() {
@@ -57,8 +58,6 @@ function Instances({ rows, label }) {
 function None() {
   return html`<${Empty} title="No workflow is loaded">
     <p>Write one and serve it; this page shows it as soon as it is there.</p>
-    <pre class="block">class Hello(WorkflowEntrypoint):
-    async def run(self, event, step):
-        return await step.do("greet", greet)</pre>
+    <pre class="block">${EXAMPLE}</pre>
     <p class="row-of"><code>stepwell dev hello.py</code><${Copy} text="stepwell dev hello.py" what="copy the command" /></p><//>`;
 }

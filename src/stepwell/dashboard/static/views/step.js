@@ -1,14 +1,13 @@
 // One step in full: its config, its attempts with what they raised and said, what it returned, and what can be decided of it.
-import { html, useEffect, useRef, useState } from "../dom.js";
-import { ApiError, get, instancePath, ownInstancePath, urlOf } from "../api.js";
+import { html, useEffect, useRef } from "../dom.js";
+import { ApiError, instancePath, ownInstancePath, urlOf, useRead } from "../api.js";
 import { count, duration, exact, plural, visible, visibleLines } from "../format.js";
 import { instanceUrl } from "../router.js";
-import { Button, Copy, ErrorBox, Icon, JsonView, STATUSES, useNow } from "../ui.js";
+import { Button, Copy, ErrorBox, Icon, JsonView, Loaded, SIGN, useNow } from "../ui.js";
 import { memberText } from "./raw.js";
 import { kindOf, parted, typeWord } from "./rows.js";
 import { link, moment } from "./why.js";
 
-const SIGN = { ...STATUSES, cut: STATUSES.terminated };
 const BACKOFF = { constant: "each time", linear: "and so much more each time", exponential: "doubled each time" };
 const OUTCOMES = { running: "running", done: "complete", failed: "errored", cut: "cut" };
 const REDACTED = "[REDACTED]";
@@ -81,7 +80,7 @@ function Attempt({ row, number, workflow, id }) {
   // What it says is not in the history, so nobody tells of it: it is asked for while it may come.
   const now = useNow(attempt.end === null && row.end === null ? 2_000 : 0);
   const lines = useLines(ownInstancePath(workflow, id, "logs") + `?limit=1000&step=${encodeURIComponent(row.name)}`, attempt.end ?? row.end ?? now);
-  const mine = (lines.found ?? []).filter((line) => line.attempt === number);
+  const mine = (lines.result?.lines ?? []).filter((line) => line.attempt === number);
   const trace = attempt.error === null ? null : mine.findLast((line) => line.level === "ERROR" && line.text.includes(attempt.error.name));
   const said = mine.filter((line) => line !== trace);
   return html`<p class="muted">Attempt ${number} began ${moment(attempt.start)}${attempt.end && html`, ended ${moment(attempt.end)}`}.</p>
@@ -91,12 +90,12 @@ function Attempt({ row, number, workflow, id }) {
 }
 
 function useLines(path, state) {
-  const [lines, setLines] = useState({});
+  const lines = useRead(path);
+  const last = useRef(state);
   useEffect(() => {
-    const reading = new AbortController();
-    get(path, { signal: reading.signal }).then(({ result }) => setLines({ found: result.lines }), (error) => error.name === "AbortError" || setLines((old) => ({ ...old, error })));
-    return () => reading.abort();
-  }, [path, state]);
+    if (last.current !== state) lines.reload();
+    last.current = state;
+  }, [state]);
   return lines;
 }
 
@@ -105,22 +104,15 @@ function Output({ row, workflow, id }) {
   const text = row.entry.output ?? "null";
   const isCut = text.endsWith("[truncated output]") || row.type === "waitForEvent";
   const path = instancePath(workflow, id, "step") + `?type=${row.type}&name=${encodeURIComponent(row.name)}`;
-  const [state, setState] = useState({});
-  useEffect(() => {
-    if (!isCut) return;
-    const reading = new AbortController();
-    readOutput(path, reading.signal).then((found) => setState({ found }), (error) => error.name === "AbortError" || setState({ error }));
-    return () => reading.abort();
-  }, [path]);
+  const read = useRead(isCut ? path : null, { read: readOutput });
   if (text === REDACTED) return html`<p class="muted">Hidden by the workflow: its output is sensitive.</p>`;
   if (!isCut) return html`<${JsonView} text=${text} name=${row.name} />`;
-  if (state.error) return html`<${ErrorBox} error=${state.error} />`;
-  if (!state.found) return html`<p class="muted">Loading</p>`;
-  if (state.found.isBytes) return html`<p>Bytes: ${count(state.found.size)}. <a class="button" href=${urlOf(path)} download=${`${row.name}.bin`}>Download</a></p>`;
-  return html`<${JsonView} text=${state.found.text} name=${row.name} />`;
+  return html`<${Loaded} read=${read} rows=${2}>${(found) => found.isBytes
+    ? html`<p>Bytes: ${count(found.size)}. <a class="button" href=${urlOf(path)} download=${`${row.name}.bin`}>Download</a></p>`
+    : html`<${JsonView} text=${found.text} name=${row.name} />`}<//>`;
 }
 
-async function readOutput(path, signal) {
+async function readOutput(path, { signal }) {
   const response = await fetch(urlOf(path), { credentials: "same-origin", cache: "no-store", signal });
   if (response.headers.get("content-type") === "application/octet-stream") {
     const size = Number(response.headers.get("content-length"));

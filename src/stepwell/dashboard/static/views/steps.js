@@ -2,14 +2,13 @@
 import { html, useMemo } from "../dom.js";
 import { count, duration, visible } from "../format.js";
 import { changeQuery, instanceUrl } from "../router.js";
-import { Icon, STATUSES, useNow } from "../ui.js";
+import { Icon, SIGN, useNow } from "../ui.js";
 import { filtered, tookOf, typeWord } from "./rows.js";
 import { useWindow } from "./window.js";
 
 const ROW = 41;
-const SIGN = { ...STATUSES, cut: STATUSES.terminated };
 const SORTS = { name: (row) => row.name, took: (row, now) => tookOf(row, now), attempts: (row) => row.attempts.length };
-export const TYPES = ["do", "sleep", "wait", "rollback"];
+const TYPES = ["do", "sleep", "wait", "rollback"];
 
 // The search box and the types, which the timeline has too.
 export function Filters({ query, rows, children }) {

@@ -4,7 +4,7 @@ import { clockTime, count, duration, exact, plural, visible } from "../format.js
 import { useKeys } from "../keys.js";
 import { changeQuery, instanceUrl } from "../router.js";
 import { remember, remembered } from "../store.js";
-import { Button, Icon, STATUSES, useNow } from "../ui.js";
+import { Button, Icon, SIGN, useNow } from "../ui.js";
 import { axisOf, barOf, foldsOf, ticksOf } from "./axis.js";
 import { tookOf, typeWord } from "./rows.js";
 import { Filters, shownRows } from "./steps.js";
@@ -12,7 +12,6 @@ import { useMedia, useWidth, useWindow } from "./window.js";
 
 const LABEL_FROM = 48;
 const NAME = { least: 120, most: 480, usual: 240 };
-const SIGN = { ...STATUSES, cut: STATUSES.terminated };
 // What is drawn, in words: the legend.
 const KINDS = {
   done: "successful attempt", failed: "failed attempt", running: "in flight", delay: "waits to retry", sleep: "sleep", wait: "waits for event", cut: "interrupted",

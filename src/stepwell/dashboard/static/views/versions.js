@@ -4,7 +4,7 @@ import { useRead, workflowPath } from "../api.js";
 import { exact, visible } from "../format.js";
 import { workflowTopic } from "../live.js";
 import { changeQuery, queryText, workflowUrl } from "../router.js";
-import { Copy, Empty, Loaded, Table, Time, useTitle } from "../ui.js";
+import { Copy, Empty, Loaded, Pager, Table, Time, useTitle } from "../ui.js";
 import { VersionGraph } from "./graph_tab.js";
 import { WorkflowHead } from "./workflow_head.js";
 
@@ -33,7 +33,5 @@ function List({ rows, info, page, query, workflow }) {
     rows.length > 1 && { name: "right", kind: "tight named", cell: (row) => side(row, "b") },
   ].filter(Boolean);
   return html`<${Table} columns=${columns} rows=${rows} keyOf=${(row) => row.id} label="Versions" />
-    ${info.total_pages > 1 && html`<nav class="pager" aria-label="Pages"><span>${page} of ${info.total_pages}</span>
-      ${page > 1 && html`<a class="button" href=${workflowUrl(workflow, "versions") + queryText({ ...query, page: page - 1 })}>Previous</a>`}
-      ${page < info.total_pages && html`<a class="button" href=${workflowUrl(workflow, "versions") + queryText({ ...query, page: page + 1 })}>Next</a>`}</nav>`}`;
+    <${Pager} page=${page} info=${info} urlOf=${(to) => workflowUrl(workflow, "versions") + queryText({ ...query, page: to })} />`;
 }

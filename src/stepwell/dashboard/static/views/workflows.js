@@ -3,7 +3,7 @@ import { html } from "../dom.js";
 import { useRead } from "../api.js";
 import { visible } from "../format.js";
 import { changeQuery, queryText, workflowUrl } from "../router.js";
-import { Empty, Loaded, Table, Time, useTitle } from "../ui.js";
+import { Empty, Loaded, Pager, Table, Time, useTitle } from "../ui.js";
 import { Counts } from "./counts.js";
 import { Search } from "./search.js";
 
@@ -26,7 +26,5 @@ function List({ rows, info, page, query }) {
     { name: "last created", kind: "named nowrap", cell: (row) => html`<${Time} at=${row.triggered_on} />` },
   ];
   return html`<${Table} columns=${columns} rows=${rows} keyOf=${(row) => row.id} label="Workflows" />
-    ${info.total_pages > 1 && html`<nav class="pager" aria-label="Pages"><span>${page} of ${info.total_pages}</span>
-      ${page > 1 && html`<a class="button" href=${"/workflows" + queryText({ ...query, page: page - 1 })}>Previous</a>`}
-      ${page < info.total_pages && html`<a class="button" href=${"/workflows" + queryText({ ...query, page: page + 1 })}>Next</a>`}</nav>`}`;
+    <${Pager} page=${page} info=${info} urlOf=${(to) => "/workflows" + queryText({ ...query, page: to })} />`;
 }

@@ -19,9 +19,9 @@ help: ## List these targets
 run: $(RUNTIME) ## Set up, serve examples/ with a demo; PORT=8787 chooses the port
 	@$(VENV_PYTHON) tools/demo.py
 
-# One process more than there are cores: a third of the time a test waits for a server.
+# Two processes more than there are cores: a third of the time a test waits for a server, or a browser.
 test: $(READY) ## Run the tests (under 6 minutes)
-	$(VENV_PYTHON) -m pytest -q -n $$($(VENV_PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist worksteal
+	$(VENV_PYTHON) -m pytest -q -n $$($(VENV_PYTHON) -c "import os; print((os.cpu_count() or 1) + 2)") --dist worksteal
 
 check: $(READY) ## Check format, lint, types and import rules
 	$(VENV_PYTHON) -m ruff format --check .

@@ -11,13 +11,16 @@ SOURCES := $(wildcard src tests examples bench tools)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fix vendor test-long histories coverage bench wheel clean
+.PHONY: help run test check fix vendor reference test-long screenshots histories coverage bench wheel clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 run: $(RUNTIME) ## Set up, serve examples/ with a demo; PORT=8787 chooses the port
 	@$(VENV_PYTHON) tools/demo.py
+
+# The processes of the tests read what one of them has compiled, also where the environment says that none is to keep it.
+test test-long: export PYTHONDONTWRITEBYTECODE :=
 
 # Two processes more than there are cores: a third of the time a test waits for a server, or a browser.
 test: $(READY) ## Run the tests (under 6 minutes)
@@ -36,8 +39,15 @@ fix: $(READY) ## Format, and repair what lint can repair
 vendor: $(READY) ## Bring the dashboard's libraries (needs npm), and check them
 	$(VENV_PYTHON) tools/vendor.py
 
+reference: $(READY) ## Write docs/reference from the code
+	$(VENV_PYTHON) -m tools.cli_reference
+	$(VENV_PYTHON) -m tools.client_reference
+
 test-long: $(READY) ## Run the tests that take minutes
 	$(VENV_PYTHON) -m pytest -q -m long
+
+screenshots: $(READY) ## Take pictures of the dashboard's screens into .screenshots/ (needs Chromium)
+	$(VENV_PYTHON) -m tests.dashboard.screenshots
 
 histories: $(READY) ## Keep histories of this version for later ones to replay; once a release
 	$(VENV_PYTHON) -m tests.histories.keep
@@ -49,12 +59,13 @@ coverage: $(READY) ## Run the tests and report which lines they reach
 
 bench: $(READY) ## Measure this machine and Stepwell on it
 	$(VENV_PYTHON) -m bench
+	$(VENV_PYTHON) -m bench.search
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(VENV_PYTHON) -m build --wheel --outdir dist
 
 clean: ## Remove .venv/, dist/ and caches (never .stepwell/, your data)
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	rm -rf .venv dist .screenshots .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find src tests examples bench tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(VENV_PYTHON):

@@ -4,7 +4,7 @@
 
 Everything runs on a real file in a temporary folder with `synchronous=FULL`, in the processes of `stepwell dev`: the
 parent with the store, a worker with the author's code; then on a PostgreSQL server with its default settings, if one
-can be started.
+can be started. The dashboard is looked at in Chromium, if there is one.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from bench import machine, postgres, server, work
+from bench import dashboard, machine, postgres, server, work
 
 
 def main() -> None:
@@ -45,6 +45,7 @@ def measure(folder: Path) -> dict[str, float]:
     figures |= asyncio.run(work.w3(folder / "w3"))
     figures |= asyncio.run(work.w5(folder / "w5"))
     figures |= asyncio.run(server.measure(folder / "http"))
+    figures |= asyncio.run(dashboard.measure(folder / "dashboard"))
     figures |= postgres.measure(folder / "postgres")
     # The bound that a step of one instance cannot beat is one commit.
     figures["W3: us a step, beyond one plain commit"] = (

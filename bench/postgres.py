@@ -7,7 +7,7 @@ from bench import work
 from tests import postgres
 
 # Everything else is as the server has it: fsync and synchronous_commit are on.
-_DURABLE = {"listen_addresses": ""}
+DURABLE = {"listen_addresses": ""}
 _IDLE_S = 20.0
 _STATEMENTS = "select sum(xact_commit + xact_rollback) from pg_stat_database where datname = 'stepwell_idle'"
 _SIZE = """
@@ -25,16 +25,16 @@ def measure(folder: Path) -> dict[str, float]:
     folder.mkdir()
     server = postgres.Server()
     try:
-        server.start(settings=_DURABLE)
+        server.start(settings=DURABLE)
         found: dict[str, float] = {}
         for name in ("w1", "w2", "w3", "w5"):
-            measured = asyncio.run(getattr(work, name)(folder / name, _database(server, name)))
+            measured = asyncio.run(getattr(work, name)(folder / name, made(server, name)))
             found |= {f"PostgreSQL {figure}": value for figure, value in measured.items()}
             if name == "w1":
                 found["PostgreSQL W1: bytes a step, with indexes"] = _bytes(server, name) / 10_000
         for workers in (2, 4):
             name = f"w1_of_{workers}"
-            steps = asyncio.run(work.w1_of(folder / name, _database(server, name), workers))
+            steps = asyncio.run(work.w1_of(folder / name, made(server, name), workers))
             found[f"PostgreSQL W1: steps/s with {workers} worker processes"] = steps
         return found | asyncio.run(_idle(server, folder / "idle"))
     finally:
@@ -49,7 +49,7 @@ def _bytes(server: postgres.Server, name: str) -> int:
 
 async def _idle(server: postgres.Server, folder: Path) -> dict[str, float]:
     """Measure how many transactions a server asks for that has nothing to do."""
-    url = await asyncio.to_thread(_database, server, "idle")
+    url = await asyncio.to_thread(made, server, "idle")
     async with work.deployment(folder, url):
         await asyncio.sleep(2)
         before = await asyncio.to_thread(postgres.query, server.url, _STATEMENTS)
@@ -60,7 +60,8 @@ async def _idle(server: postgres.Server, folder: Path) -> dict[str, float]:
     }
 
 
-def _database(server: postgres.Server, name: str) -> str:
+def made(server: postgres.Server, name: str) -> str:
+    """Make a database, and return its URL."""
     postgres.query(server.url, f"create database stepwell_{name}")
     return _url(server, name)
 

@@ -49,7 +49,7 @@ class Connection:
 async def measure(folder: Path) -> dict[str, float]:
     """Return the figures of W2 and W6."""
     folder.mkdir()
-    async with _server(folder) as (port, pid):
+    async with serving(folder) as (port, pid):
         return {**await w2(port), **await w7(port), **await w6(port), **await idle(pid)}
 
 
@@ -60,7 +60,7 @@ async def w2(port: int) -> dict[str, float]:
     for _ in range(W2_INSTANCES):
         begun = time.perf_counter()
         created = json.loads(await connection.ask("POST", INSTANCES, b'{"params":{"steps":1}}'))
-        await _complete(connection, f"{INSTANCES}/{created['result']['id']}")
+        await complete(connection, f"{INSTANCES}/{created['result']['id']}")
         seen.append((time.perf_counter() - begun) * 1000)
     connection.close()
     cuts = statistics.quantiles(seen, n=100)
@@ -77,26 +77,27 @@ async def w7(port: int) -> dict[str, float]:
         await connection.ask("POST", waiting, json.dumps({"instance_id": str(number)}).encode())
         await _rest(connection, path)
         sent = json.loads(await connection.ask("POST", f"{path}/events/go", b"1"))["result"]
-        await _complete(connection, path)
+        await complete(connection, path)
         _, step = json.loads(await connection.ask("GET", path))["result"]["steps"]
-        seen.append(_ms(step["start"]) - _ms(sent["timestamp"]))
+        seen.append(ms(step["start"]) - ms(sent["timestamp"]))
     connection.close()
     return {"W7: event to the next step, ms, p50": statistics.median(seen)}
 
 
-def _ms(moment: str) -> float:
+def ms(moment: str) -> float:
+    """Return a moment of the API's in milliseconds since 1970."""
     return datetime.fromisoformat(moment).timestamp() * 1000
 
 
 async def idle(pid: int) -> dict[str, float]:
     """Return how much of a core the server and its worker take while nobody asks for anything."""
     await asyncio.sleep(1)
-    before = _cpu_s(pid)
+    before = cpu_s(pid)
     await asyncio.sleep(IDLE_SECONDS)
-    return {"idle: server and worker, % of a core": (_cpu_s(pid) - before) / IDLE_SECONDS * 100}
+    return {"idle: server and worker, % of a core": (cpu_s(pid) - before) / IDLE_SECONDS * 100}
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """Return the processor time of a process and its children so far."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     ticks = 0
@@ -111,7 +112,7 @@ async def w6(port: int) -> dict[str, float]:
     connection = await Connection.open(port)
     body = json.dumps({"instance_id": "read", "params": {"steps": W6_STEPS}}).encode()
     await connection.ask("POST", INSTANCES, body)
-    await _complete(connection, f"{INSTANCES}/read")
+    await complete(connection, f"{INSTANCES}/read")
     connection.close()
     plain = await _rate(port, "/healthz")
     instance = await _rate(port, f"{INSTANCES}/read")
@@ -122,7 +123,7 @@ async def w6(port: int) -> dict[str, float]:
     }
 
 
-async def _complete(connection: Connection, path: str) -> None:
+async def complete(connection: Connection, path: str) -> None:
     """Wait until an instance is complete, as a client does that wants to know at once."""
     while True:
         answer = await connection.ask("GET", f"{path}?simple=true", headers="prefer: wait=30\r\n")
@@ -152,12 +153,12 @@ async def _rate(port: int, path: str) -> float:
 
 
 @asynccontextmanager
-async def _server(folder: Path) -> AsyncIterator[tuple[int, int]]:
+async def serving(folder: Path, **environment: str) -> AsyncIterator[tuple[int, int]]:
     """Start a server on the benchmark's workflows, and stop it; give its port and its process id."""
     source = Path(__file__).with_name("workflows.py")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "stepwell", "dev", str(source), "--port", "0", "--data", str(folder / "data"),
-        stdout=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, env={**os.environ, **environment},
     )  # fmt: skip
     assert process.stdout is not None
     try:

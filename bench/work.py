@@ -15,6 +15,7 @@ from stepwell.core.steplog import StepEntry
 from stepwell.engine import Engine, NewInstance
 from stepwell.store.opening import open_store
 from stepwell.supervisor import Supervisor, SupervisorSettings
+from stepwell.waits import wait_for_end
 from stepwell.worker_options import CodeOptions
 
 ACCOUNT, WORKFLOW = "local", "steps"
@@ -101,12 +102,8 @@ async def w2(folder: Path, database: str | None = None) -> dict[str, float]:
         for number in range(W2_INSTANCES):
             start = time.perf_counter()
             row = await deployed.engine.create(ACCOUNT, WORKFLOW, NewInstance(f"one{number}", '{"steps": 1}'))
-            changed = asyncio.Event()
-            stop = deployed.engine.store.watch(row, changed.set)
-            while (await deployed.engine.get(ACCOUNT, WORKFLOW, row.id)).row.status != "complete":
-                await changed.wait()
-                changed.clear()
-            stop()
+            ended = await wait_for_end(deployed.engine.store, row)
+            assert ended.row.status == "complete"
             took.append((time.perf_counter() - start) * 1000)
         return {"W2: ms from create to end, p50": statistics.median(took)}
 

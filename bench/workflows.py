@@ -1,5 +1,6 @@
 """The workflows that are measured: their steps do nothing, so what is left is the engine."""
 
+import asyncio
 import time
 
 from stepwell import WorkflowEntrypoint
@@ -28,6 +29,15 @@ class Waits(WorkflowEntrypoint):
         """Return what the step returned."""
         await step.wait_for_event("wait", "go")
         return await step.do("work", lambda: 1)
+
+
+class Ticks(WorkflowEntrypoint):
+    """Steps that each take a while, never the same."""
+
+    async def run(self, event, step):
+        """Return nothing."""
+        for number in range(event["payload"]["steps"]):
+            await step.do("tick", lambda: asyncio.sleep(0.1 + number * 37 % 400 / 1000))
 
 
 class Sleeps(WorkflowEntrypoint):

@@ -8,6 +8,7 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
 
+from stepwell import memory
 from stepwell.store.sqlite import SqliteStore
 from tests import postgres
 
@@ -15,6 +16,11 @@ from tests import postgres
 settings.register_profile("stepwell", deadline=None, print_blob=True)
 settings.load_profile("stepwell")
 HAS_POSTGRES = postgres.is_there()
+
+
+def pytest_collection_finish() -> None:
+    """Do not look through ten thousand collected tests, which stay to the end, for what nobody needs."""
+    memory.calm_garbage_collection()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +38,8 @@ def blockbuster() -> Iterator[BlockBuster]:
             function.can_block_in("stepwell/store/postgres/address.py", {"connect"})
             function.can_block_in("stepwell/store/postgres/connection.py", {"do", "close", "__init__"})
             function.can_block_in("tests/postgres.py", {"open", "close"})
+            # Whoever makes a client has certificates read, and the first one the rest of the HTTP library.
+            function.can_block_in("stepwell/sdk/api.py", {"__init__"})
         yield calls
 
 

@@ -29,6 +29,7 @@ def _run(zone: str, *arguments: str, seconds: int) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.long
 def test_times_are_the_same_in_another_zone() -> None:
     """Naive times are UTC and aware ones their own moment, wherever the machine stands."""
     _run(ZONES[0], *ABOUT_TIME, seconds=170)

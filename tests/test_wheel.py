@@ -75,11 +75,13 @@ def _build_wheel(target: Path) -> Path:
 
 
 def _install(wheel: Path, environment: Path) -> Path:
-    venv.create(environment, with_pip=True)
-    python = environment / "bin" / "python"
+    # With the pip that is here: to install another one there takes longer than all the rest.
+    venv.create(environment)
+    python = str(environment / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
     constraints = ROOT / "constraints.txt"
     subprocess.run(
-        [python, "-m", "pip", "install", "-qq", wheel, "-c", constraints],
+        [*pip, "install", "-qq", wheel, "-c", constraints],
         env=_clean_environment(environment.parent),
         check=True,
     )

@@ -13,7 +13,7 @@ import msgspec
 from stepwell.clock import Clock, SystemClock
 from stepwell.errors import ScriptError, StoreError
 from stepwell.pinned import PinnedWorkers, lay_out_served, remove_served_but
-from stepwell.store import Store
+from stepwell.store import DueListener, Store
 from stepwell.store.snapshot_operations import FindServed, Snapshot
 from stepwell.supervisor import Supervisor
 from stepwell.worker_options import CodeOptions
@@ -27,7 +27,7 @@ _LOOK_AFTER_S, _LOOK_EVERY_S = 2.0, 20.0
 _RETRY_AFTER_MS = 60_000
 
 
-class Adoption:
+class Adoption(DueListener):
     """Gives a server's workers the code that was served last, wherever that was."""
 
     def __init__(self, store: Store, supervisor: Supervisor, pinned: PinnedWorkers, folder: Path) -> None:
@@ -63,9 +63,6 @@ class Adoption:
     def instance_due(self, at: int) -> None:  # noqa: ARG002 - what it is the store is asked
         """Look whether other code is served."""
         self._look.set()
-
-    def instance_told(self, row: int) -> None:
-        """Hear nothing: this holds no instance."""
 
     async def _follow(self, account: str, code: CodeOptions) -> CodeOptions:
         served = await self._store.run(FindServed(account))

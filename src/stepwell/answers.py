@@ -8,7 +8,7 @@ import msgspec
 from stepwell import models
 from stepwell.core.failures import Failure
 from stepwell.core.instance import Status
-from stepwell.core.records import StepConfig
+from stepwell.core.records import Firing, StepConfig
 from stepwell.core.steplog import (
     REDACTED,
     AttemptEntry,
@@ -46,7 +46,10 @@ def workflow(row: WorkflowRow) -> models.Workflow:
     return models.Workflow(
         *_of_workflow(row),
         instances={status: row.counts.get(status, 0) for status in models.STATUSES},
-        schedules=[],
+        schedules=[
+            models.Schedule(schedule.cron, iso(schedule.next_at) if schedule.next_at else "")
+            for schedule in row.schedules
+        ],
     )
 
 
@@ -125,6 +128,7 @@ def instance(view: InstanceView, entries: Sequence[Entry]) -> models.Instance:
         rollback=rollback(view.log.rollback),
         step_count=row.step_count,
         steps=[_entry(entry) for entry in entries],
+        schedule=_firing(view.log.schedule),
     )
 
 
@@ -192,6 +196,10 @@ def _trigger(trigger: Trigger) -> models.EventTrigger:
         if wanted is None
         else models.TriggerFilter(_or_unset(wanted.namespace), _or_unset(wanted.repo_name)),
     )
+
+
+def _firing(firing: Firing | None) -> models.CronFiring | msgspec.UnsetType:
+    return msgspec.UNSET if firing is None else models.CronFiring(firing.cron, firing.scheduled_at)
 
 
 def _output(text: str | None) -> msgspec.Raw | str | None:

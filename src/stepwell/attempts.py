@@ -39,6 +39,7 @@ from stepwell.errors import (
 )
 from stepwell.notes import AttemptSink, Notebook
 from stepwell.scope import AuthorExit, TaskScope
+from stepwell.shared_slots import HELD_LIMITS, SharedSlots
 from stepwell.steps import StepContext
 from stepwell.streams import StoredStream, StreamRefused, TurnStreams
 from stepwell.threads import Threads
@@ -58,6 +59,7 @@ class AttemptHost(CallPort, Protocol):
     streams: TurnStreams
     classes: Classes
     notebook: Notebook
+    slots: SharedSlots
 
     def instance_key(self) -> str:
         """Return what tells the instance from all others."""
@@ -173,6 +175,8 @@ class Attempts:
         self._watch_heartbeat(running)
         context = running.call.context.copy()
         context.run(SINK.set, running.sink)
+        if (limit := running.call.body.limit) is not None:
+            context.run(HELD_LIMITS.set, context.get(HELD_LIMITS, frozenset()) | {limit})
         running.task = running.scope.run_in(context, self._attempt(running), running.call.key.label)
 
     def route_nested(self, parent: Key, key: Key) -> CallScope | None:
@@ -189,6 +193,7 @@ class Attempts:
         running = self._running.pop(key, None)
         if running is not None:
             self._close(running)
+        self._host.slots.leave(key)
 
     def end_cut(self) -> None:
         """End the attempts of steps that were completed or failed by hand."""
@@ -296,7 +301,9 @@ class Attempts:
         answer = await self._asked_delay(running, failure)
         if self._running.get(key) is not running:
             return
+        # It was closed when it failed.
         del self._running[key]
+        self._host.slots.leave(key)
         now = self._host.clock.now()
         if isinstance(answer, Failure):
             execution.attempt_failed(key, failure, now)

@@ -8,20 +8,30 @@ Source: developers.cloudflare.com/workflows/build/workers-api/#workflow
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, cast
 
 import msgspec
 
-from stepwell import answers, limits, reasons, values
+from stepwell import answers, durations, reasons, values
+from stepwell.binding_options import (
+    TRIGGER,
+    check_id,
+    from_step,
+    known_options,
+    new_instance,
+    wanted_events,
+    wanted_instances,
+)
 from stepwell.children import Children
-from stepwell.control import FromStep
 from stepwell.core.failures import describe
+from stepwell.core.instance import Status
 from stepwell.core.records import Action
-from stepwell.core.standing import KINDS
 from stepwell.core.steplog import InstanceLog, iso
 from stepwell.engine import Engine, NewInstance
 from stepwell.errors import (
     InstanceAlreadyExists,
+    InstanceFailed,
     InstanceFinished,
     InstanceNotFound,
     InvalidInput,
@@ -29,14 +39,14 @@ from stepwell.errors import (
 )
 from stepwell.forcing import Decision, StepType
 from stepwell.store.child_operations import ChildLink
-from stepwell.subscriptions import Subscription, Wanted, types_of
+from stepwell.store.label_operations import ReadLabels
+from stepwell.store.operations import GetInstance
+from stepwell.subscriptions import Subscription
+from stepwell.waits import wait_for_end
 
-_TRIGGER = "binding"
 # The options of each method.
-_CREATE = ("id", "params", "retention", "locationHint", "location_hint")
 _TERMINATE = ("rollback",)
 _RESTART = ("from", "from_")
-_SUBSCRIBE = ("cursor", "filter")
 # The types of step about which each can be decided.
 _DECIDED = {
     Action.RETRY: ("step", "rollback"),
@@ -83,10 +93,10 @@ class WorkflowBinding:
     async def create(self, options: Mapping[str, Any] | None = None, **more: Any) -> "WorkflowInstance":
         """Create an instance: `create({"id": ..., "params": ...})` or `create(id=..., params=...)`.
 
-        Params are plain JSON, or what has a natural form in it. Raises InstanceAlreadyExists, InvalidInput or
-        WorkflowNotFound.
+        Params are plain JSON, or what has a natural form in it. `labels` is a dict of texts, Stepwell's own. Raises
+        InstanceAlreadyExists, InvalidInput or WorkflowNotFound.
         """
-        new = _new({**(options or {}), **more})
+        new = new_instance({**(options or {}), **more})
         row = await self._engine.create(self._account, self._workflow, new)
         return self._handle(row.id)
 
@@ -98,7 +108,7 @@ class WorkflowBinding:
     async def start_child(self, id: str, params: object, link: ChildLink) -> None:
         """Create the instance that a workflow awaits, or find it; for `step.child`."""
         text = "{}" if params is None else values.encode_json(params, "params")
-        await Children(self._engine).start(self._account, self._workflow, NewInstance(id, text, _TRIGGER), link)
+        await Children(self._engine).start(self._account, self._workflow, NewInstance(id, text, TRIGGER), link)
 
     async def await_child(self, id: str, link: ChildLink) -> None:
         """Let a workflow hear of the end of an instance; for `step.child`."""
@@ -107,7 +117,7 @@ class WorkflowBinding:
     async def terminate_child(self, id: str) -> None:
         """End an instance that nobody awaits any more, if it has not ended; for `step.child`."""
         with suppress(InstanceFinished, InstanceNotFound, WorkflowNotFound):
-            await self._engine.control.terminate(self._account, self._workflow, id, _TRIGGER)
+            await self._engine.control.terminate(self._account, self._workflow, id, TRIGGER)
 
     @property
     def workflow_name(self) -> str:
@@ -121,11 +131,12 @@ class WorkflowBinding:
         `{"count": n, ...}`, return `{"created": [...], "errors": [{"index", "id", "code", "message"}]}`.
         """
         most = self._engine.settings.batch_instances
-        wanted = [_new(options) for options in _wanted(batch, most)]
+        wanted = [new_instance(options) for options in wanted_instances(batch, most)]
         if not 1 <= len(wanted) <= most:
             raise InvalidInput("batch", f"create_batch takes 1 to {most:,} instances, got {len(wanted):,}")
         # All of them before the first is made: one that breaks a rule loses the others nothing.
         checked = [await self._engine.check(self._account, self._workflow, new) for new in wanted]
+        self._engine.count_creations(self._account, self._workflow, len(wanted))
         created: list[WorkflowInstance] = []
         errors: list[dict[str, Any]] = []
         seen: set[str | None] = set()
@@ -153,7 +164,7 @@ class WorkflowBinding:
         problems: dict[str, InstanceNotFound] = {}
         # All of them before the first is deleted.
         for id in ids:
-            _check_id(id)
+            check_id(id)
         for id in dict.fromkeys(ids):
             try:
                 await self._engine.control.delete(self._account, self._workflow, id)
@@ -201,6 +212,27 @@ class WorkflowInstance:
         rollback = answers.rollback(view.log.rollback)
         return shown if rollback is None else {**shown, "rollback": msgspec.to_builtins(rollback)}
 
+    async def result(self, timeout: str | float | timedelta | None = None) -> Any:
+        """Wait until it has ended; return its output, None if it has none.
+
+        `timeout` is a text such as "30 seconds", or milliseconds; None: it is waited for ever. Stepwell's own. Raises
+        InstanceFailed if it ended otherwise than complete, TimeoutError, InvalidInput or InstanceNotFound.
+        """
+        limit_ms = None if timeout is None else _limit(timeout)
+        asked = GetInstance(self._account, self._workflow, self.id, with_steps=False)
+        row = (await self._engine.store.run(asked)).row
+        try:
+            found = await wait_for_end(self._engine.store, row, None if limit_ms is None else limit_ms / 1000)
+        except TimeoutError:
+            waited = durations.in_words(limit_ms or 0)
+            raise TimeoutError(f'instance "{self.id}" of workflow "{self._workflow}" goes on after {waited}') from None
+        view = await self._engine.view(found, with_steps=False)
+        if view.row.status != Status.COMPLETE:
+            error = view.log.error
+            problem = "" if error is None else f": {error.name}: {error.message}"
+            raise InstanceFailed(self._workflow, self.id, view.row.status, problem)
+        return None if view.output is None else values.decode_json(view.output)
+
     async def get(self, *, order: str = "asc", simple: bool = False) -> dict[str, Any]:
         """Return logs and status, in the shape in which the HTTP API answers with them.
 
@@ -245,6 +277,11 @@ class WorkflowInstance:
             for line in page.lines
         ]
 
+    async def labels(self) -> dict[str, str]:
+        """Return its labels, by name. Stepwell's own. Raises InstanceNotFound."""
+        view = await self._engine.get(self._account, self._workflow, self.id, with_steps=False)
+        return (await self._engine.store.run(ReadLabels(view.row.row))).labels
+
     async def send_event(self, event: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Send an event: `send_event({"type": ..., "payload": ...})`, or the two as keywords.
 
@@ -275,10 +312,10 @@ class WorkflowInstance:
 
         Raises InstanceFinished, InvalidInput or InstanceNotFound.
         """
-        undoes = _checked("terminate", options or {}, _TERMINATE).get("rollback", rollback)
+        undoes = known_options("terminate", options or {}, _TERMINATE).get("rollback", rollback)
         if not isinstance(undoes, bool):
             raise InvalidInput("rollback", f"terminate: `rollback` must be True or False, got {undoes!r:.100}")
-        await self._engine.control.terminate(self._account, self._workflow, self.id, _TRIGGER, rollback=undoes)
+        await self._engine.control.terminate(self._account, self._workflow, self.id, TRIGGER, rollback=undoes)
 
     async def restart(self, options: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Begin it again, on the newest version: as a whole, or at a step.
@@ -287,9 +324,9 @@ class WorkflowInstance:
         type is do, sleep or waitForEvent. In keywords: `from_=`. Raises StepNotInHistory, InvalidInput or
         InstanceNotFound.
         """
-        said = _checked("restart", {**(options or {}), **more}, _RESTART)
-        step = _from_step(said.get("from", said.get("from_")))
-        await self._engine.control.restart(self._account, self._workflow, self.id, step, _TRIGGER)
+        said = known_options("restart", {**(options or {}), **more}, _RESTART)
+        step = from_step(said.get("from", said.get("from_")))
+        await self._engine.control.restart(self._account, self._workflow, self.id, step, TRIGGER)
 
     async def resume_rollback(self) -> None:
         """Go on with its rollback, which has failed: what failed is tried again.
@@ -327,7 +364,7 @@ class WorkflowInstance:
     async def _decide(self, step: str, action: Action, type: str, **what: Any) -> None:
         if type not in (types := _DECIDED[action]):
             raise InvalidInput("type", f"{action}: `type` must be one of {', '.join(types)}, got {type!r:.100}")
-        decision = Decision(step, action, cast(StepType, type), by=_TRIGGER, **what)
+        decision = Decision(step, action, cast(StepType, type), by=TRIGGER, **what)
         await self._engine.forcing.force(self._account, self._workflow, self.id, decision)
 
     async def delete(self) -> None:
@@ -342,7 +379,7 @@ class WorkflowInstance:
 
         Source: developers.cloudflare.com/workflows/build/subscribe-to-instance-events/
         """
-        wanted = _wanted_events({**(options or {}), **more})
+        wanted = wanted_events({**(options or {}), **more})
         subscriptions = self._engine.subscriptions
         return InstanceSubscription(self.id, await subscriptions.open(self._account, self._workflow, self.id, wanted))
 
@@ -393,74 +430,17 @@ class InstanceSubscription:
         self.dispose()
 
 
-def _checked(method: str, options: object, known: Sequence[str]) -> Mapping[str, Any]:
-    """Return the options of a method. Raises InvalidInput if they are no dict, or have one that is not known."""
-    if not isinstance(options, Mapping):
-        raise InvalidInput("options", f"{method}: the options must be a dict, got {options!r:.100}")
-    for name in options:
-        if name not in known:
-            takes = ", ".join(known)
-            raise InvalidInput("options", f'{method}: the option "{name!s:.100}" is not known; it takes {takes}')
-    return options
-
-
-def _new(options: object) -> NewInstance:
-    """Return the instance that options ask for. Raises InvalidInput."""
-    said = _checked("create", options, _CREATE)
-    id, params = said.get("id"), said.get("params")
-    if not isinstance(id, str | None):
-        raise InvalidInput("id", f"create: `id` must be a text, got {id!r:.100}")
-    return NewInstance(id, "{}" if params is None else values.encode_json(params, "params"), _TRIGGER)
-
-
-def _check_id(id: object) -> None:
-    if not isinstance(id, str) or not limits.is_addressed_instance_id(id):
-        raise InvalidInput("ids", f"instance.invalid_id: {id!r:.100} is no id of an instance; nothing was deleted")
-
-
-def _from_step(said: object) -> FromStep | None:
-    """Return the step that a restart begins at. Raises InvalidInput."""
-    if said is None:
-        return None
-    match said:
-        case {"name": str(name), **more} if more.keys() <= {"count", "type"}:
-            count, type = more.get("count", 1), more.get("type", "do")
-            if isinstance(count, int) and not isinstance(count, bool) and count >= 1 and type in KINDS:
-                return FromStep(name, count, type)
-    expected = '{"name": "charge", "count": 1, "type": "do"}, where type is one of ' + ", ".join(KINDS)
-    raise InvalidInput("from", f"restart: `from` must be such as {expected}; got {said!r:.100}")
-
-
-def _wanted_events(options: Mapping[str, Any]) -> Wanted:
-    """Return what a subscriber wants. Raises InvalidInput."""
-    said = _checked("subscribe", options, _SUBSCRIBE)
-    cursor, names = said.get("cursor"), said.get("filter")
-    if cursor is not None and (isinstance(cursor, bool) or not isinstance(cursor, int) or cursor < 0):
-        raise InvalidInput("cursor", f"subscribe: `cursor` must be the eventId of an event, got {cursor!r:.100}")
-    if names is not None and not isinstance(names, list | tuple | set | frozenset):
-        raise InvalidInput("filter", f"subscribe: `filter` must be a list of types, got {names!r:.100}")
-    return Wanted(cursor or 0, types_of(names or ()))
-
-
-def _wanted(batch: object, most: int) -> list[object]:
-    match batch:
-        case {"instances": [*instances]}:
-            return instances
-        case {"count": count, **common}:
-            if isinstance(count, bool) or not isinstance(count, int) or count > most:
-                expected = f"`count` must be an integer from 1 to {most:,}"
-                raise InvalidInput("batch", f"create_batch: {expected}, got {count!r:.100}")
-            return [common] * count
-        case [*instances]:
-            return instances
-        case _:
-            expected = 'a list of options, {"instances": [...]} or {"count": n, ...}'
-            raise InvalidInput("batch", f"create_batch takes {expected}, got {batch!r:.100}")
-
-
 def _error(log: InstanceLog) -> dict[str, str] | None:
     return None if log.error is None else {"name": log.error.name, "message": log.error.message}
 
 
 def _missing(what: str, name: str) -> AttributeError:
     return AttributeError(f"{what} has no {name!r}")
+
+
+def _limit(timeout: object) -> int:
+    """Return a time-out in milliseconds. Raises InvalidInput."""
+    ms = durations.to_ms(timeout)
+    if ms is None:
+        raise InvalidInput("timeout", f"result: `timeout` must be {durations.EXPECTED}, got {timeout!r:.100}")
+    return ms

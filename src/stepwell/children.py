@@ -63,7 +63,8 @@ class Children:
             checked = await self.engine.check(account, workflow, new)
             now = self.engine.clock.now()
             record = codec.to_row(Created(now, new.trigger, new.params))
-            creation = CreateInstance(account, workflow, new.id, new.trigger, record, now, checked)
+            fits = (checked.version, checked.place.key, checked.place.bias_ms)
+            creation = CreateInstance(account, workflow, new.id, new.trigger, record, now, *fits)
             try:
                 await self.engine.store.run(StartChild(creation, link))
             except VersionChanged:

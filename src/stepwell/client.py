@@ -5,50 +5,33 @@ Built on the standard library alone, so that a command of one request starts fas
 
 import contextlib
 import http.client
+import itertools
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode
 
-from stepwell.errors import RequestRefused, ServerUnreachable
+from stepwell.addresses import address_of, check_token
+from stepwell.errors import NotOfThisServer, RequestRefused, ServerUnreachable
 from stepwell.limits import BATCH_INSTANCES
+from stepwell.results import Result
+
+__all__ = ["Client", "Result", "StepBytes"]
 
 _BASE = "/client/v4"
 _PER_PAGE = 100
 _LINES_PER_PAGE = 1_000
 _NOT_JSON_SHOWN = 200
 _OK = 200
+# What a list of instances is asked for by Cloudflare's route.
+_OF_CLOUDFLARE = frozenset(("status", "date_start", "date_end"))
+# How Cloudflare says that it has no such route.
+_NO_ROUTE = frozenset((7000, 7003))
 _BYTES = "application/octet-stream"
 _PART_BYTES = 64 * 1024
 
-_DECODER = json.JSONDecoder()
-# What stands between the values of a JSON text.
-_BETWEEN = re.compile(r"[\s,:]*")
-
-_Query = Mapping[str, str | None]
-
-
-class Result(dict[str, Any]):
-    """An object that a server answers with. `text` is its JSON as the server wrote it, digit for digit."""
-
-    def __init__(self, value: Any, text: str) -> None:
-        super().__init__(value if isinstance(value, dict) else {})
-        self.text = text
-
-    def text_of(self, member: str) -> str:
-        """Return the JSON of a member as the server wrote it. Raises KeyError."""
-        return _members_in(self.text)[member]
-
-    def object_of(self, member: str) -> "Result":
-        """Return a member that is an object; an empty one if it is none."""
-        return Result(self[member], self.text_of(member)) if member in self else Result(None, "null")
-
-    def objects_of(self, member: str) -> "list[Result]":
-        """Return the objects of a member that is an array; none if it is no array."""
-        is_array = isinstance(self.get(member), list)
-        return [Result(one, its_text) for one, its_text in _values_in(self.text_of(member))] if is_array else []
+_Query = Mapping[str, str | Sequence[str] | None]
 
 
 class StepBytes:
@@ -84,10 +67,54 @@ class Client:
     account: str
     token: str | None = field(default=None, repr=False)
     timeout_s: float = 60.0
+    # Is told of each request, and of each answer: lines without a token, and without what is in a body.
+    told: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
 
-    def create_instance(self, workflow: str, id: str | None, params: Any) -> Result:
-        """Create an instance; return what the server says of it."""
+    def workflows(self) -> Iterator[Result]:
+        """Yield the workflows of the account, page by page as they are asked for."""
+        return self._numbered(self._workflows(), {})
+
+    def workflow(self, name: str) -> Result:
+        """Return a workflow, with how many of its instances have which status."""
+        return self._ask("GET", self._workflow(name))
+
+    def versions(self, workflow: str) -> Iterator[Result]:
+        """Yield the versions of a workflow, newest first, page by page as they are asked for."""
+        return self._numbered(f"{self._workflow(workflow)}/versions", {})
+
+    def delete_workflow(self, name: str) -> Result:
+        """Delete a workflow with its instances; return the server's receipt."""
+        return self._ask("DELETE", self._workflow(name))
+
+    def whoami(self) -> Result:
+        """Return who a Stepwell server takes the caller for, and which release it is."""
+        return self._ask("GET", f"{self._own()}/whoami")
+
+    def verify_token(self) -> Result:
+        """Return what is known of the token, that of a user."""
+        return self._ask("GET", "/user/tokens/verify")
+
+    def verify_token_of_account(self) -> Result:
+        """Return what Cloudflare knows of the token, that of an account."""
+        return self._ask("GET", f"/accounts/{quote(self.account, safe='')}/tokens/verify")
+
+    def create_instance(
+        self,
+        workflow: str,
+        id: str | None,
+        params: Any,
+        labels: Mapping[str, str] | None = None,
+        retention: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Create an instance; return what the server says of it. One with labels is created by Stepwell's own route.
+
+        `retention`: how long it is kept after its end, by the end's kind.
+        """
         body = {"params": params} if id is None else {"params": params, "instance_id": id}
+        if retention:
+            body["instance_retention"] = retention
+        if labels:
+            return self._ask("POST", f"{self._own_workflow(workflow)}/instances", body={**body, "labels": labels})
         return self._ask("POST", f"{self._workflow(workflow)}/instances", body=body)
 
     def instance(self, workflow: str, id: str, *, simple: bool = False) -> Result:
@@ -97,14 +124,28 @@ class Client:
 
     def instances(self, workflow: str, **query: str | None) -> Iterator[Result]:
         """Yield instances, newest first unless `direction` says "asc", page by page as they are asked for."""
-        cursor: str | None = None
-        while True:
-            asked = {"per_page": str(_PER_PAGE), **query, "cursor": cursor}
-            envelope = self._envelope("GET", f"{self._workflow(workflow)}/instances", asked)
-            yield from envelope.objects_of("result")
-            cursor = (envelope.get("result_info") or {}).get("cursor")
-            if not cursor:
-                return
+        return self._pages(f"{self._workflow(workflow)}/instances", query)
+
+    def search(self, workflow: str | None, query: "_Query") -> Iterator[Result]:
+        """Yield instances that match, of a workflow or of all (None), newest first, page by page as they are asked for.
+
+        `query` are the parameters of Stepwell's own route. A search that takes long is gone on with until its end.
+        Where a server lacks the route, Cloudflare's is asked, if that knows all parameters.
+        """
+        of = self._own() if workflow is None else self._own_workflow(workflow)
+        try:
+            yield from self._pages(f"{of}/instances", query)
+        except NotOfThisServer:
+            given = {name: value for name, value in query.items() if value}
+            given |= {name: value[0] for name, value in given.items() if not isinstance(value, str) and len(value) == 1}
+            if workflow is None or not all(isinstance(given[n], str) and n in _OF_CLOUDFLARE for n in given):
+                raise
+            yield from self._pages(f"{self._workflow(workflow)}/instances", given)
+
+    def labels(self, workflow: str, id: str) -> Mapping[str, str]:
+        """Return the labels of an instance."""
+        found: Mapping[str, str] = self._ask("GET", self._own_instance(workflow, id)).get("labels", {})
+        return found
 
     def send_event(self, workflow: str, id: str, event_type: str, payload: Any) -> Result:
         """Send an event; return the server's receipt."""
@@ -138,6 +179,34 @@ class Client:
         """Return whether all instances are being terminated."""
         return self._ask("GET", f"{self._workflow(workflow)}/instances/terminate")
 
+    def start_job(self, asked: Mapping[str, Any]) -> Result:
+        """Begin to change all instances that match, as the body asks; return the job."""
+        return self._ask("POST", f"{self._own()}/jobs", body=asked)
+
+    def jobs(self) -> Iterator[Result]:
+        """Yield the jobs of the account, newest first, page by page as they are asked for."""
+        return self._numbered(f"{self._own()}/jobs", {})
+
+    def job(self, id: str) -> Result:
+        """Return a job, with what has failed."""
+        return self._ask("GET", f"{self._own()}/jobs/{quote(id, safe='')}")
+
+    def cancel_job(self, id: str) -> Result:
+        """End a job; return it as it is then."""
+        return self._ask("POST", f"{self._own()}/jobs/{quote(id, safe='')}/cancel")
+
+    def schedules(self, workflow: str | None = None) -> Iterator[Result]:
+        """Yield the schedules of the account, or of a workflow, page by page as they are asked for."""
+        return self._numbered(self._schedules(), {"workflow": workflow})
+
+    def change_schedule(self, workflow: str, cron: str, changes: Mapping[str, Any]) -> Result:
+        """Change a schedule, as the body asks; return it as it is then."""
+        return self._ask("PATCH", self._schedule(workflow, cron), body=changes)
+
+    def run_schedule(self, workflow: str, cron: str) -> Result:
+        """Create an instance of a schedule; return what the server says of it."""
+        return self._ask("POST", f"{self._schedule(workflow, cron)}/run")
+
     @contextlib.contextmanager
     def step(
         self, workflow: str, id: str, step: tuple[str, str], attempt: int | None = None
@@ -152,7 +221,7 @@ class Client:
             if response.headers.get_content_type() == _BYTES:
                 yield StepBytes(self.url, response)
             else:
-                yield _checked(response.status, self._whole(response)).object_of("result")
+                yield self._checked(response).object_of("result")
 
     def newest_version(self, workflow: str) -> str:
         """Return the id of a workflow's newest version."""
@@ -170,6 +239,38 @@ class Client:
     def tree(self, workflow: str, id: str) -> Result:
         """Return an instance with those that it awaits, those that they await, and so on."""
         return self._ask("GET", f"{self._own_instance(workflow, id)}/tree")
+
+    def limits(self) -> Result:
+        """Return how many instances of the account may run, and how its workflows stand that have limits."""
+        return self._ask("GET", f"{self._own()}/limits")
+
+    def hosts(self) -> Result:
+        """Return who has the store open, what waits for them, and what the store is kept in."""
+        return self._ask("GET", f"{self._own()}/hosts")
+
+    def limits_of(self, workflow: str) -> Result:
+        """Return the limits of a workflow, and how they stand."""
+        return self._ask("GET", f"{self._own_workflow(workflow)}/limits")
+
+    def limit_account(self, concurrency: int | None) -> Result:
+        """Let at most so many instances of the account run at a time, None: any number; return all its limits."""
+        return self._ask("PATCH", f"{self._own()}/limits", body={"concurrency": concurrency})
+
+    def share_limit(self, name: str, concurrency: int | None, rate: tuple[int, int] | None) -> Result:
+        """Set a limit that steps share, which it returns; `rate` is how many may begin in how many milliseconds."""
+        shown = None if rate is None else {"limit": rate[0], "period_ms": rate[1]}
+        return self._ask("PUT", self._shared_limit(name), body={"concurrency": concurrency, "rate": shown})
+
+    def unshare_limit(self, name: str) -> Result:
+        """Take back what was set of a limit that steps share; return all limits of the account."""
+        return self._ask("DELETE", self._shared_limit(name))
+
+    def _shared_limit(self, name: str) -> str:
+        return f"{self._own()}/limits/steps/{quote(name, safe='')}"
+
+    def retention(self, workflow: str, id: str) -> Result:
+        """Return how long an instance is kept."""
+        return self._ask("GET", f"{self._own_instance(workflow, id)}/retention")
 
     def why(self, workflow: str, id: str) -> Result:
         """Return why an instance does not go on."""
@@ -199,20 +300,50 @@ class Client:
         behind = f"&after={after}" if after else ""
         with self._answer_to("GET", f"{self._log(workflow, id)}?follow=true{behind}", None) as response:
             if response.status != _OK:
-                _checked(response.status, self._whole(response))
+                self._checked(response, is_own=True)
             while line := self._line(response):
                 # An empty one shows that the server lives.
                 if line.strip():
                     yield _decoded(response.status, line)
 
+    def _pages(self, path: str, query: "_Query") -> Iterator[Result]:
+        cursor: str | None = None
+        while True:
+            asked = {"per_page": str(_PER_PAGE), **query, "cursor": cursor}
+            envelope = self._envelope("GET", path, asked)
+            yield from envelope.objects_of("result")
+            cursor = (envelope.get("result_info") or {}).get("cursor")
+            if not cursor:
+                return
+
+    def _numbered(self, path: str, query: "_Query") -> Iterator[Result]:
+        for number in itertools.count(1):
+            asked = {"page": str(number), "per_page": str(_PER_PAGE), **query}
+            page = self._envelope("GET", path, asked).objects_of("result")
+            yield from page
+            if len(page) < _PER_PAGE:
+                return
+
+    def _workflows(self) -> str:
+        return f"/accounts/{quote(self.account, safe='')}/workflows"
+
     def _workflow(self, name: str) -> str:
-        return f"/accounts/{quote(self.account, safe='')}/workflows/{quote(name, safe='')}"
+        return f"{self._workflows()}/{quote(name, safe='')}"
 
     def _instance(self, workflow: str, id: str) -> str:
         return f"{self._workflow(workflow)}/instances/{quote(id, safe='')}"
 
+    def _own(self) -> str:
+        return f"/accounts/{quote(self.account, safe='')}/stepwell"
+
+    def _schedules(self) -> str:
+        return f"{self._own()}/schedules"
+
+    def _schedule(self, workflow: str, cron: str) -> str:
+        return f"{self._schedules()}/{quote(workflow, safe='')}/{quote(cron, safe='')}"
+
     def _own_workflow(self, name: str) -> str:
-        return f"/accounts/{quote(self.account, safe='')}/stepwell/workflows/{quote(name, safe='')}"
+        return f"{self._own()}/workflows/{quote(name, safe='')}"
 
     def _own_instance(self, workflow: str, id: str) -> str:
         return f"{self._own_workflow(workflow)}/instances/{quote(id, safe='')}"
@@ -225,8 +356,20 @@ class Client:
 
     def _envelope(self, method: str, path: str, query: _Query | None = None, body: Any = ...) -> Result:
         with self._answer_to(method, _target(path, query), None if body is ... else json.dumps(body)) as response:
-            status, content = response.status, self._whole(response)
-        return _checked(status, content)
+            return self._checked(response, is_own=path.startswith(self._own()))
+
+    def _checked(self, response: http.client.HTTPResponse, *, is_own: bool = False) -> Result:
+        """Return the envelope of an answer. Raises RequestRefused if it says no."""
+        envelope = _decoded(response.status, self._whole(response))
+        if envelope.get("success"):
+            return envelope
+        error = next(iter(envelope.objects_of("errors")), Result(None, "null"))
+        number, message = error.get("code"), str(error.get("message", "no reason was given"))
+        # Something else than this API may answer.
+        code = number if isinstance(number, int) else 0
+        if is_own and code in _NO_ROUTE:
+            raise NotOfThisServer(response.status, code, f"{self.url} does not have this: {message}", _id_of(response))
+        raise RequestRefused(response.status, code, message, _id_of(response))
 
     def _whole(self, response: http.client.HTTPResponse) -> bytes:
         with _from(self.url):
@@ -239,25 +382,49 @@ class Client:
     @contextlib.contextmanager
     def _answer_to(self, method: str, target: str, body: str | None) -> Iterator[http.client.HTTPResponse]:
         """Give the answer to a request, which is still to be read."""
-        parts = _address_of(self.url)
+        parts = self._address()
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         base = parts.path.rstrip("/").removesuffix(_BASE) + _BASE
         headers = {"accept": "application/json", "user-agent": "stepwell"}
         if body is not None:
             headers["content-type"] = "application/json"
         if self.token:
-            if not (self.token.isascii() and self.token.isprintable()):
-                raise ServerUnreachable("the token has characters that no token has; was it copied as a whole?")
             headers["authorization"] = f"Bearer {self.token}"
         connection = kind(parts.hostname or "", parts.port, timeout=self.timeout_s)
         try:
+            self._tell_of_request(f"{method} {parts.scheme}://{parts.netloc}{base}{target}", body)
             with _from(self.url):
                 connection.request(method, base + target, body, headers)
                 response = connection.getresponse()
+            self._tell_of_answer(response)
             with response:
                 yield response
         finally:
             connection.close()
+
+    def _address(self) -> SplitResult:
+        """Return where it goes. Raises ServerUnreachable also for a token that cannot be sent."""
+        try:
+            if self.token:
+                check_token(self.token)
+            return address_of(self.url)
+        except ValueError as error:
+            raise ServerUnreachable(str(error)) from error
+
+    def _tell_of_request(self, line: str, body: str | None) -> None:
+        if self.told is None:
+            return
+        self.told(f"> {line}")
+        if self.token:
+            self.told("> authorization: Bearer ...")
+        if body is not None:
+            self.told(f"> application/json  {len(body.encode()):,} bytes")
+
+    def _tell_of_answer(self, response: http.client.HTTPResponse) -> None:
+        if self.told is None:
+            return
+        type, size = response.headers.get("content-type", "-"), response.headers.get("content-length", "-")
+        self.told(f"< {response.status} {response.reason}  {type}  {size} bytes  request {_id_of(response) or '-'}")
 
 
 @contextlib.contextmanager
@@ -271,29 +438,12 @@ def _from(url: str) -> Iterator[None]:
 
 def _target(path: str, query: _Query | None) -> str:
     given = {name: value for name, value in (query or {}).items() if value is not None}
-    return f"{path}?{urlencode(given)}" if given else path
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path
 
 
-def _address_of(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        # Asking for the port is what checks it.
-        is_address = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
-    except ValueError:
-        is_address = False
-    # A blank or a control in it would be refused by http.client, with its own words.
-    if not is_address or not (url.isascii() and url.isprintable() and " " not in url):
-        raise ServerUnreachable(f'"{url:.200}" is no address of a server; give one such as http://127.0.0.1:8787')
-    return urlsplit(url)
-
-
-def _checked(status: int, content: bytes) -> Result:
-    """Return the envelope of an answer. Raises RequestRefused if it says no."""
-    envelope = _decoded(status, content)
-    if not envelope.get("success"):
-        error = (envelope.get("errors") or [{}])[0]
-        raise RequestRefused(status, int(error.get("code", 0)), str(error.get("message", "no reason was given")))
-    return envelope
+def _id_of(response: http.client.HTTPResponse) -> str | None:
+    """Return the id that a server, or a proxy, gave the request."""
+    return response.headers.get("cf-ray") or response.headers.get("x-request-id")
 
 
 def _decoded(status: int, content: bytes) -> Result:
@@ -307,21 +457,3 @@ def _decoded(status: int, content: bytes) -> Result:
         shown = content[:_NOT_JSON_SHOWN].decode(errors="replace")
         raise ServerUnreachable(f"the answer is not that of this API (status {status}): {shown!r}")
     return Result(value, text)
-
-
-def _members_in(text: str) -> dict[str, str]:
-    """Return the members of a JSON object: the text of each by its name."""
-    parts = list(_values_in(text))
-    return {name: member for (name, _), (_, member) in zip(parts[::2], parts[1::2], strict=True)}
-
-
-def _values_in(text: str) -> Iterator[tuple[Any, str]]:
-    """Yield what is in a JSON array, or the names and members of an object: each value with its text.
-
-    The text is one of those, and has been decoded before.
-    """
-    at = text.index("[" if text.lstrip().startswith("[") else "{") + 1
-    while text[at := at + len(_BETWEEN.match(text, at)[0])] not in "]}":  # type: ignore[index]  # it matches nothing, too
-        value, end = _DECODER.raw_decode(text, at)
-        yield value, text[at:end]
-        at = end

@@ -7,6 +7,7 @@ Source: developers.cloudflare.com/workflows/build/workers-api/#workflowinstance
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from stepwell.clock import Clock
@@ -37,10 +38,14 @@ class FromStep:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What can be done to instances. All methods raise WorkflowNotFound or InstanceNotFound."""
+    """What can be done to instances. All methods raise WorkflowNotFound or InstanceNotFound.
+
+    `count_creations` is told of restarts: they count as creations.
+    """
 
     store: Store
     clock: Clock
+    count_creations: Callable[[str, str, int], None]
 
     async def pause(self, account: str, workflow: str, instance: str) -> str:
         """Pause an instance and return its status then. Raises InstanceFinished.
@@ -88,8 +93,9 @@ class Control:
     ) -> str:
         """Begin an instance again, as a whole or from a step, on the newest version; return its status then.
 
-        Raises StepNotInHistory.
+        Raises StepNotInHistory, or CreatedTooFast, as it counts as a creation.
         """
+        self.count_creations(account, workflow, 1)
         if step is None:
             now = self.clock.now()
             record = codec.to_row(Restarted(now, trigger))

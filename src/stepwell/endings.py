@@ -30,9 +30,9 @@ BROKEN_REST_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Everything waits, and nothing will happen before this moment."""
+    """Everything waits, and nothing will happen before this moment; None: before something comes from outside."""
 
-    due_at: int
+    due_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class Endings:
         execution.errored(error, self._clock.now())
         await self._release_final(execution)
 
-    async def _park(self, execution: Execution, due_at: int) -> bool:
+    async def _park(self, execution: Execution, due_at: int | None) -> bool:
         if execution.is_rolling_back:
             return await self._release(execution, [], Ending(Status.ROLLING_BACK, due_at))
         return await self._release(execution, [Waiting(self._clock.now())], Ending(Status.WAITING, due_at))

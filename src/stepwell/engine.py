@@ -5,19 +5,19 @@ Values come and go as JSON text, so that what was sent is what is stored and sho
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from stepwell import limits, values
+from stepwell import labels, limits, values
 from stepwell.clock import Clock, SystemClock
 from stepwell.control import Control
 from stepwell.core.records import Created, EventReceived, Payload, PayloadRef, StreamRef
 from stepwell.core.steplog import InstanceLog, fold_log, fold_summary
 from stepwell.core.stepview import StepQuery, StepView, view_step
+from stepwell.creation_rate import CreationRate
 from stepwell.errors import (
     InstanceAlreadyExists,
     InvalidInput,
@@ -26,7 +26,10 @@ from stepwell.errors import (
     StoreDamaged,
     VersionChanged,
 )
+from stepwell.flow import SharedLimit, shared_text
 from stepwell.forcing import Forcing
+from stepwell.jobs import Jobs
+from stepwell.newest_versions import Checked, NewestVersions
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store, codec, operations
 from stepwell.store.account_operations import (
@@ -39,8 +42,10 @@ from stepwell.store.account_operations import (
     ReplaceTriggers,
     Trigger,
 )
+from stepwell.store.flow_operations import Gates, LimitAccount, ListGates, ShareLimit
+from stepwell.store.host_operations import Hosts, ListHosts
 from stepwell.store.note_operations import LogPage, ReadLog
-from stepwell.store.once import FindOnce, Once
+from stepwell.store.once import FindOnce, IdempotencyKey, Once
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.workflow_operations import (
     DeleteWorkflow,
@@ -53,11 +58,7 @@ from stepwell.store.workflow_operations import (
 from stepwell.subscriptions import Subscriptions
 from stepwell.terminations import Terminations
 
-if TYPE_CHECKING:
-    from stepwell.params import ParamsCheck
-
 _FOLDED_AT_ONCE = 1_000
-_CHECKED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class NewInstance:
     id: str | None = None
     params: str = "{}"
     trigger: str = "api"
+    retention: operations.Retention | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +79,6 @@ class WorkflowPut:
     script: str
     class_name: str
     settings: operations.VersionSettings = operations.NO_SETTINGS
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """What a caller calls a request, so that it is done once however often it is sent; `request` is its hash."""
-
-    key: str
-    request: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +104,6 @@ class InstanceFilter:
     to_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the store has said of a workflow's newest version, and the check that is made of it."""
-
-    found: operations.ParamsSchema
-    check: "ParamsCheck | None"
-
-    async def hold(self, params: str) -> None:
-        """Hold params against it. Raises InvalidInput."""
-        if self.check is None:
-            return
-        if len(params) > _CHECKED_AT_ONCE:
-            # It may take a while, and others are to be answered meanwhile.
-            await asyncio.to_thread(self.check.check, params)
-        else:
-            self.check.check(params)
-
-
 @dataclass(slots=True)
 class Engine:
     """Create, read and control instances, whatever store lies behind."""
@@ -135,18 +112,22 @@ class Engine:
     clock: Clock = field(default_factory=SystemClock)
     # What the server has been told.
     settings: Settings = DEFAULT_SETTINGS
-    # By workflow: its newest version that is known, and what its params have to be. The store says when it changes.
-    _checks: dict[tuple[str, str], "_Known"] = field(default_factory=dict)
-    _learning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _newest: NewestVersions = field(init=False)
     terminations: Terminations = field(init=False)
+    jobs: Jobs = field(init=False)
+    _rate: CreationRate = field(init=False)
 
     def __post_init__(self) -> None:
+        self._newest = NewestVersions(self.store)
+        told = self.settings
+        self._rate = CreationRate(told.creations_per_second, told.creations_per_second_of_workflow)
         self.terminations = Terminations(self.store, self.clock)
+        self.jobs = Jobs(self.store, self.clock, self.count_creations, told.idempotency_key_retention)
 
     @property
     def control(self) -> Control:
         """What can be done to instances."""
-        return Control(self.store, self.clock)
+        return Control(self.store, self.clock, self.count_creations)
 
     @property
     def subscriptions(self) -> Subscriptions:
@@ -165,7 +146,7 @@ class Engine:
     ) -> operations.InstanceRow:
         """Create an instance that is due at once; durable when this returns. With a key that came before: once.
 
-        Raises InvalidInstanceId, InvalidInput (params too large, or not of their type), WorkflowNotFound,
+        Raises InvalidInstanceId, InvalidInput (params too large or not of their type, labels), WorkflowNotFound,
         InstanceAlreadyExists or IdempotencyKeyReused.
         """
         if key is not None:
@@ -174,12 +155,14 @@ class Engine:
             done = await self.store.run(FindOnce(account, key.key, key.request, self.clock.now(), kept_ms))
             if done is not None:
                 return msgspec.msgpack.decode(done.body, type=operations.InstanceRow)
-        return await self.create_checked(account, workflow, new, await self.check(account, workflow, new), key)
+        checked = await self.check(account, workflow, new)
+        self.count_creations(account, workflow, 1)
+        return await self.create_checked(account, workflow, new, checked, key)
 
     async def create_checked(
-        self, account: str, workflow: str, new: NewInstance, checked: str, key: IdempotencyKey | None = None
+        self, account: str, workflow: str, new: NewInstance, checked: Checked, key: IdempotencyKey | None = None
     ) -> operations.InstanceRow:
-        """Create an instance that fits the version `checked`, as `check` has said; else as `create` does.
+        """Create an instance that fits a version, as `check` has said; else as `create` does.
 
         Raises what `create` raises.
         """
@@ -187,7 +170,9 @@ class Engine:
         now = self.clock.now()
         record = codec.to_row(Created(now, new.trigger, new.params))
         while True:
-            creation = operations.CreateInstance(account, workflow, instance, new.trigger, record, now, checked)
+            fits = (checked.version, checked.place.key, checked.place.bias_ms, self.settings.queued_instances)
+            said = (new.trigger, record, now, *fits, new.retention, {**new.labels})
+            creation = operations.CreateInstance(account, workflow, instance, *said)
             try:
                 row: operations.InstanceRow
                 row, _ = await self._once(account, key, creation)
@@ -196,9 +181,13 @@ class Engine:
                 self.forget(account, workflow)
                 checked = await self.check(account, workflow, new)
 
+    def count_creations(self, account: str, workflow: str, count: int) -> None:
+        """Count instances that are about to be created, or restarted. Raises what CreationRate raises."""
+        self._rate.take(account, workflow, count, self.clock.now())
+
     def forget(self, account: str, workflow: str) -> None:
         """Ask the store again what a workflow's newest version wants: it is not the one that is known."""
-        self._checks.pop((account, workflow), None)
+        self._newest.forget(account, workflow)
 
     async def create_batch(
         self, account: str, workflow: str, wanted: Sequence[NewInstance]
@@ -208,6 +197,7 @@ class Engine:
         Ids that are taken, also by an earlier one of the batch, are passed over. Raises what `create` raises.
         """
         checked = [(new, await self.check(account, workflow, new)) for new in wanted]
+        self.count_creations(account, workflow, len(wanted))
         creating = (self.create_checked(account, workflow, *one) for one in _first_of_each_id(checked))
         outcomes = await asyncio.gather(*creating, return_exceptions=True)
         for outcome in outcomes:
@@ -215,7 +205,7 @@ class Engine:
                 raise outcome
         return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
-    async def check(self, account: str, workflow: str, new: NewInstance) -> str:
+    async def check(self, account: str, workflow: str, new: NewInstance) -> Checked:
         """Hold what is said of an instance against the rules; return the version of the workflow that its params fit.
 
         Raises InvalidInstanceId, InvalidInput or WorkflowNotFound.
@@ -226,13 +216,14 @@ class Engine:
                 f'instance.invalid_id: instance_id "{new.id:.300}" must be 1 to {limits.INSTANCE_ID_LENGTH} of: '
                 f"{limits.NAME_RULE}; `cf_` with 64 hex digits, batch, terminate and terminateAll are reserved",
             )
+        labels.check(new.labels)
         _check_size("params", new.params, self.settings.payload_size)
-        return await self._check_params(account, workflow, new.params)
+        return await self._newest.check(account, workflow, new.params)
 
     async def get(self, account: str, workflow: str, instance: str, *, with_steps: bool = True) -> InstanceView:
         """Return an instance and its log. Raises WorkflowNotFound or InstanceNotFound."""
         found = await self.store.run(operations.GetInstance(account, workflow, instance, with_steps))
-        return await self._view(found, with_steps=with_steps)
+        return await self.view(found, with_steps=with_steps)
 
     async def get_if_changed(
         self, account: str, workflow: str, instance: str, *, with_steps: bool, known: operations.InstanceRow | None
@@ -242,7 +233,7 @@ class Engine:
         Raises WorkflowNotFound or InstanceNotFound.
         """
         found = await self.store.run(operations.GetInstance(account, workflow, instance, with_steps, known))
-        return None if found.row == known else await self._view(found, with_steps=with_steps)
+        return None if found.row == known else await self.view(found, with_steps=with_steps)
 
     async def step(self, account: str, workflow: str, instance: str, query: StepQuery) -> StepView:
         """Return how a step stands; its value is whole, as JSON text for people. A sensitive one has none.
@@ -273,29 +264,6 @@ class Engine:
             left, n = left - len(piece), n + 1
             yield piece
 
-    async def wait_for_change(
-        self, account: str, workflow: str, instance: str, *, seen: int | None, timeout_s: float
-    ) -> None:
-        """Return when an instance has other records than those up to the seq `seen`, has ended, or the time is over.
-
-        `seen` None: than it has now. Returns also when its workflow is deleted meanwhile. Raises WorkflowNotFound or
-        InstanceNotFound.
-        """
-        asked = operations.GetInstance(account, workflow, instance, with_steps=False)
-        row = (await self.store.run(asked)).row
-        if row.ended_at is not None or seen not in (None, row.seq):
-            return
-        changed = asyncio.Event()
-        stop = self.store.watch(row, changed.set)
-        try:
-            # Looked at once more: what came before the watch began is told to nobody.
-            now = (await self.store.run(asked)).row
-            if (now.row, now.seq) == (row.row, row.seq):
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), timeout_s)
-        finally:
-            stop()
-
     async def list(self, account: str, workflow: str, wanted: InstanceFilter) -> operations.Instances:
         """Return a page of a workflow's instances. Raises WorkflowNotFound."""
         return await self.store.run(
@@ -311,6 +279,25 @@ class Engine:
                 to_ms=wanted.to_ms,
             )
         )
+
+    async def limits(self, account: str, workflow: str | None = None) -> Gates:
+        """Return the limits of an account and its workflows, or of one, and how they stand. Raises WorkflowNotFound."""
+        return await self.store.run(ListGates(account, workflow))
+
+    async def hosts(self, now: int) -> Hosts:
+        """Return who has the store open, what waits for them at this moment, and what the store is kept in."""
+        return await self.store.run(ListHosts(now))
+
+    async def limit_account(self, account: str, concurrency: int | None) -> None:
+        """Let at most so many instances of an account run at a time; None: any number."""
+        await self.store.run(LimitAccount(account, concurrency, self.clock.now()))
+
+    async def share_limit(self, account: str, name: str, limit: SharedLimit | None) -> None:
+        """Set a limit that steps of an account share, whatever code declares; None: as code declares it again.
+
+        Raises LimitNotFound for one that is to be taken back, and that nobody knows.
+        """
+        await self.store.run(ShareLimit(account, name, shared_text(limit), self.clock.now()))
 
     async def send_event(  # noqa: PLR0913, PLR0917 - the address, and what is sent
         self,
@@ -360,7 +347,7 @@ class Engine:
     async def delete_workflow(self, account: str, name: str) -> None:
         """Delete a workflow with its instances; those that run are stopped. Raises WorkflowNotFound."""
         await self.store.run(DeleteWorkflow(account, name, self.clock.now()))
-        self._checks.pop((account, name), None)
+        self._newest.forget(account, name)
 
     async def versions(self, account: str, workflow: str, *, limit: int, offset: int = 0) -> Versions:
         """Return a page of a workflow's versions, newest first. Raises WorkflowNotFound."""
@@ -401,7 +388,11 @@ class Engine:
         """
         return await self.store.run(ReadLog(account, workflow, instance, after, limit))
 
-    async def _view(self, found: operations.InstanceHistory, *, with_steps: bool) -> InstanceView:
+    async def view(self, found: operations.InstanceHistory, *, with_steps: bool) -> InstanceView:
+        """Return an instance and its log, of what the store has found.
+
+        Raises WorkflowNotFound or InstanceNotFound.
+        """
         row = found.row
         if not with_steps:
             log = fold_summary(codec.from_rows(found.records))
@@ -428,32 +419,6 @@ class Engine:
         kind = operations.InstanceRow if isinstance(operation, operations.CreateInstance) else int
         return msgspec.msgpack.decode(done.body, type=kind), done.at
 
-    async def _check_params(self, account: str, workflow: str, params: str) -> str:
-        """Hold params against the schema of the workflow's version that is known, and return that version."""
-        known = self._checks.get((account, workflow)) or await self._learn(account, workflow, None)
-        try:
-            await known.hold(params)
-        except InvalidInput:
-            newest = await self._learn(account, workflow, known)
-            if newest is known:
-                raise
-            # It was refused by what is no longer asked for.
-            known = newest
-            await known.hold(params)
-        return known.found.version
-
-    async def _learn(self, account: str, workflow: str, outdated: "_Known | None") -> "_Known":
-        """Return what a workflow's newest version is and asks for, from the store if that is all that is known."""
-        # A thousand creates at once ask once.
-        async with self._learning:
-            known = self._checks.get((account, workflow))
-            if known is None or known is outdated:
-                found = await self.store.run(operations.GetParamsSchema(account, workflow))
-                if known is None or found != known.found:
-                    check = None if found.schema is None else await asyncio.to_thread(_params_check, found.schema)
-                    known = self._checks[account, workflow] = _Known(found, check)
-            return known
-
     async def _refuse_if_gone(self, account: str, workflow: str, instance: str) -> None:
         """Raise WorkflowNotFound or InstanceNotFound where a value is missing because its instance was deleted."""
         await self.store.run(operations.GetInstance(account, workflow, instance, with_steps=False))
@@ -465,16 +430,9 @@ class Engine:
         return value
 
 
-def _params_check(schema: str) -> "ParamsCheck":
-    # Imported here: it takes 8 MB and 60 ms, and most workflows have no typed params.
-    from stepwell.params import ParamsCheck  # noqa: PLC0415 - see above
-
-    return ParamsCheck(schema)
-
-
-def _first_of_each_id(wanted: Sequence[tuple[NewInstance, str]]) -> Sequence[tuple[NewInstance, str]]:
+def _first_of_each_id(wanted: Sequence[tuple[NewInstance, Checked]]) -> Sequence[tuple[NewInstance, Checked]]:
     """Leave out instances whose id an earlier one has; those without an id all stay."""
-    first: dict[object, tuple[NewInstance, str]] = {}
+    first: dict[object, tuple[NewInstance, Checked]] = {}
     for position, one in enumerate(wanted):
         first.setdefault(position if one[0].id is None else one[0].id, one)
     return list(first.values())

@@ -24,6 +24,10 @@ MOST_STEPS_PER_INSTANCE = 25_000
 RETRIES_PER_STEP = 10_000
 CRON_LENGTH = 256
 SCHEDULES_PER_ACCOUNT = 100
+# Of one workflow, that wait for a slot, or a worker.
+QUEUED_INSTANCES = 2_000_000
+# Ours: no limit of what runs at a time, or starts in a period, is higher.
+MOST_CONCURRENCY = 1_000_000
 PAYLOAD_BYTES = 2**20
 STEP_RESULT_BYTES = 2**20
 # Params, event payloads and results of steps, together: what Cloudflare's paid plan has.
@@ -43,6 +47,8 @@ WAIT_MS = 24 * HOUR_MS
 # Source: developers.cloudflare.com/api/resources/workflows/methods/update/
 SCRIPT_NAME_LENGTH = 255
 CLASS_NAME_LENGTH = 255
+# Ours: how old a firing may be that no server was there for; the last one that was missed is made up for.
+CATCH_UP_MS = 7 * DAY_MS
 # Where neither instance nor workflow nor account says otherwise.
 RETENTION_MS = 7 * DAY_MS
 # Ours: a retention is no longer than this, so that moments stay numbers that every JSON reader keeps exact.
@@ -86,6 +92,18 @@ HOST_LEASE_MS = 8 * SECOND_MS
 # Ours: how long a list may take to be read.
 PAGE_TIMEOUT_MS = 10 * SECOND_MS
 
+# Ours: labels that an instance is given, and names of labels that its code sets; how long their names and values are,
+# and how many may be searched for at once.
+LABELS = 16
+LABEL_NAME_LENGTH = 64
+LABEL_VALUE_LENGTH = 256
+# Ours: how long the name of a limit is that steps share.
+LIMIT_NAME_LENGTH = 64
+# Ours: how long a search looks for more before it answers with what it has found; how much of an error's message may be
+# searched for.
+SEARCH_MS = 15
+SEARCHED_TEXT_LENGTH = 256
+
 # Ours: how long an Idempotency-Key stands for its request, and how long it may be.
 IDEMPOTENCY_KEY_MS = DAY_MS
 IDEMPOTENCY_KEY_LENGTH = 255
@@ -98,13 +116,22 @@ KEPT_ANSWERS_BYTES = 32 * 2**20
 
 ACCOUNT_RULE = "1 to 64 letters, digits, - and _"
 NAME_RULE = "letters, digits, - and _, not starting with -"
+LABEL_NAME_RULE = f"1 to {LABEL_NAME_LENGTH} letters, digits and any of - _ . /, not starting with - . /"
+LIMIT_NAME_RULE = f"1 to {LIMIT_NAME_LENGTH} letters, digits and any of - _ . :, not starting with - . :"
+LABEL_VALUE_RULE = f"a text of 1 to {LABEL_VALUE_LENGTH} characters, none of which controls how text is shown"
 
 _NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9-_]*", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _ADDRESSED_ID = re.compile(r"[a-zA-Z0-9, */#_-]+", re.ASCII)
+_CRON = re.compile(r"[a-zA-Z0-9, */#-]+", re.ASCII)
 _RESERVED_ID = re.compile(r"cf_[0-9a-f]{64}", re.ASCII)
 _RESERVED_IDS = frozenset({"batch", "terminate", "terminateAll"})
 _CONTROL = re.compile(r"[\x00-\x1f]")
+_LABEL_NAME = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9_./-]{{0,{LABEL_NAME_LENGTH - 1}}}", re.ASCII)
+_LIMIT_NAME = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9_.:-]{{0,{LIMIT_NAME_LENGTH - 1}}}", re.ASCII)
+# What a terminal or a page would obey: controls, breaks of lines, and what turns the direction of the text behind it.
+# Surrogates are no characters.
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def is_account(account: str) -> bool:
@@ -132,6 +159,11 @@ def is_addressed_instance_id(instance: str) -> bool:
     return len(instance) <= ADDRESSED_INSTANCE_ID_LENGTH and _ADDRESSED_ID.fullmatch(instance) is not None
 
 
+def is_cron(text: str) -> bool:
+    """Tell whether a cron expression may have these characters; whether it is right is not said."""
+    return len(text) <= CRON_LENGTH and _CRON.fullmatch(text) is not None
+
+
 def is_event_type(event_type: object) -> bool:
     """Tell whether an event may have this type. A dot is not allowed."""
     return (
@@ -147,3 +179,18 @@ def is_step_name(name: object) -> bool:
         and _CONTROL.search(name) is None
         and not any("\ud800" <= c <= "\udfff" for c in name)
     )
+
+
+def is_label_name(name: object) -> bool:
+    """Tell whether a label may be called this."""
+    return isinstance(name, str) and _LABEL_NAME.fullmatch(name) is not None
+
+
+def is_label_value(value: object) -> bool:
+    """Tell whether a label may have this value."""
+    return isinstance(value, str) and 1 <= len(value) <= LABEL_VALUE_LENGTH and _UNSHOWN.search(value) is None
+
+
+def is_limit_name(name: object) -> bool:
+    """Tell whether a limit that steps share may be called this."""
+    return isinstance(name, str) and _LIMIT_NAME.fullmatch(name) is not None

@@ -5,7 +5,7 @@ Moments are ISO 8601 text in UTC with three decimals and `Z`. A field that is UN
 Source: developers.cloudflare.com/api/resources/workflows/
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from stepwell.graph_models import WorkflowGraph
 
 # In the order in which Cloudflare lists them for a workflow's counts.
-STATUSES = (
+Status = Literal[
     "complete",
     "errored",
     "paused",
@@ -23,7 +23,8 @@ STATUSES = (
     "terminated",
     "waiting",
     "waitingForPause",
-)
+]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 # ---- the envelope
 

@@ -19,7 +19,7 @@ from stepwell import snapshots
 from stepwell.clock import Clock, SystemClock
 from stepwell.errors import ScriptError, StoreError
 from stepwell.project import Project
-from stepwell.store import Store
+from stepwell.store import DueListener, Store
 from stepwell.store.operations import ListHoldings
 from stepwell.store.snapshot_operations import (
     FindServed,
@@ -85,7 +85,7 @@ class _Running:
         return self.crew.failures > 0 and all(child.is_gone for child in self.crew)
 
 
-class PinnedWorkers:
+class PinnedWorkers(DueListener):
     """Keeps workers for the snapshots of an account that are not the one that is served."""
 
     def __init__(self, store: Store, supervisor: Supervisor, served: CodeOptions, settings: PinnedSettings) -> None:
@@ -131,9 +131,6 @@ class PinnedWorkers:
     def instance_due(self, at: int) -> None:  # noqa: ARG002 - which snapshot's it is the store is asked
         """Look which snapshots have something due."""
         self._look.set()
-
-    def instance_told(self, row: int) -> None:
-        """Hear nothing: this holds no instance."""
 
     async def _tend(self, account: str) -> float | None:
         """Do what is to be done now; return for how many seconds there is nothing, None: until something is due."""
@@ -292,7 +289,7 @@ async def keep_served(store: Store, project: Project, account: str, settings: Pi
     Raises ScriptError, or StoreError.
     """
     taken = await asyncio.to_thread(snapshots.take, project, settings.most_bytes, settings.store)
-    packages = json.dumps(snapshots.packages())
+    packages = json.dumps(await asyncio.to_thread(snapshots.packages))
     made_with = (snapshots.python(), packages, list(taken.files), SystemClock().now())
     number = await store.run(SaveSnapshot(account, taken.sha256, taken.source, *made_with))
     await asyncio.to_thread(rmtree, settings.folder, ignore_errors=True)

@@ -17,15 +17,18 @@ from stepwell.core.step_answers import StepAnswer
 from stepwell.errors import (
     ChildFailed,
     InvalidInput,
+    InvalidStepConfig,
     NotSerialisable,
     StoreError,
     TurnClosed,
     WorkflowFatalError,
     WorkflowNotFound,
 )
+from stepwell.labels import RunLabels
 from stepwell.notes import Notebook
 from stepwell.rollbacks import Rollbacks
 from stepwell.scope import CURRENT
+from stepwell.shared_slots import HELD_LIMITS
 from stepwell.steps import StepBody, StepContext
 from stepwell.store.child_operations import ChildLink
 from stepwell.store.operations import Claim
@@ -73,6 +76,7 @@ class PortHost(Protocol):
     clock: Clock
     execution: Execution
     notebook: Notebook
+    labels: RunLabels
     rollbacks: Rollbacks
     # The scope of `run`.
     main: CallScope
@@ -96,6 +100,9 @@ class TurnPort:
     async def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody) -> Any:
         """Run a step's body, or return what it returned before."""
         scope = self._scope()
+        if body.limit in HELD_LIMITS.get():
+            expected = "another one than that of the step in whose body it is called: it would wait for itself"
+            raise InvalidStepConfig(name, "the limit", body.limit, expected)
         key = self._host.execution.next_key(StepKind.DO, name, scope.counts)
         call = StepCall(key, config, body)
         self._host.rollbacks.register(call)
@@ -187,6 +194,17 @@ class TurnPort:
         """Take note of how far the instance is."""
         scope = self._scope()
         self._host.notebook.progress(values.encode_json(progress, "progress"), from_run=scope is self._host.main)
+
+    async def set_labels(self, labels: Any) -> None:
+        """Set labels of the instance, and take away those whose value is None."""
+        scope = self._scope()
+        if scope is not self._host.main:
+            raise WorkflowFatalError(
+                "set_labels: labels are set by `run` itself, not in the body of a step: return what they are made of, "
+                "and set them behind the step."
+            )
+        number, checked = self._host.labels.call(labels)
+        await scope.work(lambda: self._host.labels.store(number, checked))
 
     def log(self, message: str) -> None:
         """Write a line into the instance's log."""

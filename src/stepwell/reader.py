@@ -65,9 +65,12 @@ class Reader:
 
         Source: developers.cloudflare.com/workflows/build/workers-api/#workflowevent
         """
-        return {
+        facts = {
             "payload": values.decode_json(await self.text(created.value)),
             "timestamp": to_moment(created.at),
             "instanceId": claim.id,
             "workflowName": claim.workflow,
         }
+        if created.schedule is not None:
+            facts["schedule"] = {"cron": created.schedule.cron, "scheduledTime": created.schedule.scheduled_at}
+        return facts

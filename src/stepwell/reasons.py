@@ -89,6 +89,31 @@ class QueuedReason(ReasonShown, tag="queued"):
     before: int
 
 
+class SlotReason(ReasonShown, tag="slot"):
+    """It waits for a slot, as its workflow or account has none to give."""
+
+    since: str
+    until: str | None
+    before: int
+    held: int
+    limit: int | None
+    account_limit: int | None
+    key: str | None
+
+
+class SharedSlotReason(ReasonShown, tag="sharedSlot"):
+    """A step waits for a slot of a limit that it shares with others."""
+
+    step: str
+    limit: str
+    since: str
+    until: str | None
+    before: int
+    held: int
+    concurrency: int | None
+    is_set: bool
+
+
 class NoWorkerReason(ReasonShown, tag="noWorker"):
     """No worker is alive that has the code of its version."""
 
@@ -144,6 +169,8 @@ AnyReason = (
     | BlockedReason
     | CodeReason
     | QueuedReason
+    | SlotReason
+    | SharedSlotReason
     | NoWorkerReason
     | NotLoadedReason
     | TurnsLostReason
@@ -179,8 +206,26 @@ def _all(found: Sequence[why.Reason]) -> list[AnyReason]:
     return [_wait(reason) if isinstance(reason, _WAITS) else _state(reason) for reason in found]
 
 
-_Wait = why.EventAwaited | why.Sleeping | why.RetryAwaited | why.AttemptRunning | why.WorkerBlocked | why.CodeRunning
-_WAITS = (why.EventAwaited, why.Sleeping, why.RetryAwaited, why.AttemptRunning, why.WorkerBlocked, why.CodeRunning)
+_Wait = (
+    why.EventAwaited
+    | why.Sleeping
+    | why.RetryAwaited
+    | why.AttemptRunning
+    | why.WorkerBlocked
+    | why.CodeRunning
+    | why.SlotAwaited
+    | why.SharedSlotAwaited
+)
+_WAITS = (
+    why.EventAwaited,
+    why.Sleeping,
+    why.RetryAwaited,
+    why.AttemptRunning,
+    why.WorkerBlocked,
+    why.CodeRunning,
+    why.SlotAwaited,
+    why.SharedSlotAwaited,
+)
 _State = (
     why.Queued
     | why.NoWorker
@@ -208,6 +253,13 @@ def _wait(reason: _Wait) -> AnyReason:
             return BlockedReason(worker, iso(since), list(stack))
         case why.CodeRunning(since=since):
             return CodeReason(iso(since))
+        case why.SlotAwaited(since=since, until=until, wait=wait):
+            moments = iso(since), None if until is None else iso(until)
+            return SlotReason(*moments, wait.before, wait.held, wait.most, wait.most_in_account, wait.key or None)
+        case why.SharedSlotAwaited(wait=wait):
+            moments = iso(wait.since), None if wait.start_at is None else iso(wait.start_at)
+            said = wait.most, wait.is_set
+            return SharedSlotReason(wait.step, wait.limit, *moments, wait.before, wait.held, *said)
         case _:
             assert_never(reason)
 

@@ -11,7 +11,6 @@ coroutines still return or raise is ignored. Python runs their `finally` blocks 
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context, copy_context
 from typing import Any
@@ -30,13 +29,16 @@ from stepwell.core.step_answers import RunAttempt, StepAnswer
 from stepwell.delivery import Delivery
 from stepwell.endings import Endings, Park, Reason
 from stepwell.errors import TurnClosed, TurnLost
+from stepwell.labels import RunLabels
 from stepwell.notes import Notebook
 from stepwell.port import TurnPort
 from stepwell.reader import Reader
 from stepwell.recorder import Recorder, RecorderEvents
 from stepwell.rollbacks import Rollbacks
-from stepwell.scope import TaskScope, look_away
+from stepwell.scope import TaskScope, left_after, look_away
 from stepwell.settings import TurnContext
+from stepwell.shared_slots import SharedSlots
+from stepwell.side_tasks import SideTasks
 from stepwell.steps import CURRENT_PORT
 from stepwell.store import codec
 from stepwell.store.operations import Claim
@@ -69,7 +71,9 @@ class Turn:
         self._recorder = Recorder(context.store, claim, context.clock, events)
         self.main = CallScope(self.quiet, self)
         self.rollbacks = Rollbacks(self)
+        self.labels = RunLabels(claim, self._reader.read)
         self._port = TurnPort(self)
+        self.slots = SharedSlots(self, context.store)
         self.streams = TurnStreams(self, self._reader, self._port.work)
         self._calls: dict[Key, tuple[CallScope, StepCall]] = {}
         self.delivery = Delivery(self, self._reader, self._calls)
@@ -81,7 +85,7 @@ class Turn:
         self._sink = self.notebook.run_sink()
         # Scopes with attempts to begin.
         self._asking: dict[CallScope, None] = {}
-        self._helpers: set[asyncio.Task[None]] = set()
+        self._side_tasks = SideTasks(self._help_failed)
         self._run_task: asyncio.Task[Any] | None = None
         self._reason: Reason | None = None
         self._has_reason = asyncio.Event()
@@ -123,6 +127,7 @@ class Turn:
         """Write nothing more, as if the process had died."""
         self.is_over = True
         self._recorder.stop()
+        self.slots.fall_silent()
 
     def waits_for_real(self) -> bool:
         """Tell whether the author's code waits for a timer of its own, or is being closed."""
@@ -149,6 +154,12 @@ class Turn:
         if isinstance(answer, RunAttempt):
             self._ask(scope, call)
         return await scope.result(call.key)
+
+    def begin(self, call: StepCall) -> None:
+        """Let an attempt begin that has its slot, if its result is still waited for."""
+        scope, latest = self._calls[call.key]
+        if scope.is_to_begin(call.key):
+            self._ask(scope, latest)
 
     def _ask(self, scope: CallScope, call: StepCall) -> None:
         scope.to_begin.append(call)
@@ -247,13 +258,22 @@ class Turn:
             self._collect()
             return
         may_begin = not (self._is_draining or self.execution.is_pausing)
-        begun = [self._attempts.start(call, now) for call in self._ready_calls()] if may_begin else []
+        self.slots.wake(now)
+        ready = self.slots.admitted(self._ready_calls()) if may_begin else []
+        begun = [self._attempts.start(call, now) for call in ready]
         if not begun and self._may_rest(now):
             return
         self._flush()
         for running in begun:
             self._attempts.launch(running, now)
-        self._alarms.set(self.execution.next_due())
+        self._alarms.set(self._next_due())
+
+    def _next_due(self) -> int | None:
+        """Return when time will decide something next; None: nothing waits for time."""
+        due_at, slot_at = self.execution.next_due(), self.slots.next_at
+        if due_at is None or slot_at is None:
+            return due_at if slot_at is None else slot_at
+        return min(due_at, slot_at)
 
     def _collect(self) -> None:
         """End the replay of an instance that is rolled back, when `run` has made all calls that it can make."""
@@ -278,6 +298,7 @@ class Turn:
     def _may_rest(self, now: int) -> bool:
         """Give the reason to let the instance go if nothing keeps the turn open; tell whether it was given."""
         is_busy = self._recorder.is_busy or self.notebook.is_busy or self.execution.has_new_results
+        is_busy = is_busy or self.slots.is_asking
         if self.execution.is_pausing and self._attempts.are_blocked() and not is_busy:
             # What is left of the attempts waits for steps of its own, which stand still.
             return self._end_for(endings.Drained())
@@ -286,16 +307,15 @@ class Turn:
             return False
         if self._is_draining:
             return self._end_for(endings.Drained())
-        due_at = self.execution.next_due()
+        due_at = self._next_due()
         where = self._awaited()
-        if where is None and due_at is None:
+        if where is None and due_at is None and not self.slots.is_waiting:
             where = "something that only the workflow's own code can bring about"
         self._alarms.watch_foreign(where)
-        if where is not None or due_at is None:
+        if where is not None:
             return False
-        if self._settings.parks_always or due_at - now > self._settings.hibernate_after_ms:
-            return self._end_for(Park(due_at))
-        return False
+        is_far = due_at is None or due_at - now > self._settings.hibernate_after_ms
+        return self._end_for(Park(due_at)) if is_far or self._settings.parks_always else False
 
     def _flush(self) -> None:
         if self.execution.has_new_results:
@@ -308,12 +328,17 @@ class Turn:
         """Take note of what is durable, and of what came from outside."""
         for recorded in outside:
             self.execution.receive(recorded)
+            self.slots.hear(recorded.record)
         if self.losses and any(isinstance(record, OUTCOMES) for record in records):
             self.losses = 0
             self.cleared()
-        scopes = {
-            scope: None for record in records if isinstance(record, RESULTS) and (scope := self._route(record.key))
-        }
+        scopes: dict[CallScope, None] = {}
+        for record in records:
+            if isinstance(record, RESULTS):
+                # One that was completed or failed by hand may have waited for a slot.
+                self.slots.leave(record.key)
+                if scope := self._route(record.key):
+                    scopes[scope] = None
         for scope in scopes:
             if not scope.pending:
                 self.quiet(scope)
@@ -369,17 +394,12 @@ class Turn:
 
     def help(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the author's code, until the turn ends."""
-        # An empty context: it is not work of the author's task that caused it.
-        task = asyncio.get_running_loop().create_task(work, context=Context())
-        self._helpers.add(task)
-        task.add_done_callback(self._helped, context=Context())
+        self._side_tasks.begin(work)
 
-    def _helped(self, task: asyncio.Task[None]) -> None:
-        self._helpers.discard(task)
-        error = None if task.cancelled() else task.exception()
+    def _help_failed(self, error: BaseException) -> None:
         if isinstance(error, TurnLost):
             self._lost()
-        elif error is not None:
+        else:
             self.broke(error)
 
     # ---- reasons to end
@@ -442,6 +462,7 @@ class Turn:
             task.add_done_callback(look_away, context=Context())
             task.cancel()
         self._asking.clear()
+        self.slots.leave_all()
         self.main.results.extend(key for key in self.execution.outcomes if key.kind is StepKind.ROLLBACK)
         self._begin(self.rollbacks.run(), "rollbacks", None)
 
@@ -454,9 +475,10 @@ class Turn:
         self.is_over = self._is_closing = True
         self._recorder.stop()
         self._alarms.cancel()
-        for helper in self._helpers:
-            helper.cancel()
+        self._side_tasks.cancel()
         await self._attempts.stop(0)
+        if isinstance(self._reason, endings.Lost) or self.execution.is_pausing or self.execution.state.ended_at:
+            self.slots.leave_all()
         self.main.is_closed = True
         for task in list(self.main.tasks):
             task.cancel()
@@ -464,19 +486,12 @@ class Turn:
         self.notebook.close()
         self._is_closing = False
 
-    async def _wait_for_tasks(self) -> None:
-        # By the real clock: what the author's `finally` blocks do takes real time. They may start tasks too.
-        end = time.monotonic() + self._settings.close_grace_ms / 1000
+    def _alive(self) -> list[asyncio.Task[Any]]:
         forward = () if self._forward is None else self._forward.tasks
-        while alive := [*self.main.tasks, *forward, *self._attempts.left()]:
-            if time.monotonic() >= end:
-                break
-            await asyncio.wait(alive, timeout=max(end - time.monotonic(), 0))
-        self.abandoned = len(alive)
-        if alive:
-            logger.warning(
-                "%d tasks of %s/%s did not end when their turn did; they are abandoned",
-                len(alive),
-                self.claim.workflow,
-                self.claim.id,
-            )
+        return [*self.main.tasks, *forward, *self._attempts.left()]
+
+    async def _wait_for_tasks(self) -> None:
+        self.abandoned = len(await left_after(self._alive, self._settings.close_grace_ms))
+        if self.abandoned:
+            left = (self.abandoned, self.claim.workflow, self.claim.id)
+            logger.warning("%d tasks of %s/%s did not end when their turn did; they are abandoned", *left)

@@ -14,8 +14,8 @@ from types import ModuleType
 
 import msgspec
 
-from stepwell import checks, limits, workers_package, wrangler
-from stepwell.errors import ScriptError
+from stepwell import checks, cron, flow, limits, workers_package, wrangler
+from stepwell.errors import InvalidInput, ScriptError
 from stepwell.graph.folder import Folder
 from stepwell.graph.source import read_graph
 from stepwell.project import Project
@@ -31,8 +31,9 @@ logger = logging.getLogger(__name__)
 class Script:
     """An author's script: its name, the hash of its source files, its workflows by name, and what to warn of.
 
-    `worker` is the class whose `fetch` answers HTTP requests, if it has one. `step_limits` are those that the wrangler
-    file gives, by workflow; `graphs` are those of its classes, by their names.
+    `worker` is the class whose `fetch` answers HTTP requests, if it has one. `step_limits` and `concurrency` are those
+    that the wrangler file gives, by workflow; `graphs` are those of its classes, by their names; `flows` what they
+    declare of limits, as JSON, and `schedules` cron expressions, by workflow.
     """
 
     name: str
@@ -41,7 +42,10 @@ class Script:
     worker: type[WorkerEntrypoint] | None = None
     warnings: tuple[str, ...] = ()
     step_limits: Mapping[str, int] = field(default_factory=dict)
+    concurrency: Mapping[str, int] = field(default_factory=dict)
     graphs: Mapping[str, CodeGraph] = field(default_factory=dict)
+    flows: Mapping[str, str | None] = field(default_factory=dict)
+    schedules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def load(project: Project, told: Settings = DEFAULT_SETTINGS) -> list[Script]:
@@ -60,6 +64,7 @@ def load(project: Project, told: Settings = DEFAULT_SETTINGS) -> list[Script]:
         )
     _refuse_same_names(scripts)
     _refuse_two_workers(scripts)
+    _refuse_many_schedules(scripts, told.schedules_per_account)
     return scripts
 
 
@@ -91,15 +96,47 @@ def _load_file(file: Path, project: Project, told: Settings) -> Script | None:
     name = wrangler.script_name(project.config, file)
     where = f"the wrangler file of {project.root}"
     step_limits = wrangler.step_limits(project.config, where, told.most_steps_per_instance)
+    schedules = _schedules(file, workflows, wrangler.schedules(project.config, where))
     classes = [workflow.__name__ for workflow in workflows.values()]
     return Script(
         name,
         _hash(sources, project.folder),
         workflows,
         worker,
-        _warnings(sources, told),
+        (*_warnings(sources, told), *_weekday_warnings(schedules)),
         step_limits,
+        wrangler.concurrency(project.config, where),
         _graphs(file, project.folder, classes),
+        {name: flow.to_text(kind.flow, f"{file}: {kind.__name__}") for name, kind in workflows.items()},
+        schedules,
+    )
+
+
+def schedules_of(workflow: type[WorkflowEntrypoint]) -> tuple[str, ...]:
+    """Return the cron expressions that a class has. Raises ScriptError."""
+    try:
+        return cron.check_all(workflow.schedules)
+    except InvalidInput as error:
+        raise ScriptError(f"`schedules` of the class {workflow.__name__}: {error}") from error
+
+
+def _schedules(
+    file: Path, workflows: Mapping[str, type[WorkflowEntrypoint]], named: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the cron expressions of workflows: those that the wrangler file gives, else those of the class."""
+    try:
+        return {name: named[name] if name in named else schedules_of(kind) for name, kind in workflows.items()}
+    except ScriptError as error:
+        raise ScriptError(f"{file}: {error}") from error
+
+
+def _weekday_warnings(schedules: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what is to be warned of: numbers of weekdays, which people read as other crons do."""
+    return tuple(
+        f'workflow "{name}": {cron.warning(text)}'
+        for name, texts in schedules.items()
+        for text in texts
+        if cron.counts_weekdays(text)
     )
 
 
@@ -231,6 +268,15 @@ def _refuse_same_names(scripts: list[Script]) -> None:
             if name in owners:
                 raise ScriptError(f'the scripts "{owners[name]}" and "{script.name}" both have a workflow "{name}"')
             owners[name] = script.name
+
+
+def _refuse_many_schedules(scripts: list[Script], most: int) -> None:
+    count = sum(len(texts) for script in scripts for texts in script.schedules.values())
+    if count > most:
+        raise ScriptError(
+            f"the files have {count:,} cron expressions, and an account may have {most:,} (the setting "
+            "schedules_per_account)"
+        )
 
 
 def _refuse_two_workers(scripts: list[Script]) -> None:

@@ -24,6 +24,8 @@ PREFIX = "STEPWELL_"
 DEFAULT = "default"
 
 _TABLE = "settings"
+# What is for commands, which say by it which server they ask.
+_OF_COMMANDS = "client"
 _LIMITS = "developers.cloudflare.com/workflows/reference/limits/"
 _RETRYING = "developers.cloudflare.com/workflows/build/sleeping-and-retrying/"
 _EVENTS = "developers.cloudflare.com/workflows/build/events-and-parameters/"
@@ -175,12 +177,30 @@ class Settings:
     schedules_per_account: Annotated[int, _count(0, 10_000, "cron expressions of an account: no more", _LIMITS)] = (
         limits.SCHEDULES_PER_ACCOUNT
     )
+    queued_instances: Annotated[
+        int, _count(1, 100_000_000, "instances of a workflow that are queued: no more", _LIMITS)
+    ] = limits.QUEUED_INSTANCES
+    creations_per_second: Annotated[
+        int,
+        _count(0, _MANY, "instances that an account may create a second by a process; 0: any number", _LIMITS),
+    ] = 0
+    creations_per_second_of_workflow: Annotated[
+        int, _count(0, _MANY, "instances of one workflow, in the same way; 0: any number", _LIMITS)
+    ] = 0
+    schedule_catch_up: Annotated[
+        int,
+        _duration(
+            0,
+            _CENTURY_MS,
+            "a firing that a schedule has missed is made up for, if it is the last and no older; 0: none is",
+        ),
+    ] = limits.CATCH_UP_MS
     success_retention: Annotated[
         int,
         _duration(
             0,
             limits.MOST_RETENTION_MS,
-            "how long an instance that completed is kept; without effect yet",
+            "how long an instance that completed is kept where nobody else says",
             _LIMITS,
         ),
     ] = limits.RETENTION_MS
@@ -189,7 +209,7 @@ class Settings:
         _duration(
             0,
             limits.MOST_RETENTION_MS,
-            "how long one that errored or was terminated is kept; without effect yet",
+            "how long one that errored or was terminated is kept where nobody else says",
             _LIMITS,
         ),
     ] = limits.RETENTION_MS
@@ -339,7 +359,7 @@ def _of_file(file: Path) -> Iterator[_Saying]:
     except (OSError, ValueError) as error:
         raise InvalidSetting(f"{file} cannot be read: {error}") from error
     for table in content:
-        if table != _TABLE:
+        if table not in {_TABLE, _OF_COMMANDS}:
             raise InvalidSetting(
                 f'{file}: "{table:.100}" is not known there; settings belong below the line [settings]'
             )

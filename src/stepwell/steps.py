@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from stepwell.errors import WorkflowFatalError
+from stepwell.errors import InvalidStepConfig, WorkflowFatalError
+from stepwell.limits import LIMIT_NAME_RULE, is_limit_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -181,13 +182,26 @@ def rollback_of(
     return StepRollback(function, config)
 
 
+def limit_of(name: object, limit: object) -> str | None:
+    """Return the limit that an author gave a step; None if he gave none. Raises InvalidStepConfig."""
+    if limit is None:
+        return None
+    if not is_limit_name(limit):
+        raise InvalidStepConfig(str(name), "the limit", limit, f"a name of {LIMIT_NAME_RULE}")
+    return str(limit)
+
+
 @dataclass(frozen=True, slots=True)
 class StepBody:
-    """What an attempt calls: the author's `function` with its arguments bound, and what undoes it."""
+    """What an attempt calls: the author's `function` with its arguments bound, and what undoes it.
+
+    `limit`: the name of the limit that it shares with other steps.
+    """
 
     call: Callable[[StepContext], Any]
     function: Callable[..., Any]
     rollback: StepRollback | None = None
+    limit: str | None = None
 
     @property
     def is_async(self) -> bool:
@@ -216,6 +230,9 @@ class StepPort(Protocol):
     def set_progress(self, progress: object) -> None:
         """Take note of how far the instance is."""
 
+    async def set_labels(self, labels: Any) -> None:
+        """Set labels of the instance, and take away those whose value is None."""
+
     def log(self, message: str) -> None:
         """Write a line into the instance's log."""
 
@@ -231,6 +248,7 @@ def bind(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     rollback: StepRollback | None = None,
+    limit: str | None = None,
 ) -> StepBody:
     """Return the body that calls a function with these arguments, and with `ctx` where it takes that."""
     target = function.function if isinstance(function, StepFunction) else function
@@ -239,7 +257,7 @@ def bind(
     def call(ctx: StepContext) -> Any:
         return target(*args, **kwargs, ctx=ctx) if wants_ctx else target(*args, **kwargs)
 
-    return StepBody(call, target, rollback)
+    return StepBody(call, target, rollback, limit)
 
 
 class StepFunction(Generic[P, R]):
@@ -251,6 +269,7 @@ class StepFunction(Generic[P, R]):
         name: str | None,
         config: Mapping[str, Any] | None,
         rollback: StepRollback | None = None,
+        limit: str | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         # Said once more for type checkers.
@@ -259,12 +278,14 @@ class StepFunction(Generic[P, R]):
         self.name = name or function.__name__
         self.config = config
         self.rollback = rollback
+        self.limit = limit
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the step with these arguments, or return what it returned before."""
         port = CURRENT_PORT.get()
         if port is not None:
-            result: R = await port.do(self.name, self.config, bind(self.function, args, kwargs, self.rollback))
+            body = bind(self.function, args, kwargs, self.rollback, self.limit)
+            result: R = await port.do(self.name, self.config, body)
             return result
         outcome = self.function(*args, **kwargs)
         if inspect.isawaitable(outcome):
@@ -295,8 +316,9 @@ def step(
     config: Mapping[str, Any] | None = None,
     rollback: Callable[..., Any] | None = None,
     rollback_config: Mapping[str, Any] | None = None,
+    limit: str | None = None,
 ) -> _Marking: ...
-def step(
+def step(  # noqa: PLR0913  # the options of a step
     function: Callable[..., Any] | None = None,
     /,
     *,
@@ -304,16 +326,17 @@ def step(
     config: Mapping[str, Any] | None = None,
     rollback: Callable[..., Any] | None = None,
     rollback_config: Mapping[str, Any] | None = None,
+    limit: str | None = None,
 ) -> Any:
     """Mark a function as a step, for any workflow: `await charge(order)` in a workflow is a step named `charge`.
 
-    Bare, or with `name`, `config`, `rollback` and `rollback_config` as `step.do` has them. A parameter `ctx` that is
-    not given receives the step's context. Outside of a workflow, in a test for example, the function just runs.
+    Bare, or with `name`, `config`, `rollback`, `rollback_config` and `limit` as `step.do` has them. A parameter `ctx`
+    that is not given receives the step's context. Outside of a workflow, in a test for example, the function just runs.
     """
     if function is not None:
         return StepFunction(function, name, config)
     undo = rollback_of(name or "step", rollback, rollback_config)
-    return lambda function: StepFunction(function, name, config, undo)
+    return lambda function: StepFunction(function, name, config, undo, limit_of(name or "step", limit))
 
 
 class StepOwner(Protocol):
@@ -331,6 +354,7 @@ class StepOptions:
     concurrent: bool
     config: Mapping[str, Any] | None
     rollback: StepRollback | None = None
+    limit: str | None = None
 
 
 class DecoratedStep(Generic[R_co]):
@@ -349,6 +373,7 @@ class DecoratedStep(Generic[R_co]):
         self._concurrent = options.concurrent
         self._config = options.config
         self._rollback = options.rollback
+        self._limit = options.limit
         # By whose calls they are: what a step's body has called is unknown to a replay, which does not run it.
         self._latest: dict[object, asyncio.Future[Any]] = {}
         self._check_depends()
@@ -387,7 +412,7 @@ class DecoratedStep(Generic[R_co]):
         def call(ctx: StepContext) -> Any:
             return function(*(ctx if name == "ctx" else arguments[name] for name in parameters))
 
-        return await self._owner.port.do(self.name, self._config, StepBody(call, function, self._rollback))
+        return await self._owner.port.do(self.name, self._config, StepBody(call, function, self._rollback, self._limit))
 
     async def _resolve(self) -> dict[str, Any]:
         needed = self._needed()

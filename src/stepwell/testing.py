@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from stepwell import durations, reasons, values
+from stepwell import durations, flow, reasons, values
 from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import VirtualClock
 from stepwell.control import FromStep
@@ -26,12 +26,18 @@ from stepwell.core.failures import Failure
 from stepwell.core.steplog import InstanceLog
 from stepwell.core.why import Why
 from stepwell.engine import Engine, InstanceView, NewInstance
+from stepwell.expiry import Expiry
+from stepwell.firings import Firings
 from stepwell.forcing import Decision
-from stepwell.scripts import workflow_name
+from stepwell.limits import MOST_RETENTION_MS
+from stepwell.scripts import schedules_of, workflow_name
+from stepwell.server_settings import Settings
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.store import Store
-from stepwell.store.operations import EndLease, RegisterWorkflow
+from stepwell.store.label_operations import ReadLabels
+from stepwell.store.operations import EndLease, RegisterWorkflow, VersionSettings
 from stepwell.store.sqlite import SqliteStore
+from stepwell.sweeps import Sweeps
 from stepwell.threads import Threads
 from stepwell.values import Classes
 from stepwell.worker import Worker
@@ -74,6 +80,10 @@ class TestInstance:
     async def log(self) -> InstanceLog:
         """Return the step log."""
         return (await self.view()).log
+
+    async def labels(self) -> dict[str, str]:
+        """Return its labels, by name."""
+        return (await self.engine.store.run(ReadLabels((await self.view()).row.row))).labels
 
     async def why(self) -> Why:
         """Return why it does not go on."""
@@ -131,6 +141,10 @@ class TestEngine:
         self.store = store
         self.clock = clock
         self.engine = Engine(store, clock)
+        # What nobody says how long to keep is kept for ever: a test may look at it whenever it wants.
+        kept = Settings(success_retention=MOST_RETENTION_MS, error_retention=MOST_RETENTION_MS)
+        self._expiry = Expiry(store, clock, kept, pause_s=0)
+        self._sweeps = Sweeps(store, clock, pause_s=0)
         self.threads = Threads()
         self._workflows = {workflow_name(workflow): workflow for workflow in workflows}
         self._classes = Classes(self._modules)
@@ -141,6 +155,8 @@ class TestEngine:
         self._settings = settings
         self._worker: Worker | None = None
         self._task: asyncio.Task[None] | None = None
+        self._firings = Firings(store, clock, self.engine.settings.schedule_catch_up, every_minute=False)
+        self._firing: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -166,19 +182,24 @@ class TestEngine:
         )
         await engine._register()
         await engine.start_worker()
+        engine.start_firing()
         try:
             yield engine
         finally:
+            await engine.stop_firing()
             await engine.crash()
             await engine.engine.terminations.stop()
+            await engine.engine.jobs.stop()
             if store is None:
                 await engine.store.close()
 
-    async def create(self, workflow: Workflow, *, id: str | None = None, params: Any = None) -> TestInstance:
+    async def create(
+        self, workflow: Workflow, *, id: str | None = None, params: Any = None, labels: Mapping[str, str] | None = None
+    ) -> TestInstance:
         """Create an instance; nothing of it runs before the test awaits something."""
         name = workflow_name(workflow)
         text = "{}" if params is None else values.encode_json(params, "params")
-        row = await self.engine.create(ACCOUNT, name, NewInstance(id, text))
+        row = await self.engine.create(ACCOUNT, name, NewInstance(id, text, labels=labels or {}))
         return TestInstance(self.engine, name, row.id, self._classes_of(workflow))
 
     def instance(self, workflow: Workflow, id: str) -> TestInstance:
@@ -204,11 +225,19 @@ class TestEngine:
             raise ValueError(f"duration must be {durations.EXPECTED}, got {duration!r}")
         end = self.clock.now() + ms
         await self.run_until_idle()
-        while (alarm_at := self.clock.next_alarm_at()) is not None and alarm_at <= end:
-            self.clock.move_to(alarm_at)
+        while (moment := await self._next_moment()) is not None and moment <= end:
+            self.clock.move_to(moment)
             await self.run_until_idle()
         self.clock.move_to(end)
         await self.run_until_idle()
+        await self._expiry.look()
+        await self._sweeps.sweep()
+        await self.run_until_idle()
+
+    async def _next_moment(self) -> int | None:
+        """Delete what has expired, and return when the next alarm rings or the next instance expires."""
+        moments = (await self._expiry.look(), self.clock.next_alarm_at())
+        return min((moment for moment in moments if moment is not None), default=None)
 
     async def start_worker(self) -> None:
         """Start the worker, after `crash` or `stop`."""
@@ -217,6 +246,17 @@ class TestEngine:
         self._worker = Worker(context, self._workflows, classes=classes)
         await self._worker.start()
         self._task = asyncio.get_running_loop().create_task(self._worker.run())
+
+    def start_firing(self) -> None:
+        """Let schedules fire, after `stop_firing`."""
+        self._firing = asyncio.get_running_loop().create_task(self._firings.run())
+
+    async def stop_firing(self) -> None:
+        """Let no schedule fire, as while no server runs."""
+        if self._firing is not None:
+            self._firing.cancel()
+            await asyncio.wait([self._firing])
+            self._firing = None
 
     async def crash(self) -> None:
         """Drop the worker as a killed process would be dropped, and end its lease as its parent would."""
@@ -263,12 +303,14 @@ class TestEngine:
                     _uuid(name, 2),
                     self.clock.now(),
                     params_schema(workflow),
+                    VersionSettings(schedules=schedules_of(workflow)),
+                    flow=flow.to_text(workflow.flow, workflow.__name__),
                 )
             )
 
     def _waits_for_real(self) -> bool:
         """Tell whether something is under way that passes in real time: a thread, a timer of the author's."""
-        if self.threads.running:
+        if self.threads.running or self._firings.is_firing:
             return True
         worker = self._worker
         return worker is not None and (worker.is_claiming or any(t.waits_for_real() for t in worker.turns.values()))

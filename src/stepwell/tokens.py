@@ -43,12 +43,13 @@ _NO_HASH = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request: the token's id, its account, what it is good for, and its name if it has one."""
+    """Who makes a request: the token's id, its account, what it is good for, its name, and until when it is good."""
 
     token: str
     account: str
     permissions: frozenset[Permission]
     name: str = ""
+    expires_at: int | None = None
 
     @property
     def known_as(self) -> str:
@@ -104,7 +105,7 @@ class Tokens:
             raise NotAuthenticated("the token has been revoked; `stepwell token create` makes another")
         if row.expires_at is not None and row.expires_at <= self.clock.now():
             raise NotAuthenticated("the token has expired; `stepwell token create` makes another")
-        return Caller(row.id, row.account, frozenset(map(Permission, row.permissions)), row.name)
+        return Caller(row.id, row.account, frozenset(map(Permission, row.permissions)), row.name, row.expires_at)
 
 
 def _check(account: str, permissions: Sequence[Permission], name: str, email: str | None) -> None:

@@ -8,11 +8,11 @@ against the rules before the instance is there.
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-from stepwell import __version__, limits
+from stepwell import __version__, labels, limits
 from stepwell.clock import SystemClock
 from stepwell.core.instance import FINAL, ImpossibleHistory, InstanceState, Status, advance
 from stepwell.errors import InstanceNotFound, InvalidInput
@@ -31,6 +31,7 @@ from stepwell.store.transfer_operations import (
     ImportRecords,
     InstanceFacts,
     ListStreams,
+    Number,
     PlacedRecord,
     ReadNotes,
     ReadRecords,
@@ -42,10 +43,11 @@ FORMAT = 1
 _LINES_AT_ONCE = 1_000
 _GATHERED_SIZE = 2**20
 _GATHERED_RECORDS = 1_000
+# What no worker takes.
+_RESTING = FINAL | {Status.PAUSED}
 # No such stream is in any store: a record may name one that was dropped before.
 _DROPPED = 0
 
-_Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 _NOTHING = msgspec.Raw()
 
 
@@ -62,44 +64,44 @@ class _InstanceLine(_Line, frozen=True, tag="instance"):
 
 
 class _StreamLine(_Line, frozen=True, tag="stream"):
-    stream: _Number
+    stream: Number
     step: str
-    attempt: _Number
+    attempt: Number
 
 
 class _PieceLine(_Line, frozen=True, tag="piece"):
-    stream: _Number
-    n: _Number
+    stream: Number
+    n: Number
     body: bytes
 
 
 class _RecordLine(_Line, frozen=True, tag="record"):
-    seq: _Number
-    turn: _Number
-    n: _Number
+    seq: Number
+    turn: Number
+    n: Number
     kind: str
-    at: _Number
+    at: Number
     body: msgspec.Raw
     value: msgspec.Raw = _NOTHING
 
 
 class _LogLine(_Line, frozen=True, tag="line"):
-    n: _Number
-    at: _Number
+    n: Number
+    at: Number
     level: str
     text: str
     step: str | None = None
-    attempt: _Number | None = None
+    attempt: Number | None = None
 
 
 class _NoteLine(_Line, frozen=True, tag="note"):
     name: str
-    at: _Number
+    at: Number
     value: msgspec.Raw
 
 
 class _EndLine(_Line, frozen=True, tag="end"):
-    records: _Number
+    records: Number
 
 
 _AnyLine = _InstanceLine | _StreamLine | _PieceLine | _RecordLine | _LogLine | _NoteLine | _EndLine
@@ -229,6 +231,9 @@ class _Coming:
         wanted = line.id if id is None else id
         if not limits.is_addressed_instance_id(wanted):
             raise _wrong(number, f'"{wanted:.100}" is no id of an instance; it has {limits.ADDRESSED_INSTANCE_ID_RULE}')
+        problem = labels.problem_of_kept(line.facts.labels)
+        if problem is not None:
+            raise _wrong(number, f"has labels that no instance can have: {problem}")
         coming = cls(store, account, line, wanted)
         token = f"import-{uuid.uuid4().hex}"
         now = SystemClock().now()
@@ -286,6 +291,8 @@ class _Coming:
             self._state = advance(self._state, codec.from_row(record).record)
         except (ImpossibleHistory, msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
             raise _wrong(number, f"has no record that can be here: {error!r:.200}") from error
+        if self._state.status is None:
+            raise _wrong(number, f"has the record {part.kind} where a history begins with created")
         self._seq = part.seq
         self._records.append(PlacedRecord(part.turn, part.n, record))
         self._size += len(record.body) + len(record.value or "")
@@ -307,10 +314,13 @@ class _Coming:
         """Hold what was said of the instance against its history."""
         queued_at = facts.created_at if facts.renewed_at is None else facts.renewed_at
         times = (facts.created_at, queued_at, facts.started_at, facts.ended_at)
-        if self._state != InstanceState(_status(facts.status), facts.step_count, *times):
+        status = self._state.status
+        if facts.status != status or self._state != InstanceState(status, facts.step_count, *times):
             raise _wrong(number, "ends a history that does not lead to what its first line says of the instance")
-        if self._state.status in FINAL and (facts.is_held or facts.due_at is not None):
-            raise _wrong(number, "ends an instance that has ended, and is still due")
+        if status in _RESTING and (facts.is_held or facts.due_at is not None):
+            raise _wrong(number, f"ends an instance that is {status}, and still held or due: export it again")
+        if facts.is_held and facts.due_at is not None:
+            raise _wrong(number, f"ends an instance that a worker holds, and due at {facts.due_at}: export it again")
 
     async def _flush(self) -> None:
         records, lines = self._records, self._lines
@@ -319,10 +329,6 @@ class _Coming:
             await self._store.run(ImportRecords(self.row, records))
         if lines:
             await self._store.run(ImportNotes(self.row, lines, []))
-
-
-def _status(status: str) -> Status | None:
-    return Status(status) if status in frozenset(Status) else None
 
 
 def _text(raw: msgspec.Raw) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 
 import msgspec
@@ -86,6 +87,11 @@ class Worker:
         self._is_claiming = False
         # Instances told of that have no turn here. Something came while their claim was on its way: its history is old.
         self._told_early: set[int] = set()
+        # Turns that came without asking and have not begun, by row; and whether one may come.
+        self._given: dict[int, int] = {}
+        self._may_be_given = False
+        # Whether the last claim got all that was due. What has become due since is told.
+        self._has_all = False
         self._is_draining = False
         self._has_complained = False
         # Whether the answer to a claim may have been lost.
@@ -106,6 +112,7 @@ class Worker:
             while not self._is_draining:
                 await self._claim()
                 await self._due.wait()
+            await self._take_no_more()
             while self._tasks:
                 await asyncio.wait(list(self._tasks))
         finally:
@@ -127,6 +134,7 @@ class Worker:
     async def abandon(self) -> None:
         """Stop as if the process had died: nothing more is written, and what was held stays held."""
         self._is_draining = True
+        self._context.store.ignore(self.number)
         for turn in list(self.turns.values()):
             turn.abandon()
         for task in list(self._tasks):
@@ -138,8 +146,8 @@ class Worker:
         """Claim at this moment, when something that nobody holds is due."""
         if at <= self._context.clock.now():
             self._due.set()
-        elif self._alarm.at is None or at < self._alarm.at:
-            self._alarm.set(at)
+        else:
+            self._wake(at)
 
     def instance_told(self, row: int) -> None:
         """Let a turn know that its instance got a record from outside, or was deleted."""
@@ -149,35 +157,68 @@ class Worker:
         else:
             self._told_early.add(row)
 
+    def turns_given(self, claims: Sequence[Claim] | None) -> None:
+        """Run turns that the store has given to this worker, as it was idle."""
+        self._may_be_given = False
+        if claims is None:
+            self._may_hold_more = True
+            self._wake(self._context.clock.now() + _RETRY_AFTER_MS)
+            return
+        for claim in claims:
+            self._given[claim.row] = claim.turn
+            self._start(claim)
+
     @property
     def is_claiming(self) -> bool:
         """Tell whether a claim is under way or wanted."""
         return self._is_claiming or (self._due.is_set() and not self._is_draining)
 
+    def _wake(self, at: int) -> None:
+        """Claim at this moment, if not before."""
+        if self._alarm.at is None or at < self._alarm.at:
+            self._alarm.set(at)
+
+    @property
+    def _room(self) -> int:
+        """How many turns may be claimed at once. One that is given may be on its way."""
+        held = len(self.turns) + len(self._given) + self._may_be_given
+        return min(self._settings.capacity - held, _CLAIM_AT_ONCE)
+
     async def _claim(self) -> None:
         """Take what is due, as far as there is room."""
         self._due.clear()
-        self._told_early.clear()
-        room = min(self._settings.capacity - len(self.turns), _CLAIM_AT_ONCE)
+        self._has_all = False
+        self._told_early &= self._given.keys()
+        if self._room <= 0:
+            await self._take_no_more()
+        room = self._room
         if room <= 0:
             # The end of a turn sets the event again.
             return
         self._is_claiming = True
         clock = self._context.clock
+        # The answer says what is due next. It may be heard after word of what has come since.
+        self._alarm.set(None)
         try:
             await self._abandon_unknown()
-            asked = ClaimDue(self.number, clock.now(), room, self._settings.snapshot, self._suspects())
+            is_idle = not (self.turns or self._given) and self._settings.capacity > 1
+            suspects = self._suspects()
+            asked = ClaimDue(self.number, clock.now(), room, self._settings.snapshot, suspects, is_idle)
             claims = await self._context.store.run(asked)
         except StoreUnavailable as error:
             self._may_hold_more = True
             if not self._has_complained:
                 self._has_complained = True
                 logger.warning("no instance can be claimed; the store is asked again each second: %s", error)
-            self._alarm.set(clock.now() + _RETRY_AFTER_MS)
+            self._wake(clock.now() + _RETRY_AFTER_MS)
             return
         finally:
             self._is_claiming = False
         self._has_complained = False
+        self._may_be_given = is_idle and not claims.turns
+        # Beside an instance that has lost turns others like it are left.
+        are_suspect = any(suspects) or any(claim.lost_turns for claim in claims.turns)
+        self._has_all = len(claims.turns) < room and not are_suspect
         self._begin(claims, room)
         # Each has its turn in `turns` before it is counted for the next claim how many there are.
         await asyncio.sleep(0)
@@ -185,7 +226,7 @@ class Worker:
     async def _abandon_unknown(self) -> None:
         """Let be claimed again what a claim has given to this worker without its hearing of it: nobody would run it."""
         if self._may_hold_more:
-            known = [(row, turn.claim.turn) for row, turn in self.turns.items()]
+            known = [(row, turn.claim.turn) for row, turn in self.turns.items()] + list(self._given.items())
             count = await self._context.store.run(AbandonUnknown(self.number, known))
             self._may_hold_more = False
             if count:
@@ -198,15 +239,39 @@ class Worker:
 
     def _begin(self, claims: Claims, room: int) -> None:
         for claim in claims.turns:
-            task = asyncio.get_running_loop().create_task(self._hold(claim))
-            self._tasks[task] = None
-            task.add_done_callback(self._tasks.pop)
+            self._start(claim)
         if len(claims.turns) == room:
             self._due.set()
-        else:
-            self._alarm.set(claims.next_due_at)
+        elif claims.next_due_at is not None:
+            self._wake(claims.next_due_at)
+
+    def _start(self, claim: Claim) -> None:
+        task = asyncio.get_running_loop().create_task(self._hold(claim))
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
+
+    def _go_on(self) -> None:
+        """Claim after the end of a turn; where that would find nothing, say when this worker is idle."""
+        if not self._has_all or self._due.is_set() or self._is_draining:
+            self._due.set()
+        elif not (self.turns or self._given or self._may_be_given) and self._settings.capacity > 1:
+            self._may_be_given = True
+            idle = ClaimDue(self.number, self._context.clock.now(), 0, self._settings.snapshot, is_idle=True)
+            self._context.store.run(idle).add_done_callback(self._heard_idle, context=Context())
+
+    def _heard_idle(self, answer: "asyncio.Future[Claims]") -> None:
+        if not answer.cancelled() and answer.exception() is not None:
+            self._due.set()
+
+    async def _take_no_more(self) -> None:
+        """Let the store know that this worker is no longer idle: a claim says so, whatever it asks for."""
+        if self._may_be_given:
+            with suppress(StoreError):
+                await self._context.store.run(ClaimDue(self.number, self._context.clock.now(), 0))
+            self._may_be_given = False
 
     async def _hold(self, claim: Claim) -> None:
+        self._given.pop(claim.row, None)
         workflow = self._class_of(claim)
         turn = None
         try:
@@ -234,7 +299,7 @@ class Worker:
             # The next turn of the instance may have begun here already.
             if turn is not None and self.turns.get(claim.row) is turn:
                 del self.turns[claim.row]
-            self._due.set()
+            self._go_on()
 
     def _class_of(self, claim: Claim) -> type[WorkflowEntrypoint] | None:
         """Return what the store says that the workflow is made of; else what has its name in the files served now."""

@@ -155,10 +155,11 @@ class WorkerProcess:
                         str(uuid.uuid4()),
                         now,
                         params_schema(workflow),
-                        VersionSettings(script.step_limits.get(name)),
+                        _settings(script, name),
                         tuple(classes[script.name]),
                         self._options.code.snapshot,
                         script.graphs.get(workflow.__name__),
+                        script.flows.get(name),
                     )
                 )
                 if registered.taken_from is not None:
@@ -222,6 +223,13 @@ def main() -> None:
         sys.stdout.flush()
         # Not sys.exit: a hung thread of the author's must not hold up the end.
         _exit(code)
+
+
+def _settings(script: Script, name: str) -> VersionSettings:
+    """Return what the files of a script say of a workflow beside its code."""
+    return VersionSettings(
+        script.step_limits.get(name), script.concurrency.get(name), schedules=script.schedules.get(name, ())
+    )
 
 
 def _taken_over(workflow: str, before: str, script: str) -> str:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Protocol, T
 
 from stepwell import values
 from stepwell.errors import InvalidStepConfig, UnfitValue, WorkflowFatalError
-from stepwell.steps import DecoratedStep, StepOptions, StepPort, bind, rollback_of
+from stepwell.flow import Flow
+from stepwell.steps import DecoratedStep, StepOptions, StepPort, bind, limit_of, rollback_of
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -40,7 +41,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class WorkflowEvent(dict[str, Any], Generic[Params]):
     """What `run` receives: a dict with `payload`, `timestamp`, `instanceId` and `workflowName`, as on Cloudflare.
 
-    The same are attributes; `payload` then has the type that the class was given: `WorkflowEntrypoint[Order]`.
+    An instance that a schedule has made has `schedule`, too. The same are attributes; `payload` then has the type that
+    the class was given: `WorkflowEntrypoint[Order]`.
 
     Source: developers.cloudflare.com/workflows/build/workers-api/#workflowevent
     """
@@ -77,18 +79,26 @@ class WorkflowEvent(dict[str, Any], Generic[Params]):
         """The name of the workflow."""
         return str(self["workflowName"])
 
+    @property
+    def schedule(self) -> dict[str, Any] | None:
+        """Of an instance that a schedule has made: `cron`, and `scheduledTime` in milliseconds since 1970."""
+        return self.get("schedule")
+
 
 class WorkflowEntrypoint(Generic[Params]):
     """Base of an author's workflow: override `run`.
 
     `WorkflowEntrypoint[Order]` gives `event.payload` that type, and params that do not fit it are refused when an
     instance is created. `exceptions` names exception classes of other packages that steps raise: they can be caught by
-    their own class then, as those of the script's own modules can.
+    their own class then, as those of the script's own modules can. `flow` says how many instances may run at a time,
+    `schedules` are cron expressions that create instances, where the wrangler file has none.
 
     Source: developers.cloudflare.com/workflows/python/python-workers-api/
     """
 
     exceptions: ClassVar[Sequence[type[Exception]]] = ()
+    flow: ClassVar[Flow | None] = None
+    schedules: ClassVar[str | Sequence[str]] = ()
 
     def __init__(self, ctx: object = None, env: Any = None) -> None:
         self.ctx = ctx
@@ -149,6 +159,7 @@ class WorkflowStep:
         /,
         *args: *Ts,
         config: Mapping[str, Any] | None,
+        limit: str | None = None,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -158,6 +169,25 @@ class WorkflowStep:
         /,
         *args: *Ts,
         config: Mapping[str, Any] | None,
+        limit: str | None = None,
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        function: Callable[[*Ts], Coroutine[Any, Any, R]],
+        /,
+        *args: *Ts,
+        limit: str,
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        function: Callable[[*Ts], R],
+        /,
+        *args: *Ts,
+        limit: str,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -169,6 +199,7 @@ class WorkflowStep:
         rollback: Callable[..., Any],
         rollback_config: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
+        limit: str | None = None,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -180,6 +211,7 @@ class WorkflowStep:
         rollback: Callable[..., Any],
         rollback_config: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
+        limit: str | None = None,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -191,6 +223,7 @@ class WorkflowStep:
         *,
         rollback: Callable[..., Any] | None = None,
         rollback_config: Mapping[str, Any] | None = None,
+        limit: str | None = None,
     ) -> _Decorating: ...
     def do(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # it does accept all of them
         """Make a step of a function: as a decorator, or at once.
@@ -210,13 +243,17 @@ class WorkflowStep:
         steps that have begun run, the one that began last first. It takes a RollbackContext, or nothing; async or not.
         `rollback_config` is the config of its attempts.
 
+        `limit` names a limit that steps of all instances share: an attempt begins when it has a slot of that, as the
+        flow of a class declares it, or `stepwell limits share` has set it. Stepwell's own.
+
         Source: developers.cloudflare.com/workflows/python/python-workers-api/
         """
         if len(args) > 1 and callable(args[1]):
             name, function, *arguments = args
             config = kwargs.pop("config", None)
             rollback = rollback_of(name, kwargs.pop("rollback", None), kwargs.pop("rollback_config", None))
-            return self._run(name, config, bind(function, tuple(arguments), kwargs, rollback))
+            limit = limit_of(name, kwargs.pop("limit", None))
+            return self._run(name, config, bind(function, tuple(arguments), kwargs, rollback, limit))
         return self._decorator(*args, **kwargs)
 
     async def sleep(self, name: str, duration: object) -> None:
@@ -257,6 +294,14 @@ class WorkflowStep:
         """Say how far the instance is, as any JSON value: the latest is shown with its status. Cheap, and no step."""
         self.port.set_progress(progress)
 
+    async def set_labels(self, labels: Mapping[str, str | None]) -> None:
+        """Set labels of the instance, by which people find it, and take away those whose value is None; others stay.
+
+        They are stored when this returns, and no step: a replay does not set them again. Only `run` itself sets labels,
+        not the body of a step. Raises WorkflowFatalError if one breaks the rules. Stepwell's own.
+        """
+        await self.port.set_labels(labels)
+
     def log(self, message: str) -> None:
         """Write a line into the instance's log: once, not again at each replay."""
         self.port.log(message)
@@ -273,9 +318,10 @@ class WorkflowStep:
         *,
         rollback: Callable[..., Any] | None = None,
         rollback_config: Mapping[str, Any] | None = None,
+        limit: str | None = None,
     ) -> Any:
         undo = rollback_of("step" if name is None else name, rollback, rollback_config)
-        options = StepOptions(depends, concurrent, config, undo)
+        options = StepOptions(depends, concurrent, config, undo, limit_of("step" if name is None else name, limit))
         if inspect.isroutine(name):
             return self._decorate(name, name.__name__, options)
         return lambda function: self._decorate(function, function.__name__ if name is None else name, options)

@@ -12,7 +12,9 @@ from typing import Any
 
 import dotenv
 
-from stepwell.errors import ScriptError
+from stepwell import cron
+from stepwell.errors import InvalidInput, ScriptError
+from stepwell.limits import MOST_CONCURRENCY
 
 _WRANGLER_FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
 DEV_VARS = ".dev.vars"
@@ -61,6 +63,46 @@ def step_limits(config: Config, file: str, most: int) -> dict[str, int]:
             expected = f"an integer from 1 to {most:,}"
             raise ScriptError(f'{file}: limits.steps of the workflow "{name}" must be {expected}, got {steps!r:.100}')
     return given
+
+
+def concurrency(config: Config, file: str) -> dict[str, int]:
+    """Return how many instances may run at a time, as a wrangler file says, by workflow name.
+
+    `file` is what to call it in errors. Raises ScriptError.
+
+    Source: developers.cloudflare.com/workflows/reference/limits/
+    """
+    given = {entry["name"]: entry["concurrency"] for entry in _workflows(config) if "concurrency" in entry}
+    for name, said in given.items():
+        limit = said.get("limit") if isinstance(said, dict) else None
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_CONCURRENCY:
+            expected = f"an integer from 1 to {MOST_CONCURRENCY:,}"
+            raise ScriptError(
+                f'{file}: concurrency.limit of the workflow "{name}" must be {expected}, got {limit!r:.100}'
+            )
+    return {name: said["limit"] for name, said in given.items()}
+
+
+def schedules(config: Config, file: str) -> dict[str, tuple[str, ...]]:
+    """Return the cron expressions that a wrangler file gives, by workflow name; one that gives none is left out.
+
+    `file` is what to call it in errors. Raises ScriptError.
+
+    Source: developers.cloudflare.com/workflows/build/trigger-workflows/
+    """
+    given = {entry["name"]: entry for entry in _workflows(config) if "schedules" in entry}
+    found = {}
+    for name, entry in given.items():
+        key = f'{file}: `schedules` of the workflow "{name}"'
+        if "script_name" in entry:
+            raise ScriptError(
+                f"{key}: the workflow is that of another script (`script_name`), whose file has to say it"
+            )
+        try:
+            found[name] = cron.check_all(entry["schedules"])
+        except InvalidInput as error:
+            raise ScriptError(f"{key}: {error}") from error
+    return found
 
 
 def bindings(config: Config) -> dict[str, str]:

@@ -36,7 +36,9 @@ def store() -> SqliteStore:
 @pytest.fixture
 async def engine(store: SqliteStore, clock: VirtualClock) -> AsyncIterator[Engine]:
     """An engine over an empty store."""
-    yield Engine(store, clock)
+    engine = Engine(store, clock)
+    yield engine
+    await engine.jobs.stop()
     await store.close()
 
 

@@ -31,10 +31,12 @@ from stepwell.core.records import (
     Waiting,
     WaitStarted,
 )
-from stepwell.engine import Engine, NewInstance
+from stepwell.engine import Engine, NewInstance, WorkflowPut
+from stepwell.flow import SharedLimit
 from stepwell.graph.nodes import Graph
 from stepwell.store import Store, codec
 from stepwell.store.code_graph import CodeGraph
+from stepwell.store.job_operations import StartJob
 from stepwell.store.operations import (
     Claim,
     ClaimDue,
@@ -43,13 +45,30 @@ from stepwell.store.operations import (
     RegisterWorker,
     RegisterWorkflow,
     Release,
+    VersionSettings,
 )
+from stepwell.store.search_operations import Wanted
 from tests.core.histories import do, sleep, wait
 
-__all__ = ["ACCOUNT", "BROKEN", "CONFIG", "VERSION_ID", "WORKFLOW_ID", "Histories", "Turn", "do", "sleep", "wait"]
+__all__ = [
+    "ACCOUNT",
+    "BROKEN",
+    "CONFIG",
+    "CRON",
+    "JOB_ID",
+    "VERSION_ID",
+    "WORKFLOW_ID",
+    "Histories",
+    "Turn",
+    "do",
+    "sleep",
+    "wait",
+]
 
 ACCOUNT = "local"
 WORKFLOW_ID = "11111111-1111-4111-8111-111111111111"
+CRON = "*/30 * * * *"
+JOB_ID = "33333333-3333-4333-8333-333333333333"
 VERSION_ID = "22222222-2222-4222-8222-222222222222"
 
 CONFIG = StepConfig(limit=5, delay=10_000, backoff="exponential", timeout="10 minutes")
@@ -145,6 +164,11 @@ class Histories:
             RegisterWorkflow(ACCOUNT, workflow, "shop", "Order", "0" * 64, *ids, self.clock.now())
         )
 
+    async def schedule(self, workflow: str) -> None:
+        """Give a workflow a schedule, by a version of its own."""
+        put = WorkflowPut("shop", "Order", VersionSettings(schedules=(CRON,)))
+        await self.engine.put_workflow(ACCOUNT, workflow, put)
+
     async def draw(self, graph: Graph | None, note: str = "") -> None:
         """Make the graph of the code known, as the worker does that loads it."""
         found = CodeGraph(None if graph is None else msgspec.json.encode(graph).decode(), note)
@@ -183,6 +207,16 @@ class Histories:
             AttemptFailed(turn.now(), do("charge"), 1, BROKEN, self.clock.now() + 10_000),
             AttemptStarted(turn.now(), do("ship"), 1, CONFIG),
         )
+
+    async def job(self, workflow: str) -> None:
+        """A job that nobody goes on with."""
+        started = StartJob("local", JOB_ID, "pause", workflow, Wanted(statuses=("errored",)), self.clock.now(), "ann")
+        await self.engine.store.run(started)
+
+    async def limited(self, workflow: str, id: str) -> None:
+        """An instance that waits for its first turn, and a limit that steps share."""
+        await self.queued(workflow, id)
+        await self.engine.share_limit("local", "desk", SharedLimit(1))
 
     async def waiting(self, workflow: str, id: str) -> None:
         """Write an instance that sleeps and waits for an event, and is parked."""

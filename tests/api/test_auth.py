@@ -108,6 +108,9 @@ def _path(route: Route) -> str:
         "event_type": "go",
         "operation_id": "workflows-list",
         "script_name": "s",
+        "cron": "0%209%20*%20*%20*",
+        "limit_name": "desk",
+        "job_id": "6f0b6c1e-0000-4000-8000-000000000002",
         "version_id": "6f0b6c1e-0000-4000-8000-000000000001",
     }
     return route.pattern.format(**parts)
@@ -151,6 +154,8 @@ _INSTANCE = f"{_INSTANCES}/{{instance_id}}"
 _VERSION = f"{PREFIX}/workflows/{{workflow_name}}/versions/{{version_id}}"
 _TRIGGERS = f"{PREFIX}/triggers/{{script_name}}"
 _OWN = f"{PREFIX}/stepwell/workflows/{{workflow_name}}/instances/{{instance_id}}"
+_SCHEDULES = f"{PREFIX}/stepwell/schedules"
+_SCHEDULE = f"{_SCHEDULES}/{{workflow_name}}/{{cron}}"
 # The rule of each route, said once more: a new route needs a line here.
 RULES = {
     "GET /healthz": Need.NOTHING,
@@ -166,9 +171,29 @@ RULES = {
     f"GET {_OWN}/logs": Need.READ,
     f"GET {_OWN}/events": Need.READ,
     f"GET {_OWN}/why": Need.READ,
+    f"GET {_OWN}/retention": Need.READ,
     f"GET {_OWN}/tree": Need.READ,
+    f"GET {_OWN}/history": Need.READ,
     f"GET {_OWN}/graph": Need.READ,
+    f"PUT {PREFIX}/stepwell/limits/steps/{{limit_name}}": Need.WRITE,
+    f"DELETE {PREFIX}/stepwell/limits/steps/{{limit_name}}": Need.WRITE,
     f"GET {_OWN.partition('/instances')[0]}/versions/{{version_id}}/graph": Need.READ,
+    f"GET {PREFIX}/stepwell/limits": Need.READ,
+    f"PATCH {PREFIX}/stepwell/limits": Need.WRITE,
+    f"GET {_OWN.partition('/instances')[0]}/limits": Need.READ,
+    f"GET {PREFIX}/stepwell/whoami": Need.ANY_TOKEN,
+    f"GET {PREFIX}/stepwell/hosts": Need.READ,
+    f"GET {PREFIX}/stepwell/jobs": Need.READ,
+    f"POST {PREFIX}/stepwell/jobs": Need.WRITE,
+    f"GET {PREFIX}/stepwell/jobs/{{job_id}}": Need.READ,
+    f"POST {PREFIX}/stepwell/jobs/{{job_id}}/cancel": Need.WRITE,
+    f"GET {_SCHEDULES}": Need.READ,
+    f"GET {_SCHEDULE}": Need.READ,
+    f"PATCH {_SCHEDULE}": Need.WRITE,
+    f"POST {_SCHEDULE}/run": Need.WRITE,
+    f"GET {PREFIX}/stepwell/instances": Need.READ,
+    f"GET {_OWN.rpartition('/')[0]}": Need.READ,
+    f"POST {_OWN.rpartition('/')[0]}": Need.WRITE,
     f"GET {PREFIX}/workflows": Need.READ,
     f"GET {PREFIX}/workflows/{{workflow_name}}": Need.READ,
     f"PUT {PREFIX}/workflows/{{workflow_name}}": Need.WRITE,

@@ -170,7 +170,7 @@ async def test_wrong_body_is_refused(client: httpx.AsyncClient, body: bytes, pro
     ],
 )
 async def test_retention_is_taken(client: httpx.AsyncClient, retention: dict[str, Any]) -> None:
-    """Retention is milliseconds or a duration in words; the zeros that Go's client sends are taken too."""
+    """Retention is milliseconds or a duration in words; the zeros that Go's client sends say nothing."""
     answer = await client.post(INSTANCES, json={"instance_retention": retention})
 
     assert answer.status_code == 200

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from stepwell.api.auth import Need, need_of
 from stepwell.api.routes import DASHBOARD, ROUTES, Route
 from stepwell.dashboard import files, shell
 from stepwell.hosts import READING
@@ -21,17 +22,31 @@ PAGE = (HOST, ("origin", "https://stepwell.example"), ("x-stepwell-page", "1"))
 ACME = "/client/v4/accounts/acme/workflows"
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/workflows", "/workflows/a/instances/b%2Fc/d"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/login", "/instances", "/schedules", "/hosts", "/jobs", "/workflows", "/workflows/a/instances/b%2Fc/d"],
+)
 async def test_each_page_is_the_one_document(client: httpx.AsyncClient, path: str) -> None:
     """Which page it is, is the program's to find; the policy lets in our own files and nothing else."""
     answer = await client.get(f"http://localhost:8787{path}")
 
-    assert (answer.status_code, answer.text) == (200, shell.DOCUMENT)
+    assert (answer.status_code, answer.text) == (200, shell.document())
     assert answer.headers["content-security-policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
         "trusted-types stepwell-svg"
     )
+
+
+def test_pages_ask_for_nothing_and_what_they_show_for_a_session() -> None:
+    """Each route of the dashboard has its rule, so that none is refused for want of one."""
+    needs = {route.pattern: need_of(route) for route in DASHBOARD}
+
+    assert {pattern for pattern, need in needs.items() if need is not Need.NOTHING} == {
+        "/ui/live",
+        "/ui/outcomes",
+        "/ui/overview",
+    }
 
 
 async def test_document_that_a_browser_has_is_not_sent_again(client: httpx.AsyncClient) -> None:
@@ -45,7 +60,8 @@ async def test_document_that_a_browser_has_is_not_sent_again(client: httpx.Async
 
 async def test_files_are_kept_for_ever_under_their_hash(client: httpx.AsyncClient) -> None:
     """All that the document names is there, as what it is; under another release's hash there is nothing."""
-    named = re.findall(r'(?:href|src)="(/ui/[^"]+)"', shell.DOCUMENT)
+    document = await client.get("http://localhost:8787/")
+    named = re.findall(r'(?:href|src)="(/ui/[^"]+)"', document.text)
 
     answers = [await client.get(f"http://localhost:8787{path}") for path in named]
     other = await client.get("http://localhost:8787/ui/static/0000000000000000/app.js")
@@ -69,7 +85,9 @@ def test_libraries_are_what_their_checksums_say() -> None:
 
 def test_whole_page_is_under_60_kb() -> None:
     """All files of the dashboard together, as they go over the wire."""
-    size = len(gzip.compress(shell.DOCUMENT.encode())) + sum(len(file.compressed) for file in files.FILES.values())
+    size = len(gzip.compress(shell.document().encode())) + sum(
+        len(file.compressed) for file in files.all_files().values()
+    )
 
     assert size < 60_000
 
@@ -195,7 +213,7 @@ CHANGES = [route for route in (*ROUTES, *DASHBOARD) if route.method not in READI
 @pytest.mark.parametrize("route", CHANGES, ids=lambda route: f"{route.method} {route.pattern}")
 async def test_no_change_is_made_by_a_session_alone(guarded: ASGIApp, tokens: Tokens, route: Route) -> None:
     """Neither for another page, whatever the route, nor by somebody who may read."""
-    path = re.sub(r"\{\w+\}", "acme", route.pattern)
+    path = re.sub(r"\{\w+\}", "acme", route.pattern.replace("{job_id}", "6f0b6c1e-0000-4000-8000-000000000002"))
     write = await tokens.create("acme", [Permission.SCRIPTS_WRITE])
     read = await tokens.create("acme", [Permission.SCRIPTS_READ])
 
@@ -217,6 +235,17 @@ async def test_session_ends_with_its_token(guarded: ASGIApp, tokens: Tokens) -> 
 
     assert (seen.json()["result"]["is_signed_in"], seen.json()["result"]["account"]) == (False, "")
     assert asked.status == 401
+
+
+async def test_stranger_is_told_nothing_of_what_happens(guarded: ASGIApp, tokens: Tokens) -> None:
+    """The mark of the changes, which counts them, is for those who have signed in."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
+
+    before = await ask(guarded, "/ui/session", headers=[HOST])
+    signed = await _sign_in(guarded, secret)
+    out = await ask(guarded, "/ui/session", "DELETE", headers=[*PAGE, ("cookie", f"stepwell_session={secret}")])
+
+    assert [bool(answer.json()["result"]["mark"]) for answer in (before, signed, out)] == [False, True, False]
 
 
 async def test_server_without_tokens_asks_nobody_to_sign_in(client: httpx.AsyncClient) -> None:

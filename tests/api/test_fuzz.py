@@ -92,7 +92,7 @@ async def _ask_new_server(
     return answer
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(targets(), query, method, body, st.lists(header, max_size=3))
 @example("/client/v4/accounts/a/workflows/order/instances", "", "POST", b'{"params":' + b"[" * 100_000, [])
 @example("/client/v4/accounts/a/workflows/order/instances/a/events/e", "", "POST", b"\xed\xa0\x80", [])

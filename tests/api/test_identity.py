@@ -5,11 +5,16 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp
 
+from stepwell import __version__
 from stepwell.api import create_app
+from stepwell.clock import VirtualClock
+from stepwell.core.steplog import iso
 from stepwell.engine import Engine
+from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import ask
 
 USER = "/client/v4/user"
+WHOAMI = "/client/v4/accounts/{}/stepwell/whoami"
 ACCOUNT = {"id": "local", "name": "local", "type": "standard", "settings": {"enforce_twofactor": False}}
 
 
@@ -78,3 +83,27 @@ async def test_default_account_is_local(engine: Engine) -> None:
     app = create_app(engine, account=None, hosts=None)
 
     assert await _result(app, "/client/v4/accounts") == [ACCOUNT]
+
+
+async def test_caller_is_told_what_his_token_is_good_for(guarded: ASGIApp, tokens: Tokens, clock: VirtualClock) -> None:
+    """Also one that may not even read; and which release answers, at what time."""
+    secret = await tokens.create("acme", [Permission.DEPLOY], name="ci", lifetime_ms=1_000)
+
+    answer = await ask(guarded, WHOAMI.format("acme"), headers={"host": "x", "authorization": f"Bearer {secret}"})
+    elsewhere = await ask(guarded, WHOAMI.format("other"), headers={"host": "x", "authorization": f"Bearer {secret}"})
+
+    assert answer.json()["result"] == {
+        "account": "acme",
+        "token": {"id": secret.split("_")[1], "name": "ci", "expires_on": iso(clock.now() + 1_000)},
+        "permissions": ["deploy"],
+        "version": __version__,
+        "now": iso(clock.now()),
+    }
+    assert elsewhere.refusal()[:2] == (403, 10000)
+
+
+async def test_server_without_tokens_lets_everybody_do_all(app: ASGIApp) -> None:
+    """There is no token to tell of, and all permissions hold."""
+    told = await _result(app, WHOAMI.format("local"))
+
+    assert (told["account"], told["token"], told["permissions"]) == ("local", None, sorted(Permission))

@@ -3,12 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from stepwell.api import Api
+from stepwell.api import Api, create_app
+from stepwell.api.refusals import TooManyStreams
+from stepwell.api.streams import Streams
+from stepwell.clock import VirtualClock
+from stepwell.engine import Engine
+from stepwell.hosts import LOOPBACK_HOSTS
+from stepwell.store.sqlite import SqliteStore
 from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import ask
 from tests.api.conftest import serve
@@ -16,11 +23,12 @@ from tests.api.histories import Histories
 
 
 @asynccontextmanager
-async def listening(port: int, topics: str) -> AsyncIterator[AsyncIterator[str]]:
+async def listening(port: int, topics: str, after: str = "none") -> AsyncIterator[AsyncIterator[str]]:
     """Listen to topics; give each event as its type and data."""
+    params = {"topics": topics, "after": after}
     async with (
         httpx.AsyncClient(timeout=5) as client,
-        client.stream("GET", f"http://127.0.0.1:{port}/ui/live", params={"topics": topics}) as answer,
+        client.stream("GET", f"http://127.0.0.1:{port}/ui/live", params=params) as answer,
     ):
         assert answer.headers["content-type"].startswith("text/event-stream")
         yield _events(answer)
@@ -42,7 +50,7 @@ async def test_changes_are_named_and_not_shown(port: int, histories: Histories) 
         await histories.complete("order", "secret-name")
         changed = await anext(events)
 
-    assert (hello, changed) == ("hello", 'changed ["overview","workflow:order"]')
+    assert (hello, changed) == ("hello changed", 'changed ["overview","workflow:order"]')
 
 
 async def test_lists_are_named_at_most_once_a_second(port: int, histories: Histories) -> None:
@@ -72,6 +80,59 @@ async def test_instance_is_named_when_it_changes_and_no_other(port: int, histori
         assert await anext(events) == 'changed ["instance:order/a"]'
 
 
+async def test_page_that_has_missed_nothing_is_told_so(port: int, histories: Histories) -> None:
+    """With the mark that it had before it read, a page need not read again, unless something has changed since."""
+    async with httpx.AsyncClient() as client:
+        mark = (await client.get(f"http://127.0.0.1:{port}/ui/session")).json()["result"]["mark"]
+
+    async with listening(port, "overview", mark) as events:
+        before = await anext(events)
+    await histories.queued("order", "a")
+    async with listening(port, "overview", mark) as events:
+        behind = await anext(events)
+
+    assert (before, behind) == ("hello", "hello changed")
+
+
+async def test_page_of_an_instance_goes_on_hearing_of_it(port: int, histories: Histories) -> None:
+    """Each change is told, and not only the first."""
+    await histories.waiting("order", "a")
+    async with listening(port, "instance:order/a") as events:
+        await anext(events)
+        for number in range(3):
+            await histories.engine.send_event("local", "order", "a", "approved", f"{number}")
+            assert await anext(events) == 'changed ["instance:order/a"]'
+
+
+async def test_outcomes_are_those_of_the_latest_ends(client: httpx.AsyncClient, histories: Histories) -> None:
+    """By workflow, the last end last, whichever began first; one that is not there has none; too many are refused."""
+    await histories.register("invoice")
+    await histories.errored("order", "bad")
+    await histories.complete("order", "good")
+    await histories.queued("order", "new")
+
+    asked = "http://localhost:8787/ui/outcomes?"
+    result = (await client.get(asked + "workflow=order&workflow=invoice&workflow=gone")).json()["result"]
+    refused = await client.get(asked + "&".join(f"workflow=w{n}" for n in range(101)))
+
+    assert result == {"order": ["errored", "complete"], "invoice": [], "gone": []}
+    assert (refused.status_code, "100 times, got 101" in refused.text) == (400, True)
+
+
+async def test_overview_is_one_answer(client: httpx.AsyncClient, histories: Histories) -> None:
+    """All workflows, the latest failures with their errors, and the latest instances of any workflow, newest first."""
+    await histories.register("invoice")
+    await histories.errored("order", "bad")
+    await histories.queued("invoice", "new")
+
+    result = (await client.get("http://localhost:8787/ui/overview")).json()["result"]
+
+    assert [one["name"] for one in result["workflows"]] == ["invoice", "order"]
+    assert [(one["workflow_name"], one["id"]) for one in result["errored"]] == [("order", "bad")]
+    assert result["errored"][0]["error"] == {"name": "ValueError", "message": "the card was refused"}
+    assert [(one["workflow_name"], one["id"]) for one in result["recent"]] == [("invoice", "new"), ("order", "bad")]
+
+
 async def test_stream_ends_politely_when_the_server_stops(app: Api, histories: Histories) -> None:
     """The page is told, so that it does not take the end for a fault."""
     server, port = await serve(app)
@@ -82,6 +143,28 @@ async def test_stream_ends_politely_when_the_server_stops(app: Api, histories: H
     await server.stop(0.5)
 
     assert last == ["bye"]
+
+
+async def test_page_that_goes_while_its_stream_begins_is_watched_for_no_more(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    """What was watched already is let go of, as when the second of two instances cannot be read."""
+    store = await asyncio.to_thread(SqliteStore.open, tmp_path / "store.db")
+    watchers = store._listeners.watchers
+    histories = Histories(Engine(store, clock), clock)
+    await histories.register("order")
+    for name in ("a", "b"):
+        await histories.waiting("order", name)
+    app = create_app(histories.engine, account="local", hosts=LOOPBACK_HOSTS)
+
+    asked = asyncio.create_task(ask(app, "/ui/live?topics=instance:order/a,instance:order/b"))
+    while not watchers.rows:  # noqa: ASYNC110 - nobody tells when a watcher comes
+        await asyncio.sleep(0)
+    asked.cancel()
+    await asyncio.wait([asked])
+
+    assert (asked.cancelled(), watchers.rows) == (True, [])
+    await store.close()
 
 
 @pytest.mark.parametrize("topics", ["", "everything", "workflow:", "instance:order", ",".join(map(str, range(9)))])
@@ -101,3 +184,19 @@ async def test_nobody_listens_without_a_session(guarded: ASGIApp, tokens: Tokens
     useless = await ask(guarded, "/ui/live?topics=overview", headers=[("cookie", f"stepwell_session={deploy}")])
 
     assert (nobody.status, useless.status) == (401, 403)
+
+
+def test_token_has_at_most_half_of_the_streams() -> None:
+    """One that is used everywhere keeps nobody else out; who needs no token is bounded by the server alone."""
+    streams = Streams()
+    ends = [streams.take(5, lambda: None, "ann") for _ in range(2)]
+
+    with pytest.raises(TooManyStreams, match="2 streams with this token are open already"):
+        streams.take(5, lambda: None, "ann")
+    ends[0]()
+    streams.take(5, lambda: None, "ann")
+    streams.take(5, lambda: None, "bob")
+
+    assert [streams.take(5, lambda: None, None) for _ in range(2)] != []
+    with pytest.raises(TooManyStreams, match="5 streams are open already"):
+        streams.take(5, lambda: None, None)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import jsonschema
@@ -16,7 +17,7 @@ from stepwell.api.openapi.operation import key_of, names_in
 from stepwell.api.openapi.parameters import PATH
 from stepwell.api.routes import ROUTES, Route
 from tests.api.described import BY_ID, DOCUMENT, SCHEMAS
-from tests.api.histories import VERSION_ID, Histories
+from tests.api.histories import CRON, JOB_ID, VERSION_ID, Histories
 
 ACCOUNT = "/client/v4/accounts/local"
 OWN = f"{ACCOUNT}/stepwell/workflows/order/instances"
@@ -48,6 +49,9 @@ def path_of(pattern: str, **parts: str) -> str:
         "version_id": VERSION_ID,
         "script_name": "shop",
         "operation_id": "workflows-list",
+        "cron": quote(CRON, safe=""),
+        "limit_name": "desk",
+        "job_id": JOB_ID,
     }
     return pattern.format(**{**known, **parts})
 
@@ -152,6 +156,8 @@ def test_every_example_keeps_its_schema(id: str) -> None:
     [
         pytest.param("workflow_name", limits.is_workflow_name, id="workflow_name"),
         pytest.param("event_type", limits.is_event_type, id="event_type"),
+        pytest.param("cron", limits.is_cron, id="cron"),
+        pytest.param("limit_name", limits.is_limit_name, id="limit_name"),
         pytest.param("instance_id", limits.is_addressed_instance_id, id="instance_id"),
     ],
 )
@@ -173,7 +179,9 @@ def at_the_bounds(schema: Any) -> Iterator[tuple[str, bool]]:
     """Give values at the bounds of a schema and just beyond them, and whether they are allowed."""
     if "$ref" in schema:
         schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
-    if "enum" in schema:
+    if "oneOf" in schema:
+        yield from (("0", True), ("5 minutes", True), ("soon", False), ("", False))
+    elif "enum" in schema:
         yield from ((value, True) for value in schema["enum"])
         yield "other", False
     elif schema["type"] == "integer":
@@ -217,7 +225,9 @@ async def test_answer_keeps_its_schema(
     client: httpx.AsyncClient, histories: Histories, route: Route, status: str
 ) -> None:
     """What a route answers, with instances in each status, is what the document says."""
+    await histories.schedule("order")
     await getattr(histories, status)("order", "a")
+    await histories.job("order")
     operation = described(route)
 
     answer = await ask(client, "GET", path_of(route.pattern), params=needed_query(operation))
@@ -255,12 +265,15 @@ async def test_followed_log_is_a_stream_of_lines(client: httpx.AsyncClient, hist
 @pytest.mark.parametrize("id", [id for id, (method, _, _) in BY_ID.items() if method != "GET"])
 async def test_example_of_a_change_is_taken(client: httpx.AsyncClient, histories: Histories, id: str) -> None:
     """A request as the document shows it is done, and its answer keeps its schema."""
+    await histories.schedule("order")
     method, pattern, operation = BY_ID[id]
     begin = {
         "stepwell-instances-rollback": histories.rolled_back,
         "stepwell-instances-step-force": histories.waiting,
+        "stepwell-limits-unshare": histories.limited,
     }
     await begin.get(id, histories.queued)("order", "a")
+    await histories.job("order")
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
 
     answer = await ask(client, method, path_of(pattern), json=body)
@@ -291,12 +304,19 @@ def missing_things(id: str) -> Iterator[Case]:
         (10200, "workflow.not_found"): {"workflow_name": "nothing"},
         (10400, "instance.not_found"): {"instance_id": "nothing"},
         (10300, "version.not_found"): {"version_id": MISSING},
+        (10500, "schedule.not_found"): {"cron": "0%200%20*%20*%20*"},
+        (10501, "limit.not_found"): {"limit_name": "nothing"},
+        (10502, "job.not_found"): {"job_id": MISSING},
         (10400, "step.not_found"): {},
     }
     for (code, key), parts in absent.items():
         if (code, f"workflows.api.error.{key}") in codes:
             query = {**needed_query(operation), **({"name": "nothing-1"} if key == "step.not_found" else {})}
-            yield path_of(pattern, **parts), query, body, (404, code, key)
+            # A thing may be named in the body, too.
+            given = (
+                {**body, **{name: parts[name] for name in parts if name in body}} if isinstance(body, dict) else body
+            )
+            yield path_of(pattern, **parts), query, given, (404, code, key)
 
 
 WRONG: list[tuple[str, Case]] = [

@@ -81,9 +81,10 @@ async def test_account_has_as_many_schedules_as_it_may_have(client: httpx.AsyncC
     """Cron expressions of all workflows count to the setting, which may be above the default; one more is refused."""
     tell(schedules_per_account=103)
 
-    first = await _put(client, {"schedules": [{"cron": "x"}] * 101})
-    second = await _put(client, {"schedules": [{"cron": "x"}] * 2}, "order-eu")
-    status, text = await _put(client, {"schedules": [{"cron": "x"}] * 3}, "order-eu")
+    crons = [{"cron": f"{n % 60} {n // 60} * * *"} for n in range(101)]
+    first = await _put(client, {"schedules": crons})
+    second = await _put(client, {"schedules": crons[:2]}, "order-eu")
+    status, text = await _put(client, {"schedules": crons[:3]}, "order-eu")
 
     assert (first[0], second[0], status) == (200, 200, 400)
     assert "may have 103 cron expressions; the other workflows have 101, and here are 3" in text

@@ -85,11 +85,15 @@ async def test_triggers_of_scripts_are_apart(client: httpx.AsyncClient) -> None:
     ("body", "problem"),
     [
         pytest.param({"triggers": []}, "Expected `array`, got `object`", id="object"),
-        pytest.param([{**PUSHED, "type": "push"}], "Invalid enum value 'push' - at `$[0].type`", id="type"),
+        pytest.param(
+            [{**PUSHED, "type": "push"}], "Invalid enum value 'push' - at `$[0].type`; it must be one of cf.", id="type"
+        ),
         pytest.param([{"type": PUSHED["type"]}], "missing required field `targets`", id="no targets"),
         pytest.param([{**PUSHED, "targets": []}], "length >= 1 - at `$[0].targets`", id="empty targets"),
         pytest.param(
-            [{**PUSHED, "targets": [{**TARGET, "type": "queue"}]}], "'queue' - at `$[0].targets[0].type`", id="target"
+            [{**PUSHED, "targets": [{**TARGET, "type": "queue"}]}],
+            "'queue' - at `$[0].targets[0].type`; it must be one of workflow",
+            id="target",
         ),
         pytest.param([{**PUSHED, "filter": {"repo_name": ""}}], "at `$[0].filter.repo_name`", id="empty filter"),
         pytest.param([PUSHED] * 101, "length <= 100", id="101 triggers"),

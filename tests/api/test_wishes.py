@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from stepwell import waits
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
-from stepwell.store.operations import Operation, RegisterWorkflow
+from stepwell.store.operations import GetInstance, Operation, RegisterWorkflow
 from stepwell.store.sqlite import SqliteStore
 from tests.api.asgi import begun
 from tests.api.conftest import NOW
@@ -46,7 +47,8 @@ async def wait_for_change(
     engine: Engine, instance: str = "a", *, seen: int | None = None, timeout_s: float = 60
 ) -> None:
     """Wait for a change of an instance of `order`."""
-    await engine.wait_for_change("local", "order", instance, seen=seen, timeout_s=timeout_s)
+    asked = GetInstance("local", "order", instance, with_steps=False)
+    await waits.wait_for_change(engine.store, asked, seen=seen, timeout_s=timeout_s)
 
 
 # ---- to wait

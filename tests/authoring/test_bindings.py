@@ -104,15 +104,45 @@ async def test_create_without_params_has_an_empty_payload(engine: TestEngine) ->
 
 
 async def test_create_takes_cloudflares_other_options(engine: TestEngine) -> None:
-    """`retention` and `locationHint` are taken, and are without effect here.
+    """`retention` says how long it is kept after its end, in either spelling; `locationHint` is without effect here.
 
     Source: developers.cloudflare.com/workflows/build/workers-api/#workflowinstancecreateoptions
     """
     retention = {"successRetention": "1 day", "errorRetention": 5000}
     await engine.env.CHILD.create({"id": "a", "retention": retention, "locationHint": "weur"})
-    await engine.advance("30 days")
+    await engine.env.CHILD.create(id="b", retention={"success_retention": "1 day"})
+    await engine.env.CHILD.create(id="c", retention={"errorRetention": 5})
 
-    assert await engine.instance(Child, "a").status() == "complete"
+    await engine.advance("23 hours")
+    before = [await engine.instance(Child, id).status() for id in "abc"]
+    await engine.advance("1 hour")
+
+    assert before == ["complete", "complete", "complete"]
+    assert await engine.instance(Child, "c").status() == "complete"
+    for id in "ab":
+        with pytest.raises(InstanceNotFound):
+            await engine.instance(Child, id).status()
+
+
+@pytest.mark.parametrize(
+    ("retention", "problem"),
+    [
+        pytest.param("1 day", "`retention` must be such as", id="text"),
+        pytest.param({"success": 1}, "`retention` must be such as", id="unknown"),
+        pytest.param({"successRetention": "soon"}, "retention.successRetention must be a number of", id="words"),
+        pytest.param({"errorRetention": "101 years"}, "at most 3153600000000 milliseconds", id="too long"),
+    ],
+)
+async def test_wrong_retention_is_refused(engine: TestEngine, retention: object, problem: str) -> None:
+    """The error names what is wrong, and nothing is created.
+
+    Source: developers.cloudflare.com/workflows/build/workers-api/#workflowinstancecreateoptions
+    """
+    with pytest.raises(InvalidInput, match=re.escape(problem)):
+        await engine.env.CHILD.create(id="a", retention=retention)
+
+    with pytest.raises(InstanceNotFound):
+        await engine.env.CHILD.get("a")
 
 
 @pytest.mark.parametrize("ends", [pytest.param(False, id="queued"), pytest.param(True, id="complete")])

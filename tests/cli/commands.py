@@ -31,6 +31,8 @@ class Order(WorkflowEntrypoint):
 
 
 class Idle(WorkflowEntrypoint):
+    schedules = "0 0 1 1 *"
+
     async def run(self, event, step):
         return None
 """

@@ -22,5 +22,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
 def _no_settings_of_the_tester(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Leave out what the tester has in his environment and in his profiles."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    for name in ("STEPWELL_URL", "STEPWELL_TOKEN", "STEPWELL_ACCOUNT", "STEPWELL_PROFILE", "NO_COLOR", "FORCE_COLOR"):
+    for name in (
+        "STEPWELL_URL",
+        "STEPWELL_TOKEN",
+        "STEPWELL_ACCOUNT",
+        "STEPWELL_PROFILE",
+        "STEPWELL_STORE",
+        "NO_COLOR",
+        "FORCE_COLOR",
+    ):
         monkeypatch.delenv(name, raising=False)

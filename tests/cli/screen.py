@@ -7,7 +7,7 @@ import re
 import struct
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.crash.processes import running
@@ -67,18 +67,20 @@ def run_on_terminal(
     env: dict[str, str] | None = None,
     then: Callable[[], None] = lambda: None,
     typed: str = "",
+    answers: Mapping[str, str] | None = None,
     shell: str | None = None,
 ) -> tuple[int, str]:
     """Run the real command on a terminal of a size; return its exit code and all that it wrote.
 
-    `then` is called, and `typed` is typed, once something has been written. `shell` runs it: it is `$0` there.
+    `then` is called, and `typed` is typed, once something has been written; each of `answers` once its question has.
+    `shell` runs it: it is `$0` there.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
     command = [STEPWELL, *arguments] if shell is None else ["sh", "-c", shell, STEPWELL]
     given = {**kept, "TERM": "xterm", **(env or {})}
-    written = b""
+    written, left = b"", {question.encode(): answer.encode() for question, answer in (answers or {}).items()}
     try:
         with running(command, stdin=theirs, stdout=theirs, stderr=theirs, env=given) as process:
             os.close(theirs)
@@ -87,6 +89,8 @@ def run_on_terminal(
                     then()
                     os.write(ours, typed.encode())
                 written += piece
+                for question in [question for question in left if question in written]:
+                    os.write(ours, left.pop(question))
             return process.wait(DEADLINE_S), written.decode()
     finally:
         os.close(ours)

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,6 +15,9 @@ class Answer:
 
     content: Any
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    # Is called before the answer is given.
+    first: Callable[[], None] = lambda: None
 
     @classmethod
     def result(cls, result: Any) -> "Answer":
@@ -22,9 +25,9 @@ class Answer:
         return cls({"success": True, "errors": [], "messages": [], "result": result})
 
     @classmethod
-    def refusal(cls, status: int, code: int, message: str) -> "Answer":
+    def refusal(cls, status: int, code: int, message: str, **headers: str) -> "Answer":
         """Return an answer that says no."""
-        return cls({"success": False, "errors": [{"code": code, "message": message}], "result": None}, status)
+        return cls({"success": False, "errors": [{"code": code, "message": message}], "result": None}, status, headers)
 
     @classmethod
     def stream(cls, *lines: Any) -> "Answer":
@@ -51,8 +54,11 @@ def scripted(answers: Sequence[Answer]) -> Iterator[Scripted]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             told.asked.append((self.command, self.path.rpartition("/")[2], json.loads(body) if body else None))
             answer = next(left)
+            answer.first()
             texts = answer.content if isinstance(answer.content, list) else [answer.content]
             self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write("".join(f"{json.dumps(text)}\n" for text in texts).encode())
 

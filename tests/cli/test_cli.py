@@ -30,20 +30,44 @@ def test_help_lists_the_commands(option: str) -> None:
     assert result.exit_code == 0
     assert "Durable workflows in ordinary Python, with the Cloudflare Workflows API." in result.output
     assert re.findall(r"^  (\w+) +\S", result.output.partition("Commands:")[2], re.MULTILINE) == [
+        "backup",
         "check",
+        "completion",
         "copy",
         "dev",
+        "doctor",
         "export",
         "graph",
+        "hosts",
         "import",
+        "init",
         "instances",
+        "jobs",
+        "limits",
+        "login",
+        "logout",
+        "migrate",
         "profile",
+        "restore",
+        "schedules",
         "serve",
         "settings",
         "token",
         "trigger",
+        "version",
+        "whoami",
         "worker",
+        "workflows",
     ]
+
+
+@pytest.mark.parametrize("path", ["stepwell", "/a b", "/../a", "//a", '/"', "/a/./b", "http://a/b"])
+def test_path_of_a_proxy_is_one_for_links(path: str) -> None:
+    """What could not stand in a link is refused before anything is opened, and what could is told."""
+    told = _run("dev", "--base-path", path)
+
+    assert told.exit_code == 2
+    assert f'"{path}" is no path for links; give one such as /stepwell' in told.output
 
 
 def test_help_of_dev_explains_every_option() -> None:
@@ -60,6 +84,7 @@ def test_help_of_dev_explains_every_option() -> None:
     assert "[default: the port after --port]" in text
     assert "--no-output Do not keep what workflows print and log; it is shown all the same." in text
     assert "--allow-host NAME Also answer requests to this host name (a proxy's). Repeatable." in text
+    assert "--base-path PATH What a proxy has the server below, such as /stepwell." in text
     assert "--set NAME=VALUE Change a setting; `stepwell settings` lists all. Repeatable." in text
 
 

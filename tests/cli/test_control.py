@@ -228,9 +228,11 @@ def test_interruption_shows_what_was_done(capsys: pytest.CaptureFixture[str]) ->
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        _show_many(Targets(Client("http://127.0.0.1:1", "local"), "order", ("a", "b")), outcomes(), Output("json"))
+        _show_many(
+            Targets(Client("http://127.0.0.1:1", "local"), "order", ("a", "b")), outcomes(), Output("json"), "pause"
+        )
 
-    assert capsys.readouterr() == ('[{"id": "a", "status": "paused"}]\n', "done: 1 of 2\n")
+    assert capsys.readouterr() == ('[{"id": "a", "status": "paused"}]\n', "done: 1 of 2\nleft: 1, from b on\n")
 
 
 def test_many_are_deleted_in_pieces() -> None:

@@ -22,7 +22,7 @@ SGR = re.compile(r"\x1b\[([\d;]*)m")
 
 def raw(server: DevServer, path: str) -> str:
     """Return an answer of the API as it was sent."""
-    url = f"{server.url}/client/v4/accounts/local/workflows{path}"
+    url = f"{server.url}/client/v4/accounts/local{path}"
     with urllib.request.urlopen(url) as answer:
         return str(answer.read().decode())
 
@@ -39,8 +39,8 @@ def test_json_is_what_the_api_answers(server: DevServer) -> None:
     listed = ask(server, "instances", "list", "order", "-o", "json")
 
     assert '"n": 1.10, "e": 1E3' in described.stdout
-    assert f'"result":{described.stdout.strip()},' in clean_json(raw(server, "/order/instances/exact"))
-    assert f'"result":{listed.stdout.strip()},' in raw(server, "/order/instances")
+    assert f'"result":{described.stdout.strip()},' in clean_json(raw(server, "/workflows/order/instances/exact"))
+    assert f'"result":{listed.stdout.strip()},' in raw(server, "/stepwell/workflows/order/instances")
     assert described.stderr + listed.stderr == ""
 
 

@@ -257,6 +257,7 @@ def test_token_of_a_profile_goes_to_its_own_server_alone(monkeypatch: pytest.Mon
         "ftp://a",
         "a",
         "http://a b/",
+        "http://a?b=c",
         "http://\N{ROCKET}",
     ],
 )
@@ -268,7 +269,16 @@ def test_address_that_is_none_is_refused(url: str) -> None:
     assert "is no address of a server; give one such as http://127.0.0.1:8787" in refused.stderr
 
 
-@pytest.mark.parametrize("token", ["\N{ROCKET}", "a\nb", "\N{LATIN SMALL LETTER E WITH ACUTE}"])
+def test_address_with_a_password_is_refused() -> None:
+    """Without showing it: messages have the address in them, and logs have messages."""
+    refused = run("instances", "list", "order", "--url", "http://ann:secret@127.0.0.1:1")
+
+    assert refused.exit_code == 6
+    assert "the address of a server has no name or password in it" in refused.stderr
+    assert "secret" not in refused.stderr
+
+
+@pytest.mark.parametrize("token", ["\N{ROCKET}", "a\nb", "secret ", "\N{LATIN SMALL LETTER E WITH ACUTE}"])
 def test_token_that_is_none_is_not_sent(server: DevServer, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, without the token."""
     monkeypatch.setenv("STEPWELL_TOKEN", token)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.cli.description import _fitted
+from stepwell.cli.redrawing import fitted
 from tests.cli.commands import ask, begin
 from tests.cli.screen import STEPWELL, Screen, run_on_terminal
 from tests.crash.processes import running
@@ -116,7 +116,7 @@ def test_first_and_last_lines_are_shown_where_there_is_no_room(
     lines: list[str], size: tuple[int, int], shown: list[str]
 ) -> None:
     """The cursor has a line of its own."""
-    assert _fitted(lines, *size) == shown
+    assert fitted(lines, *size) == shown
 
 
 def test_pipe_gets_a_line_for_each_change(server: DevServer) -> None:

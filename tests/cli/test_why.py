@@ -28,6 +28,7 @@ def short(moment: str) -> str:
 # So far that no time which the tests take matters.
 AGO, AHEAD = moment(-3.1), moment(5.1)
 SINCE = f"since {short(AGO)}, for 3 d"
+DESK = {"type": "sharedSlot", "step": "ask-1", "limit": "desk", "since": AGO}
 UNTIL = f"until {short(AHEAD)}, in 5 d"
 
 
@@ -115,6 +116,22 @@ def test_instance_that_is_not_there_is_told(server: DevServer) -> None:
         pytest.param({"type": "queued", "since": AGO, "before": 0}, f"queued {SINCE}", id="queued"),
         pytest.param({"type": "queued", "since": AGO, "before": 1}, f"queued {SINCE}; 1 is before it", id="behind one"),
         pytest.param({"type": "queued", "since": AGO, "before": 3}, f"queued {SINCE}; 3 are before it", id="behind"),
+        pytest.param(
+            {**DESK, "until": None, "before": 1, "held": 2, "concurrency": 2, "is_set": True},
+            f"ask-1 waits for a slot of the limit desk {SINCE}; 2 of 2 run; 1 is before it",
+            id="shared slot",
+        ),
+        pytest.param(
+            {**DESK, "until": AHEAD, "before": 0, "held": 2, "concurrency": None, "is_set": True},
+            f"ask-1 waits for a slot of the limit desk {SINCE}; its rate allows the next start in 5 d",
+            id="shared slot to come",
+        ),
+        pytest.param(
+            {**DESK, "until": None, "before": 0, "held": 0, "concurrency": None, "is_set": False},
+            f"ask-1 waits for a slot of the limit desk {SINCE}; nobody has set it: "
+            "stepwell limits share desk --concurrency N",
+            id="shared limit that nobody has set",
+        ),
         pytest.param(
             {"type": "noWorker", "version": "v1"},
             "no worker for version v1: none is alive that has its code",

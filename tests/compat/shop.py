@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.compat.node.clients import HERE, Node, Server
+from tests.compat.node.clients import COMPILED, HERE, Node, Server
 from tests.crash.processes import running
 from tests.crash.server import DEADLINE_S
 
@@ -63,14 +63,26 @@ class Shop(Server):
         with urllib.request.urlopen(f"{self.url}/docs/{id}", timeout=DEADLINE_S) as answer:
             page = answer.read().decode()
         for placeholder in _PLACEHOLDER.findall(page):
-            page = page.replace(placeholder, self.call("/order/versions")[0]["id"])
+            page = page.replace(placeholder, self._job() if "-jobs-" in id else self.call("/order/versions")[0]["id"])
         return {language: html.unescape(text) for language, text in _EXAMPLE.findall(page)}
 
     def begin(self) -> None:
-        """Let there be a workflow without instances."""
+        """Let there be a workflow with a schedule, without instances."""
         if "order" in self.names():
             self._change("DELETE", None)
-        self._change("PUT", {"script_name": "shop", "class_name": "Order"})
+        self._change("PUT", {"script_name": "shop", "class_name": "Order", "schedules": [{"cron": "0 9 * * MON-FRI"}]})
+
+    def clear(self) -> int:
+        """Delete the instances; return how many there were."""
+        instances = self.call("/order/instances")
+        for instance in instances:
+            self._change("DELETE", None, f"/instances/{instance['id']}")
+        return len(instances)
+
+    def drop(self, id: str) -> list[str]:
+        """Delete an instance; return the ids of the others."""
+        self._change("DELETE", None, f"/instances/{id}")
+        return [str(instance["id"]) for instance in self.call("/order/instances")]
 
     def begin_again(self, id: str) -> Any:
         """Restart an instance; return its status once it waits."""
@@ -86,6 +98,18 @@ class Shop(Server):
     def names(self) -> list[str]:
         """Return the names of the workflows."""
         return [workflow["name"] for workflow in self.call("")]
+
+    def _job(self) -> str:
+        """Return the id of a job, which this begins, and which finds nothing to do."""
+        body = {"action": "pause", "workflow_name": "order", "filter": {"prefix": "nobody"}}
+        asked = urllib.request.Request(
+            f"{self.api}/accounts/local/stepwell/jobs",
+            json.dumps(body).encode(),
+            {"Authorization": f"Bearer {self.token}"},
+            method="POST",
+        )
+        with urllib.request.urlopen(asked, timeout=DEADLINE_S) as answer:
+            return str(json.load(answer)["result"]["id"])
 
     def _change(self, method: str, body: Any, of: str = "") -> None:
         data = None if body is None else json.dumps(body).encode()
@@ -127,7 +151,7 @@ def in_shell(shop: Shop, home: Path, path: Path) -> Player:
     """Return what runs examples as a person at a shell does, with programs of a folder before all others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("STEPWELL_", "CLOUDFLARE_"))}
     env = {**kept, "PATH": f"{path}:{os.environ['PATH']}", "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
-    env |= {"CLOUDFLARE_API_TOKEN": shop.token, "CI": "1"}
+    env |= {"CLOUDFLARE_API_TOKEN": shop.token, "CI": "1", **COMPILED}
     # Without these wrangler looks for a newer version of itself, and for who uses it.
     env |= {"WRANGLER_HIDE_BANNER": "true", "WRANGLER_SEND_METRICS": "false", "WRANGLER_SEND_ERROR_REPORTS": "false"}
 

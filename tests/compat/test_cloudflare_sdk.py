@@ -27,7 +27,10 @@ from cloudflare.types.workflows import (
 from cloudflare.types.workflows.instances import EventCreateResponse, StatusEditResponse
 from pydantic import TypeAdapter
 
+from stepwell.engine import Engine
 from stepwell.graph.source import graph_of
+from stepwell.store.schedule_operations import FireSchedules
+from tests.api.conftest import NOW
 from tests.api.histories import VERSION_ID, Histories
 from tests.graph.cloudflare import TYPES, problems, types_in
 
@@ -359,6 +362,25 @@ async def test_sdk_reaches_ids_of_cron_instances(sdk: AsyncCloudflare) -> None:
 
     assert missing.value.errors[0].code == 10400
     assert '"*/30 * * * *-1786001400000"' in str(missing.value.errors[0].message)
+
+
+async def test_sdk_gets_the_instance_of_a_firing(sdk: AsyncCloudflare, engine: Engine) -> None:
+    """An instance that a schedule has made is found by its id, has its firing, and is controlled."""
+    every = {"cron": "*/30 * * * *"}
+    await sdk.workflows.update("order", account_id=ACCOUNT, script_name="shop", class_name="Order", schedules=[every])  # type: ignore[list-item]  # as its type says
+    await engine.store.run(FireSchedules(NOW + 1_800_000, 0))
+    named: Any = {"account_id": ACCOUNT, "workflow_name": "order"}
+    id = f"*/30 * * * *-{NOW + 1_800_000}"
+
+    instance = await sdk.workflows.instances.get(id, **named)
+    changed = await sdk.workflows.instances.status.edit(id, **named, status="terminate")
+    raw = await sdk.workflows.with_raw_response.get("order", account_id=ACCOUNT)
+
+    assert instance.to_dict()["schedule"] == {"cron": "*/30 * * * *", "scheduledTime": NOW + 1_800_000}
+    assert (instance.trigger.source, changed.status) == ("cron", "terminated")
+    found = json.loads(await raw.read())["result"]
+    _check(found, WorkflowGetResponse)
+    assert found["schedules"] == [{"cron": "*/30 * * * *", "next_instance": "2026-11-23T11:00:00.000Z"}]
 
 
 async def test_sdk_creates_a_batch(sdk: AsyncCloudflare, histories: Histories) -> None:

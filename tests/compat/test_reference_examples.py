@@ -25,11 +25,22 @@ pytestmark = pytest.mark.timeout(60 + INSTALL_S)
 
 # What an operation leaves behind that others need, and what takes it away; the rest comes between them.
 FIRST = (
+    # While the workflow has a schedule: the example of its change has none.
+    "stepwell-schedules-list",
+    "stepwell-schedules-get",
+    "stepwell-schedules-edit",
+    "stepwell-schedules-run",
     "workflows-update",
     "workflows-instances-create",
     "workflows-instances-bulk",
     "workflows-triggers-update",
     "workflows-settings-edit",
+    "stepwell-limits-edit",
+    "stepwell-limits-share",
+    "stepwell-limits-unshare",
+    "stepwell-instances-create",
+    "stepwell-instances-search",
+    "stepwell-search",
 )
 LAST = (
     "stepwell-instances-step-force",
@@ -75,6 +86,10 @@ SAYS = {
     "workflows-instances-delete": "order-1",
     "workflows-instances-subscribe": '"type":"workflow_terminated"}',
     "workflows-instances-subscribe-token": "expires_at",
+    "stepwell-schedules-list": "0 9 * * MON-FRI",
+    "stepwell-schedules-get": "0 9 * * MON-FRI",
+    "stepwell-schedules-edit": "Europe/Berlin",
+    "stepwell-schedules-run": "manual-",
     "workflows-settings-get": "604800000",
     "workflows-settings-edit": "604800000",
     "workflows-triggers-get": "cf.artifacts.repo.pushed",
@@ -91,6 +106,22 @@ SAYS = {
     "stepwell-openapi": '"openapi":"3.1.1"',
     "stepwell-docs": "/docs/workflows-list",
     "stepwell-docs-operation": "Get logs and status",
+    "stepwell-limits-get": "order",
+    "stepwell-limits-edit": "order",
+    "stepwell-limits-workflow": "order",
+    "stepwell-limits-share": "openai",
+    "stepwell-limits-unshare": "order",
+    "stepwell-whoami": "Workers Scripts Write",
+    "stepwell-hosts": "alive",
+    "stepwell-jobs-list": '"action":"pause"',
+    "stepwell-jobs-start": "customer=nobody",
+    "stepwell-jobs-get": '"action":"pause"',
+    "stepwell-jobs-cancel": '"action":"pause"',
+    "stepwell-instances-create": "order-10",
+    "stepwell-instances-search": "order-10",
+    "stepwell-search": "order-10",
+    "stepwell-instances-history": "created",
+    "stepwell-instances-retention": "kept_until",
     "stepwell-instances-status": "waiting",
     "stepwell-instances-logs": "an order came",
     "stepwell-instances-events": '"type":"workflow_terminated"}',
@@ -103,9 +134,14 @@ SAYS = {
 # What a program words in its own way.
 WORDED: Mapping[str, Mapping[str, str]] = {
     "CLI": {
+        "workflows-delete": "order\tdeleted",
         "workflows-instances-batch-terminate": "order-9\tterminated",
         "workflows-instances-batch-delete": "order-9\tdeleted",
         "workflows-instances-terminate-all-status": "order\tnot_running",
+        "stepwell-instances-retention": "order-1",
+        "stepwell-jobs-list": "\tpause\torder",
+        "stepwell-jobs-get": "\tpause\torder",
+        "stepwell-jobs-cancel": "\tpause\torder",
     },
     "wrangler": {
         "workflows-delete": "removed successfully",
@@ -118,6 +154,7 @@ WORDED: Mapping[str, Mapping[str, str]] = {
 
 # How the server stands when an example has worked, and how it should.
 LOOK: Mapping[str, Callable[[Shop], Any]] = {
+    "stepwell-schedules-run": lambda shop: shop.clear(),
     "workflows-update": lambda shop: shop.call("/order/versions")[0]["limits"],
     "workflows-instances-create": lambda shop: shop.wait_for_status("order", "order-1", "waiting")["params"],
     "workflows-instances-bulk": lambda shop: [shop.get("order", f"order-{id}")["params"] for id in (8, 9)],
@@ -129,6 +166,9 @@ LOOK: Mapping[str, Callable[[Shop], Any]] = {
     "workflows-instances-events-create": lambda shop: json.loads(
         shop.wait_for_status("order", "order-1", "complete")["output"]
     ),
+    "stepwell-instances-create": lambda shop: shop.wait_for_status("order", "order-10", "waiting")["params"],
+    # Found, it goes.
+    "stepwell-search": lambda shop: shop.drop("order-10"),
     # What the next example goes on with.
     "workflows-instances-status-edit": lambda shop: (
         shop.wait_for_status("order", "order-1", "waiting")["params"],
@@ -141,7 +181,10 @@ LOOK: Mapping[str, Callable[[Shop], Any]] = {
     "workflows-delete": lambda shop: shop.names(),
 }
 LEFT = {
+    "stepwell-instances-create": {"orderId": 10},
+    "stepwell-search": ["order-9", "order-8", "order-1"],
     "stepwell-instances-step-force": ({"by": "ann"}, "waiting"),
+    "stepwell-schedules-run": 1,
     "workflows-update": {"steps": 25_000},
     "workflows-instances-create": {"orderId": 7},
     "workflows-instances-bulk": [{"orderId": 8}, {"orderId": 9}],

@@ -3,6 +3,7 @@
 Each command takes a second to start, so a test here gives few.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from stepwell.store.schedule_operations import FireSchedules, GetSchedule
+from stepwell.store.sharing import reach
 from tests.compat.node.clients import ACCOUNT, INSTALL_S, Node, Server
 
 # The first test installs the clients, if that has not been done.
@@ -52,6 +55,13 @@ class Spare(Refused):
 
 class SpareOrder(Order):
     pass
+
+
+class Nightly(WorkflowEntrypoint):
+    schedules = "*/30 * 29 2 *"
+
+    async def run(self, event, step):
+        await step.wait_for_event("approval", "approved")
 """
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -277,6 +287,28 @@ def test_wrangler_controls_an_instance(wrangler: Wrangler, server: Server) -> No
     assert "Termination" in described
     assert 'Deleted workflow instances from "listed"' in deleted
     assert [instance["id"] for instance in server.call("/listed/instances") if instance["id"] == "held"] == []
+
+
+def test_wrangler_finds_the_instance_of_a_firing(wrangler: Wrangler, server: Server) -> None:
+    """It escapes nothing of an id: stars and slashes lead to the instance all the same, and `Cron` is its trigger."""
+    id = asyncio.run(_fire(server.folder / "data" / "store.db"))
+
+    described = wrangler.say("instances", "describe", "nightly", id)
+    terminated = wrangler.say("instances", "terminate", "nightly", id)
+
+    assert _labels(described)["Trigger"].endswith("Cron")
+    assert f'The instance "{id}" from nightly was terminated successfully' in terminated
+    assert server.call("/nightly")["instances"]["terminated"] == 1
+
+
+async def _fire(path: Path) -> str:
+    """Have the schedule fired as if it were due; return the id of the instance."""
+    store = await reach(path)
+    due = await store.run(GetSchedule(ACCOUNT, "nightly", "*/30 * 29 2 *"))
+    assert due.next_at is not None
+    assert (await store.run(FireSchedules(due.next_at, 0))).created == 1
+    await store.close()
+    return f"*/30 * 29 2 *-{due.next_at}"
 
 
 def test_wrangler_tells_what_cannot_be_done_to_an_instance(wrangler: Wrangler, server: Server) -> None:

@@ -22,6 +22,7 @@ from stepwell.core.records import (
     PauseAsked,
     Paused,
     PayloadRef,
+    Queued,
     Record,
     Recorded,
     Restarted,
@@ -32,6 +33,7 @@ from stepwell.core.records import (
     Running,
     SleepEnded,
     SleepStarted,
+    SlotGiven,
     StepCancelled,
     StepConfig,
     StepFailed,
@@ -86,6 +88,10 @@ CASES = [
     ),
     pytest.param((*BEGUN, Waiting(NOW)), Running(NOW), [("workflow_running", {})], id="running again"),
     pytest.param(BEGUN, Running(NOW, lost=True), [], id="running after a lost turn"),
+    pytest.param(
+        (*BEGUN, Waiting(NOW)), SlotGiven(NOW, do("charge"), "desk", NOW, NOW), [], id="slot of a shared limit"
+    ),
+    pytest.param((*BEGUN, Waiting(NOW)), Queued(NOW), [("workflow_queued", {})], id="queued for a slot"),
     pytest.param(BEGUN, Waiting(NOW), [("workflow_waiting", {})], id="waiting"),
     pytest.param(BEGUN, PauseAsked(NOW), [("workflow_waiting_for_pause", {})], id="pause asked"),
     pytest.param((*BEGUN, PauseAsked(NOW)), Running(NOW), [], id="running before a pause is complete"),

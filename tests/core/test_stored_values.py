@@ -4,6 +4,7 @@ import dataclasses
 import enum
 import math
 import sys
+import threading
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from types import ModuleType
@@ -475,3 +476,29 @@ def test_typed_params_are_said_in_plain_json() -> None:
 
     assert values.encode_json(order) == '{"item":"a","due":"2026-01-02","kind":"new"}'
     assert values.encode_json([Customer(name="a")]) == '[{"name":"a","born":null}]'
+
+
+def test_table_of_classes_is_whole_for_whoever_asks_while_it_is_filled() -> None:
+    """Bodies in threads ask for classes, too: one that comes second finds its own as the first does."""
+    found: list[str | None] = []
+
+    class Asking(ModuleType):
+        """A module at which somebody else asks while it is looked through."""
+
+        has_asked = False
+
+        @property
+        def __name__(self) -> str:  # type: ignore[override]  # a module's name is looked at for each of its classes
+            if not self.has_asked:
+                self.has_asked = True
+                other = threading.Thread(target=lambda: found.append(classes.name_of(Colour)))
+                other.start()
+                other.join()
+            return Colour.__module__
+
+    module = Asking("asking")
+    module.__dict__["Colour"] = Colour
+    classes = Classes(lambda: [module])
+
+    assert classes.name_of(Colour) is not None
+    assert found == [classes.name_of(Colour)]

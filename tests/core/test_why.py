@@ -53,6 +53,8 @@ from stepwell.core.why import (
     Resting,
     RetryAwaited,
     RollingBack,
+    SharedSlotAwaited,
+    SharedSlotWait,
     Situation,
     Sleeping,
     TurnsLost,
@@ -86,7 +88,10 @@ RESTING = Waiting(NOW + 10)
 BLOCKED = replace(HELD, blocked_since=NOW + 4, blocked_stack='File "a.py", line 3, in f\n  g()')
 
 
-def parked(due_at: int) -> Situation:
+AT_DESK = SharedSlotWait("charge-1", "desk", NOW + 2, None, 3, 1, 1, is_set=True)
+
+
+def parked(due_at: int | None) -> Situation:
     """Return the situation of an instance that was put back."""
     return replace(HELD, due_at=due_at, owner=None)
 
@@ -188,6 +193,23 @@ def test_worker_that_is_blocked_is_the_first_reason(
     ("records", "situation", "reasons"),
     [
         pytest.param([NAP, RESTING], DUE, [Queued(NOW + 5, 0)], id="due"),
+        pytest.param(
+            [], replace(parked(None), shared=(AT_DESK,)), [SharedSlotAwaited(AT_DESK)], id="for a shared limit"
+        ),
+        pytest.param(
+            [NAP], replace(parked(LATER), shared=(AT_DESK,)), [SharedSlotAwaited(AT_DESK), SLEEPING], id="and sleeps"
+        ),
+        pytest.param([], replace(DUE, shared=(AT_DESK,)), [Queued(NOW + 5, 0)], id="has got its slot"),
+        pytest.param([], replace(HELD, shared=(AT_DESK,)), [SharedSlotAwaited(AT_DESK)], id="held, for a shared limit"),
+        pytest.param(
+            [STARTED], replace(HELD, shared=(AT_DESK,)), [RUNNING, SharedSlotAwaited(AT_DESK)], id="beside an attempt"
+        ),
+        pytest.param(
+            [],
+            replace(DEAD, shared=(AT_DESK,)),
+            [TurnsLost(1), Queued(NOW, 0), NoWorker("v1")],
+            id="for a shared limit, and its worker died",
+        ),
         pytest.param([], replace(DUE, before=3), [Queued(NOW + 5, 3)], id="behind others"),
         pytest.param([], replace(DUE, workers=[]), [Queued(NOW + 5, 0), NoWorker("v1")], id="nobody is there"),
         pytest.param(

@@ -43,9 +43,26 @@ PLACES = """
         and r.n > 0
     order by i.row, r.seq
     """
+UNFINISHED = """
+    select id, status, due_at - extract(epoch from now()) * 1000 as due_in, owner, turn, n, seq, lost_turns, (
+            select kind
+            from records as r
+            where r.instance = i.row
+            order by r.seq desc
+            limit 1
+        ) as last
+    from instances as i
+    where ended_at is null
+    order by row
+    """
+LEASES = """
+    select row, name, lease_until - extract(epoch from now()) * 1000 as lease_for, snapshot
+    from leases
+    order by row
+    """
 WORKFLOW = """
 import asyncio, json, os, uuid
-from stepwell import WorkflowEntrypoint
+from stepwell import Flow, SharedLimit, WorkflowEntrypoint
 
 LEDGER = {ledger!r}
 
@@ -56,11 +73,13 @@ def note(*entry):
 
 
 class Load(WorkflowEntrypoint):
+    flow = Flow(shared={{"desk": SharedLimit(3)}})
+
     async def run(self, event, step):
         me = event["instanceId"]
 
-        async def work(name, fails=0):
-            @step.do(name, config={{"retries": {{"limit": 1000, "delay": 40, "backoff": "constant"}}}})
+        async def work(name, fails=0, limit=None):
+            @step.do(name, limit=limit, config={{"retries": {{"limit": 1000, "delay": 40, "backoff": "constant"}}}})
             async def body(ctx):
                 value = uuid.uuid4().hex
                 note(me, name, ctx["attempt"], ctx["idempotency_key"], value)
@@ -74,7 +93,7 @@ class Load(WorkflowEntrypoint):
         await step.sleep("nap", 300)
         await step.sleep("sleep", "1.5 seconds")
         go = await step.wait_for_event("go", "go", timeout="1 hour")
-        done += await asyncio.gather(*(work(f"two {{i}}", fails=i % 2) for i in range(3)))
+        done += await asyncio.gather(*(work(f"two {{i}}", i % 2, "desk") for i in range(3)))
         return [*done, go["payload"]["for"]]
 """
 STEPS = [*(f"one {n}" for n in range(4)), *(f"two {n}" for n in range(3))]
@@ -107,7 +126,15 @@ class Fleet:
     def explain(self) -> str:
         """Say what helps to find what went wrong."""
         logs = "\n\n".join(host.log[-6_000:] for host in self.hosts)
-        return f"seed {self.seed}, {dict(self.figures)}\n{logs}"
+        return f"seed {self.seed}, {dict(self.figures)}\n{self._unfinished()}\n{logs}"
+
+    def _unfinished(self) -> str:
+        """Say how those stand that have not ended, and who is alive."""
+        try:
+            rows = [*postgres.query(self.database.url, UNFINISHED), *postgres.query(self.database.url, LEASES)]
+        except Exception as error:  # it only helps to explain
+            return f"how the rest stands is not known: {error!r}"
+        return "\n".join(map(str, rows))
 
     def kill(self, rng: random.Random) -> None:
         """Kill a host, or a worker of one; start the host again."""
@@ -312,6 +339,8 @@ def _hold_against(fleet: Fleet, instances: int, took_s: float) -> None:
             _check(one, places[one.row.id], by_instance[one.row.id])
         except AssertionError as error:
             raise AssertionError(f"seed {fleet.seed}, instance {one.row.id}: {error}") from error
+    (shared,) = postgres.query(fleet.database.url, "select held from shared_limits")
+    assert shared[0] == postgres.query(fleet.database.url, "select count(*) from shared_slots")[0][0]
     lost = max(sum(record.kind == "running" for record in one.records) for one in found)
     print(
         f"seed {fleet.seed}: {dict(fleet.figures)}; {len(lines)} executions, {instances * len(STEPS)} successes and "

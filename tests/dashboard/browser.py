@@ -16,9 +16,21 @@ PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 REASON = "Chromium: apt-get install chromium; pip install playwright"
 IS_THERE = PROGRAM is not None and importlib.util.find_spec("playwright") is not None
 LARGE, PHONE = (1280, 800), (320, 640)
-# What a browser says by itself of an answer that the page shows in its own words.
-_EXPECTED = "Failed to load resource: the server responded with a status of "
-_WAIT_MS = 5_000
+# What a browser says by itself of an answer, or of none, that the page shows in its own words.
+_EXPECTED = "Failed to load resource: "
+# A machine that does much else takes its time for the first page of a browser.
+_WAIT_MS = 30_000
+
+
+@asynccontextmanager
+async def launched() -> AsyncIterator[Any]:
+    """Start the browser, and end it."""
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
+        yield chromium
+        await chromium.close()
 
 
 def axe() -> str:
@@ -55,6 +67,8 @@ class Site:
         page.on("pageerror", lambda error: said.append(str(error)))
         await page.goto(self.url + path)
         await page.wait_for_selector("h1")
+        # Keys are heard, and the focus is taken, only when what is there has been painted.
+        await page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
         yield page
         await context.close()
         assert [text for text in said if not text.startswith(_EXPECTED)] == []
@@ -62,6 +76,22 @@ class Site:
     async def sees(self, page: Any, text: str) -> None:
         """Wait until the page shows a text."""
         await page.get_by_text(text).first.wait_for()
+
+
+def expect(seen: Any) -> Any:
+    """Begin to say what a page, or a part of it, has: it is waited for, as what is drawn anew has it a moment later."""
+    from playwright.async_api import expect as begin
+
+    begin.set_options(timeout=_WAIT_MS)
+    return begin(seen)
+
+
+async def boxes(page: Any, *selectors: str) -> list[dict[str, float]]:
+    """Return where parts of a page are, all at one moment: between two, what moves by the time may be drawn anew."""
+    found: list[dict[str, float]] = await page.evaluate(
+        "all => all.map(one => document.querySelector(one).getBoundingClientRect().toJSON())", selectors
+    )
+    return found
 
 
 async def is_wider_than_its_window(page: Any) -> bool:

@@ -1,7 +1,8 @@
-"""A server with instances in every status, and a browser before it; one for all tests of a module."""
+"""A server with instances in every status, one for all tests of a module, and the browser before all servers."""
 
 import socket
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest_asyncio
 
@@ -17,24 +18,29 @@ from tests.api.histories import Histories
 from tests.dashboard import browser
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site(request: object, require: Callable[..., None]) -> AsyncIterator[browser.Site]:
-    """A server that asks for no token."""
-    async for site in _site(require, wants_tokens=False):
-        yield site
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def guarded_site(require: Callable[..., None]) -> AsyncIterator[browser.Site]:
-    """A server that asks for tokens."""
-    async for site in _site(require, wants_tokens=True):
-        yield site
-
-
-async def _site(require: Callable[..., None], *, wants_tokens: bool) -> AsyncIterator[browser.Site]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium(require: Callable[..., None]) -> AsyncIterator[Any]:
+    """The browser, which is started once: whoever opens a page in it has a profile of his own."""
     require(browser.REASON, "the dashboard is looked at in it", browser.IS_THERE)
-    from playwright.async_api import async_playwright
+    async with browser.launched() as chromium:
+        yield chromium
 
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def site(chromium: Any) -> AsyncIterator[browser.Site]:
+    """A server that asks for no token."""
+    async for site in _site(chromium, wants_tokens=False):
+        yield site
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def guarded_site(chromium: Any) -> AsyncIterator[browser.Site]:
+    """A server that asks for tokens."""
+    async for site in _site(chromium, wants_tokens=True):
+        yield site
+
+
+async def _site(chromium: Any, *, wants_tokens: bool) -> AsyncIterator[browser.Site]:
     clock = VirtualClock(NOW)
     engine = Engine(SqliteStore.in_memory(), clock)
     histories, tokens = Histories(engine, clock), Tokens(engine.store, clock)
@@ -49,10 +55,7 @@ async def _site(require: Callable[..., None], *, wants_tokens: bool) -> AsyncIte
     server = HttpServer(app)
     await server.start(sock)
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=browser.PROGRAM, args=["--no-sandbox"])
-        yield browser.Site(url, engine, histories, tokens, chromium)
-        await chromium.close()
+    yield browser.Site(url, engine, histories, tokens, chromium)
     app.end_streams()
     await server.stop(0.5)
     await engine.store.close()

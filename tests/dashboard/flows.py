@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
-from stepwell import WorkflowEntrypoint
+from stepwell import Flow, WorkflowEntrypoint
 from stepwell.errors import NonRetryableError
 
 EVIL = "<img src=x onerror=alert(1)>\u202egnp"
@@ -76,4 +76,16 @@ class Many(WorkflowEntrypoint):
         return event["payload"]["steps"]
 
 
-WORKFLOWS = (Order, Hostile, Trip, Many)
+class Report(WorkflowEntrypoint):
+    """Is written on working days, for each customer one after another."""
+
+    schedules = "0 9 * * MON-FRI", "30 2 LW * *"
+    flow = Flow(limit=2, key="customer", singleton="queue")
+
+    async def run(self, event: Any, step: Any) -> None:
+        """Sleep a month, unless a schedule has created it."""
+        if "schedule" not in event:
+            await step.sleep("gather", "30 days")
+
+
+WORKFLOWS = (Order, Hostile, Trip, Many, Report)

@@ -1,68 +1,31 @@
 """The page of one instance in a browser: what it says at a glance, what it does, and what it never does."""
 
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from stepwell.api import create_app
-from stepwell.clock import VirtualClock
+from stepwell.core.records import AttemptStarted, StepSucceeded
 from stepwell.graph.source import graph_of
-from stepwell.hosts import LOOPBACK_HOSTS
-from stepwell.http_server import HttpServer
-from stepwell.testing import TestEngine
-from stepwell.tokens import Permission, Tokens
-from tests.api.conftest import NOW
-from tests.api.histories import Histories
-from tests.dashboard import browser, flows
-from tests.dashboard.browser import PHONE, Site, axe, is_wider_than_its_window
+from stepwell.tokens import Permission
+from tests.api.histories import CONFIG, do
+from tests.dashboard import flows
+from tests.dashboard.browser import PHONE, Site, axe, boxes, expect, is_wider_than_its_window
+from tests.dashboard.shop import ORDER, Shop, open_shop
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sqlite]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sqlite]
 
-TABS = ("timeline", "steps", "graph", "log", "data")
-ORDER, HOSTILE = "/workflows/order/instances", "/workflows/hostile/instances"
+TABS = ("timeline", "steps", "graph", "log", "history", "data")
+HOSTILE = "/workflows/hostile/instances"
 
 
-class Shop(Site):
-    """A site whose workflows run, on a clock that the test moves."""
-
-    workers: TestEngine
-
-    async def goes_to(self, page: Any, status: str) -> None:
-        """Wait until the page shows a status."""
-        await page.locator(".facts .badge", has_text=status).wait_for()
-
-    async def order(self, id: str, declines: int = 0, then: str = "0 seconds") -> str:
-        """Make an order, let time pass, and return the address of its page."""
-        await self.workers.create(flows.Order, id=id, params={"declines": declines})
-        await self.workers.advance(then)
-        return f"{ORDER}/{id}"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shop(require: Callable[..., None]) -> AsyncIterator[Shop]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shop(chromium: Any) -> AsyncIterator[Shop]:
     """A server whose workflows run in the test's own process, and a browser before it."""
-    require(browser.REASON, "the dashboard is looked at in it", browser.IS_THERE)
-    from playwright.async_api import async_playwright
-
-    clock = VirtualClock(NOW)
-    async with TestEngine.open(flows.WORKFLOWS, clock=clock) as workers, async_playwright() as playwright:
-        engine = workers.engine
-        app = create_app(engine, account="local", hosts=LOOPBACK_HOSTS)
-        sock = socket.create_server(("127.0.0.1", 0))
-        server = HttpServer(app)
-        await server.start(sock)
-        chromium = await playwright.chromium.launch(executable_path=browser.PROGRAM, args=["--no-sandbox"])
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        shop = Shop(url, engine, Histories(engine, clock), Tokens(engine.store, clock), chromium)
-        shop.workers = workers
+    async with open_shop(chromium) as shop:
         yield shop
-        await chromium.close()
-        app.end_streams()
-        await server.stop(0.5)
 
 
 async def test_why_it_failed_is_told_at_once_and_shown_by_one_click(shop: Shop) -> None:
@@ -93,13 +56,11 @@ async def test_attempts_of_a_step_share_a_row_and_idle_time_is_folded(shop: Shop
     async with shop.open(path) as page:
         row = page.locator('[data-step="charge-1"]')
         await row.locator(".seg.done").wait_for()
-        bars = [await row.locator(f".seg.{kind}").bounding_box() for kind in ("failed", "delay", "done")]
-        axis = await page.locator(".axis").bounding_box()
-        nap = await page.locator('[data-step="sleep:cool down-1"] .seg').bounding_box()
-        folds = await page.locator(".fold").all_inner_texts()
+        await page.locator(".fold", has_text="d").first.wait_for()
+        parts = [f'[data-step="charge-1"] .seg.{kind}' for kind in ("failed", "delay", "done")]
+        *bars, axis, nap = await boxes(page, *parts, ".axis", '[data-step="sleep:cool down-1"] .seg')
 
         ends = [(bar["x"], bar["x"] + bar["width"]) for bar in bars]
-        assert [text for text in folds if "d" in text] != []
         assert all(end <= start + 3 for (_, end), (start, _) in pairwise(ends))
         assert ends[-1][1] <= nap["x"] + 3
         assert axis["x"] <= ends[0][0]
@@ -113,7 +74,7 @@ async def test_attempts_of_a_step_share_a_row_and_idle_time_is_folded(shop: Shop
         await page.wait_for_url("**?fold=*")
         await page.keyboard.press("f")
         await page.wait_for_url("**?fold=0")
-        assert await page.locator(".fold").count() == 0
+        await expect(page.locator(".fold")).to_have_count(0)
 
 
 async def test_event_that_it_waits_for_is_sent_with_three_clicks(shop: Shop) -> None:
@@ -172,7 +133,7 @@ async def test_termination_asks_with_the_focus_on_cancel(shop: Shop) -> None:
 
     async with shop.open(path) as page:
         await page.get_by_role("button", name="Terminate").click()
-        assert await page.evaluate("document.activeElement.textContent") == "Cancel"
+        await expect(page.get_by_role("button", name="Cancel")).to_be_focused()
         await page.locator("dialog").get_by_role("button", name="Terminate").click()
 
         await shop.goes_to(page, "terminated")
@@ -180,6 +141,33 @@ async def test_termination_asks_with_the_focus_on_cancel(shop: Shop) -> None:
             "Restart",
             "Delete",
         ]
+
+
+async def test_actions_are_a_sheet_on_a_phone(shop: Shop) -> None:
+    """One button opens them from below, as wide as the window, with words; Escape and a tap beside it close it."""
+    path = await shop.order("phone")
+
+    async with shop.open(path, size=PHONE, has_touch=True) as page:
+        button = page.get_by_role("button", name="Actions")
+        await button.click()
+        sheet = page.get_by_role("menu", name="Actions")
+        words = ["Pause", "Send event", "Restart", "Terminate", "Delete"]
+        await sheet.wait_for()
+        await expect(sheet.get_by_role("menuitem")).to_have_text(words)
+        box = await sheet.bounding_box()
+        assert (box["x"], box["width"], box["y"] + box["height"]) == (0, PHONE[0], PHONE[1])
+        await page.touchscreen.tap(160, 20)
+        await sheet.wait_for(state="detached")
+
+        await button.click()
+        await sheet.get_by_role("menuitem", name="Terminate").click()
+        await page.get_by_role("button", name="Cancel").click()
+        await expect(button).to_be_focused()
+        await button.click()
+        await sheet.get_by_role("menuitem", name="Pause").click()
+
+        await shop.goes_to(page, "paused")
+        assert not await is_wider_than_its_window(page)
 
 
 async def test_steps_are_reached_by_keyboard(shop: Shop) -> None:
@@ -274,8 +262,8 @@ async def test_log_has_new_lines_as_they_are_said(shop: Shop) -> None:
         await page.locator(".line", has_text="charging, attempt 2").wait_for()
 
         await page.get_by_label("Levels").select_option("errors")
-        assert await page.locator(".line").count() == 1
-        assert page.url.endswith("?tab=log&level=errors")
+        await page.wait_for_url("**?tab=log&level=errors")
+        await expect(page.locator(".line")).to_have_count(1)
 
 
 @pytest.mark.parametrize("tab", [*(pytest.param(tab, marks=pytest.mark.long) for tab in TABS[:-1]), TABS[-1]])
@@ -285,8 +273,7 @@ async def test_hostile_values_stay_text(shop: Shop, tab: str) -> None:
     await shop.workers.run_until_idle()
 
     async with shop.open(f"{HOSTILE}/evil-{tab}?tab={tab}", size=PHONE) as page:
-        await page.locator(".why", has_text="<img src=x onerror=alert(1)>").wait_for()
-        await page.wait_for_timeout(200)
+        await page.locator(".pane", has_text="<img src=x onerror=alert(1)>").wait_for()
 
         assert await page.locator("main img, main script").count() == 0
         assert "\u202e" not in await page.inner_text("main")
@@ -315,6 +302,7 @@ async def test_page_keeps_nobody_out(shop: Shop, theme: str) -> None:
         async with shop.open(f"{path}?tab={tab}&step=charge-1", theme=theme) as page:
             await page.locator(".attempts").wait_for()
             await page.wait_for_timeout(150)
+            await expect(page.locator(".loading")).to_have_count(0)
             found = await page.evaluate(f"{axe()}; axe.run(document, {{resultTypes: ['violations']}})")
             serious = [rule["id"] for rule in found["violations"] if rule["impact"] in ("serious", "critical")]
             assert serious == [], [
@@ -331,7 +319,7 @@ async def test_instance_that_it_awaits_is_a_click_away(shop: Shop) -> None:
     async with shop.open("/workflows/trip/instances/trip?tab=family") as page:
         await page.locator(".why", has_text="Awaits the instance trip-").wait_for()
         assert await page.get_by_role("button", name="Send this event").count() == 0
-        await page.locator(".family .deep-1 a").click()
+        await page.locator(".family li").last.get_by_role("link").click()
         await page.wait_for_url("**/workflows/order/instances/trip-*")
 
         await page.locator(".facts", has_text="awaited by").get_by_role("link", name="trip", exact=True).click()
@@ -352,6 +340,97 @@ async def test_every_kind_of_entry_is_drawn(shop: Shop) -> None:
         assert await page.locator('[data-step="wait:silence-1"] .clock').count() == 1
         await page.locator('[data-step="card-1"] a').click()
         await shop.sees(page, "Hidden by the workflow")
+
+
+@pytest.mark.long
+async def test_pause_and_event_are_drawn_where_they_were(shop: Shop) -> None:
+    """A band as long as the pause lasted, named on the axis; an event that came before its wait leads to it."""
+    path = await shop.order("paused", then="1 hour")
+    instance = shop.workers.instance(flows.Order, "paused")
+    await instance.send_event("approved", {"by": "ann"})
+    await instance.pause()
+    await shop.workers.advance("2 days")
+    await instance.resume()
+    await shop.workers.advance("2 days")
+
+    async with shop.open(f"{path}?fold=0") as page:
+        await page.locator(".pause-word", has_text="paused 2 d").wait_for()
+        of_sleep, of_wait = '[data-step="sleep:cool down-1"]', '[data-step="wait:approval-1"]'
+        parts = [".waterfall .pause", f"{of_sleep} .seg", f"{of_wait} .came", f"{of_wait} .seg"]
+        band, nap, came, wait = await boxes(page, *parts)
+
+        assert nap["x"] < band["x"] < band["x"] + band["width"] < nap["x"] + nap["width"]
+        assert came["x"] <= band["x"]
+        assert abs(came["x"] + came["width"] - wait["x"]) < 4
+        assert await page.locator(".axis .mark.event").count() == 1
+
+
+@pytest.mark.long
+async def test_termination_is_a_line_through_all_rows(shop: Shop) -> None:
+    """Where somebody ended the instance."""
+    path = await shop.order("terminated")
+    await shop.workers.instance(flows.Order, "terminated").terminate()
+
+    async with shop.open(path) as page:
+        await page.locator(".waterfall .ended").get_by_role("img", name="terminated").wait_for()
+
+
+@pytest.mark.long
+async def test_steps_at_the_same_time_stand_in_a_bracket(shop: Shop) -> None:
+    """As far as the graph says that they are meant to."""
+    source = """
+import asyncio
+
+class Order(WorkflowEntrypoint):
+    async def run(self, event, step):
+        await asyncio.gather(step.do("left", work), step.do("right", work))
+"""
+    await shop.histories.draw(graph_of({"shop.py": source}, "shop.py", "Order"))
+    turn = await shop.histories.turn("order", "both")
+    both = do("left"), do("right")
+    await turn.write(*[AttemptStarted(turn.now(), key, 1, CONFIG) for key in both])
+    await turn.write(*[StepSucceeded(turn.now(), key, 1, "1") for key in both])
+    await turn.complete()
+
+    async with shop.open(f"{ORDER}/both") as page:
+        await page.locator('.bracket.first[data-step="left-1"]').wait_for()
+        await page.locator('.bracket.last[data-step="right-1"]').wait_for()
+
+
+@pytest.mark.long
+async def test_history_has_all_records(shop: Shop) -> None:
+    """Numbered, chosen by kind, with new ones as they come; a step in it leads to its panel."""
+    path = await shop.order("recorded", declines=1)
+
+    async with shop.open(f"{path}?tab=history") as page:
+        await page.get_by_role("switch", name="Live updates: Live").wait_for()
+        await page.locator(".record", has_text="attempt failed").wait_for()
+        await shop.workers.advance("10 seconds")
+        await page.locator(".record", has_text="sleep started").wait_for()
+
+        await page.get_by_label("Kinds").select_option("sleeps")
+        await page.wait_for_url("**?tab=history&kind=sleeps")
+        await expect(page.locator(".record")).to_have_count(1)
+        await page.locator(".record a").click()
+        await page.get_by_role("complementary", name="Step").wait_for()
+        assert "step=sleep" in page.url
+
+
+@pytest.mark.long
+async def test_brackets_lead_through_the_list(shop: Shop) -> None:
+    """`[` and `]` go to the instance before and behind, in the order of the list that one came from."""
+    for name in ("one", "two", "three"):
+        await shop.order(f"walk-{name}")
+
+    async with shop.open("/workflows/order?sort=created&range=custom") as page:
+        await page.get_by_role("link", name="walk-two").click()
+        await page.locator(".facts").wait_for()
+        await page.keyboard.press("]")
+        await page.wait_for_url("**/walk-three")
+        await page.get_by_role("button", name="previous instance of the list").click()
+        await page.wait_for_url("**/walk-two")
+        await page.keyboard.press("[")
+        await page.wait_for_url("**/walk-one")
 
 
 @pytest.mark.long
@@ -388,7 +467,7 @@ async def test_five_thousand_steps_stay_quick(shop: Shop) -> None:
     await shop.workers.run_until_idle()
 
     async with shop.open("/workflows/many/instances/many") as page:
-        await shop.sees(page, "5,000 rows")
+        await page.get_by_text("5,000 rows").wait_for(timeout=30_000)
         await page.locator(".bars").evaluate("box => { box.scrollTop = box.scrollHeight; }")
         await page.locator('[data-step="page 4999-1"]').wait_for()
 

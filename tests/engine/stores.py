@@ -7,13 +7,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from stepwell.core.instance import fold
+from stepwell.core.instance import InstanceState, advance
 from stepwell.core.records import RESULTS, AttemptStarted, Key, Recorded, SleepStarted, StepSucceeded, WaitStarted
 from stepwell.core.standing import standing
 from stepwell.errors import InstanceNotFound, StoreUnavailable, WorkflowNotFound
 from stepwell.store import Listener, codec
+from stepwell.store.label_operations import SetLabels
 from stepwell.store.note_operations import WriteNotes
-from stepwell.store.operations import ClaimDue, Claims, Commit, GetInstance, InstanceRow, Operation, Release
+from stepwell.store.operations import (
+    ClaimDue,
+    Claims,
+    Commit,
+    GetInstance,
+    InstanceHistory,
+    InstanceRow,
+    Operation,
+    RecordRow,
+    Release,
+)
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from tests.store.scenes import as_state
@@ -23,13 +34,14 @@ A = TypeVar("A")
 
 def is_turn_write(operation: object) -> bool:
     """Tell whether an operation is what a worker writes in its turns."""
-    return isinstance(operation, ClaimDue | Commit | Release | WriteNotes | BeginStream | WritePiece)
+    return isinstance(operation, ClaimDue | Commit | Release | WriteNotes | SetLabels | BeginStream | WritePiece)
 
 
 class CheckedStore:
     """A store in memory that holds an instance's row against its history after each write of a worker.
 
-    `succeeded` has the steps whose success is on record.
+    What was there at the last look has to be there, and is not worked out again. `succeeded` has the steps whose
+    success is on record.
     """
 
     def __init__(self) -> None:
@@ -37,11 +49,12 @@ class CheckedStore:
         self.writes = 0
         self.succeeded: set[Key] = set()
         self._names: dict[int, tuple[str, str, str]] = {}
+        self._seen: dict[int, tuple[list[RecordRow], list[Recorded], InstanceState]] = {}
 
     def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
         """Do an operation."""
         answer = self.inner.run(operation)
-        if isinstance(operation, BeginStream | WritePiece):
+        if isinstance(operation, SetLabels | BeginStream | WritePiece):
             self.writes += 1
         elif is_turn_write(operation) and not isinstance(operation, WriteNotes) and answer.exception() is None:
             self._check(operation, answer.result())
@@ -55,9 +68,11 @@ class CheckedStore:
         """Tell a worker nothing more."""
         self.inner.ignore(worker)
 
-    def watch(self, instance: InstanceRow | None, told: Callable[[], None]) -> Callable[[], None]:
+    def watch(
+        self, instance: InstanceRow | None, told: Callable[[], None], *, of_turns: bool = True
+    ) -> Callable[[], None]:
         """Tell somebody of an instance's changes."""
-        return self.inner.watch(instance, told)
+        return self.inner.watch(instance, told, of_turns=of_turns)
 
     async def close(self) -> None:
         """Close the store."""
@@ -84,8 +99,8 @@ class CheckedStore:
     def check(self, account: str, workflow: str, instance: str) -> None:
         """Hold an instance's row against its history, and look for results that are on record twice."""
         found = self.inner.run(GetInstance(account, workflow, instance)).result()
-        history = codec.from_rows(found.records)
-        assert as_state(found.row) == fold(recorded.record for recorded in history)
+        history, state = self._folded(found)
+        assert as_state(found.row) == state
         records = [recorded.record for recorded in standing(history)]
         successes = [record.key for record in records if isinstance(record, StepSucceeded)]
         assert not [key for key, count in Counter(successes).items() if count > 1]
@@ -96,6 +111,17 @@ class CheckedStore:
         forward = [record for record in records if isinstance(record, RESULTS) and record.key.kind != "rollback"]
         outcomes = Counter(record.key for record in forward)
         assert not [key for key, count in outcomes.items() if count > 1 and key not in nested]
+
+    def _folded(self, found: InstanceHistory) -> tuple[list[Recorded], InstanceState]:
+        """Return an instance's records, and the state after them."""
+        rows, history, state = self._seen.get(found.row.row, ([], [], InstanceState()))
+        assert found.records[: len(rows)] == rows
+        added = codec.from_rows(found.records[len(rows) :])
+        for recorded in added:
+            state = advance(state, recorded.record)
+        history = [*history, *added]
+        self._seen[found.row.row] = (found.records, history, state)
+        return history, state
 
 
 class DyingStore(CheckedStore):

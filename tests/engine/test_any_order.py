@@ -232,6 +232,8 @@ QUICK = settings(
 )
 
 
+# Each of its examples is short, on a busy machine too; all together are not.
+@pytest.mark.timeout(240)
 def test_any_order_of_control_operations() -> None:
     """Status, results and output are what the model says after each operation; each was done, and was refused, once."""
     told.clear()

@@ -20,6 +20,7 @@ from stepwell.errors import (
     NoFailedRollback,
     NotSerialisable,
 )
+from stepwell.newest_versions import Checked
 from stepwell.testing import ACCOUNT, TestEngine
 from tests.crash.server import DevServer, run_dev
 
@@ -211,7 +212,7 @@ async def test_batch_is_checked_once() -> None:
     checked: list[str | None] = []
 
     class Asked(Engine):
-        async def check(self, account: str, workflow: str, new: NewInstance) -> str:
+        async def check(self, account: str, workflow: str, new: NewInstance) -> Checked:
             checked.append(new.id)
             return await super().check(account, workflow, new)
 
@@ -491,6 +492,6 @@ def test_variable_that_is_not_there_is_refused_at_the_start(tmp_path: Path) -> N
 
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "error: --env STEPWELL_TEST_MISSING: there is no environment variable of this name",
-        "hint: set it, or leave it out",
+        'error: the environment variable "STEPWELL_TEST_MISSING", which workflows are to have, is not set; '
+        "set it, or leave it out"
     ]

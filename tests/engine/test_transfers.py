@@ -9,6 +9,7 @@ import pytest
 from stepwell import WorkflowEntrypoint
 from stepwell.engine import NewInstance
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, InvalidInput, WorkflowNotFound
+from stepwell.flow import Flow
 from stepwell.store import Store
 from stepwell.store.control_operations import DeleteInstance
 from stepwell.store.operations import ListInstances
@@ -36,6 +37,16 @@ class Order(WorkflowEntrypoint):
         written = await step.do("write", write)
         await step.sleep("nap", "1 hour")
         return [event["payload"]["to"], await written.read()]
+
+
+class Alone(WorkflowEntrypoint):
+    """Naps, and is the only one of its key."""
+
+    flow = Flow(key="for", singleton="queue")
+
+    async def run(self, event, step):
+        await step.sleep("nap", "30 minutes")
+        await step.sleep("another", "30 minutes")
 
 
 async def _exported(engine: TestEngine) -> list[bytes]:
@@ -71,6 +82,22 @@ async def test_instance_goes_on_elsewhere(lines: list[bytes]) -> None:
         assert await instance.output() == ["Graz", b"abc"]
         store.check(ACCOUNT, "order", "a")
     await store.close()
+
+
+async def test_copy_waits_for_the_key_that_it_had() -> None:
+    """A singleton elsewhere is one of the same key here."""
+    async with TestEngine.open([Alone]) as engine:
+        first = await engine.create(Alone, id="a", params={"for": "ann"})
+        await engine.run_until_idle()
+        exported = [line async for line in export(engine.store, ACCOUNT, "alone", "a")]
+        await first.terminate()
+        await engine.create(Alone, id="b", params={"for": "ann"})
+        await engine.run_until_idle()
+
+        await _bring_in(engine.store, exported, "c")
+        await engine.advance("40 minutes")
+
+        assert [await engine.instance(Alone, id).status() for id in ("b", "c")] == ["waiting", "queued"]
 
 
 async def test_several_follow_one_another(lines: list[bytes]) -> None:
@@ -137,6 +164,12 @@ def _changed(n: int, change: Callable[[dict[str, Any]], object]) -> Callable[[li
     return work
 
 
+def _without_history(line: bytes) -> bytes:
+    part = json.loads(line)
+    part["facts"].update(status="odd", seq=0, step_count=0, created_at=0, started_at=None)
+    return json.dumps(part).encode()
+
+
 @pytest.mark.parametrize(
     ("spoil", "problem"),
     [
@@ -166,6 +199,30 @@ def _changed(n: int, change: Callable[[dict[str, Any]], object]) -> Callable[[li
         ),
         pytest.param(_changed(4, lambda part: part.update(at=-1)), "line 5 is no line of an exported", id="time"),
         pytest.param(_changed(-1, lambda part: part.update(records=9)), "records have come of", id="end"),
+        pytest.param(_changed(0, lambda part: part["facts"].update(seq=5)), "6 records have come of 5", id="seq"),
+        pytest.param(
+            _changed(0, lambda part: part["facts"].update(is_held=True)),
+            "line 11 ends an instance that a worker holds, and due at 1790003600000: export it again",
+            id="held and due",
+        ),
+        pytest.param(
+            _changed(0, lambda part: part["facts"].update(turn=2**63 - 1)),
+            "line 1 is no line of an exported instance: Expected `int` <= 4611686018427387904",
+            id="turn",
+        ),
+        pytest.param(
+            _changed(0, lambda part: part["facts"].update(key="a\0")), "line 1 is no line of an exported", id="key"
+        ),
+        pytest.param(
+            lambda lines: [_without_history(lines[0]), b'{"type":"end","records":0}'],
+            "line 2 ends a history that does not lead to what",
+            id="no history",
+        ),
+        pytest.param(
+            lambda lines: [*lines[:3], lines[5].replace(b'"seq":3', b'"seq":1')],
+            "line 4 has the record attempt_started where a history begins with created",
+            id="not created",
+        ),
     ],
 )
 async def test_lines_that_are_wrong_are_refused(
@@ -179,6 +236,20 @@ async def test_lines_that_are_wrong_are_refused(
         assert problem in str(refused.value)
         assert (await engine.store.run(ListInstances(ACCOUNT, "order", 10))).total == 0
         assert await engine.store.run(ReadRecords(1, 0, 9)) == []
+
+
+async def test_what_is_paused_and_due_is_refused() -> None:
+    """A worker would take it, and its history has no place for that."""
+    async with TestEngine.open([Order]) as engine:
+        instance = await engine.create(Order, id="a", params={"to": "Graz"})
+        await engine.run_until_idle()
+        await instance.pause()
+        paused = [line async for line in export(engine.store, ACCOUNT, "order", "a")]
+
+        with pytest.raises(InvalidInput, match="ends an instance that is paused, and still held or due"):
+            await _bring_in(engine.store, _changed(0, lambda part: part["facts"].update(due_at=1))(paused), "b")
+
+        assert await _bring_in(engine.store, paused, "b") == "b"
 
 
 async def test_stream_that_was_dropped_becomes_no_other(lines: list[bytes]) -> None:

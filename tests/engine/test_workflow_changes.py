@@ -245,8 +245,8 @@ class Order(WorkflowEntrypoint):
 """
 
 
-def _scripts(folder: Path, limits: str, told: Settings = DEFAULT_SETTINGS) -> list[Script]:
-    (folder / "order.py").write_text(FLOW)
+def _scripts(folder: Path, limits: str, told: Settings = DEFAULT_SETTINGS, code: str = FLOW) -> list[Script]:
+    (folder / "order.py").write_text(code)
     entry = f'{{"name": "order", "binding": "ORDER", "class_name": "Order"{limits}}}'
     (folder / "wrangler.json").write_text(f'{{"workflows": [{entry}]}}')
     return load(Project.at(folder), told)
@@ -267,6 +267,15 @@ def test_wrangler_file_gives_limits_of_steps(tmp_path: Path, limits: str, steps:
     assert script.step_limits == steps
 
 
+def test_wrangler_file_limits_concurrency(tmp_path: Path) -> None:
+    """`concurrency.limit` of a workflow in the wrangler file goes with its script; what cannot be one is told."""
+    (script,) = _scripts(tmp_path, ', "concurrency": {"limit": 3}')
+    with pytest.raises(ScriptError, match=r'concurrency.limit of the workflow "order" must be an integer from 1 to'):
+        _scripts(tmp_path, ', "concurrency": 3')
+
+    assert script.concurrency == {"order": 3}
+
+
 @pytest.mark.parametrize("steps", ["0", "25001", '"5"', "true", "null"])
 def test_limit_that_cannot_be_is_told_with_its_workflow(tmp_path: Path, steps: str) -> None:
     """The report names file, workflow and what is allowed."""
@@ -283,6 +292,60 @@ def test_limit_of_steps_may_be_raised_as_far_as_the_setting(tmp_path: Path) -> N
         _scripts(tmp_path, ', "limits": {"steps": 30001}', told)
 
     assert script.step_limits == {"order": 30_000}
+
+
+@pytest.mark.parametrize(
+    ("said", "crons"),
+    [
+        pytest.param("", ("0 9 * * *",), id="not given, so those of the class"),
+        pytest.param(', "schedules": "*/5  * * * *"', ("*/5 * * * *",), id="one"),
+        pytest.param(', "schedules": ["5 * * * *", "6 * * * *"]', ("5 * * * *", "6 * * * *"), id="several"),
+        pytest.param(', "schedules": []', (), id="none, whatever the class has"),
+    ],
+)
+def test_wrangler_file_gives_schedules(tmp_path: Path, said: str, crons: tuple[str, ...]) -> None:
+    """`schedules` of a workflow in the wrangler file goes with its script, and wins over those of the class."""
+    (script,) = _scripts(tmp_path, said, code=FLOW.replace("    async", '    schedules = "0 9 * * *"\n\n    async'))
+
+    assert script.schedules == {"order": crons}
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        pytest.param('"0 25 * * *"', '.* field 2, the hour, must be of 0-23 and . , - /; got "25"', id="hour"),
+        pytest.param('["* * * * *", "x"]', 'the cron expression "x" is wrong: it must have 5 fields', id="in a list"),
+        pytest.param("5", 'expected a cron expression such as "0 9 . . MON", or a list, got 5', id="number"),
+        pytest.param('"* * * * *", "script_name": "shop"', "the workflow is that of another script", id="elsewhere"),
+    ],
+)
+def test_schedule_that_cannot_be_is_told_with_its_place(tmp_path: Path, said: str, problem: str) -> None:
+    """The report names file, key, workflow and the field that is wrong."""
+    with pytest.raises(ScriptError, match=rf'the wrangler file of .*: `schedules` of the workflow "order": {problem}'):
+        _scripts(tmp_path, f', "schedules": {said}')
+
+
+def test_schedule_of_a_class_that_cannot_be_is_told_with_its_place(tmp_path: Path) -> None:
+    """The report names file and class."""
+    with pytest.raises(ScriptError, match=r"order\.py: `schedules` of the class Order: .* field 5, the day of week"):
+        _scripts(tmp_path, "", code=FLOW.replace("    async", '    schedules = "0 9 * * 0"\n\n    async'))
+
+
+def test_files_have_as_many_schedules_as_an_account_may_have(tmp_path: Path) -> None:
+    """One more than the setting is refused with it."""
+    told = Settings(schedules_per_account=1)
+
+    _scripts(tmp_path, ', "schedules": ["* * * * *"]', told)
+    with pytest.raises(ScriptError, match="the files have 2 cron expressions, and an account may have 1"):
+        _scripts(tmp_path, ', "schedules": ["* * * * *", "1 * * * *"]', told)
+
+
+def test_number_of_a_weekday_is_warned_of(tmp_path: Path) -> None:
+    """Who writes one reads at the start what it means."""
+    (script,) = _scripts(tmp_path, ', "schedules": ["0 9 * * 2", "0 9 * * MON"]')
+
+    (warning,) = script.warnings
+    assert warning.startswith('workflow "order": "0 9 * * 2" means "At 09:00 on Monday": 1 is Sunday, as on Cloudflare')
 
 
 def test_warnings_go_by_the_settings(tmp_path: Path) -> None:

@@ -331,6 +331,15 @@ CASES = [
 @pytest.mark.parametrize(("job", "expected"), CASES)
 async def test_flow_ends_the_same_in_every_way(job: Job, expected: Any) -> None:
     """A workflow has one outcome, whatever its worker goes through."""
+    ended = await every_way(job, takes_turns=True)
+
+    assert shown(ended) == expected
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("job", "expected"), CASES)
+async def test_flow_ends_the_same_after_every_crash(job: Job, expected: Any) -> None:
+    """The same with both crashes at each write: before its answer arrives, and after."""
     ended = await every_way(job)
 
     assert shown(ended) == expected

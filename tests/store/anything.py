@@ -32,6 +32,7 @@ SCRIPTS = ["shop", "bank"]
 CLASSES = ["Orders", "Größe"]
 IDS = ["a", "A", "b", "c", "d", "e", "ä", "%", "\0", "\x1a", "\x1a0"]
 STEPS = ["charge", "Charge", "größer \U0001f600", "it's 100% \\ _"]
+LABELS = ["env", "Env", "a/b.c"]
 STATUSES = ["queued", "running", "waiting", "paused", "complete", "errored", "terminated"]
 NUMBERS = [0, 1, 2, 3, 7, 2**31, 2**53 - 1, 2**53 + 1, 2**62]
 _UGLY = [
@@ -130,6 +131,10 @@ class Anything:
         """Return a value as steps return it."""
         # Control characters as they are: no JSON has them, but a stream that is shown may.
         return self.text() if self.chance(15) else json.dumps(self.text(), ensure_ascii=self.chance(50))
+
+    def label(self) -> str:
+        """Return the value of a label."""
+        return str(self.of("prod", "Prod", "ß \U0001f600", "%"))
 
     def failure(self) -> Failure:
         """Return an error as it is recorded."""

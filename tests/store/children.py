@@ -12,11 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import apsw
+from msgspec.structs import replace
 
 from stepwell.errors import StoreError
-from stepwell.store.operations import Commit
+from stepwell.store.operations import Commit, RegisterWorkflow
+from stepwell.store.retention_operations import DeleteExpired
 from stepwell.store.sqlite import SqliteStore
-from tests.store.scenes import NOW, creation, happening, held, register, started
+from stepwell.store.sqlite.connections import open_ledger
+from stepwell.store.sqlite.file import open_writer
+from tests.store.scenes import NOW, control, creation, happening, held, register, started
 
 NOBODY = 65534
 BIG = '"' + "x" * 20_000 + '"'
@@ -54,6 +58,26 @@ def full_disk(path: Path) -> None:
         say(acknowledged=acknowledged, error=type(error).__name__, text=str(error), refused=sorted(refused))
 
     asyncio.run(fill())
+
+
+def wipe_on_a_full_disk(path: Path) -> None:
+    """Delete what has expired, wipe its traces while nothing can be written, and once more when there is space."""
+    ledger = open_ledger(open_writer(path), str(path))
+    numbers = range(1, 31)
+    workflow = RegisterWorkflow("acme", "orders", "shop", "Orders", "aa", "w", "v", NOW)
+    ledger.write([workflow, *(creation(f"i-{number}", params=BIG) for number in numbers)])
+    ledger.write([replace(control("terminate"), id=f"i-{number}") for number in numbers])
+    ledger.write([creation("last"), DeleteExpired([(number, 2) for number in numbers])])
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, hard))
+    ledger.wipe()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    was_given_up = not ledger.has_traces
+    ledger.write([replace(control("terminate"), id="last"), DeleteExpired([(31, 2)])])
+    while ledger.has_traces:
+        ledger.wipe()
+    ledger.close()
+    say(was_given_up=was_given_up, is_there=BIG[1:-1].encode() in path.read_bytes())
 
 
 def open_as_nobody(path: Path) -> None:
@@ -110,7 +134,7 @@ def work(path: Path) -> None:
 
 
 PROGRAMS: dict[str, Callable[[Path], None]] = {
-    program.__name__: program for program in (full_disk, open_as_nobody, lock, work)
+    program.__name__: program for program in (full_disk, wipe_on_a_full_disk, open_as_nobody, lock, work)
 }
 
 if __name__ == "__main__":

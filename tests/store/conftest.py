@@ -31,21 +31,27 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, require: Callabl
         require(postgres.REASON, "a store in it", HAS_POSTGRES)
         if request.param == "postgres pooled":
             require(pgbouncer.REASON, "a store behind it", HAS_PGBOUNCER)
-        async with _in_postgres(request.param) as opened:
+        async with in_postgres(request.param) as opened:
             yield opened
         return
     opened = await _open(request.param, tmp_path)
     if request.param != "line":
         yield opened
     else:
-        async with _over_a_line(opened) as remote:
+        async with over_a_line(opened) as remote:
             yield remote
     await opened.close()
 
 
 @asynccontextmanager
-async def _in_postgres(kind: str) -> AsyncIterator[Store]:
+async def in_postgres(kind: str) -> AsyncIterator[Store]:
     """Open a store in an empty database."""
+    if kind == "postgres inline":
+        # A new connection plans all its statements again, for most of what such a test takes.
+        kept = postgres.Stores()
+        yield await asyncio.to_thread(kept.open)
+        await asyncio.to_thread(kept.close)
+        return
     url = await asyncio.to_thread(postgres.databases.take)
     opened = await asyncio.to_thread(_opened, kind, url)
     yield opened
@@ -56,17 +62,11 @@ async def _in_postgres(kind: str) -> AsyncIterator[Store]:
 def _opened(kind: str, url: str) -> Store:
     from stepwell.store.postgres import PostgresStore
 
-    match kind:
-        case "postgres inline":
-            return PostgresStore.inline(url)
-        case "postgres pooled":
-            return PostgresStore.open(pgbouncer.pooler().url(url))
-        case _:
-            return PostgresStore.open(url)
+    return PostgresStore.open(pgbouncer.pooler().url(url) if kind == "postgres pooled" else url)
 
 
 @asynccontextmanager
-async def _over_a_line(store: Store) -> AsyncIterator[Store]:
+async def over_a_line(store: Store) -> AsyncIterator[Store]:
     """Reach a store as a worker process does."""
     ours, theirs = socket.socketpair()
     line_ended = asyncio.Event()
@@ -83,3 +83,23 @@ async def _open(kind: str, folder: Path) -> Store:
     if kind != "file":
         return SqliteStore.in_memory()
     return await asyncio.to_thread(SqliteStore.open, folder / "store.db")
+
+
+@pytest.fixture
+async def hosts_database(require: Callable[..., None]) -> AsyncIterator[str]:
+    """An empty database."""
+    require(postgres.REASON, "hosts of one database", HAS_POSTGRES)
+    url = await asyncio.to_thread(postgres.databases.take)
+    yield url
+    await asyncio.to_thread(postgres.databases.give_back, url)
+
+
+@pytest.fixture
+async def hosts(hosts_database: str) -> AsyncIterator[list[Store]]:
+    """Two hosts of one database."""
+    from stepwell.store.postgres import PostgresStore
+
+    opened = [await asyncio.to_thread(PostgresStore.open, hosts_database) for _ in range(2)]
+    yield list(opened)
+    for store in opened:
+        await store.close()

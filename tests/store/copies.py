@@ -12,15 +12,20 @@ import pytest
 from stepwell import WorkflowEntrypoint
 from stepwell.clock import VirtualClock
 from stepwell.core.records import Terminated
+from stepwell.durations import DAY_MS
+from stepwell.flow import Flow, Rate, SharedLimit
 from stepwell.store import codec, migrations
 from stepwell.store.account_operations import AccountSettings, ChangeAccountSettings, ReplaceTriggers, Trigger
 from stepwell.store.account_operations import TriggerTarget as To
 from stepwell.store.code_graph import CodeGraph
 from stepwell.store.control_operations import StartTermination, TerminateInstance
 from stepwell.store.copying import copy, counts_of
+from stepwell.store.job_operations import StartJob
 from stepwell.store.once import Once
 from stepwell.store.opening import open_source, open_target
-from stepwell.store.operations import RegisterWorkflow
+from stepwell.store.operations import RegisterWorkflow, VersionSettings
+from stepwell.store.schedule_operations import FireSchedules
+from stepwell.store.search_operations import Wanted
 from stepwell.store.snapshot_operations import SaveSnapshot, SnapshotFile
 from stepwell.store.sql.tables import TABLES
 from stepwell.store.sqlite import SqliteStore
@@ -54,6 +59,7 @@ class Sleeper(WorkflowEntrypoint):
 class Waiter(WorkflowEntrypoint):
     async def run(self, event, step):
         step.log("a NUL \0 and a mark \x1a1")
+        await step.set_labels({"mood": "ä", "given": None})
         await step.set_progress(0.5)
         large = await step.do("large", lambda: LARGE)
         got = await step.wait_for_event("approval", "approved")
@@ -99,7 +105,26 @@ class Held(WorkflowEntrypoint):
         return await charge()
 
 
-WORKFLOWS = (Sleeper, Waiter, Streamer, Child, Parent, Held)
+class Sharing(WorkflowEntrypoint):
+    """Its second step waits until its first has ended."""
+
+    flow = Flow(shared={"desk": SharedLimit(1, Rate(5, "1 minute"))})
+
+    async def run(self, event, step):
+        async def hang(ctx):
+            if ctx["attempt"] == 1:
+                await asyncio.Event().wait()
+            return ctx["attempt"]
+
+        return await asyncio.gather(*(step.do(f"work {n}", hang, limit="desk") for n in range(2)))
+
+
+class Failing(WorkflowEntrypoint):
+    async def run(self, event, step):
+        raise ValueError("no \0 \x1a1")
+
+
+WORKFLOWS = (Sleeper, Waiter, Streamer, Child, Parent, Held, Sharing, Failing)
 
 
 async def fill(path: Path, clock: VirtualClock) -> None:
@@ -107,7 +132,7 @@ async def fill(path: Path, clock: VirtualClock) -> None:
     store = SqliteStore.in_memory()
     async with TestEngine.open(WORKFLOWS, store=store, clock=clock) as engine:
         for workflow in WORKFLOWS:
-            await engine.create(workflow, id="one", params={"NUL": "\0"})
+            await engine.create(workflow, id="one", params={"NUL": "\0"}, labels={"given": "at once"})
         await engine.run_until_idle()
         await _add_what_workflows_do_not(store)
         inside(store).execute("vacuum into ?", (str(path),))
@@ -119,13 +144,20 @@ async def fill(path: Path, clock: VirtualClock) -> None:
 
 async def _add_what_workflows_do_not(store: SqliteStore) -> None:
     graph = CodeGraph('{"nodes": []}')
-    await store.run(RegisterWorkflow("acme", "mail", "post", "Mail", "bb", "w", "v", 1, graph=graph))
+    daily = VersionSettings(schedules=("0 0 * * *",))
+    await store.run(RegisterWorkflow("acme", "mail", "post", "Mail", "bb", "w", "v", 1, None, daily, graph=graph))
+    await store.run(FireSchedules(DAY_MS, 0))
     await register(store)
     await store.run(creation("a"))
     await store.run(creation("ended"))
     await store.run(TerminateInstance("acme", "orders", "ended", codec.to_row(Terminated(1, "api"))))
+    limits = '{"limit":1,"rate":{"limit":2,"period":60000},"ageing":60000}'
+    await store.run(RegisterWorkflow("acme", "limited", "post", "Limited", "bb", "l", "lv", 1, flow=limits))
+    await store.run(creation("running", workflow="limited"))
+    await store.run(creation("queued", workflow="limited"))
     await store.run(Once("acme", "key \0", "hash", 1, creation("b")))
     await store.run(StartTermination("acme", "orders", ["queued"]))
+    await store.run(StartJob("acme", "job", "pause", "orders", Wanted(error_text="no \0"), 1, "ann"))
     await store.run(ChangeAccountSettings("acme", AccountSettings(1_000, None)))
     to = To(type="workflow", workflow_name="orders", script_name="shop")
     await store.run(ReplaceTriggers("acme", "shop", [Trigger(type="push", targets=[to])], 1))

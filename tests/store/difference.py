@@ -14,11 +14,14 @@ import msgspec
 
 from stepwell.errors import StepwellError, StoreDamaged
 from stepwell.store.child_operations import StartChild
+from stepwell.store.host_operations import Hosts
 from stepwell.store.once import Once
 from stepwell.store.operations import CreateInstance, Operation
+from stepwell.store.schedule_operations import FireSchedules, RunSchedule
 from stepwell.store.sql.ledger import Written
 from stepwell.store.sql.reads import READS
 from stepwell.store.sql.rows import Connection, Row, every
+from stepwell.store.sql.tables import TABLES
 from stepwell.store.sql.threads import Reading
 from stepwell.store.sql.transaction import Tidings
 from stepwell.store.sqlite.connections import FileReading, open_ledger
@@ -31,8 +34,8 @@ Told = Counter[tuple[type[Operation[Any]], str]]
 # Does a query.
 Look = Callable[[str], list[Row]]
 
-# What each database counts for itself: transactions; and pieces, whose numbers nobody is told.
-OWN_COLUMNS = ("tx", "pieces.row")
+# What each database counts for itself: transactions; and pieces and starts, whose numbers nobody is told.
+OWN_COLUMNS = ("tx", "pieces.row", "starts.row")
 OWN_TABLES = ("commits", "schema_version", "sqlite_sequence")
 # What each host has counted is its own business: compared, in each store, with what is there.
 _MISCOUNTED = """
@@ -51,6 +54,37 @@ _MISCOUNTED = """
     having sum(counted) <> sum(there)
     order by workflow, status
     """
+# What is errored is found by its error, and nothing else is; labels and errors have workflow and creation of theirs.
+_MISFILED = """
+    select i.row, i.status, 'has no error'
+    from instances as i
+    left join errors as e on e.instance = i.row
+    where i.status = 'errored'
+        and e.instance is null
+    union all
+    select i.row, i.status, 'has an error, or one of elsewhere'
+    from errors as e
+    join instances as i on i.row = e.instance
+    where i.workflow in (select row from workflows)
+        and (i.status <> 'errored' or (i.workflow, i.created_at) <> (e.workflow, e.created_at))
+    union all
+    select i.row, i.status, 'has a label of elsewhere'
+    from labels as l
+    join instances as i on i.row = l.instance
+    where i.workflow in (select row from workflows)
+        and (i.workflow, i.created_at) <> (l.workflow, l.created_at)
+    """
+# What is an instance's goes with it. A stream that was dropped is nobody's, with the number 0.
+_LEFT = "union all".join(
+    f"""
+    select '{table.name}', o.instance
+    from {table.name} as o
+    where o.instance <> 0
+        and o.instance not in (select row from instances)
+    """
+    for table in TABLES
+    if "instance" in table.columns
+)
 # Where an insertion meets a row that is there already, PostgreSQL leaves a number out. A number is only never to be
 # used again: so both begin at the same one again, and all that names an instance stays comparable.
 _GOES_ON = """
@@ -58,7 +92,7 @@ _GOES_ON = """
         pg_get_serial_sequence('{table}', 'row'), greatest(cast(:last as bigint), 1), cast(:last as bigint) > 0
     )
     """
-CREATIONS = (CreateInstance, StartChild, Once)
+CREATIONS = (CreateInstance, StartChild, Once, RunSchedule, FireSchedules)
 _WITH_GAPS = ("instances", "idempotency_keys")
 # More than any purge has to do here.
 _MOST_ROUNDS = 10_000
@@ -173,11 +207,13 @@ def differing_tables(sqlite: Look, postgres: Look) -> list[str]:
 
 
 def miscounted(look: Look) -> list[str]:
-    """Return in words what has ended and is not counted, and what is counted and is not there, or no more."""
-    return [
+    """Return in words what is counted or filed as what it is not, or not at all, and what is left of what is gone."""
+    counts = [
         f"of the workflow {workflow} {counted} are counted as {status}, and {there} are"
         for workflow, status, counted, there in look(_MISCOUNTED)
     ]
+    misfiled = [f"the instance {row}, {status}, {what}" for row, status, what in look(_MISFILED)]
+    return counts + misfiled + [f"the instance {row} is gone, its {table} are not" for table, row in look(_LEFT)]
 
 
 def _tables(sqlite: Look) -> Iterator[Table]:
@@ -225,6 +261,10 @@ def comparable(outcome: object) -> object:
         return StoreDamaged
     if isinstance(outcome, Exception):
         return type(outcome), str(outcome)
+    if isinstance(outcome, Hosts):
+        # What each is called, and since when it is one, is its own; a database has the hosts of earlier tests, too.
+        hosts = [msgspec.structs.replace(host, row=0, name="", opened_at=0, renewed_at=0) for host in outcome.hosts]
+        return [host for host in hosts if host.workers or host.held], outcome.waiting
     # As it goes over the line to a worker. The counts of statuses are in no order.
     return msgspec.msgpack.encode(outcome, order="deterministic")
 

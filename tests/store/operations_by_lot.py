@@ -20,12 +20,18 @@ from stepwell.core.records import (
     Terminated,
     Waiting,
 )
+from stepwell.limits import MOST_RETENTION_MS
 from stepwell.store import account_operations as accounts
 from stepwell.store import child_operations as children
 from stepwell.store import codec, once
 from stepwell.store import control_operations as control
+from stepwell.store import flow_operations as flows
+from stepwell.store import job_operations as jobs
+from stepwell.store import label_operations as labels
 from stepwell.store import note_operations as said
 from stepwell.store import operations as ops
+from stepwell.store import retention_operations as retention
+from stepwell.store import schedule_operations as schedules
 from stepwell.store import snapshot_operations as snapshots
 from stepwell.store import stream_operations as streams
 from stepwell.store import token_operations as tokens
@@ -33,17 +39,20 @@ from stepwell.store import transfer_operations as transfers
 from stepwell.store import workflow_operations as workflows
 from stepwell.store.code_graph import CodeGraph
 from stepwell.store.forcing_operations import ForceStep, ListDecisions
+from stepwell.store.host_operations import ListHosts
 from stepwell.store.operations import Operation
+from stepwell.store.search_operations import SearchInstances, Wanted
 from stepwell.store.situation_operations import NoteBlocked, ReadSituation
 from stepwell.store.sql.reads import READS
 from stepwell.store.sql.rows import Connection
-from tests.store.anything import CLASSES, IDS, SCRIPTS, SEARCHES, STATUSES, STEPS, WORKFLOWS, Anything
+from tests.store.anything import CLASSES, IDS, LABELS, SCRIPTS, SEARCHES, STATUSES, STEPS, WORKFLOWS, Anything
 from tests.store.difference import CREATIONS, Step
 
 NEVER_TWICE = (
     ops.RegisterWorkflow,
     workflows.PutWorkflow,
     tokens.AddToken,
+    jobs.StartJob,
     transfers.BeginImport,
     transfers.ImportRecords,
     transfers.ImportNotes,
@@ -62,12 +71,38 @@ _ALONE = (
 
 # ---- workflows
 
+FLOWS = (
+    *[None] * 12,
+    '{"limit":3,"ageing":60000}',
+    '{"key":"k","limit_per_key":1,"rate":{"limit":2,"period":50},"ageing":60000}',
+    '{"key":"k","singleton":"skip","ageing":60000}',
+    '{"ageing":60000,"shared":{"desk":{"concurrency":1}}}',
+    '{"limit":2,"key":"k","singleton":"queue","rate_per_key":{"limit":1,"period":30},"ageing":60000}',
+)
+
 
 def _settings(lot: Anything) -> ops.VersionSettings:
-    steps, kept = lot.of(None, lot.number()), lot.of(None, lot.number())
-    return ops.VersionSettings(
-        steps, None, kept, lot.of(None, lot.number()), tuple(lot.few(["* * * * *", "0 0 * * 1"]))
-    )
+    steps, crons = lot.of(None, lot.number()), tuple(lot.few(["* * * * *", "0 0 * * 1"]))
+    return ops.VersionSettings(steps, lot.of(*[None] * 9, 5), _kept(lot), _kept(lot), crons)
+
+
+def _kept(lot: Anything) -> int | None:
+    # The edges let no more in, so that no moment is beyond what 64 bits hold.
+    kept: int | None = lot.of(None, min(lot.number(), MOST_RETENTION_MS), lot.random.randint(1, 100))
+    return kept
+
+
+def _told(lot: Anything) -> tuple[int, int]:
+    return lot.random.randint(0, 400), lot.random.randint(0, 400)
+
+
+def _delete_expired(lot: Anything) -> Operation[Any]:
+    there = lot.rows("select row, seq from instances order by row")
+    ended = lot.rows("select row, seq from instances where ended_at is not null order by row")
+    some = dict.fromkeys(lot.few([*ended, *ended, *ended, *there, (99, 1)]))
+    if lot.chance(50):
+        return retention.DeleteExpired([*some])
+    return retention.DeleteExpired([*some], lot.of(2, 5, 20), lot.of(1, 5_000, 20_000))
 
 
 def _register_workflow(lot: Anything) -> Operation[Any]:
@@ -78,7 +113,8 @@ def _register_workflow(lot: Anything) -> Operation[Any]:
     schema = lot.of(None, '{"type": "größer"}')
     graph = CodeGraph('{"nodes": []}') if made_of[2] == "aa" else CodeGraph(None, "zu groß")
     who, snapshot = lot.account(), lot.snapshot()
-    return ops.RegisterWorkflow(who, name, *made_of, *ids, lot.now, schema, settings, classes, snapshot, graph)
+    flow = lot.random.choice(FLOWS)
+    return ops.RegisterWorkflow(who, name, *made_of, *ids, lot.now, schema, settings, classes, snapshot, graph, flow)
 
 
 def _put_workflow(lot: Anything) -> Operation[Any]:
@@ -120,7 +156,14 @@ def _create(lot: Anything) -> ops.CreateInstance:
     checked = lot.of("old", *lot.rows("select version from workflows")) if lot.chance(20) else None
     checked = checked[0] if isinstance(checked, tuple) else checked
     id = lot.random.choice(IDS) if lot.chance(70) else lot.new_id()
-    return ops.CreateInstance(*lot.place(), id, lot.of("api", "cron"), record, lot.now, checked)
+    queue = (lot.of("", "ann", "größe"), lot.of(0, 0, 60_000), lot.of(None, None, 0))
+    own = ops.Retention(_own(lot), _own(lot)) if lot.chance(30) else None
+    given = {lot.random.choice(LABELS): lot.label() for _ in range(lot.of(0, 0, 1, 3))}
+    return ops.CreateInstance(*lot.place(), id, lot.of("api", "cron"), record, lot.now, checked, *queue, own, given)
+
+
+def _own(lot: Anything) -> int | None:
+    return _kept(lot) or None
 
 
 def _event(lot: Anything) -> ops.AppendEvent:
@@ -268,6 +311,39 @@ def _write_notes(lot: Anything) -> Operation[Any]:
     return said.WriteNotes(seen.row, lot.turn_of(seen), log_n, lines, notes, lot.number(), lot.of(3, 1_000))
 
 
+def _set_labels(lot: Anything) -> Operation[Any]:
+    seen = lot.held()
+    calls = lot.one(f"select labelled from instances where row = {seen.row}", 0)
+    changes = {lot.random.choice(LABELS): lot.of(None, lot.label()) for _ in range(lot.of(0, 1, 2))}
+    return labels.SetLabels(seen.row, lot.turn_of(seen), calls + (lot.of(0, 2) if lot.chance(15) else 1), changes)
+
+
+def _search(lot: Anything) -> Operation[Any]:
+    def maybe(value: Any) -> Any:
+        return value if lot.chance(15) else None
+
+    wanted = Wanted(
+        statuses=tuple({lot.random.choice(STATUSES): None for _ in range(lot.of(0, 0, 0, 1, 2))}),
+        labels={lot.random.choice(LABELS): lot.label() for _ in range(lot.of(0, 0, 0, 1, 2))},
+        id_prefix=maybe(lot.random.choice(IDS)),
+        version=maybe(lot.one("select id from versions", "none")),
+        trigger=maybe(lot.of("api", "cron")),
+        error_name=maybe(lot.of("ValueError", "valueerror")),
+        error_text=maybe(lot.of("x", "X", "\0", "0", "\x1a", "😀", "%")),
+        least_ms=maybe(lot.of(0, 20)),
+        most_ms=maybe(lot.of(20, 2**62)),
+        created_from=maybe(lot.now - 500),
+        created_to=maybe(lot.now - 20),
+        ended_from=maybe(lot.now - 500),
+        ended_to=maybe(lot.now - 20),
+    )
+    account, workflow = lot.place()
+    after = (lot.now - lot.random.randint(0, 500), lot.random.randint(0, 9)) if lot.chance(30) else None
+    # Both look at everything, whatever the time.
+    pages = (lot.of(1, 3, 100), after, lot.chance(50), 3_600_000)
+    return SearchInstances(account, workflow if lot.chance(70) else None, wanted, lot.now, *pages)
+
+
 def _read_history(lot: Anything) -> Operation[Any]:
     seen = lot.instance()
     return ops.ReadHistory(seen.row, lot.of(0, 0, 2, 99), lot.of(None, 0, 2), lot.of(None, lot.turn_of(seen)))
@@ -277,6 +353,65 @@ def _read_payload(lot: Anything) -> Operation[Any]:
     payload, seen = lot.one("select row from payloads", 99), lot.instance()
     row_and_turn = (seen.row, lot.turn_of(seen)) if lot.chance(50) else (None, None)
     return ops.ReadPayload(payload, *row_and_turn)
+
+
+# ---- jobs
+
+
+def _start_job(lot: Anything) -> Operation[Any]:
+    account, workflow = lot.place()
+    statuses = tuple({lot.random.choice(STATUSES): None for _ in range(lot.of(0, 0, 1, 3))})
+    wanted = Wanted(statuses=statuses, error_text=lot.of(None, None, "\0 größe"))
+    where = (lot.random.choice(jobs.VERBS), workflow if lot.chance(70) else None, wanted)
+    return jobs.StartJob(account, lot.new_id(), *where, lot.now, lot.of("ann", "local"), lot.now - lot.of(100, 5_000))
+
+
+def _job(lot: Anything) -> tuple[str, str]:
+    found = lot.rows("select account, id from jobs order by account, id")
+    return lot.random.choice(found) if found and lot.chance(85) else (lot.account(), "none")
+
+
+def _advance_job(lot: Anything) -> Operation[Any]:
+    account, id = _job(lot)
+    found = lot.rows(f"select place_at, place_row from jobs where account = '{account}' and id = '{id}'")
+    place = tuple(found[0]) if found and found[0][0] is not None else None
+    seen = [lot.instance() for _ in range(lot.of(0, 1, 2, 4))]
+    of_others = [one for one in seen if one.named[0] != account]
+    changes = {one.row: jobs.JobChange(one.row, *one.named[1:]) for one in seen if one not in of_others}
+    failures = tuple(jobs.JobFailure("orders", "größe", lot.text()) for _ in range(lot.of(0, 0, 0, 1)))
+    to = None if lot.chance(15) else (lot.now, lot.random.randint(1, 9))
+    place = place if lot.chance(85) else (1, 1)
+    return jobs.AdvanceJob(account, id, place, to, [*changes.values()], lot.now, failures)
+
+
+# ---- limits that steps share
+
+
+def _ask_slot(lot: Anything) -> Operation[Any]:
+    seen, limit = lot.held(), lot.of("desk", "desk", "Desk")
+    return flows.AskSlot(seen.row, lot.turn_of(seen), lot.account(), limit, codec.to_step(lot.key()), lot.now)
+
+
+def _leave_slot(lot: Anything) -> Operation[Any]:
+    found = lot.rows(
+        """
+        select s.instance, i.turn, l.account, l.name, s.step
+        from shared_slots as s
+        join shared_limits as l on l.row = s.shared_limit
+        join instances as i on i.row = s.instance
+        order by s.instance, s.step
+        """
+    )
+    if not found or lot.chance(10):
+        return flows.LeaveSlot(99, 1, lot.account(), "desk", codec.to_step(lot.key()), lot.now)
+    row, turn, account, limit, step = lot.random.choice(found)
+    return flows.LeaveSlot(row, turn - lot.chance(15), account, limit, step, lot.now)
+
+
+def _share_limit(lot: Anything) -> Operation[Any]:
+    allows = ("concurrency", 1), ("concurrency", 2), ("rate", {"limit": 2, "period": 40})
+    said = None if lot.chance(40) else msgspec.json.encode(dict([lot.random.choice(allows)])).decode()
+    return flows.ShareLimit(lot.account(), lot.of("desk", "desk", "Desk", "none"), said, lot.now)
 
 
 # ---- children
@@ -311,6 +446,32 @@ def _begin_stream(lot: Anything) -> Operation[Any]:
     return streams.BeginStream(seen.row, lot.turn_of(seen), lot.random.choice(STEPS), lot.random.randint(1, 3))
 
 
+# ---- schedules
+
+
+def _schedule(lot: Anything) -> tuple[str, str, str]:
+    found = lot.rows("select w.account, w.name, s.cron from schedules as s join workflows as w on w.row = s.workflow")
+    if not found or lot.chance(10):
+        return (*lot.place(), "* * * * *")
+    account, name, cron = lot.random.choice(found)
+    return str(account), str(name), str(cron)
+
+
+def _change_schedule(lot: Anything) -> Operation[Any]:
+    said = (lot.of(None, True, False, False), lot.of(None, "allow", "skip", "cancel"))
+    return schedules.ChangeSchedule(*_schedule(lot), lot.now, *said, lot.of(None, "UTC", "Europe/Berlin"))
+
+
+def _run_schedule(lot: Anything) -> Operation[Any]:
+    return schedules.RunSchedule(*_schedule(lot), lot.random.choice(IDS) if lot.chance(50) else lot.new_id(), lot.now)
+
+
+def _fire(lot: Anything) -> Operation[Any]:
+    later = lot.of(0, 0, 60_000, 3_600_000, 10 * 86_400_000)
+    # One alone: an id that is taken leaves a row number out, which the next one would show.
+    return schedules.FireSchedules(lot.now + later, lot.of(0, 86_400_000, 2**40), 1)
+
+
 # ---- snapshots
 
 
@@ -327,7 +488,7 @@ def _save(lot: Anything) -> Operation[Any]:
 
 
 def _change_account(lot: Anything) -> Operation[Any]:
-    changes = accounts.AccountSettings(lot.of(None, lot.number()), lot.of(None, lot.number()))
+    changes = accounts.AccountSettings(_kept(lot), _kept(lot))
     return accounts.ChangeAccountSettings(lot.account(), changes)
 
 
@@ -380,6 +541,7 @@ def _import_notes(lot: Anything) -> Operation[Any]:
 def _finish_import(lot: Anything) -> Operation[Any]:
     row, count = _coming(lot)
     version, script = lot.one("select id from versions", "none"), lot.random.choice(SCRIPTS)
+    is_held = lot.chance(30)
     facts = transfers.InstanceFacts(
         version=version if lot.chance(50) else "none",
         sha256=lot.of("aa", "bb", "none"),
@@ -391,8 +553,8 @@ def _finish_import(lot: Anything) -> Operation[Any]:
         step_count=lot.number(),
         seq=count + lot.chance(15),
         turn=1,
-        due_at=lot.of(None, lot.moment()),
-        is_held=lot.chance(30),
+        due_at=None if is_held else lot.of(None, lot.moment()),
+        is_held=is_held,
         lost_turns=lot.of(0, 1),
         logged=0,
         log_n=9,
@@ -403,6 +565,9 @@ def _finish_import(lot: Anything) -> Operation[Any]:
         renewed_at=None,
         restarted_seq=0,
         has_rollbacks=lot.chance(30),
+        success_retention_ms=_own(lot),
+        labelled=lot.of(0, 2),
+        labels=tuple(labels.KeptLabel(name, lot.of(None, "v"), lot.of("v", "w")) for name in {*lot.few(LABELS)}),
     )
     id = lot.random.choice(IDS) if lot.chance(50) else lot.new_id()
     return transfers.FinishImport(row, *lot.place(), id, facts)
@@ -435,6 +600,7 @@ def _token_id(lot: Anything) -> str:
 
 Draw = Callable[[Anything], Operation[Any]]
 
+_PLACE = flows.QueuePlace(1, "ann")
 # How often, and how.
 LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     ops.RegisterWorkflow: (8, _register_workflow),
@@ -456,10 +622,24 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     ops.Commit: (60, _commit),
     ops.Release: (30, _release),
     said.WriteNotes: (10, _write_notes),
+    labels.SetLabels: (10, _set_labels),
+    labels.ReadLabels: (3, _of_row(labels.ReadLabels)),
+    labels.ListKeptLabels: (3, _of_row(labels.ListKeptLabels)),
+    SearchInstances: (25, _search),
     said.ReadNote: (3, _of_row(said.ReadNote, lambda lot: lot.of("progress", "Progress", "\0"))),
     said.ReadLog: (4, lambda lot: said.ReadLog(*lot.named(), lot.of(0, 2), lot.of(1, 100), lot.of(None, *STEPS))),
     accounts.GetAccountSettings: (2, lambda lot: accounts.GetAccountSettings(lot.account())),
     accounts.ChangeAccountSettings: (2, _change_account),
+    flows.ListGates: (4, lambda lot: flows.ListGates(lot.account(), lot.of(None, *WORKFLOWS), lot.of(1, 50), 2)),
+    flows.AskSlot: (8, _ask_slot),
+    flows.LeaveSlot: (4, _leave_slot),
+    flows.SweepSlots: (2, lambda lot: flows.SweepSlots(lot.now, lot.of(0, 0, 30))),
+    flows.GiveSlots: (1, lambda lot: flows.GiveSlots(lot.now)),
+    flows.ForgetLimits: (2, lambda lot: flows.ForgetLimits(lot.now)),
+    flows.ForgetQueues: (2, lambda lot: flows.ForgetQueues(lot.now, lot.of(None, None, _PLACE), lot.of(1, 500))),
+    flows.ShareLimit: (3, _share_limit),
+    ListHosts: (2, lambda lot: ListHosts(lot.now, 100, lot.of(1, 100))),
+    flows.LimitAccount: (1, lambda lot: flows.LimitAccount(lot.account(), lot.of(None, None, 1, 4), lot.now)),
     accounts.GetTriggers: (2, lambda lot: accounts.GetTriggers(lot.account(), _script(lot))),
     accounts.ReplaceTriggers: (3, lambda lot: accounts.ReplaceTriggers(*_triggers(lot), lot.now)),
     accounts.MergeTriggers: (4, lambda lot: accounts.MergeTriggers(*_triggers(lot), lot.now)),
@@ -478,11 +658,30 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     control.TerminateSome: (4, _terminate_some),
     control.ListTerminations: (2, lambda lot: control.ListTerminations()),
     control.IsTerminating: (2, _of_place(control.IsTerminating)),
+    jobs.StartJob: (3, _start_job),
+    jobs.AdvanceJob: (8, _advance_job),
+    jobs.CancelJob: (2, lambda lot: jobs.CancelJob(*_job(lot), lot.now)),
+    jobs.GetJob: (2, lambda lot: jobs.GetJob(*_job(lot))),
+    jobs.ListJobs: (2, lambda lot: jobs.ListJobs(lot.account(), lot.of(1, 100), lot.of(0, 0, 1))),
+    jobs.ListOpenJobs: (2, lambda lot: jobs.ListOpenJobs()),
     ForceStep: (8, _force),
     ListDecisions: (3, _of_row(ListDecisions, lambda lot: lot.of(1, 100))),
     once.FindOnce: (8, _find_once),
     once.Once: (12, _once),
+    retention.FindExpired: (6, lambda lot: retention.FindExpired(lot.now, *_told(lot))),
+    retention.DeleteExpired: (5, _delete_expired),
+    retention.GetRetention: (6, lambda lot: retention.GetRetention(*lot.named(), *_told(lot))),
     ReadSituation: (6, lambda lot: ReadSituation(*lot.named(), lot.now, lot.of(1, 1_000))),
+    schedules.ListSchedules: (
+        4,
+        lambda lot: schedules.ListSchedules(
+            lot.account(), lot.of(1, 100), lot.of(0, 0, 1), lot.of(None, lot.random.choice(WORKFLOWS))
+        ),
+    ),
+    schedules.GetSchedule: (3, lambda lot: schedules.GetSchedule(*_schedule(lot))),
+    schedules.ChangeSchedule: (8, _change_schedule),
+    schedules.RunSchedule: (6, _run_schedule),
+    schedules.FireSchedules: (10, _fire),
     snapshots.SaveSnapshot: (3, _save),
     snapshots.GetSnapshot: (2, lambda lot: snapshots.GetSnapshot(lot.one("select row from snapshots", 9))),
     snapshots.FindServed: (2, lambda lot: snapshots.FindServed(lot.account())),
@@ -517,6 +716,7 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     workflows.PurgeDeleted: (3, _purge),
     workflows.GetVersion: (3, _of_version(workflows.GetVersion)),
     workflows.GetGraph: (2, _of_version(workflows.GetGraph)),
+    workflows.ListOutcomes: (3, lambda lot: workflows.ListOutcomes(lot.account(), [*WORKFLOWS], lot.of(1, 24))),
     workflows.ListVersions: (
         3,
         _of_place(workflows.ListVersions, lambda lot: lot.of(1, 100), lambda lot: lot.of(0, 1)),
@@ -531,7 +731,9 @@ _BEGINNING = [ops.RegisterWorkflow, ops.RegisterWorkflow, ops.RegisterWorker, op
 class Lots:
     """Draws steps for a store, one after the other."""
 
-    def __init__(self, seed: int, connection: Connection) -> None:
+    def __init__(self, seed: int, connection: Connection, *, with_limits: bool = True) -> None:
+        """`with_limits`: workflows may have limits: then it is seen which operations are one batch."""
+        self._with_limits = with_limits
         self._lot = Anything(Random(seed), connection)
         self._kinds = list(LOTS)
         self._weights = [LOTS[kind][0] for kind in self._kinds]
@@ -554,12 +756,29 @@ class Lots:
     def _operation(self) -> Operation[Any]:
         lot = self._lot
         if lot.chance(4) and self._done:
-            return lot.random.choice(self._done)
+            # What a bounded part takes was drawn for the store as it was then.
+            return _unbounded(lot.random.choice(self._done))
         (kind,) = lot.random.choices(self._kinds, self._weights)
         operation = LOTS[kind][1](lot)
+        if not self._with_limits:
+            operation = _without_limits(operation)
         if kind not in NEVER_TWICE:
             self._done.append(operation)
         return operation
+
+
+def _without_limits(operation: Operation[Any]) -> Operation[Any]:
+    match operation:
+        case ops.RegisterWorkflow():
+            declared = msgspec.structs.replace(operation.declared, concurrency=None)
+            return msgspec.structs.replace(operation, flow=None, declared=declared)
+        case workflows.PutWorkflow():
+            settings = msgspec.structs.replace(operation.settings, concurrency=None)
+            return msgspec.structs.replace(operation, settings=settings)
+        case flows.LimitAccount():
+            return msgspec.structs.replace(operation, concurrency=None)
+        case _:
+            return operation
 
 
 def _in_a_row(batch: list[Operation[Any]]) -> Iterator[Operation[Any]]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from stepwell.core.instance import InstanceState, Status, fold
 from stepwell.core.records import (
@@ -51,6 +51,7 @@ from stepwell.store.operations import (
     WorkflowRow,
 )
 
+A = TypeVar("A")
 NOW = 1_790_000_000_000
 LEASE = NOW + 60_000
 
@@ -213,6 +214,7 @@ class Ear:
 
     due: "asyncio.Queue[int]" = field(default_factory=asyncio.Queue)
     told: "asyncio.Queue[int]" = field(default_factory=asyncio.Queue)
+    given: "asyncio.Queue[Sequence[Claim] | None]" = field(default_factory=asyncio.Queue)
 
     def instance_due(self, at: int) -> None:
         """Hear of something due."""
@@ -222,7 +224,11 @@ class Ear:
         """Hear of an instance that is held."""
         self.told.put_nowait(row)
 
+    def turns_given(self, claims: Sequence[Claim] | None) -> None:
+        """Hear of turns that an idle worker has got."""
+        self.given.put_nowait(claims)
 
-async def heard(queue: "asyncio.Queue[int]") -> int:
+
+async def heard(queue: "asyncio.Queue[A]") -> A:
     """Return what is heard next; never hearing it fails the test."""
     return await asyncio.wait_for(queue.get(), timeout=10)

@@ -191,7 +191,7 @@ async def test_unfinished_instances_go_on_in_the_copy(  # noqa: PLR0917 - fixtur
             (step,) = (await engine.instance(Held, "one").log()).entries
         await store.close()
 
-    assert outputs == ["slept", ["yes\0", len(LARGE)], 2 * len(PIECE), "grown", "grown", 2]
+    assert outputs == ["slept", ["yes\0", len(LARGE)], 2 * len(PIECE), "grown", "grown", 2, [2, 2], None]
     assert isinstance(step, StepEntry)
     assert [attempt.success for attempt in step.attempts] == [False, True]
 

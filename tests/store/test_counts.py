@@ -22,10 +22,10 @@ from stepwell.store.operations import (
     RegisterWorkflow,
     Release,
 )
-from stepwell.store.sql.counts import COUNTS, read_counts
+from stepwell.store.sql.counts import COUNTS, OUTCOMES, read_counts
 from stepwell.store.sqlite.connections import open_ledger
 from stepwell.store.sqlite.file import migrate, open_in_memory
-from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted
+from stepwell.store.workflow_operations import DeleteWorkflow, ListOutcomes, PurgeDeleted
 from tests.store.scenes import (
     NOW,
     claim,
@@ -202,3 +202,31 @@ def test_numbers_that_are_zero_are_not_told(status: str) -> None:
     connection.execute("insert into ended_counts values (1, ?, 0, 2), (1, ?, 7, -2)", (status, status))
 
     assert read_counts(connection, 1) == {}
+
+
+async def test_outcomes_are_the_latest_ends(store: Store) -> None:
+    """By workflow, the last end first, whichever came first; no more than were asked for, and none of what goes on."""
+    await register(store)
+    await register(store, "refunds")
+    await create(store, "a", "b", "c", "d")
+    turns = {turn.id: turn for turn in (await claim(store, await worker(store))).turns}
+    for n, (id, end) in enumerate((("c", ending), ("a", failing), ("b", ending)), 1):
+        await store.run(replace(end(turns[id]), ended_at=NOW + n, now=NOW + n))
+
+    asked = ["orders", "refunds", "nobody"]
+    found = await store.run(ListOutcomes("acme", asked))
+    latest = await store.run(ListOutcomes("acme", ["orders"], 1))
+    others = await store.run(ListOutcomes("other", ["orders"]))
+
+    assert found == {"orders": ["complete", "errored", "complete"], "refunds": [], "nobody": []}
+    assert (latest, others) == ({"orders": ["complete"]}, {"orders": []})
+
+
+def test_outcomes_are_read_from_their_index() -> None:
+    """However many have ended, as many rows are looked at as are answered."""
+    connection = open_in_memory()
+
+    plan = " ".join(row[3] for row in connection.execute(f"explain query plan {OUTCOMES}", ("acme", "orders", 24)))
+
+    assert "instances_by_end" in plan
+    assert "TEMP B-TREE" not in plan

@@ -14,8 +14,13 @@ from stepwell.store import Store, once
 from stepwell.store import account_operations as accounts
 from stepwell.store import child_operations as children
 from stepwell.store import control_operations as control
+from stepwell.store import flow_operations as flows
+from stepwell.store import job_operations as jobs
+from stepwell.store import label_operations as labels
 from stepwell.store import note_operations as said
 from stepwell.store import operations as ops
+from stepwell.store import retention_operations as retention
+from stepwell.store import schedule_operations as schedules
 from stepwell.store import snapshot_operations as snapshots
 from stepwell.store import stream_operations as streams
 from stepwell.store import token_operations as tokens
@@ -23,7 +28,9 @@ from stepwell.store import transfer_operations as transfers
 from stepwell.store import workflow_operations as workflows
 from stepwell.store.catalogue import OPERATIONS
 from stepwell.store.forcing_operations import ForceStep, ListDecisions
+from stepwell.store.host_operations import ListHosts
 from stepwell.store.operations import Operation
+from stepwell.store.search_operations import SearchInstances
 from stepwell.store.situation_operations import NoteBlocked, ReadSituation
 from stepwell.store.sql.reads import READS
 from stepwell.store.sql.rows import every
@@ -48,8 +55,9 @@ from tests.store.scenes import outcomes
 HAS_POSTGRES = postgres.is_there()
 STEPS = 250
 _COUNTED_STEPS = 1_000
-# From this seed on ten are enough to see everything that is asked for.
-_FIRST_SEED, _FEWEST_SEEDS, _MOST_SEEDS = 63, 5, 25
+# The first sixteen see together all that is asked for; the rest is for when something is drawn otherwise.
+_SEEDS = tuple(range(484, 509))
+_FEWEST_SEEDS = 5
 # The tables are compared after so many steps.
 LOOK_EVERY = 5
 _NUMBERS = "select seq, name from sqlite_sequence where name in ('instances', 'idempotency_keys') order by name"
@@ -65,7 +73,12 @@ _OF_TURN: Errors = {errors.TurnLost}
 RAISES: dict[type[Operation[Any]], Errors] = {
     ops.GetParamsSchema: _OF_WORKFLOW,
     ops.GetWorkflow: _OF_WORKFLOW,
-    ops.CreateInstance: {errors.WorkflowNotFound, errors.InstanceAlreadyExists, errors.VersionChanged},
+    ops.CreateInstance: {
+        errors.WorkflowNotFound,
+        errors.InstanceAlreadyExists,
+        errors.VersionChanged,
+        errors.QueueFull,
+    },
     ops.AppendEvent: {*_OF_INSTANCE, errors.InstanceFinished},
     ops.GetInstance: _OF_INSTANCE,
     ops.ListInstances: _OF_WORKFLOW,
@@ -73,10 +86,18 @@ RAISES: dict[type[Operation[Any]], Errors] = {
     ops.Commit: {errors.TurnLost, errors.OutOfOrder},
     ops.Release: {errors.TurnLost, errors.OutOfOrder},
     said.WriteNotes: _OF_TURN,
+    labels.SetLabels: _OF_TURN,
+    SearchInstances: _OF_WORKFLOW,
     said.ReadLog: _OF_INSTANCE,
     accounts.ReplaceTriggers: {errors.InvalidInput},
     accounts.MergeTriggers: {errors.InvalidInput},
-    children.StartChild: {errors.WorkflowNotFound, errors.VersionChanged, errors.TurnLost},
+    children.StartChild: {errors.WorkflowNotFound, errors.VersionChanged, errors.TurnLost, errors.QueueFull},
+    schedules.GetSchedule: {errors.WorkflowNotFound, errors.ScheduleNotFound},
+    schedules.ChangeSchedule: {errors.WorkflowNotFound, errors.ScheduleNotFound},
+    schedules.RunSchedule: {errors.WorkflowNotFound, errors.ScheduleNotFound, errors.InstanceAlreadyExists},
+    flows.ListGates: _OF_WORKFLOW,
+    flows.AskSlot: _OF_TURN,
+    flows.ShareLimit: {errors.LimitNotFound},
     children.AwaitChild: _OF_TURN,
     control.PauseInstance: {*_OF_INSTANCE, errors.InstanceFinished},
     control.ResumeInstance: _OF_INSTANCE,
@@ -87,6 +108,9 @@ RAISES: dict[type[Operation[Any]], Errors] = {
     control.StartTermination: _OF_WORKFLOW,
     control.TerminateSome: _OF_WORKFLOW,
     control.IsTerminating: _OF_WORKFLOW,
+    jobs.StartJob: _OF_WORKFLOW,
+    jobs.CancelJob: {errors.JobNotFound},
+    jobs.GetJob: {errors.JobNotFound},
     ForceStep: {*_OF_INSTANCE, errors.RestartedMeanwhile, errors.InstanceFinished},
     once.FindOnce: {errors.IdempotencyKeyReused},
     once.Once: {
@@ -95,8 +119,10 @@ RAISES: dict[type[Operation[Any]], Errors] = {
         errors.InstanceAlreadyExists,
         errors.InstanceFinished,
         errors.VersionChanged,
+        errors.QueueFull,
     },
     ReadSituation: _OF_INSTANCE,
+    retention.GetRetention: _OF_INSTANCE,
     streams.BeginStream: _OF_TURN,
     streams.WritePiece: _OF_TURN,
     streams.ReadPiece: {errors.TurnLost, errors.StreamDropped, errors.StoreDamaged},
@@ -114,14 +140,21 @@ SAYS_NO: dict[type[Operation[Any]], str] = {
     ops.RenewLease: "False if its lease has been ended",
     ops.EndLease: "answers how many instances it held",
     ops.AbandonUnknown: "answer how many",
+    flows.SweepSlots: "answers how many there were",
+    flows.ForgetLimits: "answers how many there were",
+    flows.ForgetQueues: "None: these were the last",
     ops.ListHoldings: "instances that a worker holds",
     ops.ReadHistory: "if it has been lost there are none",
+    labels.ListKeptLabels: "the labels of an instance as they are kept",
     said.ReadNote: "the value of an instance's note, or None",
     accounts.GetTriggers: "empty if there are none",
     accounts.DeleteTriggers: "answer how many there were",
     children.ReadFamily: "an instance, its children, their children",
     control.ListTerminations: "the workflows whose instances are being terminated",
+    jobs.AdvanceJob: "None, and nothing is done",
+    jobs.ListOpenJobs: "the jobs that have not ended",
     ListDecisions: "the records of decisions",
+    retention.DeleteExpired: "answer how many are gone",
     snapshots.GetSnapshot: "None: there is none such",
     snapshots.FindServed: "None: it has served none",
     snapshots.ReadSnapshotFiles: "the files of a snapshot",
@@ -136,19 +169,29 @@ SAYS_NO: dict[type[Operation[Any]], str] = {
 # What always has an answer, or something to do.
 CANNOT_FAIL: dict[type[Operation[Any]], str] = {
     ops.RegisterWorkflow: "make a workflow known: a new one, a new version, or none",
+    schedules.ListSchedules: "a page of schedules, and how many there are",
+    schedules.FireSchedules: "say what became of what was due, and when the next one is",
     ops.ListWorkflows: "a page of workflows, and how many there are",
     ops.RegisterWorker: "add a worker",
+    flows.GiveSlots: "somebody waits and there is room",
     ops.ClaimDue: "take up to `limit` instances; the answer also says when the next is due",
     accounts.GetAccountSettings: "one that nobody has changed has the defaults",
     accounts.ChangeAccountSettings: "answer all of them as they are then",
+    flows.LeaveSlot: "give back the slot of a step, or its place among those that wait",
+    jobs.ListJobs: "a page of the jobs of an account",
+    ListHosts: "up to `limit` hosts of the store, of all accounts",
+    flows.LimitAccount: "let at most so many instances of an account run",
+    retention.FindExpired: "those that have expired; or when the next one does",
     children.ListRelatives: "parents and children, up to `limit` of each",
     snapshots.SaveSnapshot: "answer its number; that of this hash, if the account has it already",
     snapshots.ServeSnapshot: "let what is on no snapshot run on this one",
     tokens.AddToken: "its id is one that no token has had",
     NoteBlocked: "keep, on a worker's row, since when it does not answer",
+    labels.ReadLabels: "none, if it is gone; the answer also says how many calls are stored",
     transfers.ImportRecords: "add records to an instance that comes in",
     transfers.ImportNotes: "add log lines and notes to an instance that comes in",
     transfers.AbandonImport: "let what has come in be deleted; what is there stays",
+    workflows.ListOutcomes: "by the names of workflows, the statuses",
     workflows.PurgeDeleted: "delete a bounded part; here it is asked again until there is no more",
 }
 
@@ -193,6 +236,9 @@ def test_both_schemas_have_the_same_columns(url: str) -> None:
         ("hosts", "row"),
         ("hosts", "name"),
         ("hosts", "lease_until"),
+        ("hosts", "version"),
+        ("hosts", "opened_at"),
+        ("hosts", "renewed_at"),
         ("workers", "host"),
     }
 
@@ -203,8 +249,8 @@ def test_both_stores_do_the_same(url: str) -> None:
     """Answers, errors and tables are the same, and each operation was done, and failed in every way that it can."""
     told: Told = Counter()
 
-    for count in range(_MOST_SEEDS):
-        _compare(_FIRST_SEED + count, url, told)
+    for count, seed in enumerate(_SEEDS, 1):
+        _compare(seed, url, told)
         if count >= _FEWEST_SEEDS and not _missing(told):
             break
 
@@ -217,7 +263,7 @@ def test_both_stores_do_the_same_at_length(url: str) -> None:
     """The same for many more orders of operations."""
     told: Told = Counter()
 
-    for seed in range(1_000, 1_040):
+    for seed in range(484, 520):
         _compare(seed, url, told)
 
     assert _missing(told) == []
@@ -243,8 +289,7 @@ async def test_both_stores_do_the_same_in_batches(url: str, tmp_path: Path) -> N
     """However many operations wait at once, and however they are written together, what becomes of them is the same."""
     from stepwell.store.postgres import PostgresStore
 
-    # A seed that leaves no import half done: PostgreSQL gives that up when it is opened, a day later.
-    asked = _drawn(seed=8, steps=600)
+    asked = _drawn(seed=9, steps=600)
     file = await asyncio.to_thread(SqliteStore.open, tmp_path / "store.db")
     database = await asyncio.to_thread(PostgresStore.open, url)
 
@@ -262,7 +307,7 @@ async def test_both_stores_do_the_same_in_batches(url: str, tmp_path: Path) -> N
 def _drawn(seed: int, steps: int) -> list[Operation[Any]]:
     """Draw operations that write, without those that would let PostgreSQL leave out a number: see `difference`."""
     sqlite, connection = open_sqlite()
-    lots, drawn = Lots(seed, connection), []
+    lots, drawn = Lots(seed, connection, with_limits=False), []
     for operation in (operation for _ in range(steps) for operation in lots.step()):
         before = every(connection, _NUMBERS)
         if type(operation) not in READS:
@@ -274,8 +319,10 @@ def _drawn(seed: int, steps: int) -> list[Operation[Any]]:
             # A store purges by itself, and sooner or later.
             if not is_gap and not isinstance(operation, workflows.PurgeDeleted):
                 drawn.append(operation)
+    # PostgreSQL gives up what is half in when it is opened, a day later.
+    coming = every(connection, "select row from instances where workflow = -1")
     sqlite.close()
-    return drawn
+    return [*drawn, *(transfers.AbandonImport(row) for (row,) in coming)]
 
 
 async def _all_at_once(store: Store, operations: Sequence[Operation[Any]]) -> list[object]:

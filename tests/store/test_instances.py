@@ -2,13 +2,18 @@
 
 import pytest
 
+from stepwell.core.failures import Failure
+from stepwell.core.instance import Status
+from stepwell.core.records import RollbackEnded, RollbackStarted
 from stepwell.errors import InstanceAlreadyExists, InstanceFinished, InstanceNotFound, WorkflowNotFound
-from stepwell.store import Store
-from stepwell.store.operations import AppendEvent, GetInstance, ListInstances, ReadHistory, ReadPayload
+from stepwell.store import Store, codec
+from stepwell.store.operations import AppendEvent, GetInstance, ListInstances, ReadHistory, ReadPayload, Release
+from stepwell.store.sql import instances
 from tests.store.scenes import (
     NOW,
     claim,
     commit,
+    control,
     create,
     creation,
     ending,
@@ -128,6 +133,34 @@ async def test_records_of_an_instance_that_is_as_known_are_not_read(store: Store
 
     assert [look.row for look in looks] == [found.row] * 4
     assert [len(look.records) for look in looks] == [0, 2, 0, 1]
+
+
+@pytest.mark.parametrize("acts", [(), ("end",), ("end", "restart"), ("terminate", "restart", "terminate"), ("undo",)])
+async def test_short_history_is_found_as_a_long_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch, acts: tuple[str, ...]
+) -> None:
+    """Whether the records come along with the row or are read behind it, they are the same."""
+    turn = await held(store, "a")
+    await store.run(commit(turn, started(), succeeded(), step_count=1))
+    for act in acts:
+        match act:
+            case "end":
+                await store.run(ending(turn, n=3, seen=4, step_count=1))
+            case "undo":
+                begun = codec.to_row(RollbackStarted(NOW, Failure("Error", "no"), None))
+                place = (turn.row, turn.turn, 4, 5)
+                undone = codec.to_row(RollbackEnded(NOW, None))
+                await store.run(commit(turn, begun, n=3, seen=4, has_rollbacks=True, status=Status.ROLLING_BACK))
+                await store.run(Release(*place, [undone], 1, Status.ERRORED, None, NOW, NOW))
+            case _:
+                await store.run(control(act))
+    asked = [GetInstance("acme", "orders", "a", with_steps) for with_steps in (True, False)]
+    along = [await store.run(one) for one in asked]
+
+    monkeypatch.setattr(instances, "SHORT_HISTORY", 0)
+    behind = [await store.run(one) for one in asked]
+
+    assert along == behind
 
 
 async def test_without_steps_only_params_and_output_are_read(store: Store) -> None:

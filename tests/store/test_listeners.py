@@ -11,6 +11,7 @@ from tests.store.scenes import (
     commit,
     create,
     creation,
+    ending,
     happening,
     heard,
     held,
@@ -18,6 +19,7 @@ from tests.store.scenes import (
     outcomes,
     register,
     release,
+    waiting,
     worker,
 )
 
@@ -144,6 +146,33 @@ async def test_commit_without_records_is_no_news(store: Store) -> None:
 
     assert heard_of == []
     stop()
+
+
+async def test_who_waits_for_the_end_hears_of_no_turn_that_goes_on(store: Store) -> None:
+    """A claim and a commit are told to who watches all, and not to who waits for the end; its end is, and an event."""
+    await register(store)
+    await create(store, "a")
+    row = (await instance(store, "a")).row
+    all_of_it: asyncio.Queue[int] = asyncio.Queue()
+    the_end: asyncio.Queue[int] = asyncio.Queue()
+    stops = [
+        store.watch(row, lambda: all_of_it.put_nowait(1)),
+        store.watch(row, lambda: the_end.put_nowait(1), of_turns=False),
+    ]
+
+    (turn,) = (await claim(store, await worker(store))).turns
+    await heard(all_of_it)
+    await store.run(commit(turn, waiting()))
+    await heard(all_of_it)
+    assert the_end.empty()
+
+    await store.run(happening("a"))
+    assert await heard(the_end) == 1
+    await store.run(ending(turn, n=2, seen=4))
+
+    assert await heard(the_end) == 1
+    for stop in stops:
+        stop()
 
 
 async def test_any_change_is_told_to_who_waits_for_any(store: Store) -> None:

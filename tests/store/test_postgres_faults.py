@@ -6,15 +6,43 @@ from typing import Any
 
 import pytest
 
-from stepwell.errors import InstanceAlreadyExists, StoreUnavailable
+from stepwell.errors import InstanceAlreadyExists, StoreError, StoreUnavailable
 from stepwell.store import Store
-from stepwell.store.operations import AppendEvent, Claim, Commit, InstanceRow, Operation, RecordRow
+from stepwell.store.operations import (
+    AbandonUnknown,
+    AppendEvent,
+    Claim,
+    ClaimDue,
+    Commit,
+    InstanceRow,
+    Operation,
+    RecordRow,
+)
+from stepwell.store.retention_operations import DeleteExpired
 from stepwell.store.sql.rows import Rows, Values
 from tests import postgres
-from tests.store.scenes import create, creation, happening, held, instance, kinds, outcomes, register, started
+from tests.store.scenes import (
+    NOW,
+    Ear,
+    claim,
+    control,
+    create,
+    creation,
+    happening,
+    heard,
+    held,
+    instance,
+    kinds,
+    outcomes,
+    register,
+    started,
+    worker,
+)
 
 HAS_POSTGRES = postgres.is_there()
 if HAS_POSTGRES:
+    import asyncpg
+
     from stepwell.store.postgres import connection, creations
     from stepwell.store.postgres.connection import PostgresConnection
     from stepwell.store.postgres.faults import ConnectionLost
@@ -218,7 +246,7 @@ async def test_creations_are_found_again(
     lost: list[str] = []
 
     def execute_once(self: "PostgresConnection", sql: str, values: Values = ()) -> "Rows":
-        if sql != creations._CREATE or lost:
+        if sql not in creations.CREATE.texts.values() or lost:
             return execute(self, sql, values)
         lost.append(sql)
         if is_done:
@@ -236,6 +264,55 @@ async def test_creations_are_found_again(
     assert isinstance(answers[-1], InstanceAlreadyExists)
     assert [await kinds(store, id) for id in ("a", "c")] == [["created"]] * 2
     assert [(await instance(store, id)).row for id in ("a", "c")] == [answers[0], answers[-2]]
+
+
+@pytest.mark.parametrize("is_done", [True, False], ids=["done", "not done"])
+async def test_turn_given_under_a_lost_connection_is_not_held_for_ever(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    """Its worker hears that there may be one, and has it claimed again."""
+    await register(store)
+    number, ear = await worker(store), Ear()
+    store.listen(number, ear)
+    await store.run(ClaimDue(number, NOW, 10, is_idle=True))
+    execute = PostgresConnection.execute
+
+    def execute_once(self: "PostgresConnection", sql: str, values: Values = ()) -> "Rows":
+        if sql not in creations.CREATE.texts.values():
+            return execute(self, sql, values)
+        monkeypatch.undo()
+        if is_done:
+            execute(self, sql, values)
+        self.close()
+        raise ConnectionLost("cut")
+
+    monkeypatch.setattr(PostgresConnection, "execute", execute_once)
+
+    await create(store, "a")
+
+    assert await heard(ear.given) is None
+    assert await store.run(AbandonUnknown(number, [])) == int(is_done)
+    (turn,) = (await claim(store, number)).turns
+    assert (turn.id, turn.turn) == ("a", 1 + is_done)
+
+
+async def test_writer_outlives_an_expiry_that_is_refused(store: Store, url: str) -> None:
+    """Whatever PostgreSQL says of it, who asked for it hears that, and the store goes on."""
+    await register(store)
+    (row,) = await create(store, "a")
+    await store.run(control("terminate"))
+    expired = DeleteExpired([(row.row, 2)])
+    other = await asyncpg.connect(url)
+    await other.execute("alter table notes rename to elsewhere")
+
+    async with asyncio.timeout(20):
+        (answer,) = await outcomes(store, [expired])
+        await other.execute("alter table elsewhere rename to notes")
+        again = await store.run(expired)
+
+    await other.close()
+    assert isinstance(answer, StoreError)
+    assert again == 1
 
 
 async def test_bad_operation_fails_alone(store: Store) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from stepwell.errors import TurnLost
+from stepwell.errors import StoreDamaged, TurnLost
 from stepwell.store import Store
 from stepwell.store.control_operations import DeleteInstance
-from stepwell.store.operations import ClaimDue, Claims, EndLease, Operation, RegisterWorker
-from stepwell.store.sql.rows import Connection, Row
+from stepwell.store.host_operations import ListHosts
+from stepwell.store.operations import ClaimDue, Claims, EndLease, ReadHistory, RegisterWorker
 from stepwell.store.workflow_operations import DeleteWorkflow
 from tests import postgres
 from tests.store.scenes import (
@@ -32,7 +32,8 @@ from tests.store.scenes import (
 
 HAS_POSTGRES = postgres.is_there()
 if HAS_POSTGRES:
-    from stepwell.store.postgres import claims
+    import asyncpg
+
     from stepwell.store.postgres.pulse import Pulse
     from stepwell.store.postgres.store import PostgresSettings, PostgresStore
 
@@ -56,10 +57,6 @@ async def _worker(store: Store) -> int:
     return await store.run(RegisterWorker("worker", FOR_EVER, NOW))
 
 
-async def _run(store: Store, operation: Operation[Any]) -> Any:
-    return await store.run(operation)
-
-
 async def _until(look: Callable[[], Awaitable[Any]]) -> Any:
     """Return what is found as soon as something is."""
     async with asyncio.timeout(20):
@@ -75,7 +72,7 @@ def _inside(store: Any) -> Any:
 def _pause(store: Store) -> "Pulse":
     """Let a store say nothing more, as if its process had been stopped; return what lets it go on."""
     pulse: Pulse = _inside(store)._pulse
-    _inside(store)._opened.loop.do(pulse.stop())
+    _inside(store)._loop.do(pulse.stop())
     return pulse
 
 
@@ -110,7 +107,7 @@ async def test_host_that_comes_back_goes_on(hosts: tuple[Store, Store]) -> None:
     taker = await _worker(other)
     await _until(lambda: _one_claimed(other, taker))
 
-    _inside(stopped)._opened.loop.do(pulse.start())
+    _inside(stopped)._loop.do(pulse.start())
     await _until(lambda: _is_alive(other))
 
     assert isinstance((await outcomes(stopped, [commit(taken, started())]))[0], TurnLost)
@@ -139,7 +136,7 @@ async def test_host_that_was_forgotten_is_there_again(hosts: tuple[Store, Store]
     pulse = _pause(away)
     await asyncio.to_thread(postgres.query, _inside(away)._opened.address.dsn, "delete from hosts")
 
-    _inside(away)._opened.loop.do(pulse.start())
+    _inside(away)._loop.do(pulse.start())
 
     await _until(lambda: _is_alive(other))
 
@@ -171,56 +168,50 @@ async def test_two_hosts_never_claim_the_same(hosts: tuple[Store, Store]) -> Non
     assert len(rows) == len(set(rows)) > 0
 
 
-@pytest.mark.parametrize("other_takes", [1, 2], ids=["a part", "all"])
-async def test_what_another_host_takes_meanwhile_is_left_to_it(
-    hosts: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, other_takes: int
-) -> None:
-    """A claim takes only what is still as it was seen, and is told at once to look again for the rest."""
-    one, other = hosts
+async def test_claim_passes_over_what_another_host_has_locked(hosts: tuple[Store, Store]) -> None:
+    """A claim waits for nobody: it takes the rest, and is told at once to look again."""
+    one, _ = hosts
     await register(one)
     await create(one, "a", "b")
-    first, second = await _worker(one), await _worker(other)
-    look = claims.look
-    outrun: list[list[str]] = []
+    worker = await _worker(one)
+    other = await asyncpg.connect(_inside(one)._opened.address.dsn)
 
-    def look_slowly(connection: Connection, operation: ClaimDue) -> list[Row]:
-        found = look(connection, operation)
-        if operation.worker == first and not outrun:
-            done = asyncio.run_coroutine_threadsafe(claim(other, second, limit=other_takes), loop).result(10)
-            outrun.append([turn.id for turn in done.turns])
-        return found
+    async with other.transaction():
+        await other.execute("select 1 from instances where id = 'a' for update")
+        got = await claim(one, worker)
+    await other.close()
 
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(claims, "look", look_slowly)
-
-    got = await claim(one, first)
-
-    assert outrun == [["a", "b"][:other_takes]]
-    assert [turn.id for turn in got.turns] == ["a", "b"][other_takes:]
-    assert got.next_due_at == (NOW if other_takes == 1 else None)
-    assert (await claim(one, first)).turns == []
+    assert ([turn.id for turn in got.turns], got.next_due_at) == (["b"], NOW)
+    assert [turn.id for turn in (await claim(one, worker)).turns] == ["a"]
 
 
-async def test_claim_of_a_worker_that_was_ended_meanwhile_takes_nothing(
-    hosts: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A lease that is ended between the look and the claim keeps what was seen from being taken."""
+async def test_worker_that_was_ended_takes_nothing(hosts: tuple[Store, Store]) -> None:
+    """A worker whose lease another host has ended gets no turn."""
     one, other = hosts
     await register(one)
     await create(one, "a")
     worker = await _worker(one)
-    look = claims.look
 
-    def look_slowly(connection: Connection, operation: ClaimDue) -> list[Row]:
-        found = look(connection, operation)
-        asyncio.run_coroutine_threadsafe(_run(other, EndLease(worker)), loop).result(10)
-        return found
-
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(claims, "look", look_slowly)
+    await other.run(EndLease(worker))
 
     assert await claim(one, worker) == Claims([], None)
     assert (await instance(one, "a")).row.status == "queued"
+
+
+@pytest.mark.parametrize("change", ["turn = 2", "n = 2", "at = at + 1", "body = '{}'", "value = 'x'", "size = 1"])
+async def test_damaged_record_of_a_claim_is_found(hosts: tuple[Store, Store], change: str) -> None:
+    """The checksum that the database makes of a claim's record covers all of it."""
+    one, _ = hosts
+    await register(one)
+    await create(one, "a")
+    (turn,) = (await claim(one, await _worker(one))).turns
+    assert [row.kind for row in await one.run(ReadHistory(turn.row))] == ["created", "running"]
+
+    address = _inside(one)._opened.address.dsn
+    await asyncio.to_thread(postgres.query, address, f"update records set {change} where seq = 2")
+
+    with pytest.raises(StoreDamaged):
+        await one.run(ReadHistory(turn.row))
 
 
 async def test_what_another_host_made_due_is_heard(hosts: tuple[Store, Store]) -> None:
@@ -302,3 +293,28 @@ async def test_parent_and_child_end_at_once(hosts: tuple[Store, Store]) -> None:
     )
 
     assert {type(answer).__name__ for each in answers for answer in each} <= {"Released", "int"}
+
+
+async def test_hosts_are_listed(hosts: tuple[Store, Store]) -> None:
+    """All that have the database open; one that says nothing more is lost, behind the others, with what it held."""
+    lost, other = hosts
+    await register(lost)
+    await create(lost, "a")
+    await claim(lost, await _worker(lost))
+
+    before = (await other.run(ListHosts(NOW))).hosts
+    _pause(lost)
+    (alive, gone) = await _until(lambda: _with_a_lost_one(other))
+    await lost.close()
+
+    assert [(host.is_alive, host.workers, host.held) for host in before] == [(True, 0, 0), (True, 1, 1)]
+    assert (alive.is_alive, gone.is_alive, gone.workers, gone.held) == (True, False, 1, 1)
+    assert alive.renewed_at is not None
+    assert gone.renewed_at is not None
+    assert alive.renewed_at > gone.renewed_at
+    assert [host.row for host in (await other.run(ListHosts(NOW))).hosts] == [alive.row]
+
+
+async def _with_a_lost_one(store: Store) -> Any:
+    found = (await store.run(ListHosts(NOW))).hosts
+    return found if not all(host.is_alive for host in found) else None

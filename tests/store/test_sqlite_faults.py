@@ -103,6 +103,13 @@ async def test_full_disk_refuses_clearly_and_loses_nothing(tmp_path: Path) -> No
     assert set(whole) == {20_002}
 
 
+def test_room_that_cannot_be_given_back_ends_nothing(tmp_path: Path) -> None:
+    """A full disk keeps what was deleted in the file until something else is deleted, and the writer goes on."""
+    told = _run("wipe_on_a_full_disk", tmp_path / "store.db")
+
+    assert told == {"was_given_up": True, "is_there": False}
+
+
 # ---- files and folders that may not be written
 
 

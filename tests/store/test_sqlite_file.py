@@ -12,9 +12,11 @@ import pytest
 from stepwell.errors import StoreError, StoreInUse
 from stepwell.store.operations import GetWorkflow, ListInstances, ReadPayload, RenewLease
 from stepwell.store.sql import (
+    admission,
     children,
     counts,
     deletion,
+    queues,
     reads,
     records,
     streams,
@@ -223,7 +225,7 @@ def test_commit_of_a_step_touches_no_index() -> None:
 @pytest.mark.parametrize(
     ("sql", "looked_through"),
     [
-        pytest.param(turns._DUE, {"SCAN holder", "SCAN due", "SCAN (subquery-2)"}, id="claim"),
+        pytest.param(turns._DUE, {"SCAN holder", "SCAN due", "SCAN (subquery-3)"}, id="claim"),
         pytest.param(turns._LOST_LEFT, {"SCAN holder"}, id="lost turns"),
         pytest.param(turns._NEXT_DUE, set(), id="next"),
         pytest.param(turns._COMMIT, set(), id="commit"),
@@ -251,6 +253,12 @@ def test_commit_of_a_step_touches_no_index() -> None:
         pytest.param(streams._NEXT_DROPPED, set(), id="stream that was dropped"),
         pytest.param(streams._SOME_PIECES, set(), id="pieces of a stream that was dropped"),
         pytest.param(streams._PIECE, set(), id="piece"),
+        pytest.param(admission._OF_WORKFLOW, set(), id="next slot"),
+        pytest.param(admission._OF_ACCOUNT, set(), id="next slot of an account"),
+        pytest.param(admission._HEAD, set(), id="head of a queue"),
+        pytest.param(admission._START, set(), id="start before"),
+        pytest.param(admission._FORGET_STARTS, set(), id="starts that count no more"),
+        pytest.param(queues._QUEUES, {"SCAN waiting"}, id="queues"),
         pytest.param(records._HISTORY, set(), id="history"),
         pytest.param(records._END, set(), id="end of a history"),
     ],

@@ -199,6 +199,20 @@ async def test_it_stays_on_the_snapshot_of_its_version(store: Store) -> None:
     assert {n: len(turns) for n, turns in claimed.items()} == {2: 0, 1: 1}
 
 
+@pytest.mark.parametrize("seq", [0, 2, 4])
+async def test_instance_without_all_of_its_history_is_refused(store: Store, seq: int) -> None:
+    """One that has none, one of which more came in than it has, and one of which some did not; nothing is added."""
+    await register(store)
+    row = await _begin(store)
+    if seq:
+        await store.run(ImportRecords(row, HISTORY))
+
+    with pytest.raises(StoreError, match='the instance "a" comes in with gaps in its history'):
+        await store.run(FinishImport(row, "acme", "orders", "a", replace(FACTS, seq=seq)))
+
+    assert (await store.run(ListInstances("acme", "orders", 10))).total == 0
+
+
 async def test_id_that_is_taken_is_refused(store: Store) -> None:
     """Before anything is brought in, and once more in the end."""
     await register(store)
@@ -253,6 +267,39 @@ async def test_what_it_has_said_goes_with_it(store: Store) -> None:
     log = await store.run(ReadLog("acme", "orders", "a", 0, 10))
     assert (log.lines, log.progress) == (lines, note)
     assert await store.run(ReadNotes(row)) == [note]
+
+
+@pytest.mark.parametrize(
+    ("facts", "history", "claimed"),
+    [
+        pytest.param(replace(FACTS, status="queued", seq=1, turn=0, started_at=None, due_at=None), 1, ["a"], id="slot"),
+        pytest.param(replace(FACTS, due_at=None), 3, ["a"], id="child"),
+        pytest.param(FACTS, 3, [], id="moment"),
+    ],
+)
+async def test_what_waits_for_no_moment_is_due_where_it_comes_in(
+    store: Store, facts: InstanceFacts, history: int, claimed: list[str]
+) -> None:
+    """A slot, or another instance, that it waited for elsewhere would never wake it here."""
+    await register(store)
+    row = await _begin(store)
+    await store.run(ImportRecords(row, HISTORY[:history]))
+    await store.run(FinishImport(row, "acme", "orders", "a", facts))
+
+    turns = (await claim(store, await worker(store))).turns
+
+    assert [turn.id for turn in turns] == claimed
+
+
+async def test_instance_queues_where_it_comes_in_as_it_did(store: Store) -> None:
+    """Its key and its priority go out, and come in, with it: what is limited by key stays so."""
+    await register(store)
+    facts = replace(FACTS, key="größe", bias_ms=-60_000)
+
+    await _bring_in(store, facts)
+
+    exported = (await store.run(ExportInstance("acme", "orders", "a"))).facts
+    assert (exported.key, exported.bias_ms) == ("größe", -60_000)
 
 
 async def test_import_that_is_abandoned_leaves_nothing(store: Store) -> None:

@@ -16,7 +16,7 @@ from stepwell.store.account_operations import AccountSettings
 
 
 class SettingsBody(msgspec.Struct):
-    """What a client changes; what is not said stays as it is."""
+    """What a client changes; what is not said stays as it is, and 0 takes back what was said."""
 
     default_retention: Retention
 
@@ -35,7 +35,5 @@ async def change_settings(engine: Engine, request: ApiRequest) -> Response:
 
 def _answer(engine: Engine, settings: AccountSettings) -> Response:
     success, error, told = settings.success_retention_ms, settings.error_retention_ms, engine.settings
-    retention = answers.retention_of(
-        told.success_retention if success is None else success, told.error_retention if error is None else error
-    )
-    return envelope.success(ShownSettings(retention), messages=[envelope.without_effect("default_retention")])
+    retention = answers.retention_of(success or told.success_retention, error or told.error_retention)
+    return envelope.success(ShownSettings(retention))

@@ -24,15 +24,21 @@ _DEFAULT_ACCOUNT = "local"
 
 
 def create_app(
-    engine: Engine, *, account: str | None, hosts: frozenset[str] | None, tokens: Tokens | None = None
+    engine: Engine,
+    *,
+    account: str | None,
+    hosts: frozenset[str] | None,
+    tokens: Tokens | None = None,
+    base: str = "",
 ) -> "Api":
     """Return the application.
 
     `account` is the one that every account id in a path means; None: each id means itself. `hosts` are the
     names, without port, that requests may be sent to, `*.x` meaning all below x; None: any name. `tokens` are those
-    that callers need; None: none is asked for.
+    that callers need; None: none is asked for. `base` is the path that browsers see all of it below, such as
+    "/stepwell": what is asked for below it is found, and without it, too, as a proxy may take it away.
     """
-    return Api(Served(engine, StreamTokens(engine.clock), tokens), account, hosts)
+    return Api(Served(engine, StreamTokens(engine.clock), tokens, base), account, hosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or speak over one WebSocket. No lifespan is spoken."""
+        scope = _below(self._served.base, scope)
         match scope["type"]:
             case "http":
                 response = await self._respond(Request(scope, receive))
@@ -63,7 +70,7 @@ class Api:
         except RouteNotFound as error:
             # Somebody who mistyped an address in a browser gets a page that says so.
             is_person = http.method == "GET" and "text/html" in http.headers.get("accept", "")
-            return pages.nothing() if is_person else envelope.failure(error, "")
+            return await pages.nothing(self._served.base) if is_person else envelope.failure(error, "")
         except ClientDisconnect:
             # Nobody reads this; the server drops it.
             return Response(status_code=400)
@@ -85,9 +92,8 @@ class Api:
             raise invalid("upgrade", "the header Upgrade asks for a WebSocket, which this route is not; leave it out")
         if _token_of(request) is None:
             guards.check_socket(http.headers)
-        engine, streams = self._served.engine, self._served.streams
-        subscription = await events.open_subscription(engine, request)
-        return subscription, streams.take(engine.settings.log_streams, subscription.close)
+        subscription = await events.open_subscription(self._served.engine, request)
+        return subscription, request.take_stream(subscription.close)
 
     async def _admit(self, http: Request) -> tuple[Route, ApiRequest]:
         guards.check(http.method, http.headers, self._hosts)
@@ -109,6 +115,15 @@ class Api:
             return None
         caller = await auth.identify(http.headers, tokens)
         return caller if caller is not None else await sessions.identify(http.method, http.headers, tokens)
+
+
+def _below(base: str, scope: Scope) -> Scope:
+    """Return a scope whose path does without what a proxy has all of this below."""
+    given: bytes = scope.get("raw_path") or b""
+    rest = given.removeprefix(base.encode())
+    if not base or rest == given or rest[:1] not in {b"", b"/", b"?"}:
+        return scope
+    return {**scope, "raw_path": rest if rest[:1] == b"/" else b"/" + rest}
 
 
 def _token_of(request: ApiRequest) -> str | None:

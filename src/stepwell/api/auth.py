@@ -41,25 +41,34 @@ _OWN_NEEDS = {
     "/client/v4/accounts": Need.ANY_TOKEN,
     "/client/v4/accounts/{account_id}": Need.ANY_TOKEN,
     "/client/v4/memberships": Need.ANY_TOKEN,
+    # A token that is good for nothing else may know so.
+    "/client/v4/accounts/{account_id}/stepwell/whoami": Need.ANY_TOKEN,
 }
 # The document and its files hold nothing that is anybody's; what they show is asked for with the session.
 _PAGES = (
     "/",
     "/login",
+    "/instances",
+    "/schedules",
+    "/hosts",
+    "/jobs",
     "/workflows",
     "/workflows/{page_path}",
     "/ui/static/{digest}/{file_path}",
     "/ui/session",
 )
-_OWN_NEEDS |= {**dict.fromkeys(_PAGES, Need.NOTHING), "/ui/live": Need.READ}
+_SHOWN = ("/ui/live", "/ui/outcomes", "/ui/overview")
+_OWN_NEEDS |= {**dict.fromkeys(_PAGES, Need.NOTHING), **dict.fromkeys(_SHOWN, Need.READ)}
 _OWN_PREFIX = "/client/v4/accounts/{account_id}/stepwell/"
 
 
 def need_of(route: Route) -> Need:
     """Return what a route asks of its caller. Raises KeyError for a route without a rule."""
-    if route.number is not None or route.pattern.startswith(_OWN_PREFIX):
-        return Need.READ if route.method in _READING else Need.WRITE
-    return _OWN_NEEDS[route.pattern]
+    if route.pattern in _OWN_NEEDS:
+        return _OWN_NEEDS[route.pattern]
+    if route.number is None and not route.pattern.startswith(_OWN_PREFIX):
+        raise KeyError(route.pattern)
+    return Need.READ if route.method in _READING else Need.WRITE
 
 
 async def identify(headers: Headers, tokens: Tokens) -> Caller | None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 import msgspec
+from msgspec import inspect
 from starlette.requests import Request
 
 from stepwell.api.refusals import BodyCompressed, BodyTooLarge, BodyTooSlow, invalid
@@ -23,6 +24,10 @@ SLOWEST_S = 30.0
 
 _SURROGATE_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+# How the decoder names a value that is none of those there are, and a step of the path to it.
+_WRONG_VALUE = re.compile(r"^Invalid enum value .*?(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.(\w+)|\[[\d.]*\]")
 
 # What the document says of a body that names many instances.
 MANY = msgspec.Meta(min_length=1, extra_json_schema={"maxItems": "{batch_instances}"})
@@ -66,7 +71,7 @@ def decode(text: bytes | msgspec.Raw, kind: type[T], what: str = "the request bo
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
-        raise invalid(what, f"{what}: {error}") from None
+        raise invalid(what, f"{what}: {error}{_one_of(kind, str(error))}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(what, bytes(text), error) from None
 
@@ -81,6 +86,33 @@ def check_many(named: Sequence[object], most: int, how: str) -> None:
     """Raise InvalidInput unless a body names from 1 to `most` instances, `how` it has to."""
     if not 1 <= len(named) <= most:
         raise invalid("body", f"the request body must {how} 1 to {most:,} instances, got {len(named):,}")
+
+
+def _one_of(kind: type, problem: str) -> str:
+    """Return which values there are where a value of some type is none of them."""
+    place = _WRONG_VALUE.search(problem)
+    if place is None:
+        return ""
+    found = _alternatives(inspect.type_info(kind))
+    for name in _STEP.findall(place["path"] or ""):
+        found = [deeper for each in found for deeper in _members(each, name)]
+    values = [value for each in found if isinstance(each, inspect.LiteralType) for value in each.values]
+    return f"; it must be one of {', '.join(map(str, values))}" if values else ""
+
+
+def _members(outer: inspect.Type, name: str) -> list[inspect.Type]:
+    """Return of which types a member of a value is; no name: an item."""
+    if name and isinstance(outer, inspect.StructType):
+        return [kind for field in outer.fields if field.encode_name == name for kind in _alternatives(field.type)]
+    return _alternatives(outer.item_type) if not name and isinstance(outer, inspect.ListType) else []
+
+
+def _alternatives(kind: inspect.Type) -> list[inspect.Type]:
+    if isinstance(kind, inspect.Metadata):
+        return _alternatives(kind.type)
+    return (
+        [each for one in kind.types for each in _alternatives(one)] if isinstance(kind, inspect.UnionType) else [kind]
+    )
 
 
 def _malformed(what: str, text: bytes, error: Exception) -> InvalidInput:

@@ -11,7 +11,7 @@ import msgspec
 from starlette.responses import Response
 
 from stepwell.api.refusals import Refusal
-from stepwell.errors import PageTooSlow, StepwellError, StoreError
+from stepwell.errors import CreatedTooFast, PageTooSlow, StepwellError, StoreError
 from stepwell.models import Failure, Problem, ResultInfo, Success
 
 # Cloudflare's messages begin with a dotted key below this one.
@@ -19,6 +19,8 @@ KEY = "workflows.api.error."
 
 # Ours: the code of a message that says so.
 STORED_ONLY = 19001
+# Ours: the code of a message that weekdays are counted otherwise than other crons do.
+WEEKDAYS = 19003
 
 # SDKs repeat a 500 twice; a store that is full or away for a moment gets that moment.
 _RETRY_AFTER_S = 2
@@ -67,6 +69,9 @@ def failure(error: Exception, request: str) -> Response:
             _log.error("the store refused %s: %s", request, error)
             text = f"{KEY}internal_server: {error}"
             return _refuse(error.http_status, error.code, text, {"retry-after": str(_RETRY_AFTER_S)})
+        case CreatedTooFast():
+            headers = {"retry-after": str(error.retry_after_s)}
+            return _refuse(error.http_status, error.code, KEY + str(error), headers)
         case StepwellError() if error.http_status < StepwellError.http_status:
             return _refuse(error.http_status, error.code, KEY + str(error))
         case _:

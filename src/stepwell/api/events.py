@@ -53,9 +53,8 @@ async def stream_events(engine: Engine, request: ApiRequest) -> Response:
     subscription = await open_subscription(engine, request, last)
     if last is not None and _has_nothing_behind(subscription, last):
         return Response(status_code=204, headers=_HEADERS)
-    streams = request.served.streams
-    end = streams.take(engine.settings.log_streams, subscription.close)
-    return Stream(_events(subscription, streams), "text/event-stream", _HEADERS, end)
+    end = request.take_stream(subscription.close)
+    return Stream(_events(subscription, request.served.streams), "text/event-stream", _HEADERS, end)
 
 
 async def open_subscription(engine: Engine, request: ApiRequest, last: int | None = None) -> Subscription:

@@ -10,6 +10,7 @@ from stepwell.api.logs import Progress, progress
 from stepwell.api.request import ApiRequest
 from stepwell.children import Children
 from stepwell.engine import Engine
+from stepwell.store.label_operations import ReadLabels
 
 
 class Relative(msgspec.Struct):
@@ -30,6 +31,7 @@ class InstanceStatus(models.ListedInstance):
     step_count: int
     error: models.ErrorText | None
     output: msgspec.Raw | None
+    labels: dict[str, str]
     progress: Progress | None
     parents: list[Relative]
     children: list[Relative]
@@ -51,6 +53,7 @@ async def get_status(engine: Engine, request: ApiRequest) -> Response:
             step_count=view.row.step_count,
             error=answers.error(view.log.error),
             output=None if view.output is None else msgspec.Raw(view.output.encode()),
+            labels=(await engine.store.run(ReadLabels(view.row.row))).labels,
             progress=progress(page.progress),
             parents=[Relative(one.workflow, one.id, one.status) for one in found.parents],
             children=[Relative(one.workflow, one.id, one.status) for one in found.children],

@@ -19,6 +19,8 @@ from stepwell.core.steplog import iso
 from stepwell.core.stepview import StepQuery
 from stepwell.engine import Engine, InstanceView
 from stepwell.models import EventReceipt, ResultInfo
+from stepwell.store.operations import GetInstance, InstanceHistory
+from stepwell.waits import wait_for_change
 
 STEP_TYPES = ("step", "waitForEvent")
 
@@ -56,8 +58,11 @@ async def get_instance(engine: Engine, request: ApiRequest) -> Response:
     page = StepPage.asked_by(request.query)
     is_simple = request.query.choice("simple", ("true", "false")) == "true"
     question = InstanceQuestion(request.account, request.workflow, request.instance, not is_simple, page)
-    waited_s = await _wait(engine, request)
-    answer = await _answer(engine, request.served.kept, question)
+    waited_s, found = await _wait(engine, request)
+    if is_simple and found is not None:
+        answer = await _answer_found(engine, request.served.kept, question, found)
+    else:
+        answer = await _answer(engine, request.served.kept, question)
     response = envelope.encoded(answer.body)
     response.headers["etag"] = wishes.tag(answer.row.seq)
     if waited_s is not None:
@@ -94,6 +99,20 @@ async def _answer(engine: Engine, kept: KeptAnswers, question: InstanceQuestion)
     if view is None:
         assert last is not None
         return last
+    return await _answer_anew(kept, question, view)
+
+
+async def _answer_found(
+    engine: Engine, kept: KeptAnswers, question: InstanceQuestion, found: InstanceHistory
+) -> InstanceAnswer:
+    """Return the answer that is made of what was just found, without steps; it may be kept."""
+    last = kept.find(question)
+    if last is not None and last.row == found.row:
+        return last
+    return await _answer_anew(kept, question, await engine.view(found, with_steps=False))
+
+
+async def _answer_anew(kept: KeptAnswers, question: InstanceQuestion, view: InstanceView) -> InstanceAnswer:
     if len(view.log.entries) <= _SHOWN_AT_ONCE:
         body = _show(view, question.page)
     else:
@@ -109,17 +128,19 @@ def _show(view: InstanceView, page: StepPage) -> bytes:
     return envelope.encode(answers.instance(view, shown.entries), shown.info)
 
 
-async def _wait(engine: Engine, request: ApiRequest) -> int | None:
-    """Wait as long as the caller prefers, unless too many do so already; return for how long at most he may have."""
+async def _wait(engine: Engine, request: ApiRequest) -> tuple[int | None, InstanceHistory | None]:
+    """Wait as long as the caller prefers, unless too many do so already; return for how long at most he may have.
+
+    Where there was nothing to wait for, what was found comes along.
+    """
     wait_s = wishes.wait_s(request.http.headers, engine.settings.longest_poll)
     if wait_s is None or len(_waiting) >= engine.settings.waiting_requests:
-        return None
+        return None, None
     waiting = object()
     _waiting.add(waiting)
     try:
-        where = request.account, request.workflow, request.instance
+        asked = GetInstance(request.account, request.workflow, request.instance, with_steps=False)
         seen = wishes.seen(request.http.headers)
-        await engine.wait_for_change(*where, seen=seen, timeout_s=wait_s)
-        return wait_s
+        return wait_s, await wait_for_change(engine.store, asked, seen=seen, timeout_s=wait_s)
     finally:
         _waiting.discard(waiting)

@@ -75,7 +75,7 @@ async def _page(engine: Engine, request: ApiRequest, after: int, limit: int, ste
 
 def _follow(engine: Engine, request: ApiRequest, after: int, step: str | None) -> Response:
     ended = asyncio.Event()
-    end = request.served.streams.take(engine.settings.log_streams, ended.set)
+    end = request.take_stream(ended.set)
     lines = _lines(engine, request, after, step, ended)
     return Stream(lines, "application/x-ndjson", _HEADERS, end)
 

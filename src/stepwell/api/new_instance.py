@@ -4,6 +4,7 @@ Source: developers.cloudflare.com/api/resources/workflows/subresources/instances
 """
 
 import json
+from dataclasses import replace
 
 import msgspec
 
@@ -21,6 +22,18 @@ class NewInstanceBody(msgspec.Struct):
     location_hint: str | None = None
 
 
+class LabelledInstanceBody(NewInstanceBody):
+    """The same with what is Stepwell's own: labels by which the instance is found."""
+
+    labels: dict[str, str] = {}
+
+
+def decode_labelled(text: bytes) -> NewInstance:
+    """Return the instance that a body asks for, with labels; an empty body asks for any. Raises InvalidInput."""
+    asked = body.decode(text or b"{}", LabelledInstanceBody)
+    return replace(_asked_for(asked), labels=asked.labels)
+
+
 def decode(text: bytes) -> NewInstance:
     """Return the instance that a body asks for; an empty body asks for any. Raises InvalidInput."""
     return _asked_for(body.decode(text or b"{}", NewInstanceBody))
@@ -34,8 +47,8 @@ def decode_batch(text: bytes, most: int) -> list[NewInstance]:
 
 
 def _asked_for(asked: NewInstanceBody) -> NewInstance:
-    (asked.instance_retention or Retention()).in_ms("instance_retention")
-    return NewInstance(asked.instance_id, _params(asked.params))
+    retention = (asked.instance_retention or Retention()).of_instance("instance_retention")
+    return NewInstance(asked.instance_id, _params(asked.params), retention=retention)
 
 
 def _params(given: msgspec.Raw) -> str:

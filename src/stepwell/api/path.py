@@ -47,9 +47,15 @@ _RULES: dict[str, tuple[Callable[[str], bool], str]] = {
         lambda version: _UUID.fullmatch(version) is not None,
         "a UUID, such as a version's `id` or an instance's `version_id`",
     ),
+    "job_id": (
+        lambda job: _UUID.fullmatch(job) is not None,
+        "a UUID, such as a job's `id`",
+    ),
     "script_name": (
         lambda script: 1 <= len(script) <= limits.SCRIPT_NAME_LENGTH and script.isprintable(),
         f"1 to {limits.SCRIPT_NAME_LENGTH} printable characters",
     ),
+    "cron": (limits.is_cron, f"1 to {limits.CRON_LENGTH} letters, digits, spaces and any of , * / # -"),
+    "limit_name": (limits.is_limit_name, limits.LIMIT_NAME_RULE),
     "instance_id": (limits.is_addressed_instance_id, limits.ADDRESSED_INSTANCE_ID_RULE),
 }

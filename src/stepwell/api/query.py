@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
+from stepwell import durations
 from stepwell.api.refusals import invalid
 from stepwell.errors import InvalidInput
 
@@ -25,9 +26,10 @@ T = TypeVar("T")
 
 
 class Query:
-    """The parameters of a query string."""
+    """The parameters of a query string; `called` is how a refusal calls one of them."""
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, called: str = "query parameter") -> None:
+        self.called = called
         self._given: dict[str, list[str]] = {}
         # What is not UTF-8 becomes U+FFFD, and is refused as part of a value like any other character.
         for name, value in parse_qsl(raw.decode(errors="replace"), keep_blank_values=True):
@@ -38,7 +40,7 @@ class Query:
         expected = "one of: " + ", ".join(allowed)
         value = self._once(name, expected)
         if value is not None and value not in allowed:
-            raise _refused(name, value, expected)
+            raise self._refused(name, value, expected)
         return value
 
     def choices(self, name: str, allowed: tuple[str, ...]) -> list[str]:
@@ -46,7 +48,7 @@ class Query:
         values = self._given.get(name, [])
         for value in values:
             if value not in allowed:
-                raise _refused(name, value, "one of: " + ", ".join(allowed))
+                raise self._refused(name, value, "one of: " + ", ".join(allowed))
         return values
 
     def number(self, name: str, highest: int = LARGEST_NUMBER, *, lowest: int = 1) -> int | None:
@@ -57,7 +59,7 @@ class Query:
             return None
         found = _NUMBER.fullmatch(value)
         if found is None or not lowest <= int(found[1]) <= highest:
-            raise _refused(name, value, expected)
+            raise self._refused(name, value, expected)
         return int(found[1])
 
     def text(self, name: str, longest: int) -> str | None:
@@ -65,8 +67,26 @@ class Query:
         expected = f"a text of 1 to {longest} characters"
         value = self._once(name, expected)
         if value is not None and not 1 <= len(value) <= longest:
-            raise _refused(name, value, expected)
+            raise self._refused(name, value, expected)
         return value
+
+    def texts(self, name: str, longest: int) -> list[str]:
+        """Return the values of a parameter that may be given several times, each of 1 to `longest` characters."""
+        values = self._given.get(name, [])
+        for value in values:
+            if not 1 <= len(value) <= longest:
+                raise self._refused(name, value, f"a text of 1 to {longest} characters")
+        return values
+
+    def duration(self, name: str) -> int | None:
+        """Return a duration in milliseconds; None if it is not given."""
+        value = self._once(name, durations.EXPECTED)
+        if value is None:
+            return None
+        ms = durations.to_ms(value)
+        if ms is None or ms > LARGEST_NUMBER:
+            raise self._refused(name, value, durations.EXPECTED)
+        return ms
 
     def cursor(self) -> str | None:
         """Return the cursor; None for the first page, which an empty one asks for too."""
@@ -81,7 +101,7 @@ class Query:
         found = _MOMENT.fullmatch(value)
         at = None if found is None else _to_ms(found)
         if at is None:
-            raise _refused(name, value, expected)
+            raise self._refused(name, value, expected)
         return at
 
     def _once(self, name: str, expected: str) -> str | None:
@@ -90,8 +110,11 @@ class Query:
             return None
         if len(values) > 1:
             shown = ", ".join(f'"{value:.100}"' for value in values[:5])
-            raise invalid(name, f"query parameter {name} is given {len(values)} times ({shown}); give {expected}, once")
+            raise invalid(name, f"{self.called} {name} is given {len(values)} times ({shown}); give {expected}, once")
         return values[0]
+
+    def _refused(self, name: str, value: str, expected: str) -> InvalidInput:
+        return invalid(name, f'{self.called} {name} must be {expected}, got "{value:.300}"')
 
 
 def needed(value: T | None, name: str, what: str) -> T:
@@ -103,11 +126,8 @@ def needed(value: T | None, name: str, what: str) -> T:
 
 def bad_cursor(value: str) -> InvalidInput:
     """Return the refusal of a cursor that was not made here, or not for this list."""
-    return _refused("cursor", value, "a cursor that result_info of this same list gave")
-
-
-def _refused(name: str, value: str, expected: str) -> InvalidInput:
-    return invalid(name, f'query parameter {name} must be {expected}, got "{value:.300}"')
+    expected = "a cursor that result_info of this same list gave"
+    return invalid("cursor", f'query parameter cursor must be {expected}, got "{value:.300}"')
 
 
 def _to_ms(found: re.Match[str]) -> int | None:

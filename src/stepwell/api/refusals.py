@@ -70,9 +70,10 @@ class TooManyStreams(Refusal):
     code = 10429
     http_status = 429
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, whose: str = "") -> None:
         self.headers = {"retry-after": "5"}
-        super().__init__(f"{limit} streams are open already, which is the limit; close one, or come back later")
+        streams = f"streams {whose}".rstrip()
+        super().__init__(f"{limit} {streams} are open already, which is the limit; close one, or come back later")
 
 
 class UpgradeRequired(Refusal):

@@ -1,12 +1,13 @@
 """A request as handlers see it: where it leads, its query, its body."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from starlette.requests import Request
 
 from stepwell.api import body
+from stepwell.api.changes import ChangeCount
 from stepwell.api.kept import KeptAnswers
 from stepwell.api.query import Query
 from stepwell.api.refusals import invalid
@@ -27,8 +28,11 @@ class Served:
     stream_tokens: StreamTokens
     # Those that callers need; None: none is asked for.
     tokens: Tokens | None = None
+    # The path that browsers see all of this below: "", or one such as "/stepwell".
+    base: str = ""
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     streams: Streams = field(default_factory=Streams)
+    changes: ChangeCount = field(default_factory=ChangeCount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,29 @@ class ApiRequest:
     def instance(self) -> str:
         """The instance's id in the path."""
         return self.path["instance_id"]
+
+    @property
+    def limit(self) -> str:
+        """The name of a limit that steps share in the path."""
+        return self.path["limit_name"]
+
+    @property
+    def job(self) -> str:
+        """The job's id in the path."""
+        return self.path["job_id"]
+
+    @property
+    def cron(self) -> str:
+        """The schedule's cron expression in the path."""
+        return self.path["cron"]
+
+    def take_stream(self, close: Callable[[], None]) -> Callable[[], None]:
+        """Take a place among the streams of the server and of the caller; return what gives it back.
+
+        `close` is called then, and when the server stops. Raises TooManyStreams.
+        """
+        token = None if self.caller is None else self.caller.token
+        return self.served.streams.take(self.served.engine.settings.log_streams, close, token)
 
     async def body(self) -> bytes:
         """Return the body, without white space around it; it may be empty. Raises BodyTooLarge."""

@@ -1,7 +1,7 @@
 """The routes as data, and how a path finds its own.
 
 Patterns are matched on the percent-encoded path, so that an escaped slash stays inside its part. Some clients
-escape nothing, though, and ids of cron instances contain slashes; so an instance's id takes everything up to
+escape nothing, though, and cron expressions, and ids that are made of them, contain slashes; so these take all up to
 the rest of its pattern. They are tried in order: fixed words first, then those with a tail behind the id,
 then the id alone.
 
@@ -18,15 +18,23 @@ from starlette.responses import Response
 
 from stepwell.api import (
     account_settings,
+    caller,
     control,
     events,
     forcing,
     graph,
+    history,
+    hosts,
     identity,
+    instance_search,
     instance_status,
     instances,
+    jobs,
+    limits,
     logs,
     reference,
+    retention,
+    schedules,
     site,
     tree,
     triggers,
@@ -36,7 +44,7 @@ from stepwell.api import (
 )
 from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
 from stepwell.api.request import ApiRequest
-from stepwell.api.ui import live, pages, session
+from stepwell.api.ui import live, outcomes, overview, pages, session
 from stepwell.engine import Engine
 
 Handler = Callable[[Engine, ApiRequest], Awaitable[Response]]
@@ -46,15 +54,26 @@ _ONE = _WORKFLOWS + "/{workflow_name}"
 _INSTANCES = _ONE + "/instances"
 _INSTANCE = _INSTANCES + "/{instance_id}"
 # Stepwell's own.
-_OWN_WORKFLOW = "/client/v4/accounts/{account_id}/stepwell/workflows/{workflow_name}"
+_OWN = "/client/v4/accounts/{account_id}/stepwell"
+_OWN_WORKFLOW = _OWN + "/workflows/{workflow_name}"
 _OWN_INSTANCE = _OWN_WORKFLOW + "/instances/{instance_id}"
+_SHARED_LIMIT = _OWN + "/limits/steps/{limit_name}"
+_JOBS = _OWN + "/jobs"
+_JOB = _JOBS + "/{job_id}"
+_SCHEDULES = _OWN + "/schedules"
+_SCHEDULE = _SCHEDULES + "/{workflow_name}/{cron}"
 # The number of the route that is a WebSocket.
 SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
 # Parts of a pattern that take slashes too.
-_TAILS = re.compile(r"\(\?P<(instance_id|page_path|file_path)>\[\^/\]\+\)")
+_TAILS = re.compile(r"\(\?P<(instance_id|cron|page_path|file_path)>\[\^/\]\+\)")
 _LOGS = ("after", "limit", "follow", "step")
+_HISTORY = ("after", "limit", "kind")
 _DRAWN = ("format", "theme")
+_SEARCHED = (
+    *("status", "label", "prefix", "version", "trigger", "error", "error_text", "duration_min", "duration_max"),
+    *("date_start", "date_end", "ended_start", "ended_end", "direction", "per_page", "cursor"),
+)
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 
@@ -78,6 +97,17 @@ ROUTES = (
     Route("GET", "/openapi.json", None, "This document", reference.show_document),
     Route("GET", "/docs", None, "List the operations", reference.list_operations),
     Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),
+    Route("GET", _OWN + "/limits", None, "Get the limits of an account", limits.get_limits),
+    Route("PATCH", _OWN + "/limits", None, "Limit an account", limits.change_limits),
+    Route("PUT", _SHARED_LIMIT, None, "Set a limit that steps share", limits.share_limit),
+    Route("DELETE", _SHARED_LIMIT, None, "Take back a limit that steps share", limits.unshare_limit),
+    Route("GET", _OWN_WORKFLOW + "/limits", None, "Get the limits of a workflow", limits.get_limits_of_workflow),
+    Route("GET", _OWN + "/whoami", None, "Who calls, and who answers", caller.whoami),
+    Route("GET", _OWN + "/hosts", None, "List who has the store open", hosts.list_hosts),
+    Route("GET", _JOBS, None, "List jobs", jobs.list_jobs, _PAGE),
+    Route("POST", _JOBS, None, "Change all instances that match", jobs.start_job),
+    Route("GET", _JOB, None, "Get a job", jobs.get_job),
+    Route("POST", _JOB + "/cancel", None, "Cancel a job", jobs.cancel_job),
     Route("GET", _OWN_INSTANCE + "/logs", None, "What an instance says", logs.get_logs, _LOGS),
     Route(
         "GET",
@@ -87,7 +117,9 @@ ROUTES = (
         graph.get_graph_of_instance,
         _DRAWN,
     ),
+    Route("GET", _OWN_INSTANCE + "/history", None, "The records of an instance", history.get_history, _HISTORY),
     Route("GET", _OWN_INSTANCE + "/tree", None, "Whom an instance awaits", tree.get_tree),
+    Route("GET", _OWN_INSTANCE + "/retention", None, "How long an instance is kept", retention.get_retention),
     Route("GET", _OWN_INSTANCE + "/why", None, "Why an instance does not go on", why.get_why),
     Route("POST", _OWN_INSTANCE + "/step", None, "Decide by hand what becomes of a step", forcing.force_step),
     Route("POST", _OWN_INSTANCE + "/rollback", None, "Go on with a failed rollback", control.resume_rollback),
@@ -107,7 +139,37 @@ ROUTES = (
         graph.get_graph_of_version,
         _DRAWN,
     ),
+    Route(
+        "GET",
+        _OWN + "/instances",
+        None,
+        "Search the instances of all workflows",
+        instance_search.search_account,
+        _SEARCHED,
+    ),
+    Route(
+        "GET",
+        _OWN_WORKFLOW + "/instances",
+        None,
+        "Search the instances of a workflow",
+        instance_search.search_workflow,
+        _SEARCHED,
+    ),
+    Route(
+        "POST", _OWN_WORKFLOW + "/instances", None, "Create an instance with labels", instance_search.create_with_labels
+    ),
     Route("GET", _OWN_INSTANCE, None, "Status and progress of an instance", instance_status.get_status),
+    Route(
+        "GET",
+        _SCHEDULES,
+        None,
+        "List what creates instances",
+        schedules.list_schedules,
+        ("page", "per_page", "workflow"),
+    ),
+    Route("POST", _SCHEDULE + "/run", None, "Create an instance of a schedule", schedules.run_schedule),
+    Route("GET", _SCHEDULE, None, "Get a schedule", schedules.get_schedule),
+    Route("PATCH", _SCHEDULE, None, "Pause, resume or change a schedule", schedules.change_schedule),
     # who calls
     Route("GET", "/client/v4/user/tokens/verify", None, "Whether a token is good", identity.verify_token),
     Route("GET", "/client/v4/user", None, "Get the user", identity.get_user),
@@ -191,13 +253,24 @@ ROUTES = (
 DASHBOARD = (
     *(
         Route("GET", pattern, None, "A page of the dashboard", pages.show_document)
-        for pattern in ("/", "/login", "/workflows", "/workflows/{page_path}")
+        for pattern in (
+            "/",
+            "/login",
+            "/instances",
+            "/schedules",
+            "/hosts",
+            "/jobs",
+            "/workflows",
+            "/workflows/{page_path}",
+        )
     ),
     Route("GET", "/ui/static/{digest}/{file_path}", None, "A file of the dashboard", pages.show_file),
     Route("GET", "/ui/session", None, "Who looks at the dashboard", session.get_session),
     Route("POST", "/ui/session", None, "Sign in", session.sign_in),
     Route("DELETE", "/ui/session", None, "Sign out", session.sign_out),
-    Route("GET", "/ui/live", None, "What changes", live.stream_changes, ("topics",)),
+    Route("GET", "/ui/overview", None, "What goes on", overview.get_overview),
+    Route("GET", "/ui/outcomes", None, "How the latest instances have ended", outcomes.get_outcomes, ("workflow",)),
+    Route("GET", "/ui/live", None, "What changes", live.stream_changes, ("topics", "after")),
 )
 
 

@@ -8,6 +8,8 @@ the cookie.
 Source: cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
+from typing import Literal, TypedDict
+
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.responses import Response
@@ -16,6 +18,16 @@ from stepwell.api.refusals import Forbidden
 from stepwell.errors import NotAuthenticated
 from stepwell.hosts import READING, without_port
 from stepwell.tokens import Caller, Tokens
+
+
+class _Kept(TypedDict):
+    """How a browser keeps the cookie."""
+
+    secure: bool
+    httponly: bool
+    samesite: Literal["strict"]
+    path: str
+
 
 COOKIE = "stepwell_session"
 # What our pages send with each change.
@@ -47,22 +59,20 @@ def check_page(method: str, headers: Headers) -> None:
         )
 
 
-def sign_in(response: Response, headers: Headers, secret: str) -> None:
-    """Let the answer's browser keep a token until it is closed."""
-    _set(response, headers, secret, None)
+def sign_in(response: Response, headers: Headers, secret: str, base: str) -> None:
+    """Let the answer's browser keep a token until it is closed, and send it below the path `base`."""
+    response.set_cookie(_name(headers), secret, **_kept(headers, base))
 
 
-def sign_out(response: Response, headers: Headers) -> None:
+def sign_out(response: Response, headers: Headers, base: str) -> None:
     """Let the answer's browser forget its token."""
-    _set(response, headers, "", 0)
+    response.set_cookie(_name(headers), "", max_age=0, **_kept(headers, base))
 
 
-def _set(response: Response, headers: Headers, secret: str, max_age: int | None) -> None:
+def _kept(headers: Headers, base: str) -> _Kept:
     # What the browser sees decides: TLS may end at a proxy before this server.
     is_secure = headers.get("origin", "").startswith("https://")
-    response.set_cookie(
-        _name(headers), secret, max_age=max_age, secure=is_secure, httponly=True, samesite="strict", path="/"
-    )
+    return _Kept(secure=is_secure, httponly=True, samesite="strict", path=base or "/")
 
 
 def _secret(headers: Headers) -> str | None:

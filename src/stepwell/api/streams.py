@@ -17,16 +17,21 @@ class Streams:
 
     def __init__(self) -> None:
         self.are_ending = False
-        self._open: set[Callable[[], None]] = set()
+        # Whose each is.
+        self._open: dict[Callable[[], None], str | None] = {}
 
-    def take(self, limit: int, close: Callable[[], None]) -> Callable[[], None]:
+    def take(self, limit: int, close: Callable[[], None], token: str | None) -> Callable[[], None]:
         """Take a place among at most `limit` streams; return what closes the stream and gives its place back.
 
-        `close` is called then, and when the server stops. Raises TooManyStreams.
+        A token has at most half of them, so that nobody keeps all others out. `close` is called then, and when the
+        server stops. Raises TooManyStreams.
         """
         if len(self._open) >= limit:
             raise TooManyStreams(limit)
-        self._open.add(close)
+        share = max(1, limit // 2)
+        if token is not None and sum(1 for each in self._open.values() if each == token) >= share:
+            raise TooManyStreams(share, "with this token")
+        self._open[close] = token
         if self.are_ending:
             close()
         return partial(self._end, close)
@@ -38,7 +43,7 @@ class Streams:
             close()
 
     def _end(self, close: Callable[[], None]) -> None:
-        self._open.discard(close)
+        self._open.pop(close, None)
         close()
 
 

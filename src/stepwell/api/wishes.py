@@ -12,8 +12,8 @@ from starlette.datastructures import Headers
 
 from stepwell.api.refusals import invalid
 from stepwell.durations import SECOND_MS
-from stepwell.engine import IdempotencyKey
 from stepwell.limits import IDEMPOTENCY_KEY_LENGTH
+from stepwell.store.once import IdempotencyKey
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.ASCII | re.IGNORECASE)
 _TAG = re.compile(r'(?:W/)?"(\d{1,18})"', re.ASCII)

@@ -8,12 +8,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from stepwell import limits
+from stepwell import cron, limits
 from stepwell.api import body, envelope
 from stepwell.api.query import LARGEST_NUMBER
 from stepwell.api.refusals import invalid
 from stepwell.api.retention import Retention
 from stepwell.engine import WorkflowPut
+from stepwell.errors import InvalidInput
 from stepwell.models import Problem
 from stepwell.store.operations import VersionSettings
 
@@ -65,7 +66,7 @@ def decode(text: bytes, most_steps: int) -> WorkflowPut:
         None if asked.concurrency is None else asked.concurrency.limit,
         success,
         error,
-        tuple(schedule.cron for schedule in asked.schedules or ()),
+        _crons(asked.schedules or []),
     )
     return WorkflowPut(asked.script_name, asked.class_name, settings)
 
@@ -76,12 +77,17 @@ def _steps(asked: StepLimit, most: int) -> int | None:
     return asked.steps
 
 
+def _crons(asked: list[Schedule]) -> tuple[str, ...]:
+    expressions = []
+    for place, schedule in enumerate(asked):
+        try:
+            expressions.append(cron.check(schedule.cron))
+        except InvalidInput as error:
+            field = f"schedules[{place}].cron"
+            raise invalid(field, f"{field}: {error}") from None
+    return tuple(dict.fromkeys(expressions))
+
+
 def remarks(settings: VersionSettings) -> list[Problem]:
-    """Return what a client should know of settings: which of them do nothing yet."""
-    has_retention = (settings.success_retention_ms, settings.error_retention_ms) != (None, None)
-    given = {
-        "schedules": bool(settings.schedules),
-        "concurrency": settings.concurrency is not None,
-        "default_retention": has_retention,
-    }
-    return [envelope.without_effect(name) for name, is_given in given.items() if is_given]
+    """Return what a client should know of settings: what does something else than it may think."""
+    return [Problem(envelope.WEEKDAYS, cron.warning(text)) for text in settings.schedules if cron.counts_weekdays(text)]

@@ -11,7 +11,7 @@ from stepwell.errors import InvalidStepConfig
 
 Found = Iterator[tuple[ast.AST, str, str]]
 
-_AWAITED = ("sleep", "sleep_until", "wait_for_event", "set_progress")
+_AWAITED = ("sleep", "sleep_until", "wait_for_event", "set_progress", "set_labels")
 # Calls that block, and what does the same on an event loop.
 _BLOCKING = {
     "time.sleep": "await asyncio.sleep(...)",

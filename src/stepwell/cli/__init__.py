@@ -5,9 +5,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stepwell import __version__
-from stepwell.cli import options
+from stepwell.cli import completing, options, wrangler_spellings
 from stepwell.cli.failures import Commands
+from stepwell.cli.hosts_group import hosts_group
 from stepwell.cli.instances_group import instances_group
+from stepwell.cli.jobs_group import jobs_group
+from stepwell.cli.limits_group import limits_group
+from stepwell.cli.schedules_group import schedules_group
+from stepwell.cli.signing_in_commands import login, logout, whoami
+from stepwell.cli.upkeep_commands import backup, doctor, init, migrate, restore, version
+from stepwell.cli.workflows_group import workflows_group
 
 if TYPE_CHECKING:
     from stepwell.cli.output import Output
@@ -21,7 +28,14 @@ def main() -> None:
     """Durable workflows in ordinary Python, with the Cloudflare Workflows API."""
 
 
+main.add_command(hosts_group)
 main.add_command(instances_group)
+main.add_command(jobs_group)
+main.add_command(limits_group)
+main.add_command(schedules_group)
+main.add_command(workflows_group)
+for command in (backup, doctor, init, migrate, restore, version, login, logout, whoami):
+    main.add_command(command)
 
 
 @main.command()
@@ -41,25 +55,7 @@ def check(path: str, output: str) -> None:
 @main.command()
 @click.argument("workflow", metavar="[PATH|WORKFLOW]", default=".")
 @click.option("--workflow", "--class", "name", metavar="NAME", help="Of PATH: this workflow, by its name or its class.")
-@click.option("--version", metavar="ID", help="Of WORKFLOW: this version.  [default: the newest]")
-@click.option(
-    "--instance", "id", metavar="ID", help="Of WORKFLOW: with how this instance stands; latest for the newest one."
-)
-@click.option(
-    "-o",
-    "--format",
-    "form",
-    type=click.Choice(["text", "svg", "mermaid", "json"]),
-    help="Form.  [default: as --file ends, else text]",
-)
-@click.option("--file", metavar="FILE", help="Write to this file.")
-@click.option(
-    "--theme",
-    type=click.Choice(["auto", "light", "dark"]),
-    default="auto",
-    show_default=True,
-    help="Colours of an SVG; auto goes by the system of who looks at it.",
-)
+@options.drawn
 @options.remote
 def graph(  # noqa: PLR0913, PLR0917 - one for each option
     workflow: str,
@@ -81,6 +77,22 @@ def graph(  # noqa: PLR0913, PLR0917 - one for each option
 
     asked = graph_sources.Asked(workflow, name, version, id)
     raise SystemExit(draw(graph_sources.find(asked, where), Wanted(form, file, theme)))
+
+
+@main.command("completion")
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish", "powershell")))
+def print_completion(shell: str) -> None:
+    """Print the script by which SHELL completes commands, options, and what the server has: names, ids, steps.
+
+    In ~/.bashrc, or in ~/.zshrc behind compinit: eval "$(stepwell completion bash)", or zsh.
+
+    For fish, once: stepwell completion fish > ~/.config/fish/completions/stepwell.fish
+
+    In PowerShell's profile: stepwell completion powershell | Out-String | Invoke-Expression
+    """
+    from stepwell.cli import completion
+
+    raise SystemExit(completion.show(shell))
 
 
 @main.command()
@@ -132,8 +144,8 @@ def worker(path: str | None, **given: Any) -> None:
     new instances from now on, as `stepwell serve PATH` does. Instances stay on the code that they began with: whatever
     that is, it comes from the database. SIGTERM or Ctrl-C stops as with `stepwell serve`.
     """
-    from stepwell.cli.host import HostOptions
     from stepwell.cli.worker import work
+    from stepwell.hosting import HostOptions
 
     raise SystemExit(work(HostOptions(path=path or "", is_stored=path is None, **given)))
 
@@ -211,27 +223,43 @@ def token_revoke(id: str, store: str) -> None:
 
 
 @main.command()
-@click.argument("workflow")
+@click.argument("workflow", shell_complete=completing.workflows)
 @click.argument("params", required=False)
 @click.option("--id", metavar="ID", help="The instance's id; a new one if not given.")
+@click.option("--success-retention", metavar="TIME", help='How long it is kept after it completed: "7 days".')
+@click.option("--error-retention", metavar="TIME", help="How long it is kept after it errored or was terminated.")
 @click.option("--wait", is_flag=True, help="Wait for the end: exit code 0, 7 if it errored, 8 if it was terminated.")
-@click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="How long to wait at most; then 9.")
+@options.WATCH
+@options.TIMEOUT
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label of it. Repeatable.")
 @options.shown
 @options.remote
 def trigger(  # noqa: PLR0913, PLR0917 - one for each option
-    workflow: str, params: str | None, id: str | None, wait: bool, timeout: float | None, out: "Output", **where: Any
+    workflow: str,
+    params: str | None,
+    id: str | None,
+    success_retention: str | None,
+    error_retention: str | None,
+    wait: bool,
+    watch: bool,
+    timeout: float | None,
+    labels: tuple[str, ...],
+    out: "Output",
+    **where: Any,
 ) -> None:
     """Create an instance of WORKFLOW. PARAMS is JSON, @FILE with JSON, or - for standard input."""
-    from stepwell.cli import arguments, instances, profiles
+    from stepwell.cli import arguments, instances, profiles, searching, waiting
 
-    given = (arguments.json_of(params), id)
-    waiting = instances.Waiting(wait, timeout)
-    raise SystemExit(instances.trigger(profiles.connect(**where), workflow, given, waiting, out))
+    retention = {"success_retention": success_retention, "error_retention": error_retention}
+    kept = {kind: time for kind, time in retention.items() if time}
+    new = instances.New(id, arguments.json_of(params), searching.labels_of(labels), kept)
+    waited = waiting.Waiting(wait, watch, timeout)
+    raise SystemExit(instances.trigger(profiles.connect(**where), workflow, new, waited, out))
 
 
 @main.command("export")
-@click.argument("workflow")
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, shell_complete=completing.instances)
 @options.STORE
 @options.ACCOUNT
 def export_instances(workflow: str, ids: tuple[str, ...], store: str, account: str) -> None:
@@ -286,7 +314,7 @@ def profile() -> None:
 
 
 @profile.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.profiles)
 @click.option("--url", metavar="URL", help="The server.")
 @click.option("--account", metavar="ID", help="The account.")
 @click.option("--token", is_flag=True, help="Ask for the token, or read it from standard input.")
@@ -307,9 +335,26 @@ def profile_list(out: "Output") -> None:
 
 
 @profile.command("use")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.profiles)
 def profile_use(name: str) -> None:
     """Use the profile NAME where no other is named."""
     from stepwell.cli.profile_commands import use
 
     raise SystemExit(use(name))
+
+
+@profile.command("show")
+@options.shown
+@options.remote
+def profile_show(out: "Output", **where: Any) -> None:
+    """Say which server a command would ask, for which account, with which token, and what says so.
+
+    In this order: option, environment (STEPWELL_URL, STEPWELL_ACCOUNT, STEPWELL_TOKEN, STEPWELL_PROFILE), the table
+    [client] of the file stepwell.toml in the current folder, profile, default.
+    """
+    from stepwell.cli.profile_commands import show_used
+
+    raise SystemExit(show_used(where, out))
+
+
+wrangler_spellings.attach(main)

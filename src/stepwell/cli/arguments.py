@@ -1,4 +1,4 @@
-"""What arguments say: themselves, or for `@FILE` and `-` what is in a file and on standard input."""
+"""What arguments say: themselves, or for `@FILE` and `-` what is in a file and on standard input; and secrets."""
 
 import json
 import sys
@@ -31,6 +31,15 @@ def ids_of(argument: str) -> list[str]:
     if not is_elsewhere(argument):
         return [argument]
     return [id for line in text_in(argument.removeprefix("@")).splitlines() if (id := line.strip())]
+
+
+def secret(prompt: str) -> str:
+    """Return what is typed unseen, or comes from a pipe: never an argument, which others could see."""
+    is_terminal = sys.stdin.isatty()
+    given = (
+        click.prompt(prompt, "", hide_input=True, show_default=False, err=True) if is_terminal else sys.stdin.readline()
+    )
+    return str(given).strip()
 
 
 def is_elsewhere(argument: str) -> bool:

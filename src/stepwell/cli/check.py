@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from stepwell import checks
+from stepwell.cli.terminal import say
 from stepwell.errors import InvalidSetting, ScriptError
 from stepwell.project import Project
 from stepwell.server_settings import tell
@@ -22,17 +23,17 @@ def report(path: str, *, as_json: bool) -> int:
     The files are held against the settings that a server of the path would have.
     """
     try:
-        files = sorted(_files(Path(path)))
+        files = sorted(files_of(Path(path)))
         if not files:
-            click.echo(f"error: no Python file at {path}; give a file, or a folder that has some", err=True)
+            say(f"error: no Python file at {path}; give a file, or a folder that has some")
             return 2
         most = tell((), os.environ, Project.at(Path(path)).root).settings.retries_per_step
         found = [finding for file in files for finding in checks.check(file, retries_per_step=most)]
     except (InvalidSetting, ScriptError) as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}")
         return 2
     except OSError as error:
-        click.echo(f"error: {error.filename} cannot be read: {error.strerror}", err=True)
+        say(f"error: {error.filename} cannot be read: {error.strerror}")
         return 2
     if as_json:
         click.echo(
@@ -50,10 +51,10 @@ def _print(found: list[checks.Finding], files: int) -> None:
         click.echo(str(finding))
     looked_at = f"{files} file{'' if files == 1 else 's'}"
     findings = f"{len(found)} finding{'' if len(found) == 1 else 's'}"
-    click.echo(f"{looked_at}: {findings if found else 'nothing found'}", err=True)
+    say(f"{looked_at}: {findings if found else 'nothing found'}")
 
 
-def _files(path: Path) -> Iterator[Path]:
+def files_of(path: Path) -> Iterator[Path]:
     """Yield the Python files of a path; those of environments, packages and hidden folders are left out."""
     if path.is_file():
         yield path
@@ -63,4 +64,4 @@ def _files(path: Path) -> Iterator[Path]:
             # A link to a folder may lead back here.
             is_folder = beneath.is_dir() and not beneath.is_symlink()
             if is_wanted and (is_folder or beneath.suffix == ".py"):
-                yield from _files(beneath)
+                yield from files_of(beneath)

@@ -8,7 +8,7 @@ import click
 from stepwell.cli.failures import USAGE, Failure
 from stepwell.cli.output import Column, Output
 from stepwell.cli.targets import Targets
-from stepwell.cli.terminal import clean
+from stepwell.cli.terminal import clean, say
 
 _HINT = "-y or --yes does it without asking"
 _YES = {"y", "yes"}
@@ -29,7 +29,7 @@ class Consent:
         """
         if self.is_for_show:
             out.show_all([{"id": id} for id in targets.ids], _ID)
-            click.echo(clean(f"nothing is done; without --dry-run: {verb} {_told(targets)}"), err=True)
+            say(f"nothing is done; without --dry-run: {verb} {_told(targets)}")
             return False
         if not self.is_given and targets.ids:
             count = len(targets.ids)

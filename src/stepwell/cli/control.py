@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import click
-
 from stepwell.cli.consent import Consent
 from stepwell.cli.failures import FAILED, failure_of, reason_of
 from stepwell.cli.output import Column, Item, Output
+from stepwell.cli.progress import Interrupt, Progress, Stand, interruptible
 from stepwell.cli.targets import Targets
-from stepwell.cli.terminal import clean
+from stepwell.cli.terminal import say
 from stepwell.client import Result
 from stepwell.errors import RequestRefused, StepwellError, WorkflowNotFound
 
@@ -24,20 +23,20 @@ _NOT_FOUND = 404
 Outcome = Item | tuple[str, RequestRefused]
 
 
-def change(targets: Targets, asked: Mapping[str, Any], consent: Consent | None, out: Output) -> int:
-    """Ask the same change of each instance; return the exit code. Without `consent` it needs none."""
-    if consent is not None and not consent.covers(asked["status"], targets, out):
+def change(targets: Targets, asked: Mapping[str, Any], consent: Consent, out: Output) -> int:
+    """Ask the same change of each instance, if that is wanted; return the exit code."""
+    if not consent.covers(asked["status"], targets, out):
         return 0
     if len(targets.ids) == 1:
         return _show_one(_change(targets, targets.ids[0], asked), out)
-    return _show_many(targets, (_change(targets, id, asked) for id in targets.ids), out)
+    return _show_many(targets, (_change(targets, id, asked) for id in targets.ids), out, asked["status"])
 
 
 def resume_rollback(targets: Targets, out: Output) -> int:
     """Go on with the failed rollback of each instance; return the exit code."""
     if len(targets.ids) == 1:
         return _show_one(_resume_rollback(targets, targets.ids[0]), out)
-    return _show_many(targets, (_resume_rollback(targets, id) for id in targets.ids), out)
+    return _show_many(targets, (_resume_rollback(targets, id) for id in targets.ids), out, "resume-rollback")
 
 
 def delete(targets: Targets, consent: Consent, out: Output) -> int:
@@ -46,7 +45,7 @@ def delete(targets: Targets, consent: Consent, out: Output) -> int:
         return 0
     if len(targets.ids) == 1:
         return _show_one(_delete(targets, targets.ids[0]), out)
-    return _show_many(targets, _delete_many(targets), out)
+    return _show_many(targets, _delete_many(targets), out, "delete")
 
 
 def _change(targets: Targets, id: str, asked: Mapping[str, Any]) -> Outcome:
@@ -99,29 +98,37 @@ def _show_one(outcome: Outcome, out: Output) -> int:
     return 0
 
 
-def _show_many(targets: Targets, outcomes: Iterable[Outcome], out: Output) -> int:
+def _show_many(targets: Targets, outcomes: Iterable[Outcome], out: Output, verb: str) -> int:
     """Print what became of instances, and beside that why nothing became of others; return the exit code.
 
     Raises what ends all of it; what was done before is shown all the same.
     """
-    failed = 0
+    tried = failed = 0
     end: BaseException | None = None
+    total = len(targets.ids)
 
-    def done() -> Iterator[Item]:
-        nonlocal failed, end
+    def done(progress: Progress, interrupt: Interrupt) -> Iterator[Item]:
+        nonlocal tried, failed, end
         try:
-            for outcome in outcomes:
+            for tried, outcome in enumerate(outcomes, 1):
                 if isinstance(outcome, tuple):
                     failed += 1
-                    click.echo(clean(f"error: {outcome[0]}: {reason_of(outcome[1])}"), err=True)
+                    progress.say(f"error: {outcome[0]}: {reason_of(outcome[1])}")
                 else:
                     yield outcome
+                progress.tell(Stand(tried, failed, total))
+                if interrupt.is_wanted and tried < total:
+                    raise KeyboardInterrupt  # noqa: TRY301 - as if it had come now
         except (StepwellError, KeyboardInterrupt) as error:
             end = error
+        progress.clear()
 
-    count = out.show_all(done(), _COLUMNS)
+    with Progress(verb, is_shown=not out.is_line_by_line) as progress, interruptible(progress.say) as interrupt:
+        count = out.show_all(done(progress, interrupt), _COLUMNS)
     if failed or end is not None:
-        click.echo(f"done: {count} of {len(targets.ids)}", err=True)
+        say(f"done: {count} of {total}")
+    if isinstance(end, KeyboardInterrupt) and tried < total:
+        say(f"left: {total - tried}, from {targets.ids[tried]} on")
     if end is not None:
         raise end
     return FAILED if failed else 0

@@ -1,14 +1,12 @@
 """`stepwell copy`: a whole store into another one."""
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-
-import click
 
 from stepwell.cli.failures import CONFLICT, NOT_FOUND, USAGE, Failure
 from stepwell.cli.output import Column, Output
-from stepwell.cli.terminal import clean
+from stepwell.cli.progress import Progress, Stand
+from stepwell.cli.terminal import say
 from stepwell.errors import InvalidInput
 from stepwell.store.copying import Counts, Told, counts_of
 from stepwell.store.copying import copy as copy_rows
@@ -30,7 +28,7 @@ def describe(source: str, target: str, out: Output) -> int:
             counts = counts_of(opened)
         check_target(target)
     _show(counts, out)
-    _say(f"nothing is done; without --dry-run: copy {sum(counts.values()):,} rows to {shown(target)}")
+    say(f"nothing is done; without --dry-run: copy {sum(counts.values()):,} rows to {shown(target)}")
     return 0
 
 
@@ -41,8 +39,8 @@ def copy(source: str, target: str, out: Output) -> int:
         with open_target(target) as begun, _progress(counts) as told:
             copy_rows(opened, begun, counts, told)
     _show(counts, out)
-    _say(f"{sum(counts.values()):,} rows are copied; serve {shown(target)} from now on")
-    _say(f"{shown(source)} is as it was: serve it no more, else its instances run twice")
+    say(f"{sum(counts.values()):,} rows are copied; serve {shown(target)} from now on")
+    say(f"{shown(source)} is as it was: serve it no more, else its instances run twice")
     return 0
 
 
@@ -59,40 +57,16 @@ def _show(counts: Counts, out: Output) -> None:
     out.show_all([{"table": name, "rows": rows} for name, rows in counts.items()], _COLUMNS, "table")
 
 
-def _say(text: str) -> None:
-    click.echo(clean(text), err=True)
-
-
 @contextmanager
 def _progress(counts: Counts) -> Iterator[Told]:
-    """Show how far a copy is: a bar on a terminal, elsewhere a line for each table."""
-    if not sys.stderr.isatty():
-        yield _Lines(counts).told
-        return
-    # Imported here: elsewhere nothing needs it.
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    """Show how far a copy is; where that is no bar, each table that has come, too."""
+    left, total = dict(counts), sum(counts.values())
+    with Progress("copy") as progress:
 
-    columns: Sequence[TextColumn | BarColumn | MofNCompleteColumn | TimeRemainingColumn] = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=sum(counts.values()))
-        yield lambda table, rows: bar.update(task, description=table, advance=rows)
+        def told(table: str, rows: int) -> None:
+            left[table] -= rows
+            progress.tell(Stand(total - sum(left.values()), None, total))
+            if left[table] == 0 and not progress.is_drawn:
+                progress.say(f"{table}: {counts[table]:,} rows")
 
-
-class _Lines:
-    """Tells of each table that has come."""
-
-    def __init__(self, counts: Counts) -> None:
-        self._left = dict(counts)
-        self._counts = counts
-
-    def told(self, table: str, rows: int) -> None:
-        """Hear of rows."""
-        self._left[table] -= rows
-        if self._left[table] == 0:
-            _say(f"{table}: {self._counts[table]:,} rows")
+        yield told

@@ -1,8 +1,11 @@
 """`stepwell instances describe`: an instance with its steps, and how it changes."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import click
@@ -10,9 +13,12 @@ import click
 from stepwell.cli import terminal, times
 from stepwell.cli.failures import INSTANCE_ERRORED, INSTANCE_TERMINATED
 from stepwell.cli.output import Column, Output
+from stepwell.cli.progress import detaching
+from stepwell.cli.redrawing import Drawing, fitted
 from stepwell.cli.targets import named
 from stepwell.cli.terminal import clean
 from stepwell.client import Client, Result
+from stepwell.errors import NotOfThisServer
 
 Step = Mapping[str, Any]
 
@@ -22,39 +28,68 @@ ENDS = {"complete": 0, "errored": INSTANCE_ERRORED, "terminated": INSTANCE_TERMI
 # How often a watched instance is asked for.
 _LOOK_EVERY_S = 0.5
 _BAR = 24
-_SHOWN_OUTPUT = 200
-# The lines about the instance itself that stay where there is no room for all.
-_HEAD = 2
 
 
-def describe(client: Client, workflow: str, id: str, out: Output, *, watch: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """How many characters of an output people are shown, and whether they are shown those of steps."""
+
+    limit: int = 200
+    are_of_steps: bool = False
+
+    def shown(self, output: object) -> str:
+        """Return an output, cut."""
+        text = str(output)
+        return f"{text[: self.limit]}{'...' if len(text) > self.limit else ''}"
+
+
+_SHORT = Outputs()
+
+
+def describe(client: Client, target: tuple[str, str], out: Output, outputs: Outputs = _SHORT, *, watch: bool) -> int:
     """Print an instance with its steps, and its changes if it is watched; return the exit code."""
-    wanted = named(client, workflow, id)
-    screen = Screen(workflow, wanted, out)
-    shown = client.instance(workflow, wanted)
-    while watch and shown["status"] not in ENDS:
-        screen.update(shown)
-        time.sleep(_LOOK_EVERY_S)
-        shown = client.instance(workflow, wanted)
+    workflow, wanted = target[0], named(client, *target)
+    screen = Screen(workflow, wanted, out, outputs)
+    shown = look(client, workflow, wanted, out)
+    with detaching(f"stepwell instances describe {workflow} {wanted} --watch") if watch else nullcontext():
+        while watch and shown["status"] not in ENDS:
+            screen.update(shown)
+            time.sleep(_LOOK_EVERY_S)
+            shown = look(client, workflow, wanted, out)
+    if shown["status"] in ENDS:
+        with suppress(NotOfThisServer):
+            screen.kept_until = client.retention(workflow, wanted)["kept_until"]
     screen.show(shown)
     return 0
+
+
+def look(client: Client, workflow: str, id: str, out: Output) -> Result:
+    """Return an instance, for people with its labels; programs get what Cloudflare's route answers."""
+    instance = client.instance(workflow, id)
+    if out.is_text:
+        with suppress(NotOfThisServer):
+            instance["labels"] = client.labels(workflow, id)
+    return instance
 
 
 class Screen:
     """Shows an instance: on a terminal in place of what it was, in a pipe a line for each part that has changed."""
 
-    def __init__(self, workflow: str, id: str, out: Output) -> None:
+    def __init__(self, workflow: str, id: str, out: Output, outputs: Outputs = _SHORT) -> None:
+        self._outputs = outputs
         self._workflow, self._id, self._out = workflow, id, out
-        self._drawn: list[str] = []
+        self._drawing = Drawing()
         self._told: dict[tuple[str, ...], _Row] = {}
         self._shown: Result | None = None
+        # Until when it is kept; None: it has not ended.
+        self.kept_until: str | None = None
 
     def update(self, instance: Result) -> None:
         """Show an instance that may change: on a terminal no more than there is room for."""
         if not self._out.is_text:
             self.show(instance)
         elif terminal.can_go_back():
-            self._draw(_fitted(self._lines(instance), *terminal.size()))
+            self._drawing.draw(fitted(self._lines(instance), *terminal.size()))
         else:
             self._tell(instance)
 
@@ -65,28 +100,22 @@ class Screen:
                 self._out.show_one(instance, (), self._id)
             self._shown = instance
         elif sys.stdout.isatty():
-            self._draw(self._lines(instance))
+            self._drawing.draw(self._lines(instance))
         else:
             self._tell(instance)
 
-    def _draw(self, lines: list[str]) -> None:
-        if lines == self._drawn:
-            return
-        # Lines that a terminal has broken are broken anew when it is made narrower.
-        columns = terminal.size()[0]
-        back = sum(terminal.height_of(line, columns) for line in self._drawn)
-        # Up to where the last one began, and clear from there.
-        start = f"\x1b[{back}A\r\x1b[J" if back else ""
-        click.echo(start + "".join(f"{line}\n" for line in lines), nl=False, color=True)
-        self._drawn = lines
-
     def _lines(self, instance: Result) -> list[str]:
         steps = _steps(instance)
-        lines = list(_head(self._workflow, self._id, instance, is_colored=self._out.is_colored))
-        return [*lines, "", *self._out.table(steps, _columns(steps))] if steps else lines
+        lines = list(_head((self._workflow, self._id), instance, self._outputs, is_colored=self._out.is_colored))
+        if self.kept_until is not None:
+            lines.append(clean(f"kept until {times.short(self.kept_until)}"))
+        if not steps:
+            return lines
+        said = _outputs_of(steps, self._outputs) if self._outputs.are_of_steps else []
+        return [*lines, "", *self._out.table(steps, _columns(steps)), *([""] if said else []), *said]
 
     def _tell(self, instance: Result) -> None:
-        for row in _rows(self._workflow, self._id, instance):
+        for row in _rows((self._workflow, self._id), instance, self._outputs):
             if self._told.get(row.about) != row:
                 texts = [clean(text) for text in row.texts]
                 texts[row.status] = terminal.painted(texts[row.status], is_colored=self._out.is_colored)
@@ -95,29 +124,34 @@ class Screen:
         sys.stdout.flush()
 
 
-def _fitted(lines: list[str], columns: int, rows: int) -> list[str]:
-    """Return the lines that there is room for: the first, and the last."""
-    heights = [terminal.height_of(line, columns) for line in lines]
-    # The cursor has a line of its own.
-    if sum(heights) < rows:
-        return lines
-    room, kept = rows - 2 - sum(heights[:_HEAD]), len(lines)
-    while kept > _HEAD and room >= heights[kept - 1]:
-        kept -= 1
-        room -= heights[kept]
-    return [*lines[:_HEAD], "...", *lines[kept:]]
+def labels_in_words(labels: Mapping[str, str]) -> str:
+    """Return labels as people write them."""
+    return " ".join(f"{name}={value}" for name, value in labels.items())
 
 
-def _head(workflow: str, id: str, instance: Result, *, is_colored: bool) -> Iterator[str]:
+def _head(target: tuple[str, str], instance: Result, outputs: Outputs, *, is_colored: bool) -> Iterator[str]:
+    workflow, id = target
     status = terminal.painted(clean(instance["status"]), is_colored=is_colored)
     yield f"{clean(workflow)} / {clean(id)}   {status}  ({times.span(instance['start'], instance['end'])})"
     created = times.ago(instance["queued"])
     yield clean(f"trigger {instance['trigger']['source']}   version {instance['versionId']}   created {created}")
+    if instance.get("labels"):
+        yield clean(f"labels  {labels_in_words(instance['labels'])}")
     if instance.get("error"):
         yield clean(f"error   {instance['error']['name']}: {instance['error']['message']}")
     if instance.get("output") is not None:
-        output = str(instance["output"])
-        yield clean(f"output  {output[:_SHOWN_OUTPUT]}{'...' if len(output) > _SHOWN_OUTPUT else ''}")
+        yield clean(f"output  {outputs.shown(instance['output'])}")
+
+
+def _outputs_of(steps: Sequence[Step], outputs: Outputs) -> list[str]:
+    """Return a line for each step that has returned something."""
+    returned = [step for step in steps if step.get("output") is not None]
+    return [clean(f"{step['name']} returned {outputs.shown(_json_of(step))}") for step in returned]
+
+
+def _json_of(step: Step) -> str:
+    output = step["output"]
+    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
 
 
 class _Row(NamedTuple):
@@ -128,17 +162,26 @@ class _Row(NamedTuple):
     status: int = 0
 
 
-def _rows(workflow: str, id: str, instance: Result) -> Iterator[_Row]:
-    moments = (instance["queued"], instance["start"] or "-", instance["end"] or "-")
+def _rows(target: tuple[str, str], instance: Result, outputs: Outputs) -> Iterator[_Row]:
+    workflow, id = target
+    moments = tuple(map(_moment, (instance["queued"], instance["start"], instance["end"])))
     origin = (instance["versionId"], instance["trigger"]["source"])
     yield _Row(("instance",), ("instance", workflow, id, instance["status"], *moments, *origin), 3)
+    if instance.get("labels"):
+        yield _Row(("labels",), ("labels", *(f"{name}={value}" for name, value in instance["labels"].items())))
     for step in _steps(instance):
         name = (step["name"], step["type"])
-        yield _Row(name, ("step", *name, _state(step), _tries(step), step["start"], step["end"] or "-"), 3)
+        yield _Row(name, ("step", *name, _state(step), _tries(step), _moment(step["start"]), _moment(step["end"])), 3)
+        if outputs.are_of_steps and step.get("output") is not None:
+            yield _Row(("returned", *name), ("returned", *name, outputs.shown(_json_of(step))), 0)
     if instance.get("error"):
         yield _Row(("error",), ("error", str(instance["error"]["name"]), str(instance["error"]["message"])))
     if instance.get("output") is not None:
         yield _Row(("output",), ("output", str(instance["output"])))
+
+
+def _moment(moment: str | None) -> str:
+    return times.exact(moment) if moment else "-"
 
 
 def _steps(instance: Result) -> list[Step]:

@@ -1,19 +1,25 @@
 """How commands end that cannot do what is asked: a line that says why, a line that helps, and an exit code."""
 
+import os
 import re
 import shlex
 import sys
 from collections.abc import Mapping
+from contextvars import copy_context
 from typing import Any
 
 import click
 
-from stepwell.cli.terminal import clean
+from stepwell.cli.terminal import say
 from stepwell.errors import (
     InstanceAlreadyExists,
     InstanceFinished,
     InstanceNotFound,
+    JobNotFound,
+    LimitNotFound,
+    NotOfThisServer,
     RequestRefused,
+    ScheduleNotFound,
     ServerUnreachable,
     StepNotFound,
     StepNotInHistory,
@@ -26,6 +32,9 @@ FAILED, USAGE, NOT_ALLOWED, NOT_FOUND, CONFLICT, UNREACHABLE = 1, 2, 3, 4, 5, 6
 INSTANCE_ERRORED, INSTANCE_TERMINATED, TIMED_OUT = 7, 8, 9
 INTERRUPTED = 130
 
+# What a shell asks by which completes a command line.
+COMPLETES = "_STEPWELL_COMPLETE"
+
 _EXIT_BY_STATUS = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_FOUND, 409: CONFLICT}
 _EXIT_BY_CODE = {
     InstanceAlreadyExists.code: CONFLICT,
@@ -33,7 +42,11 @@ _EXIT_BY_CODE = {
     StepNotInHistory.code: NOT_FOUND,
 }
 _HINT_BY_CODE = {
-    WorkflowNotFound.code: "--url, --account or a profile may name another server; the page at / lists its workflows",
+    WorkflowNotFound.code: "`stepwell workflows list` shows those there are; --url, --account or a profile may name "
+    "another server",
+    ScheduleNotFound.code: "`stepwell schedules list {workflow}` shows those there are",
+    JobNotFound.code: "`stepwell jobs list` shows those there are",
+    LimitNotFound.code: "`stepwell limits list` shows those there are",
     InstanceNotFound.code: "`stepwell instances list {workflow}` shows those there are",
     InstanceAlreadyExists.code: "leave out --id for a new one; `stepwell instances describe {workflow} {id}` shows it",
     InstanceFinished.code: "`stepwell instances describe {workflow} {id}` shows how it ended",
@@ -45,9 +58,11 @@ _HINT_BY_COMMAND = {
     "`stepwell instances describe {workflow} {id}` the steps of this one"
 }
 _HINT_BY_EXIT = {
-    NOT_ALLOWED: "`stepwell token create` makes a token; it is taken from STEPWELL_TOKEN or a profile",
+    NOT_ALLOWED: "`stepwell token create` makes a token, `stepwell login` keeps it; STEPWELL_TOKEN may have it, too",
     UNREACHABLE: "`stepwell dev` and `stepwell serve` start a server; --url, STEPWELL_URL or a profile names another",
 }
+
+_HINT_OF_OTHERS = "it is Stepwell's own, and that server is Cloudflare's, or an older one; --url names another"
 
 # How messages of Cloudflare's API begin; the number behind them says as much.
 _KEY = re.compile(r"^workflows\.api\.error\.[\w.]+: ")
@@ -87,7 +102,15 @@ class Commands(click.Group):
     group_class = type
 
     def main(self, *args: Any, **more: Any) -> Any:
-        """Do what the command line says, and exit."""
+        """Do what the command line says, or answer a shell that completes it, and exit."""
+        if asked := os.environ.get(COMPLETES):
+            from stepwell.cli import completion
+
+            sys.exit(completion.answer(self, asked))
+        # How things are shown is for this command line alone.
+        copy_context().run(self._main, *args, **more)
+
+    def _main(self, *args: Any, **more: Any) -> None:
         try:
             # Commands exit by themselves; what comes back is the code of what click does alone, such as --help.
             sys.exit(super().main(*args, **{**more, "standalone_mode": False}) or 0)
@@ -97,8 +120,8 @@ class Commands(click.Group):
             if isinstance(error, _HELP_IS_ASKED_FOR):
                 error.show()
             else:
-                click.echo(f"error: {clean(_PASSWORD.sub('', error.format_message()))}", err=True)
-                click.echo(f"hint: {clean(_hint_of(error))}", err=True)
+                say(f"error: {_PASSWORD.sub('', error.format_message())}")
+                say(f"hint: {_hint_of(error)}")
             sys.exit(error.exit_code)
 
 
@@ -110,12 +133,21 @@ def failure_of(error: StepwellError, **named: str) -> Failure:
 
 def reason_of(error: StepwellError) -> str:
     """Return an error's message as people get it, with the number that a server gave it."""
-    code = f" ({error.error_code})" if isinstance(error, RequestRefused) else ""
-    return f"{_KEY.sub('', str(error))}{code}"
+    if not isinstance(error, RequestRefused):
+        return str(error)
+    request = f", request {error.request_id or 'without an id'}" if _is_asked_for("verbose") else ""
+    return f"{_KEY.sub('', str(error))} ({error.error_code}{request})"
+
+
+def _is_asked_for(flag: str) -> bool:
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(f"stepwell.{flag}"))
 
 
 def _exit_code(error: StepwellError) -> int:
     match error:
+        case NotOfThisServer():
+            return FAILED
         case RequestRefused():
             return _EXIT_BY_CODE.get(error.error_code, _EXIT_BY_STATUS.get(error.status, FAILED))
         case ServerUnreachable():
@@ -133,6 +165,8 @@ def _hint(error: StepwellError, exit_code: int, named: Mapping[str, str]) -> str
 
 
 def _hint_by_code(error: StepwellError, command: str | None) -> str | None:
+    if isinstance(error, NotOfThisServer):
+        return _HINT_OF_OTHERS
     if not isinstance(error, RequestRefused):
         return None
     return _HINT_BY_COMMAND.get((command or "", error.error_code)) or _HINT_BY_CODE.get(error.error_code)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import msgspec
 
 from stepwell import wrangler
 from stepwell.cli import profiles
 from stepwell.cli.failures import FAILED, USAGE, Failure
 from stepwell.cli.targets import named
+from stepwell.cli.terminal import say
 from stepwell.client import Client, Result
 from stepwell.errors import ScriptError
 from stepwell.graph.folder import Folder
@@ -52,14 +52,17 @@ class Asked:
 
 def find(asked: Asked, where: Mapping[str, Any]) -> Drawn:
     """Return the graph that is asked for. Raises Failure, ScriptError, and as a client does."""
-    of_server = {"--version": asked.version, "--instance": asked.instance}
-    if _is_path(asked.source) and not any((*of_server.values(), *where.values())):
+    if _is_path(asked.source) and not any((asked.version, asked.instance, *where.values())):
         return _of_path(asked.source, asked.name)
     if asked.name is not None:
         raise Failure(
             "--workflow chooses one of PATH, and a server is asked", USAGE, "name the workflow instead of PATH"
         )
-    client = profiles.connect(**where)
+    return of_server(profiles.connect(**where), asked)
+
+
+def of_server(client: Client, asked: Asked) -> Drawn:
+    """Return the graph of a workflow that a server has. Raises Failure, and as a client does."""
     if asked.instance is None:
         return _of_version(client, asked.source, asked.version)
     if asked.version is not None:
@@ -90,7 +93,7 @@ def _of_path(path: str, wanted: str | None) -> Drawn:
             "stepwell.WorkflowEntrypoint"
         )
     for why in unread:
-        click.echo(why, err=True)
+        say(why)
     chosen = _chosen(path, found, wanted)
     read = read_graph(sources, chosen.file, chosen.name)
     if read.graph is None:

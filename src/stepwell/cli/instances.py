@@ -1,24 +1,41 @@
 """`stepwell trigger`, `stepwell instances list` and `send-event`: what people do with instances, over the API."""
 
 import itertools
-import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import click
-
 from stepwell.cli import times
-from stepwell.cli.description import ENDS, Screen
-from stepwell.cli.failures import TIMED_OUT
-from stepwell.cli.output import Column, Output
+from stepwell.cli.description import labels_in_words
+from stepwell.cli.output import Column, Item, Output
+from stepwell.cli.searching import Search
 from stepwell.cli.targets import named
-from stepwell.cli.terminal import clean
+from stepwell.cli.terminal import say
+from stepwell.cli.waiting import Waiting, until_end
 from stepwell.client import Client
 
-# How often an instance that is waited for is asked for.
-_LOOK_EVERY_S = 0.5
+
+def _now(instance: Item) -> str:
+    """Return what an instance does now, or the error that ended it."""
+    if instance.get("error"):
+        return f"{instance['error']['name']}: {instance['error']['message']}"
+    current = instance.get("current")
+    if not current:
+        return "-"
+    until = f" {times.ahead(current['until'])}" if current["until"] else ""
+    match current["state"]:
+        case "running":
+            return f"{current['step']} for {times.span(current['since'], None)}"
+        case "retrying":
+            return f"{current['step']} again{until}"
+        case _ if current["type"] == "sleep":
+            return f"sleeps{until}: {current['step']}"
+        case _:
+            return f"waits for {current['event_type']}: {current['step']}"
+
 
 _INSTANCE = Column("instance", lambda instance: str(instance["id"]))
+_WORKFLOW = Column("workflow", lambda instance: str(instance["workflow_name"]))
 _STATUS = Column("status", lambda instance: str(instance["status"]), is_status=True)
 _ORIGIN = (
     Column("version", lambda instance: str(instance["version_id"]), is_wide=True),
@@ -30,40 +47,57 @@ _LISTED = (
     Column("created", lambda instance: times.ago(instance["created_on"]), rank=2),
     Column("duration", lambda instance: times.span(instance["started_on"], instance["ended_on"]), rank=1),
     *_ORIGIN,
+    Column("now", _now, rank=3),
+    Column("labels", lambda instance: labels_in_words(instance.get("labels") or {}) or "-", is_wide=True),
 )
 _CREATED = (_INSTANCE, _STATUS, *_ORIGIN)
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """Whether a command waits for the end of an instance, and for how long at most, in seconds."""
+class New:
+    """What is said of an instance to create. `retention`: how long it is kept after its end, by its kind."""
 
-    waits: bool = False
-    timeout_s: float | None = None
-
-
-def trigger(client: Client, workflow: str, given: tuple[Any, str | None], waiting: Waiting, out: Output) -> int:
-    """Create an instance of params and id, and wait for its end if that is wanted; return the exit code."""
-    params, id = given
-    created = client.create_instance(workflow, id, params)
-    if not waiting.waits:
-        out.show_one(created, _CREATED, created["id"])
-        return 0
-    try:
-        click.echo(clean(f"waiting for {created['id']}"), err=True)
-        return _wait(client, workflow, created["id"], waiting.timeout_s, out)
-    except KeyboardInterrupt:
-        look = f"stepwell instances describe {workflow} {created['id']} --watch"
-        click.echo(clean(f"it goes on; look again with: {look}"), err=True)
-        raise
+    id: str | None
+    params: Any
+    labels: Mapping[str, str]
+    retention: Mapping[str, str]
 
 
-def show_list(client: Client, workflow: str, limit: int, status: str | None, out: Output) -> int:
-    """Print instances, newest first; return the exit code."""
-    found = itertools.islice(client.instances(workflow, status=status), limit)
-    if not out.show_all(found, _LISTED) and out.is_text:
-        click.echo(clean("no instance" + ("" if status is None else f" with status {status}")), err=True)
+def trigger(client: Client, workflow: str, new: New, waiting: Waiting, out: Output) -> int:
+    """Create an instance, and wait for its end if that is wanted; return the exit code."""
+    created = client.create_instance(workflow, new.id, new.params, new.labels, new.retention)
+    if waiting.waits or waiting.watches:
+        return until_end(client, (workflow, created["id"]), waiting, out)
+    out.show_one(created, _CREATED, created["id"])
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which of those that match are shown: how many, behind how many others, and whether the oldest is first."""
+
+    limit: int
+    behind: int = 0
+    is_reversed: bool = False
+
+
+def show_list(client: Client, workflow: str | None, shown: Shown, search: Search, out: Output) -> int:
+    """Print instances that match, of a workflow or of all, newest first; return the exit code."""
+    found: Iterable[Item] = itertools.islice(client.search(workflow, search), shown.behind, shown.behind + shown.limit)
+    if shown.is_reversed:
+        found = reversed(list(found))
+    columns = _LISTED if workflow is not None else (_WORKFLOW, *_LISTED)
+    if not out.show_all(found, columns) and out.is_text:
+        say("no instance" + _in_words(search))
+    return 0
+
+
+def _in_words(search: Search) -> str:
+    """Return what was searched for, as a sentence goes on."""
+    given = {name: value for name, value in search.items() if value}
+    statuses = given.pop("status", ())
+    asked = f" with status {' or '.join(statuses)}" if statuses else ""
+    return f"{asked}{' and' if statuses else ''} that is like that" if given else asked
 
 
 def send_event(client: Client, target: tuple[str, str], event: tuple[str, Any], out: Output) -> int:
@@ -75,14 +109,3 @@ def send_event(client: Client, target: tuple[str, str], event: tuple[str, Any], 
     columns = (Column("instance", lambda _: wanted), Column("event", lambda _: event_type))
     out.show_one(receipt, columns, wanted)
     return 0
-
-
-def _wait(client: Client, workflow: str, id: str, timeout_s: float | None, out: Output) -> int:
-    end = None if timeout_s is None else time.monotonic() + timeout_s
-    while (instance := client.instance(workflow, id, simple=True))["status"] not in ENDS:
-        if end is not None and time.monotonic() >= end:
-            click.echo(clean(f"{id} is still {instance['status']} after {timeout_s:g} s"), err=True)
-            return TIMED_OUT
-        time.sleep(_LOOK_EVERY_S)
-    Screen(workflow, id, out).show(client.instance(workflow, id))
-    return ENDS[instance["status"]]

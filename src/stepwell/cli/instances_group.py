@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stepwell.cli import options
+from stepwell.cli import choosing, completing, options
 from stepwell.cli.failures import Commands
+from stepwell.cli.searching import searched
 
 if TYPE_CHECKING:
+    from stepwell.cli.choosing import Chosen
     from stepwell.cli.consent import Consent
     from stepwell.cli.output import Output
+    from stepwell.cli.searching import Search
 
-_IDS = click.argument("ids", metavar="ID...", nargs=-1)
+_IDS = choosing.IDS
 
 
 @click.group("instances", cls=Commands)
@@ -21,51 +24,90 @@ def instances_group() -> None:
 
 
 @instances_group.command("list")
-@click.argument("workflow")
-@click.option("--status", metavar="STATUS", help="Only those with this status.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="How many at most.")
+@click.argument("workflow", required=False, shell_complete=completing.workflows)
+@searched
+@click.option(
+    "--limit",
+    "--per-page",
+    "limit",
+    cls=options.Aliased,
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="How many at most.",
+)
+@click.option("--page", type=click.IntRange(1), default=1, hidden=True)
+@click.option("--reverse", is_flag=True, help="Print the oldest of them first.")
 @options.shown
 @options.remote
-def instances_list(workflow: str, status: str | None, limit: int, out: "Output", **where: Any) -> None:
-    """List the instances of WORKFLOW, newest first."""
+def instances_list(  # noqa: PLR0913, PLR0917 - one for each argument and option
+    workflow: str | None, search: "Search", limit: int, page: int, reverse: bool, out: "Output", **where: Any
+) -> None:
+    """List the instances of WORKFLOW, or of all workflows, newest first."""
     from stepwell.cli import instances, profiles
 
-    raise SystemExit(instances.show_list(profiles.connect(**where), workflow, limit, status, out))
+    shown = instances.Shown(limit, (page - 1) * limit, reverse)
+    raise SystemExit(instances.show_list(profiles.connect(**where), workflow, shown, search, out))
 
 
 @instances_group.command("describe")
-@click.argument("workflow")
-@click.argument("id", default="latest")
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.argument("id", default="latest", shell_complete=completing.instances)
 @click.option("--watch", is_flag=True, help="Show each change until the instance ends; in a pipe, a line for each.")
+@click.option("--step-output/--no-step-output", help="Show what steps returned, too.  [default: no]")
+@click.option(
+    "--output-limit",
+    "--truncate-output-limit",
+    "output_limit",
+    cls=options.Aliased,
+    type=click.IntRange(0),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="How many characters of an output are shown.",
+)
 @options.shown
 @options.remote
-def instances_describe(workflow: str, id: str, watch: bool, out: "Output", **where: Any) -> None:
+def instances_describe(  # noqa: PLR0913, PLR0917 - one for each argument and option
+    workflow: str, id: str, watch: bool, step_output: bool, output_limit: int, out: "Output", **where: Any
+) -> None:
     """Show the instance ID of WORKFLOW with its steps; the latest if no id is given."""
     from stepwell.cli import description, profiles
 
-    raise SystemExit(description.describe(profiles.connect(**where), workflow, id, out, watch=watch))
+    outputs = description.Outputs(output_limit, step_output)
+    raise SystemExit(description.describe(profiles.connect(**where), (workflow, id), out, outputs, watch=watch))
 
 
 @instances_group.command("send-event")
-@click.argument("workflow")
-@click.argument("id")
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.argument("id", shell_complete=completing.instances)
 @click.argument("payload", required=False)
 @click.option("--type", "event_type", required=True, metavar="TYPE", help="The type that the instance waits for.")
+@click.option("--payload", "payload_too", hidden=True)
 @options.shown
 @options.remote
-def instances_send_event(
-    workflow: str, id: str, payload: str | None, event_type: str, out: "Output", **where: Any
+def instances_send_event(  # noqa: PLR0913, PLR0917 - one for each argument and option
+    workflow: str,
+    id: str,
+    payload: str | None,
+    event_type: str,
+    payload_too: str | None,
+    out: "Output",
+    **where: Any,
 ) -> None:
     """Send an event to the instance ID of WORKFLOW. PAYLOAD is JSON, @FILE with JSON, or - for standard input."""
     from stepwell.cli import arguments, instances, profiles
 
-    event = (event_type, arguments.json_of(payload))
+    if payload is not None and payload_too is not None:
+        raise click.UsageError("the payload is given twice: as an argument, and as --payload")
+    event = (event_type, arguments.json_of(payload if payload_too is None else payload_too))
     raise SystemExit(instances.send_event(profiles.connect(**where), (workflow, id), event, out))
 
 
 @instances_group.command("why")
-@click.argument("workflow")
-@click.argument("id", default="latest")
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.argument("id", default="latest", shell_complete=completing.instances)
 @options.shown
 @options.remote
 def instances_why(workflow: str, id: str, out: "Output", **where: Any) -> None:
@@ -76,8 +118,8 @@ def instances_why(workflow: str, id: str, out: "Output", **where: Any) -> None:
 
 
 @instances_group.command("tree")
-@click.argument("workflow")
-@click.argument("id", default="latest")
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.argument("id", default="latest", shell_complete=completing.instances)
 @options.shown
 @options.remote
 def instances_tree(workflow: str, id: str, out: "Output", **where: Any) -> None:
@@ -88,8 +130,8 @@ def instances_tree(workflow: str, id: str, out: "Output", **where: Any) -> None:
 
 
 @instances_group.command("logs")
-@click.argument("workflow")
-@click.argument("id")
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.argument("id", shell_complete=completing.instances)
 @click.option("--follow", is_flag=True, help="Show each new line until the instance ends.")
 @click.option(
     "--after", type=click.IntRange(0), default=0, metavar="N", help="Only lines behind the Nth; -o ids has the numbers."
@@ -105,9 +147,9 @@ def instances_logs(workflow: str, id: str, follow: bool, after: int, out: "Outpu
 
 
 @instances_group.command("step")
-@click.argument("workflow")
-@click.argument("id")
-@click.argument("step")
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.argument("id", shell_complete=completing.instances)
+@click.argument("step", shell_complete=completing.logged_steps)
 @options.step_type("step", "waitForEvent")
 @click.option("--attempt", type=click.IntRange(1), metavar="N", help="Only how the Nth attempt went.")
 @options.shown
@@ -123,9 +165,9 @@ def instances_step(  # noqa: PLR0913, PLR0917 - one for each argument and option
 
 
 @instances_group.command("step-retry")
-@click.argument("workflow")
-@click.argument("id")
-@click.argument("step")
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.argument("id", shell_complete=completing.instances)
+@click.argument("step", shell_complete=completing.logged_steps)
 @options.step_type("step", "rollback")
 @options.shown
 @options.remote
@@ -138,9 +180,9 @@ def instances_step_retry(workflow: str, id: str, step: str, type: str, out: "Out
 
 
 @instances_group.command("step-skip")
-@click.argument("workflow")
-@click.argument("id")
-@click.argument("step")
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.argument("id", shell_complete=completing.instances)
+@click.argument("step", shell_complete=completing.logged_steps)
 @options.shown
 @options.remote
 def instances_step_skip(workflow: str, id: str, step: str, out: "Output", **where: Any) -> None:
@@ -149,9 +191,9 @@ def instances_step_skip(workflow: str, id: str, step: str, out: "Output", **wher
 
 
 @instances_group.command("step-complete")
-@click.argument("workflow")
-@click.argument("id")
-@click.argument("step")
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.argument("id", shell_complete=completing.instances)
+@click.argument("step", shell_complete=completing.logged_steps)
 @click.argument("value")
 @options.step_type("step", "waitForEvent", "rollback")
 @options.shown
@@ -170,9 +212,9 @@ def instances_step_complete(  # noqa: PLR0913, PLR0917 - one for each argument a
 
 
 @instances_group.command("step-fail")
-@click.argument("workflow")
-@click.argument("id")
-@click.argument("step")
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.argument("id", shell_complete=completing.instances)
+@click.argument("step", shell_complete=completing.logged_steps)
 @click.argument("message", default="")
 @click.option("--error", "name", default="Error", show_default=True, metavar="NAME", help="The class of the error.")
 @options.step_type("step", "waitForEvent", "rollback")
@@ -190,35 +232,39 @@ def instances_step_fail(  # noqa: PLR0913, PLR0917 - one for each argument and o
 
 
 @instances_group.command("pause")
-@click.argument("workflow")
-@_IDS
+@click.argument("workflow", shell_complete=completing.workflows)
+@choosing.chosen
+@options.rehearsed
 @options.shown
 @options.remote
-def instances_pause(workflow: str, ids: tuple[str, ...], out: "Output", **where: Any) -> None:
+def instances_pause(workflow: str, chosen: "Chosen", consent: "Consent", out: "Output", **where: Any) -> None:
     """Pause instances of WORKFLOW.
 
     Attempts in flight may end, nothing else begins, and waits stand still.
 
-    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same.
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same. Without an ID, options
+    such as --status say which: all that match are changed by a job of the server's.
     """
-    _change(workflow, ids, {"status": "pause"}, None, out, where)
+    _change(workflow, chosen, {"status": "pause"}, consent, out, where)
 
 
 @instances_group.command("resume")
-@click.argument("workflow")
-@_IDS
+@click.argument("workflow", shell_complete=completing.workflows)
+@choosing.chosen
+@options.rehearsed
 @options.shown
 @options.remote
-def instances_resume(workflow: str, ids: tuple[str, ...], out: "Output", **where: Any) -> None:
+def instances_resume(workflow: str, chosen: "Chosen", consent: "Consent", out: "Output", **where: Any) -> None:
     """Let paused instances of WORKFLOW go on.
 
-    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same.
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same. Without an ID, options
+    such as --status say which: all that match are changed by a job of the server's.
     """
-    _change(workflow, ids, {"status": "resume"}, None, out, where)
+    _change(workflow, chosen, {"status": "resume"}, consent, out, where)
 
 
 @instances_group.command("resume-rollback")
-@click.argument("workflow")
+@click.argument("workflow", shell_complete=completing.workflows)
 @_IDS
 @options.shown
 @options.remote
@@ -236,68 +282,78 @@ def instances_resume_rollback(workflow: str, ids: tuple[str, ...], out: "Output"
 
 
 @instances_group.command("terminate")
-@click.argument("workflow")
-@_IDS
+@click.argument("workflow", shell_complete=completing.workflows)
+@choosing.chosen
 @click.option("--rollback", is_flag=True, help="Undo what steps have done that say how to.")
 @options.confirmed
 @options.shown
 @options.remote
 def instances_terminate(
-    workflow: str, ids: tuple[str, ...], rollback: bool, consent: "Consent", out: "Output", **where: Any
+    workflow: str, chosen: "Chosen", rollback: bool, consent: "Consent", out: "Output", **where: Any
 ) -> None:
     """End instances of WORKFLOW at once.
 
-    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same.
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same. Without an ID, options
+    such as --status say which: all that match are changed by a job of the server's.
     """
+    if rollback and chosen.is_search:
+        raise click.UsageError("--rollback needs ids: a job terminates without undoing what was done")
     asked = {"status": "terminate", "rollback": True} if rollback else {"status": "terminate"}
-    _change(workflow, ids, asked, consent, out, where)
+    _change(workflow, chosen, asked, consent, out, where)
 
 
 @instances_group.command("restart")
-@click.argument("workflow")
-@_IDS
+@click.argument("workflow", shell_complete=completing.workflows)
+@choosing.chosen
 @options.from_step
 @options.confirmed
 @options.shown
 @options.remote
 def instances_restart(
-    workflow: str, ids: tuple[str, ...], step: Mapping[str, Any] | None, consent: "Consent", out: "Output", **where: Any
+    workflow: str, chosen: "Chosen", step: Mapping[str, Any] | None, consent: "Consent", out: "Output", **where: Any
 ) -> None:
     """Begin instances of WORKFLOW again.
 
     As a whole or from a step, on the newest version of the workflow.
 
-    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same.
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same. Without an ID, options
+    such as --status say which: all that match are changed by a job of the server's.
     """
+    if step is not None and chosen.is_search:
+        raise click.UsageError("--from needs ids: a job restarts instances as a whole")
     asked = {"status": "restart"} if step is None else {"status": "restart", "from": step}
-    _change(workflow, ids, asked, consent, out, where)
+    _change(workflow, chosen, asked, consent, out, where)
 
 
 @instances_group.command("delete")
-@click.argument("workflow")
-@_IDS
+@click.argument("workflow", shell_complete=completing.workflows)
+@choosing.chosen
 @click.option("--filename", metavar="FILE", help="Also those of this JSON array of ids.")
 @options.confirmed
 @options.shown
 @options.remote
 def instances_delete(
-    workflow: str, ids: tuple[str, ...], filename: str | None, consent: "Consent", out: "Output", **where: Any
+    workflow: str, chosen: "Chosen", filename: str | None, consent: "Consent", out: "Output", **where: Any
 ) -> None:
     """Delete instances of WORKFLOW.
 
     Whatever they are doing stops at once, and their ids are free.
 
-    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same.
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same. Without an ID, options
+    such as --status say which: all that match are changed by a job of the server's.
     """
     from stepwell.cli import control, profiles, targets
 
-    found = targets.find(profiles.connect(**where), workflow, ids, filename)
+    client = profiles.connect(**where)
+    if chosen.is_search:
+        raise SystemExit(choosing.change_all(client, ("delete", workflow), chosen, consent, out))
+    found = targets.find(client, workflow, chosen.ids, filename)
     raise SystemExit(control.delete(found, consent, out))
 
 
 @instances_group.command("terminate-all")
-@click.argument("workflow")
-@click.option("--status", metavar="STATUS", help="Only those with this status.")
+@click.argument("workflow", shell_complete=completing.workflows)
+@click.option("--status", metavar="STATUS", shell_complete=completing.statuses, help="Only those with this status.")
 @click.option("--wait", is_flag=True, help="Wait for the end.")
 @options.YES
 @options.shown
@@ -323,13 +379,15 @@ def _force(target: tuple[str, str], asked: Mapping[str, Any], out: "Output", whe
 
 def _change(  # noqa: PLR0913, PLR0917 - what the command line has
     workflow: str,
-    ids: tuple[str, ...],
+    chosen: "Chosen",
     asked: Mapping[str, Any],
-    consent: "Consent | None",
+    consent: "Consent",
     out: "Output",
     where: Mapping[str, Any],
 ) -> None:
     from stepwell.cli import control, profiles, targets
 
-    found = targets.find(profiles.connect(**where), workflow, ids)
-    raise SystemExit(control.change(found, asked, consent, out))
+    client = profiles.connect(**where)
+    if chosen.is_search:
+        raise SystemExit(choosing.change_all(client, (asked["status"], workflow), chosen, consent, out))
+    raise SystemExit(control.change(targets.find(client, workflow, chosen.ids), asked, consent, out))

@@ -4,13 +4,12 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator
 
-import click
-
+from stepwell.cli import times
 from stepwell.cli.description import ENDS
 from stepwell.cli.failures import UNREACHABLE, Failure, reason_of
 from stepwell.cli.output import Column, Item, Output
 from stepwell.cli.targets import named
-from stepwell.cli.terminal import clean
+from stepwell.cli.terminal import say
 from stepwell.client import Client
 from stepwell.errors import ServerUnreachable
 
@@ -19,7 +18,7 @@ _AGAIN_AFTER_S = 0.5
 
 _COLUMNS = (
     Column("line", lambda line: str(line["n"]), is_wide=True),
-    Column("time", lambda line: str(line["at"])),
+    Column("time", lambda line: times.exact(str(line["at"]))),
     Column("step", lambda line: str(line["step"] or "-")),
     Column("attempt", lambda line: str(line["attempt"] or "-"), is_wide=True),
     Column("level", lambda line: str(line["level"])),
@@ -57,7 +56,7 @@ def follow(client: Client, target: tuple[str, str], after: int, out: Output) -> 
             raise
         raise Failure(reason_of(error), UNREACHABLE, f"go on with: {_command(workflow, id, after)}") from error
     except KeyboardInterrupt:
-        click.echo(clean(f"go on with: {_command(workflow, id, after)}"), err=True)
+        say(f"go on with: {_command(workflow, id, after)}")
         raise
     return 0
 

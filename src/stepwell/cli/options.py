@@ -1,11 +1,16 @@
 """Options that commands share."""
 
+import contextlib
 import functools
+import math
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
 import click
+
+from stepwell.cli import completing
 
 Command = Callable[..., None]
 
@@ -27,7 +32,11 @@ SET = click.option(
 )
 
 
-def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+# Below which path a proxy may have a server.
+_BASE_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
+
+
+def combined(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Return what gives a command options, which `--help` lists in this order."""
     return lambda command: functools.reduce(lambda given, option: option(given), reversed(options), command)
 
@@ -37,7 +46,7 @@ def _number_of_workers(_context: click.Context, _option: click.Parameter, given:
 
 
 # Of all that runs workflows.
-_running = _all(
+_running = combined(
     click.option(
         "--no-output",
         "keeps_output",
@@ -55,7 +64,7 @@ _running = _all(
     SET,
 )
 # Of what runs them for others.
-hosting = _all(
+hosting = combined(
     STORE,
     ACCOUNT,
     click.option(
@@ -66,10 +75,21 @@ hosting = _all(
         help="How many processes run workflows.  [default: one less than there are cores, at least 1]",
     ),
 )
-working = _all(hosting, _running)
+working = combined(hosting, _running)
+
+
+def _path_of_proxy(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001 - click's signature
+    """Return a path without a slash at its end."""
+    path = value.rstrip("/")
+    if path and not _BASE_PATH.fullmatch(path):
+        raise click.BadParameter(
+            f'"{value:.200}" is no path for links; give one such as /stepwell, of letters, digits and - . _ ~'
+        )
+    return path
+
 
 # Of a server.
-serving = _all(
+serving = combined(
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
     click.option("--port", default=8787, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."),
     click.option(
@@ -78,6 +98,13 @@ serving = _all(
         multiple=True,
         metavar="NAME",
         help="Also answer requests to this host name (a proxy's). Repeatable.",
+    ),
+    click.option(
+        "--base-path",
+        default="",
+        callback=_path_of_proxy,
+        metavar="PATH",
+        help="What a proxy has the server below, such as /stepwell.",
     ),
     click.option(
         "--fetch-port",
@@ -89,17 +116,60 @@ serving = _all(
     _running,
 )
 
+
+def _keep(ctx: click.Context, option: click.Parameter, value: Any) -> None:
+    ctx.meta[f"stepwell.{option.name}"] = value
+
+
+def _kept(name: str, text: str) -> Callable[[Command], Command]:
+    """Return what gives a command a flag that is kept in the context, under its name."""
+    return click.option(name, is_flag=True, expose_value=False, callback=_keep, help=text)
+
+
 # Which server is asked. A token comes from the environment or the profile.
-remote = _all(
+remote = combined(
     click.option("--url", metavar="URL", help="The server.  [default: STEPWELL_URL, else the profile's]"),
     click.option("--account", metavar="ID", help="The account.  [default: STEPWELL_ACCOUNT, else the profile's]"),
-    click.option("--profile", metavar="NAME", help="Use this profile.  [default: STEPWELL_PROFILE]"),
+    click.option(
+        "--profile",
+        metavar="NAME",
+        shell_complete=completing.profiles,
+        help="Use this profile.  [default: STEPWELL_PROFILE]",
+    ),
+    _kept("--verbose", "Say of each error which request it was, if the server gave it an id."),
+    _kept("--debug", "Show each request on standard error, without tokens and payloads."),
+    # As wrangler spells that a server of this machine is asked.
+    click.option("--local", is_flag=True, hidden=True, expose_value=False, callback=_keep),
+    click.option("--port", type=click.IntRange(1, 65535), hidden=True, expose_value=False, callback=_keep),
 )
 
+
+def _to_seconds(_context: click.Context, _option: click.Parameter, given: str | None) -> float | None:
+    """Return a time in seconds: a number of them, or a duration in words."""
+    if given is None:
+        return None
+    from stepwell import durations
+
+    with contextlib.suppress(ValueError):
+        if (seconds := float(given)) >= 0 and math.isfinite(seconds):
+            return seconds
+    ms = durations.to_ms(given)
+    if ms is None or ms < 0 or given.lstrip("+-").replace(".", "").isdigit():
+        raise click.BadParameter(f"{given!r:.100} is no time; give seconds, or such as '5 minutes'")
+    return ms / 1000
+
+
+WATCH = click.option("--watch", is_flag=True, help="Show each change until the end; in a pipe, a line for each.")
+TIMEOUT = click.option(
+    "--timeout",
+    callback=_to_seconds,
+    metavar="TIME",
+    help="How long to wait at most, in seconds or as '5 minutes'; then the exit code is 9.",
+)
 YES = click.option("-y", "--yes", is_flag=True, help="Do not ask. Needed where there is no terminal to ask on.")
 
 
-class _Aliased(click.Option):
+class Aliased(click.Option):
     """An option with wrangler's spelling behind ours; `--help` lists ours alone."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -121,7 +191,7 @@ def step_type(*types: str) -> Callable[[Command], Command]:
 def confirmed(command: Command) -> Command:
     """Give a command that asks before it does something the options about that; it gets a Consent as `consent`."""
 
-    @_all(YES, click.option("--dry-run", is_flag=True, help="Print the ids, and do nothing."))
+    @combined(YES, click.option("--dry-run", is_flag=True, help="Print the ids, and do nothing."))
     @functools.wraps(command)
     def with_consent(*arguments: Any, yes: bool, dry_run: bool, **more: Any) -> None:
         from stepwell.cli.consent import Consent
@@ -131,18 +201,37 @@ def confirmed(command: Command) -> Command:
     return with_consent
 
 
+def rehearsed(command: Command) -> Command:
+    """Give a command that need not ask the option to show what it would be about; it gets a Consent as `consent`."""
+
+    @combined(click.option("--dry-run", is_flag=True, help="Print the ids, and do nothing."))
+    @functools.wraps(command)
+    def with_consent(*arguments: Any, dry_run: bool, **more: Any) -> None:
+        from stepwell.cli.consent import Consent
+
+        command(*arguments, consent=Consent(True, dry_run), **more)
+
+    return with_consent
+
+
 def from_step(command: Command) -> Command:
     """Give a command the options that name a step to begin at; it gets what the API is told as `step`, or None."""
 
-    @_all(
+    @combined(
         click.option(
-            "--from", "--from-step-name", "name", cls=_Aliased, metavar="STEP", help="Begin at this step of the code."
+            "--from",
+            "--from-step-name",
+            "name",
+            cls=Aliased,
+            metavar="STEP",
+            shell_complete=completing.steps,
+            help="Begin at this step of the code.",
         ),
         click.option(
             "--count",
             "--from-step-count",
             "count",
-            cls=_Aliased,
+            cls=Aliased,
             type=click.IntRange(1),
             metavar="N",
             help="At the Nth of this name.  [default: 1]",
@@ -151,7 +240,7 @@ def from_step(command: Command) -> Command:
             "--type",
             "--from-step-type",
             "type",
-            cls=_Aliased,
+            cls=Aliased,
             type=click.Choice(("do", "sleep", "waitForEvent")),
             help="At one of this type.  [default: do]",
         ),
@@ -173,7 +262,7 @@ _FORMS = ("table", "wide", "json", "ndjson", "ids")
 def shown(command: Command) -> Command:
     """Give a command that shows something the options that say how; it gets an Output as `out`."""
 
-    @_all(
+    @combined(
         click.option(
             "-o",
             "form",
@@ -189,11 +278,52 @@ def shown(command: Command) -> Command:
             show_default=True,
             help="Colours; auto goes by the terminal, NO_COLOR and FORCE_COLOR.",
         ),
+        click.option("--json", "as_json", is_flag=True, help="The same as -o json."),
+        click.option(
+            "--time",
+            type=click.Choice(("relative", "iso", "local", "utc")),
+            help="How text tells times: as 3 min ago, as the API does, by this machine's clock, or by UTC.  "
+            "[default: relative, where nothing has to be exact]",
+        ),
+        click.option(
+            "--ascii", "is_ascii", is_flag=True, help="Write other characters than ASCII as \\u and their code."
+        ),
     )
     @functools.wraps(command)
-    def with_output(*arguments: Any, form: Any, color: Any, **more: Any) -> None:
+    def with_output(
+        *arguments: Any, form: Any, color: Any, as_json: bool, time: Any, is_ascii: bool, **more: Any
+    ) -> None:
+        from stepwell.cli import terminal, times
         from stepwell.cli.output import Output
 
-        command(*arguments, out=Output(form, color), **more)
+        if as_json and form not in {"table", "json"}:
+            raise click.UsageError(f"--json is -o json, and -o says {form}; leave one of them out")
+        terminal.be_ascii(is_ascii=is_ascii)
+        times.style.set(time)
+        command(*arguments, out=Output("json" if as_json else form, color), **more)
 
     return with_output
+
+
+# Of what draws the graph of a workflow.
+drawn = combined(
+    click.option("--version", metavar="ID", help="Of WORKFLOW: this version.  [default: the newest]"),
+    click.option(
+        "--instance", "id", metavar="ID", help="Of WORKFLOW: with how this instance stands; latest for the newest one."
+    ),
+    click.option(
+        "-o",
+        "--format",
+        "form",
+        type=click.Choice(["text", "svg", "mermaid", "json"]),
+        help="Form.  [default: as --file ends, else text]",
+    ),
+    click.option("--file", metavar="FILE", help="Write to this file."),
+    click.option(
+        "--theme",
+        type=click.Choice(["auto", "light", "dark"]),
+        default="auto",
+        show_default=True,
+        help="Colours of an SVG; auto goes by the system of who looks at it.",
+    ),
+)

@@ -33,6 +33,11 @@ class Output:
         return self.form in {"table", "wide"}
 
     @property
+    def is_line_by_line(self) -> bool:
+        """Whether a terminal gets a line for each item as soon as it is there."""
+        return self.form in {"ndjson", "ids"} and sys.stdout.isatty()
+
+    @property
     def is_colored(self) -> bool:
         """Whether text is in colours."""
         return terminal.has_color(self.color, sys.stdout)

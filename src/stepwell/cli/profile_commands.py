@@ -1,12 +1,14 @@
-"""`stepwell profile`: make, list and choose profiles."""
+"""`stepwell profile`: make, list and choose profiles, and say what a command would use."""
 
-import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-import click
-
+from stepwell.cli import arguments
 from stepwell.cli.output import Column, Output
 from stepwell.cli.profiles import Profile, Profiles
+from stepwell.cli.terminal import say
+from stepwell.cli.where import settle
 
 _COLUMNS = (
     Column("", lambda profile: "*" if profile["is_current"] else " "),
@@ -16,6 +18,12 @@ _COLUMNS = (
     Column("token", lambda profile: "token" if profile["has_token"] else "no token", rank=2),
 )
 
+_USED = (
+    Column("name", lambda one: one["name"]),
+    Column("value", lambda one: one["value"] or "-"),
+    Column("from", lambda one: one["from"]),
+)
+
 
 def change(name: str, url: str | None, account: str | None, *, asks_token: bool) -> int:
     """Make or change a profile; the first one is in use at once. Return the exit code."""
@@ -23,7 +31,7 @@ def change(name: str, url: str | None, account: str | None, *, asks_token: bool)
     profile = profiles.by_name.get(name, Profile())
     profile = replace(profile, url=url or profile.url, account=account or profile.account)
     if asks_token:
-        profile = replace(profile, token=_token())
+        profile = replace(profile, token=arguments.secret("Token"))
     profiles.by_name[name] = profile
     profiles.current = profiles.current or name
     profiles.save()
@@ -44,7 +52,7 @@ def show(out: Output) -> int:
         for name, profile in sorted(profiles.by_name.items())
     ]
     if not out.show_all(described, _COLUMNS, id="name") and out.is_text:
-        click.echo("There is no profile yet; `stepwell profile set` makes one", err=True)
+        say("There is no profile yet; `stepwell login` and `stepwell profile set` make one")
     return 0
 
 
@@ -57,7 +65,15 @@ def use(name: str) -> int:
     return 0
 
 
-def _token() -> str:
-    """Return the token that is typed unseen, or comes from a pipe: never an argument, which others could see."""
-    given = click.prompt("Token", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
-    return str(given).strip()
+def show_used(where: Mapping[str, Any], out: Output) -> int:
+    """Print which server a command would ask, as whom, and what says so; of a token that there is one. Return 0."""
+    settled = settle(**where)
+    used = {
+        "url": settled.url,
+        "account": settled.account,
+        "token": replace(settled.token, value=settled.token.value and "set"),
+        "profile": settled.profile,
+    }
+    items = [{"name": name, "value": said.value, "from": said.origin} for name, said in used.items()]
+    out.show_all(items, _USED, id="name")
+    return 0

@@ -1,7 +1,6 @@
 """Profiles: servers that commands know by name, in a file that only its owner can read.
 
-What a command uses comes from, in this order: its options, the environment, the profile, the defaults. A profile's
-token goes to the profile's own server alone.
+What of them a command uses is told by `where.py`.
 """
 
 import json
@@ -9,12 +8,14 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from stepwell.cli.failures import FAILED, USAGE, Failure
-from stepwell.client import Client
+
+if TYPE_CHECKING:
+    from stepwell.client import Client
 
 DEFAULT_URL = "http://127.0.0.1:8787"
 DEFAULT_ACCOUNT = "local"
@@ -74,25 +75,24 @@ class Profiles:
 
     def chosen(self, name: str | None) -> Profile:
         """Return the profile of a name, or the one in use. Raises Failure if there is none of the name."""
-        wanted = name or os.environ.get("STEPWELL_PROFILE") or self.current
+        wanted = name or self.current
         if wanted is None:
             return Profile()
         if wanted not in self.by_name:
             known = ", ".join(sorted(self.by_name)) or "none"
-            raise Failure(f"no profile {wanted!r:.100}; there is: {known}", USAGE, "`stepwell profile set` makes one")
+            raise Failure(
+                f"no profile {wanted!r:.100}; there is: {known}",
+                USAGE,
+                "`stepwell login` and `stepwell profile set` make one",
+            )
         return self.by_name[wanted]
 
 
-def connect(url: str | None, account: str | None, profile: str | None) -> Client:
-    """Return a client by options, environment, profile and defaults."""
-    chosen = Profiles.load().chosen(profile)
-    environment = os.environ
-    server = url or environment.get("STEPWELL_URL") or chosen.url
-    return Client(
-        server,
-        account or environment.get("STEPWELL_ACCOUNT") or chosen.account,
-        environment.get("STEPWELL_TOKEN") or (chosen.token if server == chosen.url else None),
-    )
+def connect(url: str | None, account: str | None, profile: str | None) -> "Client":
+    """Return a client by options, environment, project, profile and defaults."""
+    from stepwell.cli.where import settle
+
+    return settle(url, account, profile).client()
 
 
 def _path() -> Path:

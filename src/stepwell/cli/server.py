@@ -10,11 +10,12 @@ import click
 
 from stepwell import memory, sockets
 from stepwell.api import Api, create_app
-from stepwell.cli.host import Host, HostOptions, open_host, run_to_end
+from stepwell.cli.host import print_start, print_stop, run_to_end
 from stepwell.cli.reload import Fingerprint, fingerprint, reload_on_change
 from stepwell.cli.stop import Stop
 from stepwell.clock import SystemClock
 from stepwell.engine import Engine
+from stepwell.hosting import Host, HostOptions, open_host
 from stepwell.hosts import LOOPBACK_HOSTS, without_port
 from stepwell.http_server import HttpServer
 from stepwell.store.opening import shown
@@ -31,6 +32,7 @@ class ServerOptions(HostOptions):
     # A server that asks for tokens has accounts; one that does not takes every account id for its own.
     wants_tokens: bool = False
     allow_hosts: tuple[str, ...] = ()
+    base_path: str = ""
     fetch_port: int | None = None
 
     @property
@@ -85,25 +87,27 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
     api = _app(served, engine)
     server = HttpServer(api, has_sockets=True)
     await engine.terminations.resume()
+    await engine.jobs.resume()
     memory.calm_garbage_collection()
     await server.start(sock)
     try:
-        async with host.tending(engine.terminations):
+        async with host.tending(engine):
             await _print_start(served, sock)
             await stop.before(_until_stopped(served, loaded))
-            host.print_stop()
+            print_stop(host)
     finally:
         api.end_streams()
         # The API first: what is answered from now on could not be kept an eye on.
         await server.stop(host.told.grace / 1000)
         await engine.terminations.stop()
+        await engine.jobs.stop()
 
 
 def _app(served: Served, engine: Engine) -> Api:
     options = served.options
     tokens = Tokens(served.host.store, SystemClock()) if options.wants_tokens else None
     account = None if options.wants_tokens else options.account
-    return create_app(engine, account=account, hosts=options.hosts, tokens=tokens)
+    return create_app(engine, account=account, hosts=options.hosts, tokens=tokens, base=options.base_path)
 
 
 async def _until_stopped(served: Served, loaded: Fingerprint) -> None:
@@ -115,14 +119,14 @@ async def _until_stopped(served: Served, loaded: Fingerprint) -> None:
 
 async def _print_start(served: Served, sock: socket.socket) -> None:
     options = served.options
-    served.host.print_start()
+    print_start(served.host)
     _print_fetch(served)
     if options.wants_tokens and not await Tokens(served.host.store, SystemClock()).list():
         click.echo(
             "There is no token yet. Make one in another terminal: stepwell token create "
             f"--store {shown(options.store)} --account {options.account} --scope write"
         )
-    click.echo(f"Stepwell is ready: http://{sockets.shown(options.host, sock.getsockname()[1])}")
+    click.echo(f"Stepwell is ready: http://{sockets.shown(options.host, sock.getsockname()[1])}{options.base_path}")
     sys.stdout.flush()
 
 

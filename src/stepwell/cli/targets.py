@@ -7,6 +7,7 @@ import click
 
 from stepwell import limits
 from stepwell.cli import arguments
+from stepwell.cli.terminal import say
 from stepwell.client import Client
 from stepwell.errors import InstanceNotFound, RequestRefused
 
@@ -35,7 +36,7 @@ def find(client: Client, workflow: str, given: Sequence[str], filename: str | No
         ids += _array_in(filename)
     _check(ids)
     if not ids:
-        click.echo("no instance is named, so there is nothing to do", err=True)
+        say("no instance is named, so there is nothing to do")
     if _LATEST in ids:
         latest = named(client, workflow, _LATEST)
         ids = [latest if id == _LATEST else id for id in ids]

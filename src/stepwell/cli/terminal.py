@@ -1,8 +1,10 @@
 """What a terminal is shown: nothing that it would obey, colours of its own theme, and no more than it has room for."""
 
+import json
 import os
 import re
 import sys
+from contextvars import ContextVar
 from typing import TextIO
 
 import click
@@ -30,19 +32,42 @@ _COLORS = {
     "errored": "red",
     "timed out": "red",
     "terminated": "bright_black",
+    # What the doctor says.
+    "ok": "green",
+    "warning": "yellow",
+    "fault": "red",
 }
 
 DEFAULT_SIZE = (80, 24)
 
+_is_ascii = ContextVar("_is_ascii", default=False)
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_BEYOND_ASCII_IN_JSON = re.compile(r"[^\x00-\x7e]")
+# What is drawn, and what a mark is.
+_DRAWN = "\N{BOX DRAWINGS LIGHT HORIZONTAL}\N{REPLACEMENT CHARACTER}"
+
+
+def be_ascii(*, is_ascii: bool) -> None:
+    """Let everything that is cleaned from now on be ASCII, or only where standard output takes nothing else."""
+    _is_ascii.set(is_ascii or not _takes(sys.stdout, _DRAWN))
+
 
 def clean(text: object) -> str:
     """Return a text without what a terminal would obey; a mark says where it was."""
-    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", str(text))
+    if not _is_ascii.get():
+        return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", str(text))
+    return _BEYOND_ASCII.sub(lambda found: ascii(found[0])[1:-1], _UNSAFE.sub("?", str(text)))
 
 
 def clean_json(text: str) -> str:
     """Return JSON that means the same and has nothing that a terminal would obey."""
-    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    unsafe = _BEYOND_ASCII_IN_JSON if _is_ascii.get() else _UNSAFE_IN_JSON
+    return unsafe.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f", text)
+
+
+def say(text: str) -> None:
+    """Tell people something beside what is printed: on standard error, without what a terminal would obey."""
+    click.echo(clean(text), err=True)
 
 
 def color_of(status: str) -> str | None:
@@ -65,15 +90,24 @@ def painted(text: str, *, is_colored: bool) -> str:
     return text if color is None else click.style(text, fg=color)
 
 
-def can_go_back() -> bool:
-    """Tell whether what was written can be written over."""
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def size() -> tuple[int, int]:
-    """Return how many columns and lines the terminal has now."""
+def _takes(stream: TextIO, text: str) -> bool:
+    """Tell whether a stream has room for a text's characters."""
     try:
-        columns, lines = os.get_terminal_size(sys.stdout.fileno())
+        text.encode(stream.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def can_go_back(stream: TextIO | None = None) -> bool:
+    """Tell whether what was written to a stream, standard output if none is named, can be written over."""
+    return (stream or sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
+
+
+def size(stream: TextIO | None = None) -> tuple[int, int]:
+    """Return how many columns and lines the terminal has now that a stream, else standard output, leads to."""
+    try:
+        columns, lines = os.get_terminal_size((stream or sys.stdout).fileno())
     except (OSError, ValueError):
         return DEFAULT_SIZE
     return columns or DEFAULT_SIZE[0], lines or DEFAULT_SIZE[1]

@@ -2,11 +2,9 @@
 
 import time
 
-import click
-
 from stepwell.cli.consent import ask
 from stepwell.cli.output import Column, Item, Output
-from stepwell.cli.terminal import clean
+from stepwell.cli.terminal import say
 from stepwell.client import Client
 
 # How often a job that is waited for is asked for.
@@ -26,7 +24,7 @@ def terminate_all_and_wait(client: Client, workflow: str, status: str | None, ou
         while (state := client.termination(workflow))["status"] == "running":
             time.sleep(_LOOK_EVERY_S)
     except KeyboardInterrupt:
-        click.echo(clean(f"the instances of {workflow} go on being terminated"), err=True)
+        say(f"the instances of {workflow} go on being terminated")
         raise
     _show(workflow, state, out)
     return 0

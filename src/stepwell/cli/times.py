@@ -1,6 +1,11 @@
 """Moments and spans of time, as people say them."""
 
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Literal
+
+# How moments are told; None: as suits the place.
+style: ContextVar[Literal["relative", "iso", "local", "utc"] | None] = ContextVar("style", default=None)
 
 _LONG_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
@@ -11,22 +16,54 @@ def moment_of(text: str) -> float:
 
 
 def ago(moment: str | None) -> str:
-    """Return how long a moment is ago: `3 min ago`."""
+    """Return how long a moment is ago: `3 min ago`; or when it is, if that is wanted."""
     if moment is None:
         return "-"
+    if style.get() not in {None, "relative"}:
+        return _told(moment)
     return f"{span_of((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())} ago"
 
 
 def ahead(moment: str) -> str:
-    """Return how far a moment is ahead: `in 3 min`; `now` if it is over."""
+    """Return how far a moment is ahead: `in 3 min`; `now` if it is over; or when it is, if that is wanted."""
+    if style.get() not in {None, "relative"}:
+        return f"at {_told(moment)}"
     seconds = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
     return f"in {span_of(seconds)}" if seconds > 0 else "now"
 
 
 def short(moment: str) -> str:
-    """Return a moment that the API says without what is zero, or less than a second: `2026-11-27T10:00Z`."""
+    """Return a moment that the API says without what is zero, or less than a second: `2026-11-27T10:00Z`.
+
+    If another form is wanted, it has that.
+    """
+    if style.get() is not None:
+        return _relative(moment) if style.get() == "relative" else _told(moment)
     at = datetime.fromisoformat(moment)
     return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at.second else f"{at:%Y-%m-%dT%H:%MZ}"
+
+
+def exact(moment: str) -> str:
+    """Return a moment as the API says it, or in the form that is wanted."""
+    if style.get() is None:
+        return moment
+    return _relative(moment) if style.get() == "relative" else _told(moment)
+
+
+def _relative(moment: str) -> str:
+    return ahead(moment) if moment_of(moment) > datetime.now(UTC).timestamp() else ago(moment)
+
+
+def _told(moment: str) -> str:
+    """Return a moment as `iso`, `local` or `utc` have it."""
+    at = datetime.fromisoformat(moment)
+    match style.get():
+        case "local":
+            return f"{at.astimezone():%Y-%m-%d %H:%M:%S %z}"
+        case "utc":
+            return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        case _:
+            return moment
 
 
 def span(start: str | None, end: str | None) -> str:

@@ -6,9 +6,11 @@ from typing import Any
 import click
 
 from stepwell import durations
+from stepwell.cli import times
 from stepwell.cli.failures import NOT_FOUND, Failure
 from stepwell.cli.output import Column, Item, Output
 from stepwell.cli.stores import with_store
+from stepwell.cli.terminal import say
 from stepwell.clock import SystemClock
 from stepwell.core.steplog import iso
 from stepwell.store.token_operations import TokenRow
@@ -22,7 +24,7 @@ _COLUMNS = (
     Column("state", lambda token: token["state"]),
     Column("permissions", lambda token: ", ".join(token["permissions"]), rank=1),
     Column("email", lambda token: token["email"] or "-", rank=4),
-    Column("expires", lambda token: token["expires_on"] or "never", rank=3),
+    Column("expires", lambda token: times.exact(token["expires_on"]) if token["expires_on"] else "never", rank=3),
     Column("name", lambda token: token["name"] or "-", rank=2),
 )
 
@@ -47,7 +49,7 @@ def show(store: str, out: Output) -> int:
 
     async def work(tokens: Tokens) -> int:
         if not out.show_all([_described(row) for row in await tokens.list()], _COLUMNS):
-            click.echo("There is no token yet; `stepwell token create` makes one", err=True)
+            say("There is no token yet; `stepwell token create` makes one")
         return 0
 
     return _with_tokens(store, work)
@@ -58,7 +60,7 @@ def revoke(store: str, id: str) -> int:
 
     async def work(tokens: Tokens) -> int:
         if await tokens.revoke(id):
-            click.echo(f"{id} is good for nothing any more", err=True)
+            say(f"{id} is good for nothing any more")
             return 0
         raise Failure(f"no token {id!r:.60} that is still good", NOT_FOUND, "`stepwell token list` shows all")
 

@@ -11,6 +11,7 @@ import click
 from stepwell.cli import arguments
 from stepwell.cli.failures import CONFLICT, NOT_FOUND, Failure
 from stepwell.cli.stores import with_store
+from stepwell.cli.terminal import say
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, WorkflowNotFound
 from stepwell.store import Store
 from stepwell.store.opening import is_there, shown
@@ -44,7 +45,7 @@ def bring_in(store: str, account: str, file: str, id: str | None) -> int:
         async def work(opened: Store) -> None:
             found = await _next(opened, account, lines, id)
             if found is None:
-                click.echo("there is no instance in it, so there is nothing to do", err=True)
+                say("there is no instance in it, so there is nothing to do")
             while found is not None:
                 _tell(found)
                 if id is not None and next(_more(lines), None) is not None:
@@ -71,7 +72,7 @@ def _tell(found: ImportedInstance) -> None:
     row = found.row
     click.echo(row.id)
     code = "its own version" if found.is_same_version else "the newest version, as its own is not in this store"
-    click.echo(f"{row.workflow}/{row.id} is here: {row.status}, {row.seq} records, {code} {row.version}", err=True)
+    say(f"{row.workflow}/{row.id} is here: {row.status}, {row.seq} records, {code} {row.version}")
 
 
 def _more(lines: Iterator[tuple[int, bytes]]) -> Iterator[bytes]:

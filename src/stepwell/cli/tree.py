@@ -4,7 +4,7 @@ import click
 
 from stepwell.cli.output import Output
 from stepwell.cli.targets import named
-from stepwell.cli.terminal import clean, painted
+from stepwell.cli.terminal import clean, painted, say
 from stepwell.client import Client
 
 
@@ -12,12 +12,15 @@ def show(client: Client, workflow: str, id: str, out: Output) -> int:
     """Print a line for each instance, below the one that awaits it; return the exit code."""
     wanted = named(client, workflow, id)
     found = client.tree(workflow, wanted)
-    if not out.is_text:
+    if out.form == "json":
         out.show_one(found, (), wanted)
+        return 0
+    if not out.is_text:
+        out.show_all(found.objects_of("instances"), ())
         return 0
     for member in found["instances"]:
         status = painted(clean(member["status"]), is_colored=out.is_colored)
         click.echo(f"{'  ' * member['depth']}{clean(member['workflow'])} {clean(member['id'])}  {status}", color=True)
     if not found["is_whole"]:
-        click.echo("there are more, which are not shown", err=True)
+        say("there are more, which are not shown")
     return 0

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from stepwell.cli import times
-from stepwell.cli.output import Output
+from stepwell.cli.output import Output, json_of
 from stepwell.cli.targets import named
 from stepwell.cli.terminal import clean
 from stepwell.client import Client, Result
@@ -80,6 +80,31 @@ def _queued(reason: Reason) -> str:
     return f"queued {_since(reason)}{behind}"
 
 
+def _slot(reason: Reason) -> str:
+    """Say which limit it waits for, and how many are before it."""
+    limits = [
+        f"{reason['held']} of {reason['limit']} run" if reason["limit"] is not None else "",
+        f"the account may run {reason['account_limit']}" if reason["account_limit"] is not None else "",
+        "" if reason["key"] is None else f"its key is {json_of(reason['key'])}",
+        "" if reason["until"] is None else f"its rate allows the next start {times.ahead(reason['until'])}",
+        "" if not reason["before"] else f"{reason['before']} {'is' if reason['before'] == 1 else 'are'} before it",
+    ]
+    return "; ".join([f"waiting for a slot {_since(reason)}", *filter(None, limits)])
+
+
+def _shared_slot(reason: Reason) -> str:
+    """Say which limit a step waits for, and how many are before it; one that nobody has set is to be."""
+    name = reason["limit"]
+    most = f"{reason['held']} of {reason['concurrency']} run" if reason["concurrency"] is not None else ""
+    said = [
+        f"{reason['step']} waits for a slot of the limit {name} {_since(reason)}",
+        most if reason["is_set"] else f"nobody has set it: stepwell limits share {name} --concurrency N",
+        "" if reason["until"] is None else f"its rate allows the next start {times.ahead(reason['until'])}",
+        "" if not reason["before"] else f"{reason['before']} {'is' if reason['before'] == 1 else 'are'} before it",
+    ]
+    return "; ".join(filter(None, said))
+
+
 def _not_loaded(reason: Reason) -> str:
     workers = ", ".join(reason["workers"]) or "none"
     made_of = f'class "{reason["class_name"]}" of script "{reason["script_name"]}"'
@@ -109,6 +134,8 @@ _WORDS: Mapping[str, Callable[[Reason], str]] = {
     "workerBlocked": _blocked,
     "code": lambda r: f"the code of run runs, or waits for something outside of steps, {_since(r)}",
     "queued": _queued,
+    "slot": _slot,
+    "sharedSlot": _shared_slot,
     "noWorker": lambda r: f"no worker for version {r['version']}: none is alive that has its code",
     "notLoaded": _not_loaded,
     "turnsLost": _turns_lost,

@@ -8,11 +8,11 @@ import click
 
 from stepwell import memory
 from stepwell.cli.failures import USAGE, Failure
-from stepwell.cli.host import HostOptions, open_host, run_to_end
+from stepwell.cli.host import print_start, print_stop, run_to_end
 from stepwell.cli.stop import Stop
-from stepwell.clock import SystemClock
+from stepwell.engine import Engine
+from stepwell.hosting import HostOptions, open_host
 from stepwell.store.opening import file_of, is_database
-from stepwell.terminations import Terminations
 
 
 def work(options: HostOptions) -> int:
@@ -36,12 +36,13 @@ async def _work(options: HostOptions) -> None:
             if not await stop.before(host.supervisor.start()):
                 return
             memory.calm_garbage_collection()
-            terminations = Terminations(host.store, SystemClock())
-            opened.push_async_callback(terminations.stop)
-            async with host.tending(terminations):
-                host.print_start()
+            engine = Engine(host.store, settings=host.told)
+            opened.push_async_callback(engine.terminations.stop)
+            opened.push_async_callback(engine.jobs.stop)
+            async with host.tending(engine):
+                print_start(host)
                 number = len(host.supervisor.worker_pids)
                 click.echo(f"Stepwell is ready: {number} worker{'s' if number > 1 else ''}, no HTTP")
                 sys.stdout.flush()
                 await stop.before(asyncio.Event().wait())
-                host.print_stop()
+                print_stop(host)

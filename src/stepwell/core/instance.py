@@ -14,6 +14,7 @@ from stepwell.core.records import (
     Failed,
     PauseAsked,
     Paused,
+    Queued,
     Record,
     Recorded,
     Restarted,
@@ -60,6 +61,8 @@ TRANSITIONS: dict[type[Record], dict[Status | None, Status]] = {
         Status.ROLLING_BACK: Status.ROLLING_BACK,
     },
     Waiting: {Status.RUNNING: Status.WAITING},
+    # What runs without a slot comes from a time, or a store, in which its workflow had no limit.
+    Queued: {Status.WAITING: Status.QUEUED, Status.RUNNING: Status.QUEUED},
     PauseAsked: {Status.RUNNING: Status.WAITING_FOR_PAUSE, Status.WAITING: Status.WAITING_FOR_PAUSE},
     Paused: {Status.WAITING_FOR_PAUSE: Status.PAUSED},
     Resumed: {Status.WAITING_FOR_PAUSE: Status.RUNNING, Status.PAUSED: Status.QUEUED},

@@ -86,12 +86,21 @@ DYNAMIC_DELAY = "[dynamic]"
 
 
 @dataclass(frozen=True, slots=True)
+class Firing:
+    """What of a schedule made an instance: its cron expression, and the moment that the firing was for."""
+
+    cron: str
+    scheduled_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Created:
-    """The instance was created, with its params."""
+    """The instance was created, with its params; `schedule`: by what, if by a schedule."""
 
     at: int
     trigger: str
     value: Payload
+    schedule: Firing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,13 @@ class Running:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """The instance was put back until something happens."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """It could go on, and waits for a slot, as its workflow or account has no free one."""
 
     at: int
 
@@ -237,6 +253,17 @@ class EventReceived:
     value: Payload
 
 
+@dataclass(frozen=True, slots=True)
+class SlotGiven:
+    """A step that has waited since then has a slot of a limit that steps share; its attempt begins at `start_at`."""
+
+    at: int
+    key: Key
+    limit: str
+    since: int
+    start_at: int
+
+
 class Action(StrEnum):
     """What somebody can decide of a step by hand."""
 
@@ -351,12 +378,13 @@ RESULTS = (StepSucceeded, StepFailed, StepCancelled, SleepEnded, WaitEnded)
 # What shows that a turn gets on: an instance that has one is not lost again and again.
 OUTCOMES = (*RESULTS, AttemptFailed)
 # What comes from outside and leaves the turn with whoever has it.
-OUTSIDE = (EventReceived, StepForced, PauseAsked, Resumed)
+OUTSIDE = (EventReceived, StepForced, SlotGiven, PauseAsked, Resumed)
 
 Record = (
     Created
     | Running
     | Waiting
+    | Queued
     | AttemptStarted
     | AttemptFailed
     | AttemptLost
@@ -369,6 +397,7 @@ Record = (
     | WaitStarted
     | WaitEnded
     | EventReceived
+    | SlotGiven
     | StepForced
     | PauseAsked
     | Paused

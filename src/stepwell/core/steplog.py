@@ -26,6 +26,7 @@ from stepwell.core.records import (
     Created,
     EventReceived,
     Failed,
+    Firing,
     Key,
     PauseAsked,
     Payload,
@@ -161,6 +162,7 @@ class InstanceLog:
     state: InstanceState = field(default_factory=InstanceState)
     trigger: str = "unknown"
     params: Payload = "{}"
+    schedule: Firing | None = None
     output: Payload | None = None
     error: Failure | None = None
     rollback: RollbackOutcome | None = None
@@ -177,7 +179,7 @@ class InstanceLog:
         """Take note of what params, output or error a record tells."""
         match record:
             case Created():
-                self.trigger, self.params = record.trigger, record.value
+                self.trigger, self.params, self.schedule = record.trigger, record.value, record.schedule
             case Restarted(from_seq=None):
                 self.trigger = record.trigger
             case Completed():

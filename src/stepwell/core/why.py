@@ -15,13 +15,47 @@ from stepwell.core.steplog import LOST
 
 
 @dataclass(frozen=True, slots=True)
+class SlotWait:
+    """How an instance waits for a slot: `before` counts those of its key that come first, up to a bound.
+
+    `held` and `most` are of its workflow, `most_in_account` of its account; None: any number may run. `key` is '' where
+    there is none.
+    """
+
+    before: int
+    held: int
+    most: int | None
+    most_in_account: int | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSlotWait:
+    """How a step waits for a slot of a limit that steps share, since a moment.
+
+    `start_at` is when it may begin, if it knows (a rate says so). `before` counts those that come first, up to a bound;
+    `held` is how many slots are taken, of `most` (None: any number). `is_set`: somebody has said what the limit allows.
+    """
+
+    step: str
+    limit: str
+    since: int
+    start_at: int | None
+    before: int
+    held: int
+    most: int | None
+    is_set: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """What only the store knows of an instance.
 
     `owner` is the worker that holds it, None: nobody does; `workers` are those that are alive and have its code, which
     is that of its `version`. `before` counts what is due before it, up to a bound. `is_loaded` tells whether a worker
     has loaded the class that its workflow is made of. `blocked_since` is since when the owner does not answer, None: it
-    does; `blocked_stack` are the lines at which it hangs, as far as they are known.
+    does; `blocked_stack` are the lines at which it hangs, as far as they are known. `slot`: it waits for one; `shared`:
+    its steps wait for those of limits that steps share.
     """
 
     due_at: int | None
@@ -36,6 +70,8 @@ class Situation:
     version: str = ""
     blocked_since: int | None = None
     blocked_stack: str | None = None
+    slot: SlotWait | None = None
+    shared: tuple[SharedSlotWait, ...] = ()
 
     @property
     def is_held(self) -> bool:
@@ -114,6 +150,22 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotAwaited:
+    """It could go on, and waits for a slot; `until` is when a rate allows the next start, None: that is not it."""
+
+    since: int
+    until: int | None
+    wait: SlotWait
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSlotAwaited:
+    """A step waits for a slot of a limit that it shares with others."""
+
+    wait: SharedSlotWait
+
+
+@dataclass(frozen=True, slots=True)
 class NoWorker:
     """No worker is alive that has the code of its version."""
 
@@ -175,6 +227,8 @@ Reason = (
     | WorkerBlocked
     | CodeRunning
     | Queued
+    | SlotAwaited
+    | SharedSlotAwaited
     | NoWorker
     | NotLoaded
     | TurnsLost
@@ -222,7 +276,15 @@ def _reasons(fold: OpenCalls, situation: Situation, now: int, parks_after_ms: in
         yield TurnsLost(situation.lost_in_a_row)
     if situation.is_held:
         yield from _in_turn(fold, situation, now, parks_after_ms)
-    elif situation.due_at is None or situation.due_at <= now:
+    elif situation.slot is not None:
+        until = situation.due_at if situation.due_at is not None and situation.due_at > now else None
+        yield SlotAwaited(fold.last_at, until, situation.slot)
+    elif situation.due_at is not None and situation.due_at <= now:
+        yield from _due(fold, situation)
+    elif situation.shared and situation.owner is None:
+        yield from (SharedSlotAwaited(wait) for wait in situation.shared)
+        yield from (wait for call in fold.live() if (wait := _awaited(call, now)))
+    elif situation.due_at is None:
         yield from _due(fold, situation)
     else:
         yield from _at_rest(fold, situation, situation.due_at)
@@ -253,10 +315,11 @@ def _in_turn(fold: OpenCalls, situation: Situation, now: int, parks_after_ms: in
     yield from running
     if fold.state.status is Status.WAITING_FOR_PAUSE:
         return
+    yield from (SharedSlotAwaited(wait) for wait in situation.shared)
     waits = [wait for call in calls if (wait := _awaited(call, now))]
     yield from waits
     # A turn with nothing but waits is parked, unless one of them is about to end.
-    if not running and all(wait.until > now + parks_after_ms for wait in waits):
+    if not running and not situation.shared and all(wait.until > now + parks_after_ms for wait in waits):
         yield CodeRunning(fold.last_at)
 
 

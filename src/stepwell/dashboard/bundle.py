@@ -1,17 +1,21 @@
 """The page's modules as one file: a browser asks once, and what they have in common compresses away.
 
-Each module becomes a function that is called once and returns what it exports, in an order in which those that are
-needed come first. So the sources stay modules, which people read and node tests, and nothing has to be built before a
-server starts. Comments and indentation are left out.
+Modules follow each other in an order in which those that are needed come first, and what they export are names of the
+whole file; what others have written becomes a function that is called once. So the sources stay modules, which people
+read and node tests, and nothing has to be built before a server starts.
 
 What modules may write is little, and a module that writes more is refused: imports and exports stand at the beginning
-of a line (in one that comes minified, where it ends), imports name what they take, and `as` renames it. Text in which
-line ends and indentation count is no part of a template that goes over several lines.
+of a line (in one that comes minified, where it ends), and take and give names as they are; only what somebody else has
+written may rename. No two modules export the same name. Text in which line ends and indentation count is no part of a
+template that goes over several lines.
 """
 
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from stepwell.dashboard import shorten, squeeze
 
 _IMPORT = re.compile(r'(?m)^import\s*(?:\{(?P<names>[^{}]*)\}|(?P<whole>\w+))\s*from\s*"(?P<path>[^"]+)";?')
 _PASSED_ON = re.compile(r'(?m)^export\s*\{(?P<names>[^{}]*)\}\s*from\s*"(?P<path>[^"]+)";?')
@@ -19,21 +23,61 @@ _DECLARED = re.compile(r"(?m)^export (?=(?:async )?(?:function|const|class) (\w+
 _LISTED = re.compile(r"(?:^|(?<=[;}]))export\s*\{([^{}]*)\};?\s*$")
 _WHOLE = re.compile(r"(?m)(?:^|(?<=;))export default ")
 _RENAMED = re.compile(r"([\w$]+)\s+as\s+([\w$]+)")
-_LINE_COMMENT = re.compile(r"(?m)^[ \t]*//[^\n]*\n")
-_BLOCK_COMMENT = re.compile(r"(?m)^/\*(?:[^*]|\*(?!/))*\*/\n")
-_INDENTATION = re.compile(r"(?m)^[ \t]+")
 # What begins as text that is shown as it is, and goes on in the next line.
 _AS_IT_IS = re.compile(r"<(?:pre|textarea)\b(?:[^>`$]|\$\{[^}`]*\})*>[^`<$]*\n")
+# Where what others have written lies: it comes minified.
+_VENDOR = "vendor/"
+
+
+class Part(NamedTuple):
+    """A part of the whole script. What somebody else has written keeps its names: `shared` is None.
+
+    Otherwise it has the names that the part takes from others, or gives them.
+    """
+
+    text: str
+    shared: frozenset[str] | None
+
+
+class _Module(NamedTuple):
+    """A module without imports and exports: what it calls by other names, and for each name that it gives its own."""
+
+    renamed: dict[str, str]
+    body: str
+    names: dict[str, str]
+    is_ours: bool
 
 
 def bundle(modules: Mapping[str, str], first: str) -> str:
-    """Return one module that does what `first` does. `modules` are sources by their paths."""
-    return "".join(_as_function(path, modules[path]) for path in _in_order(modules, first))
+    """Return one module that does what `first` does. `modules` are sources by their paths.
+
+    Raises ValueError where one writes what modules may not.
+    """
+    whole = parts(modules, first)
+    ours = [shorten.Script(list(squeeze.tokens(part.text)), part.shared) for part in whole if part.shared is not None]
+    short = iter(shorten.shorten(ours).scripts)
+    return "".join(part.text if part.shared is None else next(short) for part in whole)
 
 
-def plain_style(sheet: str) -> str:
-    """Return a style sheet without comments and indentation."""
-    return _INDENTATION.sub("", _BLOCK_COMMENT.sub("", sheet))
+def parts(modules: Mapping[str, str], first: str) -> list[Part]:
+    """Return the one module in parts, with all names as they are written. Raises ValueError, as above."""
+    given: dict[str, str] = {}
+    made: list[Part] = []
+    ordered = _in_order(modules, first)
+    taken = {name for path in ordered for name in _taken(modules[path])}
+    for path in ordered:
+        module = _taken_apart(path, modules[path])
+        for name in module.names:
+            if given.setdefault(name, path) != path:
+                raise ValueError(f"{path} exports {name}, as {given[name]} does; give it another name")
+        names = {name: inner for name, inner in module.names.items() if name in taken}
+        if module.is_ours:
+            made.append(Part(module.body + "\n", frozenset((*names, *_taken(modules[path])))))
+        else:
+            made += _as_function(module, names)
+    if missing := taken - given.keys():
+        raise ValueError(f"no module exports {', '.join(sorted(missing))}")
+    return made
 
 
 def _in_order(modules: Mapping[str, str], first: str) -> list[str]:
@@ -59,48 +103,68 @@ def _in_order(modules: Mapping[str, str], first: str) -> list[str]:
 def _needed(path: str, source: str) -> Iterator[str]:
     for pattern in (_IMPORT, _PASSED_ON):
         for found in pattern.finditer(source):
-            yield _target(path, found["path"])
+            yield posixpath.normpath(posixpath.join(posixpath.dirname(path), found["path"]))
 
 
-def _target(path: str, named: str) -> str:
-    return posixpath.normpath(posixpath.join(posixpath.dirname(path), named))
+def _taken(source: str) -> Iterator[str]:
+    """Yield the names that a module imports."""
+    for found in _IMPORT.finditer(source):
+        names = _names(found["names"]) if found["names"] else [(found["whole"], "")]
+        yield from (name for name, _ in names)
 
 
-def _name(path: str) -> str:
-    return "$" + re.sub(r"\W", "_", path.removesuffix(".js"))
+def _names(text: str) -> list[tuple[str, str]]:
+    """Read names with what they are renamed to; each may be renamed to itself."""
+    parts = (one.strip() for one in text.split(","))
+    return [(_RENAMED.sub(r"\1", one), _RENAMED.sub(r"\2", one)) for one in parts if one]
 
 
-def _as_function(path: str, source: str) -> str:
-    given: list[str] = []
-    body = _BLOCK_COMMENT.sub("", _LINE_COMMENT.sub("", source))
+def _taken_apart(path: str, source: str) -> _Module:
+    """Return a module without imports and exports, and what it exports."""
+    names: dict[str, str] = {}
+    renamed: dict[str, str] = {}
 
     def take(found: re.Match[str]) -> str:
-        module = _name(_target(path, found["path"]))
-        taken = (
-            f"{{default:{found['whole']}}}" if found["whole"] else "{" + _RENAMED.sub(r"\1:\2", found["names"]) + "}"
-        )
-        return f"const {taken}={module};"
-
-    def pass_on(found: re.Match[str]) -> str:
-        module = _name(_target(path, found["path"]))
-        given.extend(f"{name.strip()}:{module}.{name.strip()}" for name in found["names"].split(","))
+        if found["whole"] and found["whole"] != _default_name(found["path"]):
+            raise ValueError(f"{path} imports {found['whole']}, which is called {_default_name(found['path'])}")
+        renamed.update((new, name) for name, new in _names(found["names"] or "") if new != name)
         return ""
 
     def declare(found: re.Match[str]) -> str:
-        given.append(found[1])
+        names[found[1]] = found[1]
         return ""
 
     def list_up(found: re.Match[str]) -> str:
-        given.append(_RENAMED.sub(r"\2:\1", found[1]))
+        names.update((new, name) for name, new in _names(found[1]))
         return ""
 
-    body = _LISTED.sub(list_up, _DECLARED.sub(declare, _PASSED_ON.sub(pass_on, _IMPORT.sub(take, body))))
-    whole = _WHOLE.search(body)
-    if whole is not None:
-        given.append("default:$whole")
+    # What is passed on is a name of the whole file already.
+    body = _LISTED.sub(list_up, _DECLARED.sub(declare, _PASSED_ON.sub("", _IMPORT.sub(take, source))))
+    if _WHOLE.search(body):
+        names[_default_name(path)] = "$whole"
         body = _WHOLE.sub("const $whole=", body)
     if re.search(r"(?m)(?:^|(?<=;))(?:import|export)\b[^(]", body):
         raise ValueError(f"{path} has an import or an export of a form that is not taken")
     if (text := _AS_IT_IS.search(body)) is not None:
         raise ValueError(f"{path} has text that would lose its indentation; give it by a constant: {text[0]!r:.200}")
-    return f"const {_name(path)}=(()=>{{\n{_INDENTATION.sub('', body).strip()}\nreturn{{{','.join(given)}}}}})();\n"
+    if path.startswith(_VENDOR):
+        return _Module(renamed, body, names, is_ours=False)
+    if renamed:
+        raise ValueError(f"{path} renames what it imports: {', '.join(renamed.values())}")
+    return _Module({}, squeeze.script(body), names, is_ours=True)
+
+
+def _default_name(path: str) -> str:
+    """Return what a module's default export is called: as its file."""
+    return posixpath.basename(path).removesuffix(".js")
+
+
+def _as_function(module: _Module, names: Mapping[str, str]) -> list[Part]:
+    # What it calls by other names comes as parameters, so that no name of its own stands before ours.
+    given = module.renamed.values()
+    return [
+        Part(f"const [{','.join(names)}]=", frozenset(names)),
+        Part(f"(({','.join(module.renamed)})=>{{{module.body}\nreturn[{','.join(names.values())}]}})(", None),
+        Part(",".join(given), frozenset(given)),
+        Part(");\n", None),
+    ]

@@ -1,16 +1,18 @@
 """The dashboard's files: read once, from inside the package, and served under the hash of all of them.
 
-As the hash is part of each address, a browser may keep a file for ever, and a page never meets another release's.
+As the hash is part of each address, a browser may keep a file for ever, and a page never meets another release's. It
+takes a fifth of a second to make them, so that is done when the first of them is asked for.
 """
 
 import gzip
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
-from stepwell.dashboard import bundle
-from stepwell.graph.style import STYLE
+from stepwell.dashboard import bundle, squeeze
+from stepwell.graph.style import SHAPES
 
 _FOLDER = Path(__file__).parent / "static"
 _SHEETS = ("style.css", "instance.css")
@@ -30,26 +32,26 @@ class File:
         return gzip.compress(self.body, mtime=0)
 
 
-def _read() -> dict[str, File]:
+@cache
+def all_files() -> Mapping[str, File]:
+    """Return all files, by their names."""
     modules = {path.relative_to(_FOLDER).as_posix(): path.read_text("utf-8") for path in sorted(_FOLDER.rglob("*.js"))}
-    sheets = [bundle.plain_style((_FOLDER / name).read_text("utf-8")) for name in _SHEETS]
+    sheets = [squeeze.sheet((_FOLDER / name).read_text("utf-8")) for name in _SHEETS]
     texts = {
         "app.js": bundle.bundle(modules, "app.js"),
         # Not a module: it runs before anything is drawn.
-        "theme.js": modules["theme.js"],
-        # Drawings of graphs bring no style with them: the page's policy would not let it in.
-        "style.css": "".join([*sheets, STYLE]),
+        "theme.js": squeeze.script(modules["theme.js"]),
+        # Drawings of graphs bring no style with them, which the page's policy would not let in, and have its colours.
+        "style.css": "".join([*sheets, squeeze.sheet(SHAPES)]),
         "icon.svg": (_FOLDER / "icon.svg").read_text("utf-8"),
     }
     return {name: File(text.encode(), _MEDIA_TYPES[Path(name).suffix]) for name, text in texts.items()}
 
 
-def _digest(files: dict[str, File]) -> str:
-    digest = hashlib.sha256()
-    for name, file in files.items():
-        digest.update(f"{name}\0{len(file.body)}\0".encode() + file.body)
-    return digest.hexdigest()[:16]
-
-
-FILES = _read()
-DIGEST = _digest(FILES)
+@cache
+def digest() -> str:
+    """Return the hash of all files."""
+    whole = hashlib.sha256()
+    for name, file in all_files().items():
+        whole.update(f"{name}\0{len(file.body)}\0".encode() + file.body)
+    return whole.hexdigest()[:16]

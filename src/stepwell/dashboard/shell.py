@@ -1,35 +1,32 @@
 """The one document of the dashboard, and the headers that hold it to its own files."""
 
 import hashlib
+import re
 from collections.abc import Mapping
+from functools import cache
 
-from stepwell.dashboard.files import DIGEST
+from stepwell.dashboard import files
 
-# The address of the page's files.
-BASE = f"/ui/static/{DIGEST}"
-
-DOCUMENT = f"""<!doctype html>
-<html lang="en">
+_DOCUMENT = """<!doctype html>
+<html lang="en"ROOT>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Stepwell</title>
-<link rel="icon" href="{BASE}/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="{BASE}/style.css">
-<script src="{BASE}/theme.js"></script>
-<script type="module" src="{BASE}/app.js"></script>
+<link rel="icon" href="FILES/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="FILES/style.css">
+<script src="FILES/theme.js"></script>
+<script type="module" src="FILES/app.js"></script>
 </head>
 <body>
 <div id="app"></div>
 <noscript><p>This page is a program in JavaScript, which is switched off here. What it shows can also be asked of the
-<a href="/docs">API</a> and of the command <code>stepwell instances</code>.</p></noscript>
+<a href="BELOW/docs">API</a> and of the command <code>stepwell instances</code>.</p></noscript>
 </body>
 </html>
 """
-# Of all that it says: another release may have other words and the same files.
-ETAG = f'"{hashlib.sha256(DOCUMENT.encode()).hexdigest()[:16]}"'
-
+_PLACES = re.compile("ROOT|BELOW|FILES")
 # `stepwell-svg` is the one policy that makes markup: of the drawings that our own routes send, in `svg.js`.
 _POLICY = "; ".join(
     [
@@ -54,3 +51,20 @@ HEADERS: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+
+
+@cache
+def document(base: str = "") -> str:
+    """Return the document of a server below the path `base`. The first time that takes a while; see `files.py`."""
+    texts = {
+        "ROOT": f' data-base="{base}"' if base else "",
+        "BELOW": base,
+        "FILES": f"{base}/ui/static/{files.digest()}",
+    }
+    return _PLACES.sub(lambda place: texts[place[0]], _DOCUMENT)
+
+
+@cache
+def etag(base: str = "") -> str:
+    """Return a mark of all that the document says: another release may have other words and the same files."""
+    return f'"{hashlib.sha256(document(base).encode()).hexdigest()[:16]}"'

@@ -59,19 +59,27 @@ _RULES = """
 """
 
 
-def _style() -> str:
-    graph = ".stepwell-graph"
+_GRAPH = ".stepwell-graph"
+
+
+def _colors() -> str:
     themes = (
-        f"{graph}{{{_LIGHT}}}",
-        f"@media (prefers-color-scheme:dark){{{graph}:not(.light){{{_DARK}}}}}",
-        f"{graph}.dark{{{_DARK}}}",
+        f"{_GRAPH}{{{_LIGHT}}}",
+        f"@media (prefers-color-scheme:dark){{{_GRAPH}:not(.light){{{_DARK}}}}}",
+        f"{_GRAPH}.dark{{{_DARK}}}",
     )
+    return "".join(themes)
+
+
+def _shapes() -> str:
     statuses = (
-        f"{graph} .{status}>.box,{graph} .{status}>.sign{{stroke:var(--{color})}}"
-        f"{graph} .{status}>.mark{{fill:var(--{color})}}"
+        f"{_GRAPH} .{status}>.box,{_GRAPH} .{status}>.sign{{stroke:var(--{color})}}"
+        f"{_GRAPH} .{status}>.mark{{fill:var(--{color})}}"
         for status, color in _COLORS.items()
     )
-    return "".join((*themes, _RULES.replace("{g}", graph).replace("\n", ""), *statuses))
+    return "".join((_RULES.replace("{g}", _GRAPH).replace("\n", ""), *statuses))
 
 
-STYLE = _style()
+# For a page that gives the colours itself.
+SHAPES = _shapes()
+STYLE = _colors() + SHAPES

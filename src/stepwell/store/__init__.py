@@ -5,24 +5,40 @@ with one promise per operation, is in `operations` and the modules that `catalog
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from stepwell.store.operations import InstanceRow, Operation
+from stepwell.store.operations import Claim, InstanceRow, Operation
 
-__all__ = ["Listener", "Store"]
+__all__ = ["DueListener", "Listener", "Store"]
 
 A = TypeVar("A")
 
 
 class Listener(Protocol):
-    """What a worker wants to hear of. Called on the event loop that uses the store; a lost call costs only time."""
+    """What a worker wants to hear of. Called on the event loop that uses the store.
+
+    A lost call costs only time; but turns that were given are held until the worker ends.
+    """
 
     def instance_due(self, at: int) -> None:
         """Hear that something which nobody holds will be due at this moment, or is."""
 
     def instance_told(self, row: int) -> None:
         """Hear that an instance which this worker holds got a record from outside, or was deleted."""
+
+    def turns_given(self, claims: Sequence[Claim] | None) -> None:
+        """Hear which turns this worker has got, as it said that it is idle; None: perhaps some that nobody knows of."""
+
+
+class DueListener:
+    """Hears of no instance and of no turns, as it holds none and is never idle; what is due is for who inherits."""
+
+    def instance_told(self, row: int) -> None:
+        """Hear nothing."""
+
+    def turns_given(self, claims: Sequence[Claim] | None) -> None:
+        """Hear nothing."""
 
 
 class Store(Protocol):
@@ -42,9 +58,12 @@ class Store(Protocol):
     def ignore(self, worker: int) -> None:
         """Tell a worker nothing more."""
 
-    def watch(self, instance: InstanceRow | None, told: Callable[[], None]) -> Callable[[], None]:
+    def watch(
+        self, instance: InstanceRow | None, told: Callable[[], None], *, of_turns: bool = True
+    ) -> Callable[[], None]:
         """Call `told`, on the running event loop, when an instance gets a record or is deleted; None: when any does.
 
+        Not `of_turns`: what a turn of it records and goes on need not be told. Who waits for the end has no use for it.
         Return what ends that. What is written before this returns is told to nobody.
         """
 

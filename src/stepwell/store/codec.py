@@ -12,7 +12,18 @@ import msgspec
 
 from stepwell import values
 from stepwell.core.failures import Failure, from_parts, to_parts
-from stepwell.core.records import Action, Key, Payload, PayloadRef, Record, Recorded, StepConfig, StepKind, StreamRef
+from stepwell.core.records import (
+    Action,
+    Firing,
+    Key,
+    Payload,
+    PayloadRef,
+    Record,
+    Recorded,
+    StepConfig,
+    StepKind,
+    StreamRef,
+)
 from stepwell.limits import INLINE_VALUE_BYTES, LOG_OUTPUT_CHARACTERS
 from stepwell.store.operations import RecordRow
 
@@ -47,6 +58,16 @@ def from_rows(rows: Iterable[RecordRow]) -> list[Recorded]:
     return [from_row(row) for row in rows]
 
 
+def to_step(key: Key) -> str:
+    """Return the key of a step as text."""
+    return msgspec.json.encode(list(key)).decode()
+
+
+def from_step(text: str) -> Key:
+    """Return the key of a step from its text."""
+    return _key(msgspec.json.decode(text))
+
+
 def lies_apart(row: RecordRow) -> bool:
     """Tell whether a new row's value is too large to lie in its record."""
     value = row.value
@@ -73,8 +94,8 @@ def _key(parts: list[Any]) -> Key:
     return Key(_STEP_KINDS[parts[0]], parts[1], parts[2])
 
 
-def _name(kind: type[Record]) -> str:
-    """StepSucceeded -> step_succeeded."""
+def name_of(kind: type[Record]) -> str:
+    """Return what a kind of record is called in its rows: StepSucceeded is step_succeeded."""
     return "".join("_" + c.lower() if c.isupper() else c for c in kind.__name__).lstrip("_")
 
 
@@ -88,9 +109,10 @@ _BUILDERS: dict[str, Any] = {
     "error": from_parts,
     "config": lambda parts: StepConfig(**parts),
     "stream": lambda parts: StreamRef(**parts),
+    "schedule": lambda parts: Firing(**parts),
 }
 _STEP_KINDS: dict[str, StepKind] = {kind.value: kind for kind in StepKind}
-_KINDS: dict[str, Any] = {_name(kind): kind for kind in get_args(Record)}
+_KINDS: dict[str, Any] = {name_of(kind): kind for kind in get_args(Record)}
 _NAMES: dict[type, str] = {kind: name for name, kind in _KINDS.items()}
 _BODY: dict[type, list[str]] = {
     kind: [f.name for f in fields(kind) if f.name not in {"at", "value"}] for kind in get_args(Record)

@@ -73,12 +73,7 @@ def copy(source: Source, target: Target, counts: Counts, told: Told) -> None:
     Raises StoreDamaged where a row is not what was stored, or is missing, StoreError if not all have come; then the
     target is none.
     """
-    if (gap := source.gap()) is not None:
-        what, instance = gap
-        raise StoreDamaged(
-            f"Store {source.where}: {what} {instance} has a gap: restore the store from a backup, or delete "
-            "the instance"
-        )
+    _refuse_gaps(source)
     for table in TABLES:
         for part in _parts(_checked(source, table)):
             target.write(table, part)
@@ -87,6 +82,25 @@ def copy(source: Source, target: Target, counts: Counts, told: Told) -> None:
     if missing := [f"{name}: {come[name]} of {count}" for name, count in counts.items() if come[name] != count]:
         raise StoreError(f"Store {target.where}: not all rows have come ({'; '.join(missing)}): copy it again")
     target.finish(source.numbers())
+
+
+def check(source: Source, told: Callable[[int], None]) -> None:
+    """Hold all rows of a store against their checksums; `told` hears how many were so far. Raises StoreDamaged."""
+    _refuse_gaps(source)
+    done = 0
+    for table in TABLES:
+        for part in _parts(_checked(source, table)):
+            done += len(part)
+            told(done)
+
+
+def _refuse_gaps(source: Source) -> None:
+    if (gap := source.gap()) is not None:
+        what, instance = gap
+        raise StoreDamaged(
+            f"Store {source.where}: {what} {instance} has a gap: restore the store from a backup, or delete "
+            "the instance"
+        )
 
 
 def _checked(source: Source, table: Table) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
-from stepwell.store.operations import InstanceRow
+from stepwell.store.operations import Claim, InstanceRow
 
 _HEAD_BYTES = 4
 # A frame holds at most one operation with its payloads; more than this is no frame of ours.
@@ -61,6 +61,7 @@ class Watch(Message, frozen=True):
 
     number: int
     instance: InstanceRow | None
+    of_turns: bool
 
 
 class Unwatch(Message, frozen=True):
@@ -87,6 +88,13 @@ class Told(Message, frozen=True):
 
     worker: int
     row: int
+
+
+class Given(Message, frozen=True):
+    """Parent: the worker, which had said that it is idle, has got these turns; None: perhaps some."""
+
+    worker: int
+    claims: list[Claim] | None
 
 
 class Loaded(Message, frozen=True):
@@ -137,6 +145,7 @@ AnyMessage = (
     | Changed
     | Due
     | Told
+    | Given
     | Loaded
     | LoadFailed
     | Drain

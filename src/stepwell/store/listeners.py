@@ -1,13 +1,42 @@
-"""Who is told what a transaction of this process made due, or added to an instance that is held."""
+"""Who is told what a transaction of this process made due, or added to an instance that is held.
+
+Whoever tells something gathers the calls that it takes: a loop in another thread is woken once for all of them, and not
+while the interpreter is still needed for the rest.
+"""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stepwell.store import Listener
-from stepwell.store.operations import InstanceRow
-from stepwell.store.sql.transaction import ANYTHING
+from stepwell.store.operations import Claim, InstanceRow
+from stepwell.store.sql.transaction import ANYTHING, Tidings
+
+
+class Calls:
+    """Calls on event loops, gathered to be made at once."""
+
+    def __init__(self) -> None:
+        self._by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Callable[..., object], tuple[Any, ...]]]] = {}
+
+    def add(self, loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
+        """Take one more call, to be made behind those before it."""
+        self._by_loop.setdefault(loop, []).append((callback, args))
+
+    def make(self) -> None:
+        """Make them soon, each on its loop; from any thread."""
+        for loop, calls in self._by_loop.items():
+            call_soon(loop, _make_all, loop, calls)
+        self._by_loop = {}
+
+
+def _make_all(loop: asyncio.AbstractEventLoop, calls: Sequence[tuple[Callable[..., object], tuple[Any, ...]]]) -> None:
+    for callback, args in calls:
+        try:
+            callback(*args)
+        except Exception as error:  # a defect of one must not keep the others from hearing
+            loop.call_exception_handler({"message": f"{callback!r} failed", "exception": error})
 
 
 class Watchers:
@@ -21,9 +50,14 @@ class Watchers:
         """The rows of the instances that somebody waits for."""
         return [what for what in list(self._watching) if isinstance(what, int)]
 
-    def watch(self, instance: InstanceRow | None, told: Callable[[], None]) -> Callable[[], None]:
-        """Call `told`, on the running loop, when an instance changes, None: when any does; return what ends that."""
-        watcher = _Watcher(asyncio.get_running_loop(), told)
+    def watch(
+        self, instance: InstanceRow | None, told: Callable[[], None], *, of_turns: bool = True
+    ) -> Callable[[], None]:
+        """Call `told`, on the running loop, when an instance changes, None: when any does; return what ends that.
+
+        `of_turns`: also of what a turn of it records and goes on.
+        """
+        watcher = _Watcher(asyncio.get_running_loop(), told, of_turns)
         watched = (ANYTHING,) if instance is None else (instance.row, instance.workflow_id)
         for what in watched:
             self._watching.setdefault(what, set()).add(watcher)
@@ -37,18 +71,21 @@ class Watchers:
 
         return stop
 
-    def changed(self, changes: Collection[int | str]) -> None:
+    def changed(self, changes: Collection[int | str], went_on: Collection[int], calls: Calls) -> None:
         """Tell whoever waits for one of these instances, or for one of these workflows'."""
-        if self._watching:
-            for what in {*changes, ANYTHING} if changes else ():
+        if self._watching and (changes or went_on):
+            for what in {*changes, *went_on, ANYTHING}:
+                only_went_on = what in went_on and what not in changes
                 for watcher in list(self._watching.get(what, ())):
-                    call_soon(watcher.loop, watcher.told)
+                    if watcher.of_turns or not only_went_on:
+                        calls.add(watcher.loop, watcher.told)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Watcher:
     loop: asyncio.AbstractEventLoop
     told: Callable[[], None]
+    of_turns: bool
 
 
 class Listeners:
@@ -66,16 +103,34 @@ class Listeners:
         """Tell a worker nothing more."""
         self._listeners.pop(worker, None)
 
-    def instance_due(self, at: int) -> None:
+    def has(self, worker: int) -> bool:
+        """Tell whether a worker is listening."""
+        return worker in self._listeners
+
+    def hear(self, tidings: Tidings, calls: Calls) -> None:
+        """Tell whoever hears it what a transaction has to tell."""
+        for worker, row in tidings.told:
+            self.instance_told(worker, row, calls)
+        if tidings.due_at is not None:
+            self.instance_due(tidings.due_at, calls)
+        self.watchers.changed(tidings.changed, tidings.went_on, calls)
+
+    def instance_due(self, at: int, calls: Calls) -> None:
         """Tell every worker that something is due at a moment."""
         for loop, listener in list(self._listeners.values()):
-            call_soon(loop, listener.instance_due, at)
+            calls.add(loop, listener.instance_due, at)
 
-    def instance_told(self, worker: int, row: int) -> None:
+    def instance_told(self, worker: int, row: int, calls: Calls) -> None:
         """Tell a worker that an instance that it holds got a record from outside, or was deleted."""
         if worker in self._listeners:
             loop, listener = self._listeners[worker]
-            call_soon(loop, listener.instance_told, row)
+            calls.add(loop, listener.instance_told, row)
+
+    def turns_given(self, worker: int, claims: Sequence[Claim] | None, calls: Calls) -> None:
+        """Tell a worker which turns it has got without asking."""
+        if worker in self._listeners:
+            loop, listener = self._listeners[worker]
+            calls.add(loop, listener.turns_given, claims)
 
 
 def call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:

@@ -1,9 +1,20 @@
 """An operation that is done once under a key, however often it is sent."""
 
+from dataclasses import dataclass
+
 import msgspec
 
 from stepwell.limits import IDEMPOTENCY_KEY_MS
+from stepwell.store.job_operations import StartJob
 from stepwell.store.operations import AppendEvent, CreateInstance, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """What a caller calls a request, so that it is done once however often it is sent; `request` is its hash."""
+
+    key: str
+    request: str
 
 
 class OnceAnswer(msgspec.Struct, frozen=True, array_like=True):
@@ -36,5 +47,5 @@ class Once(Operation[OnceAnswer], frozen=True):
     key: str
     request: str
     now: int
-    operation: CreateInstance | AppendEvent
+    operation: CreateInstance | AppendEvent | StartJob
     kept_ms: int = IDEMPOTENCY_KEY_MS

@@ -31,7 +31,7 @@ def open_store(url: str, host_lease_ms: int = HOST_LEASE_MS, page_timeout_ms: in
     """
     if not is_database(url):
         return SqliteStore.open(file_of(url), page_timeout_ms)
-    _require_asyncpg()
+    require_asyncpg()
     from stepwell.store.postgres.store import PostgresSettings, PostgresStore  # noqa: PLC0415 - asyncpg is an extra
 
     return PostgresStore.open(url, PostgresSettings(host_lease_ms, page_timeout_ms))
@@ -55,7 +55,7 @@ def open_source(url: str) -> Iterator[Source]:
         with SqliteSource.open(file_of(url)) as source:
             yield source
         return
-    _require_asyncpg()
+    require_asyncpg()
     from stepwell.store.postgres.copying import PostgresSource  # noqa: PLC0415 - asyncpg is an extra
 
     with PostgresSource.open(url) as database:
@@ -72,7 +72,7 @@ def open_target(url: str) -> Iterator[Target]:
         with SqliteTarget.open(file_of(url)) as target:
             yield target
         return
-    _require_asyncpg()
+    require_asyncpg()
     from stepwell.store.postgres.copying import PostgresTarget  # noqa: PLC0415 - asyncpg is an extra
 
     with PostgresTarget.open(url) as database:
@@ -123,6 +123,7 @@ def shown(url: str) -> str:
     return parts._replace(netloc=f"{name.partition(':')[0]}@{host}").geturl()
 
 
-def _require_asyncpg() -> None:
+def require_asyncpg() -> None:
+    """Raise InvalidInput where the driver of PostgreSQL is not installed."""
     if find_spec("asyncpg") is None:
         raise InvalidInput("store", "store: PostgreSQL needs one package more: pip install 'stepwell[postgres]'")

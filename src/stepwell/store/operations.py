@@ -5,7 +5,7 @@ raises has written nothing. Times are milliseconds since the epoch. `row` is the
 used again after a delete; (row, turn) is the fence, and (row, turn, n) makes sending twice the same as once.
 """
 
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -59,8 +59,15 @@ class InstanceRow(msgspec.Struct, frozen=True, array_like=True):
     has_rollbacks: int = 0
 
 
+class NextFiring(msgspec.Struct, frozen=True, array_like=True):
+    """A cron expression of a workflow, and when it fires next; None or 0: that is not known, or never."""
+
+    cron: str
+    next_at: int | None
+
+
 class WorkflowRow(msgspec.Struct, frozen=True, array_like=True):
-    """A workflow, its newest version, and how many instances have each status."""
+    """A workflow, its newest version, how many instances have each status, and what creates instances."""
 
     id: str
     account: str
@@ -72,6 +79,7 @@ class WorkflowRow(msgspec.Struct, frozen=True, array_like=True):
     modified_at: int
     triggered_at: int | None
     counts: dict[str, int]
+    schedules: tuple[NextFiring, ...] = ()
 
 
 # ---- workflows
@@ -120,17 +128,19 @@ class RegisterWorkflow(Operation[Registered], frozen=True):
     classes: tuple[str, ...] = ()
     snapshot: int = 0  # on which its new instances run; 0: on whatever is served
     graph: CodeGraph | None = None
+    flow: str | None = None  # what the code says of limits, as JSON
 
 
 class ParamsSchema(msgspec.Struct, frozen=True, array_like=True):
-    """The newest version of a workflow, and the JSON Schema of its params."""
+    """The newest version of a workflow, the JSON Schema of its params, and its limits as the code declares them."""
 
     version: str
     schema: str | None
+    flow: str | None = None
 
 
 class GetParamsSchema(Operation[ParamsSchema], frozen=True):
-    """Return what params of a workflow have to be. Raises WorkflowNotFound."""
+    """Return what params of a workflow have to be, and what its code says of limits. Raises WorkflowNotFound."""
 
     account: str
     name: str
@@ -162,11 +172,21 @@ class ListWorkflows(Operation[Workflows], frozen=True):
 # ---- instances, from outside
 
 
-class CreateInstance(Operation[InstanceRow], frozen=True):
-    """Add an instance of the newest version, due now, with its first record.
+class Retention(NamedTuple):
+    """How long an instance is kept after it completed, and after any other end; None: not said."""
 
-    `checked` is the version whose schema the params were held against; None: they were not.
-    Raises WorkflowNotFound, InstanceAlreadyExists, or VersionChanged if the newest version is not the one checked.
+    success_ms: int | None = None
+    error_ms: int | None = None
+
+
+class CreateInstance(Operation[InstanceRow], frozen=True):
+    """Add an instance of the newest version with its first record: due now, or as soon as it has a slot.
+
+    `checked` is the version whose schema the params were held against; None: they were not. `key` and `bias_ms` are its
+    place among those that wait for a slot, as the flow of that version says; `labels` are its own. Where only one of
+    its key may be unfinished and the flow says to skip others, that one is the answer and nothing is added.
+    Raises WorkflowNotFound, InstanceAlreadyExists, VersionChanged if the newest version is not the one checked, or
+    QueueFull if `most_queued` are queued.
     """
 
     account: str
@@ -176,6 +196,11 @@ class CreateInstance(Operation[InstanceRow], frozen=True):
     record: RecordRow
     now: int
     checked: str | None = None
+    key: str = ""
+    bias_ms: int = 0
+    most_queued: int | None = None
+    retention: Retention | None = None  # what it says itself; None: nothing
+    labels: dict[str, str] = {}
 
 
 class AppendEvent(Operation[int], frozen=True):
@@ -342,6 +367,10 @@ class ClaimDue(Operation[Claims], frozen=True):
     Only those that run on this snapshot; 0: on whatever code is served. Raises each one's turn and records *running*
     in the same transaction. `suspects` is how many the worker holds of those that have lost turns in a row, at least as
     many as each key of SUSPECTS: it gets no more of them than that allows.
+
+    A worker that holds nothing may say that it `is_idle`. If nothing is due it may be given, until it claims again, an
+    instance that is created here: it is claimed as it is created, in one transaction, and the worker hears of it
+    (`Listener.turns_given`). With a limit of 0 nothing is looked for: that only says whether it is idle.
     """
 
     worker: int
@@ -349,6 +378,7 @@ class ClaimDue(Operation[Claims], frozen=True):
     limit: int
     snapshot: int = 0
     suspects: tuple[int, ...] = ()
+    is_idle: bool = False
 
 
 # What kills its worker again and again is found by elimination. After a first death all that the worker held is tried

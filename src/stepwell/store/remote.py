@@ -17,6 +17,7 @@ from stepwell.store.link import (
     Ask,
     Changed,
     Due,
+    Given,
     Ignore,
     Line,
     Listen,
@@ -81,12 +82,14 @@ class RemoteStore:
         if self._listeners.pop(worker, None) is not None:
             self.say(Ignore(worker))
 
-    def watch(self, instance: InstanceRow | None, told: Callable[[], None]) -> Callable[[], None]:
+    def watch(
+        self, instance: InstanceRow | None, told: Callable[[], None], *, of_turns: bool = True
+    ) -> Callable[[], None]:
         """Call `told` when an instance, or any, gets a record or is deleted; return what ends that."""
         number = next(self._numbers)
         self._watches[number] = told
         # Before whatever is asked from now on: the parent does things in the order in which they came.
-        self.say(Watch(number, instance))
+        self.say(Watch(number, instance, of_turns))
 
         def stop() -> None:
             if self._watches.pop(number, None) is not None:
@@ -112,12 +115,12 @@ class RemoteStore:
                 future, _ = self._asked.pop(number)
                 if not future.done():
                     future.set_exception(_rebuild(message))
-            case Changed() | Due() | Told():
+            case Changed() | Due() | Told() | Given():
                 self._tell(message)
             case _:
                 self._heard(message)
 
-    def _tell(self, message: Changed | Due | Told) -> None:
+    def _tell(self, message: Changed | Due | Told | Given) -> None:
         """Tell whoever wants to hear of it; it may be somebody who no longer does."""
         match message:
             case Changed(number=number):
@@ -129,6 +132,9 @@ class RemoteStore:
             case Told(worker=worker, row=row):
                 if (listener := self._listeners.get(worker)) is not None:
                     listener.instance_told(row)
+            case Given(worker=worker, claims=claims):
+                if (listener := self._listeners.get(worker)) is not None:
+                    listener.turns_given(claims)
 
     def _lose(self) -> None:
         self._line = None

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
+from functools import partial
 from typing import Any, Union
 
 import msgspec
@@ -17,6 +18,7 @@ from stepwell.store.link import (
     Ask,
     Changed,
     Due,
+    Given,
     Ignore,
     Line,
     Listen,
@@ -27,7 +29,7 @@ from stepwell.store.link import (
     Watch,
     encode,
 )
-from stepwell.store.operations import EndLease, Operation, RegisterWorker
+from stepwell.store.operations import Claim, EndLease, Operation, RegisterWorker
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +83,9 @@ class WorkerLine:
                 self._store.listen(worker, _Ear(self, worker))
             case Ignore(worker=worker):
                 self._ignore(worker)
-            case Watch(number=number, instance=instance):
-                self._watches[number] = self._store.watch(instance, lambda: self.say(Changed(number)))
+            case Watch(number=number, instance=instance, of_turns=of_turns):
+                told = partial(self.say, Changed(number))
+                self._watches[number] = self._store.watch(instance, told, of_turns=of_turns)
             case Unwatch(number=number):
                 self._watches.pop(number)()
             case _:
@@ -128,3 +131,6 @@ class _Ear:
 
     def instance_told(self, row: int) -> None:
         self._line.say(Told(self._worker, row))
+
+    def turns_given(self, claims: Sequence[Claim] | None) -> None:
+        self._line.say(Given(self._worker, None if claims is None else list(claims)))

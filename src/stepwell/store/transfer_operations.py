@@ -3,13 +3,24 @@
 An instance that comes in is in no workflow until all of it is there: nothing finds it, and no worker takes it.
 """
 
+from typing import Annotated
+
 import msgspec
 
+from stepwell.flow import LONGEST_KEY
+from stepwell.limits import MOST_RETENTION_MS
+from stepwell.store.label_operations import KeptLabel
 from stepwell.store.note_operations import LogLine, Note
 from stepwell.store.operations import InstanceRow, Operation, RecordRow
 
+# A number that any database has room for, and for the next few.
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+_Key = Annotated[str, msgspec.Meta(max_length=LONGEST_KEY, pattern=r"^[^\x00]*$")]
+_Bias = Annotated[int, msgspec.Meta(ge=-(2**61), le=2**61)]
+_Kept = Annotated[int, msgspec.Meta(ge=1, le=MOST_RETENTION_MS)]
 
-class InstanceFacts(msgspec.Struct, frozen=True):
+
+class InstanceFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an instance is beside its records. `is_held`: a worker was at it.
 
     Its version is told by id, and by what that was made of, for a store that has the same code under another id.
@@ -21,21 +32,30 @@ class InstanceFacts(msgspec.Struct, frozen=True):
     class_name: str
     trigger: str
     status: str
-    step_count: int
-    seq: int
-    turn: int
-    due_at: int | None
+    step_count: Number
+    seq: Number
+    turn: Number
+    due_at: Number | None
     is_held: bool
-    lost_turns: int
-    logged: int
-    log_n: int
-    created_at: int
-    modified_at: int
-    started_at: int | None
-    ended_at: int | None
-    renewed_at: int | None
-    restarted_seq: int
+    lost_turns: Number
+    logged: Number
+    log_n: Number
+    created_at: Number
+    modified_at: Number
+    started_at: Number | None
+    ended_at: Number | None
+    renewed_at: Number | None
+    restarted_seq: Number
     has_rollbacks: bool
+    # How long it says itself that it is kept.
+    success_retention_ms: _Kept | None = None
+    error_retention_ms: _Kept | None = None
+    # How many calls of its code that set labels are stored.
+    labelled: Number = 0
+    # Where it queues, if its workflow is limited: as at its creation.
+    key: _Key = ""
+    bias_ms: _Bias = 0
+    labels: tuple[KeptLabel, ...] = ()
 
 
 class ExportedInstance(msgspec.Struct, frozen=True, array_like=True):
@@ -133,7 +153,8 @@ class FinishImport(Operation[ImportedInstance], frozen=True):
     """Put an instance that has come in among those of a workflow, all of whose records are there.
 
     It has the version that it had, or the newest of the same code, or else the workflow's newest. What was held is as
-    if its worker had died. Raises WorkflowNotFound, InstanceAlreadyExists, or StoreError if records are missing.
+    if its worker had died; what waited for a slot, or for another instance, is due at once, to ask for it here.
+    Raises WorkflowNotFound, InstanceAlreadyExists, or StoreError if records are missing.
     """
 
     row: int

@@ -37,6 +37,17 @@ class DeleteWorkflow(Operation[None], frozen=True):
     now: int
 
 
+class ListOutcomes(Operation[dict[str, list[str]]], frozen=True):
+    """Return, by the names of workflows, the statuses with which their latest instances ended, the last end first.
+
+    Up to `limit` of each. A workflow of which none has ended, or that is not there, has none.
+    """
+
+    account: str
+    workflows: list[str]
+    limit: int = 24
+
+
 class PurgeDeleted(Operation[bool], frozen=True):
     """Delete a bounded part of what deleted workflows, instances and streams have left; tell whether there may be more.
 
@@ -44,9 +55,9 @@ class PurgeDeleted(Operation[bool], frozen=True):
     log lines and pieces of streams, and of bytes in values that lie apart and in pieces.
     """
 
-    instances: int = 200
-    rows: int = 5_000
-    size: int = 16 * 2**20
+    instances: int = 100
+    rows: int = 1_000
+    size: int = 2 * 2**20
 
 
 class VersionRow(msgspec.Struct, frozen=True, array_like=True):

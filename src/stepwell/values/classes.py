@@ -55,21 +55,24 @@ class Classes:
         seen = tuple(id(module) for module in modules)
         if seen == self._seen:
             return
-        self._seen = seen
-        self._table = {stored_name(kind): kind for kind in self._extra}
+        table = {stored_name(kind): kind for kind in self._extra}
         for module in modules:
             for kind in list(vars(module).values()):
                 if isinstance(kind, type) and kind.__module__ == module.__name__:
-                    self._add(kind)
+                    _add(table, kind)
+        # Filled before it is shown, and before it counts as looked through: bodies in threads ask, too.
+        self._table = table
+        self._seen = seen
 
-    def _add(self, kind: type) -> None:
-        name = stored_name(kind)
-        if self._table.get(name) is kind:
-            return
-        self._table[name] = kind
-        for inner in list(vars(kind).values()):
-            if isinstance(inner, type) and inner.__qualname__.startswith(kind.__qualname__ + "."):
-                self._add(inner)
+
+def _add(table: dict[str, type], kind: type) -> None:
+    name = stored_name(kind)
+    if table.get(name) is kind:
+        return
+    table[name] = kind
+    for inner in list(vars(kind).values()):
+        if isinstance(inner, type) and inner.__qualname__.startswith(kind.__qualname__ + "."):
+            _add(table, inner)
 
 
 def stored_name(kind: type) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from stepwell import __version__, models
-from stepwell.api.openapi import of_accounts, of_instances, of_stepwell, of_workflows
+from stepwell.api.openapi import of_accounts, of_instances, of_jobs, of_schedules, of_stepwell, of_workflows
 from stepwell.api.openapi.effective import effective
 from stepwell.api.openapi.examples import example_of
 from stepwell.api.openapi.operation import (
@@ -34,6 +34,8 @@ OPERATIONS = {
     **of_instances.OPERATIONS,
     **of_accounts.OPERATIONS,
     **of_stepwell.OPERATIONS,
+    **of_schedules.OPERATIONS,
+    **of_jobs.OPERATIONS,
 }
 
 _SOURCE = "https://developers.cloudflare.com/api/resources/"
@@ -78,9 +80,9 @@ _STATUSES = {
 
 
 @cache
-def document(settings: Settings = DEFAULT_SETTINGS) -> bytes:
-    """Return the document of a server that has been told these settings, as JSON."""
-    return msgspec.json.encode(build(settings))
+def document(settings: Settings = DEFAULT_SETTINGS, base: str = "") -> bytes:
+    """Return the document of a server that has been told these settings, and lies below the path `base`, as JSON."""
+    return msgspec.json.encode({**build(settings), "servers": [{"url": base or "/"}]})
 
 
 @cache
@@ -205,7 +207,7 @@ def _counted(example: Any) -> Any:
     if "result_info" not in example:
         return example
     entries = example["result"] if isinstance(example["result"], list) else example["result"]["steps"]
-    counts = {"count": len(entries), "total_count": len(entries)}
+    counts = {name: len(entries) for name in ("count", "total_count") if name in example["result_info"]}
     return {**example, "result_info": {**example["result_info"], **counts}}
 
 
@@ -218,7 +220,7 @@ def _envelope(answer: Answer, schemas: Schemas) -> Schema:
         "result": schemas.of_answer(answer.result),
     }
     if answer.info:
-        info = schemas.of_answer(models.ResultInfo)
+        info = schemas.of_answer(answer.info_kind)
         properties["result_info"] = {
             **info,
             "required": list(answer.info),

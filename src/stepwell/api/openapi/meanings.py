@@ -10,8 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell import limits
+from stepwell.api.openapi.meanings_of_callers import OF_CALLERS
 from stepwell.api.openapi.meanings_of_graphs import OF_GRAPHS
-from stepwell.api.openapi.meanings_of_why import OF_CHILDREN, OF_FORCING, OF_WHY
+from stepwell.api.openapi.meanings_of_hosts import OF_HOSTS
+from stepwell.api.openapi.meanings_of_limits import OF_LIMITS
+from stepwell.api.openapi.meanings_of_logs import OF_LOGS
+from stepwell.api.openapi.meanings_of_schedules import OF_SCHEDULES
+from stepwell.api.openapi.meanings_of_search import LABELS, OF_A_FOUND_ONE, OF_SEARCH
+from stepwell.api.openapi.meanings_of_why import OF_CHILDREN, OF_FORCING, OF_HISTORY, OF_WHY
 from stepwell.core.notices import NoticeType
 from stepwell.core.retries import BACKOFFS
 from stepwell.models import STATUSES
@@ -114,8 +120,11 @@ _OF_A_VERSION: Mapping[str, Meaning] = {
     "workflow_id": _uuid("The workflow's id.", _WORKFLOW),
 }
 _RETENTION_BODY: Mapping[str, Meaning] = {
-    "success_retention": {"named": "Duration", "description": f"After it completed. {_DURATION}"},
-    "error_retention": {"named": "Duration", "description": f"After it errored or was terminated. {_DURATION}"},
+    "success_retention": {"named": "Duration", "description": f"After it completed. 0 says nothing. {_DURATION}"},
+    "error_retention": {
+        "named": "Duration",
+        "description": f"After it errored or was terminated. 0 says nothing. {_DURATION}",
+    },
 }
 _RETENTION: Mapping[str, Meaning] = {
     "success_retention": _number("Milliseconds after it completed.", 604_800_000),
@@ -171,7 +180,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     # ---- workflows
     "Schedule": {
         "cron": _text("A cron expression.", "*/30 * * * *"),
-        "next_instance": _text("When it fires next.", "2026-11-23T10:30:00.000Z"),
+        "next_instance": _text("When it fires next; empty: it is paused, or never does.", "2026-11-23T10:30:00.000Z"),
     },
     "Workflow": {
         **_OF_A_WORKFLOW,
@@ -193,13 +202,12 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         "class_name": _text("The class that the workflow is made of.", "Order"),
         "limits": {"description": "What an instance may have at most."},
         "schedules": {
-            "description": "When instances are to be created; at most {schedules_per_account} of the whole account. "
-            "Stored, and without effect yet.",
+            "description": "When instances are created, in UTC; at most {schedules_per_account} of the whole account.",
             "maxItems": "{schedules_per_account}",
         },
-        "concurrency": {"description": "How many instances may run at a time. Stored, and without effect yet."},
+        "concurrency": {"description": "How many instances may run at a time."},
         "default_retention": {
-            "description": "How long instances are kept after their end. Stored, and without effect yet."
+            "description": "How long instances are kept after their end, where they do not say so themselves."
         },
     },
     "StepLimitBody": {
@@ -210,12 +218,20 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         }
     },
     "ConcurrencyLimitBody": {"limit": {"description": "How many instances may run at a time.", "examples": [10]}},
-    "ScheduleBody": {"cron": _text("A cron expression.", "*/30 * * * *")},
+    "ScheduleBody": {"cron": _text("A cron expression: five fields, weekdays from 1 (Sunday) to 7.", "*/30 * * * *")},
     # ---- versions
     "StepLimit": {"steps": _number("How many steps an instance may have.", 1000)},
     "ConcurrencyLimit": {"limit": _number("How many instances may run at a time.", 10)},
     "Retention": _RETENTION,
     "RetentionBody": _RETENTION_BODY,
+    "InstanceRetention": {
+        **_RETENTION,
+        "kept_until": {
+            "description": "Until when; null: it has not ended.",
+            "format": "date-time",
+            "examples": ["2026-11-30T10:00:12.400Z"],
+        },
+    },
     "Version": {
         **_OF_A_VERSION,
         "has_dag": {
@@ -243,41 +259,10 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     "TriggerBody": _TRIGGER,
     "FilterBody": _FILTER,
     "TargetBody": _TARGET,
-    "TokenState": {
-        "id": _text("An id for the token.", "f1c9c5a70f4e5c2ea5a2b0c8d9e7f601"),
-        "status": _text("Always `active`: any other token is refused.", "active"),
-    },
-    "User": {
-        "id": _text("An id for the user.", "0d8f3c1e2b4a5c6d8e9f0a1b2c3d4e5f"),
-        "email": _text("An address that nobody has.", "owner@stepwell.invalid"),
-        "username": _text("Always `owner`.", "owner"),
-        "first_name": {"description": "Always null."},
-        "last_name": {"description": "Always null."},
-        "suspended": {"description": "Always false.", "examples": [False]},
-        "two_factor_authentication_enabled": {"description": "Always false.", "examples": [False]},
-        "two_factor_authentication_locked": {"description": "Always false.", "examples": [False]},
-        "organizations": {"description": "Always empty.", "examples": [[]]},
-        "betas": {"description": "Always empty.", "examples": [[]]},
-    },
-    "Account": {
-        "id": _text("The account's id.", "local"),
-        "name": _text("Its name, which is its id.", "local"),
-        "type": _text("Always `standard`.", "standard"),
-        "settings": {"description": "What it demands of its members: nothing."},
-    },
-    "AccountRules": {"enforce_twofactor": {"description": "Always false.", "examples": [False]}},
-    "Membership": {
-        "id": _text("An id for the membership.", "5e4d3c2b1a0f9e8d7c6b5a4938271605"),
-        "account": {"description": "The account."},
-        "status": _text("Always `accepted`.", "accepted"),
-        "api_access_enabled": {"description": "Always true."},
-        "roles": {
-            "description": "What the caller is there.",
-            "examples": [["Super Administrator - All Privileges"]],
-        },
-    },
     # ---- instances
     "CreatedInstance": {**_OF_AN_INSTANCE, "status": {"named": "Status", "examples": ["queued"]}},
+    "LabelledInstance": {"labels": LABELS},
+    "SearchedInstance": OF_A_FOUND_ONE,
     "ListedInstance": _LISTED,
     "EventReceipt": {
         "instanceId": _text("The instance's id.", "order-1"),
@@ -330,7 +315,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             "setting), or the same as JSON inside a string. `{}` if it is left out. All digits of an integer are kept.",
             "examples": [{"orderId": 7}],
         },
-        "instance_retention": {"description": "How long to keep the instance after its end. Without effect yet."},
+        "instance_retention": {"description": "How long to keep the instance after its end."},
         "location_hint": {"description": "Where to run the instance. Without effect.", "examples": ["weur"]},
     },
     "ErrorText": {
@@ -456,6 +441,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             "description": "What `run` returned, as the JSON value itself; null until the instance is complete.",
             "examples": [{"paid": True}],
         },
+        "labels": LABELS,
         "progress": {"description": "How far the instance last said it is; null until it said something."},
         "parents": {"description": "The instances that await it, oldest first, up to 100.", "examples": [[]]},
         "children": {"description": "The instances that it awaits or has awaited, oldest first, up to 100."},
@@ -466,24 +452,17 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     },
     **OF_CHILDREN,
     **OF_GRAPHS,
+    **OF_SCHEDULES,
+    **OF_SEARCH,
+    **OF_HISTORY,
     **OF_WHY,
     **OF_FORCING,
+    **OF_LIMITS,
+    **OF_CALLERS,
+    **OF_HOSTS,
     "Progress": {
         "value": {"description": "Whatever JSON value the code gave.", "examples": [{"done": 3, "of": 10}]},
         "at": _moment("When it said so."),
     },
-    "Log": {
-        "status": _STATUS,
-        "progress": {"description": "How far the instance last said it is; null until it said something."},
-        "lines": {"description": "The lines, oldest first."},
-        "next": _number("What to give as `after` for the lines behind these.", 1),
-    },
-    "Line": {
-        "n": _number("The line's number within the instance.", 1),
-        "at": _moment("When it was printed or logged."),
-        "step": _text("The step whose attempt said it; null for what `run` itself says.", "charge-1"),
-        "attempt": {"description": "Which attempt of that step; null for `run`.", "examples": [1]},
-        "level": _text("A log level, `stdout` or `stderr`.", "info"),
-        "text": _text("What was said.", "charging order 7"),
-    },
+    **OF_LOGS,
 }

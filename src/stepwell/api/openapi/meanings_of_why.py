@@ -1,4 +1,4 @@
-"""What the members mean of why an instance does not go on, of decisions by hand, of children; as in `meanings.py`."""
+"""What the members mean of why an instance does not go on, of decisions by hand, of histories and of children."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -66,6 +66,30 @@ OF_WHY: Mapping[str, Mapping[str, Meaning]] = {
             "examples": [3],
         },
     },
+    "SharedSlotReason": {
+        "step": {"description": "The step.", "examples": ["ask the model-1"]},
+        "limit": {"description": "The name of the limit.", "examples": ["openai"]},
+        "since": {"description": "Since when it waits."},
+        "until": {"description": "When a rate allows it to begin; null: that is not known yet, or not it."},
+        "before": {"description": "How many wait before it; 1,000 stands for as many or more."},
+        "held": {"description": "How many slots are taken."},
+        "concurrency": {"description": "How many there are; null: any number, or nobody has said."},
+        "is_set": {"description": "Whether anybody has said what the limit allows; else it waits for that."},
+    },
+    "SlotReason": {
+        "since": _moment("Since when it waits."),
+        "until": _moment("When its rate allows the next start; null: it is not the rate.", "2026-11-23T10:01:00.000Z"),
+        "before": {
+            "description": "How many of its key are before it; 1,000 stands for as many or more.",
+            "minimum": 0,
+            "maximum": 1_000,
+            "examples": [3],
+        },
+        "held": {"description": "How many instances of the workflow run.", "minimum": 0, "examples": [10]},
+        "limit": {"description": "How many may run; null: any number.", "examples": [10]},
+        "account_limit": {"description": "How many of the account may run; null: any number.", "examples": [None]},
+        "key": {"description": "Its key, as the workflow's flow names one; null: it has none.", "examples": ["ann"]},
+    },
     "NoWorkerReason": {
         "version": {"description": "The version of the instance.", "examples": ["b5b5c2a1-0000-4000-8000-000000000002"]}
     },
@@ -117,6 +141,32 @@ OF_FORCING: Mapping[str, Mapping[str, Meaning]] = {
         "action": {"description": "What was decided.", "examples": ["complete"]},
         "by": {"description": "The name of the token, its id if it has none, or `local`.", "examples": ["local"]},
         "timestamp": _moment("When it was decided."),
+    },
+}
+
+OF_HISTORY: Mapping[str, Mapping[str, Meaning]] = {
+    "History": {
+        "records": {"description": "The records, oldest first."},
+        "next": {"description": "What to give as `after` for the records behind these.", "examples": [12]},
+        "is_whole": {"description": "Whether there is nothing behind these yet.", "examples": [True]},
+    },
+    "RecordShown": {
+        "seq": {"description": "The record's number within the instance.", "examples": [7]},
+        "at": _moment("When it was written."),
+        "kind": {"description": "What it is.", "examples": ["wait_ended"]},
+        "step": {"description": "The step, sleep or wait that it is about, if any.", "examples": ["approval-1"]},
+        "step_type": {"description": "What that is, as logs have it.", "examples": ["waitForEvent"]},
+        "attempt": {"description": "Which attempt of the step.", "examples": [1]},
+        "event_type": {"description": "The type of the event that came, or is waited for.", "examples": ["approved"]},
+        "event_seq": {"description": "The number of the record whose event a wait got.", "examples": [5]},
+        "until": _moment("When a sleep ends, a wait times out, or a step is tried again."),
+        "lost": {
+            "description": "Whether the worker of the turn before had died; null for what begins no turn.",
+            "examples": [True],
+        },
+        "action": {"description": "What somebody decided by hand.", "examples": ["retry"]},
+        "by": {"description": "Who did so, or what began it.", "examples": ["api"]},
+        "error": {"description": "The error that it tells of.", "examples": [None]},
     },
 }
 

@@ -39,8 +39,8 @@ OPERATIONS: Mapping[Key, Operation] = {
     24: Operation(
         id="workflows-settings-edit",
         tag=ACCOUNT_TAG,
-        description="Changes how long the account's instances are kept; what is left out stays as it is. Stored, and "
-        "without effect yet: instances are kept.",
+        description="Changes how long the account's instances are kept, also those that have ended before; what is "
+        "left out stays as it is, and 0 takes back what was said.",
         answer=Answer(models.AccountSettings),
         body=Body(SettingsBody, "What is to change.", {"default_retention": {"success_retention": "7 days"}}),
         refused=_BAD_BODY,

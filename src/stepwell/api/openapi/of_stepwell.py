@@ -4,31 +4,45 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell import models
+from stepwell.api.caller import Whoami
 from stepwell.api.forcing import AnyActionBody, ForcedStep
+from stepwell.api.history import History
+from stepwell.api.hosts import StoreHosts
+from stepwell.api.instance_search import LabelledInstance, SearchInfo
 from stepwell.api.instance_status import InstanceStatus
+from stepwell.api.limits import AccountLimits, LimitsBody, SharedLimitBody, SharedLimitShown, WorkflowLimits
 from stepwell.api.logs import Log
+from stepwell.api.new_instance import LabelledInstanceBody
 from stepwell.api.openapi.operation import (
+    ACCOUNT,
     BAD_BODY,
+    BAD_ID,
     FINISHED,
+    ID_TAKEN,
     LARGE_BODY,
     MANY_STREAMS,
     NO_DRAWING,
     NO_INSTANCE,
+    NO_LIMIT,
     NO_OPERATION,
     NO_ROLLBACK,
     NO_VERSION,
     NO_WORKFLOW,
     NOT_FITTING,
+    OWN,
     OWN_INSTANCE,
     OWN_WORKFLOW,
+    TOO_SLOW,
     Answer,
     Body,
     Key,
     Operation,
 )
+from stepwell.api.retention import InstanceRetention
 from stepwell.api.tree import InstanceTree
 from stepwell.graphs import InstanceGraphShown, VersionGraphShown
 from stepwell.reasons import InstanceWhy
+from stepwell.searches import SearchedInstance
 
 STEPWELL = "Stepwell's own"
 
@@ -36,6 +50,7 @@ _TEXT: Mapping[str, Any] = {"type": "string"}
 _SVG = (("image/svg+xml", dict(_TEXT)),)
 _HTML = (("text/html", dict(_TEXT)),)
 _NO_INSTANCE = (NO_WORKFLOW, NO_INSTANCE)
+_SEARCH_INFO = ("count", "per_page", "cursor", "has_more", "is_partial", "looked_to")
 _OK = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
 
 OPERATIONS: Mapping[Key, Operation] = {
@@ -63,6 +78,101 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="A page about one operation of this document.",
         answer=Answer(media=_HTML),
         refused=(NO_OPERATION,),
+    ),
+    f"GET {OWN}/limits": Operation(
+        id="stepwell-limits-get",
+        tag=STEPWELL,
+        description="Gets how many instances of the account may run at a time, and the limits of its workflows that "
+        "have any: how many run, how many wait for a slot, and by key, for up to 50 keys of each, those first whose "
+        "turn is next; and the limits that steps share.",
+        answer=Answer(AccountLimits),
+        cli=("stepwell limits list",),
+    ),
+    f"PATCH {OWN}/limits": Operation(
+        id="stepwell-limits-edit",
+        tag=STEPWELL,
+        description="Lets at most so many instances of the account run at a time; null: any number. What runs, runs "
+        "on.",
+        answer=Answer(AccountLimits),
+        body=Body(LimitsBody, "What is to change.", {"concurrency": 100}),
+        refused=(BAD_BODY, LARGE_BODY),
+        cli=("stepwell limits set --concurrency 100",),
+    ),
+    f"PUT {OWN}/limits/steps/{{limit_name}}": Operation(
+        id="stepwell-limits-share",
+        tag=STEPWELL,
+        description="Sets a limit that steps of the account share by its name, whatever code declares of it: how many "
+        "of them may run at a time, and how many may begin in any period. What runs, runs on.",
+        answer=Answer(SharedLimitShown),
+        body=Body(SharedLimitBody, "What it allows.", {"concurrency": 8, "rate": {"limit": 500, "period_ms": 60_000}}),
+        refused=(BAD_BODY, LARGE_BODY),
+        cli=("stepwell limits share openai --concurrency 8 --rate '500 in 1 minute'",),
+    ),
+    f"DELETE {OWN}/limits/steps/{{limit_name}}": Operation(
+        id="stepwell-limits-unshare",
+        tag=STEPWELL,
+        description="Takes back what was set of a limit that steps share: what code declares of it holds again; where "
+        "none does, steps that name it wait until it is set.",
+        answer=Answer(AccountLimits),
+        refused=(NO_LIMIT,),
+        cli=("stepwell limits unshare openai",),
+    ),
+    f"GET {OWN_WORKFLOW}/limits": Operation(
+        id="stepwell-limits-workflow",
+        tag=STEPWELL,
+        description="Gets the limits of a workflow, as its code declares them and a PUT has set them, and how they "
+        "stand.",
+        answer=Answer(WorkflowLimits),
+        refused=(NO_WORKFLOW,),
+        cli=("stepwell limits list order",),
+    ),
+    f"GET {OWN}/whoami": Operation(
+        id="stepwell-whoami",
+        tag=STEPWELL,
+        description="Says whose token was sent and what it is good for, whatever that is; and which release answers, "
+        "by which clock.",
+        answer=Answer(Whoami),
+        cli=("stepwell whoami",),
+    ),
+    f"GET {OWN}/hosts": Operation(
+        id="stepwell-hosts",
+        tag=STEPWELL,
+        description="Lists who has the store open, with what each holds and how long instances wait to be claimed; "
+        "what waits, and what the store is kept in. It is the same for all accounts of the store.",
+        answer=Answer(StoreHosts),
+        cli=("stepwell hosts list",),
+    ),
+    f"GET {OWN_WORKFLOW}/instances": Operation(
+        id="stepwell-instances-search",
+        tag=STEPWELL,
+        description="Searches the instances of a workflow: those of which everything is true that is asked for, newest "
+        "first unless asked otherwise, a page at a time. `result_info.cursor` leads to the next page; what is created "
+        "meanwhile moves nothing. A search looks for a moment only, and says then how far it got: `is_partial`.",
+        answer=Answer(list[SearchedInstance], _SEARCH_INFO, info_kind=SearchInfo),
+        refused=(NO_WORKFLOW, TOO_SLOW),
+        cli=("stepwell instances list order --status waiting --status running --label customer=ann",),
+    ),
+    f"GET {ACCOUNT}/stepwell/instances": Operation(
+        id="stepwell-search",
+        tag=STEPWELL,
+        description="Searches the instances of all workflows of an account, as those of one.",
+        answer=Answer(list[SearchedInstance], _SEARCH_INFO, info_kind=SearchInfo),
+        refused=(TOO_SLOW,),
+        cli=("stepwell instances list --label customer=ann",),
+    ),
+    f"POST {OWN_WORKFLOW}/instances": Operation(
+        id="stepwell-instances-create",
+        tag=STEPWELL,
+        description="Creates an instance as Cloudflare's route does, with labels by which it is found.",
+        answer=Answer(LabelledInstance),
+        body=Body(
+            LabelledInstanceBody,
+            "The new instance. No body asks for one with a new id, no params and no labels.",
+            {"instance_id": "order-10", "params": {"orderId": 10}, "labels": {"customer": "ann"}},
+            False,
+        ),
+        refused=(BAD_BODY, BAD_ID, ID_TAKEN, NO_WORKFLOW, LARGE_BODY),
+        cli=("stepwell trigger order '{\"orderId\":10}' --id order-10 --label customer=ann",),
     ),
     f"GET {OWN_INSTANCE}": Operation(
         id="stepwell-instances-status",
@@ -112,6 +222,15 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(InstanceGraphShown, media=_SVG),
         refused=(*_NO_INSTANCE, NO_DRAWING),
     ),
+    f"GET {OWN_INSTANCE}/history": Operation(
+        id="stepwell-instances-history",
+        tag=STEPWELL,
+        description="Gets the records of an instance, oldest first: all that has happened to it, numbered, also before "
+        "a restart, without params, results and payloads. An answer that looks for few kinds in a long history may "
+        "have none of them; `next` says where to go on until `is_whole`.",
+        answer=Answer(History),
+        refused=_NO_INSTANCE,
+    ),
     f"GET {OWN_INSTANCE}/tree": Operation(
         id="stepwell-instances-tree",
         tag=STEPWELL,
@@ -120,6 +239,15 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(InstanceTree),
         refused=_NO_INSTANCE,
         cli=("stepwell instances tree order order-1",),
+    ),
+    f"GET {OWN_INSTANCE}/retention": Operation(
+        id="stepwell-instances-retention",
+        tag=STEPWELL,
+        description="Says how long an instance is kept after its end, and until when, as the settings of its workflow, "
+        "account and server stand now. After that it is gone, within about ten seconds, and its id is free.",
+        answer=Answer(InstanceRetention),
+        refused=_NO_INSTANCE,
+        cli=("stepwell instances describe order order-1",),
     ),
     f"GET {OWN_INSTANCE}/why": Operation(
         id="stepwell-instances-why",

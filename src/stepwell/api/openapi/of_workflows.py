@@ -35,7 +35,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(list[models.Workflow], _PAGE),
         refused=(TOO_SLOW,),
         sdk="workflows.list",
-        cli=("npx wrangler workflows list",),
+        cli=("stepwell workflows list", "npx wrangler workflows list"),
     ),
     2: Operation(
         id="workflows-get",
@@ -44,13 +44,14 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(models.Workflow),
         refused=(NO_WORKFLOW, TOO_SLOW),
         sdk="workflows.get",
-        cli=("npx wrangler workflows describe order",),
+        cli=("stepwell workflows describe order", "npx wrangler workflows describe order"),
     ),
     3: Operation(
         id="workflows-update",
         tag=WORKFLOWS,
         description="Creates a workflow of a class that a worker has loaded, or changes one, which has a new version "
-        "then. What the body does not say is as if it had never been said; `messages` tell what has no effect yet.",
+        "then. What the body does not say is as if it had never been said; `messages` tell what has no effect yet, and "
+        "what a weekday's number in a schedule means.",
         answer=Answer(models.ChangedWorkflow),
         body=Body(
             WorkflowBody,
@@ -67,7 +68,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(models.DeletedWorkflow),
         refused=(NO_WORKFLOW,),
         sdk="workflows.delete",
-        cli=("npx wrangler workflows delete order",),
+        cli=("stepwell workflows delete order --yes", "npx wrangler workflows delete order"),
     ),
     19: Operation(
         id="workflows-versions-list",
@@ -76,6 +77,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         answer=Answer(list[models.Version], _PAGE),
         refused=(NO_WORKFLOW, TOO_SLOW),
         sdk="workflows.versions.list",
+        cli=("stepwell workflows versions order",),
     ),
     20: Operation(
         id="workflows-versions-get",

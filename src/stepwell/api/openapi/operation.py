@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stepwell import models
 from stepwell.api.refusals import (
     BodyTooLarge,
     Forbidden,
@@ -14,13 +15,18 @@ from stepwell.api.refusals import (
     UpgradeRequired,
 )
 from stepwell.errors import (
+    CreatedTooFast,
     InstanceAlreadyExists,
     InstanceFinished,
     InstanceNotFound,
     InvalidInput,
     InvalidInstanceId,
+    JobNotFound,
+    LimitNotFound,
     NoFailedRollback,
     PageTooSlow,
+    QueueFull,
+    ScheduleNotFound,
     StepNotFound,
     StepNotInHistory,
     StepwellError,
@@ -38,7 +44,10 @@ if TYPE_CHECKING:
 Key = int | str
 
 ACCOUNT = "/client/v4/accounts/{account_id}"
-OWN_WORKFLOW = f"{ACCOUNT}/stepwell/workflows/{{workflow_name}}"
+OWN = f"{ACCOUNT}/stepwell"
+OWN_WORKFLOW = f"{OWN}/workflows/{{workflow_name}}"
+OWN_SCHEDULES = f"{OWN}/schedules"
+OWN_SCHEDULE = f"{OWN_SCHEDULES}/{{workflow_name}}/{{cron}}"
 OWN_INSTANCE = f"{OWN_WORKFLOW}/instances/{{instance_id}}"
 
 
@@ -64,12 +73,17 @@ class Refused:
 NO_WORKFLOW = Refused(WorkflowNotFound, "The account has no workflow of this name.", "workflow.not_found")
 NO_INSTANCE = Refused(InstanceNotFound, "The workflow has no instance of this id.", "instance.not_found")
 NO_STEP = Refused(StepNotFound, "The instance has no step of this name and type, or no such attempt.", "step.not_found")
+NO_SCHEDULE = Refused(ScheduleNotFound, "The workflow has no such cron expression.", "schedule.not_found")
+NO_LIMIT = Refused(LimitNotFound, "Steps of the account share no limit of this name.", "limit.not_found")
+NO_JOB = Refused(JobNotFound, "The account has no job of this id.", "job.not_found")
 NO_VERSION = Refused(VersionNotFound, "The workflow has no version of this id.", "version.not_found")
 BAD_BODY = Refused(InvalidInput, "The body is no JSON, or not of this form, or too large or too deep a value.", "body")
 LARGE_BODY = Refused(BodyTooLarge, "The body is larger than any valid one.", "body")
 BAD_ID = Refused(InvalidInstanceId, "An id of a new instance breaks the rule for ids.", "instance.invalid_id")
 BAD_EVENT = Refused(InvalidInput, "The event type breaks the rule for names.", "workflow.invalid_event_type")
 ID_TAKEN = Refused(InstanceAlreadyExists, "The workflow has an instance of this id.", "instance.already_exists")
+MANY_QUEUED = Refused(QueueFull, "As many instances of the workflow are queued as may be.", "workflow.queue_full")
+TOO_FAST = Refused(CreatedTooFast, "More are created in a second than may be.", "instance.creation_rate")
 CANNOT_PAUSE = Refused(InstanceFinished, "It is to be paused, but has ended.", "instance.cannot_pause")
 CANNOT_TERMINATE = Refused(InstanceFinished, "It is to be terminated, but has ended.", "instance.cannot_terminate")
 NOT_BEGUN = Refused(StepNotInHistory, "It is to begin at a step that it has not begun.", "instance.cannot_restart")
@@ -100,14 +114,16 @@ BROKEN = Refused(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a route answers with if all is well. `info` are the members of `result_info`; none: it is not there.
+    """What a route answers with if all is well.
 
-    `media` are forms of the answer that have no envelope, with the schema of each: a type, or JSON Schema. `others` are
-    statuses that say all is well without a body.
+    `info` are the members of `result_info`, which is an `info_kind`; none: it is not there. `media` are forms of the
+    answer that have no envelope, with the schema of each: a type, or JSON Schema. `others` are statuses that say all is
+    well without a body.
     """
 
     result: Any = None
     info: tuple[str, ...] = ()
+    info_kind: Any = models.ResultInfo
     media: tuple[tuple[str, Any], ...] = ()
     status: int = 200
     others: tuple[tuple[int, str], ...] = ()

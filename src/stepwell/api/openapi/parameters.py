@@ -7,10 +7,22 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stepwell import limits
-from stepwell.api import graph, identity, instance_list, logs, stream_tokens, versions, workflows
+from stepwell.api import (
+    graph,
+    history,
+    identity,
+    instance_list,
+    instance_search,
+    jobs,
+    logs,
+    schedules,
+    stream_tokens,
+    versions,
+    workflows,
+)
 from stepwell.api.control import TERMINABLE
 from stepwell.api.openapi.meanings import NAME_PATTERN
-from stepwell.api.openapi.operation import OWN_INSTANCE, OWN_WORKFLOW, Key, key_of, names_in
+from stepwell.api.openapi.operation import ACCOUNT, OWN_INSTANCE, OWN_SCHEDULES, OWN_WORKFLOW, Key, key_of, names_in
 from stepwell.api.openapi.schemas import Schema, ref
 from stepwell.api.paging import STEPS_PER_PAGE
 from stepwell.api.query import LARGEST_NUMBER
@@ -45,6 +57,26 @@ PATH: Mapping[str, Schema] = {
         },
         "example": "order-1",
     },
+    "limit_name": {
+        "description": f"The name of a limit that steps share: {limits.LIMIT_NAME_RULE}.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": limits.LIMIT_NAME_LENGTH,
+            "pattern": "^[a-zA-Z0-9_][a-zA-Z0-9_.:-]*$",
+        },
+        "example": "openai",
+    },
+    "cron": {
+        "description": "The schedule's cron expression, as lists show it. It may be escaped or not, but for `#`.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": limits.CRON_LENGTH,
+            "pattern": "^[a-zA-Z0-9, */#-]+$",
+        },
+        "example": "0 9 * * MON-FRI",
+    },
     "event_type": {
         "description": f"What a wait of the instance names: {limits.NAME_RULE}. A dot is not allowed.",
         "schema": {
@@ -60,6 +92,13 @@ PATH: Mapping[str, Schema] = {
         "schema": {"type": "string", "format": "uuid"},
         "example": "b5b5c2a1-0000-4000-8000-000000000002",
         # Nobody can choose it: the server makes it.
+        "x-placeholder": True,
+    },
+    "job_id": {
+        "description": "The job's id.",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": "0b9a4d1c-0000-4000-8000-000000000003",
+        # As above.
         "x-placeholder": True,
     },
     "script_name": {
@@ -105,6 +144,7 @@ _CURSOR = _parameter(
     "Where the page begins: the `cursor` of the answer before. Empty: at the first.", {"type": "string"}
 )
 _MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
+_LABEL = f"^[a-zA-Z0-9_][a-zA-Z0-9_./-]{{0,{limits.LABEL_NAME_LENGTH - 1}}}=[ -~]{{1,{limits.LABEL_VALUE_LENGTH}}}$"
 _WHERE = "A date and time; without an offset it is UTC."
 
 _FOLLOWING = {
@@ -120,6 +160,39 @@ _FOLLOWING = {
 _DRAWN = {
     "format": _choice("As JSON, or drawn as SVG, without an envelope.", graph.FORMATS, "json"),
     "theme": _choice("The colours of the drawing; `auto` are those of the system.", graph.THEMES, "auto"),
+}
+
+_DURATION = ref("Duration")
+_SEARCH = {
+    "status": _parameter(
+        "Only instances with this status; may be given several times: with any of them.",
+        {"type": "array", "items": ref("Status")},
+    ),
+    "label": _parameter(
+        "Only instances with this label, `name=value`; may be given several times: with all of them.",
+        {"type": "array", "items": {"type": "string", "pattern": _LABEL}, "maxItems": limits.LABELS},
+    ),
+    "prefix": _text("Only instances whose id begins so.", limits.ADDRESSED_INSTANCE_ID_LENGTH),
+    "version": _text("Only instances of the version of this id.", limits.INSTANCE_ID_LENGTH),
+    "trigger": _choice("Only instances that this created, or restarted as a whole.", instance_search.TRIGGERS),
+    "error": _text("Only instances that errored with an error of this name.", limits.SEARCHED_TEXT_LENGTH),
+    "error_text": _text(
+        "Only instances that errored with this in the error's message; capitals do not matter.",
+        limits.SEARCHED_TEXT_LENGTH,
+    ),
+    "duration_min": _parameter(
+        "Only instances that took so long, or longer; of one that has not ended: so far.", _DURATION
+    ),
+    "duration_max": _parameter("Only instances that took no longer; of one that has not ended: so far.", _DURATION),
+    "date_start": _parameter(f"Only instances created then or later. {_WHERE}", dict(_MOMENT)),
+    "date_end": _parameter(f"Only instances created then or earlier. {_WHERE}", dict(_MOMENT)),
+    "ended_start": _parameter(f"Only instances that ended then or later. {_WHERE}", dict(_MOMENT)),
+    "ended_end": _parameter(f"Only instances that ended then or earlier. {_WHERE}", dict(_MOMENT)),
+    "direction": _choice("By creation: oldest first, or newest first.", ("asc", "desc"), "desc"),
+    "per_page": _number(
+        "How many instances a page has at most.", instance_search.PER_PAGE, instance_search.MOST_PER_PAGE
+    ),
+    "cursor": _CURSOR,
 }
 
 _ACCOUNTS = {
@@ -170,9 +243,31 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
         "page": _number("Which page. One past the last is empty.", 1),
         "per_page": _number("How many versions a page has.", versions.PER_PAGE, versions.MOST_PER_PAGE),
     },
+    f"GET {OWN_SCHEDULES}": {
+        "page": _number("Which page. One past the last is empty.", 1),
+        "per_page": _number("How many schedules a page has.", schedules.PER_PAGE, schedules.MOST_PER_PAGE),
+        "workflow": _text("Only those of this workflow.", limits.WORKFLOW_NAME_LENGTH),
+    },
+    f"GET {ACCOUNT}/stepwell/jobs": {
+        "page": _number("Which page. One past the last is empty.", 1),
+        "per_page": _number("How many jobs a page has.", jobs.PER_PAGE, jobs.MOST_PER_PAGE),
+    },
     "GET /client/v4/accounts": _ACCOUNTS,
     "GET /client/v4/memberships": _ACCOUNTS,
+    f"GET {ACCOUNT}/stepwell/instances": _SEARCH,
+    f"GET {OWN_WORKFLOW}/instances": _SEARCH,
     f"GET {OWN_INSTANCE}/events": _FOLLOWING,
+    f"GET {OWN_INSTANCE}/history": {
+        "after": _parameter(
+            "Only records behind the one of this number. 0: all.",
+            {"type": "integer", "minimum": 0, "maximum": LARGEST_NUMBER},
+        ),
+        "limit": _number("How many records at most.", 100, history.RECORDS_AT_ONCE),
+        "kind": _parameter(
+            "Only records of these kinds; may be given several times.",
+            {"type": "array", "items": {"type": "string", "enum": list(history.KINDS)}},
+        ),
+    },
     f"GET {OWN_INSTANCE}/graph": _DRAWN,
     f"GET {OWN_WORKFLOW}/versions/{{version_id}}/graph": _DRAWN,
     f"GET {OWN_INSTANCE}/logs": {
@@ -213,6 +308,8 @@ HEADERS: Mapping[Key, Mapping[str, Schema]] = {
         ),
     },
     16: _ONCE,
+    f"POST {OWN_WORKFLOW}/instances": _ONCE,
+    f"POST {ACCOUNT}/stepwell/jobs": _ONCE,
     f"GET {OWN_INSTANCE}/events": {
         "Last-Event-ID": _parameter(
             "In place of `cursor`; browsers send it when they come back.",

@@ -87,7 +87,7 @@ class Schemas:
     def _member(self, kind: inspect.StructType, field: inspect.Field, *, is_answer: bool) -> Schema:
         schema = self._of(field.type, is_answer=is_answer)
         schema = {**schema, **_default(field, is_answer=is_answer)}
-        meaning = MEANINGS.get(_name(kind, is_answer=is_answer), {}).get(field.encode_name)
+        meaning = _meaning(kind, field, is_answer=is_answer)
         return schema if meaning is None else self._with(schema, meaning)
 
     def _with(self, schema: Schema, meaning: Mapping[str, Any]) -> Schema:
@@ -115,6 +115,14 @@ class Schemas:
         if len(tags) == len(schemas):
             return {"oneOf": schemas, "discriminator": {"propertyName": _tag_field(parts), "mapping": tags}}
         return {"anyOf": schemas}
+
+
+def _meaning(kind: inspect.StructType, field: inspect.Field, *, is_answer: bool) -> Mapping[str, Any] | None:
+    """Return what a member means: by its own type, or by the one that that has it from."""
+    names = (_name(kind, is_answer=is_answer), *(base.__name__ for base in kind.cls.__mro__[1:]))
+    return next(
+        (MEANINGS[name][field.encode_name] for name in names if field.encode_name in MEANINGS.get(name, {})), None
+    )
 
 
 def _name(kind: inspect.StructType, *, is_answer: bool) -> str:

@@ -17,14 +17,16 @@ _SOME_HOST = "localhost:8787"
 _JSON_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
-async def show_document(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
+async def show_document(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the OpenAPI document; its server is the one that was asked."""
-    return Response(openapi.document(engine.settings), headers=_JSON_HEADERS, media_type="application/json")
+    return Response(
+        openapi.document(engine.settings, request.served.base), headers=_JSON_HEADERS, media_type="application/json"
+    )
 
 
-async def list_operations(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
+async def list_operations(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the page that lists all operations."""
-    return Response(pages.overview(openapi.build(engine.settings)), headers=HEADERS, media_type="text/html")
+    return _page(pages.overview(openapi.build(engine.settings)), request)
 
 
 async def show_operation(engine: Engine, request: ApiRequest) -> Response:
@@ -33,10 +35,17 @@ async def show_operation(engine: Engine, request: ApiRequest) -> Response:
     html = pages.operation(openapi.build(engine.settings), id, _server(request))
     if html is None:
         raise RouteNotFound("GET", f"/docs/{id}", "no operation is called that; /docs lists them all")
-    return Response(html, headers=HEADERS, media_type="text/html")
+    return _page(html, request)
+
+
+def _page(html: str, request: ApiRequest) -> Response:
+    """Answer with a page, whose links are written as if it were at the root."""
+    below = html.replace('href="/', f'href="{request.served.base}/')
+    return Response(below, headers=HEADERS, media_type="text/html")
 
 
 def _server(request: ApiRequest) -> str:
     """Return how the server was reached, as examples show it."""
     host = request.http.headers.get("host", "")
-    return f"{request.http.scope.get('scheme', 'http')}://{host if _HOST.fullmatch(host) else _SOME_HOST}"
+    shown = host if _HOST.fullmatch(host) else _SOME_HOST
+    return f"{request.http.scope.get('scheme', 'http')}://{shown}{request.served.base}"

@@ -3,18 +3,23 @@
 Topics are `overview`, `workflow:NAME` and `instance:NAME/ID`, each part percent-encoded. Whoever hears of one asks the
 API what it is now. So nothing can be told twice or in the wrong order, and a slow reader holds back nobody: for each
 client there is a set of topics, however much happens.
+
+Each event has a mark as its id. A page that comes with the mark it had before it read something is told by `hello`
+whether anything has changed since: else it need not read it again.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import unquote
 
 import msgspec
 from starlette.responses import Response
 
 from stepwell import limits
+from stepwell.api.changes import ChangeCount
 from stepwell.api.refusals import invalid
 from stepwell.api.request import ApiRequest
 from stepwell.api.streams import SIGN_OF_LIFE_S, Stream, Streams
@@ -25,14 +30,11 @@ from stepwell.store.operations import GetInstance, InstanceRow
 MOST_TOPICS = 8
 # How long after a change the next is told.
 LIST_S = 1.0
-INSTANCE_S = 0.2
+INSTANCE_S = 0.1
 # A page that comes back shows its session again: one whose token was revoked hears no more.
 LONGEST_S = 600.0
 
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "x-accel-buffering": "no"}
-_HELLO = b"retry: 1000\nevent: hello\ndata:\n\n"
-_ALIVE = b"event: alive\ndata:\n\n"
-_BYE = b"event: bye\ndata:\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,14 @@ class Topics:
 
 @dataclass(slots=True)
 class _Changes:
-    """The topics that have changed and were not told yet. `gaps` says how long after a telling the next one comes."""
+    """The topics that have changed and were not told yet. `lists` change with anything that does.
 
-    gaps: dict[str, float]
+    `stops` end what the store tells of instances.
+    """
+
+    lists: tuple[str, ...]
+    count: ChangeCount
+    stops: list[Callable[[], None]] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)
     told_at: dict[str, float] = field(default_factory=dict)
     has_some: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,7 +64,13 @@ class _Changes:
         self.waiting.update(topics)
         self.has_some.set()
 
+    def list_changed(self) -> None:
+        self.add(*self.lists)
+
     def end(self) -> None:
+        self.count.forget(self.list_changed)
+        while self.stops:
+            self.stops.pop()()
         self.over.set()
         self.has_some.set()
 
@@ -71,6 +84,9 @@ class _Changes:
             elif ready := [topic for topic in self.waiting if self._at(topic) <= time()]:
                 self.waiting.difference_update(ready)
                 self.told_at |= dict.fromkeys(ready, time())
+                if self.lists and not self.waiting.intersection(self.lists):
+                    # Until now it was known that they have to be told; a busy store need not say it again each time.
+                    self.count.wait(self.list_changed)
                 return sorted(ready)
             else:
                 with suppress(TimeoutError):
@@ -79,37 +95,33 @@ class _Changes:
         return []
 
     def _at(self, topic: str) -> float:
-        return self.told_at.get(topic, 0) + self.gaps[topic]
+        return self.told_at.get(topic, 0) + (LIST_S if topic in self.lists else INSTANCE_S)
 
 
 async def stream_changes(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the topics that change, as Server-Sent Events, until the server stops. Raises InvalidInput."""
     topics = _topics(request.query.text("topics", 4096) or "")
-    gaps = dict.fromkeys(topics.lists, LIST_S) | {topic: INSTANCE_S for topic, *_ in topics.instances}
-    changes = _Changes(gaps)
-    streams = request.served.streams
-    end = streams.take(engine.settings.log_streams, changes.end)
+    seen = request.query.text("after", 100)
+    count = request.served.changes
+    count.mark(engine.store)
+    changes = _Changes(topics.lists, count)
+    end = request.take_stream(changes.end)
     try:
-        stops = await _watch(engine, request.account, topics, changes)
+        await _watch(engine, request.account, topics, changes)
     except BaseException:
         end()
         raise
-
-    def ended() -> None:
-        end()
-        for stop in stops:
-            stop()
-
-    return Stream(_events(changes, streams), "text/event-stream", _HEADERS, ended)
+    events = _events(changes, partial(count.mark, engine.store), seen, request.served.streams)
+    return Stream(events, "text/event-stream", _HEADERS, end)
 
 
-async def _watch(engine: Engine, account: str, topics: Topics, changes: _Changes) -> list[Callable[[], None]]:
-    stops = [engine.store.watch(None, lambda: changes.add(*topics.lists))] if topics.lists else []
+async def _watch(engine: Engine, account: str, topics: Topics, changes: _Changes) -> None:
+    if topics.lists:
+        changes.count.wait(changes.list_changed)
     for topic, workflow, id in topics.instances:
         row = await _find(engine, account, workflow, id)
         if row is not None:
-            stops.append(engine.store.watch(row, lambda topic=topic: changes.add(topic)))  # type: ignore[misc]  # bound now
-    return stops
+            changes.stops.append(engine.store.watch(row, partial(changes.add, topic)))
 
 
 async def _find(engine: Engine, account: str, workflow: str, id: str) -> InstanceRow | None:
@@ -120,8 +132,11 @@ async def _find(engine: Engine, account: str, workflow: str, id: str) -> Instanc
         return None
 
 
-async def _events(changes: _Changes, streams: Streams) -> AsyncIterator[bytes]:
-    yield _HELLO
+async def _events(
+    changes: _Changes, mark: Callable[[], str], seen: str | None, streams: Streams
+) -> AsyncIterator[bytes]:
+    now = mark()
+    yield b"retry: 1000\n" + _event("hello", now, b"" if seen == now else b"changed")
     time = asyncio.get_running_loop().time
     ends_at = time() + LONGEST_S
     while not changes.over.is_set() and time() < ends_at:
@@ -129,12 +144,16 @@ async def _events(changes: _Changes, streams: Streams) -> AsyncIterator[bytes]:
             async with asyncio.timeout(SIGN_OF_LIFE_S):
                 told = await changes.next()
         except TimeoutError:
-            yield _ALIVE
+            yield _event("alive", mark())
             continue
         if told:
-            yield b"event: changed\ndata: %b\n\n" % msgspec.json.encode(told)
+            yield _event("changed", mark(), msgspec.json.encode(told))
     if streams.are_ending:
-        yield _BYE
+        yield _event("bye", mark())
+
+
+def _event(kind: str, mark: str, data: bytes = b"") -> bytes:
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (mark.encode(), kind.encode(), data)
 
 
 def _topics(text: str) -> Topics:

@@ -26,6 +26,9 @@ class Session(msgspec.Struct):
     can_write: bool
     name: str
     payload_size: int
+    # Whatever the page reads from now on is at least as new; see `live.py`. Empty before anybody has signed in, as it
+    # tells how much happens.
+    mark: str
 
 
 async def get_session(engine: Engine, request: ApiRequest) -> Response:
@@ -51,7 +54,7 @@ async def sign_in(engine: Engine, request: ApiRequest) -> Response:
             "`stepwell token create --scope read` makes one that does"
         )
     response = envelope.success(_session(engine, request, caller))
-    sessions.sign_in(response, request.http.headers, secret)
+    sessions.sign_in(response, request.http.headers, secret, request.served.base)
     return response
 
 
@@ -59,7 +62,7 @@ async def sign_out(engine: Engine, request: ApiRequest) -> Response:
     """End the browser's session. The token stays good."""
     sessions.check_page("DELETE", request.http.headers)
     response = envelope.success(_session(engine, request, None))
-    sessions.sign_out(response, request.http.headers)
+    sessions.sign_out(response, request.http.headers, request.served.base)
     return response
 
 
@@ -73,4 +76,5 @@ def _session(engine: Engine, request: ApiRequest, caller: Caller | None) -> Sess
         can_write=not wants_token or (caller is not None and bool(WRITING & caller.permissions)),
         name="" if caller is None else caller.known_as,
         payload_size=engine.settings.payload_size,
+        mark=request.served.changes.mark(engine.store) if account else "",
     )

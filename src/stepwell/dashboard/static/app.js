@@ -1,25 +1,33 @@
 // The page: who looks, the frame round all screens, and which screen it is.
 import { html, render, useEffect, useRef, useState } from "./dom.js";
 import { get, remove } from "./api.js";
-import { visible } from "./format.js";
+import { clockTime, visible } from "./format.js";
 import { Keys } from "./keys.js";
 import { isLive, liveState, setLive } from "./live.js";
 import { go, useRoute } from "./router.js";
-import { session } from "./session.js";
+import { beginSession, session } from "./session.js";
 import { forget, useValue } from "./store.js";
 import { setTheme, themeNow } from "./theming.js";
-import { Button, Empty, ErrorBox, Icon, Loading, Toasts, toast, useTitle } from "./ui.js";
-import { Graph } from "./views/graph_tab.js";
+import { Button, Empty, ErrorBox, Icon, Loading, Menu, SignButton, Toasts, toast, useTitle } from "./ui.js";
+import { WorkflowGraph } from "./views/graph_tab.js";
+import { Hosts } from "./views/hosts.js";
 import { Instance } from "./views/instance.js";
 import { Instances } from "./views/instances.js";
+import { Jobs } from "./views/jobs.js";
+import { Limits } from "./views/limits.js";
 import { Login } from "./views/login.js";
 import { Overview } from "./views/overview.js";
+import { Schedules } from "./views/schedules.js";
 import { Versions } from "./views/versions.js";
+import { PHONE, useMedia } from "./views/window.js";
 import { Workflows } from "./views/workflows.js";
 
-const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, graph: Graph, versions: Versions, nothing: Nothing };
+const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, graph: WorkflowGraph, versions: Versions, schedules: Schedules, limits: Limits, hosts: Hosts, jobs: Jobs, nothing: Nothing };
+const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"]];
+// So many of them a phone shows; the others are in a menu.
+const SHOWN = 3;
 const THEMES = { system: ["light", "theme: the system's"], light: ["dark", "theme: light"], dark: ["system", "theme: dark"] };
-const LIVE_WORDS = { live: "Live", connecting: "Connecting", polling: "Every 5 s", off: "Paused" };
+const LIVE_WORDS = { live: "Live", connecting: "Connecting", polling: "Every 5 s", away: "No answer", off: "Paused" };
 
 function App() {
   const who = useValue(session);
@@ -27,7 +35,7 @@ function App() {
   const route = useRoute();
   const key = `${route.page} ${route.workflow ?? ""} ${route.id ?? ""}`;
   useFocus(key);
-  const look = () => get("/ui/session").then(({ result }) => (setError(null), session.set(result)), setError);
+  const look = () => get("/ui/session").then(({ result }) => (setError(null), beginSession(result)), setError);
   useEffect(() => void look(), []);
   if (error) return html`<main><${ErrorBox} error=${error} retry=${look} /></main>`;
   if (!who) return html`<main><${Loading} rows=${3} /></main>`;
@@ -35,7 +43,7 @@ function App() {
   if (route.page === "login") queueMicrotask(() => go("/", { replace: true }));
   const Page = PAGES[route.page] ?? Nothing;
   return html`<a class="skip" href="#content">Skip to content</a>
-    <${Header} page=${route.page} who=${who} />
+    <${Header} route=${route} who=${who} />
     <main id="content" tabindex="-1"><${Page} key=${key} workflow=${route.workflow} id=${route.id} query=${route.query} /></main>
     <${Toasts} /><${Keys} />`;
 }
@@ -49,12 +57,14 @@ function useFocus(key) {
   }, [key]);
 }
 
-function Header({ page, who }) {
+function Header({ route, who }) {
+  const at = route.workflow ? "/workflows" : `/${route.page === "overview" ? "" : route.page}`;
+  const isPhone = useMedia(PHONE);
   return html`<header class="bar">
     <a class="brand" href="/"><${Icon} path="M2 13.5V10.5H5.5V7.5H9V4.5H12.5V1.5" /> Stepwell</a>
     <nav aria-label="Main">
-      <a href="/" aria-current=${page === "overview" ? "page" : undefined}>Overview</a>
-      <a href="/workflows" aria-current=${page === "overview" ? undefined : "page"}>Workflows</a>
+      ${NAV.map(([path, word]) => html`<a href=${path} aria-current=${at === path ? "page" : undefined}>${word}</a>`)}
+      ${isPhone && html`<${Menu} label="More" isWord items=${NAV.slice(SHOWN).map(([path, word]) => ({ word, act: () => go(path) }))} />`}
     </nav>
     <div class="tools">
       <${Live} /><${Theme} />
@@ -65,21 +75,21 @@ function Header({ page, who }) {
 
 function Live() {
   const on = useValue(isLive);
-  const state = useValue(liveState);
-  const word = on ? LIVE_WORDS[state] : LIVE_WORDS.off;
-  return html`<button type="button" class="live ${on ? state : "off"}" role="switch" aria-checked=${on} aria-label=${`Live updates: ${word}`} title="live updates (p)" onClick=${() => setLive(!on)}><span class="dot"></span>${word}</button>`;
+  const { name, at } = useValue(liveState);
+  const word = LIVE_WORDS[on ? name : "off"] + (on && name === "away" && at ? `, last update ${clockTime(at)}` : "");
+  return html`<button type="button" class="live ${on ? name : "off"}" role="switch" aria-checked=${on} aria-label=${`Live updates: ${word}`} title="live updates (p)" onClick=${() => setLive(!on)}><span class="dot"></span>${word}</button>
+    <span class="hidden" role="status">${name === "away" ? word : ""}</span>`;
 }
 
 function Theme() {
   const theme = useValue(themeNow);
   const [next, label] = THEMES[theme];
-  const sign = { system: "M8 2a6 6 0 1 0 .01 0zM8 2v12", light: "M8 5a3 3 0 1 0 .01 0zM8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M13 3l-1 1M4 12l-1 1", dark: "M13.5 9.5A6 6 0 1 1 6.5 2.5 5 5 0 0 0 13.5 9.5z" };
-  return html`<button type="button" class="copy" aria-label=${`${label}; change it`} title=${label} onClick=${() => setTheme(next)}><${Icon} path=${sign[theme]} /></button>`;
+  return html`<${SignButton} label=${`${label}; change it`} title=${label} path="M8 2a6 6 0 1 0 .01 0zM8 2v12M9 5h4M9 8h5M9 11h4" onClick=${() => setTheme(next)} />`;
 }
 
 function Person({ who }) {
   // Params that were typed here are nobody else's.
-  const leave = () => remove("/ui/session").then(({ result }) => (forget("params."), session.set(result)), (error) => toast(`Not signed out: ${error.message}`, "bad"));
+  const leave = () => remove("/ui/session").then(({ result }) => (forget("params."), beginSession(result)), (error) => toast(`Not signed out: ${error.message}`, "bad"));
   return html`<span class="who muted">${visible(who.name)}${!who.can_write && ", may read"}</span>
     <${Button} kind="quiet" onClick=${leave}>Sign out<//>`;
 }

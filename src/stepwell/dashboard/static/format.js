@@ -6,7 +6,6 @@ const clock = new Intl.DateTimeFormat("sv", { timeStyle: "medium" });
 const UNITS = [["d", 86_400_000], ["h", 3_600_000], ["m", 60_000], ["s", 1_000]];
 // Controls, and characters that turn the direction of what follows or cannot be seen.
 const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
-const HIDDEN_BUT_LINES = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
 
 export const count = (number) => numbers.format(number);
 export const plural = (number, one, many = one + "s") => `${count(number)} ${number === 1 ? one : many}`;
@@ -43,12 +42,13 @@ export const clockTime = (time) => clock.format(new Date(time));
 export function bytes(size) {
   if (size < 1_024) return `${size} B`;
   if (size < 1_048_576) return `${Math.round(size / 1_024)} KB`;
-  return `${(size / 1_048_576).toFixed(1)} MB`;
+  const [unit, of] = size < 1_073_741_824 ? ["MB", 1_048_576] : ["GB", 1_073_741_824];
+  return `${(size / of).toFixed(1)} ${unit}`;
 }
 
 // Text with what cannot be seen made visible. `visibleLines` leaves line ends and tabs alone.
 export const visible = (text) => String(text).replace(HIDDEN, mark);
-export const visibleLines = (text) => String(text).replace(HIDDEN_BUT_LINES, mark);
+export const visibleLines = (text) => String(text).replace(HIDDEN, (one) => (one === "\n" || one === "\t" ? one : mark(one)));
 
 function mark(character) {
   const code = character.charCodeAt(0);

@@ -6,7 +6,7 @@ import { Value, remember, remembered, useValue } from "./store.js";
 import { Button, Dialog } from "./ui.js";
 
 const isOn = new Value(remembered("keys", true));
-const LIST = [["/", "search or filter"], ["j, k", "next, previous row"], ["Enter", "open the row"], ["x", "tick the row"], ["c", "create an instance"], ["e", "send an event"], ["f", "fold idle time"], ["+, -, 0", "zoom"], ["Esc", "close the step"], ["g then o, w", "go to overview, workflows"], ["p", "pause live updates"], ["?", "this list"]];
+const LIST = [["/", "search"], ["j, k", "next, previous row"], ["Enter", "open the row"], ["x", "tick the row"], ["c", "create an instance"], ["e", "send an event"], ["[, ]", "previous, next instance of the list"], ["f", "fold idle time"], ["+, -, 0", "zoom"], ["Esc", "close the step"], ["g then o, w, i, s, j, h", "go to overview, workflows, instances, schedules, jobs, hosts"], ["p", "pause live updates"], ["?", "this list"]];
 
 // `keys` maps a key to what it does.
 export function useKeys(keys) {
@@ -36,16 +36,26 @@ export function Keys() {
   const [shown, setShown] = useState(false);
   const afterG = useRef(0);
   const on = useValue(isOn);
-  const goTo = (url) => () => Date.now() - afterG.current < 1_500 && go(url);
+  const isAfterG = () => Date.now() - afterG.current < 1_500;
+  const goTo = (url) => () => isAfterG() && go(url);
   useKeys({
     "?": () => setShown(true),
     p: () => setLive(!isLive.now),
     g: () => void (afterG.current = Date.now()),
     o: goTo("/"),
     w: goTo("/workflows"),
-    j: () => moveRow(1),
+    i: goTo("/instances"),
+    s: goTo("/schedules"),
+    h: goTo("/hosts"),
+    j: () => (isAfterG() ? go("/jobs") : moveRow(1)),
     k: () => moveRow(-1),
-    "/": () => document.querySelector("[data-search]")?.focus(),
+    "/": () => {
+      const there = document.querySelector("[data-search]");
+      if (there) return there.focus();
+      go("/instances");
+      // Another page takes the focus to its content first.
+      setTimeout(() => document.querySelector("[data-search]")?.focus(), 150);
+    },
   });
   if (!shown) return null;
   const change = () => (isOn.set(!on), remember("keys", !on));

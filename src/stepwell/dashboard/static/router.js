@@ -1,47 +1,61 @@
 // Addresses: every state that can be seen has one. `route` follows the browser's; links are ordinary ones.
+import { BASE, belowBase, pathNow } from "./base.js";
+import { isLive, withLive } from "./live.js";
 import { Value, useValue } from "./store.js";
 
-const address = new Value(location.pathname + location.search);
+const address = new Value(pathNow() + location.search);
 
 // `parts` are encoded one by one, so an id with a slash stays one part.
 const path = (...parts) => "/" + parts.map(encodeURIComponent).join("/");
 export const workflowUrl = (name, tab) => path("workflows", name, ...(tab ? [tab] : []));
 export const instanceUrl = (workflow, id, query) => path("workflows", workflow, "instances", id) + queryText(query ?? {});
 
-// Members that are empty are left out, so that what is not set is not in the address.
+// A step of an instance, on the tab that is open.
+export const stepUrl = ({ workflow, id, query }, step, attempt = "") => instanceUrl(workflow, id, { ...query, step, attempt });
+
+// Members that are empty are left out, so that what is not set is not in the address. Each line of one is given by itself.
 export function queryText(query) {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined && value !== null && value !== "" && value !== false) search.set(name, value);
+    if (value !== undefined && value !== null && value !== "" && value !== false) linesOf(String(value)).forEach((line) => search.append(name, line));
   }
   const text = search.toString();
   return text && "?" + text;
 }
 
-export function go(url, { replace = false } = {}) {
-  if (url === location.pathname + location.search) return;
-  history[replace ? "replaceState" : "pushState"](null, "", url);
+export function go(to, { replace = false } = {}) {
+  const url = withLive(to);
+  if (url === here()) return;
+  history[replace ? "replaceState" : "pushState"](null, "", BASE + url);
   address.set(url);
+}
+
+export const linesOf = (text) => (text ? text.split("\n") : []);
+export const toggled = (text, line) => (linesOf(text).includes(line) ? linesOf(text).filter((one) => one !== line) : [...linesOf(text), line]).join("\n");
+
+function queryOf(search) {
+  const query = {};
+  for (const [name, value] of new URLSearchParams(search)) query[name] = Object.hasOwn(query, name) ? `${query[name]}\n${value}` : value;
+  return query;
 }
 
 // Change some parameters of this address. While somebody types the entry is replaced; a click makes a new one.
 export function changeQuery(changes, options) {
-  const query = { ...Object.fromEntries(new URLSearchParams(location.search)), ...changes };
-  go(location.pathname + queryText(query), options);
+  go(pathNow() + queryText({ ...queryOf(location.search), ...changes }), options);
 }
 
 export function useRoute() {
   const [pathname, search] = useValue(address).split(/\?(.*)/s);
-  return { ...find(pathname), query: Object.fromEntries(new URLSearchParams(search ?? "")), url: address.now };
+  return { ...pageAt(pathname), query: queryOf(search ?? ""), url: address.now };
 }
 
-function find(pathname) {
+function pageAt(pathname) {
   const [first, name, tab, ...rest] = pathname.split("/").slice(1).map(decoded);
-  const pages = { "": "overview", login: "login", workflows: "workflows" };
+  const pages = { "": "overview", login: "login", workflows: "workflows", instances: "instances", schedules: "schedules", hosts: "hosts", jobs: "jobs" };
   if (name === undefined || name === "") return { page: Object.hasOwn(pages, first) ? pages[first] : "nothing" };
   if (first !== "workflows") return { page: "nothing" };
   if (tab === "instances" && rest.length && rest[0] !== "") return { page: "instance", workflow: name, id: rest.join("/") };
-  const tabs = { graph: "graph", versions: "versions" };
+  const tabs = { graph: "graph", versions: "versions", schedules: "schedules", limits: "limits" };
   if (tab === undefined || tab === "" || (tab === "instances" && !rest[0])) return { page: "instances", workflow: name };
   return Object.hasOwn(tabs, tab) && !rest.length ? { page: tabs[tab], workflow: name } : { page: "nothing" };
 }
@@ -54,16 +68,23 @@ function decoded(part) {
   }
 }
 
-addEventListener("popstate", () => address.set(location.pathname + location.search));
+const here = () => pathNow() + location.search;
+// The switch stays as it is, wherever one goes.
+isLive.follow(() => go(here(), { replace: true }));
+addEventListener("popstate", () => {
+  history.replaceState(null, "", BASE + withLive(here()));
+  address.set(here());
+});
 
 // Clicks on our own links stay in the page; those with a key, a target or another button are the browser's.
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]");
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   if (link.target || link.hash || link.hasAttribute("download") || link.origin !== location.origin) return;
-  if (!/^\/($|login$|workflows($|\/))/.test(link.pathname)) return;
+  const to = belowBase(link.pathname);
+  if (pageAt(to).page === "nothing") return;
   event.preventDefault();
-  const changes = link.pathname !== location.pathname;
-  go(link.pathname + link.search);
+  const changes = to !== pathNow();
+  go(to + link.search);
   if (changes) scrollTo(0, 0);
 });

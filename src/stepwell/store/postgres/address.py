@@ -1,6 +1,8 @@
 """Where a database is: from a URL to a connection. The password is nowhere but in `dsn`."""
 
 import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -8,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 import asyncpg
 
 from stepwell.errors import InvalidInput
+from stepwell.store.postgres.faults import naming_losses
 from stepwell.store.postgres.pooler import Pooled, keep_settings, reaches_server
 
 SCHEMES = ("postgresql", "postgres")
@@ -45,22 +48,26 @@ class Address:
         dsn = f"{url.partition('?')[0]}?{urlencode(asked)}"
         return cls(dsn, where, schema)
 
-    async def connect(self, application: str = "stepwell") -> "asyncpg.Connection[Any]":
-        """Open a connection, which may be `Pooled`. Raises what asyncpg and the system raise."""
+    async def connect(
+        self, application: str = "stepwell", settings: Mapping[str, str] | None = None
+    ) -> "asyncpg.Connection[Any]":
+        """Open a connection, which may be `Pooled`, and on which `settings` hold, besides those of all.
+
+        Raises what asyncpg and the system raise, and ConnectionLost.
+        """
         # No other settings here: poolers refuse them, or pass over them without a word.
         named = {"application_name": application}
         connection = await asyncpg.connect(self.dsn, server_settings=named, timeout=CONNECT_TIMEOUT_S)
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                if not await reaches_server(connection):
-                    connection.terminate()
-                    connection = await asyncpg.connect(
-                        self.dsn, server_settings=named, connection_class=Pooled, statement_cache_size=0
-                    )
-                await keep_settings(connection, self._settings)
-        except BaseException:
-            connection.terminate()
-            raise
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            with _dropping(connection):
+                is_direct = await reaches_server(connection)
+            if not is_direct:
+                connection.terminate()
+                connection = await asyncpg.connect(
+                    self.dsn, server_settings=named, connection_class=Pooled, statement_cache_size=0
+                )
+            with _dropping(connection):
+                await keep_settings(connection, {**self._settings, **(settings or {})})
         return connection
 
     @property
@@ -68,3 +75,14 @@ class Address:
         if self.schema is None:
             return _SESSION
         return {**_SESSION, "search_path": f'"{self.schema.replace(chr(34), chr(34) * 2)}"'}
+
+
+@contextmanager
+def _dropping(connection: "asyncpg.Connection[Any]") -> Iterator[None]:
+    """Drop a connection on which what is done first goes wrong."""
+    try:
+        with naming_losses(connection):
+            yield
+    except BaseException:
+        connection.terminate()
+        raise

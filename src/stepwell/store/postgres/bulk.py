@@ -2,7 +2,8 @@
 
 Taken are those whose records all lie in their rows, and that find the instance as the turn last saw it: then the
 numbers of the records are known before, and with them the checksums. Whatever else there is, a record that came from
-outside, a turn that was lost, a child that is awaited, matches no row here, and is left to the operation itself.
+outside, a turn that was lost, a child that is awaited, a slot that is handed on, matches no row here, and is left to
+the operation itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,34 +12,42 @@ from typing import Any
 from stepwell.core.instance import Status
 from stepwell.store import codec
 from stepwell.store.operations import Commit, Committed, CreateInstance, Operation, RecordRow, Release, Released
+from stepwell.store.postgres.asked import Asked
+from stepwell.store.sql.ended_errors import error_of
 from stepwell.store.sql.records import new_record
 from stepwell.store.sql.rows import Connection, Values
 from stepwell.store.sql.transaction import Tidings
 
 TurnWrite = Commit | Release
 
+_COUNTED = """
+    counted as (
+        insert into ended_counts (workflow, status, host, n)
+        select workflow, status, cast(current_setting('stepwell.host') as bigint), count(*)
+        from moved
+        where ended_at is not null
+        group by workflow, status
+        order by workflow, status
+        on conflict (workflow, status, host) do update set n = ended_counts.n + excluded.n
+    ),
+    """
+_ERRORED = """
+    errored as (
+        insert into errors (instance, workflow, created_at, name, message)
+        select m.row, m.workflow, m.created_at, e.name, e.message
+        from unnest(
+            cast(:e_instances as bigint[]), cast(:e_names as text[]), cast(:e_messages as text[])
+        ) as e (instance, name, message)
+        join moved as m on m.row = e.instance
+        on conflict (instance) do update set name = excluded.name, message = excluded.message
+    ),
+    """
 # The rows are locked in the order of their numbers, as `locks.py` has it, and only then changed. What is asked goes
 # along with them: PostgreSQL takes a list for ten rows, and might join two of them row by row. A column with an index
 # that gets the value that it had costs no more than one that is not named.
-_WRITE = """
-    with asked as (
-        select *
-        from unnest(
-            cast(:rows as bigint[]), cast(:turns as bigint[]), cast(:ns as bigint[]), cast(:seen as bigint[]),
-            cast(:counts as bigint[]), cast(:step_counts as bigint[]), cast(:kept_lost as bigint[]),
-            cast(:rollbacks as bigint[]), cast(:moments as bigint[]), cast(:statuses as text[]),
-            cast(:releases as boolean[]), cast(:due as bigint[]), cast(:ended as bigint[])
-        ) as asked (
-            row, turn, n, seen, count, step_count, keep_lost, has_rollbacks, now, status, is_release, due_at, ended_at
-        )
-    ),
-    locked as materialized (
-        select a.*
-        from asked as a
-        join instances as i on i.row = a.row
-        order by a.row
-        for no key update of i
-    ),
+_WRITE = Asked(
+    """
+    with asked as {asked},
     moved as (
         update instances as i
         set n = i.n + a.count,
@@ -52,24 +61,18 @@ _WRITE = """
             ended_at = case when a.is_release then a.ended_at else i.ended_at end,
             modified_at = a.now,
             tx = cast(cast(pg_current_xact_id() as text) as bigint)
-        from locked as a
+        from asked as a
         where i.row = a.row
             and i.turn = a.turn
             and i.n = a.n
             and i.seq = a.seen
             and i.owner is not null
             and (a.ended_at is null or i.awaited = 0)
-        returning i.row, i.workflow, i.status, i.ended_at
+            and (i.slot = 0 or not a.is_release)
+        returning i.row, i.workflow, i.created_at, i.status, i.ended_at
     ),
-    counted as (
-        insert into ended_counts (workflow, status, host, n)
-        select workflow, status, cast(current_setting('stepwell.host') as bigint), count(*)
-        from moved
-        where ended_at is not null
-        group by workflow, status
-        order by workflow, status
-        on conflict (workflow, status, host) do update set n = ended_counts.n + excluded.n
-    ),
+    {counted}
+    {errored}
     written as (
         insert into records (instance, seq, turn, n, kind, at, body, value, payload, size, crc, tx)
         select r.instance, r.seq, r.turn, r.n, r.kind, r.at, r.body, r.value, null, 0, r.crc,
@@ -83,7 +86,25 @@ _WRITE = """
     )
     select row
     from moved
-    """
+    """,
+    {
+        "row": "bigint",
+        "turn": "bigint",
+        "n": "bigint",
+        "seen": "bigint",
+        "count": "bigint",
+        "step_count": "bigint",
+        "keep_lost": "bigint",
+        "has_rollbacks": "bigint",
+        "now": "bigint",
+        "status": "text",
+        "is_release": "boolean",
+        "due_at": "bigint",
+        "ended_at": "bigint",
+    },
+    {"counted": _COUNTED, "errored": _ERRORED},
+    in_order="join instances as i on i.row = asked.row order by asked.row for no key update of i",
+)
 
 
 class Writes:
@@ -103,7 +124,12 @@ class Writes:
         self.operations[place] = self._last = operation
         return True
 
-    def columns(self) -> tuple[object, ...]:
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the instance ends with it."""
+        return isinstance(self._last, Release) and self._last.ended_at is not None
+
+    def columns(self) -> Values:
         """Return what becomes of the row."""
         first, last, operations = self.first, self._last, self.operations.values()
         keeps_lost, status = True, None
@@ -126,6 +152,14 @@ class Writes:
             for place, record in enumerate(operation.records, 1):
                 where = (operation.row, operation.seen + place, operation.turn, operation.n + place)
                 yield new_record(connection, where, record, 0)
+
+    def errors(self) -> Iterator[tuple[int, str, str]]:
+        """Yield the error that it ends with, behind its row."""
+        last = self._last
+        if isinstance(last, Release) and last.status == Status.ERRORED:
+            error = error_of(last.records[-1])
+            if error is not None:
+                yield last.row, *error
 
     def answers(self, tidings: Tidings) -> Iterator[tuple[int, Committed | Released]]:
         """Yield what is answered to each, once all is written."""
@@ -182,20 +216,14 @@ def runs(operations: Sequence[Operation[Any]]) -> Iterator[Together | int]:
         yield together
 
 
-def all_together(operations: Sequence[Operation[Any]]) -> Together | None:
-    """Return operations that can be written together, all of them; None: they cannot."""
-    match list(runs(operations)):
-        case [Together() as together]:
-            return together
-        case _:
-            return None
-
-
 def write(connection: Connection, turns: Sequence[Writes], tidings: Tidings) -> Iterator[tuple[int, object]]:
     """Write what matches, in one statement; yield its answers, by place. What is missing is left to do alone."""
     records = [record for writes in turns for record in writes.records(connection)]
-    columns = tuple(list(column) for column in zip(*(writes.columns() for writes in turns), strict=True))
-    moved = {row for (row,) in connection.execute(_WRITE, (*columns, *_columns_of(records)))}
+    errors = [error for one in turns for error in one.errors()]
+    parts = [*(["counted"] if any(writes.has_ended for writes in turns) else []), *(["errored"] if errors else [])]
+    statement, columns = _WRITE.about([writes.columns() for writes in turns], *parts)
+    values = (*columns, *map(list, zip(*errors, strict=True)), *_columns_of(records))
+    moved = {row for (row,) in connection.execute(statement, values)}
     for writes in turns:
         if writes.first.row in moved:
             yield from writes.answers(tidings)
@@ -205,7 +233,7 @@ def _plain(operation: Operation[Any]) -> TurnWrite | CreateInstance | None:
     """Return an operation that can be written together with others, or None."""
     match operation:
         case CreateInstance():
-            is_plain = _is_small(operation.record)
+            is_plain = operation.retention is None and _is_small(operation.record)
         case Commit():
             is_plain = all(map(_is_small, operation.records))
         case Release():
@@ -228,10 +256,11 @@ def _columns_of(records: Sequence[Values]) -> Values:
 
 def _answer(operation: TurnWrite, tidings: Tidings) -> Committed | Released:
     seq = operation.seen + len(operation.records)
-    if operation.records:
-        tidings.changed.add(operation.row)
     if isinstance(operation, Commit):
+        if operation.records:
+            tidings.went_on.add(operation.row)
         return Committed(seq, [])
+    tidings.changed.add(operation.row)
     if operation.due_at is not None:
         tidings.due(operation.due_at)
     return Released(done=True, seq=seq, outside=[])

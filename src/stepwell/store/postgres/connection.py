@@ -1,9 +1,15 @@
-"""The seam of the operations over asyncpg: a connection that is waited for, on a loop in a thread of its own."""
+"""The seam of the operations over asyncpg: a connection that is waited for.
+
+A thread that does nothing else drives the loop of its connection itself: each way to the server and back is spared two
+hand-overs to another thread. Where the caller's thread has a running loop, the connection's has a thread of its own.
+"""
 
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterable, Iterator
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
@@ -21,6 +27,39 @@ A = TypeVar("A")
 PATIENCE_S = 5.0
 # How long a connection that is closed is waited for; then it is dropped.
 _CLOSE_S = 2.0
+# A connection that was not used for so long is looked at before: the server may have ended it.
+_IDLE_S = 0.5
+
+
+class Loop(Protocol):
+    """What drives a connection."""
+
+    def do(self, work: Coroutine[Any, Any, A]) -> A:
+        """Do some work on the loop, and wait for it. Blocks."""
+
+    def close(self) -> None:
+        """End the loop, on which nothing may be under way. Blocks."""
+
+
+class LoopHere:
+    """An event loop that turns in the thread of whoever waits for it, one at a time, and only while somebody waits."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+
+    def do(self, work: Coroutine[Any, Any, A]) -> A:
+        """Do some work there, and wait for it. Blocks."""
+        if not _runs_a_loop():
+            return self._loop.run_until_complete(work)
+        # A store is opened on a running loop, and a thread runs one loop at a time.
+        with ThreadPoolExecutor(1) as elsewhere:
+            return elsewhere.submit(self._loop.run_until_complete, work).result()
+
+    def close(self) -> None:
+        """End the loop. Blocks."""
+        # What was dropped is closed on the next pass.
+        self.do(asyncio.sleep(0))
+        self._loop.close()
 
 
 class LoopThread:
@@ -49,8 +88,11 @@ class LoopThread:
 class PostgresConnection:
     """A connection, as the operations use one. It is made when a transaction begins, and again after it was lost."""
 
-    def __init__(self, loop: LoopThread, address: Address, host: int = 0) -> None:
-        """`host` is the number of this store among those that have the database open; 0: it has none yet."""
+    def __init__(self, loop: Loop, address: Address, host: int = 0) -> None:
+        """`host` is the number of this store among those that have the database open; 0: it has none yet.
+
+        What is done goes over `loop`, which may be that of other connections, too.
+        """
         self._loop = loop
         self._address = address
         self._host = host
@@ -58,6 +100,12 @@ class PostgresConnection:
         self._prepared: dict[str, PreparedStatement[Any]] = {}
         self._changes = 0
         self._is_down = False
+        self._used_at = 0.0
+
+    @property
+    def is_pooled(self) -> bool:
+        """Tell whether a pooler is known to be between, where each statement that is no transaction's costs three."""
+        return is_pooled(self._open)
 
     def patience(self) -> Patience:
         """Return how long something is to be tried; once only, when all patience has ended without a connection.
@@ -89,16 +137,19 @@ class PostgresConnection:
 
     def ready(self) -> None:
         """Make a connection if there is none any more. Raises what makes that impossible."""
+        if self._open is not None and monotonic() > self._used_at + _IDLE_S:
+            # What the server has said meanwhile is heard while the loop turns.
+            self._loop.do(_turn())
         if self._open is None or self._open.is_closed():
             self._prepared.clear()
             self._is_down = True
-            self._open = self._loop.do(self._connect())
+            self._open = self._loop.do(self._address.connect(settings=_of_host(self._host)))
             self._is_down = False
 
     def join(self, host: int) -> None:
         """Be a connection of this host from now on."""
         self._host = host
-        self._do(_say_host(self._connected(), host))
+        self._do(keep_settings(self._connected(), _of_host(host)))
 
     def say(self, command: str) -> None:
         """Do a command that takes no values and returns none."""
@@ -114,11 +165,6 @@ class PostgresConnection:
         if self._open is not None:
             self._loop.do(close_open(self._open))
             self._open = None
-
-    async def _connect(self) -> "asyncpg.Connection[Any]":
-        connection = await self._address.connect()
-        await _say_host(connection, self._host)
-        return connection
 
     async def _fetch(self, sql: str, values: Values) -> tuple[list[Any], str]:
         connection = self._connected()
@@ -142,6 +188,7 @@ class PostgresConnection:
         return self._open
 
     def _do(self, work: Coroutine[Any, Any, A]) -> A:
+        self._used_at = monotonic()
         try:
             return self._loop.do(work)
         except Exception as error:  # whatever it is, asyncpg may have closed the connection over it
@@ -169,8 +216,22 @@ class _Rows:
         return map(to_row, self._left)
 
 
-async def _say_host(connection: "asyncpg.Connection[Any]", host: int) -> None:
-    await keep_settings(connection, {"stepwell.host": f"'{host}'"})
+def _runs_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _turn() -> None:
+    """Let a loop look what has come, and do what follows."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def _of_host(host: int) -> dict[str, str]:
+    return {"stepwell.host": f"'{host}'"}
 
 
 async def close_open(connection: "asyncpg.Connection[Any]") -> None:

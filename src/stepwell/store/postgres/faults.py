@@ -1,5 +1,9 @@
 """What PostgreSQL, asyncpg and the system may raise, as errors that say what happened, to what, and what helps."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import asyncpg
 
 from stepwell.errors import StepwellError, StoreDamaged, StoreError, StoreUnavailable
@@ -20,6 +24,7 @@ LOSSES: tuple[type[Exception], ...] = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.TargetServerAttributeNotMatched,
 )
 # Another process was in the way: the same may go well when it is tried again.
 CONFLICTS: tuple[type[Exception], ...] = (
@@ -33,6 +38,7 @@ _UNAVAILABLE: dict[type[BaseException], str] = {
     **dict.fromkeys(CONFLICTS, "other processes were in the way, again and again: try again"),
     **dict.fromkeys(LOSSES, _UNREACHABLE),
     asyncpg.TooManyConnectionsError: "all connections are taken: raise max_connections, or end another program",
+    asyncpg.TargetServerAttributeNotMatched: "none of the servers is what target_session_attrs asks for",
     asyncpg.CannotConnectNowError: "the server is starting or stopping: wait until it runs",
     asyncpg.DiskFullError: "the server's disk is full: free some space and try again",
     asyncpg.OutOfMemoryError: "the server has not enough memory",
@@ -50,6 +56,21 @@ _REFUSED: dict[type[BaseException], str] = {
 def is_loss(error: BaseException) -> bool:
     """Tell whether the connection is gone, or cannot be had now."""
     return isinstance(error, LOSSES)
+
+
+@contextmanager
+def naming_losses(connection: "asyncpg.Connection[Any]") -> Iterator[None]:
+    """Let whatever is raised on a connection that is gone be a loss.
+
+    asyncpg has many words for it, also such as it has for defects: what a server says before it ends the connection is
+    a protocol error where it comes between two statements, and the next one "cannot switch" to its state.
+    """
+    try:
+        yield
+    except Exception as error:  # whatever it is, asyncpg may have closed the connection over it
+        if is_loss(error) or not connection.is_closed():
+            raise
+        raise ConnectionLost(str(error)) from error
 
 
 def translate(error: Exception, where: str) -> Exception:

@@ -5,10 +5,9 @@ a while renews it when it goes on: its workers go on too, with what nobody has t
 them from the rest.
 """
 
-import os
-import socket
-
+from stepwell import __version__
 from stepwell.store.postgres.connection import PostgresConnection
+from stepwell.store.sql.hosts import host_name
 from stepwell.store.sql.rows import every, only
 
 # For a store that does everything in its caller's thread, and ends with it.
@@ -18,21 +17,22 @@ _FORGET_MS = 7 * 24 * 3600 * 1000
 _IMPORT_MS = 24 * 3600 * 1000
 _CLOCK = "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)"
 _ADD = f"""
-    insert into hosts (name, lease_until)
-    values (:name, {_CLOCK} + :lease_ms)
+    insert into hosts (name, lease_until, version, opened_at, renewed_at)
+    values (:name, {_CLOCK} + :lease_ms, :version, {_CLOCK}, {_CLOCK})
     returning row
     """
 RENEW = f"""
     update hosts
-    set lease_until = {_CLOCK} + $2
+    set lease_until = {_CLOCK} + $2,
+        renewed_at = {_CLOCK}
     where row = $1
-    returning row
+    returning renewed_at
     """
 RETURN = f"""
-    insert into hosts (row, name, lease_until)
+    insert into hosts (row, name, lease_until, version, opened_at, renewed_at)
     overriding system value
-    values ($1, $3, {_CLOCK} + $2)
-    on conflict (row) do update set lease_until = excluded.lease_until
+    values ($1, $3, {_CLOCK} + $2, $4, {_CLOCK}, {_CLOCK})
+    on conflict (row) do update set lease_until = excluded.lease_until, renewed_at = excluded.renewed_at
     """
 # A worker that holds nothing is forgotten with its host; the others when what they hold has been claimed.
 _FORGET_WORKERS = f"""
@@ -100,11 +100,6 @@ _DELETE_IDLE = """
     """
 
 
-def host_name() -> str:
-    """Return how people know this process: its machine and its number there."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 def add_host(connection: PostgresConnection, lease_ms: int) -> int:
     """Add this store to those that have the database open; return its number. Forgets some that are long gone."""
     connection.begin()
@@ -113,7 +108,7 @@ def add_host(connection: PostgresConnection, lease_ms: int) -> int:
         every(connection, _FORGET_HOSTS, (_FORGET_MS,))
         connection.execute(FOLD_COUNTS)
         connection.execute(_ABANDON_IMPORTS, (_IMPORT_MS,))
-        (host,) = only(connection, _ADD, (host_name(), lease_ms))
+        (host,) = only(connection, _ADD, (host_name(), lease_ms, __version__))
         connection.say("commit")
     finally:
         connection.roll_back()

@@ -5,26 +5,33 @@ commit, the server is asked what became of that transaction: so nothing is writt
 was written.
 """
 
+import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 
 from stepwell import limits
 from stepwell.errors import StoreUnavailable
-from stepwell.store.operations import ClaimDue, Operation
-from stepwell.store.postgres import bulk, claims
+from stepwell.store.operations import ClaimDue, GetInstance, Operation
+from stepwell.store.postgres import bulk, claims, expiry
 from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.connection import PostgresConnection
-from stepwell.store.postgres.creations import Numbers, Rows, create
+from stepwell.store.postgres.creations import Numbers, Rows, Starts, create
 from stepwell.store.postgres.faults import CONFLICTS, LOSSES, ConnectionLost, is_loss, translate
 from stepwell.store.postgres.locks import lock
+from stepwell.store.retention_operations import DeleteExpired
 from stepwell.store.snapshot_operations import FindServed, ListSnapshotsDue
 from stepwell.store.sql.ledger import Written, each_alone, has_rubbish, outcome, tidied
 from stepwell.store.sql.pages import is_page, too_slow
+from stepwell.store.sql.queue_room import QueueRoom
 from stepwell.store.sql.reads import READS
-from stepwell.store.sql.rows import only
+from stepwell.store.sql.rows import Damaged, only
+from stepwell.store.sql.slots import settle
 from stepwell.store.sql.transaction import Tidings, Transaction
+
+logger = logging.getLogger(__name__)
 
 # Conflicts with other processes are short; one that lasts is a defect, and its caller has to hear of it.
 MOST_TRIES = 20
@@ -51,6 +58,11 @@ class Gathering:
 
     def __init__(self) -> None:
         self.operations: list[Operation[Any]] = []
+        self.joined: list[ClaimDue] = []
+
+    def join(self, claim: ClaimDue) -> None:
+        """Let one of those that the batch creates be claimed."""
+        self.joined.append(claim)
 
     def do(self, operation: Operation[Any]) -> None:
         """Take one more operation. All are done together, as what they lock has to be locked in one order."""
@@ -60,11 +72,15 @@ class Gathering:
 class PostgresLedger:
     """Writes operations. Answers are durable when `write` returns."""
 
+    # What was deleted stays on the server's disk until its own cleaning up, and in its log.
+    has_traces = False
+
     def __init__(self, connection: PostgresConnection, where: str) -> None:
         """Take a connection that nobody else uses; `where` names the database in errors."""
         self._connection = connection
         self._where = where
         self._numbers = Numbers()
+        self._room = QueueRoom()
         # A process that ended may not have got to the end of what was deleted.
         self.has_rubbish = _has_rubbish(connection)
 
@@ -74,21 +90,23 @@ class PostgresLedger:
 
     def finish(self, batch: Gathering) -> Written:
         """Make a batch durable."""
-        return self.write(batch.operations)
+        return self._write(batch.operations, {}, batch.joined)
 
     def write(self, operations: Sequence[Operation[Any]]) -> Written:
-        """Do operations in one transaction; if that cannot be, each in one of its own."""
+        """Do operations in one batch."""
         return self._write(operations, {})
 
-    def _write(self, operations: Sequence[Operation[Any]], rows: Rows) -> Written:
-        try:
-            written = self._at_once(operations, rows)
-            if written is None:
-                written = self._patiently(operations, rows)
-        except Exception as error:  # whatever it is, the callers have to hear of it
-            if len(operations) == 1 or is_loss(error):
-                return Written([translate(error, self._where) for _ in operations], Tidings())
-            return each_alone(lambda alone: self._write(alone, rows), operations)
+    def _write(self, operations: Sequence[Operation[Any]], rows: Rows, joined: Sequence[ClaimDue] = ()) -> Written:
+        """Write operations; the answers to claims that joined them come behind theirs."""
+        written, starts = Written([None] * len(operations), Tidings()), Starts(joined)
+        self._at_once(operations, rows, written, starts)
+        left = [place for place, answer in enumerate(written.outcomes) if answer is None]
+        if left:
+            rest = self._with_care([operations[place] for place in left], rows)
+            for place, answer in zip(left, rest.outcomes, strict=True):
+                written.outcomes[place] = answer
+            written.tidings.add(rest.tidings)
+        written.outcomes.extend(starts.outcomes)
         self.has_rubbish = self.has_rubbish or written.tidings.has_rubbish
         return written
 
@@ -96,51 +114,58 @@ class PostgresLedger:
         """Delete a bounded part of what deleted workflows, instances and streams have left."""
         self.has_rubbish = tidied(self.write)
 
+    def wipe(self) -> None:
+        """Do nothing: see `has_traces`."""
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _at_once(self, operations: Sequence[Operation[Any]], rows: Rows) -> Written | None:
-        """Write what is written all day in statements that are transactions of their own; None: it is not that.
+    def _at_once(self, operations: Sequence[Operation[Any]], rows: Rows, written: Written, starts: Starts) -> None:
+        """Write what is written all day in statements that are transactions of their own, unless there is more.
 
-        Where the connection is lost nobody is asked: what was written matches no row the next time, and is found then.
+        What keeps the outcome None is left to do. Where the connection is lost nobody is asked: what was written
+        matches no row the next time, and is found then.
         """
-        match operations:
-            case [ClaimDue() as operation]:
-                return self._claim(operation)
-        together = bulk.all_together(operations)
-        if together is None:
-            return None
-        written = Written([None] * len(operations), Tidings())
+        runs = list(bulk.runs(operations))
+        alone = {place: one for place, one in enumerate(operations) if isinstance(one, ClaimDue | DeleteExpired)}
+        if not all(isinstance(run, bulk.Together) or run in alone for run in runs):
+            return
         try:
             self._connection.ready()
-            self._write_together(together, rows, written)
-        except (*LOSSES, *CONFLICTS):
-            return None
-        left = [place for place, answer in enumerate(written.outcomes) if answer is None]
-        if left:
-            rest = self._patiently([operations[place] for place in left], rows)
-            for place, answer in zip(left, rest.outcomes, strict=True):
-                written.outcomes[place] = answer
-            written.tidings.add(rest.tidings)
-        return written
+            for run in runs:
+                if isinstance(run, bulk.Together):
+                    self._write_together(run, rows, written, starts)
+                    if any(written.outcomes[place] is None for place in run.places):
+                        # What comes behind it has to see what it has done.
+                        return
+                else:
+                    written.outcomes[run] = self._do_alone(alone[run], written.tidings)
+        except LOSSES as error:
+            starts.lose(translate(error, self._where))
+        except Exception as error:  # whatever it is, it shows again where the rest is done
+            logger.debug("statements are done again, in a transaction: %s", error)
 
-    def _claim(self, operation: ClaimDue) -> Written | None:
-        """Claim in statements of their own; None: that cannot be.
+    def _do_alone(self, operation: ClaimDue | DeleteExpired, tidings: Tidings) -> object:
+        """Claim, or delete what has expired, in a statement of its own; None: that cannot be.
 
-        A connection that is lost while instances are taken is an error: their worker has them claimed again.
+        A connection that is lost under a claim is an error: the worker has what it may have got claimed again.
         """
+        if isinstance(operation, DeleteExpired):
+            return expiry.delete_expired(self._connection, operation, tidings)
         try:
-            self._connection.ready()
-            found = claims.look(self._connection, operation)
-        except LOSSES:
-            return None
-        tidings = Tidings()
+            return claims.take(self._connection, operation, tidings)
+        except LOSSES as error:
+            return translate(error, self._where)
+
+    def _with_care(self, operations: Sequence[Operation[Any]], rows: Rows) -> Written:
+        """Write operations in one transaction; if that cannot be, each in one of its own."""
         try:
-            taken = claims.take(self._connection, operation, found, tidings)
-        except CONFLICTS:
-            return None
-        return None if taken is None else Written([taken], tidings)
+            return self._patiently(operations, rows)
+        except Exception as error:  # whatever it is, the callers have to hear of it
+            if len(operations) == 1 or is_loss(error):
+                return Written([translate(error, self._where) for _ in operations], Tidings())
+            return each_alone(lambda alone: self._write(alone, rows), operations)
 
     def _patiently(self, operations: Sequence[Operation[Any]], rows: Rows) -> Written:
         patience, tries = self._connection.patience(), 0
@@ -163,16 +188,17 @@ class PostgresLedger:
         self._connection.begin()
         try:
             lock(self._connection, operations)
-            transaction = Transaction(self._connection, only(self._connection, _NUMBER)[0])
+            transaction = Transaction(self._connection, only(self._connection, _NUMBER)[0], self._room, rows)
             written = Written([None] * len(operations), transaction.tidings)
             for run in bulk.runs(operations):
                 if isinstance(run, bulk.Together):
-                    self._write_together(run, rows, written)
+                    self._write_together(run, rows, written, Starts())
                     left = [place for place in run.places if written.outcomes[place] is None]
                 else:
                     left = [run]
                 for place in left:
                     written.outcomes[place] = outcome(transaction, operations[place])
+            settle(transaction)
             transaction.flush()
         except BaseException:
             self._connection.roll_back()
@@ -183,18 +209,20 @@ class PostgresLedger:
             raise _FateUnknown(transaction.tx, written) from error
         return written
 
-    def _write_together(self, together: bulk.Together, rows: Rows, written: Written) -> None:
+    def _write_together(self, together: bulk.Together, rows: Rows, written: Written, starts: Starts) -> None:
         """Write what can be written together; what cannot after all keeps the outcome None."""
         connection, outcomes = self._connection, written.outcomes
         if together.turns:
             for place, answer in bulk.write(connection, list(together.turns.values()), written.tidings):
                 outcomes[place] = answer
-        if together.creations:
-            asked = list(together.creations.values())
+        creations = self._room.let_in(connection, together.creations)
+        if creations:
+            asked = list(creations.values())
             numbers = self._numbers.of(connection, asked, rows)
-            made = create(connection, asked, numbers, written.tidings)
-            for place, answer in zip(together.creations, made, strict=True):
+            made = create(connection, asked, numbers, starts, written.tidings)
+            for place, answer in zip(creations, made, strict=True):
                 outcomes[place] = answer
+            self._room.give_back(creations[place] for place in creations if outcomes[place] is None)
 
     def _was_committed(self, tx: int, patience: Patience) -> bool:
         """Ask what became of a transaction. Raises StoreUnavailable if nobody can be asked."""
@@ -248,8 +276,20 @@ class PostgresReading:
 
     def _read(self, operation: Operation[Any]) -> object:
         if isinstance(operation, _ONE_STATEMENT):
-            self._connection.ready()
-            return READS[type(operation)](self._connection, operation)
+            return self._read_at_once(operation)
+        if isinstance(operation, GetInstance) and not self._connection.is_pooled:
+            # Its row, and then records that are as they were when that was read: they are only added to. Of one that is
+            # deleted meanwhile some are gone, and so it is looked at once more, in one moment.
+            with suppress(Damaged):
+                return self._read_at_once(operation)
+        return self._read_in_one_moment(operation)
+
+    def _read_at_once(self, operation: Operation[Any]) -> object:
+        """Read in statements that are transactions of their own."""
+        self._connection.ready()
+        return READS[type(operation)](self._connection, operation)
+
+    def _read_in_one_moment(self, operation: Operation[Any]) -> object:
         # In one message: the bound costs no way to the server and back.
         bound = f"; set local statement_timeout = {self._page_timeout_ms}" if is_page(operation) else ""
         self._connection.begin(f"isolation level repeatable read, read only{bound}")

@@ -4,9 +4,12 @@ Every transaction locks in this order, so that two of them do not wait for each 
 
 1. the catalogue (workflows and what they are made of), where an operation changes it, and Idempotency-Keys;
 2. the workflows that get instances, against their deletion;
-3. the instances, by row number; 4. all else that is theirs, by them; 5. what a host has counted, which is its own.
+3. limits that steps share, by number: those that are asked, and those of which an instance loses its slots;
+4. the instances, by row number; 5. all else that is theirs, by them; 6. what a host has counted, which is its own;
+7. the accounts, and then the gates, of instances that got or lost slots, by name and number.
 
-What an operation finds out only on its way, the parents and children of an instance, may come out of this order. Then
+What an operation finds out only on its way, the parents and children of an instance, and which one gets the next slot,
+may come out of this order. Then
 PostgreSQL ends one of the two, and it is tried again.
 """
 
@@ -25,10 +28,14 @@ from stepwell.store.control_operations import (
     StartTermination,
     TerminateInstance,
 )
+from stepwell.store.flow_operations import AskSlot, ForgetLimits, LeaveSlot, LimitAccount
 from stepwell.store.forcing_operations import ForceStep
+from stepwell.store.job_operations import AdvanceJob
+from stepwell.store.label_operations import SetLabels
 from stepwell.store.note_operations import WriteNotes
 from stepwell.store.once import Once
 from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RegisterWorkflow, Release
+from stepwell.store.schedule_operations import ChangeSchedule, RunSchedule
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.sql.rows import Connection
 from stepwell.store.stream_operations import BeginStream, WritePiece
@@ -41,7 +48,11 @@ _CATALOGUE = (
     ServeSnapshot,
     SaveSnapshot,
     StartTermination,
+    ChangeSchedule,
+    RunSchedule,
     ChangeAccountSettings,
+    LimitAccount,
+    ForgetLimits,
     ReplaceTriggers,
     MergeTriggers,
     DeleteTriggers,
@@ -57,7 +68,17 @@ _NAMED = (
     DeleteInstance,
     AwaitChild,
 )
-_BY_ROW = (Commit, Release, WriteNotes, BeginStream, WritePiece)
+_BY_ROW = (Commit, Release, WriteNotes, SetLabels, BeginStream, WritePiece, AskSlot)
+
+# What may take slots, or places, from the instance that it names.
+_LEAVING = (
+    ForceStep,
+    PauseInstance,
+    TerminateInstance,
+    ResumeRollback,
+    RestartInstance,
+    DeleteInstance,
+)
 
 # The first half of the key is the schema: two stores in one database do not wait for each other.
 _LOCK_KEYS = """
@@ -80,6 +101,28 @@ _LOCK_WORKFLOWS = """
         )
         order by w.row
         for key share of w
+    ) as locked
+    """
+_LOCK_SHARED = """
+    select 1
+    from (
+        select l.row
+        from shared_limits as l
+        where l.row in (
+            select l.row
+            from unnest(cast(:accounts as text[]), cast(:names as text[])) as asked (account, name)
+            join shared_limits as l on l.account = asked.account and l.name = asked.name
+            union all
+            select s.shared_limit
+            from unnest(cast(:owners as text[]), cast(:workflows as text[]), cast(:ids as text[])) as asked (
+                account, name, id
+            )
+            join workflows as w on w.account = asked.account and w.name = asked.name
+            join instances as i on i.workflow = w.row and i.id = asked.id
+            join shared_slots as s on s.instance = i.row
+        )
+        order by l.row
+        for update of l
     ) as locked
     """
 _LOCK_INSTANCES = """
@@ -108,17 +151,32 @@ def lock(connection: Connection, operations: Sequence[Operation[Any]]) -> None:
     """Lock what operations are about. One that is alone locks its instance itself, when it looks at it."""
     if keys := sorted(set(_keys(operations))):
         connection.execute(_LOCK_KEYS, (keys,))
-    if len(operations) == 1:
-        return
+    is_alone = len(operations) == 1
     inner = [_inner(operation) for operation in operations]
-    if creations := [operation for operation in inner if isinstance(operation, CreateInstance)]:
+    creations = [operation for operation in inner if isinstance(operation, CreateInstance)]
+    if creations and not is_alone:
         accounts = [operation.account for operation in creations]
         connection.execute(_LOCK_WORKFLOWS, (accounts, [operation.workflow for operation in creations]))
+    _lock_shared(connection, inner)
+    if is_alone:
+        return
     rows = [operation.row for operation in inner if isinstance(operation, _BY_ROW)]
+    rows += [change.row for operation in inner if isinstance(operation, AdvanceJob) for change in operation.changes]
     named = [operation for operation in inner if isinstance(operation, _NAMED)]
     if rows or named:
-        names = ([o.account for o in named], [o.workflow for o in named], [o.id for o in named])
-        connection.execute(_LOCK_INSTANCES, (rows, *names))
+        connection.execute(_LOCK_INSTANCES, (rows, *_names(named)))
+
+
+def _lock_shared(connection: Connection, operations: Sequence[Operation[Any]]) -> None:
+    asked = [operation for operation in operations if isinstance(operation, AskSlot | LeaveSlot)]
+    leaving = [operation for operation in operations if isinstance(operation, _LEAVING)]
+    if leaving or (asked and len(operations) > 1):
+        limits = ([o.account for o in asked], [o.limit for o in asked])
+        connection.execute(_LOCK_SHARED, (*limits, *_names(leaving)))
+
+
+def _names(named: Sequence[Any]) -> tuple[list[str], list[str], list[str]]:
+    return [o.account for o in named], [o.workflow for o in named], [o.id for o in named]
 
 
 def _keys(operations: Iterable[Operation[Any]]) -> Iterable[int]:

@@ -9,7 +9,7 @@ from itertools import islice
 
 import msgspec
 
-from stepwell.store.listeners import Listeners
+from stepwell.store.listeners import Calls, Listeners
 from stepwell.store.sql.transaction import Tidings
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _decode = msgspec.json.Decoder(Told).decode
 
 def texts(host: int, tidings: Tidings) -> list[str]:
     """Return what is to be sent of tidings, as texts of notifications."""
-    told, changed = iter(tidings.told), iter(tidings.changed)
+    told, changed = iter(tidings.told), iter(tidings.changed | tidings.went_on)
     parts: list[Told] = []
     while (part := Told(host, None, list(islice(told, _AT_ONCE)), list(islice(changed, _AT_ONCE)))) != Told(host):
         parts.append(part)
@@ -63,11 +63,9 @@ def hear(text: str, host: int, listeners: Listeners) -> int | None:
         return None
     if found.host == host:
         return host
-    if found.due_at is not None:
-        listeners.instance_due(found.due_at)
-    for worker, row in found.told:
-        listeners.instance_told(worker, row)
-    listeners.watchers.changed(found.changed)
+    calls = Calls()
+    listeners.hear(Tidings(found.due_at, found.told, set(found.changed)), calls)
+    calls.make()
     return found.host
 
 

@@ -43,7 +43,7 @@ class Pooled(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
             yield
         except Exception as error:  # whatever it is, it is the caller's
             # On a connection that is lost asyncpg would say something else of it.
-            if not is_loss(error):
+            if not (is_loss(error) or self.is_closed()):
                 await self.execute("rollback")
             raise
         await self.execute("commit")

@@ -6,18 +6,22 @@ not tell, or what did not arrive, is found by looking, now and then.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import asyncpg
 
-from stepwell.store.listeners import Listeners
+from stepwell import __version__
+from stepwell.clock import SystemClock
+from stepwell.store.listeners import Calls, Listeners
 from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.backoff import delays
-from stepwell.store.postgres.faults import is_loss, translate
-from stepwell.store.postgres.hosts import RENEW, RETURN, host_name
+from stepwell.store.postgres.clock_watch import ClockWatch
+from stepwell.store.postgres.faults import is_loss, naming_losses, translate
+from stepwell.store.postgres.hosts import RENEW, RETURN
 from stepwell.store.postgres.news import CHANNEL, SEND, greeting, hear, texts
+from stepwell.store.sql.hosts import host_name
 from stepwell.store.sql.transaction import Tidings
 
 logger = logging.getLogger(__name__)
@@ -93,6 +97,7 @@ class Pulse:
         self._host = host
         self._lease_ms = lease_ms
         self._listeners = listeners
+        self._clocks = ClockWatch(SystemClock().now)
         self._held: dict[int, _Held] = {}
         self._watched: dict[int, tuple[Any, ...]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -133,9 +138,10 @@ class Pulse:
                 await asyncio.sleep(next(waits))
                 continue
             try:
-                await self._beat(connection)
+                with naming_losses(connection):
+                    await self._beat(connection)
             except Exception as error:  # as above
-                log = logger.warning if is_loss(error) or connection.is_closed() else logger.exception
+                log = logger.warning if is_loss(error) else logger.exception
                 log("the store's lease could not be renewed: %s", translate(error, self._address.where))
                 await asyncio.sleep(next(waits))
             finally:
@@ -177,35 +183,39 @@ class Pulse:
         self._has_others |= sender not in (self._host, None)
 
     async def _renew(self, connection: "asyncpg.Connection[Any]") -> None:
-        if await connection.fetchval(RENEW, self._host, self._lease_ms) is None:
+        self._clocks.ask()
+        theirs = await connection.fetchval(RENEW, self._host, self._lease_ms)
+        if theirs is not None:
+            self._clocks.hear(theirs)
+        else:
             # So long away that others have forgotten this host: it is there again, under its number.
-            await connection.execute(RETURN, self._host, self._lease_ms, host_name())
+            await connection.execute(RETURN, self._host, self._lease_ms, host_name(), __version__)
 
     def _tell(self, found: Iterable[Any]) -> None:
         held: dict[int, _Held] = {}
         watched: dict[int, tuple[Any, ...]] = {}
+        tidings = Tidings()
         for what, number, *more in found:
             match what:
                 case "due" if number is not None:
-                    self._listeners.instance_due(number)
+                    tidings.due(number)
                 case "lost":
-                    self._listeners.instance_due(0)
+                    tidings.due(0)
                 case "others":
                     self._has_others = number > 0
                 case "held":
                     held[number] = _Held(*more)
                 case "watched":
                     watched[number] = tuple(more)
-        self._tell_holders(held)
-        self._tell_watchers(watched)
+        for row in _changed(self._held, held):
+            tidings.tell((held.get(row) or self._held[row]).owner, row)
+        tidings.changed.update(_changed(self._watched, watched))
+        self._held, self._watched = held, watched
+        calls = Calls()
+        self._listeners.hear(tidings, calls)
+        calls.make()
 
-    def _tell_holders(self, held: dict[int, _Held]) -> None:
-        for row in {row for row in held | self._held if held.get(row) != self._held.get(row)}:
-            holder = held.get(row) or self._held[row]
-            self._listeners.instance_told(holder.owner, row)
-        self._held = held
 
-    def _tell_watchers(self, watched: dict[int, tuple[Any, ...]]) -> None:
-        before = self._watched
-        self._listeners.watchers.changed({row for row in watched | before if watched.get(row) != before.get(row)})
-        self._watched = watched
+def _changed(before: Mapping[int, object], now: Mapping[int, object]) -> set[int]:
+    """Return the rows of which something else is known than before."""
+    return {row for row in {*before, *now} if before.get(row) != now.get(row)}

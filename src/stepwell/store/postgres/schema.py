@@ -11,6 +11,8 @@ import asyncpg
 from stepwell.errors import StoreError
 from stepwell.store import migrations
 from stepwell.store.postgres.address import Address
+from stepwell.store.postgres.connection import close_open
+from stepwell.store.postgres.faults import naming_losses, translate
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +42,10 @@ async def prepare(address: Address, files: Sequence[migrations.Migration] = _MIG
     """
     connection = await address.connect("stepwell schema")
     try:
-        await bring_up_to_date(connection, address, files)
+        with naming_losses(connection):
+            await bring_up_to_date(connection, address, files)
     finally:
-        await asyncio.shield(connection.close(timeout=2))
+        await asyncio.shield(close_open(connection))
 
 
 async def bring_up_to_date(
@@ -58,6 +61,25 @@ async def bring_up_to_date(
 async def has_store(connection: "asyncpg.Connection[Any]") -> bool:
     """Tell whether there is a store where a connection looks."""
     return bool(await connection.fetchval(_HAS_VERSIONS))
+
+
+async def pending_in(url: str) -> list[migrations.Migration] | None:
+    """Return what the store at a URL lacks of this release's schema; None: there is no store.
+
+    Raises InvalidInput for a URL that is none, and StoreUnavailable, StoreError, StoreDamaged or StoreTooNew.
+    """
+    address = Address.of(url)
+    try:
+        connection = await address.connect("stepwell schema")
+        try:
+            return await _pending(connection, _MIGRATIONS, address) if await has_store(connection) else None
+        finally:
+            await asyncio.shield(close_open(connection))
+    except Exception as error:  # what is not a fault of the database comes back as it is
+        told = translate(error, address.where)
+        if told is error:
+            raise
+        raise told from error
 
 
 def _check_version(connection: "asyncpg.Connection[Any]", address: Address) -> None:

@@ -7,15 +7,14 @@ from stepwell.limits import HOST_LEASE_MS, PAGE_TIMEOUT_MS
 from stepwell.store.listeners import Listeners
 from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.backoff import Patience
-from stepwell.store.postgres.connection import LoopThread, PostgresConnection
+from stepwell.store.postgres.connection import Loop, LoopHere, LoopThread, PostgresConnection
 from stepwell.store.postgres.faults import LOSSES, translate
 from stepwell.store.postgres.hosts import FOR_EVER_MS, add_host, end_host
 from stepwell.store.postgres.ledger import PostgresLedger, PostgresReading
 from stepwell.store.postgres.pulse import Pulse
 from stepwell.store.postgres.schema import prepare
-from stepwell.store.sql.store import Inline, SqlStore, Threaded, announce
+from stepwell.store.sql.store import Inline, SqlStore, Threaded
 from stepwell.store.sql.threads import ReaderThreads, WriterThread
-from stepwell.store.sql.transaction import Tidings
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +56,12 @@ class PostgresStore(SqlStore):
 class _Opened:
     """A database whose schema is up to date, with this store among its hosts; `first` is a connection to it."""
 
-    def __init__(self, address: Address, lease_ms: int, patience_s: float) -> None:
+    def __init__(self, address: Address, loop: Loop, lease_ms: int, patience_s: float) -> None:
+        """`loop` is that of the first connection."""
         self.address = address
-        self.loop = LoopThread()
+        self.loop = loop
         self.host = 0
-        self.first = PostgresConnection(self.loop, address)
+        self.first = PostgresConnection(loop, address)
         try:
             self._open(lease_ms, patience_s)
         except Exception as error:  # what is not a fault of the database comes back as it is
@@ -70,10 +70,6 @@ class _Opened:
             if told is error:
                 raise
             raise told from error
-
-    def connection(self) -> PostgresConnection:
-        """Return a connection of this host, which is made when it is used."""
-        return PostgresConnection(self.loop, self.address, self.host)
 
     def close(self) -> None:
         """Take this store from among the hosts; its lease ends by itself where the server does not answer."""
@@ -103,23 +99,24 @@ class _Threads(Threaded):
 
     def __init__(self, address: Address, listeners: Listeners, settings: PostgresSettings) -> None:
         self.where = address.where
-        self._opened = _Opened(address, settings.lease_ms, settings.patience_s)
+        self._opened = _Opened(address, LoopHere(), settings.lease_ms, settings.patience_s)
         ledger = PostgresLedger(self._opened.first, self.where)
+        self._loop = LoopThread()
         self._pulse = Pulse(address, self._opened.host, settings.lease_ms, listeners)
-        readings = [
-            PostgresReading(self._opened.connection(), self.where, settings.page_timeout_ms) for _ in range(READERS)
-        ]
-        writing = WriterThread(ledger, lambda tidings: self._announce(listeners, tidings))
+        # Each thread drives a loop of its own.
+        self._reading_loops = [LoopHere() for _ in range(READERS)]
+        connections = [PostgresConnection(loop, address, self._opened.host) for loop in self._reading_loops]
+        readings = [PostgresReading(connection, self.where, settings.page_timeout_ms) for connection in connections]
+        writing = WriterThread(ledger, listeners, self._pulse.tell)
         super().__init__(writing, ReaderThreads(readings))
-        self._opened.loop.do(self._pulse.start())
-
-    def _announce(self, listeners: Listeners, tidings: Tidings) -> None:
-        announce(listeners, tidings)
-        self._pulse.tell(tidings)
+        self._loop.do(self._pulse.start())
 
     def finish(self) -> None:
         super().finish()
-        self._opened.loop.do(self._pulse.stop())
+        self._loop.do(self._pulse.stop())
+        self._loop.close()
+        for loop in self._reading_loops:
+            loop.close()
         self._opened.close()
 
 
@@ -128,7 +125,7 @@ class _Inline(Inline):
 
     def __init__(self, address: Address, listeners: Listeners) -> None:
         self.where = address.where
-        self._opened = _Opened(address, FOR_EVER_MS, 0)
+        self._opened = _Opened(address, LoopThread(), FOR_EVER_MS, 0)
         ledger = PostgresLedger(self._opened.first, self.where)
         super().__init__(ledger, PostgresReading(self._opened.first, self.where), listeners)
 

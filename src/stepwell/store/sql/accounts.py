@@ -14,9 +14,9 @@ from stepwell.store.account_operations import (
     ReplaceTriggers,
     Trigger,
 )
+from stepwell.store.sql.named import find_workflow_or_none
 from stepwell.store.sql.rows import Connection, first
 from stepwell.store.sql.transaction import Transaction
-from stepwell.store.sql.workflows import find_workflow_or_none
 
 _SETTINGS = """
     select success_retention_ms, error_retention_ms

@@ -20,8 +20,12 @@ from stepwell.store.control_operations import (
     TerminateInstance,
 )
 from stepwell.store.operations import RecordRow
+from stepwell.store.sql import slots
 from stepwell.store.sql.children import followers, tell_parents
+from stepwell.store.sql.ended_errors import forget_error
+from stepwell.store.sql.labels import take_back_labels
 from stepwell.store.sql.rows import only
+from stepwell.store.sql.shared_slots import leave_all
 from stepwell.store.sql.targets import Target, change, changing, find_target, find_unfinished
 from stepwell.store.sql.transaction import Transaction
 
@@ -53,6 +57,7 @@ _RESTART = changing(
         version = :version,
         snapshot = :snapshot,
         logged = :logged,
+        labelled = 0,
         has_rollbacks = :has_rollbacks,
         step_count = :step_count,
         {_LET_GO}"""
@@ -92,6 +97,7 @@ def pause_instance(transaction: Transaction, operation: PauseInstance) -> str:
         change(transaction, target, [operation.asked], _MOVE, (Status.WAITING_FOR_PAUSE, None))
         return Status.WAITING_FOR_PAUSE
     change(transaction, target, [operation.asked, operation.paused], _MOVE, (Status.PAUSED, None))
+    _let_go(transaction, target, operation.paused.at, has_ended=False)
     return Status.PAUSED
 
 
@@ -130,7 +136,10 @@ def resume_rollback(transaction: Transaction, operation: ResumeRollback) -> str:
 
 def _roll_back(transaction: Transaction, target: Target, record: RecordRow) -> None:
     transaction.count(target.workflow, target.status, -1)
+    forget_error(transaction, target.row, target.status)
     change(transaction, target, [record], _ROLL_BACK, (record.at,))
+    # The turn that runs the rollbacks asks for none of what the steps have, and the one before has been fenced out.
+    leave_all(transaction, target.row, record.at)
     transaction.tidings.due(record.at)
 
 
@@ -146,6 +155,7 @@ def end(transaction: Transaction, rows: Iterable[int], record: RecordRow) -> Non
             continue
         transaction.count(target.workflow, Status.TERMINATED, 1)
         change(transaction, target, [record], _TERMINATE, (record.at,))
+        _let_go(transaction, target, record.at, has_ended=True)
         tell_parents(transaction, target.row, record, record.at)
         ending.extend(followers(transaction, target.row))
 
@@ -164,7 +174,11 @@ def restart_instance(transaction: Transaction, operation: RestartInstance) -> st
     how = (now, operation.from_at is None, operation.trigger, target.newest, target.snapshot)
     what = (_still_said(transaction, target, operation.from_at), operation.has_rollbacks, operation.step_count)
     transaction.count(target.workflow, target.status, -1)
+    forget_error(transaction, target.row, target.status)
+    take_back_labels(transaction, target.row)
     change(transaction, target, [operation.record], _RESTART, (*how, *what))
+    # Also those of attempts that are under way: their turn has been fenced out, and nobody would give them back.
+    leave_all(transaction, target.row, now)
     transaction.tidings.due(now)
     if operation.from_at is None:
         # The new run starts children of its own.
@@ -176,15 +190,32 @@ def delete_instance(transaction: Transaction, operation: DeleteInstance) -> None
     """Do DeleteInstance."""
     target = find_target(transaction, operation.account, operation.workflow, operation.id)
     transaction.count(target.workflow, target.status, -1)
-    transaction.execute(_DELETE, (target.row, target.turn))
-    transaction.execute(_REMEMBER)
+    hide(transaction, target.row, target.turn)
+    _let_go(transaction, target, operation.now, has_ended=True)
     transaction.tidings.changed.add(target.row)
-    transaction.tidings.has_rubbish = True
     if target.ended_at is None:
         tell_parents(transaction, target.row, None, operation.now)
     end_followers(transaction, target.row, operation.now)
     if target.owner is not None:
         transaction.tidings.tell(target.owner, target.row)
+
+
+def _let_go(transaction: Transaction, target: Target, now: int, *, has_ended: bool) -> None:
+    """Let an instance have no slot, and no place in a queue, any more; a worker gives back those of steps itself."""
+    if target.owner is None:
+        leave_all(transaction, target.row, now)
+    if target.is_limited:
+        place = slots.AtGate(
+            target.row, target.workflow, target.key, has_slot=bool(target.slot), waits=target.queued_at is not None
+        )
+        slots.let_go(transaction, place, now, has_ended=has_ended)
+
+
+def hide(transaction: Transaction, row: int, turn: int) -> None:
+    """Let an instance be found no more; its rows are deleted behind it."""
+    transaction.execute(_DELETE, (row, turn))
+    transaction.execute(_REMEMBER)
+    transaction.tidings.has_rubbish = True
 
 
 def _unfinished(transaction: Transaction, operation: PauseInstance | TerminateInstance, verb: str) -> Target:

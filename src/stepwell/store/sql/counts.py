@@ -1,4 +1,4 @@
-"""How many instances of a workflow have each status, told without going through those that have ended.
+"""How many instances of a workflow have each status, told without going through those that have ended; the latest ends.
 
 What has ended is counted by the very transactions in which it ends, or is no longer among what has: it is restarted,
 gone on with, or deleted. What has not ended is counted when somebody asks, in the part of an index that has nothing
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from stepwell.core.instance import UNFINISHED
 from stepwell.store.sql.rows import Connection, Statement, every
+from stepwell.store.workflow_operations import ListOutcomes
 
 # By workflow and status.
 Counts = Mapping[tuple[int, str], int]
@@ -39,6 +40,25 @@ _ADD = """
     """
 # Each host has rows of its own, so that none waits for the end of another one's transaction.
 _COUNT = Statement(_ADD.format(host="0"), postgres=_ADD.format(host="cast(current_setting('stepwell.host') as bigint)"))
+
+# The index has them in this order.
+OUTCOMES = """
+    select i.status
+    from workflows as w
+    cross join instances as i on i.workflow = w.row
+    where w.account = :account
+        and w.name = :workflow
+        and i.ended_at is not null
+    order by i.ended_at desc, i.row desc
+    limit :limit
+    """
+
+
+def list_outcomes(connection: Connection, operation: ListOutcomes) -> dict[str, list[str]]:
+    """Do ListOutcomes."""
+    account, limit = operation.account, operation.limit
+    found = {name: every(connection, OUTCOMES, (account, name, limit)) for name in operation.workflows}
+    return {name: [status for (status,) in rows] for name, rows in found.items()}
 
 
 def read_counts(connection: Connection, workflow: int) -> dict[str, int]:

@@ -8,10 +8,13 @@ from stepwell.core.records import Terminated
 from stepwell.store import codec
 from stepwell.store.sql.children import tell_parents, unlink
 from stepwell.store.sql.control import end
-from stepwell.store.sql.rows import Statement, every, first, only
+from stepwell.store.sql.expressions import delete_schedules
+from stepwell.store.sql.gates import forget_gate
+from stepwell.store.sql.named import find_workflow
+from stepwell.store.sql.rows import Connection, Statement, every, first, only
+from stepwell.store.sql.shared_slots import forget_places
 from stepwell.store.sql.streams import drop_streams, purge_streams
 from stepwell.store.sql.transaction import Transaction
-from stepwell.store.sql.workflows import find_workflow
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted
 
 # By the index of those that are held: workers hold hundreds, a workflow may have millions.
@@ -125,6 +128,14 @@ _DELETE_NOTES = """
     delete from notes
     where instance = :instance
     """
+_DELETE_LABELS = """
+    delete from labels
+    where instance = :instance
+    """
+_DELETE_ERROR = """
+    delete from errors
+    where instance = :instance
+    """
 _DELETE_INSTANCE = """
     delete from instances
     where row = :instance
@@ -148,11 +159,14 @@ def delete_workflow(transaction: Transaction, operation: DeleteWorkflow) -> None
     """Do DeleteWorkflow."""
     workflow = find_workflow(transaction.connection, operation.account, operation.name)
     row = workflow.row
+    # First: a firing locks its schedule before the workflow, too.
+    delete_schedules(transaction, row)
     for instance, owner in every(transaction.connection, _HELD, (row,)):
         transaction.tidings.tell(owner, instance)
     transaction.tidings.changed.add(workflow.id)
     transaction.execute(_TAKE_AWAY, (row,))
     transaction.execute(_DELETE_WORKFLOW, (row,))
+    forget_gate(transaction, operation.account, row, operation.now)
     transaction.execute(_FORGET_TERMINATION, (row,))
     transaction.execute(_REMEMBER, (row,))
     transaction.tidings.has_rubbish = True
@@ -163,9 +177,14 @@ def delete_workflow(transaction: Transaction, operation: DeleteWorkflow) -> None
     end(transaction, followers, codec.to_row(Terminated(operation.now, "api")))
 
 
+def may_purge(connection: Connection) -> bool:
+    """Tell whether this process may delete rows that nothing finds any more: no other one is at it."""
+    return bool(only(connection, _MAY_PURGE)[0])
+
+
 def purge_deleted(transaction: Transaction, operation: PurgeDeleted) -> bool:
     """Do PurgeDeleted."""
-    if not only(transaction.connection, _MAY_PURGE)[0]:
+    if not may_purge(transaction.connection):
         return False
     # What the same transaction has appended to a history is to go too.
     transaction.flush()
@@ -216,7 +235,9 @@ def purge_instance(transaction: Transaction, instance: int, budget: Budget) -> b
             break
     if budget.is_spent:
         return False
-    transaction.execute(_DELETE_NOTES, (instance,))
+    for of_instance in (_DELETE_NOTES, _DELETE_LABELS, _DELETE_ERROR):
+        transaction.execute(of_instance, (instance,))
+    forget_places(transaction, instance)
     drop_streams(transaction, instance)
     unlink(transaction, instance)
     transaction.execute(_DELETE_INSTANCE, (instance,))

@@ -1,9 +1,12 @@
 """How an instance gets an event, or a decision on a step."""
 
 from stepwell.core.instance import Status
+from stepwell.core.records import Action, StepForced
 from stepwell.errors import InstanceFinished, RestartedMeanwhile
+from stepwell.store import codec
 from stepwell.store.forcing_operations import ForceStep
 from stepwell.store.operations import AppendEvent, RecordRow
+from stepwell.store.sql.shared_slots import leave_unbegun
 from stepwell.store.sql.targets import Target, change, changing, find_target, find_unfinished
 from stepwell.store.sql.transaction import Transaction
 
@@ -25,7 +28,11 @@ def force_step(transaction: Transaction, operation: ForceStep) -> int:
         raise RestartedMeanwhile(operation.id)
     if target.ended_at is not None:
         raise InstanceFinished(operation.workflow, operation.id, target.status, "change a step")
-    return _append(transaction, target, operation.record)
+    seq = _append(transaction, target, operation.record)
+    record = codec.from_row(operation.record).record
+    if isinstance(record, StepForced) and record.action in (Action.COMPLETE, Action.FAIL):
+        leave_unbegun(transaction, target.row, codec.to_step(record.key), record.at)
+    return seq
 
 
 def tell_event(transaction: Transaction, row: int, record: RecordRow) -> None:

@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from stepwell.errors import StepwellError
-from stepwell.store.operations import Operation
+from stepwell.store.operations import ClaimDue, Operation
 from stepwell.store.sql.deletion import ARE_DELETED
+from stepwell.store.sql.queue_room import QueueRoom
 from stepwell.store.sql.rows import Connection, only
+from stepwell.store.sql.slots import settle
 from stepwell.store.sql.streams import ARE_DROPPED
 from stepwell.store.sql.transaction import Tidings, Transaction
 from stepwell.store.sql.writes import WRITES
@@ -33,6 +35,12 @@ class Database(Protocol):
     def told(self, error: Exception) -> Exception:
         """Return what a caller is told for an error."""
 
+    def shrink(self) -> bool:
+        """Give a bounded part of what is free back to the disk; tell whether there is more to give."""
+
+    def wipe(self) -> bool:
+        """Let nothing that was deleted be left in the log; tell whether that could be done now."""
+
     def close(self) -> None:
         """Let go of the database."""
 
@@ -49,8 +57,10 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._room = QueueRoom()
         # A process that ended may not have got to the end of what was deleted.
         self.has_rubbish = has_rubbish(database.connection)
+        self.has_traces = self.has_rubbish
 
     def write(self, operations: Sequence[Operation[Any]]) -> Written:
         """Do operations in one batch."""
@@ -61,7 +71,7 @@ class Ledger:
 
     def begin(self) -> "Batch":
         """Open a batch; the next call has to be `finish`."""
-        return Batch(self._database)
+        return Batch(self._database, self._room)
 
     def finish(self, batch: "Batch") -> Written:
         """Make a batch durable; if that fails, do its operations again, each in a transaction of its own.
@@ -71,12 +81,24 @@ class Ledger:
         written = batch.commit()
         if written is not None:
             self.has_rubbish = self.has_rubbish or written.tidings.has_rubbish
+            self.has_traces = self.has_traces or self.has_rubbish or written.tidings.has_freed
             return written
         return each_alone(self.write, batch.operations)
 
     def tidy(self) -> None:
         """Delete a bounded part of what deleted workflows, instances and streams have left."""
         self.has_rubbish = tidied(self.write)
+
+    def wipe(self) -> None:
+        """Give a bounded part of what is free back; at last let nothing that was deleted be left in the log."""
+        try:
+            self.has_traces = self._database.shrink() or not self._database.wipe()
+        except Exception as error:  # whatever it is, nobody waits for an answer, and the writer has to go on
+            self.has_traces = False
+            told = self._database.told(error)
+            logger.warning(
+                "what was deleted may stay in the log, and its room taken, until something else is: %s", told
+            )
 
     def close(self) -> None:
         """Leave one whole file behind: what the log still has goes into the database."""
@@ -112,7 +134,7 @@ def has_rubbish(connection: Connection) -> bool:
 class Batch:
     """Operations in one transaction, done as they come and made durable together."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, room: QueueRoom) -> None:
         self.operations: list[Operation[Any]] = []
         self._database = database
         self._outcomes: list[object] = []
@@ -124,13 +146,17 @@ class Batch:
         except Exception as error:  # whatever it is, the callers have to hear of it
             self._refusal = error
         else:
-            self._transaction = Transaction(database.connection, tx)
+            self._transaction = Transaction(database.connection, tx, room)
 
     def do(self, operation: Operation[Any]) -> None:
         """Do one more operation; after a fault nothing more is done."""
         self.operations.append(operation)
         if self._error is None and self._refusal is None:
             self._try(lambda: self._outcomes.append(outcome(self._transaction, operation)))
+
+    def join(self, claim: ClaimDue) -> None:
+        """Claim one of those that the operations have created, or an older one."""
+        self.do(claim)
 
     def commit(self) -> Written | None:
         """Return what became of the operations, durably; None: nothing was written, and each is to be tried alone."""
@@ -146,6 +172,7 @@ class Batch:
         return None
 
     def _make_durable(self) -> None:
+        settle(self._transaction)
         self._transaction.flush()
         self._database.commit()
 

@@ -8,9 +8,9 @@ import msgspec
 from stepwell.errors import IdempotencyKeyReused
 from stepwell.store.once import FindOnce, Once, OnceAnswer
 from stepwell.store.operations import Operation
+from stepwell.store.sql.named import find_workflow
 from stepwell.store.sql.rows import Connection, first
 from stepwell.store.sql.transaction import Transaction
-from stepwell.store.sql.workflows import find_workflow
 
 _FIND = """
     select request, answer, at
@@ -52,7 +52,8 @@ def once(transaction: Transaction, operation: Once, do: Do) -> OnceAnswer:
         return done
     wanted, now = operation.operation, operation.now
     answer = msgspec.msgpack.encode(do(transaction, wanted))
-    workflow = find_workflow(transaction.connection, wanted.account, wanted.workflow).row
+    named = wanted.workflow
+    workflow = None if named is None else find_workflow(transaction.connection, wanted.account, named).row
     transaction.execute(_FORGET, (now - operation.kept_ms,))
     transaction.execute(_KEEP, (operation.account, operation.key, operation.request, answer, now, workflow))
     return OnceAnswer(answer, now)

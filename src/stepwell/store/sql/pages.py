@@ -10,6 +10,7 @@ from typing import Any
 from stepwell import durations
 from stepwell.errors import PageTooSlow
 from stepwell.store.operations import GetWorkflow, ListInstances, ListWorkflows, Operation
+from stepwell.store.search_operations import SearchInstances
 from stepwell.store.workflow_operations import ListVersions
 
 _FEWER_WORKFLOWS = "ask for fewer of them, with `search` or a lower `per_page`"
@@ -19,6 +20,7 @@ _PAGES: dict[type[Operation[Any]], tuple[str, str]] = {
         "the list of instances",
         "ask for fewer of them, by `status`, `date_start` or `date_end`, or go on with `cursor` instead of `page`",
     ),
+    SearchInstances: ("the search for instances", "search in one workflow, or ask for a lower `per_page`"),
     ListWorkflows: ("the list of workflows", _FEWER_WORKFLOWS),
     ListVersions: ("the list of versions", "ask for a lower `page`"),
     GetWorkflow: ("the count of a workflow's instances", "list its instances by `status`"),

@@ -7,7 +7,11 @@ from stepwell.errors import TurnLost
 from stepwell.store.account_operations import GetAccountSettings, GetTriggers
 from stepwell.store.child_operations import ListRelatives, ReadFamily
 from stepwell.store.control_operations import IsTerminating, ListTerminations
+from stepwell.store.flow_operations import ListGates
 from stepwell.store.forcing_operations import ListDecisions
+from stepwell.store.host_operations import ListHosts
+from stepwell.store.job_operations import GetJob, ListJobs, ListOpenJobs
+from stepwell.store.label_operations import ListKeptLabels, ReadLabels
 from stepwell.store.note_operations import ReadLog, ReadNote
 from stepwell.store.once import FindOnce
 from stepwell.store.operations import (
@@ -15,7 +19,6 @@ from stepwell.store.operations import (
     GetParamsSchema,
     GetWorkflow,
     Holding,
-    InstanceHistory,
     InstanceRow,
     Instances,
     ListHoldings,
@@ -26,28 +29,40 @@ from stepwell.store.operations import (
     ReadPayload,
     RecordRow,
 )
+from stepwell.store.retention_operations import FindExpired, GetRetention
+from stepwell.store.schedule_operations import GetSchedule, ListSchedules
+from stepwell.store.search_operations import SearchInstances
 from stepwell.store.situation_operations import ReadSituation
 from stepwell.store.snapshot_operations import FindServed, GetSnapshot, ListSnapshotsDue, ReadSnapshotFiles
 from stepwell.store.sql.accounts import get_account_settings, get_triggers
 from stepwell.store.sql.children import list_relatives, read_family
-from stepwell.store.sql.counts import read_counts
+from stepwell.store.sql.counts import list_outcomes, read_counts
+from stepwell.store.sql.hosts import list_hosts
+from stepwell.store.sql.instances import get_instance
+from stepwell.store.sql.jobs import get_job, list_jobs, list_open_jobs
+from stepwell.store.sql.labels import list_kept_labels, read_labels
+from stepwell.store.sql.named import find_workflow
 from stepwell.store.sql.notes import read_log, read_note
 from stepwell.store.sql.once import find_once
-from stepwell.store.sql.records import decisions, history, read_payload, summary
+from stepwell.store.sql.queues import list_gates
+from stepwell.store.sql.records import decisions, history, read_payload
+from stepwell.store.sql.retention import find_expired, get_retention
 from stepwell.store.sql.rows import Connection, Values, every, only
+from stepwell.store.sql.schedules import get_schedule, list_schedules
+from stepwell.store.sql.search import search_instances
 from stepwell.store.sql.situation import read_situation
 from stepwell.store.sql.snapshots import find_served, get_snapshot, list_snapshots_due, read_snapshot_files
 from stepwell.store.sql.streams import read_piece
-from stepwell.store.sql.targets import INSTANCE, INSTANCE_COLUMNS, find_named, is_turn
+from stepwell.store.sql.targets import INSTANCE_COLUMNS, is_turn
 from stepwell.store.sql.terminations import is_terminating, list_terminations
 from stepwell.store.sql.tokens import find_token, list_tokens
 from stepwell.store.sql.transfers import export_instance, list_streams, read_notes, read_records
 from stepwell.store.sql.versions import get_graph, get_version, list_versions
-from stepwell.store.sql.workflows import find_workflow, get_params_schema, get_workflow, list_workflows
+from stepwell.store.sql.workflows import get_params_schema, get_workflow, list_workflows
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.transfer_operations import ExportInstance, ListStreams, ReadNotes, ReadRecords
-from stepwell.store.workflow_operations import GetGraph, GetVersion, ListVersions
+from stepwell.store.workflow_operations import GetGraph, GetVersion, ListOutcomes, ListVersions
 
 _HOLDINGS = """
     select i.row, w.name, i.id
@@ -57,15 +72,6 @@ _HOLDINGS = """
     order by i.modified_at desc, i.row desc
     limit :limit
     """
-
-
-def _get_instance(connection: Connection, operation: GetInstance) -> InstanceHistory:
-    row = InstanceRow(*find_named(connection, INSTANCE, (operation.account, operation.workflow, operation.id)))
-    if row == operation.known:
-        return InstanceHistory(row, [])
-    if operation.with_steps:
-        return InstanceHistory(row, history(connection, row.row))
-    return InstanceHistory(row, summary(connection, row))
 
 
 def _list_instances(connection: Connection, operation: ListInstances) -> Instances:
@@ -146,7 +152,7 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     GetWorkflow: get_workflow,
     GetParamsSchema: get_params_schema,
     ListWorkflows: list_workflows,
-    GetInstance: _get_instance,
+    GetInstance: get_instance,
     ListInstances: _list_instances,
     ReadPayload: _read_payload,
     ReadPiece: read_piece,
@@ -158,17 +164,28 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     ListHoldings: _list_holdings,
     ReadNote: read_note,
     ReadLog: read_log,
+    ReadLabels: read_labels,
+    ListKeptLabels: list_kept_labels,
+    SearchInstances: search_instances,
     ReadSituation: read_situation,
     IsTerminating: is_terminating,
     ListRelatives: list_relatives,
     ReadFamily: read_family,
     ListDecisions: _list_decisions,
     ListTerminations: list_terminations,
+    GetJob: get_job,
+    ListJobs: list_jobs,
+    ListOpenJobs: list_open_jobs,
     GetVersion: get_version,
     GetGraph: get_graph,
     ListVersions: list_versions,
+    ListOutcomes: list_outcomes,
+    ListSchedules: list_schedules,
+    GetSchedule: get_schedule,
     GetAccountSettings: get_account_settings,
     GetTriggers: get_triggers,
+    ListGates: list_gates,
+    ListHosts: list_hosts,
     FindOnce: find_once,
     FindToken: find_token,
     ListTokens: list_tokens,
@@ -176,4 +193,6 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     ReadRecords: read_records,
     ListStreams: list_streams,
     ReadNotes: read_notes,
+    FindExpired: find_expired,
+    GetRetention: get_retention,
 }

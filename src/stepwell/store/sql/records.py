@@ -7,6 +7,7 @@ raised as SQLite's own error of a damaged file.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from zlib import crc32
 
 import msgspec
@@ -64,21 +65,23 @@ _FIRST = f"""
     where instance = :instance
         and seq = 1
     """
+_ENDS = ("completed", "failed", "terminated")
 _END = f"""
     select {RECORD_COLUMNS}
     from records
     where instance = :instance
         and seq > :restarted_seq
-        and kind in ('completed', 'failed', 'terminated')
+        and kind in {_ENDS}
     order by seq desc
     limit 1
     """
+_OF_ROLLBACK = ("failed", "terminated", "rollback_started", "rollback_ended", "rollback_resumed")
 _ROLLBACK = f"""
     select {RECORD_COLUMNS}
     from records
     where instance = :instance
         and seq > :restarted_seq
-        and kind in ('failed', 'terminated', 'rollback_started', 'rollback_ended', 'rollback_resumed')
+        and kind in {_OF_ROLLBACK}
     order by seq
     """
 _DECISIONS = f"""
@@ -96,6 +99,8 @@ _INSERT_PAYLOAD = """
     """
 # The columns before the checksum, as one text.
 _CHECKED = "%s\0" * 10
+# The kind of record that a claim writes.
+_CLAIM = "running"
 _PAYLOAD = """
     select body, crc
     from payloads
@@ -121,11 +126,16 @@ def insert(connection: Connection, records: Sequence[Values]) -> None:
 def history(connection: Connection, instance: int, after: int = 0, limit: int | None = None) -> list[RecordRow]:
     """Return the records of an instance after a seq, the first `limit` of them or all."""
     last = first(connection, _LAST, (instance,))
-    if last is None:
-        return []
-    most = max(last[0] - after, 0) if limit is None else limit
+    return [] if last is None else history_up_to(connection, instance, last[0], after, limit)
+
+
+def history_up_to(
+    connection: Connection, instance: int, last: int, after: int = 0, limit: int | None = None
+) -> list[RecordRow]:
+    """Return the records of an instance up to its seq `last`; else as `history` does."""
+    most = max(last - after, 0) if limit is None else limit
     records = [_record(columns) for columns in connection.execute(_HISTORY, (instance, after, most))]
-    if [record.seq for record in records] != list(range(after + 1, min(last[0], after + most) + 1)):
+    if [record.seq for record in records] != list(range(after + 1, min(last, after + most) + 1)):
         raise Damaged(f"the history of instance row {instance} has a gap")
     return records
 
@@ -168,11 +178,23 @@ def summary(connection: Connection, row: InstanceRow) -> list[RecordRow]:
     """
     begin = every(connection, _FIRST, (row.row,))
     has_ended = row.ended_at is not None
-    ends = _ROLLBACK if row.has_rollbacks and row.status != "complete" else _END
+    ends = _ROLLBACK if _was_rolled_back(row) else _END
     end = every(connection, ends, (row.row, row.restarted_seq)) if has_ended else []
     if not begin or (has_ended and not end):
         raise Damaged(f"the history of instance row {row.row} has a gap")
     return [_record(columns) for columns in (*begin, *end)]
+
+
+def summary_of(row: InstanceRow, history: Sequence[RecordRow]) -> list[RecordRow]:
+    """Return what `summary` reads, out of a history; nothing, where that is not there."""
+    if row.ended_at is None:
+        return [*history[:1]]
+    live = [record for record in history if record.seq > row.restarted_seq]
+    if _was_rolled_back(row):
+        end = [record for record in live if record.kind in _OF_ROLLBACK]
+    else:
+        end = [record for record in live if record.kind in _ENDS][-1:]
+    return [history[0], *end] if end else []
 
 
 def decisions(connection: Connection, instance: int, limit: int) -> list[RecordRow]:
@@ -196,7 +218,32 @@ def read_payload(connection: Connection, payload: int) -> str:
 
 def checksum(columns: Values) -> int:
     """Return the checksum of a record: of its columns from `instance` to `size`, in the order of `insert`."""
-    return crc32((_CHECKED % columns).encode())
+    return _of_claim(columns) if columns[4] == _CLAIM else _crc(columns)
+
+
+def is_whole(columns: Values) -> bool:
+    """Tell whether a record is as it was written: its columns from `instance` to `crc`."""
+    crc = columns[10]
+    # Early stores have a CRC-32 in the records of claims, too.
+    return crc == checksum(columns) or (columns[4] == _CLAIM and crc == _crc(columns))
+
+
+def _crc(columns: Values) -> int:
+    return crc32((_CHECKED % columns[:10]).encode())
+
+
+def _of_claim(columns: Values) -> int:
+    """Return the checksum of a claim's record, which PostgreSQL makes itself (`postgres/claims.py`).
+
+    It has CRC-32 only from version 18 on, SHA-256 always; and no text with a zero byte.
+    """
+    told = ",".join("" if column is None else str(column) for column in columns[:10])
+    return int.from_bytes(sha256(told.encode()).digest()[:4])
+
+
+def _was_rolled_back(row: InstanceRow) -> bool:
+    """Tell whether an instance that has ended may have been rolled back."""
+    return bool(row.has_rollbacks) and row.status != "complete"
 
 
 def _put_apart(connection: Connection, instance: int, body: str) -> int:
@@ -212,7 +259,7 @@ def _whole(connection: Connection, record: RecordRow) -> RecordRow:
 
 
 def _record(columns: Row) -> RecordRow:
-    instance, seq, _, _, kind, at, body, value, payload, size, crc = columns
-    if crc != checksum(columns[:-1]):
+    instance, seq, _, _, kind, at, body, value, payload, size, _ = columns
+    if not is_whole(columns):
         raise Damaged(f"record {seq} of instance row {instance} is damaged")
     return RecordRow(kind, at, body, value, payload, size, seq)

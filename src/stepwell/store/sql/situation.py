@@ -1,9 +1,11 @@
 """Why an instance does not go on: what the tables of instances, workers and scripts say of it."""
 
-from stepwell.core.why import Situation
+from stepwell import flow
+from stepwell.core.why import SharedSlotWait, Situation, SlotWait
+from stepwell.store import codec
 from stepwell.store.situation_operations import InstanceSituation, NoteBlocked, ReadSituation
 from stepwell.store.sql.records import history
-from stepwell.store.sql.rows import Connection, every, of_leases, only
+from stepwell.store.sql.rows import Connection, every, first, of_leases, only
 from stepwell.store.sql.targets import find_named
 from stepwell.store.sql.transaction import Transaction
 
@@ -38,6 +40,49 @@ _WORKERS = of_leases(
     order by row
     """
 )
+_SLOT_WAIT = """
+    select i.workflow, i.key, i.queued_at, g.held, g.most, (
+            select concurrency
+            from account_settings
+            where account = :account
+        )
+    from instances as i
+    join gates as g on g.workflow = i.workflow
+    where i.row = :row
+        and i.queued_at is not null
+    """
+_BEFORE_IN_QUEUE = """
+    select count(*)
+    from (
+        select 1
+        from instances
+        where workflow = :workflow
+            and key = :key
+            and queued_at <= :queued_at
+            and (queued_at < :queued_at or row < :row)
+        limit :most
+    ) as waiting
+    """
+# One with a slot that has begun waits for nothing.
+_SHARED_WAITS = """
+    select s.shared_limit, s.step, l.name, s.since, s.start_at, l.held, coalesce(l.given, l.declared)
+    from shared_slots as s
+    join shared_limits as l on l.row = s.shared_limit
+    where s.instance = :row
+        and (s.start_at is null or s.start_at > :now)
+    order by s.since, s.step
+    """
+_BEFORE_IN_SHARED = """
+    select count(*)
+    from (
+        select 1
+        from shared_slots
+        where shared_limit = :shared_limit
+            and start_at is null
+            and (since, instance, step) < (:since, :row, :step)
+        limit :most
+    ) as waiting
+    """
 # In the order in which workers take them.
 _BEFORE = """
     select count(*)
@@ -60,6 +105,26 @@ _NOTE_BLOCKED = """
     """
 
 
+def _slot_wait(connection: Connection, row: int, operation: ReadSituation) -> SlotWait | None:
+    found = first(connection, _SLOT_WAIT, (operation.account, row))
+    if found is None:
+        return None
+    workflow, key, queued_at, held, most, most_in_account = found
+    (before,) = only(connection, _BEFORE_IN_QUEUE, (workflow, key, queued_at, row, operation.most))
+    return SlotWait(before, held, most, most_in_account, key)
+
+
+def _shared_waits(connection: Connection, row: int, operation: ReadSituation) -> tuple[SharedSlotWait, ...]:
+    waits = []
+    for limit, step, name, since, start_at, held, said in every(connection, _SHARED_WAITS, (row, operation.now)):
+        before = 0
+        if start_at is None:
+            (before,) = only(connection, _BEFORE_IN_SHARED, (limit, since, row, step, operation.most))
+        most, label = flow.shared_of(said).concurrency, codec.from_step(step).label
+        waits.append(SharedSlotWait(label, name, since, start_at, before, held, most, said is not None))
+    return tuple(waits)
+
+
 def note_blocked(transaction: Transaction, operation: NoteBlocked) -> None:
     """Do NoteBlocked."""
     transaction.execute(_NOTE_BLOCKED, (operation.since, operation.stack, operation.worker))
@@ -76,5 +141,8 @@ def read_situation(connection: Connection, operation: ReadSituation) -> Instance
         (before,) = only(connection, _BEFORE, (snapshot, due_at, row, operation.most))
     workers = [name for (name,) in every(connection, _WORKERS, (now, snapshot))]
     held = (owner, bool(is_alive), lost_turns)
-    situation = Situation(due_at, *held, before, workers, script, class_name, bool(is_loaded), version, *blocked)
+    waits = _slot_wait(connection, row, operation), _shared_waits(connection, row, operation)
+    situation = Situation(
+        due_at, *held, before, workers, script, class_name, bool(is_loaded), version, blocked[0], blocked[1], *waits
+    )
     return InstanceSituation(history(connection, row), situation)

@@ -6,12 +6,12 @@ from typing import Any, Protocol, TypeVar
 
 from stepwell.errors import StoreUnavailable
 from stepwell.store import Listener
-from stepwell.store.listeners import Listeners
+from stepwell.store.flow_operations import GiveSlots
+from stepwell.store.listeners import Calls, Listeners
 from stepwell.store.operations import InstanceRow, Operation
 from stepwell.store.sql.ledger import Written
 from stepwell.store.sql.reads import READS
 from stepwell.store.sql.threads import ReaderThreads, Reading, Request, WriterThread, settle
-from stepwell.store.sql.transaction import Tidings
 
 A = TypeVar("A")
 
@@ -57,9 +57,11 @@ class SqlStore:
         """Tell a worker nothing more."""
         self._listeners.remove(worker)
 
-    def watch(self, instance: InstanceRow | None, told: Callable[[], None]) -> Callable[[], None]:
+    def watch(
+        self, instance: InstanceRow | None, told: Callable[[], None], *, of_turns: bool = True
+    ) -> Callable[[], None]:
         """Call `told` when an instance, or any, gets a record or is deleted; return what ends that."""
-        return self._listeners.watchers.watch(instance, told)
+        return self._listeners.watchers.watch(instance, told, of_turns=of_turns)
 
     async def close(self) -> None:
         """Do what was asked, then let go of the database. Operations asked from now on fail."""
@@ -95,9 +97,17 @@ class Inline:
             return
         written = self._writer.write([request.operation])
         settle(request.future, written.outcomes[0])
-        announce(self._listeners, written.tidings)
+        self._announce(written)
+        while (now := written.tidings.slots_at) is not None:
+            written = self._writer.write([GiveSlots(now)])
+            self._announce(written)
         while self._writer.has_rubbish:
             self._writer.tidy()
+
+    def _announce(self, written: Written) -> None:
+        calls = Calls()
+        self._listeners.hear(written.tidings, calls)
+        calls.make()
 
 
 class Threaded:
@@ -122,12 +132,3 @@ class Threaded:
         """Do what was asked, and end the threads; the writer's is the last. Blocks."""
         self._readers.finish()
         self._writer.finish()
-
-
-def announce(listeners: Listeners, tidings: Tidings) -> None:
-    """Tell listeners what they hear of a transaction."""
-    listeners.watchers.changed(tidings.changed)
-    if tidings.due_at is not None:
-        listeners.instance_due(tidings.due_at)
-    for worker, row in tidings.told:
-        listeners.instance_told(worker, row)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zlib import crc32
 
-from stepwell.store.sql.records import checksum
+from stepwell.store.sql.records import is_whole
 from stepwell.store.sql.rows import Row
 
 
@@ -52,11 +52,6 @@ class Table:
 
 def _columns(names: str) -> tuple[str, ...]:
     return tuple(names.split())
-
-
-def _is_record_whole(row: Row) -> bool:
-    # The columns up to `crc`, in the order in which they are checked.
-    return bool(checksum(row[:10]) == row[10])
 
 
 def _is_text_whole(row: Row) -> bool:
@@ -106,7 +101,7 @@ TABLES = (
         _ROW,
         _columns(
             "row id account workflow script class_name sha256 created_at params_schema step_limit settings declared "
-            "snapshot"
+            "snapshot flow"
         ),
         is_numbered=True,
         at_once=100,
@@ -114,7 +109,7 @@ TABLES = (
     Table(
         "scripts",
         _columns("account name class_name"),
-        _columns("account name class_name sha256 params_schema snapshot"),
+        _columns("account name class_name sha256 params_schema snapshot flow"),
         at_once=100,
     ),
     Table(
@@ -138,7 +133,7 @@ TABLES = (
         _columns(
             "row account workflow id version status trigger due_at queued_at turn n owner seq step_count lost_turns "
             "created_at modified_at started_at ended_at renewed_at restarted_seq has_rollbacks awaited logged log_n "
-            "snapshot tx"
+            "snapshot slot bias key success_retention_ms error_retention_ms labelled tx"
         ),
         is_numbered=True,
     ),
@@ -147,18 +142,46 @@ TABLES = (
         _columns("instance seq"),
         _columns("instance seq turn n kind at body value payload size crc tx"),
         at_once=200,
-        is_whole=_is_record_whole,
+        is_whole=is_whole,
     ),
     Table("payloads", _ROW, _columns("row instance body crc"), is_numbered=True, at_once=8, is_whole=_is_text_whole),
     Table("log_lines", _columns("instance n"), _columns("instance n at step attempt level body"), at_once=100),
     Table("notes", _columns("instance name"), _columns("instance name at value"), at_once=100),
+    Table("labels", _columns("instance name"), _columns("instance name value given workflow created_at")),
+    Table("errors", ("instance",), _columns("instance workflow created_at name message"), at_once=100),
     Table("children", _columns("child parent event_type"), _columns("child parent event_type follows")),
     Table("streams", _ROW, _columns("row instance step turn attempt"), is_numbered=True),
     Table("pieces", _ROW, _columns("row stream n body crc"), is_numbered=True, at_once=16, is_whole=_is_body_whole),
     # Whatever hosts there were: the sum is what counts.
     Table("ended_counts", _columns("workflow status host"), _columns("workflow status host n")),
+    Table("gates", _columns("workflow"), _columns("workflow account limits most held queued served started")),
+    Table("queues", _columns("workflow key"), _columns("workflow key held served started ready holder")),
+    Table("starts", _ROW, _columns("row workflow key n at"), is_numbered=True),
+    Table("shared_limits", _ROW, _columns("row account name declared given held started"), is_numbered=True),
+    Table(
+        "shared_slots", _columns("instance step"), _columns("instance step shared_limit since turn start_at has_begun")
+    ),
+    Table("shared_starts", _columns("shared_limit n"), _columns("shared_limit n at")),
+    Table(
+        "schedules",
+        _columns("workflow cron"),
+        _columns(
+            "workflow cron time_zone overlap paused_at next_at last_at last_instance unfinished skipped skipped_at"
+        ),
+    ),
     Table("terminations", _columns("workflow"), _columns("workflow statuses upto")),
-    Table("account_settings", _columns("account"), _columns("account success_retention_ms error_retention_ms")),
+    Table(
+        "jobs",
+        _columns("account id"),
+        _columns(
+            "account id verb workflow wanted created_at created_by upto place_at place_row done passed_over failed "
+            "failures ended_at is_cancelled"
+        ),
+        at_once=100,
+    ),
+    Table(
+        "account_settings", _columns("account"), _columns("account success_retention_ms error_retention_ms concurrency")
+    ),
     Table("event_triggers", _columns("account script"), _columns("account script triggers modified_at"), at_once=100),
     Table(
         "tokens",

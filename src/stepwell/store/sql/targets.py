@@ -1,13 +1,13 @@
 """The instance that an operation from outside is about."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from stepwell.errors import InstanceNotFound
 from stepwell.store.operations import RecordRow
+from stepwell.store.sql.named import find_workflow
 from stepwell.store.sql.rows import Connection, Statement, Values, first, locking_instance
 from stepwell.store.sql.transaction import Transaction
-from stepwell.store.sql.workflows import find_workflow
 
 INSTANCE_COLUMNS = """
     i.row, w.account, w.name, w.id, i.id, i.version, i.status, i.trigger, i.step_count, i.seq, i.turn,
@@ -21,9 +21,16 @@ INSTANCE = f"""
         and w.name = :workflow
         and i.id = :id
     """
+INSTANCE_BY_ROW = f"""
+    select {INSTANCE_COLUMNS}
+    from instances as i
+    join workflows as w on w.row = i.workflow
+    where i.row = :row
+    """
 _TARGET = """
     select i.row, i.seq, i.turn, i.owner, i.status, i.due_at, i.ended_at, i.restarted_seq, i.has_rollbacks, i.logged,
-        w.version, w.snapshot, w.row
+        w.version, w.snapshot, w.row, i.key, i.slot, i.queued_at,
+        exists (select 1 from gates as g where g.workflow = w.row)
     from workflows as w
     join instances as i on i.workflow = w.row
     """
@@ -72,7 +79,8 @@ _HOLD_TURN = Statement(_IS_TURN, postgres=f"{_IS_TURN} for no key update")
 class Target(NamedTuple):
     """What is asked of an instance before something is done to it.
 
-    `newest` is its workflow's newest version, `snapshot` that one's.
+    `newest` is its workflow's newest version, `snapshot` that one's. `key`, `slot` and `queued_at` say where it stands
+    for a slot, if its workflow is limited.
     """
 
     row: int
@@ -88,6 +96,10 @@ class Target(NamedTuple):
     newest: str
     snapshot: int
     workflow: int
+    key: str
+    slot: int
+    queued_at: int | None
+    is_limited: bool
 
 
 def find_named(connection: Connection, statement: str, named: tuple[str, str, str], before: Sequence[int] = ()) -> Any:
@@ -97,10 +109,15 @@ def find_named(connection: Connection, statement: str, named: tuple[str, str, st
     """
     found = first(connection, statement, (*before, *named))
     if found is None:
-        account, workflow, id = named
-        find_workflow(connection, account, workflow)
-        raise InstanceNotFound(workflow, id)
+        refuse_missing(connection, named)
     return found
+
+
+def refuse_missing(connection: Connection, named: tuple[str, str, str]) -> NoReturn:
+    """Raise WorkflowNotFound or InstanceNotFound for an instance that is not there, by account, workflow and id."""
+    account, workflow, id = named
+    find_workflow(connection, account, workflow)
+    raise InstanceNotFound(workflow, id)
 
 
 def find_target(transaction: Transaction, account: str, workflow: str, id: str) -> Target:

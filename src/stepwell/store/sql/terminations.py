@@ -10,9 +10,10 @@ from stepwell.store.control_operations import (
     TerminationPlace,
 )
 from stepwell.store.sql.control import end
+from stepwell.store.sql.named import find_workflow
 from stepwell.store.sql.rows import Connection, Statement, every, first
+from stepwell.store.sql.shared_slots import lock_limits_of
 from stepwell.store.sql.transaction import Transaction
-from stepwell.store.sql.workflows import find_workflow
 
 # Those that are created later are not meant: under a steady stream of them it would never end.
 _START = """
@@ -74,7 +75,9 @@ def terminate_some(transaction: Transaction, operation: TerminateSome) -> bool:
         return False
     some = every(transaction.connection, _SOME, (workflow, *found, operation.limit))
     # In the order in which other transactions lock them; and who awaits whom among them hears the same everywhere.
-    end(transaction, sorted(row for (row,) in some), operation.record)
+    rows = sorted(row for (row,) in some)
+    lock_limits_of(transaction, rows)
+    end(transaction, rows, operation.record)
     if len(some) == operation.limit:
         return True
     transaction.execute(_FORGET, (workflow,))

@@ -6,6 +6,7 @@ A caller's event loop is told of a whole batch in one call, and only once the ba
 import asyncio
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -13,12 +14,15 @@ from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from stepwell.store.child_operations import StartChild
+from stepwell.store.flow_operations import GiveSlots
 from stepwell.store.forcing_operations import ForceStep
-from stepwell.store.listeners import call_soon
+from stepwell.store.listeners import Calls, Listeners
 from stepwell.store.note_operations import WriteNotes
 from stepwell.store.once import Once
-from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RecordRow, Release
+from stepwell.store.operations import AppendEvent, ClaimDue, Commit, CreateInstance, Operation, RecordRow, Release
+from stepwell.store.retention_operations import DeleteExpired
 from stepwell.store.snapshot_operations import SaveSnapshot
+from stepwell.store.sql.idle import IdleWorkers
 from stepwell.store.sql.ledger import Written
 from stepwell.store.sql.transaction import Tidings
 from stepwell.store.stream_operations import WritePiece
@@ -27,9 +31,13 @@ from stepwell.store.stream_operations import WritePiece
 BATCH_OPERATIONS = 500
 BATCH_SIZE = 4 * 2**20
 LINGER_S = 0.005
-# What deleted workflows have left is tidied up whenever no request has come for so long, and at least so often.
+# What has expired is deleted, and what deleted workflows have left is tidied up, whenever no request has come for so
+# long, and at least so often.
 TIDY_PAUSE_S = 0.001
 TIDY_EVERY_S = 0.1
+# Room is given back, and the log wiped of what was deleted, when no request has come for so long: a store that is busy
+# uses the one again, and writes over the other.
+WIPE_PAUSE_S = 0.2
 # A busy event loop lets go of the interpreter often, but only for microseconds, and each time the wait of a
 # thread begins anew. With Python's 5 ms the writer can starve: a commit then takes a second (measured).
 SWITCH_INTERVAL_S = 0.000_05
@@ -52,6 +60,9 @@ class Gathering(Protocol):
     def do(self, operation: Operation[Any]) -> None:
         """Do one more operation, or note it."""
 
+    def join(self, claim: ClaimDue) -> None:
+        """Claim one of those that the batch creates; its answer comes behind those of the operations."""
+
 
 B = TypeVar("B", bound=Gathering)
 
@@ -60,6 +71,8 @@ class Batches(Protocol[B]):
     """What a thread writes batches to. Answers are durable when `finish` returns."""
 
     has_rubbish: bool
+    # Whether what was deleted has room that can be given back, or can still be read in the database's log.
+    has_traces: bool
 
     def begin(self) -> B:
         """Open a batch; the next call has to be `finish`."""
@@ -69,6 +82,9 @@ class Batches(Protocol[B]):
 
     def tidy(self) -> None:
         """Delete a bounded part of what something deleted has left."""
+
+    def wipe(self) -> None:
+        """Give a bounded part of what is free back; at last let nothing that was deleted be left in the log."""
 
     def close(self) -> None:
         """Let go of the database."""
@@ -87,11 +103,19 @@ class Reading(Protocol):
 class WriterThread:
     """Writes requests in their order, in batches."""
 
-    def __init__(self, ledger: Batches[Any], announce: Callable[[Tidings], None]) -> None:
+    def __init__(
+        self, ledger: Batches[Any], listeners: Listeners, tell: Callable[[Tidings], None] | None = None
+    ) -> None:
+        """Let `listeners` hear of what was written; `tell` tells those of other processes."""
         self._ledger = ledger
-        self._announce = announce
+        self._listeners = listeners
+        self._tell = tell
+        self._idle = IdleWorkers(listeners.has)
         self._requests: Requests = SimpleQueue()
         self._tidy_at = 0.0
+        # When slots were given last, if there may be more to give.
+        self._slots_at: int | None = None
+        self._waiting: deque[Request] = deque()
         sys.setswitchinterval(min(SWITCH_INTERVAL_S, sys.getswitchinterval()))
         self._thread = threading.Thread(target=self._work, name="stepwell-writer", daemon=True)
         self._thread.start()
@@ -115,19 +139,80 @@ class WriterThread:
             while not gathered.is_full and (request := self._company(gathered)):
                 gathered.add(request)
                 batch.do(request.operation)
-            written = self._ledger.finish(batch)
-            answer(gathered.requests, written.outcomes)
-            self._announce(written.tidings)
+            self._finish(gathered.requests, batch)
+        while self._waiting:
+            self._do_what_waits()
+
+    def _finish(self, requests: Sequence[Request], batch: Gathering) -> None:
+        operations = [request.operation for request in requests]
+        joined = self._idle.claims(operations)
+        for claim in joined:
+            batch.join(claim)
+        written = self._ledger.finish(batch)
+        outcomes, given = written.outcomes[: len(operations)], written.outcomes[len(operations) :]
+        # First of all what somebody goes on with. Who only looks would have the cores before him.
+        calls = Calls()
+        for worker, claims in self._idle.given(joined, given):
+            self._listeners.turns_given(worker, claims, calls)
+        answer(requests, outcomes, calls)
+        self._idle.note(operations, outcomes)
+        self._announce(written.tidings, calls)
+
+    def _announce(self, tidings: Tidings, calls: Calls) -> None:
+        """Make calls, behind which whoever hears it is told of what was written."""
+        self._listeners.hear(tidings, calls)
+        if tidings.slots_at is not None:
+            self._slots_at = tidings.slots_at
+        calls.make()
+        if self._tell is not None:
+            self._tell(tidings)
+
+    def _give_slots(self, now: int) -> None:
+        """Give a bounded part of the slots that are left to give."""
+        self._slots_at = None
+        batch = self._ledger.begin()
+        batch.do(GiveSlots(now))
+        self._announce(self._ledger.finish(batch).tidings, Calls())
 
     def _next(self) -> Request | None:
-        """Return the next request; tidy up while there is none, and now and then even if there is always one."""
-        while self._ledger.has_rubbish:
+        """Return the next request; do what waits while there is none, and now and then even if there is always one."""
+        while True:
             with suppress(Empty):
+                if not self._waiting and not self._ledger.has_rubbish and self._slots_at is None:
+                    return self._get(WIPE_PAUSE_S if self._ledger.has_traces else None)
                 if monotonic() < self._tidy_at:
-                    return self._requests.get(timeout=TIDY_PAUSE_S)
+                    return self._get(TIDY_PAUSE_S)
+            self._do_what_waits()
+
+    def _get(self, timeout_s: float | None) -> Request | None:
+        """Return the next request that does not wait for a pause.
+
+        Raises Empty when the time is over, or, where there is no limit, when one came that does.
+        """
+        end = None if timeout_s is None else monotonic() + timeout_s
+        while True:
+            request = self._requests.get(timeout=None if end is None else max(0.0, end - monotonic()))
+            if request is None or not isinstance(request.operation, DeleteExpired):
+                return request
+            self._waiting.append(request)
+            if end is None:
+                raise Empty
+
+    def _do_what_waits(self) -> None:
+        """Do one thing that waits for a pause: a request, slots, a part of the tidying up, or the log."""
+        if self._waiting:
+            request = self._waiting.popleft()
+            batch = self._ledger.begin()
+            batch.do(request.operation)
+            self._finish([request], batch)
+        elif self._slots_at is not None:
+            self._give_slots(self._slots_at)
+        elif self._ledger.has_rubbish:
             self._ledger.tidy()
-            self._tidy_at = monotonic() + TIDY_EVERY_S
-        return self._requests.get()
+        elif self._ledger.has_traces:
+            self._ledger.wipe()
+            return
+        self._tidy_at = monotonic() + TIDY_EVERY_S
 
     def _company(self, gathered: "_Gathered") -> Request | None:
         """Return the next request for a batch, or None if the batch is to go as it is."""
@@ -135,7 +220,7 @@ class WriterThread:
         if gathered.is_urgent and self._requests.empty():
             return None
         try:
-            request = self._requests.get(timeout=gathered.patience_s())
+            request = self._get(gathered.patience_s())
         except Empty:
             return None
         if request is None:
@@ -149,13 +234,15 @@ class _Gathered:
     def __init__(self, first: Request) -> None:
         self.requests: list[Request] = []
         self.is_urgent = False
+        # What is created behind an idle worker's claim is that worker's, once the claim is answered.
+        self._ends_here = False
         self._size = 0
         self._deadline = monotonic() + LINGER_S
         self.add(first)
 
     @property
     def is_full(self) -> bool:
-        return len(self.requests) >= BATCH_OPERATIONS or self._size >= BATCH_SIZE
+        return self._ends_here or len(self.requests) >= BATCH_OPERATIONS or self._size >= BATCH_SIZE
 
     def add(self, request: Request) -> None:
         operation = request.operation
@@ -163,6 +250,8 @@ class _Gathered:
         self._size += _size(operation)
         if not _may_wait(operation):
             self.is_urgent = True
+        if isinstance(operation, ClaimDue) and operation.is_idle:
+            self._ends_here = True
 
     def patience_s(self) -> float:
         return 0.0 if self.is_urgent else max(0.0, self._deadline - monotonic())
@@ -197,17 +286,16 @@ class ReaderThreads:
 
     def _work(self, reading: Reading) -> None:
         while request := self._requests.get():
-            answer([request], [reading.outcome(request.operation)])
+            calls = Calls()
+            answer([request], [reading.outcome(request.operation)], calls)
+            calls.make()
         reading.close()
 
 
-def answer(requests: Sequence[Request], outcomes: Sequence[object]) -> None:
-    """Give each request its outcome, with one call per event loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], object]]] = {}
+def answer(requests: Sequence[Request], outcomes: Sequence[object], calls: Calls) -> None:
+    """Give each request its outcome."""
     for request, outcome in zip(requests, outcomes, strict=True):
-        by_loop.setdefault(request.future.get_loop(), []).append((request.future, outcome))
-    for loop, settled in by_loop.items():
-        call_soon(loop, _settle_all, settled)
+        calls.add(request.future.get_loop(), settle, request.future, outcome)
 
 
 def settle(future: "asyncio.Future[Any]", outcome: object) -> None:
@@ -218,11 +306,6 @@ def settle(future: "asyncio.Future[Any]", outcome: object) -> None:
         future.set_exception(outcome)
     else:
         future.set_result(outcome)
-
-
-def _settle_all(settled: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
-    for future, outcome in settled:
-        settle(future, outcome)
 
 
 def _size(operation: Operation[Any]) -> int:

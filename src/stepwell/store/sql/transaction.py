@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from stepwell.core.instance import FINAL
 from stepwell.store.operations import RecordRow
 from stepwell.store.sql.counts import write_counts
+from stepwell.store.sql.queue_room import QueueRoom
 from stepwell.store.sql.records import Place, histories, insert, new_record, outside
 from stepwell.store.sql.rows import Connection, Values
 
@@ -17,19 +18,28 @@ ANYTHING = ""
 class Tidings:
     """What others hear once it is durable: the earliest moment of something due; (worker, row) told; what has changed.
 
-    `has_rubbish`: something was deleted, and its rows are still to be.
+    `has_rubbish`: something was deleted, and its rows are still to be. `has_freed`: rows have been deleted.
+    `slots_at`: there may be more slots to give than one transaction gives; the moment at which it gave some.
     """
 
     due_at: int | None = None
     told: list[tuple[int, int]] = field(default_factory=list)
     # Instances that got a record, by row, workflows that were deleted, by id, and ANYTHING.
     changed: set[int | str] = field(default_factory=set)
+    # Instances that got records of a turn that goes on, by row: none of these ends one.
+    went_on: set[int] = field(default_factory=set)
     has_rubbish: bool = False
+    has_freed: bool = False
+    slots_at: int | None = None
 
     def due(self, at: int) -> None:
         """Note that something that nobody holds is due at a moment."""
         if self.due_at is None or at < self.due_at:
             self.due_at = at
+
+    def slots_left(self, now: int) -> None:
+        """Note that there may be more slots to give."""
+        self.slots_at = now if self.slots_at is None else max(now, self.slots_at)
 
     def tell(self, worker: int, row: int) -> None:
         """Note that an instance that a worker holds got a record from outside, or was deleted."""
@@ -41,7 +51,35 @@ class Tidings:
             self.due(other.due_at)
         self.told += other.told
         self.changed |= other.changed
+        self.went_on |= other.went_on
         self.has_rubbish |= other.has_rubbish
+        self.has_freed |= other.has_freed
+        if other.slots_at is not None:
+            self.slots_left(other.slots_at)
+
+
+@dataclass(slots=True)
+class GateChange:
+    """What a transaction changes at the gate of a workflow, at a moment.
+
+    `keys`: how many more slots instances of a key hold; `queued`: how many more wait. `left` are (key, row) that have
+    ended, `woken` rows that wait and may have to be shown so.
+    """
+
+    now: int
+    keys: dict[str, int] = field(default_factory=dict)
+    queued: int = 0
+    left: list[tuple[str, int]] = field(default_factory=list)
+    woken: list[int] = field(default_factory=list)
+
+    @property
+    def held(self) -> int:
+        """How many more slots are held."""
+        return sum(self.keys.values())
+
+    def hold(self, key: str, change: int) -> None:
+        """Note that instances of a key hold so many slots more, or that one more may want one."""
+        self.keys[key] = self.keys.get(key, 0) + change
 
 
 class Transaction:
@@ -50,21 +88,46 @@ class Transaction:
     New records, and how many instances have ended, are written together, before any of it is read.
     """
 
-    def __init__(self, connection: Connection, tx: int) -> None:
+    def __init__(
+        self, connection: Connection, tx: int, room: QueueRoom, numbers: Mapping[int, int] | None = None
+    ) -> None:
+        """`numbers` are row numbers reserved for instances that are to be created, by `id` of the operations."""
         self.connection = connection
         self.execute = connection.execute
         self.tx = tx
+        self.room = room
+        self.numbers = {} if numbers is None else numbers
         self.tidings = Tidings()
         self._records: list[Values] = []
         self._counts: dict[tuple[int, str], int] = {}
+        self._gates: dict[int, GateChange] = {}
+        self._accounts: dict[str, int] = {}
+
+    def gate(self, workflow: int, now: int) -> GateChange:
+        """Return what changes at the gate of a workflow; if it has one, it is looked at when the transaction ends."""
+        change = self._gates.setdefault(workflow, GateChange(now))
+        change.now = max(change.now, now)
+        return change
+
+    def gates_of(self, account: str, now: int) -> None:
+        """Let all gates of an account be looked at when the transaction ends: there may be room."""
+        self._accounts[account] = now
+
+    def take_gates(self) -> tuple[dict[int, GateChange], dict[str, int]]:
+        """Return what has changed at gates since it was last taken, and the accounts to be looked at, with a moment."""
+        taken = self._gates, self._accounts
+        self._gates, self._accounts = {}, {}
+        return taken
 
     def append(self, row: int, seq: int, record: RecordRow) -> None:
         """Add a record from outside; `seq` is its own."""
-        self._append((row, seq, 0, 0), record)
+        self.append_at((row, seq, 0, 0), record)
 
     def append_turn(self, row: int, seq: int, fence: tuple[int, int], records: Sequence[RecordRow]) -> None:
-        """Add records of a turn; `seq` and `fence` (turn, n) are those of the last record before them."""
+        """Add records of a turn that goes on; `seq` and `fence` (turn, n) are those of the last record before them."""
         turn, n = fence
+        if records:
+            self.tidings.went_on.add(row)
         for record in records:
             seq += 1
             n += 1
@@ -72,6 +135,7 @@ class Transaction:
 
     def append_at(self, place: Place, record: RecordRow) -> None:
         """Add a record of which it is known where it belongs."""
+        self.tidings.changed.add(place[0])
         self._append(place, record)
 
     def count(self, workflow: int, status: str, change: int) -> None:
@@ -99,5 +163,4 @@ class Transaction:
             self._counts.clear()
 
     def _append(self, place: Place, record: RecordRow) -> None:
-        self.tidings.changed.add(place[0])
         self._records.append(new_record(self.connection, place, record, self.tx))

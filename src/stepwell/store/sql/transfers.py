@@ -6,14 +6,19 @@ store is opened again; where others may have it open, a day later.
 
 from msgspec.structs import replace
 
+from stepwell.core.instance import UNFINISHED, Status
 from stepwell.errors import InstanceAlreadyExists, StoreError
+from stepwell.store.label_operations import ListKeptLabels
 from stepwell.store.note_operations import Note
 from stepwell.store.operations import InstanceRow
-from stepwell.store.sql.records import in_turns
+from stepwell.store.sql.ended_errors import note_error
+from stepwell.store.sql.labels import keep_labels, list_kept_labels
+from stepwell.store.sql.named import Workflow, keep_workflow
+from stepwell.store.sql.records import end_of, in_turns
+from stepwell.store.sql.retention import say_retention
 from stepwell.store.sql.rows import Connection, Statement, Values, every, first, only
 from stepwell.store.sql.targets import INSTANCE, find_named
 from stepwell.store.sql.transaction import Transaction
-from stepwell.store.sql.workflows import Workflow, keep_workflow
 from stepwell.store.transfer_operations import (
     AbandonImport,
     BeginImport,
@@ -39,7 +44,8 @@ _FACTS = """
     select i.row, i.version, coalesce(v.sha256, ''), coalesce(v.script, w.script),
         coalesce(v.class_name, w.class_name), i.trigger, i.status, i.step_count, i.seq, i.turn, i.due_at,
         i.owner is not null, i.lost_turns, i.logged, i.log_n, i.created_at, i.modified_at, i.started_at, i.ended_at,
-        i.renewed_at, i.restarted_seq, i.has_rollbacks
+        i.renewed_at, i.restarted_seq, i.has_rollbacks, i.success_retention_ms, i.error_retention_ms,
+        i.labelled, i.key, i.bias
     from workflows as w
     join instances as i on i.workflow = w.row
     left join versions as v on v.id = i.version
@@ -130,6 +136,9 @@ _FINISH = """
         renewed_at = :renewed_at,
         restarted_seq = :restarted_seq,
         has_rollbacks = :has_rollbacks,
+        labelled = :labelled,
+        key = :key,
+        bias = :bias,
         tx = :tx
     where row = :row
         and workflow = -1
@@ -151,9 +160,9 @@ def export_instance(connection: Connection, operation: ExportInstance) -> Export
     """Do ExportInstance."""
     row, *facts = find_named(connection, _FACTS, (operation.account, operation.workflow, operation.id))
     exported = InstanceFacts(*facts)
-    return ExportedInstance(
-        row, replace(exported, is_held=bool(exported.is_held), has_rollbacks=bool(exported.has_rollbacks))
-    )
+    is_held, has_rollbacks = bool(exported.is_held), bool(exported.has_rollbacks)
+    labels = tuple(list_kept_labels(connection, ListKeptLabels(row)))
+    return ExportedInstance(row, replace(exported, is_held=is_held, has_rollbacks=has_rollbacks, labels=labels))
 
 
 def read_records(connection: Connection, operation: ReadRecords) -> list[PlacedRecord]:
@@ -209,18 +218,23 @@ def finish_import(transaction: Transaction, operation: FinishImport) -> Imported
     transaction.flush()
     if first(connection, _IS_COMING, (row,)) is None:
         raise StoreError(f'the instance "{operation.id}" is not coming in any more: import it again')
-    if only(connection, _PRESENT, (row,)) != (facts.seq, facts.seq):
+    if facts.seq < 1 or only(connection, _PRESENT, (row,)) != (facts.seq, facts.seq):
         raise StoreError(f'the instance "{operation.id}" comes in with gaps in its history: export it again')
     version, snapshot, is_same = _version_of(connection, workflow, facts)
     owner = None
     if facts.is_held:
         (owner,) = only(connection, _DEAD_WORKER, (facts.modified_at, snapshot))
     code = (workflow.row, operation.id, version, snapshot, owner)
-    transaction.execute(_FINISH, (*code, *_columns(facts), transaction.tx, row))
+    due_at = _due_at(facts)
+    transaction.execute(_FINISH, (*code, *_columns(facts, due_at), transaction.tx, row))
+    say_retention(transaction, row, facts.success_retention_ms, facts.error_retention_ms)
     transaction.count(workflow.row, facts.status, 1)
+    keep_labels(connection, row, facts.labels, (workflow.row, facts.created_at))
+    if facts.status == Status.ERRORED:
+        note_error(connection, row, end_of(connection, row))
     transaction.tidings.changed.add(row)
-    if facts.is_held or facts.due_at is not None:
-        transaction.tidings.due(facts.due_at or 0)
+    if facts.is_held or due_at is not None:
+        transaction.tidings.due(due_at or 0)
     found = InstanceRow(*only(connection, INSTANCE, (operation.account, operation.workflow, operation.id)))
     return ImportedInstance(found, is_same)
 
@@ -252,13 +266,23 @@ def _version_of(connection: Connection, workflow: Workflow, facts: InstanceFacts
     return version, snapshot if workflow.snapshot else 0, True
 
 
-def _columns(facts: InstanceFacts) -> Values:
+def _due_at(facts: InstanceFacts) -> int | None:
+    """Return when an instance that comes in is due; None: a worker holds it, it is paused, or it has ended.
+
+    What it waits for without a moment, a slot or another instance, knows nothing of it here: its next turn asks for it.
+    """
+    if facts.due_at is None and not facts.is_held and Status(facts.status) in UNFINISHED - {Status.PAUSED}:
+        return facts.modified_at
+    return facts.due_at
+
+
+def _columns(facts: InstanceFacts, due_at: int | None) -> Values:
     return (
         facts.trigger,
         facts.status,
         facts.step_count,
         facts.seq,
-        facts.due_at,
+        due_at,
         facts.lost_turns,
         facts.logged,
         facts.log_n,
@@ -269,4 +293,7 @@ def _columns(facts: InstanceFacts) -> Values:
         facts.renewed_at,
         facts.restarted_seq,
         int(facts.has_rollbacks),
+        facts.labelled,
+        facts.key,
+        facts.bias_ms,
     )

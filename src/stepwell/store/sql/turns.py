@@ -25,8 +25,10 @@ from stepwell.store.operations import (
     Release,
     Released,
 )
+from stepwell.store.sql import slots
 from stepwell.store.sql.children import followers, tell_parents
 from stepwell.store.sql.control import end
+from stepwell.store.sql.ended_errors import note_error
 from stepwell.store.sql.rows import Statement, every, first, of_leases
 from stepwell.store.sql.transaction import Transaction
 
@@ -35,7 +37,8 @@ CLAIMED = """i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.i
         i.logged, i.log_n,
         case when i.snapshot = 0 then w.script else coalesce(v.script, w.script) end,
         case when i.snapshot = 0 then w.class_name else coalesce(v.class_name, w.class_name) end,
-        v.step_limit"""
+        v.step_limit,
+        i.slot = 0 and exists (select 1 from gates as g where g.workflow = i.workflow)"""
 # The instances of a deleted workflow are nobody's; they are left out before the limit, so that they cost no others
 # their turn. The due ones come by their index, the lost ones by the few workers whose lease is over; `cross join` keeps
 # SQLite to that order of looking. A worker never takes its own as lost, however late it renews.
@@ -202,7 +205,7 @@ _RELEASE = """
         and n = :n
         and owner is not null
         and (seq = :seen or cast(:ended_at as bigint) is not null)
-    returning seq, awaited, workflow
+    returning seq, awaited, workflow, slot, key
     """
 _PLACE = """
     select turn, n, seq, owner
@@ -232,6 +235,8 @@ class Due(NamedTuple):
     script: str
     class_name: str
     step_limit: int | None
+    # Its workflow is limited, and it has no slot.
+    needs_slot: bool
 
     @property
     def losses(self) -> int:
@@ -273,11 +278,12 @@ class _Place(NamedTuple):
 def claim_due(transaction: Transaction, operation: ClaimDue) -> Claims:
     """Do ClaimDue. A worker whose lease has been ended gets nothing."""
     worker, now, snapshot = operation.worker, operation.now, operation.snapshot
-    if first(transaction.connection, _MAY_CLAIM, (worker,)) is None:
+    if not operation.limit or first(transaction.connection, _MAY_CLAIM, (worker,)) is None:
         return Claims([], None)
     room = Room(operation.suspects)
     found = every(transaction.connection, _DUE, (snapshot, now, room.too_often, operation.limit, worker))
     due = [one for one in (Due(*columns) for columns in found) if room.takes(one.losses)]
+    due = [one for one in due if not one.needs_slot or not slots.hold_back(transaction, one.row, now)]
     if due:
         taken_by = (worker, now, transaction.tx)
         # One hand-over for all of them.
@@ -322,11 +328,17 @@ def release(transaction: Transaction, operation: Release) -> Released:
     matched = first(transaction.connection, _RELEASE, (*values, row, turn, n, operation.seen))
     if matched is None:
         return _release_rest(transaction, operation)
-    seq, is_awaited, workflow = matched
+    seq, is_awaited, workflow, has_slot, key = matched
     transaction.append_turn(row, seq - count, (turn, n), records)
+    transaction.tidings.changed.add(row)
     transaction.count(workflow, operation.status, 1)
+    if has_slot and operation.status not in slots.RUNNING:
+        has_ended = operation.ended_at is not None
+        slots.let_go(transaction, slots.AtGate(row, workflow, key, has_slot=True), operation.now, has_ended=has_ended)
     if operation.ended_at is not None and is_awaited:
         tell_parents(transaction, row, records[-1], operation.now)
+    if operation.status == Status.ERRORED:
+        note_error(transaction.connection, row, records[-1])
     if operation.status == Status.TERMINATED:
         end(transaction, followers(transaction, row), records[-1])
     if operation.due_at is not None:

@@ -3,18 +3,11 @@
 from stepwell.errors import InvalidInput, UnknownScript, VersionNotFound, WorkflowBelongs
 from stepwell.store.code_graph import CodeGraph
 from stepwell.store.operations import WorkflowRow
+from stepwell.store.sql.gates import refuse_more_than_the_account
+from stepwell.store.sql.named import find_workflow, find_workflow_or_none
 from stepwell.store.sql.rows import Connection, Row, Statement, every, first, only
 from stepwell.store.sql.transaction import Transaction
-from stepwell.store.sql.workflows import (
-    Code,
-    NewVersion,
-    code_of,
-    find_workflow,
-    find_workflow_or_none,
-    put_version,
-    read_written,
-    to_settings,
-)
+from stepwell.store.sql.workflows import Code, NewVersion, code_of, put_version, read_written, to_settings
 from stepwell.store.workflow_operations import (
     GetGraph,
     GetVersion,
@@ -26,7 +19,7 @@ from stepwell.store.workflow_operations import (
 )
 
 _CLASSES = """
-    select class_name, sha256, params_schema, snapshot
+    select class_name, sha256, params_schema, snapshot, flow
     from scripts
     where account = :account
         and name = :script
@@ -90,13 +83,14 @@ _TOTAL = """
 def put_workflow(transaction: Transaction, operation: PutWorkflow) -> WorkflowRow:
     """Do PutWorkflow."""
     connection, account, name = transaction.connection, operation.account, operation.name
-    sha256, params_schema, snapshot = _class_of(connection, operation)
+    sha256, params_schema, snapshot, flow = _class_of(connection, operation)
     workflow = find_workflow_or_none(connection, account, name)
     if workflow is not None and workflow.script != operation.script:
         raise WorkflowBelongs(name, workflow.script, operation.script)
     _check_schedules(connection, operation)
+    refuse_more_than_the_account(connection, account, operation.settings.concurrency)
     declared = None if workflow is None else code_of(connection, workflow.version).declared
-    code = Code(sha256, params_schema, operation.settings, declared, snapshot)
+    code = Code(sha256, params_schema, operation.settings, declared, snapshot, flow)
     put_version(transaction, workflow, NewVersion(operation, operation.workflow_id, operation.version_id, code))
     return read_written(transaction, account, name)
 
@@ -125,8 +119,8 @@ def list_versions(connection: Connection, operation: ListVersions) -> Versions:
     return Versions([_version(columns, workflow.id) for columns in page], total)
 
 
-def _class_of(connection: Connection, operation: PutWorkflow) -> tuple[str, str | None, int]:
-    """Return hash, schema and snapshot of the code that a class has now. Raises UnknownScript."""
+def _class_of(connection: Connection, operation: PutWorkflow) -> tuple[str, str | None, int, str | None]:
+    """Return hash, schema, snapshot and flow of the code that a class has now. Raises UnknownScript."""
     classes = every(connection, _CLASSES, (operation.account, operation.script))
     if not classes:
         scripts = _quoted([name for (name,) in every(connection, _SCRIPTS, (operation.account,))])
@@ -135,14 +129,15 @@ def _class_of(connection: Connection, operation: PutWorkflow) -> tuple[str, str 
             f'body: script_name: no worker has loaded a script "{operation.script:.300}" in this account; '
             f"there is {scripts}",
         )
-    known = {name: (sha256, schema, snapshot) for name, sha256, schema, snapshot in classes}
+    known = {name: code for name, *code in classes}
     if operation.class_name not in known:
         raise UnknownScript(
             "class_name",
             f'body: class_name: the script "{operation.script}" has no workflow class "{operation.class_name:.300}"; '
             f"it has {_quoted(list(known))}",
         )
-    return known[operation.class_name]
+    sha256, schema, snapshot, flow = known[operation.class_name]
+    return sha256, schema, snapshot, flow
 
 
 def _check_schedules(connection: Connection, operation: PutWorkflow) -> None:

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from stepwell.errors import WorkflowNotFound
 from stepwell.store.operations import (
     NO_SETTINGS,
     GetParamsSchema,
@@ -19,7 +18,10 @@ from stepwell.store.operations import (
     Workflows,
 )
 from stepwell.store.sql.counts import read_counts
-from stepwell.store.sql.rows import Connection, Statement, every, first, only
+from stepwell.store.sql.expressions import next_firings, replace_schedules
+from stepwell.store.sql.gates import set_limits
+from stepwell.store.sql.named import COLUMNS, Workflow, find_workflow, find_workflow_or_none
+from stepwell.store.sql.rows import Connection, Statement, every, only
 from stepwell.store.sql.transaction import ANYTHING, Transaction
 from stepwell.store.workflow_operations import PutWorkflow
 
@@ -31,18 +33,9 @@ def searching(sql: str) -> Statement:
     return Statement(sql, postgres=sql.replace(" like ", " ilike "))
 
 
-_COLUMNS = "row, id, account, name, script, class_name, version, created_at, modified_at, triggered_at, snapshot"
-_WORKFLOW = f"""
-    select {_COLUMNS}
-    from workflows
-    where account = :account
-        and name = :name
-    """
-# Nobody deletes it until the transaction has ended, in which it gets an instance.
-_KEPT = Statement(_WORKFLOW, postgres=f"{_WORKFLOW} for key share")
 _PAGE = searching(
     f"""
-    select {_COLUMNS}
+    select {COLUMNS}
     from workflows
     where account = :account
         and name like :pattern escape '\\'
@@ -60,7 +53,7 @@ _TOTAL = searching(
     """
 )
 _NAMESAKES = f"""
-    select {_COLUMNS}
+    select {COLUMNS}
     from workflows
     where account = :account
         and script = :script
@@ -88,27 +81,28 @@ _SERVE = """
     where row = :row
     """
 _CODE = """
-    select sha256, params_schema, settings, declared, snapshot
+    select sha256, params_schema, settings, declared, snapshot, flow
     from versions
     where id = :version
     """
 _INSERT_VERSION = """
     insert into versions (
         id, account, workflow, script, class_name, created_at, sha256, params_schema, settings, declared, step_limit,
-        snapshot
+        snapshot, flow
     )
     values (
         :id, :account, :workflow, :script, :class_name, :created_at,
-        :sha256, :params_schema, :settings, :declared, :step_limit, :snapshot
+        :sha256, :params_schema, :settings, :declared, :step_limit, :snapshot, :flow
     )
     """
 _REMEMBER_CLASS = """
-    insert into scripts (account, name, class_name, sha256, params_schema, snapshot)
-    values (:account, :name, :class_name, :sha256, :params_schema, :snapshot)
+    insert into scripts (account, name, class_name, sha256, params_schema, snapshot, flow)
+    values (:account, :name, :class_name, :sha256, :params_schema, :snapshot, :flow)
     on conflict (account, name, class_name) do update set
         sha256 = excluded.sha256,
         params_schema = excluded.params_schema,
-        snapshot = excluded.snapshot
+        snapshot = excluded.snapshot,
+        flow = excluded.flow
     """
 _FORGET_CLASSES = """
     delete from scripts
@@ -129,34 +123,18 @@ _KEEP_CLASSES = Statement(
     postgres=_FORGET_CLASSES.format(classes="json_array_elements_text(cast(:classes as json))"),
 )
 _SCHEMA = """
-    select params_schema
+    select params_schema, flow
     from versions
     where id = :version
     """
-# The same source can make another schema: with other packages beside it.
+# The same source can make another schema: with other packages beside it. So it can make another flow.
 _RENEW_SCHEMA = """
     update versions
-    set params_schema = :params_schema
+    set params_schema = :params_schema,
+        flow = :flow
     where id = :version
-        and params_schema is distinct from :params_schema
+        and (params_schema is distinct from :params_schema or flow is distinct from :flow)
     """
-
-
-class Workflow(NamedTuple):
-    """A workflow as it is stored."""
-
-    row: int
-    id: str
-    account: str
-    name: str
-    script: str
-    class_name: str
-    version: str
-    created_at: int
-    modified_at: int
-    triggered_at: int | None
-    # On which its new instances run.
-    snapshot: int
 
 
 class Declared(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -175,6 +153,7 @@ class Code(NamedTuple):
     settings: VersionSettings
     declared: Declared | None
     snapshot: int
+    flow: str | None
 
 
 class NewVersion(NamedTuple):
@@ -186,28 +165,6 @@ class NewVersion(NamedTuple):
     code: Code
 
 
-def find_workflow(connection: Connection, account: str, name: str) -> Workflow:
-    """Return a workflow. Raises WorkflowNotFound."""
-    workflow = find_workflow_or_none(connection, account, name)
-    if workflow is None:
-        raise WorkflowNotFound(name)
-    return workflow
-
-
-def keep_workflow(transaction: Transaction, account: str, name: str) -> Workflow:
-    """Return a workflow that is to get an instance. Raises WorkflowNotFound."""
-    columns = first(transaction.connection, _KEPT, (account, name))
-    if columns is None:
-        raise WorkflowNotFound(name)
-    return Workflow(*columns)
-
-
-def find_workflow_or_none(connection: Connection, account: str, name: str) -> Workflow | None:
-    """Return a workflow, or None."""
-    columns = first(connection, _WORKFLOW, (account, name))
-    return None if columns is None else Workflow(*columns)
-
-
 def get_workflow(connection: Connection, operation: GetWorkflow) -> WorkflowRow:
     """Do GetWorkflow."""
     return _with_counts(connection, find_workflow(connection, operation.account, operation.name))
@@ -216,8 +173,7 @@ def get_workflow(connection: Connection, operation: GetWorkflow) -> WorkflowRow:
 def get_params_schema(connection: Connection, operation: GetParamsSchema) -> ParamsSchema:
     """Do GetParamsSchema."""
     version = find_workflow(connection, operation.account, operation.name).version
-    (schema,) = only(connection, _SCHEMA, (version,))
-    return ParamsSchema(version, schema)
+    return ParamsSchema(version, *only(connection, _SCHEMA, (version,)))
 
 
 def list_workflows(connection: Connection, operation: ListWorkflows) -> Workflows:
@@ -236,7 +192,7 @@ def register_workflow(transaction: Transaction, operation: RegisterWorkflow) -> 
     connection, account = transaction.connection, operation.account
     made_of = (operation.script, operation.class_name)
     code = (operation.sha256, operation.params_schema)
-    transaction.execute(_REMEMBER_CLASS, (account, *made_of, *code, operation.snapshot))
+    transaction.execute(_REMEMBER_CLASS, (account, *made_of, *code, operation.snapshot, operation.flow))
     if operation.graph is not None:
         graph = (operation.graph.body, operation.graph.note)
         transaction.execute(_REMEMBER_GRAPH, (account, *made_of, operation.sha256, *graph))
@@ -246,7 +202,7 @@ def register_workflow(transaction: Transaction, operation: RegisterWorkflow) -> 
     declared = Declared(*made_of, operation.declared)
     workflow = find_workflow_or_none(connection, account, operation.name)
     if workflow is None:
-        version = Code(*code, operation.declared, declared, operation.snapshot)
+        version = Code(*code, operation.declared, declared, operation.snapshot, operation.flow)
         put_version(transaction, None, NewVersion(operation, operation.workflow_id, operation.version_id, version))
     else:
         _renew(transaction, workflow, operation, declared)
@@ -270,14 +226,16 @@ def put_version(transaction: Transaction, workflow: Workflow | None, new: NewVer
     stored = (_to_text(code.settings), None if code.declared is None else _to_text(code.declared), code.settings.steps)
     transaction.tidings.changed.add(ANYTHING)
     version = (new.version_id, named.account, row, *made_of, named.now)
-    transaction.execute(_INSERT_VERSION, (*version, code.sha256, code.params_schema, *stored, code.snapshot))
+    transaction.execute(_INSERT_VERSION, (*version, code.sha256, code.params_schema, *stored, code.snapshot, code.flow))
+    set_limits(transaction, named.account, row, code.settings.concurrency, code.flow, named.now)
+    replace_schedules(transaction, row, code.settings.schedules, named.now)
 
 
 def code_of(connection: Connection, version: str) -> Code:
     """Return what a version is."""
-    sha256, params_schema, settings, declared, snapshot = only(connection, _CODE, (version,))
+    sha256, params_schema, settings, declared, snapshot, flow = only(connection, _CODE, (version,))
     said = None if declared is None else _to_declared(declared)
-    return Code(sha256, params_schema, to_settings(settings), said, snapshot)
+    return Code(sha256, params_schema, to_settings(settings), said, snapshot, flow)
 
 
 def read_written(transaction: Transaction, account: str, name: str) -> WorkflowRow:
@@ -296,7 +254,9 @@ def _renew(
         # A PUT has chosen another class since, and the files say nothing new of it: that class brings its own versions.
         return
     if newest.sha256 == operation.sha256 and declared in (None, newest.declared):
-        transaction.execute(_RENEW_SCHEMA, (operation.params_schema, workflow.version))
+        transaction.execute(_RENEW_SCHEMA, (operation.params_schema, operation.flow, workflow.version))
+        concurrency = newest.settings.concurrency
+        set_limits(transaction, workflow.account, workflow.row, concurrency, operation.flow, operation.now)
         transaction.execute(_SERVE, (operation.snapshot, workflow.row))
         return
     version_id = operation.version_id
@@ -307,7 +267,7 @@ def _renew(
         declared = newest.declared
     else:
         settings = carried(newest, declared.settings)
-    code = Code(operation.sha256, operation.params_schema, settings, declared, operation.snapshot)
+    code = Code(operation.sha256, operation.params_schema, settings, declared, operation.snapshot, operation.flow)
     put_version(transaction, workflow, NewVersion(operation, workflow.id, version_id, code))
 
 
@@ -336,6 +296,7 @@ def _with_counts(connection: Connection, workflow: Workflow) -> WorkflowRow:
         workflow.modified_at,
         workflow.triggered_at,
         read_counts(connection, workflow.row),
+        next_firings(connection, workflow.row),
     )
 
 

@@ -16,7 +16,19 @@ from stepwell.store.control_operations import (
     TerminateInstance,
     TerminateSome,
 )
+from stepwell.store.flow_operations import (
+    AskSlot,
+    ForgetLimits,
+    ForgetQueues,
+    GiveSlots,
+    LeaveSlot,
+    LimitAccount,
+    ShareLimit,
+    SweepSlots,
+)
 from stepwell.store.forcing_operations import ForceStep
+from stepwell.store.job_operations import AdvanceJob, CancelJob, StartJob
+from stepwell.store.label_operations import SetLabels
 from stepwell.store.note_operations import WriteNotes
 from stepwell.store.once import Once, OnceAnswer
 from stepwell.store.operations import (
@@ -33,9 +45,11 @@ from stepwell.store.operations import (
     Release,
     RenewLease,
 )
+from stepwell.store.retention_operations import DeleteExpired
+from stepwell.store.schedule_operations import ChangeSchedule, Fired, FireSchedules, RunSchedule
 from stepwell.store.situation_operations import NoteBlocked
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
-from stepwell.store.sql import turns
+from stepwell.store.sql import slots, turns
 from stepwell.store.sql.accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
 from stepwell.store.sql.children import await_child, start_child
 from stepwell.store.sql.control import (
@@ -48,32 +62,55 @@ from stepwell.store.sql.control import (
 )
 from stepwell.store.sql.deletion import delete_workflow, purge_deleted
 from stepwell.store.sql.events import append_event, force_step
+from stepwell.store.sql.gates import limit_account
+from stepwell.store.sql.jobs import advance_job, cancel_job, start_job
+from stepwell.store.sql.labels import give_labels, set_labels
+from stepwell.store.sql.named import keep_workflow
 from stepwell.store.sql.notes import write_notes
 from stepwell.store.sql.once import once
+from stepwell.store.sql.retention import delete_expired, say_retention
 from stepwell.store.sql.rows import Statement, every, first, only
+from stepwell.store.sql.schedules import change_schedule, fire_schedules, run_schedule
+from stepwell.store.sql.shared_slots import ask_slot, give_slots, leave_slot, share_limit, sweep_slots
 from stepwell.store.sql.situation import note_blocked
+from stepwell.store.sql.slots import gate_of
 from stepwell.store.sql.snapshots import save_snapshot, serve_snapshot
 from stepwell.store.sql.streams import begin_stream, write_piece
+from stepwell.store.sql.targets import INSTANCE_BY_ROW
 from stepwell.store.sql.terminations import start_termination, terminate_some
 from stepwell.store.sql.tokens import add_token, revoke_token
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.sql.transfers import abandon_import, begin_import, finish_import, import_notes, import_records
+from stepwell.store.sql.unused_limits import forget_limits, forget_queues
 from stepwell.store.sql.versions import put_workflow
-from stepwell.store.sql.workflows import keep_workflow, register_workflow
+from stepwell.store.sql.workflows import register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.transfer_operations import AbandonImport, BeginImport, FinishImport, ImportNotes, ImportRecords
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
 
 # Two creates with one id race for the unique index, not for a look before.
-_INSERT_INSTANCE = """
+_INSERT = """
     insert into instances (
-        account, workflow, id, version, snapshot, status, trigger, due_at, seq, created_at, modified_at, tx
+        row, account, workflow, id, version, snapshot, status, trigger, due_at, queued_at, bias, key, seq, created_at,
+        modified_at, tx
     )
-    values (:account, :workflow, :id, :version, :snapshot, 'queued', :trigger, :now, 1, :now, :now, :tx)
+    {overriding}
+    values (
+        {row}, :account, :workflow, :id, :version, :snapshot, 'queued', :trigger, :due_at, :queued_at, :bias, :key, 1,
+        :now, :now, :tx
+    )
     on conflict do nothing
     returning row
     """
+_INSERT_INSTANCE = Statement(
+    # Without a number it gets the next one.
+    _INSERT.format(overriding="", row=":row"),
+    postgres=_INSERT.format(
+        overriding="overriding system value",
+        row="coalesce(cast(:row as bigint), nextval(pg_get_serial_sequence('instances', 'row')))",
+    ),
+)
 _TRIGGERED = Statement(
     """
     update workflows
@@ -158,22 +195,49 @@ _HAND_OVER = """
     """
 
 
-def create_instance(transaction: Transaction, operation: CreateInstance) -> InstanceRow:
-    """Do CreateInstance."""
+def create_instance(transaction: Transaction, operation: CreateInstance, *, may_skip: bool = True) -> InstanceRow:
+    """Do CreateInstance; `may_skip`: as the workflow's flow says."""
     now = operation.now
     workflow = keep_workflow(transaction, operation.account, operation.workflow)
     if operation.checked not in (None, workflow.version):
         raise VersionChanged(workflow.version)
+    gate = gate_of(transaction.connection, workflow.row)
+    if gate is not None and gate.limits.singleton == "skip" and may_skip:
+        there = slots.holder(transaction, workflow.row, operation.key)
+        if there is not None:
+            return _there(transaction, there, operation)
     code = (workflow.version, workflow.snapshot)
     named = (operation.account, workflow.row, operation.id, *code, operation.trigger)
-    added = first(transaction.connection, _INSERT_INSTANCE, (*named, now, transaction.tx))
+    place = (now, None, 0, "") if gate is None else (None, now - operation.bias_ms, operation.bias_ms, operation.key)
+    if gate is None:
+        transaction.room.take(transaction.connection, operation)
+    else:
+        slots.refuse_too_many(transaction, workflow.row, gate, operation)
+    reserved = transaction.numbers.get(id(operation))
+    added = first(transaction.connection, _INSERT_INSTANCE, (reserved, *named, *place, now, transaction.tx))
     if added is None:
+        if gate is None:
+            transaction.room.give_back([operation])
         raise InstanceAlreadyExists(operation.workflow, operation.id)
     (row,) = added
+    if operation.retention is not None:
+        say_retention(transaction, row, *operation.retention)
+    give_labels(transaction.connection, row, operation.labels, (workflow.row, now))
     transaction.execute(_TRIGGERED, (now, workflow.row))
     transaction.append(row, 1, operation.record)
-    transaction.tidings.due(now)
+    if gate is None:
+        transaction.tidings.due(now)
+    else:
+        slots.enter(transaction, row, workflow.row, (operation.key, gate), now)
     return new_row(operation, row, workflow.id, workflow.version)
+
+
+def _there(transaction: Transaction, row: int, operation: CreateInstance) -> InstanceRow:
+    """Return the instance that is there in place of a new one. Raises InstanceAlreadyExists if it is the one wanted."""
+    found = InstanceRow(*only(transaction.connection, INSTANCE_BY_ROW, (row,)))
+    if found.id == operation.id:
+        raise InstanceAlreadyExists(operation.workflow, operation.id)
+    return found
 
 
 def new_row(operation: CreateInstance, row: int, workflow_id: str, version: str) -> InstanceRow:
@@ -232,7 +296,16 @@ def abandon_unknown(transaction: Transaction, operation: AbandonUnknown) -> int:
 
 
 def _start_child(transaction: Transaction, operation: StartChild) -> None:
-    start_child(transaction, operation, create_instance)
+    # Its parent awaits it, and no other.
+    start_child(transaction, operation, lambda *creation: create_instance(*creation, may_skip=False))
+
+
+def _run_schedule(transaction: Transaction, operation: RunSchedule) -> InstanceRow:
+    return run_schedule(transaction, operation, create_instance)
+
+
+def _fire_schedules(transaction: Transaction, operation: FireSchedules) -> Fired:
+    return fire_schedules(transaction, operation, create_instance)
 
 
 def _once(transaction: Transaction, operation: Once) -> OnceAnswer:
@@ -254,6 +327,9 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     AwaitChild: await_child,
     StartTermination: start_termination,
     TerminateSome: terminate_some,
+    StartJob: start_job,
+    AdvanceJob: advance_job,
+    CancelJob: cancel_job,
     RegisterWorker: register_worker,
     RenewLease: renew_lease,
     EndLease: end_lease,
@@ -263,6 +339,7 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     Commit: turns.commit,
     Release: turns.release,
     WriteNotes: write_notes,
+    SetLabels: set_labels,
     SaveSnapshot: save_snapshot,
     ServeSnapshot: serve_snapshot,
     BeginStream: begin_stream,
@@ -270,7 +347,19 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     PutWorkflow: put_workflow,
     DeleteWorkflow: delete_workflow,
     PurgeDeleted: purge_deleted,
+    DeleteExpired: delete_expired,
+    ChangeSchedule: change_schedule,
+    RunSchedule: _run_schedule,
+    FireSchedules: _fire_schedules,
     ChangeAccountSettings: change_account_settings,
+    LimitAccount: limit_account,
+    AskSlot: ask_slot,
+    LeaveSlot: leave_slot,
+    GiveSlots: give_slots,
+    SweepSlots: sweep_slots,
+    ForgetLimits: forget_limits,
+    ForgetQueues: forget_queues,
+    ShareLimit: share_limit,
     ReplaceTriggers: replace_triggers,
     MergeTriggers: merge_triggers,
     DeleteTriggers: delete_triggers,

@@ -10,13 +10,20 @@ from stepwell.store.operations import Operation
 from stepwell.store.sql.ledger import Ledger
 from stepwell.store.sql.pages import is_page, too_slow
 from stepwell.store.sql.reads import READS
-from stepwell.store.sql.rows import Connection, only
+from stepwell.store.sql.rows import Connection, every, only
 from stepwell.store.sqlite.faults import translate
+from stepwell.store.sqlite.file import BUSY_TIMEOUT_MS
 
 # Transaction numbers are reserved this many at a time; those that a process leaves unused are gaps.
 NUMBERS_AT_ONCE = 1_000
+# Free pages are given back so many at a time. As many as this, and an eighth of those in use, are kept: what is deleted
+# all the time makes room for what is added.
+PAGES_AT_ONCE = 128
+KEPT_FREE_PAGES = 256
 # Instructions of SQLite's machine: these take a fraction of a millisecond.
 LOOK_AT_THE_TIME_EVERY = 10_000
+
+_INCREMENTAL = 2
 
 _RESERVE = """
     update commits
@@ -82,6 +89,8 @@ class _Writing:
         # Of the last transaction that is durable.
         self._number: int = self._reserved
         self._under_way = (self._number, self._reserved)
+        # One in memory gives nothing back.
+        self._can_shrink = only(connection, "pragma auto_vacuum") == (_INCREMENTAL,)
 
     def begin(self) -> int:
         number = self._number + 1
@@ -106,6 +115,26 @@ class _Writing:
 
     def told(self, error: Exception) -> Exception:
         return translate(error, self._where)
+
+    def shrink(self) -> bool:
+        (free,) = only(self._connection, "pragma freelist_count")
+        (pages,) = only(self._connection, "pragma page_count")
+        if not self._can_shrink or free <= KEPT_FREE_PAGES + (pages - free) // 8:
+            return False
+        # Each row is a page that is given back.
+        every(self._connection, f"pragma incremental_vacuum({PAGES_AT_ONCE})")
+        return True
+
+    def wipe(self) -> bool:
+        # Whoever reads just now has the log; he is not waited for.
+        self._connection.set_busy_timeout(0)
+        try:
+            (is_busy, _, _) = only(self._connection, "pragma wal_checkpoint(truncate)")
+        except apsw.BusyError:
+            return False
+        finally:
+            self._connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        return not is_busy
 
     def close(self) -> None:
         # What the log still has goes into the database: one whole file is left behind.

@@ -163,7 +163,7 @@ class SqliteTarget:
         self._connection.execute("commit")
         self._connection.close()
         self._beside.rename(self._path)
-        _sync(self._path.parent)
+        sync(self._path.parent)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -186,8 +186,9 @@ def _damaged_behind(error: Exception, where: str, table: Table, last: Row | None
     return StoreDamaged(f"{told}; the table {table.name} {place}")
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Let what a file has, or the names in a folder, be on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

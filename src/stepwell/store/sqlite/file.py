@@ -9,12 +9,15 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import apsw
 
 from stepwell.errors import StoreDamaged, StoreError, StoreUnavailable
 from stepwell.store import migrations
+from stepwell.store.sql.hosts import view_of_this_host
 from stepwell.store.sql.rows import every, only
 from stepwell.store.sqlite.faults import locked_by
 
@@ -78,10 +81,11 @@ def open_writer(path: Path) -> apsw.Connection:
     return connection
 
 
-def open_reader(path: Path) -> apsw.Connection:
-    """Open a connection that can only read."""
+def open_reader(path: Path, opened_at: int | None = None) -> apsw.Connection:
+    """Open a connection that can only read; `opened_at` is when this process opened the file, None: now."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    connection.execute(view_of_this_host(_now() if opened_at is None else opened_at))
     connection.execute("pragma query_only = 1")
     connection.execute("pragma wal_autocheckpoint = 0")
     connection.execute("pragma cell_size_check = 1")
@@ -92,7 +96,11 @@ def open_in_memory() -> apsw.Connection:
     """Open a store that lives as long as its connection."""
     check_sqlite(apsw.sqlite_lib_version())
     connection = apsw.Connection(":memory:")
-    migrate(connection, _MIGRATIONS, ":memory:")
+    with closing(apsw.Connection(":memory:")) as empty:
+        empty.deserialize("main", _empty())
+        with connection.backup("main", empty, "main") as copying:
+            copying.step()
+    connection.execute(view_of_this_host(_now()))
     return connection
 
 
@@ -129,9 +137,7 @@ def migrate(connection: apsw.Connection, files: Sequence[migrations.Migration], 
     connection.execute("begin immediate")
     try:
         connection.execute(with_table)
-        rows = every(connection, "select n, name, sha256 from schema_version order by n")
-        applied = [migrations.Applied(*row) for row in rows]
-        for migration in migrations.pending(applied, files, f"Store {where}"):
+        for migration in migrations.pending(_applied(connection), files, f"Store {where}"):
             _apply(connection, migration)
         _end_leases(connection)
         _abandon_imports(connection)
@@ -140,6 +146,23 @@ def migrate(connection: apsw.Connection, files: Sequence[migrations.Migration], 
         if connection.in_transaction:
             connection.execute("rollback")
         raise
+
+
+def lacking(connection: apsw.Connection, path: Path) -> list[migrations.Migration]:
+    """Return what a file lacks of this release's schema; nothing is changed.
+
+    Raises StoreDamaged for a database of somebody else's, StoreTooNew for one of a later release.
+    """
+    _refuse_others(connection, path)
+    return migrations.pending(_applied(connection), _MIGRATIONS, f"Store {path}")
+
+
+@cache
+def _empty() -> bytes:
+    """Return an empty store: to copy it takes a thirtieth of the time that its tables take."""
+    with closing(apsw.Connection(":memory:")) as connection:
+        migrate(connection, _MIGRATIONS, ":memory:")
+        return connection.serialize("main")
 
 
 def check_sqlite(version: str) -> None:
@@ -158,6 +181,8 @@ def _prepare(connection: apsw.Connection, path: Path) -> None:
     _make_durable(connection)
     connection.execute("pragma cell_size_check = 1")
     connection.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    # Of a log that was longer once, what lies behind is not overwritten, and may be what was deleted.
+    connection.execute(f"pragma journal_size_limit = {CHECKPOINT_PAGES * 4096}")
     connection.execute(f"pragma cache_size = -{WRITER_CACHE_KIB}")
     migrate(connection, _MIGRATIONS, str(path))
 
@@ -179,12 +204,21 @@ def _make_durable(connection: apsw.Connection) -> None:
 def _check_ours(connection: apsw.Connection, path: Path) -> None:
     if only(connection, "select count(*) from sqlite_schema") == (0,):
         return
-    if only(connection, "pragma application_id") != (APPLICATION_ID,):
-        raise StoreDamaged(f"Store {path}: the file is a database, but not of Stepwell: give another path")
+    _refuse_others(connection, path)
     if path.stat().st_size <= QUICK_CHECK_BYTES:
         (verdict,) = only(connection, "pragma quick_check(1)")
         if verdict != "ok":
             raise StoreDamaged(f"Store {path}: the file is damaged: restore it from a backup ({verdict})")
+
+
+def _refuse_others(connection: apsw.Connection, path: Path) -> None:
+    if only(connection, "pragma application_id") != (APPLICATION_ID,):
+        raise StoreDamaged(f"Store {path}: the file is a database, but not of Stepwell: give another path")
+
+
+def _applied(connection: apsw.Connection) -> list[migrations.Applied]:
+    rows = every(connection, "select n, name, sha256 from schema_version order by n")
+    return [migrations.Applied(*row) for row in rows]
 
 
 def _apply(connection: apsw.Connection, migration: migrations.Migration) -> None:
@@ -195,8 +229,12 @@ def _apply(connection: apsw.Connection, migration: migrations.Migration) -> None
         insert into schema_version (n, name, sha256, applied_at)
         values (:n, :name, :sha256, :applied_at)
         """,
-        (migration.n, migration.name, migration.sha256, time.time_ns() // 1_000_000),
+        (migration.n, migration.name, migration.sha256, _now()),
     )
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _end_leases(connection: apsw.Connection) -> None:

@@ -1,11 +1,12 @@
 """The embedded store: one SQLite file that this process alone writes, or a store in memory for tests."""
 
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
 from stepwell.limits import PAGE_TIMEOUT_MS
 from stepwell.store.listeners import Listeners
-from stepwell.store.sql.store import Inline, SqlStore, Threaded, announce
+from stepwell.store.sql.store import Inline, SqlStore, Threaded
 from stepwell.store.sql.threads import ReaderThreads, WriterThread
 from stepwell.store.sqlite.connections import FileReading, open_ledger
 from stepwell.store.sqlite.faults import translated
@@ -45,10 +46,11 @@ class _File(Threaded):
             opened.callback(self._lock.release)
             writer = open_writer(path)
             opened.callback(writer.close)
-            readers = [FileReading(open_reader(path), self.where, page_timeout_ms) for _ in range(READERS)]
+            opened_at = time.time_ns() // 1_000_000
+            readers = [FileReading(open_reader(path, opened_at), self.where, page_timeout_ms) for _ in range(READERS)]
             ledger = open_ledger(writer, self.where)
             opened.pop_all()
-        writing = WriterThread(ledger, lambda tidings: announce(listeners, tidings))
+        writing = WriterThread(ledger, listeners)
         super().__init__(writing, ReaderThreads(readers))
 
     def finish(self) -> None:

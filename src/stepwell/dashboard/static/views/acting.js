@@ -4,29 +4,34 @@ import { instancePath, ownInstancePath, patch, post, remove } from "../api.js";
 import { count, plural, visible } from "../format.js";
 import { jsonProblem } from "../json.js";
 import { go, workflowUrl } from "../router.js";
-import { Button, Confirm, Dialog, ErrorBox, FINAL, toast, useAction } from "../ui.js";
+import { Button, ErrorBox, FINAL, Form, Menu, toast, useAction } from "../ui.js";
 import { childOf, parted } from "./rows.js";
 
 const PAUSABLE = new Set(["queued", "running", "waiting"]);
 const NAMED = 12;
 
-// The buttons of the head. What the state forbids is not there.
-export function Actions({ instance, canWrite, ask, workflow, id }) {
+// The buttons of the head, on a phone one that opens them as a sheet. What the state forbids is not there.
+export function Actions({ instance, canWrite, ask, workflow, id, isPhone }) {
   const { status } = instance.head;
-  const change = useAction(async (wanted) => {
+  const change = useAction(async (wanted, undone) => {
     await patch(instancePath(workflow, id, "status"), { body: { status: wanted } });
+    if (undone) toast(`Told to ${wanted}.`, "good", { name: "Undo", run: () => change.run(undone) });
     instance.read();
   });
   if (!canWrite) return null;
   const isFinal = FINAL.has(status);
-  const button = (word, dialog, kind = "") => html`<${Button} kind=${kind} onClick=${() => ask(dialog)}>${word}<//>`;
+  const to = (word, wanted, undone, kind) => ({ word, kind, busy: change.busy, act: () => change.run(wanted, undone) });
+  const dialog = (word, name, kind) => ({ word, kind, act: () => ask({ kind: name }) });
+  const items = [
+    PAUSABLE.has(status) && to("Pause", "pause", "resume"),
+    (status === "paused" || status === "waitingForPause") && to("Resume", "resume", "pause", "primary"),
+    !isFinal && dialog("Send event", "event"),
+    dialog("Restart", "restart"),
+    !isFinal && dialog("Terminate", "terminate", "danger"),
+    dialog("Delete", "delete", "danger"),
+  ].filter(Boolean);
   return html`<div class="row-of acts" role="group" aria-label="Actions">
-    ${PAUSABLE.has(status) && html`<${Button} busy=${change.busy} onClick=${() => change.run("pause")}>Pause<//>`}
-    ${(status === "paused" || status === "waitingForPause") && html`<${Button} kind="primary" busy=${change.busy} onClick=${() => change.run("resume")}>Resume<//>`}
-    ${!isFinal && button("Send event", { kind: "event" })}
-    ${button("Restart", { kind: "restart" })}
-    ${!isFinal && button("Terminate", { kind: "terminate" }, "danger")}
-    ${button("Delete", { kind: "delete" }, "danger")}
+    ${isPhone ? html`<${Menu} label="Actions" isWord items=${items} />` : items.map(({ word, kind, busy, act }) => html`<${Button} key=${word} kind=${kind} busy=${busy} onClick=${act}>${word}<//>`)}
     ${change.error && html`<${ErrorBox} error=${change.error} />`}</div>`;
 }
 
@@ -37,18 +42,6 @@ export function Dialogs({ dialog, ...given }) {
   return html`<${Shown} ...${given} ...${dialog} />`;
 }
 
-// A form with an error inside, and two buttons.
-function Form({ title, verb, close, act, done, dirty, disabled, children }) {
-  const { run, busy, error } = useAction(act, (result) => (close(), done?.(result)));
-  const submit = (event) => {
-    event.preventDefault();
-    if (!disabled && !busy) run();
-  };
-  return html`<${Dialog} title=${title} onClose=${close} dirty=${dirty && !busy}>
-    <form onSubmit=${submit}><div class="body">${children}${error && html`<${ErrorBox} error=${error} />`}</div>
-    <footer><${Button} onClick=${close}>Cancel<//><${Button} kind="primary" type="submit" busy=${busy} disabled=${disabled}>${verb}<//></footer></form><//>`;
-}
-
 function JsonField({ name, label, value, onInput, focused }) {
   const problem = value.trim() === "" ? null : jsonProblem(value);
   return html`<div class="field"><label for=${name}>${label}</label>
@@ -56,23 +49,28 @@ function JsonField({ name, label, value, onInput, focused }) {
     <small id="${name}-said" class=${problem ? "bad" : ""}>${problem ?? "JSON; empty is null"}</small></div>`;
 }
 
-const jsonText = (value) => (value.trim() === "" ? "null" : value);
-const isWrong = (value) => value.trim() !== "" && jsonProblem(value) !== null;
-const onceKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+export const jsonText = (value) => (value.trim() === "" ? "null" : value);
+export const isWrong = (value) => value.trim() !== "" && jsonProblem(value) !== null;
+export const onceKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+// The type and payload of an event; `awaited` are the types that something waits for, where that is known.
+export function EventFields({ event: { type, payload }, change, awaited }) {
+  return html`<div class="field"><label for="event-type">Type</label>
+      <input id="event-type" class="mono" list="event-types" required data-focus=${type === "" || undefined} value=${type} onInput=${(event) => change({ type: event.target.value.trim(), payload })} />
+      <datalist id="event-types">${awaited?.map((one) => html`<option value=${one} />`)}</datalist>
+      ${type && awaited && !awaited.includes(type) && html`<small>Nothing waits for it now: it is stored until a step does.</small>`}</div>
+    <${JsonField} name="payload" label="Payload" value=${payload} onInput=${(text) => change({ type, payload: text })} focused=${type !== ""} />`;
+}
 
 function SendEvent({ workflow, id, instance, close, type: given = "" }) {
   const awaited = [...new Set((instance.why?.reasons ?? []).filter((reason) => reason.type === "waitForEvent" && !childOf(reason.event_type)).map((reason) => reason.event_type))];
-  const [type, setType] = useState(given || (awaited.length === 1 ? awaited[0] : ""));
-  const [payload, setPayload] = useState("");
+  const [event, setEvent] = useState({ type: given || (awaited.length === 1 ? awaited[0] : ""), payload: "" });
+  const { type, payload } = event;
   const [key] = useState(onceKey);
   const send = () => post(instancePath(workflow, id, "events", type), { text: jsonText(payload), headers: { "idempotency-key": key } });
   const done = () => (toast(`Event ${type} was sent.`), instance.read());
   return html`<${Form} title="Send an event" verb="Send" close=${close} act=${send} done=${done} dirty=${payload !== ""} disabled=${!type || isWrong(payload)}>
-    <div class="field"><label for="event-type">Type</label>
-      <input id="event-type" class="mono" list="event-types" required data-focus=${type === "" || undefined} value=${type} onInput=${(event) => setType(event.target.value.trim())} />
-      <datalist id="event-types">${awaited.map((one) => html`<option value=${one} />`)}</datalist>
-      ${type && !awaited.includes(type) && html`<small>Nothing waits for it now: it is stored until a step does.</small>`}</div>
-    <${JsonField} name="payload" label="Payload" value=${payload} onInput=${setPayload} focused=${type !== ""} /><//>`;
+    <${EventFields} event=${event} change=${setEvent} awaited=${awaited} /><//>`;
 }
 
 const TYPES = { step: "do", sleep: "sleep", waitForEvent: "waitForEvent" };
@@ -108,7 +106,7 @@ function Terminate({ workflow, id, instance, close }) {
     toast(rollback ? "Is rolled back, and then terminated." : "Terminated.");
     instance.read();
   };
-  return html`<${Confirm} title="Terminate this instance?" verb="Terminate" onClose=${close} act=${act}>
+  return html`<${Form} title="Terminate this instance?" verb="Terminate" danger close=${close} act=${act}>
     <p>${flying.length ? html`In flight are ${names(flying)}: they are interrupted.` : "No attempt is in flight."} It can only be restarted then.</p>
     <p><label><input type="checkbox" checked=${rollback} onChange=${() => setRollback(!rollback)} /> run the rollbacks of its steps first</label></p><//>`;
 }
@@ -119,7 +117,7 @@ function Delete({ workflow, id, instance, close }) {
     toast(`${id} was deleted.`);
     go(workflowUrl(workflow));
   };
-  return html`<${Confirm} title="Delete this instance?" verb="Delete" onClose=${close} act=${act}>
+  return html`<${Form} title="Delete this instance?" verb="Delete" danger close=${close} act=${act}>
     <p><strong class="mono">${visible(id)}</strong> goes with its log, its results and its events${FINAL.has(instance.head.status) ? "" : ", and what it does is ended"}. This cannot be undone.</p><//>`;
 }
 

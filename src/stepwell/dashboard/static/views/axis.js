@@ -52,14 +52,14 @@ export function foldsOf(rows, from, to, width) {
   const busy = busyStretches(rows, from, to);
   const busyMs = busy.reduce((sum, [start, end]) => sum + end - start, 0);
   if (busy.length === 0) return [];
-  const byLength = idleStretches(busy, from, to).sort((one, other) => length(other) - length(one));
+  const byLength = idleStretches(busy, from, to).sort((one, other) => lengthOf(other) - lengthOf(one));
   const folds = [];
   let unfoldedMs = to - from;
   for (const stretch of byLength) {
     const pixels = width - folds.length * FOLD_WIDTH;
-    if (length(stretch) < LEAST_MS || length(stretch) <= busyMs * IDLE_SHARE || (length(stretch) / unfoldedMs) * pixels <= FOLDED_FROM) break;
+    if (lengthOf(stretch) < LEAST_MS || lengthOf(stretch) <= busyMs * IDLE_SHARE || (lengthOf(stretch) / unfoldedMs) * pixels <= FOLDED_FROM) break;
     folds.push(stretch);
-    unfoldedMs -= length(stretch);
+    unfoldedMs -= lengthOf(stretch);
   }
   return folds.sort((one, other) => one[0] - other[0]).flatMap((fold) => parts(fold, rows));
 }
@@ -78,7 +78,7 @@ function parts(fold, rows) {
   return bounds.slice(1).map((bound, at) => [bounds[at], bound]);
 }
 
-function length([start, end]) {
+function lengthOf([start, end]) {
   return end - start;
 }
 
@@ -90,7 +90,7 @@ function length([start, end]) {
 export function axisOf(from, to, width, folds = [], hasHeadroom = true) {
   const end = Math.max(to, from + 1);
   const room = width * (hasHeadroom ? 1 - HEADROOM : 1);
-  const folded = folds.reduce((sum, fold) => sum + length(fold), 0);
+  const folded = folds.reduce((sum, fold) => sum + lengthOf(fold), 0);
   // Many folds on a narrow axis share what there is.
   const foldWidth = Math.min(FOLD_WIDTH, folds.length === 0 ? 0 : (room * 0.6) / folds.length);
   const unfolded = end - from - folded;

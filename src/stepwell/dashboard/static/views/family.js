@@ -11,7 +11,7 @@ export function Family({ workflow, id, instance }) {
   const tree = useRead(ownInstancePath(workflow, id, "tree"));
   useFollowing(instance, tree.reload);
   return html`${parents.length > 0 && html`<h2>Awaited by</h2><ul class="family">${parents.map((one) => html`<li><${Member} one=${one} /></li>`)}</ul>`}
-    <h2>Awaits</h2><${Loaded} read=${tree}>${({ instances, is_whole: isWhole }) => html`<ul class="family">${instances.map((one) => html`<li class="deep-${Math.min(one.depth, 8)}" aria-current=${one.depth === 0 ? "true" : undefined}><${Member} one=${one} /></li>`)}</ul>
+    <h2>Awaits</h2><${Loaded} read=${tree}>${({ instances, is_whole: isWhole }) => html`<ul class="family">${instances.map((one) => html`<li style=${{ marginLeft: `min(${one.depth * 24}px, ${Math.min(one.depth, 8) * 8}vw)` }} aria-current=${one.depth === 0 ? "true" : undefined}><${Member} one=${one} /></li>`)}</ul>
       ${instances.length === 1 && html`<p class="muted">No other instance.</p>`}${!isWhole && html`<p class="muted">There are more.</p>`}`}<//>`;
 }
 

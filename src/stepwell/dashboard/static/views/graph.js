@@ -2,9 +2,9 @@
 import { html, useEffect, useRef, useState } from "../dom.js";
 import { getText, ownInstancePath, useRead } from "../api.js";
 import { plural, visible } from "../format.js";
-import { instanceUrl } from "../router.js";
+import { stepUrl } from "../router.js";
 import { Drawing } from "../svg.js";
-import { Button, Icon, Loaded, STATUSES, download } from "../ui.js";
+import { Button, Loaded, Sign, download } from "../ui.js";
 import { useFollowing } from "./reading.js";
 import { keyOf } from "./rows.js";
 
@@ -42,8 +42,8 @@ function Choice({ chosen, close, ...given }) {
 
 const SHOWN = 200;
 
-function Entries({ entries, workflow, id, query }) {
-  return html`<ul class="entries">${entries.slice(0, SHOWN).map((entry) => html`<li class="s-${entry.status}"><a href=${instanceUrl(workflow, id, { ...query, step: keyOf(entry.type, entry.name), attempt: "" })}><${Icon} path=${STATUSES[entry.status][1]} /> ${visible(entry.name)}</a></li>`)}
+function Entries({ entries, ...given }) {
+  return html`<ul class="entries">${entries.slice(0, SHOWN).map((entry) => html`<li class="s-${entry.status}"><a href=${stepUrl(given, keyOf(entry.type, entry.name))}><${Sign} of=${entry.status} /> ${visible(entry.name)}</a></li>`)}
     ${entries.length > SHOWN && html`<li class="muted">and ${entries.length - SHOWN} more; the steps' tab has them all</li>`}</ul>`;
 }
 

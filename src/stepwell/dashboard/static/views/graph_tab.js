@@ -3,12 +3,12 @@ import { html } from "../dom.js";
 import { getText, get, ownPath, urlOf, useRead, workflowPath } from "../api.js";
 import { exact, visible } from "../format.js";
 import { workflowTopic } from "../live.js";
-import { changeQuery, queryText, workflowUrl } from "../router.js";
+import { changeQuery, workflowUrl } from "../router.js";
 import { Drawing } from "../svg.js";
 import { Empty, Loaded, useTitle } from "../ui.js";
 import { WorkflowHead } from "./workflow_head.js";
 
-export function Graph({ workflow, query }) {
+export function WorkflowGraph({ workflow, query }) {
   useTitle("Graph", workflow);
   const versions = useRead(workflowPath(workflow, "versions") + "?per_page=100", { topics: [workflowTopic(workflow)] });
   return html`<${WorkflowHead} workflow=${workflow} tab="graph" />
@@ -19,7 +19,7 @@ export function Graph({ workflow, query }) {
         <select id="version" value=${version} onChange=${(event) => changeQuery({ version: event.target.value === list[0]?.id ? "" : event.target.value })}>
           ${list.map((one, at) => html`<option value=${one.id}>${one.id.slice(0, 8)}, ${exact(one.created_on)}${at ? "" : ", newest"}</option>`)}
           ${!list.some((one) => one.id === version) && html`<option value=${version}>${visible(version).slice(0, 8)}</option>`}</select></div>
-        ${list.length > 1 && html`<a class="button" href=${workflowUrl(workflow, "versions") + queryText({ a: list[1].id, b: list[0].id })}>Compare versions</a>`}
+        ${list.length > 1 && html`<a class="button" href=${workflowUrl(workflow, "versions")}>Compare versions</a>`}
         <a class="button" download=${`${workflow}.svg`} href=${urlOf(drawingPath(workflow, version))}>Download SVG</a></div>
         <${VersionGraph} key=${version} workflow=${workflow} version=${version} />`;
     }}<//>`;

@@ -1,37 +1,43 @@
 // One instance: what it is, why it failed or waits, and the tabs that show what it has done.
 import { html, useEffect, useMemo, useRef, useState } from "../dom.js";
-import { bytes, count, duration, exact, plural, visible } from "../format.js";
+import { ownInstancePath, useRead } from "../api.js";
+import { count, duration, exact, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
-import { changeQuery, instanceUrl, workflowUrl } from "../router.js";
+import { changeQuery, instanceUrl, queryText, workflowUrl } from "../router.js";
 import { session } from "../session.js";
-import { Copy, ErrorBox, Loading, StatusBadge, Time, useNow, useTitle } from "../ui.js";
+import { Copy, ErrorBox, Labels, Loading, Old, SignButton, StatusBadge, Time, useNow, useTitle } from "../ui.js";
 import { Actions, Dialogs } from "./acting.js";
 import { busyStretches } from "./axis.js";
 import { Data } from "./data.js";
 import { Family } from "./family.js";
 import { Graph } from "./graph.js";
+import { Records } from "./history.js";
 import { Log } from "./log.js";
 import { useInstance } from "./reading.js";
 import { StepPanel } from "./step.js";
 import { Steps } from "./steps.js";
 import { Timeline } from "./timeline.js";
+import { walk } from "./walk.js";
 import { Why } from "./why.js";
-import { useMedia } from "./window.js";
+import { PHONE, useMedia } from "./window.js";
 
-const TABS = { timeline: ["Timeline", Timeline], steps: ["Steps", Steps], graph: ["Graph", Graph], log: ["Log", Log], data: ["Data", Data], family: ["Family", Family] };
-const NO_QUERY = { tab: "", step: "", attempt: "", q: "", types: "", fold: "", t0: "", t1: "", sort: "", level: "" };
+const TABS = { timeline: ["Timeline", Timeline], steps: ["Steps", Steps], graph: ["Graph", Graph], log: ["Log", Log], history: ["History", Records], data: ["Data", Data], family: ["Family", Family] };
+const NO_QUERY = { tab: "", step: "", attempt: "", q: "", types: "", fold: "", t0: "", t1: "", sort: "", level: "", kind: "" };
 
 export function Instance({ workflow, id, query }) {
   const instance = useInstance(workflow, id);
   const [dialog, setDialog] = useState(null);
-  const isPhone = useMedia("(max-width: 40rem)");
+  const isPhone = useMedia(PHONE);
   const { head, own, rows, error } = instance;
   useTitle(...(query.step ? [query.step] : []), id, workflow);
   const canWrite = session.now.can_write;
-  useKeys({ e: () => (canWrite && head && !instance.isFinal ? setDialog({ kind: "event" }) : false), Escape: () => (query.step ? closeStep() : false) });
+  const step = (by) => void walk(workflow, id, by, query);
+  useKeys({ e: () => (canWrite && head && !instance.isFinal ? setDialog({ kind: "event" }) : false), Escape: () => (query.step ? closeStep() : false), "[": () => step(-1), "]": () => step(1) });
   useEffect(() => setDialog(null), [workflow, id]);
 
-  const crumbs = html`<nav class="crumbs" aria-label="Breadcrumb"><a href="/workflows">Workflows</a> / <a href=${workflowUrl(workflow)}>${visible(workflow)}</a></nav>`;
+  const walkTo = (by, name, path) => html`<${SignButton} label=${`${name} instance of the list`} title=${by < 0 ? "[" : "]"} path=${path} onClick=${() => step(by)} />`;
+  const crumbs = html`<div class="walk"><nav class="crumbs" aria-label="Breadcrumb"><a href="/workflows">Workflows</a> / <a href=${workflowUrl(workflow)}>${visible(workflow)}</a></nav>
+    <span>${walkTo(-1, "previous", "M10 3 5 8l5 5")}${walkTo(1, "next", "M6 3l5 5-5 5")}</span></div>`;
   if (!head) {
     return html`${crumbs}<h1>${visible(id)}</h1>${error ? html`<${ErrorBox} error=${error} retry=${instance.read} />` : html`<${Loading} rows=${8} />`}`;
   }
@@ -43,9 +49,9 @@ export function Instance({ workflow, id, query }) {
   return html`${crumbs}
     <div class="head"><h1 class="id">${visible(id)} <${Copy} text=${id} what="copy the id" /></h1>
       <${Actions} ...${given} /></div>
-    <${Facts} ...${given} />
-    ${error && html`<p class="old" role="status">Not up to date: last read ${exact(instance.at)}. ${visible(error.message)}</p>`}
+    <${Old} read=${instance} />
     <${Why} ...${given} />
+    <${Facts} ...${given} />
     <${Announcer} instance=${instance} />
     <nav class="tabs" aria-label="Views">${Object.entries(TABS).map(
       ([name, [word]]) => (name !== "family" || hasFamily || tab === "family") && html`<a href=${instanceUrl(workflow, id, { ...query, ...NO_QUERY, step: query.step, tab: name === "timeline" && !isPhone ? "" : name })} aria-current=${name === tab ? "page" : undefined}>${word}${name === "steps" && head.step_count > 0 && html` <small class="muted">${count(head.step_count)}</small>`}</a>`,
@@ -68,8 +74,9 @@ function closeStep() {
   requestAnimationFrame(() => [...document.querySelectorAll("[data-step]")].find((link) => link.dataset.step === key)?.focus());
 }
 
-function Facts({ workflow, instance }) {
+function Facts({ workflow, id, instance }) {
   const { head, own, rows, isFinal } = instance;
+  const { result: kept } = useRead(isFinal ? ownInstancePath(workflow, id, "retention") : null);
   const now = useNow(isFinal ? 0 : 1_000);
   const end = head.end && isFinal ? Date.parse(head.end) : now;
   const begin = head.start ? Date.parse(head.start) : null;
@@ -83,12 +90,13 @@ function Facts({ workflow, instance }) {
     ["created", html`<${Time} at=${created} />`],
     begin === null ? null : ["started", html`<${Time} at=${head.start} />`],
     head.end && isFinal ? ["ended", html`<${Time} at=${head.end} />`] : null,
+    kept?.kept_until && ["kept until", html`${exact(kept.kept_until)} <span class="muted"><${Time} at=${kept.kept_until} /></span>`],
     ["took", html`<span class="num">${duration(begin === null ? now - Date.parse(head.queued) : end - begin)}</span><span class="muted">${begin === null ? " queued" : `, ${duration(busy)} working`}</span>`],
     ["steps", html`${count(head.step_count)}${attempts > 0 && html`<span class="muted">, ${plural(attempts, "attempt")}${failed > 0 && html`, <span class="bad">${count(failed)} failed</span>`}</span>`}`],
     ["trigger", html`${visible(head.trigger.source)}${head.schedule && html` <code>${visible(head.schedule.cron)}</code> <span class="muted">for ${exact(head.schedule.scheduledTime)}</span>`}`],
     ["version", html`<a class="mono" href=${`${workflowUrl(workflow, "graph")}?version=${head.versionId}`}>${head.versionId.slice(0, 8)}</a>`],
     own?.parents.length ? ["awaited by", html`<a class="mono" href=${instanceUrl(own.parents[0].workflow, own.parents[0].id)}>${visible(own.parents[0].id)}</a>${own.parents.length > 1 && html` <span class="muted">and ${own.parents.length - 1} more</span>`}`] : null,
-    head.output === null ? null : ["output", html`<a href=${instanceUrl(workflow, own?.id ?? "", { tab: "data" })} onClick=${toData} class="mono short">${preview(head.output)}</a>`],
+    own && Object.keys(own.labels).length > 0 && ["labels", html`<${Labels} labels=${own.labels} urlOf=${(label) => workflowUrl(workflow) + queryText({ label })} />`],
   ];
   return html`<dl class="facts">${facts.filter(Boolean).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
     ${own?.progress && html`<${Progress} progress=${own.progress} />`}`;
@@ -110,16 +118,6 @@ function Announcer({ instance }) {
     return () => clearTimeout(timer);
   }, [head.status, failed]);
   return html`<p class="hidden" role="status" aria-live="polite">${said}</p>`;
-}
-
-function toData(event) {
-  event.preventDefault();
-  changeQuery({ tab: "data" });
-}
-
-function preview(output) {
-  const text = typeof output === "string" ? output : JSON.stringify(output);
-  return text.length > 80 ? `${visible(text.slice(0, 80))}... ${bytes(text.length)}` : visible(text);
 }
 
 function Progress({ progress }) {

@@ -2,7 +2,7 @@
 import { html, useState } from "../dom.js";
 import { post } from "../api.js";
 import { go } from "../router.js";
-import { session } from "../session.js";
+import { beginSession } from "../session.js";
 import { Button, ErrorBox, useAction, useTitle } from "../ui.js";
 
 export function Login({ back }) {
@@ -10,7 +10,7 @@ export function Login({ back }) {
   const [token, setToken] = useState("");
   const { run, busy, error } = useAction(
     () => post("/ui/session", { body: { token } }),
-    ({ result }) => (go(back, { replace: true }), session.set(result)),
+    ({ result }) => (go(back, { replace: true }), beginSession(result)),
   );
   const submit = (event) => {
     event.preventDefault();

@@ -1,58 +1,50 @@
 // What goes on: how many instances are how, what failed lately, what came last.
 import { html } from "../dom.js";
-import { get, instancePath, useRead, workflowPath } from "../api.js";
-import { count, visible } from "../format.js";
-import { instanceUrl, workflowUrl } from "../router.js";
+import { instancePath, useRead } from "../api.js";
+import { count, plural, visible } from "../format.js";
+import { go, instanceUrl, queryText, workflowUrl } from "../router.js";
 import { session } from "../session.js";
-import { Copy, Duration, Empty, Icon, Loaded, STATUSES, StatusBadge, Table, Time, useTitle } from "../ui.js";
+import { Copy, Duration, Empty, Loaded, Sign, StatusBadge, Table, Time, useTitle } from "../ui.js";
+import { Find } from "./filters.js";
+import { NextSchedules } from "./schedules.js";
 
-// So many workflows are asked for their instances.
-const ASKED = 8;
-const SHOWN = 10;
+const HOSTS_MS = 30_000;
 const EXAMPLE = `class Hello(WorkflowEntrypoint):\n    async def run(self, event, step):\n        return await step.do("greet", greet)`;
 const NUMBERS = [["running", ["running", "rollingBack"]], ["queued", ["queued"]], ["waiting", ["waiting"]], ["paused", ["paused", "waitingForPause"]], ["errored", ["errored"]], ["complete", ["complete"]]];
 
 export function Overview() {
   useTitle("Overview");
-  const read = useRead("overview", { topics: ["overview"], read: readAll });
-  return html`<h1>Overview</h1><${Loaded} read=${read}>${(found) => html`<${Seen} ...${found} />`}<//>`;
+  const read = useRead("/ui/overview", { topics: ["overview"] });
+  const { result: standing } = useRead("/stepwell/hosts", { every: HOSTS_MS });
+  return html`<div class="head"><h1>Overview</h1><${Find} set=${(found, typing) => typing || go(`/instances${queryText(found)}`)} /></div>
+    <${Troubled} hosts=${standing?.hosts ?? []} /><${Loaded} read=${read}>${(found) => html`<${Seen} ...${found} />`}<//>`;
 }
 
-async function readAll(_, options) {
-  const { result: workflows } = await get("/workflows?per_page=100", options);
-  const latest = (chosen, query) => Promise.all(chosen.slice(0, ASKED).map((one) => instancesOf(one.name, query, options)));
-  const [errored, recent] = await Promise.all([
-    latest(workflows.filter((one) => one.instances.errored), "status=errored&per_page=5"),
-    latest(workflows.filter((one) => one.triggered_on).sort((a, b) => b.triggered_on.localeCompare(a.triggered_on)), `per_page=${SHOWN}`),
-  ]);
-  return { result: { workflows, errored: newest(errored, "ended_on", 5), recent: newest(recent, "created_on", SHOWN) } };
+// Hosts that somebody has to look after.
+function Troubled({ hosts }) {
+  const troubled = hosts.filter((host) => host.state === "lost" || host.blocked_workers > 0);
+  return troubled.length > 0 && html`<ul class="why" aria-label="Needs attention">${troubled.map((host) => html`<li key=${host.id} class="s-errored"><${Sign} of="errored" /><div>Host <a class="mono" href="/hosts">${visible(host.name)}</a> ${host.state === "lost" ? html`is lost: last heartbeat <${Time} at=${host.renewed_on} />` : `has ${plural(host.blocked_workers, "worker")} that ${host.blocked_workers === 1 ? "does" : "do"} not answer`}.</div></li>`)}</ul>`;
 }
-
-async function instancesOf(workflow, query, options) {
-  const { result } = await get(`${workflowPath(workflow, "instances")}?${query}`, options);
-  return result.map((one) => ({ ...one, workflow }));
-}
-
-const newest = (lists, by, many) => lists.flat().sort((a, b) => (b[by] ?? "").localeCompare(a[by] ?? "")).slice(0, many);
 
 function Seen({ workflows, errored, recent }) {
   if (!workflows.length) return html`<${None} />`;
   const sum = (statuses) => workflows.reduce((all, one) => all + statuses.reduce((some, status) => some + (one.instances[status] ?? 0), 0), 0);
-  return html`<ul class="numbers">${NUMBERS.map(([word, statuses]) => html`<li class="s-${word}"><b>${count(sum(statuses))}</b><span><${Icon} path=${STATUSES[word][1]} /> ${word}</span></li>`)}</ul>
-    ${errored.length > 0 && html`<h2>Failed lately</h2><${Instances} rows=${errored} label="Failed lately" />`}
+  return html`<ul class="numbers">${NUMBERS.map(([word, statuses]) => html`<li class="s-${word}"><a href=${"/instances" + queryText({ status: statuses.join("\n") })}><b>${count(sum(statuses))}</b><span><${Sign} of=${word} /> ${word}</span></a></li>`)}</ul>
+    ${errored.length > 0 && html`<h2>Failed lately</h2><${LatestInstances} rows=${errored} label="Failed lately" isFailed />`}
     <h2>Latest instances</h2>
-    ${recent.length ? html`<${Instances} rows=${recent} label="Latest instances" />` : html`<${Empty} title="Nothing has run yet"><p>${session.now.can_write ? "Create an instance of one of the workflows:" : "Instances of these workflows are shown here:"}</p><p class="row-of">${workflows.slice(0, 10).map((one) => html`<a class="button" href=${workflowUrl(one.name) + (session.now.can_write ? "?create=1" : "")}>${visible(one.name)}</a>`)}</p><//>`}`;
+    ${recent.length ? html`<${LatestInstances} rows=${recent} label="Latest instances" />` : html`<${Empty} title="Nothing has run yet"><p>${session.now.can_write ? "Create an instance of one of the workflows:" : "Instances of these workflows are shown here:"}</p><p class="row-of">${workflows.slice(0, 10).map((one) => html`<a class="button" href=${workflowUrl(one.name) + (session.now.can_write ? "?create=1" : "")}>${visible(one.name)}</a>`)}</p><//>`}<${NextSchedules} />`;
 }
 
-function Instances({ rows, label }) {
+function LatestInstances({ rows, label, isFailed }) {
   const columns = [
     { name: "status", kind: "tight", cell: (row) => html`<${StatusBadge} status=${row.status} />` },
-    { name: "instance", kind: "main", cell: (row) => html`<a class="row mono" href=${instanceUrl(row.workflow, row.id)}>${visible(row.id)}</a>` },
-    { name: "workflow", kind: "named", cell: (row) => html`<a href=${workflowUrl(row.workflow)}>${visible(row.workflow)}</a>` },
+    { name: "instance", kind: "main", cell: (row) => html`<a class="row mono" href=${instanceUrl(row.workflow_name, row.id)}>${visible(row.id)}</a>` },
+    { name: "workflow", kind: "named", cell: (row) => html`<a href=${workflowUrl(row.workflow_name)}>${visible(row.workflow_name)}</a>` },
+    isFailed && { name: "error", kind: "grow", cell: ({ error }) => error && html`<b>${visible(error.name)}</b>: ${visible(error.message)}` },
     { name: "created", kind: "nowrap", cell: (row) => html`<${Time} at=${row.created_on} />` },
     { name: "took", kind: "named nowrap", cell: (row) => html`<${Duration} from=${row.started_on} to=${row.ended_on} />` },
   ];
-  return html`<${Table} columns=${columns} rows=${rows} keyOf=${(row) => instancePath(row.workflow, row.id)} label=${label} />`;
+  return html`<${Table} columns=${columns} rows=${rows} keyOf=${(row) => instancePath(row.workflow_name, row.id)} label=${label} />`;
 }
 
 function None() {

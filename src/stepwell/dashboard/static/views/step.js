@@ -2,8 +2,8 @@
 import { html, useEffect, useRef } from "../dom.js";
 import { ApiError, instancePath, ownInstancePath, urlOf, useRead } from "../api.js";
 import { count, duration, exact, plural, visible, visibleLines } from "../format.js";
-import { instanceUrl } from "../router.js";
-import { Button, Copy, ErrorBox, Icon, JsonView, Loaded, SIGN, useNow } from "../ui.js";
+import { stepUrl } from "../router.js";
+import { Button, Close, Copy, ErrorBox, JsonView, Loaded, Sign, StatusBadge, useNow } from "../ui.js";
 import { memberText } from "./raw.js";
 import { kindOf, parted, typeWord } from "./rows.js";
 import { link, moment } from "./why.js";
@@ -21,7 +21,7 @@ export function StepPanel({ row, close, ...given }) {
   const body = row ? html`<${Body} row=${row} ...${given} />` : html`<p class="muted">${given.instance.isWhole ? "The instance has no such step." : "Loading"}</p>`;
   return html`<aside class="panel" ref=${ref} tabindex="-1" aria-label="Step">
     <header><h2>${row ? html`<${Name} row=${row} rows=${given.instance.rows} />` : visible(given.query.step)}</h2>
-      <button type="button" class="copy" aria-label="close the step" title="Esc" onClick=${close}><${Icon} path="M3.5 3.5l9 9M12.5 3.5l-9 9" /></button></header>
+      <span class="row-of"><${Copy} text=${location.href} what="copy the link" path="M7 9a3 3 0 0 0 4 0l2-2a2.8 2.8 0 0 0-4-4M9 7a3 3 0 0 0-4 0L3 9a2.8 2.8 0 0 0 4 4" /><${Close} label="close the step" title="Esc" onClick=${close} /></span></header>
     ${body}</aside>`;
 }
 
@@ -34,7 +34,7 @@ function Name({ row, rows }) {
 function Body({ row, query, ...given }) {
   const { entry, attempts } = row;
   const chosen = Math.min(Math.max(1, Number(query.attempt) || attempts.length), attempts.length);
-  return html`<p class="row-of"><span class="badge s-${row.status}"><${Icon} path=${SIGN[row.status][1]} />${row.words}</span>
+  return html`<p class="row-of"><${StatusBadge} status=${row.status} word=${row.words} />
       <span class="muted">${typeWord(row.type)}, began ${moment(row.start)}${row.end !== null && html`, ended ${moment(row.end)}`}</span></p>
     <${Decisions} row=${row} ...${given} />
     ${entry.config && html`<p class="muted">${configWords(entry.config)}</p>`}
@@ -57,20 +57,20 @@ function configWords({ retries, timeout, sensitive }) {
 const span = (given) => (typeof given === "number" ? duration(given) : given);
 
 // The attempts as rows that choose one, with what lay between them.
-function Attempts({ row, chosen, workflow, id, query }) {
+function Attempts({ row, chosen, ...given }) {
   const now = useNow(row.end === null ? 1_000 : 0);
   return html`<ol class="attempts">${row.attempts.map((attempt, at) => {
     const before = row.attempts[at - 1];
     const end = attempt.end ?? row.end ?? now;
     const outcome = row.end !== null && attempt.success === null ? "cut" : OUTCOMES[kindOf(attempt)];
     return html`${before?.end && attempt.start - before.end > 0 && html`<li class="gap muted">${duration(attempt.start - before.end)} later</li>`}
-      <li class="s-${outcome}"><a href=${instanceUrl(workflow, id, { ...query, step: row.key, attempt: at + 1 })} aria-current=${at + 1 === chosen ? "true" : undefined}>
-        <${Icon} path=${SIGN[outcome][1]} /><span>${at + 1}</span> <span class="num">${duration(end - attempt.start)}</span> <span class="clip">${attempt.error ? visible(`${attempt.error.name}: ${attempt.error.message}`.slice(0, 200)) : outcome === "running" ? "in flight" : ""}</span></a></li>`;
+      <li class="s-${outcome}"><a href=${stepUrl(given, row.key, at + 1)} aria-current=${at + 1 === chosen ? "true" : undefined}>
+        <${Sign} of=${outcome} /><span>${at + 1}</span> ${moment(attempt.start, row.start)} <span class="num">${duration(end - attempt.start)}</span> <span class="clip">${attempt.error ? visible(`${attempt.error.name}: ${attempt.error.message}`.slice(0, 200)) : outcome === "running" ? "in flight" : ""}</span></a></li>`;
   })}
     ${row.status === "waiting" && row.until !== null && html`<li class="gap s-waiting">the next one in ${duration(Math.max(0, row.until - now))}, at ${moment(row.until, now)}</li>`}</ol>`;
 }
 
-function Raised({ error }) {
+export function Raised({ error }) {
   return html`<div class="raised"><p><strong>${visible(error.name)}</strong></p><pre class="wraps">${visibleLines(error.message)}</pre></div>`;
 }
 
@@ -83,8 +83,7 @@ function Attempt({ row, number, workflow, id }) {
   const mine = (lines.result?.lines ?? []).filter((line) => line.attempt === number);
   const trace = attempt.error === null ? null : mine.findLast((line) => line.level === "ERROR" && line.text.includes(attempt.error.name));
   const said = mine.filter((line) => line !== trace);
-  return html`<p class="muted">Attempt ${number} began ${moment(attempt.start)}${attempt.end && html`, ended ${moment(attempt.end)}`}.</p>
-    ${attempt.error && (trace ? html`<div class="raised"><${Copy} text=${trace.text} what="copy the traceback" /><pre>${visibleLines(trace.text)}</pre></div>` : html`<${Raised} error=${attempt.error} />`)}
+  return html`${attempt.error && (trace ? html`<div class="raised"><${Copy} text=${trace.text} what="copy the traceback" /><pre>${visibleLines(trace.text)}</pre></div>` : html`<${Raised} error=${attempt.error} />`)}
     ${lines.error && html`<${ErrorBox} error=${lines.error} />`}
     ${said.length > 0 && html`<details open><summary>${plural(said.length, "line")} of log</summary><pre class="block wraps">${said.map((line) => html`<span class=${line.level === "ERROR" || line.level === "CRITICAL" || line.level === "stderr" ? "bad" : ""}>${visibleLines(line.text)}${"\n"}</span>`)}</pre></details>`}`;
 }

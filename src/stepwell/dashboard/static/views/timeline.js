@@ -2,20 +2,27 @@
 import { html, useCallback, useEffect, useMemo, useRef, useState } from "../dom.js";
 import { clockTime, count, duration, exact, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
-import { changeQuery, instanceUrl } from "../router.js";
+import { changeQuery, stepUrl } from "../router.js";
 import { remember, remembered } from "../store.js";
-import { Button, Icon, SIGN, useNow } from "../ui.js";
+import { Button, Sign, useNow } from "../ui.js";
+import { ownInstancePath, useRead } from "../api.js";
 import { axisOf, barOf, foldsOf, ticksOf } from "./axis.js";
+import { MARKED, bracketsOf, groupsOf, marksOf } from "./marks.js";
+import { useFollowing, useHistory } from "./reading.js";
 import { tookOf, typeWord } from "./rows.js";
 import { Filters, shownRows } from "./steps.js";
 import { useMedia, useWidth, useWindow } from "./window.js";
 
 const LABEL_FROM = 48;
+// Instances with more rows have no brackets: their graphs take too long.
+const BRACKETS_UP_TO = 1_000;
 const NAME = { least: 120, most: 480, usual: 240 };
 // What is drawn, in words: the legend.
 const KINDS = {
   done: "successful attempt", failed: "failed attempt", running: "in flight", delay: "waits to retry", sleep: "sleep", wait: "waits for event", cut: "interrupted",
 };
+
+const TICKS = { event: "event came", lost: "worker lost, gone on with", restarted: "restarted" };
 
 export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
   const { head, rows, isFinal } = instance;
@@ -30,7 +37,12 @@ export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
   const axis = useAxis(rows, query, { begin, width, now, isFinal, head });
   const { ref, first, last } = useWindow(shown.length, rowHeight);
   const zoom = useZoom(axis, begin, query);
-  const paused = instance.why?.reasons.find((reason) => reason.type === "paused");
+  const { records } = useHistory(workflow, id, instance, MARKED);
+  const marks = useMemo(() => marksOf(records), [records]);
+  // In a pause what waits stands still.
+  const pause = marks.pauses.at(-1);
+  const still = pause && pause.to === null ? pause.from : now;
+  const brackets = useBrackets(workflow, id, instance, shown, now);
   useKeys({ f: zoom.toggleFolds, "+": () => zoom.by(0.5), "-": () => zoom.by(2), 0: zoom.reset });
 
   if (rows.length === 0) return html`<div ref=${chartRef}><p class="muted">No step has begun yet.</p></div>`;
@@ -41,13 +53,22 @@ export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
     <div class="waterfall ${isPhone ? "stacked" : ""}" ref=${chartRef}>
       <div class="axis-row">
         ${!isPhone && html`<div class="corner" style=${{ width: `${nameWidth}px` }}><span class="muted">${plural(shown.length, "row")}</span><${Divider} width=${nameWidth} setWidth=${setNameWidth} /></div>`}
-        <${Axis} axis=${axis} origin=${begin} started=${head.start && Date.parse(head.start)} zoom=${zoom} />
+        <${Axis} axis=${axis} origin=${begin} started=${head.start && Date.parse(head.start)} zoom=${zoom} marks=${marks} />
       </div>
       ${shown.length === 0 && html`<p class="muted">No step fits.</p>`}
-      ${paused && html`<${Paused} axis=${axis} since=${paused.since} offset=${isPhone ? 0 : nameWidth} />`}
-      <${Grid} shown=${shown} first=${first} last=${last} scrollRef=${ref} ...${{ axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep, head }} />
+      <${Marks} axis=${axis} marks=${marks} offset=${isPhone ? 0 : nameWidth} />
+      <${Grid} shown=${shown} first=${first} last=${last} scrollRef=${ref} ...${{ axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep, still, came: marks.came, brackets }} />
     </div>
-    <${Legend} rows=${rows} />`;
+    <${Legend} rows=${rows} marks=${marks} brackets=${brackets} />`;
+}
+
+// Which of the rows stand in a bracket, as the graph says that they are done at the same time.
+function useBrackets(workflow, id, instance, shown, now) {
+  const mayBe = useMemo(() => shown.length <= BRACKETS_UP_TO && shown.some((row, at) => at > 0 && row.start < (shown[at - 1].end ?? now)), [shown]);
+  const graph = useRead(mayBe ? ownInstancePath(workflow, id, "graph") : null);
+  useFollowing(instance, graph.reload);
+  const groups = useMemo(() => (graph.result?.nodes ? groupsOf(graph.result) : new Map()), [graph.result]);
+  return useMemo(() => (groups.size ? bracketsOf(shown, groups, now) : groups), [shown, groups]);
 }
 
 function useAxis(rows, query, { begin, width, now, isFinal, head }) {
@@ -81,7 +102,7 @@ function useZoom(axis, begin, query) {
 }
 
 // Ticks, folds and the cursor's line; a drag zooms in.
-function Axis({ axis, origin, started, zoom }) {
+function Axis({ axis, origin, started, zoom, marks }) {
   const ref = useRef(null);
   const cursor = useRef(null);
   const drag = useRef(null);
@@ -123,6 +144,12 @@ function Axis({ axis, origin, started, zoom }) {
     ${ticks.map((tick) => html`<span class="tick" key=${tick.at} style=${{ left: `${tick.x}px` }} title=${exact(tick.at)}>${tick.at === origin ? "0" : `+${duration(tick.at - origin)}`}</span>`)}
     ${axis.pieces.filter((piece) => piece.isFold).map((piece) => html`<button type="button" class="fold" key=${piece.from} aria-pressed="true" style=${{ left: `${piece.x}px`, width: `${piece.width}px` }} title="${duration(piece.to - piece.from)} in which nothing ran; click to unfold" aria-label="folded: ${duration(piece.to - piece.from)}, unfold" onClick=${() => zoom.open(piece)}>${short(piece.to - piece.from)}</button>`)}
     <${Queue} axis=${axis} from=${origin} to=${started} />
+    ${marks.ticks.map(({ at, kind, words }) => barOf(axis, at, at, 0) && html`<span class="mark ${kind}" role="img" key=${`${kind} ${at}`} style=${{ left: `${axis.x(at)}px` }} title=${`${visible(words)}, ${exact(at)}`} aria-label=${`${visible(words)}, ${exact(at)}`}></span>`)}
+    ${marks.pauses.map(({ from, to }) => {
+      const bar = barOf(axis, from, to ?? axis.end, 0);
+      const said = `paused ${short((to ?? axis.end) - from)}`;
+      return bar && bar.width > said.length * 6.2 && html`<span class="pause-word" key=${from} style=${{ left: `${bar.x}px`, width: `${bar.width}px` }}>${said}</span>`;
+    })}
     <span class="cursor" ref=${cursor} hidden><span></span><i></i></span></div>`;
 }
 
@@ -131,10 +158,15 @@ function Queue({ axis, from, to }) {
   return bar && bar.width >= 3 && html`<span class="queue" style=${{ left: `${bar.x}px`, width: `${bar.width}px` }} title="queued: ${duration(to - from)}"></span>`;
 }
 
-// A band through all rows: what waits stands still there.
-function Paused({ axis, since, offset }) {
-  const bar = barOf(axis, Date.parse(since), axis.end);
-  return bar && html`<div class="pause" style=${{ left: `${offset + bar.x}px`, width: `${bar.width}px` }}></div>`;
+// Through all rows: bands in which what waits stands still, and the line at which somebody ended it.
+function Marks({ axis, marks, offset }) {
+  const left = (bar) => `${offset + bar.x}px`;
+  const end = marks.terminatedAt !== null && barOf(axis, marks.terminatedAt, marks.terminatedAt, 0);
+  return html`${marks.pauses.map(({ from, to }) => {
+      const bar = barOf(axis, from, to ?? axis.end, 1);
+      return bar && html`<div class="pause" key=${from} style=${{ left: left(bar), width: `${bar.width}px` }} title=${`paused ${duration((to ?? axis.end) - from)}`}></div>`;
+    })}
+    ${end && html`<div class="ended" style=${{ left: left(end) }}><${Sign} of="terminated" label="terminated" /></div>`}`;
 }
 
 // The first unit alone: a fold is narrow.
@@ -200,22 +232,28 @@ function Grid({ shown, first, last, scrollRef, rowHeight, openStep, query, ...re
     <div style=${{ height: `${(shown.length - last) * rowHeight}px` }}></div></div>`;
 }
 
-function Row({ row, index, isActive, isOpen, axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep }) {
+function Row({ row, index, isActive, isOpen, axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep, still, came, brackets }) {
   // A click on a bar opens its attempt; the name is a link, which the browser may open elsewhere.
   const click = (event) => event.target.closest("a") || openStep(row.key, event.target.closest("[data-attempt]")?.dataset.attempt);
   const took = duration(tookOf(row, now));
   const label = [row.name, typeWord(row.type), row.words, row.attempts.length > 1 ? `${count(row.attempts.length)} attempts` : "", took].filter(Boolean).map(visible).join(", ");
-  return html`<div role="row" class="bar-row s-${row.status} ${isOpen ? "chosen" : ""}" aria-rowindex=${index + 1} aria-level="1" aria-selected=${isOpen} aria-label=${label} tabindex=${isActive ? 0 : -1} data-index=${index} data-step=${row.key} onClick=${click} style=${{ height: `${rowHeight}px` }}>
-    <div role="rowheader" class="bar-name" style=${isPhone ? undefined : { width: `${nameWidth}px` }}><a href=${instanceUrl(workflow, id, { ...query, step: row.key, attempt: "" })} tabindex="-1" title=${visible(row.name)}><${Icon} path=${SIGN[row.status][1]} /> <span>${visible(row.name)}</span></a>${isPhone && html`<small class="muted num">${took}</small>`}</div>
-    <div role="gridcell" class="bar-cell" style=${{ width: `${axis.width}px` }}>${row.segments.map((segment, at) => html`<${Bar} key=${at} segment=${segment} row=${row} axis=${axis} now=${now} isLast=${at === row.segments.length - 1} />`)}</div></div>`;
+  return html`<div role="row" class="bar-row s-${row.status} ${isOpen ? "chosen" : ""} ${brackets.has(row.key) ? `bracket ${brackets.get(row.key)}` : ""}" aria-rowindex=${index + 1} aria-level="1" aria-selected=${isOpen} aria-label=${label} tabindex=${isActive ? 0 : -1} data-index=${index} data-step=${row.key} onClick=${click} style=${{ height: `${rowHeight}px` }}>
+    <div role="rowheader" class="bar-name" style=${isPhone ? undefined : { width: `${nameWidth}px` }}><a href=${stepUrl({ workflow, id, query }, row.key)} tabindex="-1" title=${visible(row.name)}><${Sign} of=${row.status} /> <span>${visible(row.name)}</span></a>${isPhone && html`<small class="muted num">${took}</small>`}</div>
+    <div role="gridcell" class="bar-cell" style=${{ width: `${axis.width}px` }}><${Came} axis=${axis} at=${came.get(row.name)} row=${row} />${row.segments.map((segment, at) => html`<${Bar} key=${at} segment=${segment} row=${row} axis=${axis} now=${now} still=${still} isLast=${at === row.segments.length - 1} />`)}</div></div>`;
 }
 
-function Bar({ segment, row, axis, now, isLast }) {
+// A line from the moment at which an event came to the end of the wait that got it.
+function Came({ axis, at, row }) {
+  const bar = row.type === "waitForEvent" && row.end !== null && at !== undefined && barOf(axis, Math.min(at, row.end), row.end, 0);
+  return bar && bar.width >= 3 && html`<span class="came" style=${{ left: `${bar.x}px`, width: `${bar.width}px` }} title=${`its event came ${exact(at)}`}></span>`;
+}
+
+function Bar({ segment, row, axis, now, still, isLast }) {
   const to = segment.to ?? Math.max(now, segment.from);
   const bar = barOf(axis, segment.from, to, segment.kind === "delay" ? 0 : 3);
   if (bar === null) return null;
   const isOpen = segment.to === null;
-  const text = isLast || bar.width >= LABEL_FROM ? words(segment, row, to, now) : "";
+  const text = isLast || bar.width >= LABEL_FROM ? words(segment, row, to, still) : "";
   const isInside = bar.width >= Math.max(LABEL_FROM, text.length * 6.6 + 12) && segment.kind !== "delay";
   const title = `${KINDS[segment.kind]}${segment.attempt ? `, attempt ${segment.attempt}` : ""}: ${duration(to - segment.from)}`;
   // On the side with room: behind the bar, or before the first of its row.
@@ -231,8 +269,14 @@ function words(segment, row, to, now) {
   return left || duration(to - segment.from);
 }
 
-function Legend({ rows }) {
+function Legend({ rows, marks, brackets }) {
   const there = new Set(rows.flatMap((row) => row.segments.map((segment) => segment.kind)));
-  return html`<ul class="legend" aria-label="Legend">${Object.entries(KINDS).filter(([kind]) => there.has(kind)).map(([kind, said]) => html`<li><span class="seg ${kind}"></span>${said}</li>`)}
-    ${rows.some((row) => row.type === "rollback") && html`<li><span class="seg done undo"></span>rollback</li>`}</ul>`;
+  const ticks = new Set(marks.ticks.map((tick) => tick.kind));
+  const item = (sign, said) => html`<li><span class=${sign}></span>${said}</li>`;
+  return html`<ul class="legend" aria-label="Legend">${Object.entries(KINDS).filter(([kind]) => there.has(kind)).map(([kind, said]) => item(`seg ${kind}`, said))}
+    ${rows.some((row) => row.type === "rollback") && item("seg done undo", "rollback")}
+    ${marks.pauses.length > 0 && item("pause", "paused")}
+    ${Object.entries(TICKS).filter(([kind]) => ticks.has(kind)).map(([kind, said]) => item(`mark ${kind}`, said))}
+    ${marks.terminatedAt !== null && item("ended", "terminated")}
+    ${brackets.size > 0 && item("bracket first", "at the same time")}</ul>`;
 }

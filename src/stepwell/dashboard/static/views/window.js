@@ -41,6 +41,8 @@ export function useWidth(otherwise) {
   return [ref, width];
 }
 
+export const PHONE = "(max-width: 40rem)";
+
 // Whether a media query holds, as it changes.
 export function useMedia(query) {
   const [matches, setMatches] = useState(() => matchMedia(query).matches);

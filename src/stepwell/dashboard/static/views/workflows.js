@@ -1,30 +1,42 @@
-// All workflows, with how their instances stand.
+// All workflows, with how their instances stand, and how the latest have ended.
 import { html } from "../dom.js";
 import { useRead } from "../api.js";
-import { visible } from "../format.js";
+import { plural, visible } from "../format.js";
 import { changeQuery, queryText, workflowUrl } from "../router.js";
-import { Empty, Loaded, Pager, Table, Time, useTitle } from "../ui.js";
+import { Empty, Loaded, Pager, Table, Time, usePages, useTitle } from "../ui.js";
 import { Counts } from "./counts.js";
 import { Search } from "./search.js";
 
-const PER_PAGE = 50;
+// The worse it ended the higher a bar is, but for a termination: so colour is not the only sign.
+const HEIGHTS = { complete: 8, errored: 16, terminated: 4 };
+const BARS = 24;
 
 export function Workflows({ query }) {
   useTitle("Workflows");
-  const page = Math.max(1, Number.parseInt(query.page, 10) || 1);
-  const read = useRead(`/workflows${queryText({ per_page: PER_PAGE, page, search: query.q })}`, { topics: ["overview"] });
+  const { page, read } = usePages("/workflows", { search: query.q }, query, { topics: ["overview"] });
   return html`<div class="head"><h1>Workflows</h1><${Search} label="Search by name" value=${query.q} onChange=${(q) => changeQuery({ q, page: "" }, { replace: true })} /></div>
     <${Loaded} read=${read}>${(rows, info) => html`<${List} rows=${rows} info=${info} page=${page} query=${query} />`}<//>`;
 }
 
 function List({ rows, info, page, query }) {
+  const outcomes = useRead(rows.length ? "/ui/outcomes" + queryText({ workflow: rows.map((row) => row.name).join("\n") }) : null, { topics: ["overview"] });
   if (!rows.length && query.q) return html`<${Empty} title=${`No name contains “${visible(query.q)}”`}><p><a href="/workflows">All workflows</a></p><//>`;
   if (!rows.length) return html`<${Empty} title="No workflow is loaded"><p>Start the server with a file that has one: <code>stepwell dev hello.py</code></p><//>`;
   const columns = [
     { name: "name", kind: "main", cell: (row) => html`<a class="row" href=${workflowUrl(row.name)}><b>${visible(row.name)}</b></a><small>${visible(row.class_name)} in ${visible(row.script_name)}</small>` },
     { name: "instances", kind: "grow", cell: (row) => html`<${Counts} counts=${row.instances} hideZero urlOf=${(status) => workflowUrl(row.name) + queryText({ status })} label=${`Instances of ${visible(row.name)}`} />` },
+    { name: "outcomes", kind: "named", cell: (row) => html`<${Strip} outcomes=${outcomes.result?.[row.name]} />` },
     { name: "last created", kind: "named nowrap", cell: (row) => html`<${Time} at=${row.triggered_on} />` },
   ];
   return html`<${Table} columns=${columns} rows=${rows} keyOf=${(row) => row.id} label="Workflows" />
-    <${Pager} page=${page} info=${info} urlOf=${(to) => "/workflows" + queryText({ ...query, page: to })} />`;
+    <${Pager} page=${page} info=${info} url="/workflows" query=${query} />`;
+}
+
+// A bar for each of the latest ends, the last on the right.
+function Strip({ outcomes }) {
+  if (!outcomes?.length) return outcomes && html`<span class="muted">none</span>`;
+  const words = Object.keys(HEIGHTS).map((status) => [status, outcomes.filter((one) => one === status).length]).filter(([, many]) => many);
+  const label = `the latest ${plural(outcomes.length, "end")}: ${words.map(([status, many]) => `${many} ${status}`).join(", ")}; the last ${outcomes.at(-1)}`;
+  const first = BARS - outcomes.length;
+  return html`<svg class="strip" viewBox="0 0 96 16" role="img" aria-label=${label}><title>${label}</title>${outcomes.map((status, at) => html`<rect class="s-${status}" x=${4 * (first + at)} y=${16 - HEIGHTS[status]} width="3" height=${HEIGHTS[status]} />`)}</svg>`;
 }

@@ -6,7 +6,12 @@
     |   |-- UnknownScript         no worker has loaded that script, or class    400  10002
     |   `-- WorkflowBelongs       the workflow is another script's              400  10002
     |-- WorkflowNotFound          no workflow of that name                      404  10200
+    |-- QueueFull                 as many instances are queued as may be     429  10429
+    |-- CreatedTooFast            more instances in a second than may be      429  10429
     |-- VersionNotFound           no version of that id                         404  10300
+    |-- ScheduleNotFound          no such cron expression of the workflow       404  10500
+    |-- LimitNotFound             no such limit that steps share                404  10501
+    |-- JobNotFound               no job of that id                             404  10502
     |-- InstanceNotFound          no instance of that id                        404  10400
     |-- StepNotFound              no step of that name in the instance          404  10400
     |-- InstanceAlreadyExists     the id is taken                               400  10405
@@ -29,6 +34,7 @@
     |-- CannotListen              an address cannot be listened on
     |-- InvalidSetting            a server is told something that no setting can be
     |-- RequestRefused            a server says no to a client
+    |   `-- NotOfThisServer       it does not have what is Stepwell's own, as it is Cloudflare's, or an older one
     |-- ServerUnreachable         a server does not answer, or not as this API does
     |-- UnreadableValue           a stored value no longer fits the author's classes
     |-- UnfitValue                a JSON value does not fit the type it is wanted as
@@ -59,213 +65,102 @@ import math
 from datetime import timedelta
 from typing import Any, ClassVar
 
-# Operations that have a key of their own where they are refused. Source: as of the codes.
-_CONTROLS = ("pause", "terminate")
+from stepwell.errors.base import StepwellError
+from stepwell.errors.refused import (
+    CreatedTooFast,
+    IdempotencyKeyReused,
+    InstanceAlreadyExists,
+    InstanceFinished,
+    InstanceNotFound,
+    InvalidInput,
+    InvalidInstanceId,
+    JobNotFound,
+    LimitNotFound,
+    NoFailedRollback,
+    NotAuthenticated,
+    QueueFull,
+    RestartedMeanwhile,
+    ScheduleNotFound,
+    StepNotFound,
+    StepNotInHistory,
+    UnknownScript,
+    VersionNotFound,
+    WorkflowBelongs,
+    WorkflowNotFound,
+)
+from stepwell.errors.stores import (
+    OutOfOrder,
+    PageTooSlow,
+    StoreDamaged,
+    StoreError,
+    StoreInUse,
+    StoreTooNew,
+    StoreUnavailable,
+    StreamDropped,
+)
+
+__all__ = [
+    "AuthorError",
+    "CannotListen",
+    "ChildFailed",
+    "CreatedTooFast",
+    "IdempotencyKeyReused",
+    "InstanceAlreadyExists",
+    "InstanceFinished",
+    "InstanceNotFound",
+    "InstanceTooLarge",
+    "InvalidEventType",
+    "InvalidInput",
+    "InvalidInstanceId",
+    "InvalidSetting",
+    "InvalidStepConfig",
+    "InvalidStepName",
+    "JobNotFound",
+    "LimitNotFound",
+    "NoFailedRollback",
+    "NonRetryableDelayError",
+    "NonRetryableError",
+    "NotAuthenticated",
+    "NotOfThisServer",
+    "NotSerialisable",
+    "OutOfOrder",
+    "PageTooSlow",
+    "QueueFull",
+    "RequestRefused",
+    "RestartedMeanwhile",
+    "RetryAfter",
+    "RollbackMissing",
+    "ScheduleNotFound",
+    "ScriptError",
+    "ServerUnreachable",
+    "SleepInThePast",
+    "StepFailed",
+    "StepLimitReached",
+    "StepNotFound",
+    "StepNotInHistory",
+    "StepwellError",
+    "StoreDamaged",
+    "StoreError",
+    "StoreInUse",
+    "StoreTooNew",
+    "StoreUnavailable",
+    "StreamDropped",
+    "TurnClosed",
+    "TurnLost",
+    "UnfitValue",
+    "UnknownScript",
+    "UnreadableValue",
+    "VersionChanged",
+    "VersionNotFound",
+    "WorkflowBelongs",
+    "WorkflowFatalError",
+    "WorkflowInternalError",
+    "WorkflowNotFound",
+    "WorkflowTimeoutError",
+]
+
 # How many characters of a value a message shows.
 _SHOWN = 100
-
-
-class StepwellError(Exception):
-    """Base of all errors of Stepwell."""
-
-    code: ClassVar[int] = 10001
-    http_status: ClassVar[int] = 500
-
-
-class InvalidInput(StepwellError):
-    """A value from outside breaks a rule. `field` names it; the message names value and remedy."""
-
-    code = 10002
-    http_status = 400
-
-    def __init__(self, field: str, message: str) -> None:
-        self.field = field
-        super().__init__(message)
-
-
-class InvalidInstanceId(InvalidInput):
-    """An instance id breaks the name rule."""
-
-
-class UnknownScript(InvalidInput):
-    """A workflow is to be made of a script or class that no worker has loaded.
-
-    Answered with 400 because SDKs repeat a 5xx; the message has what is known.
-    """
-
-
-class WorkflowBelongs(InvalidInput):
-    """A workflow is to be made of one script, and is another's."""
-
-    def __init__(self, workflow: str, owner: str, script: str) -> None:
-        super().__init__(
-            "script_name",
-            f'body: workflow "{workflow}" belongs to the script "{owner}", not to "{script:.300}"; '
-            "delete the workflow first, or use another name",
-        )
-
-
-class WorkflowNotFound(StepwellError):
-    """No workflow of that name in the account."""
-
-    code = 10200
-    http_status = 404
-
-    def __init__(self, workflow: str) -> None:
-        self.workflow = workflow
-        super().__init__(f'workflow.not_found: no workflow "{workflow}" in this account')
-
-
-class VersionNotFound(StepwellError):
-    """No version of that id in the workflow."""
-
-    code = 10300
-    http_status = 404
-
-    def __init__(self, workflow: str, version: str) -> None:
-        self.workflow, self.version = workflow, version
-        super().__init__(f'version.not_found: no version "{version}" of workflow "{workflow}"')
-
-
-class InstanceNotFound(StepwellError):
-    """No instance of that id in the workflow."""
-
-    code = 10400
-    http_status = 404
-
-    def __init__(self, workflow: str, instance: str) -> None:
-        self.workflow, self.instance = workflow, instance
-        super().__init__(f'instance.not_found: no instance "{instance}" in workflow "{workflow}"')
-
-
-class StepNotFound(StepwellError):
-    """No step of that name and type, or no such attempt of it, in the instance."""
-
-    code = 10400
-    http_status = 404
-
-    def __init__(self, instance: str, step: str, type: str, attempt: int | None = None) -> None:
-        self.instance, self.step = instance, step
-        which = "" if attempt is None else f"attempt {attempt} of "
-        super().__init__(
-            f'step.not_found: no {which}{type} "{step:.300}" in instance "{instance}"; '
-            "its log has the names, each with its count, such as charge-1"
-        )
-
-
-class InstanceAlreadyExists(StepwellError):
-    """The id is taken. Answered with 400 because SDKs repeat a 409."""
-
-    code = 10405
-    http_status = 400
-
-    def __init__(self, workflow: str, instance: str) -> None:
-        self.workflow, self.instance = workflow, instance
-        super().__init__(
-            f'instance.already_exists: workflow "{workflow}" already has an instance "{instance}"; '
-            "use another id, or leave it out to get a new one"
-        )
-
-
-class IdempotencyKeyReused(StepwellError):
-    """An Idempotency-Key came before with another request."""
-
-    code = 10002
-    http_status = 400
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        super().__init__(
-            f'body: the Idempotency-Key "{key:.300}" came with another request before; a key stands for one request, '
-            "and each new one needs a new key"
-        )
-
-
-class InstanceFinished(StepwellError):
-    """The operation needs an instance that has not ended."""
-
-    code = 10401
-    http_status = 400
-
-    def __init__(self, workflow: str, instance: str, status: str, operation: str) -> None:
-        self.workflow, self.instance, self.status = workflow, instance, status
-        key = f"cannot_{operation}" if operation in _CONTROLS else "finished"
-        what = f'instance "{instance}" of workflow "{workflow}" is {status}'
-        super().__init__(f"instance.{key}: cannot {operation}: {what}")
-
-
-class StepNotInHistory(StepwellError):
-    """A restart names a step that the instance has not begun."""
-
-    # Cloudflare's own number for `cannot_restart` is not known.
-    code = 10402
-    http_status = 400
-
-    def __init__(self, instance: str, name: str, type: str, count: int) -> None:
-        self.instance, self.name = instance, name
-        nth = "" if count == 1 else f" number {count}"
-        found = f'Step "{name:.300}" not found in execution history: instance "{instance}" has begun no {type}{nth}'
-        super().__init__(f"instance.cannot_restart: {found} of this name, which is without the count that logs show")
-
-
-class NoFailedRollback(StepwellError):
-    """A rollback is to go on that has not failed."""
-
-    code = 10403
-    http_status = 400
-
-    def __init__(self, workflow: str, instance: str, status: str) -> None:
-        what = f'instance "{instance}" of workflow "{workflow}" is {status}'
-        super().__init__(f"instance.no_failed_rollback: {what}; no rollback of it has failed, to go on with")
-
-
-class RestartedMeanwhile(StepwellError):
-    """An instance has changed since the caller looked at its history. Nothing was written."""
-
-
-class NotAuthenticated(StepwellError):
-    """A token that is not known, was revoked or has expired; the message says which."""
-
-    code = 10000
-    http_status = 401
-
-
-class StoreError(StepwellError):
-    """The store cannot do what was asked."""
-
-
-class StoreUnavailable(StoreError):
-    """The store refused a read or write for now (full disk, lost connection). Nothing was written."""
-
-
-class StoreDamaged(StoreError):
-    """The file is not a healthy Stepwell store."""
-
-
-class StoreInUse(StoreError):
-    """Another server, whose process id the message names, holds the store."""
-
-
-class StoreTooNew(StoreError):
-    """The store was written by a newer Stepwell."""
-
-
-class PageTooSlow(StoreError):
-    """A list was given up, as reading it took too long; the message says how to ask for less."""
-
-    http_status = 503
-
-
-class StreamDropped(StoreError):
-    """The stream is not there any more: its instance was deleted, or its step has begun another."""
-
-    def __init__(self, stream: int) -> None:
-        self.stream = stream
-        super().__init__(f"the stream {stream} was deleted meanwhile, or its step has begun another")
-
-
-class OutOfOrder(StoreError):
-    """A commit came before its predecessor of the same turn. Nothing was written."""
 
 
 class TurnLost(StepwellError):
@@ -308,6 +203,14 @@ class ScriptError(StepwellError):
     """The author's file cannot be loaded; the message is the report to show, without a stack trace of ours."""
 
 
+class NotStarted(StepwellError):
+    """An engine inside an application is asked for something and does not run."""
+
+
+class AlreadyStarted(StepwellError):
+    """An engine inside an application runs and is started again."""
+
+
 class CannotListen(StepwellError):
     """An address cannot be listened on; the message says why and what to do."""
 
@@ -317,11 +220,15 @@ class InvalidSetting(StepwellError):
 
 
 class RequestRefused(StepwellError):
-    """A server says no: HTTP status, number in the envelope; the message is the server's own."""
+    """A server says no: HTTP status, number in the envelope; message and request id are the server's own."""
 
-    def __init__(self, status: int, error_code: int, message: str) -> None:
-        self.status, self.error_code = status, error_code
+    def __init__(self, status: int, error_code: int, message: str, request_id: str | None = None) -> None:
+        self.status, self.error_code, self.request_id = status, error_code, request_id
         super().__init__(message)
+
+
+class NotOfThisServer(RequestRefused):
+    """A server does not have a route that is Stepwell's own: it is Cloudflare's, or of an older version."""
 
 
 class ServerUnreachable(StepwellError):
@@ -351,8 +258,7 @@ class NonRetryableError(AuthorError):
 class RetryAfter(AuthorError):
     """Raise this in a step to say when it is tried again, in place of its backoff; the attempt counts all the same.
 
-    `after` is a number of seconds, as in HTTP's Retry-After, or a timedelta. `raise RetryAfter(30) from error` keeps
-    the cause.
+    `after` is seconds, as in HTTP's Retry-After, or a timedelta. `raise RetryAfter(30) from error` keeps the cause.
     """
 
     name = "RetryAfter"
@@ -447,6 +353,16 @@ class ChildFailed(AuthorError):
         super().__init__(f'The child "{instance}" of workflow "{workflow}" is {status}{problem}')
 
 
+class InstanceFailed(AuthorError):
+    """An instance that was waited for did not complete: `status` is errored or terminated."""
+
+    name = "InstanceFailed"
+
+    def __init__(self, workflow: str, instance: str, status: str, problem: str = "") -> None:
+        self.workflow, self.instance, self.status = workflow, instance, status
+        super().__init__(f'The instance "{instance}" of workflow "{workflow}" is {status}{problem}')
+
+
 class RollbackMissing(AuthorError):
     """A step has begun with a rollback that the code no longer gives it.
 
@@ -474,10 +390,8 @@ class SleepInThePast(AuthorError):
 
     def __init__(self, step: str, until_ms: int, now_ms: int) -> None:
         self.step = step
-        super().__init__(
-            f'Sleep "{step}": the moment {until_ms} is {now_ms - until_ms} ms in the past '
-            "(numbers are milliseconds since 1970); give a moment to come."
-        )
+        over = f"the moment {until_ms} is {now_ms - until_ms} ms in the past (numbers are milliseconds since 1970)"
+        super().__init__(f'Sleep "{step}": {over}; give a moment to come.')
 
 
 class StepFailed(AuthorError):

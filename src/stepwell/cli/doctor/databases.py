@@ -1,0 +1,122 @@
+"""A store in PostgreSQL: the server, what it is set to, its connections, its clock, and the store in it."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from stepwell.cli.doctor.finding import Finding, clock, fault, many, ok, warning
+from stepwell.errors import InvalidInput
+from stepwell.store import migrations
+from stepwell.store.postgres.address import Address
+from stepwell.store.postgres.connection import close_open
+from stepwell.store.postgres.faults import translate
+from stepwell.store.postgres.pooler import is_pooled
+from stepwell.store.postgres.schema import OLDEST_POSTGRES, has_store
+
+# Read here: on an event loop files would block it.
+_MIGRATIONS = migrations.known("postgres")
+# What a host takes, twice.
+_FEW_SLOTS = 8
+_SETTINGS = """
+    select name, setting
+    from pg_settings
+    where name in ('fsync', 'full_page_writes', 'max_connections', 'superuser_reserved_connections')
+    """
+_USED = "select count(*) from pg_stat_activity where backend_type = 'client backend'"
+_NOW = "select cast(extract(epoch from clock_timestamp()) as double precision)"
+_LOST = """
+    select count(*), min(name)
+    from hosts
+    where lease_until <= cast(extract(epoch from clock_timestamp()) * 1000 as bigint)
+    """
+_SIZE = "select pg_database_size(current_database())"
+
+
+def look_at_database(url: str) -> list[Finding]:
+    """Return how a database is, and the store in it. Raises InvalidInput for a URL that is none."""
+    address = Address.of(url)
+
+    async def look() -> list[Finding]:
+        connection = await address.connect("stepwell doctor")
+        try:
+            return [
+                *await _server(connection),
+                *await _store(connection, address),
+            ]
+        finally:
+            await close_open(connection)
+
+    try:
+        return asyncio.run(look())
+    except InvalidInput:
+        raise
+    except Exception as error:  # whatever it is, it is what is wrong
+        told = translate(error, address.where)
+        return [fault("store", str(told), "--store names another")]
+
+
+async def _server(connection: Any) -> list[Finding]:
+    major = connection.get_server_version().major
+    settings = {row["name"]: row["setting"] for row in await connection.fetch(_SETTINGS)}
+    asked_at = time.time()
+    theirs = await connection.fetchval(_NOW)
+    ahead, behind = asked_at - theirs, theirs - time.time()
+    off = ahead if ahead > 0 else -behind if behind > 0 else 0.0
+    return [
+        _version(major),
+        *_durability(settings),
+        _slots(settings, await connection.fetchval(_USED)),
+        _pooler(connection),
+        clock("database's clock", off, "the database's"),
+    ]
+
+
+def _version(major: int) -> Finding:
+    if major < OLDEST_POSTGRES:
+        return fault("postgresql", f"PostgreSQL {major} is too old", f"upgrade it to {OLDEST_POSTGRES} or later")
+    return ok("postgresql", f"PostgreSQL {major}")
+
+
+def _durability(settings: Mapping[str, str]) -> list[Finding]:
+    """Return which settings let the database lose what it has acknowledged; Stepwell sets synchronous_commit itself."""
+    off = [name for name in ("fsync", "full_page_writes") if settings.get(name) == "off"]
+    if off:
+        named = " and ".join(off)
+        return [fault("durability", f"{named} off: a crash of its machine can damage the database", f"set {named} on")]
+    return [ok("durability", "fsync and full_page_writes are on")]
+
+
+def _slots(settings: Mapping[str, str], used: int) -> Finding:
+    most = int(settings["max_connections"]) - int(settings["superuser_reserved_connections"])
+    said = f"{used} of {most} connections are taken"
+    if most - used < _FEW_SLOTS:
+        return warning("connections", said, "raise max_connections; each host takes four")
+    return ok("connections", said)
+
+
+def _pooler(connection: object) -> Finding:
+    if is_pooled(connection):
+        remedy = (
+            "the server's own address is faster: each write takes a round trip or two more, and hosts look for news"
+        )
+        return warning("pooler", "a pooler of transactions is between", remedy)
+    return ok("pooler", "none is between")
+
+
+async def _store(connection: Any, address: Address) -> list[Finding]:
+    if not await has_store(connection):
+        return [ok("store", f"none in {address.where} yet")]
+    rows = await connection.fetch("select n, name, sha256 from schema_version")
+    applied = [migrations.Applied(*row) for row in rows]
+    lacking = migrations.pending(applied, _MIGRATIONS, f"Store {address.where}")
+    size = f"{address.where}, {await connection.fetchval(_SIZE) / 2**20:,.1f} MB"
+    if lacking:
+        remedy = "the first server that is started on it brings it up to date; make a backup before"
+        return [warning("store", f"{size}, lacks {many(len(lacking), 'part')} of this release's schema", remedy)]
+    count, name = await connection.fetchrow(_LOST)
+    found = [ok("store", f"{size}, schema {max(row.n for row in applied)}")]
+    if count:
+        remedy = "what they held is claimed by others, and they are forgotten after a week; nothing has to be done"
+        found.append(warning("leftovers", f"{many(count, 'host')} lost, such as {name}", remedy))
+    return found

@@ -1,0 +1,93 @@
+"""`stepwell init` and what keeps a store well: what each command is given."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stepwell.cli import options
+from stepwell.cli.failures import Command
+
+if TYPE_CHECKING:
+    from stepwell.cli.output import Output
+
+
+@click.command(cls=Command)
+@click.argument("folder", default=".")
+def init(folder: str) -> None:
+    """Make a small project in FOLDER: a workflow, its test, and what belongs beside them.
+
+    FOLDER is a new one, or an empty one; the current one if it is not given. Prints the files.
+    """
+    from stepwell.cli import new_project
+
+    raise SystemExit(new_project.make(folder))
+
+
+@click.command(cls=Command)
+@click.argument("file")
+@options.STORE
+@options.shown
+def backup(file: str, store: str, out: "Output") -> None:
+    """Copy the store into FILE, as it is at one moment, and check the copy; servers go on meanwhile.
+
+    FILE must not be there yet. Every page, every record and every history is checked before FILE is. A store in
+    PostgreSQL is backed up with pg_dump.
+    """
+    from stepwell.cli import backups
+
+    raise SystemExit(backups.backup(store, file, out))
+
+
+@click.command(cls=Command)
+@click.argument("file")
+@options.STORE
+@options.shown
+def restore(file: str, store: str, out: "Output") -> None:
+    """Make a store of FILE, which `stepwell backup` has made, where there is none.
+
+    Instances that had not ended go on when it is served; what was done after the backup is done again, under the same
+    idempotency keys. Serve the store that was backed up no more.
+    """
+    from stepwell.cli import backups
+
+    raise SystemExit(backups.restore(file, store, out))
+
+
+@click.command(cls=Command)
+@click.argument("path", default=".")
+@options.STORE
+@options.shown
+@options.remote
+def doctor(path: str, store: str, out: "Output", **where: Any) -> None:
+    """Look for what commonly goes wrong: here, in the code of PATH, in the store, and at the server.
+
+    A line for each thing: ok, warning or fault, and what helps. Nothing is changed, and no code of yours is run.
+    Exits with 1 if there is a fault.
+    """
+    from stepwell.cli.doctor import examine
+
+    raise SystemExit(examine(path, store, where, out))
+
+
+@click.command(cls=Command)
+@options.STORE
+@click.option("--check", "only_looks", is_flag=True, help="Change nothing: exit with 1 if something is lacking.")
+@options.shown
+def migrate(store: str, only_looks: bool, out: "Output") -> None:
+    """Bring the store up to this release's schema, and print what was applied.
+
+    Servers do so when they are started. It is all or nothing, and there is no way back: make a backup before.
+    """
+    from stepwell.cli import schemas
+
+    raise SystemExit(schemas.migrate(store, out, only_looks=only_looks))
+
+
+@click.command(cls=Command)
+@options.shown
+@options.remote
+def version(out: "Output", **where: Any) -> None:
+    """Say which release of Stepwell this is, and which one the server is."""
+    from stepwell.cli import versions
+
+    raise SystemExit(versions.show(where, out))

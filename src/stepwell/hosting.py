@@ -1,0 +1,182 @@
+"""What all servers are: a store that is open, the code that is run, and its workers. HTTP is not in it."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from stepwell.adoption import Adoption
+from stepwell.clock import SystemClock
+from stepwell.engine import Engine
+from stepwell.errors import InvalidInput, StepwellError
+from stepwell.expiry import Expiry
+from stepwell.firings import Firings
+from stepwell.leftovers import Leftovers
+from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored, layouts_of
+from stepwell.places import place_beside
+from stepwell.project import Project
+from stepwell.server_settings import Settings, tell
+from stepwell.store import Store
+from stepwell.store.opening import file_of, is_database, open_store
+from stepwell.store.sharing import SharedStore
+from stepwell.supervisor import Supervisor, SupervisorSettings
+from stepwell.sweeps import Sweeps
+from stepwell.worker_options import CodeOptions, FetchOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostOptions:
+    """What a server is told, whether it serves HTTP or not. `account`: whose the workflows are."""
+
+    path: str
+    store: str
+    account: str = "local"
+    workers: int = 1
+    reloads: bool = False
+    # Whether the code comes from the store, and no file is looked at. In a database other hosts may serve other code
+    # later; then that is run here, too.
+    is_stored: bool = False
+    variables: tuple[str, ...] = ()
+    keeps_output: bool = True
+    # Settings as they are given on the command line: NAME=VALUE.
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What is running, and what runs it. `place`: what lies beside the store is called after it."""
+
+    options: HostOptions
+    project: Project
+    told: Settings
+    store: Store
+    place: Path
+    code: CodeOptions
+    supervisor: Supervisor
+
+    @contextlib.asynccontextmanager
+    async def tending(self, engine: Engine) -> AsyncIterator[None]:
+        """Look, meanwhile, after schedules, earlier code, what others have served or left, and what has expired."""
+        tending = asyncio.create_task(self._tend(engine))
+        try:
+            yield
+        finally:
+            tending.cancel()
+
+    async def _tend(self, engine: Engine) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._run_others())
+            tasks.create_task(Firings(self.store, SystemClock(), self.told.schedule_catch_up).run())
+            tasks.create_task(Expiry(self.store, SystemClock(), self.told).run())
+            tasks.create_task(Sweeps(self.store, SystemClock()).run())
+            if is_database(self.options.store):
+                tasks.create_task(Leftovers(self.store, engine.terminations, engine.jobs).run())
+
+    async def _run_others(self) -> None:
+        """Run the instances that stay on earlier code; where the files are watched, none does."""
+        if not self.code.snapshot:
+            return
+        account = self.options.account
+        pinned = PinnedWorkers(self.store, self.supervisor, self.code, _pinning(self.options, self.place, self.told))
+        adoption = Adoption(self.store, self.supervisor, pinned, layouts_of(self.place))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(pinned.run(account))
+            if self.options.is_stored and is_database(self.options.store):
+                tasks.create_task(adoption.run(account, self.code))
+
+
+@contextlib.asynccontextmanager
+async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> AsyncIterator[Host]:
+    """Open the store, take the code or lay it out, and make ready what runs it; end all of that at the end.
+
+    `fetch`: where the author's `fetch` is served.
+    """
+    _check_variables(options.variables)
+    # Looked at first: a wrong path or setting leaves nothing behind.
+    files = None if options.is_stored else await asyncio.to_thread(_project, options.path, options)
+    async with contextlib.AsyncExitStack() as opened:
+        store = await _open(options.store, _told_first(options, files))
+        opened.push_async_callback(store.close)
+        await _share(options, store, opened)
+        beside = place_beside(options.store)
+        place = await asyncio.to_thread(beside.__enter__)
+        opened.push_async_callback(asyncio.to_thread, beside.__exit__, None, None, None)
+        project, told, code = await _code(options, store, place, files)
+        supervisor = Supervisor(store, code, _settings(options, told, fetch))
+        opened.push_async_callback(supervisor.stop)
+        yield Host(options, project, told, store, place, code, supervisor)
+
+
+def _check_variables(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in os.environ:
+            problem = f'the environment variable "{name}", which workflows are to have, is not set'
+            raise InvalidInput("env", f"{problem}; set it, or leave it out")
+
+
+def _told_first(options: HostOptions, files: tuple[Project, Settings] | None) -> Settings:
+    """Return what is needed before the store is open, from which the file of settings may have to come."""
+    return tell(options.settings, os.environ, None).settings if files is None else files[1]
+
+
+async def _open(url: str, told: Settings) -> Store:
+    """Open a store beside the loop; whoever starts a host and is cancelled meanwhile leaves none open."""
+    opening = asyncio.ensure_future(asyncio.to_thread(open_store, url, told.host_lease, told.page_timeout))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with contextlib.suppress(StepwellError):
+            await (await opening).close()
+        raise
+
+
+async def _share(options: HostOptions, store: Store, opened: contextlib.AsyncExitStack) -> None:
+    """Let other commands use the store's file; those that need a database open it themselves."""
+    if not is_database(options.store):
+        shared = await asyncio.to_thread(SharedStore, store, file_of(options.store))
+        opened.push_async_callback(shared.close)
+        shared.start()
+
+
+def _project(path: str, options: HostOptions) -> tuple[Project, Settings]:
+    project = Project.at(Path(path))
+    return project, tell(options.settings, os.environ, project.root).settings
+
+
+async def _code(
+    options: HostOptions, store: Store, place: Path, files: tuple[Project, Settings] | None
+) -> tuple[Project, Settings, CodeOptions]:
+    """Return what workers run: the files as they are, where they are watched; else a snapshot, of them or stored."""
+    if files is None:
+        code = await lay_out_stored(store, options.account, layouts_of(place))
+        # What was served in a database is known there; saying it again could undo what another host serves by now.
+        code = msgspec.structs.replace(code, is_known=is_database(options.store))
+        return *await asyncio.to_thread(_project, code.path, options), code
+    project, told = files
+    if options.reloads:
+        return project, told, CodeOptions(options.path)
+    return project, told, await keep_served(store, project, options.account, _pinning(options, place, told))
+
+
+def _pinning(options: HostOptions, place: Path, told: Settings) -> PinnedSettings:
+    return PinnedSettings(
+        place, told.snapshot_size, told.pinned_workers, told.pinned_idle, is_shared=is_database(options.store)
+    )
+
+
+def _settings(options: HostOptions, told: Settings, fetch: FetchOptions | None) -> SupervisorSettings:
+    return SupervisorSettings(
+        grace_s=told.grace / 1000,
+        blocked_after_s=told.blocked_after / 1000,
+        stuck_after_s=told.stuck_after / 1000,
+        told=told,
+        variables=options.variables,
+        keeps_output=options.keeps_output,
+        fetch=fetch,
+        workers=options.workers,
+        account=options.account,
+    )

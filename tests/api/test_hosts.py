@@ -1,0 +1,47 @@
+"""`.../stepwell/hosts`: who has the store open, what waits for them, and what the store is kept in."""
+
+import httpx
+
+from stepwell import __version__
+from stepwell.store.operations import ClaimDue, RegisterWorker
+from stepwell.store.sql.hosts import host_name
+from tests.api.histories import Histories
+
+HOSTS = "stepwell/hosts"
+
+
+async def test_host_is_shown_with_what_it_holds(client: httpx.AsyncClient, histories: Histories) -> None:
+    """Of a file there is one, without a lease; its workers lag by as long as the first of what is due has been."""
+    await histories.register("order")
+    for id in ("a", "b"):
+        await histories.queued("order", id)
+    now = histories.clock.now()
+    worker = await histories.engine.store.run(RegisterWorker("worker 1", 2**62, now))
+    await histories.engine.store.run(ClaimDue(worker, now, 1))
+    histories.clock.move_to(now + 1_500)
+
+    shown = (await client.get(HOSTS)).json()["result"]
+
+    (host,) = shown["hosts"]
+    assert host.pop("opened_on").endswith("Z")
+    assert host == {
+        "id": "1",
+        "name": host_name(),
+        "version": __version__,
+        "state": "alive",
+        "renewed_on": None,
+        "workers": 1,
+        "blocked_workers": 0,
+        "held": 1,
+        "lag_ms": 1_500,
+    }
+    assert shown["waiting"] == {"due": 1, "lag_ms": 1_500, "queued": 0, "by_status": {"queued": 1, "running": 1}}
+    assert shown["database"]["kind"] == "sqlite"
+
+
+async def test_host_that_lags_behind_nothing_is_shown(client: httpx.AsyncClient) -> None:
+    """Where nothing waits, no time has passed."""
+    shown = (await client.get(HOSTS)).json()["result"]
+
+    assert [host["lag_ms"] for host in shown["hosts"]] == [0]
+    assert shown["waiting"] == {"due": 0, "lag_ms": 0, "queued": 0, "by_status": {}}

@@ -1,0 +1,114 @@
+"""Write docs/reference/client.md: all that the clients have, as the source says it."""
+
+import ast
+import inspect
+import textwrap
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stepwell import sdk
+from stepwell.sdk import errors, graph, models, own_models
+from stepwell.sdk.ways import Call, Resource, Series
+
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "client.md"
+
+_HEAD = """# Reference of the client
+
+Written by `python tools/client_reference.py` from the code. [client.md](../client.md) says how it is used.
+
+`AsyncClient` has the same: what returns is awaited there, what yields is gone through with `async for`.
+"""
+_WIDEST = 100
+
+
+def page() -> str:
+    """Return the whole page."""
+    with sdk.Client() as client:
+        parts = [_HEAD, "## Client\n", *_method("Client", sdk.Client.__init__, "Client", inspect.getdoc(sdk.Client))]
+        parts += ["## Methods\n", *_methods("client", client)]
+    parts += ["## What is given\n", *_structs(models), "## Graphs\n", *_structs(graph)]
+    parts += ["## What is given of Stepwell's own\n", *_structs(own_models), "## Errors\n", *_errors()]
+    return "\n".join(parts)
+
+
+def _methods(path: str, owner: Any) -> Iterator[str]:
+    for name, method in vars(type(owner)).items():
+        if isinstance(method, Call | Series):
+            yield from _method(f"{path}.{name}", method.build, name, inspect.getdoc(method.build))
+    for name, inner in vars(owner).items():
+        if isinstance(inner, Resource):
+            yield from _methods(f"{path}.{name}", inner)
+
+
+def _method(title: str, function: Any, name: str, told: str | None) -> Iterator[str]:
+    node = _node(function)
+    assert isinstance(node, ast.FunctionDef)
+    arguments = [part for part in ast.unparse(node.args).split(", ") if part != "self"]
+    given = "" if node.returns is None else _result(node.returns)
+    line = f"{name}({', '.join(arguments)}){given}"
+    if len(line) > _WIDEST:
+        line = f"{name}(\n{textwrap.indent(_broken(', '.join(arguments)), '    ')}\n){given}"
+    yield f"### {title}\n\n```python\n{line}\n```\n\n{told}\n"
+
+
+def _broken(arguments: str) -> str:
+    """Return arguments one in a line; commas within brackets are a type's."""
+    depth, lines = 0, [""]
+    for sign in arguments:
+        depth += {"[": 1, "]": -1}.get(sign, 0)
+        lines[-1] += sign
+        if sign == "," and not depth:
+            lines.append("")
+    return "\n".join(line.strip() for line in lines)
+
+
+def _result(returns: ast.expr) -> str:
+    """Return what a caller gets of a program, or a flow."""
+    match returns:
+        case ast.Subscript(value=ast.Name(id="Program"), slice=inner):
+            return f" -> {ast.unparse(inner)}"
+        case ast.Subscript(value=ast.Name(id="Flow"), slice=inner):
+            return f" -> Iterator[{ast.unparse(inner)}]"
+        case _:
+            return ""
+
+
+def _structs(module: types.ModuleType) -> Iterator[str]:
+    for name, kind in vars(module).items():
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__:
+            tag = kind.__struct_config__.tag
+            told = f' Its `type` is `"{tag}"`.' if tag else ""
+            yield f"### {name}\n\n{inspect.getdoc(kind)}{told}\n"
+            yield from _members(kind)
+
+
+def _members(kind: type) -> Iterator[str]:
+    node = _node(kind)
+    assert isinstance(node, ast.ClassDef)
+    members = [line for line in node.body if isinstance(line, ast.AnnAssign)]
+    yield from (f"- `{ast.unparse(line.target)}: {ast.unparse(line.annotation)}`" for line in members)
+    properties = [line for line in node.body if isinstance(line, ast.FunctionDef)]
+    yield from (f"- `{line.name}`: {ast.get_docstring(line)}" for line in properties)
+    yield ""
+
+
+def _errors() -> Iterator[str]:
+    yield f"```\n{inspect.cleandoc(errors.__doc__ or '').partition(chr(10) * 2)[2]}\n```\n"
+    for name in sdk.__all__:
+        kind = getattr(sdk, name)
+        if issubclass(kind, sdk.ApiError):
+            yield f"### {name}\n\n{inspect.getdoc(kind)}\n"
+
+
+def _node(thing: Any) -> ast.stmt:
+    (node,) = ast.parse(textwrap.dedent(inspect.getsource(thing))).body
+    return node
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page())

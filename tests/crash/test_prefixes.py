@@ -48,7 +48,7 @@ async def check(job: Job, *, answers_last: bool) -> None:
 
 
 @pytest.mark.timeout(300)  # ten seconds, on a machine that does nothing else
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(programs(depth=2), st.booleans())
 def test_every_prefix_is_a_crash(job: Job, answers_last: bool) -> None:
     """From any prefix of a history the instance reaches the same result; no step succeeds twice."""

@@ -224,7 +224,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 QUICK = settings(
-    max_examples=100,
+    max_examples=60,
     stateful_step_count=30,
     derandomize=True,
     deadline=None,

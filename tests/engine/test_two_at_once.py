@@ -109,9 +109,21 @@ async def _one_after_the_other(state: str, acts: tuple[str, str], order: tuple[i
 
 
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("acts", list(itertools.product(PAIRED, PAIRED)), ids=", ".join)
+@pytest.mark.parametrize("acts", list(itertools.combinations_with_replacement(PAIRED, 2)), ids=", ".join)
 async def test_two_at_once_are_one_after_the_other(acts: tuple[str, str], state: str) -> None:
     """Two operations at once come to what one of them and then the other comes to, and the instance to its end."""
+    await _at_once(acts, state)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("acts", [pair[::-1] for pair in itertools.combinations(PAIRED, 2)], ids=", ".join)
+async def test_two_at_once_in_the_other_order(acts: tuple[str, str], state: str) -> None:
+    """The same, with the other of the two asked first."""
+    await _at_once(acts, state)
+
+
+async def _at_once(acts: tuple[str, str], state: str) -> None:
     async with tripping(is_open=state not in ("running", "waitingForPause")) as scene:
         await _bring(scene, state)
         scene.bodies.clear()

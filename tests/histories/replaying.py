@@ -28,7 +28,7 @@ Workflows = Sequence[type[WorkflowEntrypoint[Any]]]
 FOLDER = Path(__file__).parent
 SETTINGS = TurnSettings(lost_turns=1_000_000, close_grace_ms=50)
 # A history is cut off at so many places at most, spread over all of it.
-CUTS = 12
+CUTS = 6
 
 
 @dataclass(frozen=True)

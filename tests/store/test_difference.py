@@ -55,8 +55,8 @@ from tests.store.scenes import outcomes
 HAS_POSTGRES = postgres.is_there()
 STEPS = 250
 _COUNTED_STEPS = 1_000
-# The first sixteen see together all that is asked for; the rest is for when something is drawn otherwise.
-_SEEDS = tuple(range(484, 509))
+# The first five see together all that is asked for; the rest is for when something is drawn otherwise.
+_SEEDS = (32, 74, 311, 319, 347, *range(484, 504))
 _FEWEST_SEEDS = 5
 # The tables are compared after so many steps.
 LOOK_EVERY = 5

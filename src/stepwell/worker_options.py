@@ -22,7 +22,8 @@ class CodeOptions(msgspec.Struct, frozen=True):
 
     `snapshot` is the number of the one that this is, whose instances are run; 0: of none, as are its instances then;
     `sha256` is that one's hash. `is_served`: its workflows are the ones that new instances are of; `is_known`: the
-    store has been told so. `.dev.vars`, which no snapshot has, lies in the folder `secrets`; None: beside the code.
+    store has been told so; `is_deployed`: it takes no workflow from another script. `.dev.vars`, which no snapshot has,
+    lies in the folder `secrets`; None: beside the code.
     """
 
     path: str
@@ -30,6 +31,7 @@ class CodeOptions(msgspec.Struct, frozen=True):
     sha256: str | None = None
     is_served: bool = True
     is_known: bool = False
+    is_deployed: bool = False
     secrets: str | None = None
 
 

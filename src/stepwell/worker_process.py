@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from stepwell import capture, memory, sockets, watchdog, wrangler
 from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import SystemClock
 from stepwell.engine import Engine
-from stepwell.errors import CannotListen, ScriptError
+from stepwell.errors import CannotListen, ScriptError, WorkflowBelongs
 from stepwell.logs import configure
 from stepwell.project import Project
 from stepwell.scripts import Script, load, own_modules
@@ -63,10 +63,10 @@ class WorkerProcess:
             workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
             env = self._env(project, workflows)
             sock = self._fetch_socket(scripts)
+            warnings = await self._make_known(scripts)
         except ScriptError as error:
             self._store.say(LoadFailed(str(error)))
             return await self._leave(1)
-        warnings = await self._make_known(scripts)
         if sock is not None:
             await self._serve_fetch(sock, scripts, env)
         worker = self._worker = self._make_worker(project, scripts, env)
@@ -127,44 +127,50 @@ class WorkerProcess:
         return code
 
     async def _make_known(self, scripts: list[Script]) -> list[str]:
-        """Let what is on no code of its own run on this; return what to warn of."""
+        """Let what is on no code of its own run on this; return what to warn of: workflows that were another script's.
+
+        Raises ScriptError where they may not be taken over.
+        """
         code = self._options.code
         if not code.is_served or code.is_known:
             return []
-        await self._store.run(ServeSnapshot(self._options.account, code.snapshot, SystemClock().now()))
-        return await self._register(scripts)
+        account, now = self._options.account, SystemClock().now()
+        made = tuple(self._registrations(scripts, now))
+        try:
+            served = ServeSnapshot(account, code.snapshot, now, made, takes_over=not code.is_deployed)
+            registered = await self._store.run(served)
+        except WorkflowBelongs as error:
+            raise ScriptError(_belongs(error)) from error
+        return [
+            _taken_over(asked.name, found.taken_from, asked.script)
+            for asked, found in zip(made, registered, strict=True)
+            if found.taken_from is not None
+        ]
 
-    async def _register(self, scripts: list[Script]) -> list[str]:
-        """Make the workflows of scripts known; return what to warn of: workflows that were another script's."""
-        warnings = []
-        now = SystemClock().now()
+    def _registrations(self, scripts: list[Script], now: int) -> Iterator[RegisterWorkflow]:
+        """Yield what makes the workflows of scripts known."""
         # Scripts share a name where a wrangler file gives it to a folder of them.
         classes: dict[str, list[str]] = {}
         for script in scripts:
             classes.setdefault(script.name, []).extend(kind.__name__ for kind in script.workflows.values())
         for script in scripts:
             for name, workflow in script.workflows.items():
-                registered = await self._store.run(
-                    RegisterWorkflow(
-                        self._options.account,
-                        name,
-                        script.name,
-                        workflow.__name__,
-                        self._options.code.sha256 or script.sha256,
-                        str(uuid.uuid4()),
-                        str(uuid.uuid4()),
-                        now,
-                        params_schema(workflow),
-                        _settings(script, name),
-                        tuple(classes[script.name]),
-                        self._options.code.snapshot,
-                        script.graphs.get(workflow.__name__),
-                        script.flows.get(name),
-                    )
+                yield RegisterWorkflow(
+                    self._options.account,
+                    name,
+                    script.name,
+                    workflow.__name__,
+                    self._options.code.sha256 or script.sha256,
+                    str(uuid.uuid4()),
+                    str(uuid.uuid4()),
+                    now,
+                    params_schema(workflow),
+                    _settings(script, name),
+                    tuple(classes[script.name]),
+                    self._options.code.snapshot,
+                    script.graphs.get(workflow.__name__),
+                    script.flows.get(name),
                 )
-                if registered.taken_from is not None:
-                    warnings.append(_taken_over(name, registered.taken_from, script.name))
-        return warnings
 
     def _env(self, project: Project, workflows: Iterable[str]) -> Env:
         """Make what `self.env` is: bindings and variables of the wrangler file, `.dev.vars`, the environment."""
@@ -229,6 +235,14 @@ def _settings(script: Script, name: str) -> VersionSettings:
     """Return what the files of a script say of a workflow beside its code."""
     return VersionSettings(
         script.step_limits.get(name), script.concurrency.get(name), schedules=script.schedules.get(name, ())
+    )
+
+
+def _belongs(error: WorkflowBelongs) -> str:
+    return (
+        f'the workflow "{error.workflow}" belongs to the script "{error.owner}", and this is the script '
+        f'"{error.script}"; rename one of the two workflows, or delete that one: stepwell workflows delete '
+        f"{error.workflow}"
     )
 
 

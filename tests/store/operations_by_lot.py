@@ -51,6 +51,7 @@ from tests.store.difference import CREATIONS, Step
 NEVER_TWICE = (
     ops.RegisterWorkflow,
     workflows.PutWorkflow,
+    snapshots.ServeSnapshot,
     tokens.AddToken,
     jobs.StartJob,
     transfers.BeginImport,
@@ -105,7 +106,7 @@ def _delete_expired(lot: Anything) -> Operation[Any]:
     return retention.DeleteExpired([*some], lot.of(2, 5, 20), lot.of(1, 5_000, 20_000))
 
 
-def _register_workflow(lot: Anything) -> Operation[Any]:
+def _register_workflow(lot: Anything) -> ops.RegisterWorkflow:
     made_of = (lot.random.choice(SCRIPTS), lot.random.choice(CLASSES), lot.of("aa", "bb"))
     name, ids = lot.random.choice(WORKFLOWS), (lot.new_id(), lot.new_id())
     settings = _settings(lot) if lot.chance(30) else ops.NO_SETTINGS
@@ -115,6 +116,13 @@ def _register_workflow(lot: Anything) -> Operation[Any]:
     who, snapshot = lot.account(), lot.snapshot()
     flow = lot.random.choice(FLOWS)
     return ops.RegisterWorkflow(who, name, *made_of, *ids, lot.now, schema, settings, classes, snapshot, graph, flow)
+
+
+def _serve_snapshot(lot: Anything) -> Operation[Any]:
+    who, snapshot = lot.account(), lot.snapshot()
+    drawn = [_register_workflow(lot) for _ in range(lot.of(0, 1, 2))]
+    made = {one.name: msgspec.structs.replace(one, account=who, snapshot=snapshot) for one in drawn}
+    return snapshots.ServeSnapshot(who, snapshot, lot.now, (*made.values(),), lot.chance(50))
 
 
 def _put_workflow(lot: Anything) -> Operation[Any]:
@@ -686,7 +694,7 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     snapshots.GetSnapshot: (2, lambda lot: snapshots.GetSnapshot(lot.one("select row from snapshots", 9))),
     snapshots.FindServed: (2, lambda lot: snapshots.FindServed(lot.account())),
     snapshots.ReadSnapshotFiles: (2, lambda lot: snapshots.ReadSnapshotFiles(lot.one("select row from snapshots", 9))),
-    snapshots.ServeSnapshot: (2, lambda lot: snapshots.ServeSnapshot(lot.account(), lot.snapshot(), lot.now)),
+    snapshots.ServeSnapshot: (3, _serve_snapshot),
     snapshots.ListSnapshotsDue: (3, lambda lot: snapshots.ListSnapshotsDue(lot.account(), lot.snapshot(), lot.now)),
     streams.BeginStream: (8, _begin_stream),
     streams.WritePiece: (10, _write_piece),
@@ -772,6 +780,9 @@ def _without_limits(operation: Operation[Any]) -> Operation[Any]:
         case ops.RegisterWorkflow():
             declared = msgspec.structs.replace(operation.declared, concurrency=None)
             return msgspec.structs.replace(operation, flow=None, declared=declared)
+        case snapshots.ServeSnapshot():
+            made = tuple(_without_limits(workflow) for workflow in operation.workflows)
+            return msgspec.structs.replace(operation, workflows=made)
         case workflows.PutWorkflow():
             settings = msgspec.structs.replace(operation.settings, concurrency=None)
             return msgspec.structs.replace(operation, settings=settings)

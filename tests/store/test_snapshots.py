@@ -6,9 +6,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from stepwell.errors import StoreDamaged
+from stepwell.errors import StoreDamaged, WorkflowBelongs
 from stepwell.store import Store
-from stepwell.store.operations import NO_SETTINGS, ClaimDue, EndLease, RegisterWorkflow
+from stepwell.store.operations import NO_SETTINGS, ClaimDue, EndLease, GetWorkflow, RegisterWorkflow
 from stepwell.store.snapshot_operations import (
     FindServed,
     GetSnapshot,
@@ -32,9 +32,12 @@ async def _save(store: Store, sha256: str = "1" * 64, *, account: str = "acme", 
 
 async def _serve(store: Store, snapshot: int, sha256: str = "code") -> None:
     """Make code known as a worker does that is started with a snapshot."""
-    await store.run(ServeSnapshot("acme", snapshot, NOW))
+    await store.run(ServeSnapshot("acme", snapshot, NOW, (_orders(snapshot, sha256),)))
+
+
+def _orders(snapshot: int, sha256: str = "code", script: str = "shop") -> RegisterWorkflow:
     ids = (f"w-{sha256}", f"v-{sha256}")
-    await store.run(RegisterWorkflow("acme", "orders", "shop", "Orders", sha256, *ids, NOW, snapshot=snapshot))
+    return RegisterWorkflow("acme", "orders", script, "Orders", sha256, *ids, NOW, snapshot=snapshot)
 
 
 async def _claimed(store: Store, snapshot: int) -> list[str]:
@@ -74,6 +77,24 @@ async def test_what_was_served_last_is_found_again(store: Store) -> None:
     found = [await store.run(FindServed(account)) for account in ("acme", "other")]
 
     assert [None if one is None else one.row for one in found] == [first, None]
+
+
+async def test_code_that_takes_over_no_workflow_is_not_served_where_one_is_anothers(store: Store) -> None:
+    """Nothing of it is done: what was served before is still served, as it was."""
+    first, second = await _save(store), await _save(store, "2" * 64)
+    await _serve(store, first)
+    of_another = (_orders(second, "other code", "another"),)
+
+    with pytest.raises(WorkflowBelongs):
+        await store.run(ServeSnapshot("acme", second, NOW + 1, of_another, takes_over=False))
+    refused = await store.run(FindServed("acme")), await store.run(GetWorkflow("acme", "orders"))
+    await store.run(ServeSnapshot("acme", second, NOW + 1, of_another))
+    taken = await store.run(FindServed("acme")), await store.run(GetWorkflow("acme", "orders"))
+
+    assert [(served and served.row, workflow.script) for served, workflow in (refused, taken)] == [
+        (first, "shop"),
+        (second, "another"),
+    ]
 
 
 async def test_instances_stay_on_the_code_that_they_began_with(store: Store) -> None:

@@ -32,6 +32,7 @@ class WorkflowBelongs(InvalidInput):
     """A workflow is to be made of one script, and is another's."""
 
     def __init__(self, workflow: str, owner: str, script: str) -> None:
+        self.workflow, self.owner, self.script = workflow, owner, script
         super().__init__(
             "script_name",
             f'body: workflow "{workflow}" belongs to the script "{owner}", not to "{script:.300}"; '

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stepwell.store.operations import Operation
+from stepwell.store.operations import Operation, Registered, RegisterWorkflow
 
 
 class SnapshotFile(msgspec.Struct, frozen=True, array_like=True):
@@ -56,15 +56,19 @@ class ReadSnapshotFiles(Operation[list[SnapshotFile]], frozen=True):
     row: int
 
 
-class ServeSnapshot(Operation[None], frozen=True):
+class ServeSnapshot(Operation[list[Registered]], frozen=True):
     """Let what is on no snapshot run on this one: instances and workflows of an account. 0: let all run on none.
 
-    To be asked when the code has been loaded: it is what was served last then.
+    To be asked when the code has been loaded: it is what was served last then, and the `workflows` that are in it are
+    made known with it. Raises WorkflowBelongs where one is another script's, unless it is to be taken over; nothing is
+    done then.
     """
 
     account: str
     snapshot: int
     now: int
+    workflows: tuple[RegisterWorkflow, ...] = ()
+    takes_over: bool = True
 
 
 class SnapshotDue(msgspec.Struct, frozen=True, array_like=True):

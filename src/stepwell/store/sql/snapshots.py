@@ -2,6 +2,8 @@
 
 from zlib import crc32
 
+from stepwell.errors import WorkflowBelongs
+from stepwell.store.operations import Registered
 from stepwell.store.snapshot_operations import (
     FindServed,
     GetSnapshot,
@@ -13,8 +15,10 @@ from stepwell.store.snapshot_operations import (
     SnapshotDue,
     SnapshotFile,
 )
+from stepwell.store.sql.named import find_workflow_or_none
 from stepwell.store.sql.rows import Connection, Damaged, every, first, of_leases, only
 from stepwell.store.sql.transaction import Transaction
+from stepwell.store.sql.workflows import register_workflow
 
 _FIND = """
     select row
@@ -148,16 +152,25 @@ def read_snapshot_files(connection: Connection, operation: ReadSnapshotFiles) ->
     return files
 
 
-def serve_snapshot(transaction: Transaction, operation: ServeSnapshot) -> None:
+def serve_snapshot(transaction: Transaction, operation: ServeSnapshot) -> list[Registered]:
     """Do ServeSnapshot."""
     account, snapshot = operation.account, operation.snapshot
+    if not operation.takes_over:
+        _refuse_what_belongs_to_others(transaction, operation)
     transaction.execute(_SERVED, (operation.now, snapshot))
     # Hosts that follow what is served look now.
     transaction.tidings.due(0)
-    if first(transaction.connection, _ARE_ON_NONE if snapshot else _ARE_ON_SOME, (account,)) is None:
-        return
-    transaction.execute(_MOVE_WORKFLOWS, (snapshot, account))
-    transaction.execute(_MOVE_INSTANCES, (snapshot, account))
+    if first(transaction.connection, _ARE_ON_NONE if snapshot else _ARE_ON_SOME, (account,)) is not None:
+        transaction.execute(_MOVE_WORKFLOWS, (snapshot, account))
+        transaction.execute(_MOVE_INSTANCES, (snapshot, account))
+    return [register_workflow(transaction, workflow) for workflow in operation.workflows]
+
+
+def _refuse_what_belongs_to_others(transaction: Transaction, operation: ServeSnapshot) -> None:
+    for asked in operation.workflows:
+        workflow = find_workflow_or_none(transaction.connection, asked.account, asked.name)
+        if workflow is not None and workflow.script != asked.script:
+            raise WorkflowBelongs(asked.name, workflow.script, asked.script)
 
 
 def list_snapshots_due(connection: Connection, operation: ListSnapshotsDue) -> list[SnapshotDue]:

@@ -12,6 +12,7 @@ from stepwell.store.operations import NO_SETTINGS, ClaimDue, EndLease, GetWorkfl
 from stepwell.store.snapshot_operations import (
     FindServed,
     GetSnapshot,
+    ListServed,
     ListSnapshotsDue,
     ReadSnapshotFiles,
     SaveSnapshot,
@@ -75,8 +76,12 @@ async def test_what_was_served_last_is_found_again(store: Store) -> None:
         await store.run(ServeSnapshot("acme", number, at))
 
     found = [await store.run(FindServed(account)) for account in ("acme", "other")]
+    asked = [await store.run(FindServed("acme", row)) for row in (second, second + 1)]
+    listed = [await store.run(ListServed("acme", limit)) for limit in (1, 9)]
 
     assert [None if one is None else one.row for one in found] == [first, None]
+    assert [None if one is None else one.served_at for one in asked] == [NOW + 1, None]
+    assert [[one.row for one in page] for page in listed] == [[first], [first, second]]
 
 
 async def test_code_that_takes_over_no_workflow_is_not_served_where_one_is_anothers(store: Store) -> None:

@@ -28,7 +28,7 @@ class SaveSnapshot(Operation[int], frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
-    """A snapshot without its files."""
+    """A snapshot without its files. `served_at`: when it has become what is served last; 0: never."""
 
     row: int
     sha256: str
@@ -36,6 +36,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     python: str
     packages: str
     created_at: int
+    served_at: int
 
 
 class GetSnapshot(Operation[Snapshot | None], frozen=True):
@@ -45,9 +46,20 @@ class GetSnapshot(Operation[Snapshot | None], frozen=True):
 
 
 class FindServed(Operation[Snapshot | None], frozen=True):
-    """Return the snapshot that an account has served last; None: it has served none."""
+    """Return the snapshot that an account has served last; None: it has served none.
+
+    `row`: the number of another one, to be returned if the account has ever served it; 0: the last.
+    """
 
     account: str
+    row: int = 0
+
+
+class ListServed(Operation[list[Snapshot]], frozen=True):
+    """Return up to `limit` snapshots that an account has served, the last first."""
+
+    account: str
+    limit: int
 
 
 class ReadSnapshotFiles(Operation[list[SnapshotFile]], frozen=True):

@@ -33,7 +33,7 @@ from stepwell.store.retention_operations import FindExpired, GetRetention
 from stepwell.store.schedule_operations import GetSchedule, ListSchedules
 from stepwell.store.search_operations import SearchInstances
 from stepwell.store.situation_operations import ReadSituation
-from stepwell.store.snapshot_operations import FindServed, GetSnapshot, ListSnapshotsDue, ReadSnapshotFiles
+from stepwell.store.snapshot_operations import FindServed, GetSnapshot, ListServed, ListSnapshotsDue, ReadSnapshotFiles
 from stepwell.store.sql.accounts import get_account_settings, get_triggers
 from stepwell.store.sql.children import list_relatives, read_family
 from stepwell.store.sql.counts import list_outcomes, read_counts
@@ -51,7 +51,7 @@ from stepwell.store.sql.rows import Connection, Values, every, only
 from stepwell.store.sql.schedules import get_schedule, list_schedules
 from stepwell.store.sql.search import search_instances
 from stepwell.store.sql.situation import read_situation
-from stepwell.store.sql.snapshots import find_served, get_snapshot, list_snapshots_due, read_snapshot_files
+from stepwell.store.sql.snapshots import find_served, get_snapshot, list_served, list_snapshots_due, read_snapshot_files
 from stepwell.store.sql.streams import read_piece
 from stepwell.store.sql.targets import INSTANCE_COLUMNS, is_turn
 from stepwell.store.sql.terminations import is_terminating, list_terminations
@@ -158,6 +158,7 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     ReadPiece: read_piece,
     GetSnapshot: get_snapshot,
     FindServed: find_served,
+    ListServed: list_served,
     ReadSnapshotFiles: read_snapshot_files,
     ListSnapshotsDue: list_snapshots_due,
     ReadHistory: _read_history,

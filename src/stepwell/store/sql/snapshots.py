@@ -7,6 +7,7 @@ from stepwell.store.operations import Registered
 from stepwell.store.snapshot_operations import (
     FindServed,
     GetSnapshot,
+    ListServed,
     ListSnapshotsDue,
     ReadSnapshotFiles,
     SaveSnapshot,
@@ -40,7 +41,7 @@ _INSERT_FILE = """
     insert into snapshot_files (snapshot, path, body, crc)
     values (:snapshot, :path, :body, :crc)
     """
-_COLUMNS = "row, sha256, source, python, packages, created_at"
+_COLUMNS = "row, sha256, source, python, packages, created_at, served_at"
 _SNAPSHOT = f"""
     select {_COLUMNS}
     from snapshots
@@ -51,8 +52,17 @@ _SERVED_LAST = f"""
     from snapshots
     where account = :account
         and served_at > 0
+        and (:row = 0 or row = :row)
     order by served_at desc, row desc
     limit 1
+    """
+_LIST = f"""
+    select {_COLUMNS}
+    from snapshots
+    where account = :account
+        and served_at > 0
+    order by served_at desc, row desc
+    limit :limit
     """
 _FILES = """
     select path, body, crc
@@ -138,8 +148,14 @@ def get_snapshot(connection: Connection, operation: GetSnapshot) -> Snapshot | N
 
 def find_served(connection: Connection, operation: FindServed) -> Snapshot | None:
     """Do FindServed."""
-    found = first(connection, _SERVED_LAST, (operation.account,))
+    found = first(connection, _SERVED_LAST, (operation.account, operation.row))
     return None if found is None else Snapshot(*found)
+
+
+def list_served(connection: Connection, operation: ListServed) -> list[Snapshot]:
+    """Do ListServed."""
+    found = every(connection, _LIST, (operation.account, operation.limit))
+    return [Snapshot(*columns) for columns in found]
 
 
 def read_snapshot_files(connection: Connection, operation: ReadSnapshotFiles) -> list[SnapshotFile]:

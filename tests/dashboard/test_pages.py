@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +57,70 @@ async def test_overview_says_what_goes_on(site: Site) -> None:
     async with site.open("/") as page:
         await site.sees(page, "Failed lately")
 
-        assert await page.locator(".numbers li", has_text="errored").locator("b").inner_text() != "0"
+        assert await page.locator(".numbers a", has_text="errored").locator("b").inner_text() != "0"
         await page.get_by_role("link", name="broken-1").first.click()
         await page.wait_for_url("**/workflows/order/instances/broken-1")
         await expect(page).to_have_title(re.compile("broken-1"))
 
 
+async def test_workflows_are_sorted_by_a_click(site: Site) -> None:
+    """The order is in the address and told to those who hear the page; what has no such thing is last either way."""
+    async with site.open("/workflows?sort=-name") as page:
+        names = page.locator("tbody a.row")
+        await expect(names).to_have_text(["order", "empty"])
+        await expect(page.get_by_role("columnheader", name="name")).to_have_attribute("aria-sort", "descending")
+
+        for order, url in (("descending", "**/workflows?sort=-last"), ("ascending", "**/workflows?sort=last")):
+            await page.get_by_role("link", name="last created").click()
+            await page.wait_for_url(url)
+            await expect(page.get_by_role("columnheader", name="last created")).to_have_attribute("aria-sort", order)
+            await expect(names).to_have_text(["order", "empty"])
+        await page.get_by_role("link", name="name", exact=True).click()
+        await page.wait_for_url("**/workflows")
+        await expect(names).to_have_text(["empty", "order"])
+
+
+async def test_overview_tells_what_ended_in_a_day(site: Site) -> None:
+    """Two numbers, each with how many ended in which hour, in words too."""
+    async with site.open("/") as page:
+        errored = page.locator(".ends", has_text="errored in 24 h")
+
+        await expect(errored.locator("b")).to_have_text("1")
+        await errored.get_by_role("img", name="1 errored in 24 h; at most 1 in an hour, 1 in the last").wait_for()
+        await expect(page.locator(".ends", has_text="complete in 24 h").locator("b")).to_have_text("1")
+
+
+async def test_pages_fit_at_twice_their_size_and_stand_still_when_asked_to(site: Site) -> None:
+    """At 200 % nothing has to be scrolled sideways, in forced colours neither, and who wants no motion sees none."""
+    still: dict[str, Any] = {"device_scale_factor": 2, "reduced_motion": "reduce", "forced_colors": "active"}
+    async with site.open("/workflows", size=(640, 360), **still) as page:
+        for path in ("/workflows", "/", "/instances?status=errored", "/workflows/order/instances/runs-1"):
+            await page.goto(site.url + path)
+            await page.wait_for_selector("main tbody tr, main .bar-row, main .numbers")
+            assert (path, await is_wider_than_its_window(page)) == (path, False)
+            assert await page.evaluate("document.getAnimations().length") == 0
+
+
+async def test_what_a_click_opens_is_asked_for_again_if_it_did_not_come(site: Site) -> None:
+    """The page says that a part is missing, and what stands in the first file works without it."""
+    context = await site.browser.new_context()
+    page = await context.new_page()
+    await page.route("**/more.js*", lambda route: route.abort())
+    await page.goto(f"{site.url}/workflows/order?create=1")
+    await page.get_by_text("This part of the page cannot be loaded").wait_for()
+    await page.get_by_role("link", name="done-1", exact=True).wait_for()
+    await page.unroute("**/more.js*")
+    await page.get_by_role("button", name="Try again").click()
+
+    await page.get_by_role("dialog", name="Create an instance of order").wait_for()
+    await context.close()
+
+
 async def test_no_name_of_the_browsers_is_shortened(site: Site) -> None:
     """A script that calls one of its own so would be given another one wherever the browser's is meant."""
     modules = {path.relative_to(STATIC).as_posix(): path.read_text() for path in STATIC.rglob("*.js")}
-    parts = [part for part in bundle.parts(modules, "app.js") if part.shared is not None]
+    whole = chain.from_iterable(bundle.parts(modules, "app.js").values())
+    parts = [part for part in whole if part.shared is not None]
     ours = shorten.shorten(shorten.Script(list(squeeze.tokens(one.text)), one.shared or frozenset()) for one in parts)
     async with site.open("/workflows") as page:
         theirs = await page.evaluate(

@@ -1,13 +1,12 @@
 // Create an instance: its id, if it is to have one of its own, and its params as JSON.
 import { html, useMemo, useState } from "../dom.js";
-import { curl, ownPath, post, workflowPath } from "../api.js";
+import { curl, onceKey, ownPath, post, workflowPath } from "../api.js";
 import { bytes, visible } from "../format.js";
 import { indented, jsonProblem } from "../json.js";
 import { go, instanceUrl } from "../router.js";
 import { session } from "../session.js";
 import { remember, remembered } from "../store.js";
 import { Button, Copy, Form, toast } from "../ui.js";
-import { onceKey } from "./acting.js";
 
 const KEPT = 10;
 

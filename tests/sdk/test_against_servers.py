@@ -24,19 +24,25 @@ from stepwell.sdk.models import (
     Workflow,
 )
 from tests.sdk.asked import AnyClient, ask, close, take
-from tests.sdk.places import KINDS, PLACES, Servers, inside, servers
-
-__all__ = ["servers"]
+from tests.sdk.places import KINDS, PLACES, Servers, inside
 
 _numbers = count()
 # Longer than anything here takes, also on a machine that others keep busy.
 PATIENCE_S = 50
 
 
-@pytest.fixture(params=PLACES, ids="-".join)
-async def client(request: pytest.FixtureRequest) -> AsyncIterator[AnyClient]:
+# Its scope puts the tests of a place behind one another, so that fewer processes of the tests start each server.
+@pytest.fixture(scope="module", params=PLACES, ids="-".join)
+def place(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The form of a server, and the kind of a client."""
+    found: tuple[str, str] = request.param
+    return found
+
+
+@pytest.fixture
+async def client(place: tuple[str, str], request: pytest.FixtureRequest) -> AsyncIterator[AnyClient]:
     """A client of each kind, of a server in each form."""
-    form, kind = request.param
+    form, kind = place
     if form == "asgi":
         async with inside() as client:
             yield client
@@ -185,7 +191,9 @@ async def test_events_come_from_the_creation_to_the_end(client: AnyClient) -> No
 
 
 # Inside a program an answer comes when it is whole: there a subscription ends with its instance.
-@pytest.mark.parametrize("client", [place for place in PLACES if place[0] != "asgi"], ids="-".join, indirect=True)
+@pytest.mark.parametrize(
+    "place", [place for place in PLACES if place[0] != "asgi"], ids="-".join, indirect=True, scope="module"
+)
 async def test_subscription_may_be_left(client: AnyClient) -> None:
     """The client goes on."""
     id = await _waiting(client)

@@ -11,9 +11,7 @@ from stepwell.sdk import Conflict, NotFound
 from stepwell.sdk.models import ErrorText
 from stepwell.sdk.own_models import FoundInstance, InstanceStatus, Job, LabelledInstance, Rate
 from tests.sdk.asked import AnyClient, ask, close
-from tests.sdk.places import KINDS, servers
-
-__all__ = ["servers"]
+from tests.sdk.places import KINDS
 
 _numbers = count()
 PATIENCE_S = 50

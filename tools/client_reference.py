@@ -29,7 +29,9 @@ def page() -> str:
     """Return the whole page."""
     with sdk.Client() as client:
         parts = [_HEAD, "## Client\n", *_method("Client", sdk.Client.__init__, "Client", inspect.getdoc(sdk.Client))]
-        parts += ["## Methods\n", *_methods("client", client)]
+        told = sdk.Client.with_options
+        parts += ["## Methods\n", *_method("client.with_options", told, "with_options", inspect.getdoc(told))]
+        parts += _methods("client", client)
     parts += ["## What is given\n", *_structs(models), "## Graphs\n", *_structs(graph)]
     parts += ["## What is given of Stepwell's own\n", *_structs(own_models), "## Errors\n", *_errors()]
     return "\n".join(parts)

@@ -204,6 +204,46 @@ async def test_subscription_may_be_left(client: AnyClient) -> None:
     assert (await ask(client.workflows.instances.get, "order", id)).status == "waiting"
 
 
+@pytest.mark.parametrize("place", [p for p in PLACES if p[0] != "asgi"], ids="-".join, indirect=True, scope="module")
+async def test_events_come_by_the_websocket_of_cloudflare(client: AnyClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same events in the same way, of a server that has no other stream; one that is left is closed."""
+    id = await _waiting(client)
+    left = await _waiting(client)
+    await ask(client.workflows.instances.send_event, "order", id, "approved", 1)
+    expected = await ask(client.workflows.instances.subscribe, "order", id)
+    monkeypatch.setattr("stepwell.sdk.settings._CLOUDFLARE", "127.0.0.1")
+    found = client.settings
+    there = type(client)(found.base_url, account_id=found.account, api_token=found.token)
+    instances = there.workflows.instances
+
+    events = await ask(instances.subscribe, "order", id)
+    behind = await ask(instances.subscribe, "order", id, cursor=events[4].event_id)
+    chosen = await ask(instances.subscribe, "order", id, types=["step_completed", "workflow_completed"])
+    few = await take(3, instances.subscribe, "order", left)
+    with pytest.raises(NotFound) as nobody:
+        await ask(instances.subscribe, "order", "nobody")
+
+    assert events == expected
+    assert behind == events[5:]
+    assert [event.step_name for event in chosen] == ["charge-1", "film-1", None]
+    assert [event.type for event in few] == ["workflow_queued", "workflow_started", "workflow_running"]
+    assert (nobody.value.status, nobody.value.error_code) == (404, 10400)
+    await close(there)
+
+
+async def test_one_call_may_have_its_own_time_out(client: AnyClient) -> None:
+    """On the same connections; the client itself stays as it was."""
+    hasty = client.with_options(timeout=0.000_001, max_retries=0)
+    patient = hasty.with_options(timeout=None)
+
+    assert [workflow.name for workflow in await ask(patient.workflows.list)][:1] == ["failing"]
+    assert (client.settings.timeout_s, client.settings.max_retries) == (60.0, 2)
+    assert (hasty.settings.timeout_s, hasty.settings.max_retries) == (0.000_001, 0)
+    assert (patient.settings.timeout_s, patient.settings.max_retries) == (None, 0)
+    await close(hasty)
+    assert (await ask(client.workflows.get, "order")).name == "order"
+
+
 async def test_lists_page_by_themselves(client: AnyClient) -> None:
     """All come, in the order that was asked for, whatever a page holds; the bounds and the status hold."""
     instances = client.workflows.instances

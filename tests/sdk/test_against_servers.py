@@ -372,6 +372,7 @@ async def test_refusals_are_of_their_kind(client: AnyClient) -> None:
         (400, 10002),
     ]
     assert 'no workflow "nothing"' in errors[0].message
+    assert [len(error.request_id or "") for error in errors] == [16] * 5
 
 
 async def test_workflow_is_changed_and_deleted(client: AnyClient, request: pytest.FixtureRequest) -> None:

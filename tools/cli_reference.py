@@ -13,7 +13,7 @@ _HEAD = """\
 # Commands
 
 Made by `make reference` from the commands themselves, as `--help` shows them. What they share:
-[terminal.md](../terminal.md).
+[cli.md](../cli.md).
 """
 
 

@@ -29,7 +29,9 @@ def page() -> str:
     """Return the whole page."""
     with sdk.Client() as client:
         parts = [_HEAD, "## Client\n", *_method("Client", sdk.Client.__init__, "Client", inspect.getdoc(sdk.Client))]
-        parts += ["## Methods\n", *_methods("client", client)]
+        told = sdk.Client.with_options
+        parts += ["## Methods\n", *_method("client.with_options", told, "with_options", inspect.getdoc(told))]
+        parts += _methods("client", client)
     parts += ["## What is given\n", *_structs(models), "## Graphs\n", *_structs(graph)]
     parts += ["## What is given of Stepwell's own\n", *_structs(own_models), "## Errors\n", *_errors()]
     return "\n".join(parts)
@@ -79,7 +81,8 @@ def _result(returns: ast.expr) -> str:
 
 def _structs(module: types.ModuleType) -> Iterator[str]:
     for name, kind in vars(module).items():
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__:
+        is_ours = isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__
+        if is_ours and not name.startswith("_"):
             tag = kind.__struct_config__.tag
             told = f' Its `type` is `"{tag}"`.' if tag else ""
             yield f"### {name}\n\n{inspect.getdoc(kind)}{told}\n"
@@ -87,13 +90,22 @@ def _structs(module: types.ModuleType) -> Iterator[str]:
 
 
 def _members(kind: type) -> Iterator[str]:
-    node = _node(kind)
-    assert isinstance(node, ast.ClassDef)
-    members = [line for line in node.body if isinstance(line, ast.AnnAssign)]
+    lines = [line for base in reversed(kind.__mro__) if _has_members(base) for line in _class(base).body]
+    members = [line for line in lines if isinstance(line, ast.AnnAssign)]
     yield from (f"- `{ast.unparse(line.target)}: {ast.unparse(line.annotation)}`" for line in members)
-    properties = [line for line in node.body if isinstance(line, ast.FunctionDef)]
+    properties = [line for line in lines if isinstance(line, ast.FunctionDef)]
     yield from (f"- `{line.name}`: {ast.get_docstring(line)}" for line in properties)
     yield ""
+
+
+def _has_members(base: type) -> bool:
+    return issubclass(base, msgspec.Struct) and base is not msgspec.Struct
+
+
+def _class(kind: type) -> ast.ClassDef:
+    node = _node(kind)
+    assert isinstance(node, ast.ClassDef)
+    return node
 
 
 def _errors() -> Iterator[str]:

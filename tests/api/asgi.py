@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +21,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    # The header x-request-id, which no two answers have the same.
+    request_id: str | None = field(default=None, compare=False)
 
     def json(self) -> Any:
         """Return the decoded body."""
@@ -67,7 +69,8 @@ async def ask(
     await app(scope, receive, send)
     start = sent[0]
     answered = {name.decode(): value.decode() for name, value in start["headers"]}
-    return Answer(start["status"], answered, b"".join(message.get("body", b"") for message in sent[1:]))
+    id = answered.pop("x-request-id", None)
+    return Answer(start["status"], answered, b"".join(message.get("body", b"") for message in sent[1:]), id)
 
 
 async def begun(request: Coroutine[Any, Any, httpx.Response]) -> asyncio.Task[httpx.Response]:

@@ -45,12 +45,14 @@ async def test_unforeseen_error_is_told_by_its_id_alone(error: Exception, caplog
     (record,) = caplog.records
     id = re.fullmatch(
         r"workflows\.api\.error\.internal_server: something went wrong here; "
-        r"the server's log has it as error ([0-9a-f-]{36})",
+        r"the server's log has it as request ([0-9a-f]{16})",
         message,
     )
     assert (status, code) == (500, 10001)
     assert id is not None
-    assert record.getMessage() == f"error {id[1]} while answering GET /client/v4/accounts/any-account/workflows"
+    assert id[1] == answer.request_id
+    told = "error while answering GET /client/v4/accounts/any-account/workflows"
+    assert record.getMessage() == f"{told} (request {id[1]})"
     assert record.exc_info is not None
     assert record.exc_info[1] is error
 
@@ -74,9 +76,22 @@ async def test_refusal_of_the_store_is_told(error: Exception, caplog: pytest.Log
         (
             "stepwell.api.envelope",
             logging.ERROR,
-            "the store refused POST /client/v4/accounts/a/workflows/order/instances: the disk is full",
+            "the store refused POST /client/v4/accounts/a/workflows/order/instances "
+            f"(request {answer.request_id}): the disk is full",
         )
     ]
+
+
+@pytest.mark.parametrize("target", ["workflows", "workflows/nothing", "/nowhere", "/docs", "/"])
+async def test_each_answer_has_an_id_of_its_own(app: ASGIApp, target: str) -> None:
+    """Whatever it is, and whatever id the caller sends."""
+    headers = {"host": "localhost", "x-request-id": "mine"}
+
+    answers = [await ask(app, target, headers=headers) for _ in range(2)]
+
+    ids = [answer.request_id for answer in answers]
+    assert all(re.fullmatch("[0-9a-f]{16}", id or "") for id in ids)
+    assert ids[0] != ids[1]
 
 
 async def test_answers_are_not_cached(app: ASGIApp, histories: Histories) -> None:
@@ -148,5 +163,6 @@ async def test_list_that_took_too_long_is_503(caplog: pytest.LogCaptureFixture) 
     assert answer.headers["x-should-retry"] == "false"
     assert "retry-after" not in answer.headers
     assert caplog.messages == [
-        "gave up GET /client/v4/accounts/any-account/workflows: the list took longer than 10 seconds: ask for less"
+        f"gave up GET /client/v4/accounts/any-account/workflows (request {answer.request_id}): "
+        "the list took longer than 10 seconds: ask for less"
     ]

@@ -1,7 +1,6 @@
 """A server that has Cloudflare's routes and no other: what it knows it asks of a real one of ours."""
 
 import http.client
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
 from stepwell.api.routes import Route, find
+from tests.cli.scripted import body_of, listening
 from tests.crash.server import DEADLINE_S
 
 # Word for word, but for the path.
@@ -43,43 +43,32 @@ def cloudflare(url: str) -> Iterator[Cloudflare]:
     told = Cloudflare()
     ours = urlsplit(url).netloc
 
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            route = _route(self.command, parts.path)
-            line = f"{self.command} {parts.path.partition('/client/v4/accounts/local/')[2]}"
-            if route is None:
-                told.unknown.append(line)
-                self.reply(404, (_NO_ROUTE % parts.path).encode())
-                return
-            told.known.append(line)
-            told.odd += [name for name, _ in parse_qsl(parts.query) if name not in route.query]
-            connection = http.client.HTTPConnection(ours, timeout=DEADLINE_S)
-            connection.request(self.command, self.path, body, {"content-type": "application/json"} if body else {})
-            answer = connection.getresponse()
-            self.reply(answer.status, answer.read())
-            connection.close()
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        parts = urlsplit(request.path)
+        body = body_of(request)
+        route = _route(request.command, parts.path)
+        line = f"{request.command} {parts.path.partition('/client/v4/accounts/local/')[2]}"
+        if route is None:
+            told.unknown.append(line)
+            _reply(request, 404, (_NO_ROUTE % parts.path).encode())
+            return
+        told.known.append(line)
+        told.odd += [name for name, _ in parse_qsl(parts.query) if name not in route.query]
+        connection = http.client.HTTPConnection(ours, timeout=DEADLINE_S)
+        headers = {"content-type": "application/json"} if body else {}
+        connection.request(request.command, request.path, body, headers)
+        answered = connection.getresponse()
+        _reply(request, answered.status, answered.read())
+        connection.close()
 
-        def reply(self, status: int, content: bytes) -> None:
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.send_header("cf-ray", "8f2c1d-FRA")
-            self.end_headers()
-            self.wfile.write(content)
+    with listening(answer, ThreadingHTTPServer) as told.url:
+        yield told
 
-        do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the names that http.server looks for
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield told
-        finally:
-            server.shutdown()
-            thread.join()
+def _reply(request: BaseHTTPRequestHandler, status: int, content: bytes) -> None:
+    request.send_response(status)
+    request.send_header("content-type", "application/json")
+    request.send_header("content-length", str(len(content)))
+    request.send_header("cf-ray", "8f2c1d-FRA")
+    request.end_headers()
+    request.wfile.write(content)

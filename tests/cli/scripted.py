@@ -44,35 +44,47 @@ class Scripted:
 
 
 @contextmanager
-def scripted(answers: Sequence[Answer]) -> Iterator[Scripted]:
-    """Give a server that answers one request after another."""
-    told = Scripted()
-    left = iter(answers)
+def listening(answer: Callable[[BaseHTTPRequestHandler], None], kind: type[HTTPServer] = HTTPServer) -> Iterator[str]:
+    """Give the address of a server that answers each request in this way."""
 
     class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            told.asked.append((self.command, self.path.rpartition("/")[2], json.loads(body) if body else None))
-            answer = next(left)
-            answer.first()
-            texts = answer.content if isinstance(answer.content, list) else [answer.content]
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write("".join(f"{json.dumps(text)}\n" for text in texts).encode())
-
         do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the names that http.server looks for
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        told.url = f"http://127.0.0.1:{server.server_port}"
+    with kind(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield told
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()
+
+
+def body_of(request: BaseHTTPRequestHandler) -> bytes:
+    """Return the body of a request."""
+    return request.rfile.read(int(request.headers.get("content-length", 0)))
+
+
+@contextmanager
+def scripted(answers: Sequence[Answer]) -> Iterator[Scripted]:
+    """Give a server that answers one request after another."""
+    told = Scripted()
+    left = iter(answers)
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        body = body_of(request)
+        told.asked.append((request.command, request.path.rpartition("/")[2], json.loads(body) if body else None))
+        answer = next(left)
+        answer.first()
+        texts = answer.content if isinstance(answer.content, list) else [answer.content]
+        request.send_response(answer.status)
+        for name, value in answer.headers.items():
+            request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write("".join(f"{json.dumps(text)}\n" for text in texts).encode())
+
+    with listening(answer) as told.url:
+        yield told

@@ -135,7 +135,7 @@ def test_forms_of_a_list_are_the_same(there: Cloudflare) -> None:
     whole = run("instances", "list", "order", "--json", "--limit", "1", "--url", there.url)
 
     assert written.splitlines()[0].split() == ["INSTANCE", "STATUS", "CREATED", "DURATION", "NOW"]
-    assert written.splitlines()[1].split()[:2] == ["cf", "waiting"]
+    assert written.splitlines()[1].split()[:3] == ["cf", "\N{CIRCLE WITH UPPER RIGHT QUADRANT BLACK}", "waiting"]
     assert wide.stdout.split("\t")[6:] == ["-", "-\n"]
     assert json.loads(whole.stdout)[0]["id"] == "cf"
 

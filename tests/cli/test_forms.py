@@ -36,36 +36,42 @@ LISTED = [
 ]
 
 AT_200 = """\
-INSTANCE                              STATUS    CREATED              DURATION  NOW
-7d0b6a0e-1111-4222-8333-9a4f10aaaaaa  complete  2026-11-23 10:00:00  12.4 s    -
-日本                                  errored   2026-11-23 10:00:00  12.4 s    CardDeclined: no {mark}red{mark}{mark}
+INSTANCE                              STATUS      CREATED              DURATION  NOW
+7d0b6a0e-1111-4222-8333-9a4f10aaaaaa  ✓ complete  2026-11-23 10:00:00  12.4 s    -
+日本                                  ✗ errored   2026-11-23 10:00:00  12.4 s    CardDeclined: no {mark}red{mark}{mark}
 """.replace("{mark}", "\ufffd")
 AT_80 = """\
-INSTANCE                              STATUS    CREATED              DURATION
-7d0b6a0e-1111-4222-8333-9a4f10aaaaaa  complete  2026-11-23 10:00:00  12.4 s
-\u65e5\u672c                                  errored   2026-11-23 10:00:00  12.4 s
+INSTANCE                              STATUS      CREATED              DURATION
+7d0b6a0e-1111-4222-8333-9a4f10aaaaaa  ✓ complete  2026-11-23 10:00:00  12.4 s
+\u65e5\u672c                                  ✗ errored   2026-11-23 10:00:00  12.4 s
 """
 AT_60 = """\
-INSTANCE                              STATUS    DURATION
-7d0b6a0e-1111-4222-8333-9a4f10aaaaaa  complete  12.4 s
-\u65e5\u672c                                  errored   12.4 s
+INSTANCE                              STATUS      DURATION
+7d0b6a0e-1111-4222-8333-9a4f10aaaaaa  ✓ complete  12.4 s
+\u65e5\u672c                                  ✗ errored   12.4 s
 """
 AT_40 = """\
 INSTANCE                              STATUS
-7d0b6a0e-1111-4222-8333-9a4f10aaaaaa  complete
-\u65e5\u672c                                  errored
+7d0b6a0e-1111-4222-8333-9a4f10aaaaaa  ✓ complete
+\u65e5\u672c                                  ✗ errored
+"""
+IN_ASCII = """\
+INSTANCE                              STATUS      DURATION
+7d0b6a0e-1111-4222-8333-9a4f10aaaaaa  + complete  12.4 s
+\\u65e5\\u672c                          x errored   12.4 s
 """
 
 
 @pytest.mark.parametrize(
-    ("columns", "table"),
-    [(200, AT_200), (80, AT_80), (60, AT_60), (40, AT_40)],
+    ("columns", "options", "table"),
+    [(200, [], AT_200), (80, [], AT_80), (60, [], AT_60), (40, [], AT_40), (60, ["--ascii"], IN_ASCII)],
+    ids=["200", "80", "60", "40", "ascii"],
 )
-def test_table_is_as_wide_as_its_terminal(columns: int, table: str) -> None:
+def test_table_is_as_wide_as_its_terminal(columns: int, options: list[str], table: str) -> None:
     """Columns go by rank, ids are whole on the narrowest terminal, and nothing is obeyed that a server says."""
     command = ("instances", "list", "order", "--time", "utc", "--color", "never")
     with scripted([Answer.result(LISTED)]) as server:
-        code, written = run_on_terminal(*command, "--url", server.url, columns=columns)
+        code, written = run_on_terminal(*command, *options, "--url", server.url, columns=columns)
 
     assert (code, written) == (0, table.replace("\n", "\r\n"))
 

@@ -8,7 +8,9 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
+from stepwell.cli import terminal
 from stepwell.cli.output import Column, Output
 from stepwell.cli.tables import lines_of
 from stepwell.cli.terminal import clean, clean_json, color_of, has_color, painted
@@ -263,3 +265,13 @@ def test_columns_go_by_rank_where_there_is_no_room(width: int, heads: str) -> No
     assert lines[0].startswith("order-1")
     assert any(line.startswith("\u65e5\u672c" * 10) for line in lines)
     assert ("four" in " ".join(lines)) is (width >= 86)
+
+
+def test_each_status_has_a_glyph_of_one_cell_and_one_in_ascii() -> None:
+    """So that columns stay straight on any terminal; none is one that is drawn as an emoji."""
+    glyphs = terminal._GLYPHS
+
+    assert glyphs.keys() == terminal._COLORS.keys()
+    assert {cell_len(glyph) for pair in glyphs.values() for glyph in pair} == {1}
+    assert all(ascii_glyph.isascii() for _, ascii_glyph in glyphs.values())
+    assert terminal.marked("dancing") == "dancing"

@@ -152,8 +152,8 @@ def test_bar_is_shown_on_a_terminal_and_goes(server: DevServer) -> None:
     assert [line for line in lines if line] == [
         'error: no: no instance "no" in workflow "order" (10400)',
         "INSTANCE STATUS",
-        "bar-1 paused",
-        "bar-2 paused",
+        "bar-1 \N{DOUBLE VERTICAL LINE} paused",
+        "bar-2 \N{DOUBLE VERTICAL LINE} paused",
         "done: 2 of 3",
     ]
 
@@ -277,7 +277,7 @@ def test_wait_on_a_terminal_shows_how_it_stands(server: DevServer) -> None:
     assert code == 0
     assert "\rshown: " in written
     assert lines[0] == "waiting for shown"
-    assert lines[1].startswith("order / shown   complete")
+    assert lines[1].startswith("order / shown   \N{CHECK MARK} complete")
 
 
 def test_interrupted_watch_tells_how_to_look_again() -> None:

@@ -40,8 +40,8 @@ def test_list_is_a_table_on_a_terminal(server: DevServer) -> None:
 
     assert code == 0
     assert seen(broad, 100)[0].split() == ["INSTANCE", "STATUS", "CREATED", "DURATION"]
-    assert seen(broad, 100)[1].split()[:2] == [id, "waiting"]
-    assert "\x1b[33mwaiting\x1b[0m" in broad
+    assert seen(broad, 100)[1].split()[:3] == [id, "\N{CIRCLE WITH UPPER RIGHT QUADRANT BLACK}", "waiting"]
+    assert "\x1b[33m\N{CIRCLE WITH UPPER RIGHT QUADRANT BLACK} waiting\x1b[0m" in broad
     assert "DURATION" not in narrow
     assert id in "".join(seen(narrow, 20))
     assert "\x1b" not in plain
@@ -67,7 +67,7 @@ def test_terminal_obeys_nothing_that_an_instance_says(server: DevServer) -> None
     _, written = run_on_terminal("instances", "describe", "order", "hostile", "--url", server.url)
 
     assert "error   ValueError: no \N{REPLACEMENT CHARACTER}red\r\n" in written
-    assert re.findall(r"\x1b\[31m(\w*)", written) == ["errored"]
+    assert re.findall(r"\x1b\[31m(\W*\w*)", written) == ["\N{BALLOT X} errored"]
 
 
 @pytest.mark.parametrize("columns", [100, 40, 20])

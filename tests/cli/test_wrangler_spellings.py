@@ -76,7 +76,7 @@ def test_local_server_is_asked(monkeypatch: pytest.MonkeyPatch, port: str) -> No
     """`--local` is this machine, `--port` another port than 8787; the environment's server is another."""
     monkeypatch.setenv("STEPWELL_URL", "http://127.0.0.1:1")
     with scripted([Answer.result([])]) as server:
-        monkeypatch.setattr("stepwell.cli.where.DEFAULT_URL", server.url)
+        monkeypatch.setattr("stepwell.cli.where.LOCAL", server.url)
         options = [port, server.url.rpartition(":")[2]] if port else []
         told = run(*["workflows", "instances", "list", "order", "--local", "-o", "ids"], *options)
 

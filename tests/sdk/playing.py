@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stepwell.sdk.effects import Emit, Now, Open, Pause, Read, Send
+from stepwell.sdk.effects import Connect, Emit, Now, Open, Pause, Read, Send
 from stepwell.sdk.messages import Answer, Request
 from stepwell.sdk.retries import Retries
 
@@ -26,7 +26,7 @@ class Played:
 
 
 def play(program: Generator[Any, Any, Any], replies: Iterable[Any]) -> Played:
-    """Play a program to its end. Send, Open and Read get one reply each; an exception among these is thrown in.
+    """Play a program to its end. Send, Open, Connect and Read get a reply each; exceptions among these are thrown in.
 
     The clock goes on with the pauses, and with replies that are numbers: that is how long the next one takes.
     """
@@ -44,7 +44,7 @@ def play(program: Generator[Any, Any, Any], replies: Iterable[Any]) -> Played:
                     now += seconds
                 case Now():
                     reply = now
-                case Send() | Open() | Read():
+                case Send() | Open() | Connect() | Read():
                     if not isinstance(effect, Read):
                         played.sent.append(effect.request)
                     if isinstance(left[0], int | float):

@@ -24,19 +24,25 @@ from stepwell.sdk.models import (
     Workflow,
 )
 from tests.sdk.asked import AnyClient, ask, close, take
-from tests.sdk.places import KINDS, PLACES, Servers, inside, servers
-
-__all__ = ["servers"]
+from tests.sdk.places import KINDS, PLACES, Servers, inside
 
 _numbers = count()
 # Longer than anything here takes, also on a machine that others keep busy.
 PATIENCE_S = 50
 
 
-@pytest.fixture(params=PLACES, ids="-".join)
-async def client(request: pytest.FixtureRequest) -> AsyncIterator[AnyClient]:
+# Its scope puts the tests of a place behind one another, so that fewer processes of the tests start each server.
+@pytest.fixture(scope="module", params=PLACES, ids="-".join)
+def place(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The form of a server, and the kind of a client."""
+    found: tuple[str, str] = request.param
+    return found
+
+
+@pytest.fixture
+async def client(place: tuple[str, str], request: pytest.FixtureRequest) -> AsyncIterator[AnyClient]:
     """A client of each kind, of a server in each form."""
-    form, kind = request.param
+    form, kind = place
     if form == "asgi":
         async with inside() as client:
             yield client
@@ -185,7 +191,9 @@ async def test_events_come_from_the_creation_to_the_end(client: AnyClient) -> No
 
 
 # Inside a program an answer comes when it is whole: there a subscription ends with its instance.
-@pytest.mark.parametrize("client", [place for place in PLACES if place[0] != "asgi"], ids="-".join, indirect=True)
+@pytest.mark.parametrize(
+    "place", [place for place in PLACES if place[0] != "asgi"], ids="-".join, indirect=True, scope="module"
+)
 async def test_subscription_may_be_left(client: AnyClient) -> None:
     """The client goes on."""
     id = await _waiting(client)
@@ -194,6 +202,46 @@ async def test_subscription_may_be_left(client: AnyClient) -> None:
 
     assert [event.type for event in events] == ["workflow_queued", "workflow_started", "workflow_running"]
     assert (await ask(client.workflows.instances.get, "order", id)).status == "waiting"
+
+
+@pytest.mark.parametrize("place", [p for p in PLACES if p[0] != "asgi"], ids="-".join, indirect=True, scope="module")
+async def test_events_come_by_the_websocket_of_cloudflare(client: AnyClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same events in the same way, of a server that has no other stream; one that is left is closed."""
+    id = await _waiting(client)
+    left = await _waiting(client)
+    await ask(client.workflows.instances.send_event, "order", id, "approved", 1)
+    expected = await ask(client.workflows.instances.subscribe, "order", id)
+    monkeypatch.setattr("stepwell.sdk.settings._CLOUDFLARE", "127.0.0.1")
+    found = client.settings
+    there = type(client)(found.base_url, account_id=found.account, api_token=found.token)
+    instances = there.workflows.instances
+
+    events = await ask(instances.subscribe, "order", id)
+    behind = await ask(instances.subscribe, "order", id, cursor=events[4].event_id)
+    chosen = await ask(instances.subscribe, "order", id, types=["step_completed", "workflow_completed"])
+    few = await take(3, instances.subscribe, "order", left)
+    with pytest.raises(NotFound) as nobody:
+        await ask(instances.subscribe, "order", "nobody")
+
+    assert events == expected
+    assert behind == events[5:]
+    assert [event.step_name for event in chosen] == ["charge-1", "film-1", None]
+    assert [event.type for event in few] == ["workflow_queued", "workflow_started", "workflow_running"]
+    assert (nobody.value.status, nobody.value.error_code) == (404, 10400)
+    await close(there)
+
+
+async def test_one_call_may_have_its_own_time_out(client: AnyClient) -> None:
+    """On the same connections; the client itself stays as it was."""
+    hasty = client.with_options(timeout=0.000_001, max_retries=0)
+    patient = hasty.with_options(timeout=None)
+
+    assert [workflow.name for workflow in await ask(patient.workflows.list)][:1] == ["failing"]
+    assert (client.settings.timeout_s, client.settings.max_retries) == (60.0, 2)
+    assert (hasty.settings.timeout_s, hasty.settings.max_retries) == (0.000_001, 0)
+    assert (patient.settings.timeout_s, patient.settings.max_retries) == (None, 0)
+    await close(hasty)
+    assert (await ask(client.workflows.get, "order")).name == "order"
 
 
 async def test_lists_page_by_themselves(client: AnyClient) -> None:
@@ -324,6 +372,7 @@ async def test_refusals_are_of_their_kind(client: AnyClient) -> None:
         (400, 10002),
     ]
     assert 'no workflow "nothing"' in errors[0].message
+    assert [len(error.request_id or "") for error in errors] == [16] * 5
 
 
 async def test_workflow_is_changed_and_deleted(client: AnyClient, request: pytest.FixtureRequest) -> None:

@@ -11,9 +11,7 @@ from stepwell.sdk import Conflict, NotFound
 from stepwell.sdk.models import ErrorText
 from stepwell.sdk.own_models import FoundInstance, InstanceStatus, Job, LabelledInstance, Rate
 from tests.sdk.asked import AnyClient, ask, close
-from tests.sdk.places import KINDS, servers
-
-__all__ = ["servers"]
+from tests.sdk.places import KINDS
 
 _numbers = count()
 PATIENCE_S = 50
@@ -156,3 +154,39 @@ async def test_schedule_is_paused_resumed_and_run(client: AnyClient) -> None:
     assert created.id.startswith("manual-")
     with pytest.raises(NotFound):
         await ask(schedules.get, "order", "1 9 * * *")
+
+
+async def test_log_is_followed_to_the_end(client: AnyClient) -> None:
+    """What was said before, what is said then, and no more when the instance has ended."""
+    id = await _waiting(client, {})
+    own = client.stepwell.instances
+
+    following = asyncio.create_task(ask(own.follow_logs, "order", id))
+    await asyncio.sleep(0)
+    await ask(client.workflows.instances.send_event, "order", id, "approved", 1)
+    lines = await following
+
+    assert [line.text for line in lines] == ["an order came"]
+    assert await ask(own.follow_logs, "order", id, after=lines[-1].n) == []
+    assert await ask(own.follow_logs, "order", id, step="charge-1") == []
+    with pytest.raises(NotFound):
+        await ask(own.follow_logs, "order", "nobody")
+
+
+async def test_history_tree_and_hosts_are_read(client: AnyClient) -> None:
+    """Each record with its kind and its step; the instance itself is the root of its tree."""
+    id = await _waiting(client, {})
+    own = client.stepwell
+
+    records = await ask(own.instances.history, "order", id)
+    behind = await ask(own.instances.history, "order", id, after=records[2].seq)
+    chosen = await ask(own.instances.history, "order", id, kinds=["step_succeeded"])
+    tree = await ask(own.instances.tree, "order", id)
+    store = await ask(own.hosts.get)
+
+    assert (records[0].seq, records[0].kind) == (1, "created")
+    assert behind == records[3:]
+    assert [record.step for record in chosen] == ["charge-1", "film-1"]
+    assert ([(one.id, one.depth) for one in tree.instances], tree.is_whole) == ([(id, 0)], True)
+    assert [host.state for host in store.hosts] == ["alive"]
+    assert (store.database.kind, store.waiting.due) == ("sqlite", 0)

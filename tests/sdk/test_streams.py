@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepwell.sdk.effects import Connect
 from stepwell.sdk.errors import Conflict, NotFound, Unreachable, UnreadableAnswer
 from stepwell.sdk.messages import Answer, Request, get
-from stepwell.sdk.streams import Blocks, follow, step_bytes
+from stepwell.sdk.streams import Blocks, follow, follow_lines, step_bytes
 from tests.sdk.playing import STEADY, Played, bad, good, play
 
 HEAD = Answer(200, {"content-type": "text/event-stream"})
@@ -147,3 +148,83 @@ def test_step_without_an_output_is_told() -> None:
     played = play(step_bytes(get("/step"), STEADY), [Answer(200, whole.headers), whole.body, b""])
 
     assert isinstance(played.error, Conflict)
+
+
+SOCKET = Answer(101, {})
+
+
+def _text(number: int, type: str = "t") -> bytes:
+    return b'{"instanceId": "a", "eventId": %d, "timestamp": 5, "type": "%s"}' % (number, type.encode())
+
+
+def _listen(replies: list[Any]) -> Played:
+    return play(follow(_request, STEADY, Connect), replies)
+
+
+def test_socket_that_breaks_is_opened_behind_the_last_event() -> None:
+    """Each text is an event; a close in good order is the end."""
+    played = _listen([SOCKET, _text(16), _text(17), LOST, SOCKET, _text(32), b""])
+
+    assert (_ids(played), played.error) == ([16, 17, 32], None)
+    assert [dict(request.query) for request in played.sent] == [{}, {"cursor": "17"}]
+
+
+@pytest.mark.parametrize("last", ["workflow_completed", "workflow_errored", "workflow_terminated"])
+def test_socket_that_breaks_behind_the_end_of_the_instance_has_told_all(last: str) -> None:
+    """However Cloudflare closes it: which code that has is not documented."""
+    played = _listen([SOCKET, _text(16, last), LOST])
+
+    assert (_ids(played), len(played.sent), played.error) == ([16], 1, None)
+
+
+def test_refused_socket_is_told_with_its_reason() -> None:
+    """The answer has come whole."""
+    played = _listen([bad(404, 10400, "no such instance")])
+
+    assert isinstance(played.error, NotFound)
+    assert played.error.message == "no such instance"
+
+
+LINES = b"".join(
+    [b"\n"] + [b'{"n": %d, "at": "2026-01-01T00:00:00Z", "level": "stdout", "text": "t"}\n' % n for n in (1, 2, 3)]
+)
+
+
+def _lines(replies: list[Any]) -> Played:
+    return play(
+        follow_lines(lambda n: get("/new", {"after": n}), lambda n: get("/page", {"after": n}), 0, STEADY), replies
+    )
+
+
+def _page(status: str, *lines: Any) -> Answer:
+    return good({"status": status, "progress": None, "lines": list(lines), "next": 0})
+
+
+@pytest.mark.parametrize("cut", [b"", LOST], ids=["ended", "broke"])
+def test_each_line_comes_once_wherever_the_stream_is_lost(cut: Any) -> None:
+    """The page behind the last line says that the instance goes on, and then that it has ended."""
+    for at in range(1, len(LINES)):
+        told = LINES[:at].count(b"\n") - 1 if at > 1 else 0
+        rest = LINES.split(b"\n", 1 + told)[-1] if told else LINES
+
+        replies = [HEAD, LINES[:at], cut, _page("running"), HEAD, *([rest] if rest else []), b"", _page("complete")]
+        played = _lines(replies)
+
+        assert [line.n for line in played.given] == [1, 2, 3]
+        assert [dict(request.query)["after"] for request in played.sent] == ["0", str(told), str(told), "3"]
+
+
+def test_lines_behind_the_end_of_an_instance_are_fetched() -> None:
+    """The server stopped before it had told them."""
+    one = {"n": 1, "at": "2026-01-01T00:00:00Z", "step": None, "attempt": None, "level": "stdout", "text": "t"}
+
+    played = _lines([HEAD, b"", _page("complete", one), HEAD, LINES, b"", _page("complete")])
+
+    assert [line.n for line in played.given] == [1, 2, 3]
+
+
+def test_log_whose_server_stays_away_is_given_up() -> None:
+    """Eleven tries in vain are too many."""
+    assert _lines([LOST] * 11).error is LOST
+    assert isinstance(_lines([HEAD, b"", _page("running")] * 11).error, Unreachable)
+    assert isinstance(_lines([HEAD, b"<html>\n"]).error, UnreadableAnswer)

@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from stepwell.api import auth, envelope, event_sockets, events, guards, path, routes, sessions
+from stepwell.api import auth, envelope, event_sockets, events, guards, path, request_ids, routes, sessions
 from stepwell.api.query import Query
 from stepwell.api.refusals import RouteNotFound, invalid
 from stepwell.api.request import ApiRequest, Served
@@ -52,36 +52,37 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or speak over one WebSocket. No lifespan is spoken."""
         scope = _below(self._served.base, scope)
+        id = request_ids.new_id()
         match scope["type"]:
             case "http":
-                response = await self._respond(Request(scope, receive))
-                await response(scope, receive, send)
+                response = await self._respond(Request(scope, receive), id)
+                await response(scope, receive, request_ids.with_id(send, id))
             case "websocket":
-                await self._speak(scope, receive, send)
+                await self._speak(scope, receive, request_ids.with_id(send, id), id)
 
     def end_streams(self) -> None:
         """End all streams: the server stops."""
         self._served.streams.end()
 
-    async def _respond(self, http: Request) -> Response:
+    async def _respond(self, http: Request, id: str) -> Response:
         try:
             route, request = await self._admit(http)
             return await route.handler(self._served.engine, request)
         except RouteNotFound as error:
             # Somebody who mistyped an address in a browser gets a page that says so.
             is_person = http.method == "GET" and "text/html" in http.headers.get("accept", "")
-            return await pages.nothing(self._served.base) if is_person else envelope.failure(error, "")
+            return await pages.nothing(self._served.base) if is_person else envelope.failure(error, "", id)
         except ClientDisconnect:
             # Nobody reads this; the server drops it.
             return Response(status_code=400)
         except Exception as error:  # whatever it is, the caller gets an envelope and the server goes on
-            return envelope.failure(error, f"{http.method} {_raw_path(http.scope)}")
+            return envelope.failure(error, f"{http.method} {_raw_path(http.scope)}", id)
 
-    async def _speak(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _speak(self, scope: Scope, receive: Receive, send: Send, id: str) -> None:
         try:
             subscription, end = await self._open(Request({**scope, "type": "http", "method": "GET"}))
         except Exception as error:  # as above: what is refused is refused before the upgrade
-            await envelope.failure(error, f"GET {_raw_path(scope)}")(scope, receive, send)
+            await envelope.failure(error, f"GET {_raw_path(scope)}", id)(scope, receive, send)
             return
         await event_sockets.speak(subscription, end, self._served.streams, receive, send)
 

@@ -4,7 +4,6 @@ Source: developers.cloudflare.com/fundamentals/api/how-to/make-api-calls/
 """
 
 import logging
-import uuid
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -52,21 +51,21 @@ def without_effect(what: str) -> Problem:
     return Problem(STORED_ONLY, f"{what}: stored, and without effect yet")
 
 
-def failure(error: Exception, request: str) -> Response:
-    """Return the answer to a request that failed; `request` is what the log calls it.
+def failure(error: Exception, request: str, id: str) -> Response:
+    """Return the answer to a request that failed; `request` is what it was, `id` its id, for the log.
 
-    What nobody foresaw is logged under an id and told by that id alone: its text could hold anything.
+    What nobody foresaw is told by that id alone: its text could hold anything.
     """
     match error:
         case Refusal():
             return _refuse(error.http_status, error.code, str(error), error.headers)
         case PageTooSlow():
-            _log.warning("gave up %s: %s", request, error)
+            _log.warning("gave up %s (request %s): %s", request, id, error)
             # Stainless' SDKs, which Cloudflare's are, would ask twice more: it would be as slow.
             text = f"{KEY}internal_server: {error}"
             return _refuse(error.http_status, error.code, text, {"x-should-retry": "false"})
         case StoreError():
-            _log.error("the store refused %s: %s", request, error)
+            _log.error("the store refused %s (request %s): %s", request, id, error)
             text = f"{KEY}internal_server: {error}"
             return _refuse(error.http_status, error.code, text, {"retry-after": str(_RETRY_AFTER_S)})
         case CreatedTooFast():
@@ -75,13 +74,12 @@ def failure(error: Exception, request: str) -> Response:
         case StepwellError() if error.http_status < StepwellError.http_status:
             return _refuse(error.http_status, error.code, KEY + str(error))
         case _:
-            return _confess(error, request)
+            return _confess(error, request, id)
 
 
-def _confess(error: Exception, request: str) -> Response:
-    error_id = uuid.uuid4()
-    _log.error("error %s while answering %s", error_id, request, exc_info=error)
-    text = f"{KEY}internal_server: something went wrong here; the server's log has it as error {error_id}"
+def _confess(error: Exception, request: str, id: str) -> Response:
+    _log.error("error while answering %s (request %s)", request, id, exc_info=error)
+    text = f"{KEY}internal_server: something went wrong here; the server's log has it as request {id}"
     return _refuse(StepwellError.http_status, StepwellError.code, text)
 
 

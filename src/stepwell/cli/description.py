@@ -131,7 +131,7 @@ def labels_in_words(labels: Mapping[str, str]) -> str:
 
 def _head(target: tuple[str, str], instance: Result, outputs: Outputs, *, is_colored: bool) -> Iterator[str]:
     workflow, id = target
-    status = terminal.painted(clean(instance["status"]), is_colored=is_colored)
+    status = terminal.painted_mark(clean(instance["status"]), is_colored=is_colored)
     yield f"{clean(workflow)} / {clean(id)}   {status}  ({times.span(instance['start'], instance['end'])})"
     created = times.ago(instance["queued"])
     yield clean(f"trigger {instance['trigger']['source']}   version {instance['versionId']}   created {created}")

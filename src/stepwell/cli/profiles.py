@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from stepwell.addresses import LOCAL
 from stepwell.cli.failures import FAILED, USAGE, Failure
 
 if TYPE_CHECKING:
     from stepwell.client import Client
 
-DEFAULT_URL = "http://127.0.0.1:8787"
 DEFAULT_ACCOUNT = "local"
 
 
@@ -25,7 +25,7 @@ DEFAULT_ACCOUNT = "local"
 class Profile:
     """A server, and as whom to speak to it."""
 
-    url: str = DEFAULT_URL
+    url: str = LOCAL
     account: str = DEFAULT_ACCOUNT
     token: str | None = None
 

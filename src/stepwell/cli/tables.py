@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
-from stepwell.cli.terminal import clean, color_of
+from stepwell.cli.terminal import clean, color_of, marked
 
 _GAP = 2
 # Prose is broken into lines, but not into narrower ones.
@@ -18,7 +18,7 @@ class Column:
     """A column: what it is called, and its text for an item.
 
     Where there is no room, the column of the highest rank goes first; one of rank 0 stays. `is_wide`: it is only there
-    if that is asked for. `is_prose`: its text may be broken into lines. `is_status`: it has a status' colour.
+    if that is asked for. `is_prose`: its text may be broken into lines. `is_status`: it has a status' glyph and colour.
     """
 
     head: str
@@ -37,7 +37,10 @@ def lines_of(columns: Sequence[Column], items: Sequence[Any], width: int, *, is_
     from rich.text import Text
 
     cells = [[clean(column.cell(item)) for item in items] for column in columns]
-    widths = [_width(column, texts) for column, texts in zip(columns, cells, strict=True)]
+    shown = [
+        list(map(marked, texts)) if column.is_status else texts for column, texts in zip(columns, cells, strict=True)
+    ]
+    widths = [_width(column, texts) for column, texts in zip(columns, shown, strict=True)]
     kept = _kept(columns, widths, width)
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, _GAP, 0, 0))
     for place in kept:
@@ -46,9 +49,8 @@ def lines_of(columns: Sequence[Column], items: Sequence[Any], width: int, *, is_
     for number in range(len(items)):
         table.add_row(
             *(
-                Text(text, style=(columns[place].is_status and color_of(text)) or "")
+                Text(shown[place][number], style=(columns[place].is_status and color_of(cells[place][number])) or "")
                 for place in kept
-                for text in [cells[place][number]]
             )
         )
     console = Console(

@@ -38,6 +38,24 @@ _COLORS = {
     "fault": "red",
 }
 
+# What stands before a status, so that it is seen without colours: one cell wide, never drawn as an emoji; and in ASCII.
+_GLYPHS = {
+    "queued": ("\N{WHITE CIRCLE}", "o"),
+    "running": ("\N{BLACK CIRCLE}", ">"),
+    "rollingBack": ("\N{ANTICLOCKWISE OPEN CIRCLE ARROW}", "<"),
+    "waiting": ("\N{CIRCLE WITH UPPER RIGHT QUADRANT BLACK}", "~"),
+    "paused": ("\N{DOUBLE VERTICAL LINE}", "="),
+    "waitingForPause": ("\N{DOUBLE VERTICAL LINE}", "="),
+    "complete": ("\N{CHECK MARK}", "+"),
+    "done": ("\N{CHECK MARK}", "+"),
+    "errored": ("\N{BALLOT X}", "x"),
+    "timed out": ("\N{BALLOT X}", "x"),
+    "terminated": ("\N{BLACK SQUARE}", "#"),
+    "ok": ("\N{CHECK MARK}", "+"),
+    "warning": ("!", "!"),
+    "fault": ("\N{BALLOT X}", "x"),
+}
+
 DEFAULT_SIZE = (80, 24)
 
 _is_ascii = ContextVar("_is_ascii", default=False)
@@ -84,9 +102,24 @@ def has_color(choice: str, stream: TextIO) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
+def marked(status: str) -> str:
+    """Return a status as people see it on a terminal, behind its glyph; what is no status as it is."""
+    glyphs = _GLYPHS.get(status)
+    return status if glyphs is None else f"{glyphs[_is_ascii.get()]} {status}"
+
+
 def painted(text: str, *, is_colored: bool) -> str:
     """Return a status in its colour."""
-    color = color_of(text) if is_colored else None
+    return _in_color(text, text, is_colored=is_colored)
+
+
+def painted_mark(text: str, *, is_colored: bool) -> str:
+    """Return a status behind its glyph, in its colour."""
+    return _in_color(text, marked(text), is_colored=is_colored)
+
+
+def _in_color(status: str, text: str, *, is_colored: bool) -> str:
+    color = color_of(status) if is_colored else None
     return text if color is None else click.style(text, fg=color)
 
 

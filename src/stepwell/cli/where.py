@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from stepwell.addresses import LOCAL
 from stepwell.cli.failures import USAGE, Failure
-from stepwell.cli.profiles import DEFAULT_URL, Profile, Profiles
+from stepwell.cli.profiles import Profile, Profiles
 from stepwell.cli.terminal import say
 from stepwell.client import Client
 
@@ -105,7 +106,7 @@ def _local() -> str | None:
     if ctx is None or not ctx.meta.get("stepwell.local"):
         return None
     port = ctx.meta.get("stepwell.port")
-    return DEFAULT_URL if port is None else f"http://127.0.0.1:{port}"
+    return LOCAL if port is None else f"http://127.0.0.1:{port}"
 
 
 def _tell(line: str) -> None:

@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar, assert_never
 
 import httpx2
 
 from stepwell.sdk.api import Api
-from stepwell.sdk.effects import Effect, Emit, Flow, Now, Open, Outcome, Pause, Program, Read, Send
+from stepwell.sdk.effects import Connect, Effect, Emit, Flow, Now, Open, Outcome, Pause, Program, Read, Send
+from stepwell.sdk.errors import Unreachable
 from stepwell.sdk.messages import Answer, Request
 from stepwell.sdk.settings import Settings
 from stepwell.sdk.transport import answer_of, failure_of, head_of, options_of
@@ -85,7 +87,7 @@ class _Hands:
 
     def __init__(self, http: httpx2.AsyncClient, settings: Settings) -> None:
         self._http, self._settings = http, settings
-        self._open: httpx2.Response | None = None
+        self._open = AsyncExitStack()
         self._pieces: AsyncIterator[bytes] = _nothing()
 
     async def do(self, effect: Effect) -> Outcome:
@@ -93,11 +95,12 @@ class _Hands:
             return Outcome(await self._do(effect))
         except httpx2.HTTPError as error:
             return Outcome(error=failure_of(error, self._settings))
+        except Unreachable as error:
+            return Outcome(error=error)
 
     async def close(self) -> None:
-        if self._open is not None:
-            await self._open.aclose()
-            self._open = None
+        await self._open.aclose()
+        self._pieces = _nothing()
 
     async def _do(self, effect: Effect) -> Any:
         match effect:
@@ -105,6 +108,8 @@ class _Hands:
                 return answer_of(await self._send(request, stream=False))
             case Open(request):
                 return await self._begin(request)
+            case Connect():
+                return await self._connect(effect)
             case Read():
                 return await anext(self._pieces, b"")
             case Pause(seconds):
@@ -120,9 +125,21 @@ class _Hands:
 
     async def _begin(self, request: Request) -> Answer:
         await self.close()
-        self._open = await self._send(request, stream=True)
-        self._pieces = self._open.aiter_bytes()
-        return head_of(self._open)
+        response = await self._send(request, stream=True)
+        self._open.push_async_callback(response.aclose)
+        self._pieces = response.aiter_bytes()
+        return head_of(response)
+
+    async def _connect(self, effect: Connect) -> Answer:
+        from stepwell.sdk import sockets  # noqa: PLC0415 - it takes as long to load as all else; most need none
+
+        await self.close()
+        try:
+            connection = await sockets.begin_async(effect, self._settings, self._open)
+        except sockets.Refused as refused:
+            return refused.answer
+        self._pieces = sockets.pieces_async(connection, self._settings)
+        return sockets.OPEN
 
 
 async def _nothing() -> AsyncIterator[bytes]:

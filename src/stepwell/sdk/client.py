@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar, assert_never
 
 import httpx2
 
 from stepwell.sdk.api import Api
-from stepwell.sdk.effects import Effect, Emit, Flow, Now, Open, Outcome, Pause, Program, Read, Send
+from stepwell.sdk.effects import Connect, Effect, Emit, Flow, Now, Open, Outcome, Pause, Program, Read, Send
+from stepwell.sdk.errors import Unreachable
 from stepwell.sdk.messages import Answer, Request
 from stepwell.sdk.settings import Settings
 from stepwell.sdk.transport import answer_of, failure_of, head_of, options_of
@@ -88,7 +90,7 @@ class _Hands:
 
     def __init__(self, http: httpx2.Client, settings: Settings) -> None:
         self._http, self._settings = http, settings
-        self._open: httpx2.Response | None = None
+        self._open = ExitStack()
         self._pieces: Iterator[bytes] = iter(())
 
     def do(self, effect: Effect) -> Outcome:
@@ -96,11 +98,12 @@ class _Hands:
             return Outcome(self._do(effect))
         except httpx2.HTTPError as error:
             return Outcome(error=failure_of(error, self._settings))
+        except Unreachable as error:
+            return Outcome(error=error)
 
     def close(self) -> None:
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        self._open.close()
+        self._pieces = iter(())
 
     def _do(self, effect: Effect) -> Any:
         match effect:
@@ -108,6 +111,8 @@ class _Hands:
                 return answer_of(self._send(request, stream=False))
             case Open(request):
                 return self._begin(request)
+            case Connect():
+                return self._connect(effect)
             case Read():
                 return next(self._pieces, b"")
             case Pause(seconds):
@@ -123,6 +128,18 @@ class _Hands:
 
     def _begin(self, request: Request) -> Answer:
         self.close()
-        self._open = self._send(request, stream=True)
-        self._pieces = self._open.iter_bytes()
-        return head_of(self._open)
+        response = self._send(request, stream=True)
+        self._open.callback(response.close)
+        self._pieces = response.iter_bytes()
+        return head_of(response)
+
+    def _connect(self, effect: Connect) -> Answer:
+        from stepwell.sdk import sockets  # noqa: PLC0415 - it takes as long to load as all else; most need none
+
+        self.close()
+        try:
+            connection = sockets.begin(effect, self._settings, self._open)
+        except sockets.Refused as refused:
+            return refused.answer
+        self._pieces = sockets.pieces(connection, self._settings)
+        return sockets.OPEN

@@ -29,6 +29,16 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Connect:
+    """Ask for a WebSocket; the Answer comes back, 101 if it is open, and each text on it is what Read brings.
+
+    There is nothing more to read where the server has closed it in good order.
+    """
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
     """Read on in what is open: some bytes come back, none at the end."""
 
@@ -52,7 +62,7 @@ class Emit(Generic[T]):
     value: T
 
 
-Effect: TypeAlias = Send | Open | Read | Pause | Now
+Effect: TypeAlias = Send | Open | Connect | Read | Pause | Now
 Program: TypeAlias = Generator[Effect, Any, T]
 Flow: TypeAlias = Generator[Effect | Emit[T], Any, None]
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 
 from stepwell.sdk.answers import result_of
 from stepwell.sdk.creation import body_of, create
-from stepwell.sdk.effects import Flow, Program
+from stepwell.sdk.effects import Connect, Flow, Program
 from stepwell.sdk.messages import BYTES, Request, get, post, send_json, texts_of
 from stepwell.sdk.models import (
     BatchDeletion,
@@ -227,11 +227,14 @@ class Instances(Resource[Way]):
         """Yield what has happened to an instance since its creation, and then what happens, until it has ended.
 
         `cursor` is the `event_id` behind which to begin, `types` are those that are wanted, all if none is named. A
-        lost connection is made again, and each event comes once. Needs a Stepwell server: Cloudflare has a WebSocket.
+        lost connection is made again, and each event comes once. Against Cloudflare it goes by a WebSocket.
         """
-        path = self._path("stepwell", "workflows", workflow_name, "instances", instance_id, "events")
         query = {"filter": texts_of("types", types)}
         behind = None if cursor is None else str(cursor)
+        if self._site.is_cloudflare:
+            path = f"{self._instance(workflow_name, instance_id)}/subscribe"
+            return follow(partial(_socket_behind, path, query, behind), self._site.retries, Connect)
+        path = self._path("stepwell", "workflows", workflow_name, "instances", instance_id, "events")
         return follow(partial(_events_behind, path, query, behind), self._site.retries)
 
     @Call
@@ -274,3 +277,7 @@ class Instances(Resource[Way]):
 def _events_behind(path: str, query: Mapping[str, Any], first: str | None, cursor: str | None) -> Request:
     asked = {"cursor": cursor or first, **query}
     return get(path, asked, headers={"accept": "text/event-stream"}, wait_s=_SILENCE_S)
+
+
+def _socket_behind(path: str, query: Mapping[str, Any], first: str | None, cursor: str | None) -> Request:
+    return get(path, {"cursor": cursor or first, **query})

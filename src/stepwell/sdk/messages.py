@@ -16,6 +16,7 @@ BYTES = "application/octet-stream"
 _UNFIT = re.compile(r"\A\.{1,2}\Z|[\ud800-\udfff]")
 # No server takes as many, and of far more the HTTP library makes no URL.
 _LONGEST = 1_000
+_SWITCHING = 101
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Answer:
 
     @property
     def is_good(self) -> bool:
-        """Whether it brings what was asked for."""
-        return 200 <= self.status < 300  # noqa: PLR2004  # what HTTP calls successful
+        """Whether it brings what was asked for: a result, or a WebSocket."""
+        return 200 <= self.status < 300 or self.status == _SWITCHING  # noqa: PLR2004  # what HTTP calls successful
 
     @property
     def media_type(self) -> str:

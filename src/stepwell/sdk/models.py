@@ -177,28 +177,24 @@ class StepConfig(Struct, frozen=True, kw_only=True):
     sensitive: str | None = None
 
 
-class Step(Struct, frozen=True, kw_only=True, tag_field="type", tag="step"):
+class _Tried(Struct, frozen=True, kw_only=True):
+    """What a step and its rollback have in the log."""
+
+    name: str
+    start: datetime
+    end: datetime | None = None
+    success: bool | None = None
+    output: Any = None
+    config: StepConfig | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+
+
+class Step(_Tried, frozen=True, kw_only=True, tag_field="type", tag="step"):
     """A `step.do` in the log. `name` has its count, such as `charge-1`; `output` is JSON text, cut where it is long."""
 
-    name: str
-    start: datetime
-    end: datetime | None = None
-    success: bool | None = None
-    output: Any = None
-    config: StepConfig | None = None
-    attempts: list[Attempt] = field(default_factory=list)
 
-
-class RollbackStep(Struct, frozen=True, kw_only=True, tag_field="type", tag="rollback"):
+class RollbackStep(_Tried, frozen=True, kw_only=True, tag_field="type", tag="rollback"):
     """The rollback of a step in the log, with the members of a step."""
-
-    name: str
-    start: datetime
-    end: datetime | None = None
-    success: bool | None = None
-    output: Any = None
-    config: StepConfig | None = None
-    attempts: list[Attempt] = field(default_factory=list)
 
 
 class Sleep(Struct, frozen=True, kw_only=True, tag_field="type", tag="sleep"):

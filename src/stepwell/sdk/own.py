@@ -1,18 +1,22 @@
-"""What Stepwell has beside Cloudflare's API: labels and search, logs and reasons, jobs, limits, schedules."""
+"""What Stepwell has beside Cloudflare's API: labels and search, logs, histories and reasons, jobs, limits, hosts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from stepwell.sdk.creation import body_of
 from stepwell.sdk.effects import Emit, Flow, Program
 from stepwell.sdk.instances import Order
-from stepwell.sdk.messages import Request, get, post, send_json
+from stepwell.sdk.messages import Request, get, post, send_json, texts_of
 from stepwell.sdk.models import ChangedStatus, CreatedInstance, ErrorText, NewInstance
 from stepwell.sdk.own_models import (
     AccountLimits,
     ForcedStep,
     FoundInstance,
+    History,
+    HistoryRecord,
     InstanceStatus,
+    InstanceTree,
     Job,
     LabelledInstance,
     Log,
@@ -21,15 +25,19 @@ from stepwell.sdk.own_models import (
     ScheduleState,
     Search,
     SharedLimit,
+    StoreHosts,
     Verb,
     Why,
     WorkflowLimits,
 )
 from stepwell.sdk.paging import pages
+from stepwell.sdk.streams import follow_lines
 from stepwell.sdk.ways import Call, Resource, Runner, Series, Site, Way
 
 ForcedType = Literal["step", "waitForEvent", "rollback"]
 _LINES = 1_000
+# A server shows that a stream lives every 15 seconds.
+_SILENCE_S = 45.0
 
 
 class OwnInstances(Resource[Way]):
@@ -84,6 +92,34 @@ class OwnInstances(Resource[Way]):
         """Yield the lines that an instance has said behind one of a number, or a step of it. Raises NotFound."""
         return self._lines(self._instance(workflow_name, instance_id, "logs"), after, step)
 
+    @Series
+    def follow_logs(
+        self, workflow_name: str, instance_id: str, *, after: int = 0, step: str | None = None
+    ) -> Flow[LogLine]:
+        """Yield the lines that an instance has said, as `logs` does, and then each new one, until it has ended.
+
+        A lost connection is made again, and each line comes once. Raises NotFound, also if it is deleted meanwhile.
+        """
+        path = self._instance(workflow_name, instance_id, "logs")
+        stream, page = partial(_new_lines, path, step), partial(_next_line, path, step)
+        return follow_lines(stream, page, after, self._site.retries)
+
+    @Series
+    def history(
+        self, workflow_name: str, instance_id: str, *, after: int = 0, kinds: Iterable[str] = ()
+    ) -> Flow[HistoryRecord]:
+        """Yield the records of an instance's history behind one of a number, oldest first. Raises NotFound.
+
+        `kinds` are those that are wanted, all if none is named.
+        """
+        path = self._instance(workflow_name, instance_id, "history")
+        return self._records(path, after, texts_of("kinds", kinds))
+
+    @Call
+    def tree(self, workflow_name: str, instance_id: str) -> Program[InstanceTree]:
+        """Return an instance with all that it awaits, and what these await, up to a thousand. Raises NotFound."""
+        return self._ask(get(self._instance(workflow_name, instance_id, "tree")), InstanceTree)
+
     @Call
     def retry_step(
         self, workflow_name: str, instance_id: str, step: str, type: Literal["step", "rollback"] = "step"
@@ -133,6 +169,25 @@ class OwnInstances(Resource[Way]):
             if len(log.lines) < _LINES:
                 return
             after = log.next
+
+    def _records(self, path: str, after: int, kinds: list[str]) -> Flow[HistoryRecord]:
+        is_whole = False
+        while not is_whole:
+            query = {"after": after or None, "limit": _LINES, "kind": kinds}
+            part: History = yield from self._ask(get(path, query), History)
+            for record in part.records:
+                yield Emit(record)
+            # A place that leads to itself would lead on forever.
+            is_whole, after = part.is_whole or part.next == after, part.next
+
+
+class Hosts(Resource[Way]):
+    """Who has the store open."""
+
+    @Call
+    def get(self) -> Program[StoreHosts]:
+        """Return the hosts of the store, those that are alive first, and what waits in it."""
+        return self._ask(get(self._path("stepwell", "hosts")), StoreHosts)
 
 
 class Jobs(Resource[Way]):
@@ -234,6 +289,16 @@ class Own(Resource[Way]):
     def __init__(self, runner: Runner, site: Site) -> None:
         super().__init__(runner, site)
         self.instances: OwnInstances[Way] = OwnInstances(runner, site)
+        self.hosts: Hosts[Way] = Hosts(runner, site)
         self.jobs: Jobs[Way] = Jobs(runner, site)
         self.limits: Limits[Way] = Limits(runner, site)
         self.schedules: Schedules[Way] = Schedules(runner, site)
+
+
+def _new_lines(path: str, step: str | None, after: int) -> Request:
+    query = {"follow": True, "after": after or None, "step": step}
+    return get(path, query, headers={"accept": "application/x-ndjson"}, wait_s=_SILENCE_S)
+
+
+def _next_line(path: str, step: str | None, after: int) -> Request:
+    return get(path, {"after": after or None, "limit": 1, "step": step})

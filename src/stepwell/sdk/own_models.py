@@ -134,6 +134,95 @@ class Why(Struct, frozen=True, kw_only=True):
     end: End | None = None
 
 
+class HistoryRecord(Struct, frozen=True, kw_only=True):
+    """A record of a history without the author's values: its number, when it was written, its kind, and what belongs.
+
+    `event_seq` is the number of the record whose event a wait got; `until` is when a sleep ends, a wait times out or a
+    step is tried again; `lost`: the turn before was lost. What a kind does not have is None.
+    """
+
+    seq: int
+    at: datetime
+    kind: str
+    step: str | None = None
+    step_type: str | None = None
+    attempt: int | None = None
+    event_type: str | None = None
+    event_seq: int | None = None
+    until: datetime | None = None
+    lost: bool | None = None
+    action: str | None = None
+    by: str | None = None
+    error: ErrorText | None = None
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """A part of a history; `next` is the number behind which the next one begins, `is_whole`: there is none yet."""
+
+    records: list[HistoryRecord] = field(default_factory=list)
+    next: int = 0
+    is_whole: bool = True
+
+
+class TreeMember(Struct, frozen=True, kw_only=True):
+    """An instance of a tree; `depth` is how many lie between it and the one that was asked for, that one included."""
+
+    workflow: str
+    id: str
+    status: str
+    depth: int = 0
+
+
+class InstanceTree(Struct, frozen=True, kw_only=True):
+    """An instance and those that it awaits, each right behind the one that awaits it; `is_whole`: they are all."""
+
+    instances: list[TreeMember] = field(default_factory=list)
+    is_whole: bool = True
+
+
+# ---- hosts
+
+
+class StoreHost(Struct, frozen=True, kw_only=True):
+    """A process that has the store open: `alive` or `lost`, with the workers behind it."""
+
+    id: str
+    name: str
+    version: str | None = None
+    state: str
+    opened_on: datetime | None = None
+    renewed_on: datetime | None = None
+    workers: int = 0
+    blocked_workers: int = 0
+    held: int = 0
+    lag_ms: int = 0
+
+
+class WaitingInstances(Struct, frozen=True, kw_only=True):
+    """What waits in the whole store: how many instances are due, for how long the first one, and how many queue."""
+
+    due: int = 0
+    lag_ms: int = 0
+    queued: int = 0
+    by_status: dict[str, int] = field(default_factory=dict)
+
+
+class Database(Struct, frozen=True, kw_only=True):
+    """What the store is kept in; `size` is in bytes."""
+
+    kind: str
+    version: str
+    size: int = 0
+
+
+class StoreHosts(Struct, frozen=True, kw_only=True):
+    """The hosts of a store, and how it stands."""
+
+    hosts: list[StoreHost] = field(default_factory=list)
+    waiting: WaitingInstances = WaitingInstances()
+    database: Database | None = None
+
+
 # ---- jobs
 
 

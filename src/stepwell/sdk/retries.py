@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from stepwell.sdk.answers import retry_after_s
-from stepwell.sdk.effects import Now, Open, Pause, Program, Send
+from stepwell.sdk.effects import Connect, Now, Open, Pause, Program, Send
 from stepwell.sdk.errors import Unreachable
 from stepwell.sdk.messages import Answer, Request
 
@@ -52,7 +52,7 @@ class Retries:
 
 
 def ask(
-    request: Request, retries: Retries, *, until: float | None = None, effect: type[Send | Open] = Send
+    request: Request, retries: Retries, *, until: float | None = None, effect: type[Send | Open | Connect] = Send
 ) -> Program[Answer]:
     """Send a request, again where that is safe; return the last answer, whatever it says. Raises Unreachable.
 

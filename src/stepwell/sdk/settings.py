@@ -6,8 +6,8 @@ Addresses come from `STEPWELL_URL`, then `CLOUDFLARE_BASE_URL`. Cloudflare's tok
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeGuard, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TypedDict, TypeGuard, TypeVar, Unpack
 from urllib.parse import urlsplit
 
 from stepwell.addresses import LOCAL, address_of, check_token
@@ -23,6 +23,13 @@ BASE = "/client/v4"
 _CLOUDFLARE = "cloudflare.com"
 
 R = TypeVar("R")
+
+
+class Options(TypedDict, total=False):
+    """What one call may have otherwise than its client: as there, `timeout` is in seconds."""
+
+    timeout: float | None
+    max_retries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,12 @@ class Settings:
         _check_numbers(timeout_s, max_retries)
         base = url.rstrip("/").removesuffix(BASE) + BASE
         return cls(base, account or DEFAULT_ACCOUNT, token, timeout_s, max_retries)
+
+    def changed(self, **options: Unpack["Options"]) -> "Settings":
+        """Return these settings with others in their place. Raises InvalidInput."""
+        timeout_s, most = options.get("timeout", self.timeout_s), options.get("max_retries", self.max_retries)
+        _check_numbers(timeout_s, most)
+        return replace(self, timeout_s=timeout_s, max_retries=most)
 
     @property
     def site(self) -> Site:

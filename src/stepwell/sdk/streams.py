@@ -6,15 +6,22 @@ Source: html.spec.whatwg.org/multipage/server-sent-events.html
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
 from stepwell.sdk.answers import error_of, result_of
-from stepwell.sdk.effects import Emit, Flow, Open, Pause, Program, Read
+from stepwell.sdk.effects import Connect, Emit, Flow, Open, Pause, Program, Read
 from stepwell.sdk.errors import Conflict, Unreachable, UnreadableAnswer
 from stepwell.sdk.messages import BYTES, Answer, Request
-from stepwell.sdk.models import InstanceEvent
+from stepwell.sdk.models import FINAL_STATUSES, InstanceEvent
+from stepwell.sdk.own_models import Log, LogLine
 from stepwell.sdk.retries import Retries, ask
+
+# Where a WebSocket is closed behind one of these, however that is said, nothing more would come.
+_LAST = frozenset({"workflow_completed", "workflow_errored", "workflow_terminated"})
+
+T = TypeVar("T")
 
 _LINE = re.compile(rb"\r\n|\n|\r(?!\Z)")
 
@@ -54,11 +61,21 @@ class Blocks:
                 self._data.append(value.removeprefix(b" "))
 
 
-def follow(request_behind: Callable[[str | None], Request], retries: Retries) -> Flow[InstanceEvent]:
+class Frames:
+    """Takes the texts of a WebSocket, each of which is the data of one event."""
+
+    def feed(self, piece: bytes) -> Iterator[Block]:
+        """Take a text; yield it as a block."""
+        yield Block(None, piece)
+
+
+def follow(
+    request_behind: Callable[[str | None], Request], retries: Retries, effect: type[Open | Connect] = Open
+) -> Flow[InstanceEvent]:
     """Give the events of an instance until it has ended, and go on behind the last one where the connection is lost.
 
-    Each comes once. `request_behind` makes the request for what is behind a cursor. Raises ApiError; Unreachable only
-    after several tries in vain, one behind the other.
+    Each comes once. `request_behind` makes the request for what is behind a cursor; `effect` is Connect where the
+    server has a WebSocket for it. Raises ApiError; Unreachable only after several tries in vain, one behind the other.
     """
     patient = retries.patient()
     cursor: str | None = None
@@ -66,16 +83,22 @@ def follow(request_behind: Callable[[str | None], Request], retries: Retries) ->
     while True:
         is_over, brought = False, False
         failure: Unreachable | None = None
-        answer = yield from _opened(request_behind(cursor), patient)
-        blocks = Blocks()
+        answer = yield from _opened(request_behind(cursor), patient, effect)
+        blocks = Blocks() if effect is Open else Frames()
         try:
             while piece := (yield Read()):
                 for block in blocks.feed(piece):
-                    cursor, brought = block.id or cursor, True
-                    # The server's last word: up to where all has been told.
-                    is_over = not block.data
-                    if block.data:
-                        yield Emit(_event_in(block.data, answer))
+                    brought = True
+                    if not block.data:
+                        # The server's last word: up to where all has been told.
+                        cursor, is_over = block.id or cursor, True
+                        continue
+                    event = _read(block.data, InstanceEvent, answer)
+                    cursor = block.id or (cursor if effect is Open else str(event.event_id))
+                    is_over = effect is Connect and event.type in _LAST
+                    yield Emit(event)
+            # A WebSocket that is closed in good order has told all.
+            is_over = is_over or effect is Connect
         except Unreachable as error:
             failure = error
         if is_over:
@@ -83,6 +106,39 @@ def follow(request_behind: Callable[[str | None], Request], retries: Retries) ->
         failures = 0 if brought else failures + 1
         if failures > patient.most:
             raise failure or Unreachable("the stream of events ends again and again", is_sent=True)
+        yield Pause(patient.delay_s(failures))
+
+
+def follow_lines(
+    stream_behind: Callable[[int], Request], page_behind: Callable[[int], Request], after: int, retries: Retries
+) -> Flow[LogLine]:
+    """Give the lines of an instance behind one of a number, and each new one, until the instance has ended.
+
+    A stream ends without a word also with its connection or its server; the page that is behind the last line tells
+    whether there may be more. Raises ApiError; Unreachable only after several tries in vain, one behind the other.
+    """
+    patient = retries.patient()
+    failures = 0
+    while True:
+        first, failure = after, None
+        answer = yield from _opened(stream_behind(after), patient)
+        rest = b""
+        try:
+            while piece := (yield Read()):
+                *lines, rest = (rest + piece).split(b"\n")
+                # An empty one shows that the server lives.
+                for line in filter(bytes.strip, lines):
+                    said = _read(line, LogLine, answer)
+                    after = said.n
+                    yield Emit(said)
+        except Unreachable as error:
+            failure = error
+        log = result_of((yield from ask(page_behind(after), patient)), Log)
+        if log.status in FINAL_STATUSES and not log.lines:
+            return
+        failures = 0 if after > first else failures + 1
+        if failures > patient.most:
+            raise failure or Unreachable("the stream of a log ends again and again", is_sent=True)
         yield Pause(patient.delay_s(failures))
 
 
@@ -108,11 +164,11 @@ class _Output(msgspec.Struct):
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-def _opened(request: Request, retries: Retries) -> Program[Answer]:
+def _opened(request: Request, retries: Retries, effect: type[Open | Connect] = Open) -> Program[Answer]:
     """Open a stream; return its head. Raises ApiError."""
-    answer = yield from ask(request, retries, effect=Open)
+    answer = yield from ask(request, retries, effect=effect)
     if not answer.is_good:
-        raise error_of((yield from _read_whole(answer)))
+        raise error_of((yield from _read_whole(answer)) if effect is Open else answer)
     return answer
 
 
@@ -123,9 +179,10 @@ def _read_whole(answer: Answer) -> Program[Answer]:
     return Answer(answer.status, answer.headers, b"".join(pieces))
 
 
-def _event_in(data: bytes, answer: Answer) -> InstanceEvent:
+def _read(data: bytes, kind: type[T], answer: Answer) -> T:
     try:
-        return msgspec.json.decode(data, type=InstanceEvent)
+        return msgspec.json.decode(data, type=kind)
     except msgspec.DecodeError as error:
-        told = f"an event is not one of this API ({error}): {data[:200]!r}"
+        what = "an event" if kind is InstanceEvent else "a line"
+        told = f"{what} is not one of this API ({error}): {data[:200]!r}"
         raise UnreadableAnswer(told, status=answer.status, request_id=answer.request_id) from error

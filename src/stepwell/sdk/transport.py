@@ -1,6 +1,7 @@
 """Between our requests and answers, and the HTTP library's. Nothing here sends anything."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 
@@ -33,6 +34,17 @@ def options_of(request: Request, settings: Settings) -> dict[str, Any]:
     }
 
 
+def socket_options_of(request: Request, settings: Settings) -> dict[str, Any]:
+    """Return where a WebSocket is asked for, and with which headers."""
+    query = f"?{urlencode(request.query)}" if request.query else ""
+    headers = {"authorization": f"Bearer {settings.token}"} if settings.token else {}
+    return {
+        "uri": f"ws{settings.base_url.removeprefix('http')}{request.path}{query}",
+        "additional_headers": {**request.headers, **headers},
+        "user_agent_header": "stepwell",
+    }
+
+
 def head_of(response: httpx2.Response) -> Answer:
     """Return the head of an answer, whose body is still to be read."""
     return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()})
@@ -48,9 +60,13 @@ def failure_of(error: httpx2.HTTPError, settings: Settings) -> Unreachable:
     """Return what it means that there is no answer, or no more of one."""
     is_sent = not isinstance(error, _NOT_SENT)
     if isinstance(error, httpx2.TimeoutException):
-        told = f"{settings.base_url} was silent for longer than the time-out of {settings.timeout_s} s"
-        return TimedOut(told, is_sent=is_sent)
+        return TimedOut(silence_of(settings), is_sent=is_sent)
     return Unreachable(f"{settings.base_url} does not answer: {str(error) or type(error).__name__}", is_sent=is_sent)
+
+
+def silence_of(settings: Settings) -> str:
+    """Return in words that a server has not answered in time."""
+    return f"{settings.base_url} was silent for longer than the time-out of {settings.timeout_s} s"
 
 
 def _timeout(request: Request, settings: Settings) -> httpx2.Timeout:

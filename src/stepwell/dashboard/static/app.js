@@ -18,11 +18,12 @@ import { Limits } from "./views/limits.js";
 import { Login } from "./views/login.js";
 import { Overview } from "./views/overview.js";
 import { Schedules } from "./views/schedules.js";
+import { Source } from "./views/source.js";
 import { Versions } from "./views/versions.js";
 import { PHONE, useMedia } from "./views/window.js";
 import { Workflows } from "./views/workflows.js";
 
-const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, graph: WorkflowGraph, versions: Versions, schedules: Schedules, limits: Limits, hosts: Hosts, jobs: Jobs, nothing: Nothing };
+const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, graph: WorkflowGraph, source: Source, versions: Versions, schedules: Schedules, limits: Limits, hosts: Hosts, jobs: Jobs, nothing: Nothing };
 const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"]];
 // So many of them a phone shows; the others are in a menu.
 const SHOWN = 3;

@@ -3,9 +3,11 @@ import { html, useEffect, useRef } from "../dom.js";
 import { ApiError, instancePath, ownInstancePath, urlOf, useRead } from "../api.js";
 import { count, duration, exact, plural, visible, visibleLines } from "../format.js";
 import { stepUrl } from "../router.js";
-import { Button, Close, Copy, ErrorBox, JsonView, Loaded, Sign, StatusBadge, useNow } from "../ui.js";
+import { Button, Close, Copy, ErrorBox, Loaded, Sign, StatusBadge, useNow } from "../ui.js";
 import { memberText } from "./raw.js";
 import { kindOf, parted, typeWord } from "./rows.js";
+import { Traceback } from "./source.js";
+import { JsonView } from "./value.js";
 import { link, moment } from "./why.js";
 
 const BACKOFF = { constant: "each time", linear: "and so much more each time", exponential: "doubled each time" };
@@ -75,7 +77,8 @@ export function Raised({ error }) {
 }
 
 // What an attempt raised, with its traceback, and what its code said.
-function Attempt({ row, number, workflow, id }) {
+function Attempt({ row, number, workflow, id, instance }) {
+  const version = instance.head.versionId;
   const attempt = row.attempts[number - 1];
   // What it says is not in the history, so nobody tells of it: it is asked for while it may come.
   const now = useNow(attempt.end === null && row.end === null ? 2_000 : 0);
@@ -83,7 +86,7 @@ function Attempt({ row, number, workflow, id }) {
   const mine = (lines.result?.lines ?? []).filter((line) => line.attempt === number);
   const trace = attempt.error === null ? null : mine.findLast((line) => line.level === "ERROR" && line.text.includes(attempt.error.name));
   const said = mine.filter((line) => line !== trace);
-  return html`${attempt.error && (trace ? html`<div class="raised"><${Copy} text=${trace.text} what="copy the traceback" /><pre>${visibleLines(trace.text)}</pre></div>` : html`<${Raised} error=${attempt.error} />`)}
+  return html`${attempt.error && (trace ? html`<div class="raised"><${Copy} text=${trace.text} what="copy the traceback" /><pre><${Traceback} text=${trace.text} workflow=${workflow} version=${version} /></pre></div>` : html`<${Raised} error=${attempt.error} />`)}
     ${lines.error && html`<${ErrorBox} error=${lines.error} />`}
     ${said.length > 0 && html`<details open><summary>${plural(said.length, "line")} of log</summary><pre class="block wraps">${said.map((line) => html`<span class=${line.level === "ERROR" || line.level === "CRITICAL" || line.level === "stderr" ? "bad" : ""}>${visibleLines(line.text)}${"\n"}</span>`)}</pre></details>`}`;
 }

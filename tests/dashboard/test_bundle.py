@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from os import environ
+from pathlib import Path
 
 import pytest
 
@@ -29,12 +30,59 @@ def test_modules_do_together_what_they_do_apart(require: Callable[..., None]) ->
         "vendor/word.js": "var n=2,$=n;export default function(w){return w+$};export{$ as m,n as unused};\n",
     }
 
-    made = bundle(modules, "app.js")
+    made = bundle(modules, "app.js")["app.js"]
     done = subprocess.run(["node", "-e", made], capture_output=True, text=True, check=False)
 
     assert (done.stdout, done.stderr) == ("8 9 b2\n", "")
     assert "Twice" not in made
     assert "unused" not in made
+
+
+def test_what_is_loaded_later_is_a_file_of_its_own(tmp_path: Path, require: Callable[..., None]) -> None:
+    """It has what only it needs, and of the first file the very modules: what one changes, the other sees."""
+    require("node", "the modules run in it")
+    modules = {
+        "app.js": 'import { many } from "./counted.js";\nimport { only } from "./vendor/lib.js";\nmany.now += 1;\n'
+        'import("./more.js").then(({ Twice, Once }) => console.log(Twice(), Once(), many.now, only));\n',
+        "counted.js": "export const many = { now: 20 };\nexport const own = 1;\n",
+        "more.js": 'export { Once } from "./views/once.js";\nimport { many } from "./counted.js";\n'
+        "export function Twice() {\n  return 2 * many.now++;\n}\n",
+        "views/once.js": 'import { other } from "../vendor/lib.js";\nexport const Once = () => other + "later";\n',
+        "vendor/lib.js": "var a=1,b=2;export{a as only,b as other};\n",
+    }
+
+    made = bundle(modules, "app.js")
+    for name, text in {**made, "package.json": '{"type":"module"}'}.items():
+        (tmp_path / name).write_text(text)
+    done = subprocess.run(["node", tmp_path / "app.js"], capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("42 2later 22 1\n", "")
+    assert made.keys() == {"app.js", "more.js"}
+    assert ("later" in made["more.js"], "later" in made["app.js"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "refusal"),
+    [
+        pytest.param({"app.js": 'import("./none.js");'}, "app.js loads none.js later", id="missing"),
+        pytest.param({"views/b.js": 'import("./more.js");'}, "views/b.js loads more.js later", id="in-a-folder"),
+        pytest.param({"b.js": 'import { c } from "./more.js";'}, "more.js is loaded later and imported", id="at-once"),
+        pytest.param({"b.js": 'import("./rest.js");'}, "several files that are loaded later need d.js", id="in-two"),
+    ],
+)
+def test_later_file_that_would_not_be_found_is_refused(changed: dict[str, str], refusal: str) -> None:
+    """It would be missing, or there twice, where nobody looks before a click."""
+    modules = {
+        "app.js": 'import { b } from "./b.js";\nimport { v } from "./views/b.js";\nimport("./more.js");',
+        "b.js": "export const b = 1;",
+        "views/b.js": "export const v = 1;",
+        "more.js": 'import { d } from "./d.js";\nexport const c = d;',
+        "rest.js": 'import { d } from "./d.js";\nexport const e = d;',
+        "d.js": "export const d = 1;",
+    }
+
+    with pytest.raises(ValueError, match=refusal):
+        bundle(modules | changed, "app.js")
 
 
 def test_two_exports_of_one_name_are_refused() -> None:
@@ -84,11 +132,14 @@ def test_module_that_renames_is_refused() -> None:
         bundle({"a.js": 'import { b as c } from "./b.js";', "b.js": "export const b = 1;"}, "a.js")
 
 
-def test_bundle_is_read_by_a_browser(require: Callable[..., None]) -> None:
-    """All modules of the page together are one script without a mistake in it."""
+@pytest.mark.parametrize("name", ["app.js", "more.js"])
+def test_bundle_is_read_by_a_browser(name: str, tmp_path: Path, require: Callable[..., None]) -> None:
+    """All modules of a file together are one module without a mistake in it."""
     require("node", "it reads the script")
+    script = tmp_path / f"{name}.mjs"
+    script.write_bytes(all_files()[name].body)
 
-    done = subprocess.run(["node", "--check", "-"], input=all_files()["app.js"].body, capture_output=True, check=False)
+    done = subprocess.run(["node", "--check", script], capture_output=True, check=False)
 
     assert done.stderr.decode() == ""
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,26 @@ async def test_overview_says_what_goes_on(site: Site) -> None:
         await expect(page).to_have_title(re.compile("broken-1"))
 
 
+async def test_what_a_click_opens_is_asked_for_again_if_it_did_not_come(site: Site) -> None:
+    """The page says that a part is missing, and what stands in the first file works without it."""
+    context = await site.browser.new_context()
+    page = await context.new_page()
+    await page.route("**/more.js*", lambda route: route.abort())
+    await page.goto(f"{site.url}/workflows/order?create=1")
+    await page.get_by_text("This part of the page cannot be loaded").wait_for()
+    await page.get_by_role("link", name="done-1", exact=True).wait_for()
+    await page.unroute("**/more.js*")
+    await page.get_by_role("button", name="Try again").click()
+
+    await page.get_by_role("dialog", name="Create an instance of order").wait_for()
+    await context.close()
+
+
 async def test_no_name_of_the_browsers_is_shortened(site: Site) -> None:
     """A script that calls one of its own so would be given another one wherever the browser's is meant."""
     modules = {path.relative_to(STATIC).as_posix(): path.read_text() for path in STATIC.rglob("*.js")}
-    parts = [part for part in bundle.parts(modules, "app.js") if part.shared is not None]
+    whole = chain.from_iterable(bundle.parts(modules, "app.js").values())
+    parts = [part for part in whole if part.shared is not None]
     ours = shorten.shorten(shorten.Script(list(squeeze.tokens(one.text)), one.shared or frozenset()) for one in parts)
     async with site.open("/workflows") as page:
         theirs = await page.evaluate(

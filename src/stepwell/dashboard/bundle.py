@@ -1,5 +1,9 @@
 """The page's modules as one file: a browser asks once, and what they have in common compresses away.
 
+What a module imports only as it runs, `import("./more.js")`, becomes a file of its own under that name, with all that
+only it needs. What it needs of the first file it imports from there, which for that exports names that nobody else has
+a use for; both files are shortened together, so they agree on what those are called.
+
 Modules follow each other in an order in which those that are needed come first, and what they export are names of the
 whole file; what others have written becomes a function that is called once. So the sources stay modules, which people
 read and node tests, and nothing has to be built before a server starts.
@@ -12,7 +16,9 @@ template that goes over several lines.
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from stepwell.dashboard import shorten, squeeze
@@ -22,6 +28,7 @@ _PASSED_ON = re.compile(r'(?m)^export\s*\{(?P<names>[^{}]*)\}\s*from\s*"(?P<path
 _DECLARED = re.compile(r"(?m)^export (?=(?:async )?(?:function|const|class) (\w+))")
 _LISTED = re.compile(r"(?:^|(?<=[;}]))export\s*\{([^{}]*)\};?\s*$")
 _WHOLE = re.compile(r"(?m)(?:^|(?<=;))export default ")
+_LATER = re.compile(r'\bimport\("(?P<path>[^"]+)"\)')
 _RENAMED = re.compile(r"([\w$]+)\s+as\s+([\w$]+)")
 # What begins as text that is shown as it is, and goes on in the next line.
 _AS_IT_IS = re.compile(r"<(?:pre|textarea)\b(?:[^>`$]|\$\{[^}`]*\})*>[^`<$]*\n")
@@ -48,36 +55,75 @@ class _Module(NamedTuple):
     is_ours: bool
 
 
-def bundle(modules: Mapping[str, str], first: str) -> str:
-    """Return one module that does what `first` does. `modules` are sources by their paths.
+def bundle(modules: Mapping[str, str], first: str) -> dict[str, str]:
+    """Return modules that do what `first` does, by their names: itself, and those that it loads later.
 
-    Raises ValueError where one writes what modules may not.
+    `modules` are sources by their paths. Raises ValueError where one writes what modules may not.
     """
-    whole = parts(modules, first)
+    files = parts(modules, first)
+    whole = chain.from_iterable(files.values())
     ours = [shorten.Script(list(squeeze.tokens(part.text)), part.shared) for part in whole if part.shared is not None]
     short = iter(shorten.shorten(ours).scripts)
-    return "".join(part.text if part.shared is None else next(short) for part in whole)
+    return {
+        name: "".join(part.text if part.shared is None else next(short) for part in made)
+        for name, made in files.items()
+    }
 
 
-def parts(modules: Mapping[str, str], first: str) -> list[Part]:
-    """Return the one module in parts, with all names as they are written. Raises ValueError, as above."""
+def parts(modules: Mapping[str, str], first: str) -> dict[str, list[Part]]:
+    """Return those modules in parts, with all names as they are written. Raises ValueError, as above."""
+    files = _files(modules, first)
     given: dict[str, str] = {}
-    made: list[Part] = []
-    ordered = _in_order(modules, first)
-    taken = {name for path in ordered for name in _taken(modules[path])}
-    for path in ordered:
+    taken = {name for path in chain.from_iterable(files.values()) for name in _taken(modules[path])}
+    taken.update(*(_shown(modules[name]) for name in files if name != first))
+    made = {name: list(_parts(modules, paths, taken, given)) for name, paths in files.items()}
+    if missing := taken - given.keys():
+        raise ValueError(f"no module exports {', '.join(sorted(missing))}")
+    lent: set[str] = set()
+    for name in [name for name in files if name != first]:
+        needed = {one for path in files[name] for one in _taken(modules[path]) if given[one] in files[first]}
+        shown = sorted(_shown(modules[name]))
+        made[name] = [
+            Part(f'import{{{",".join(sorted(needed))}}}from"./{first}";\n', frozenset(needed)),
+            *made[name],
+            # As texts, which stay as they are: the first file asks for them so.
+            Part("export{" + ",".join(f'{one} as"{one}"' for one in shown) + "};\n", frozenset(shown)),
+        ]
+        lent |= needed
+    if lent:
+        made[first].append(Part("export{" + ",".join(sorted(lent)) + "};\n", frozenset(lent)))
+    return made
+
+
+def _files(modules: Mapping[str, str], first: str) -> dict[str, list[str]]:
+    """Return for each file its modules, those that are needed first. Raises ValueError where one would be in two."""
+    files = {first: _in_order(modules, first)}
+    for path in list(files[first]):
+        for later in (found["path"].removeprefix("./") for found in _LATER.finditer(modules[path])):
+            # What is asked for at run time is asked for beside the file, and not beside the module.
+            if "/" in path or later not in modules:
+                raise ValueError(f"{path} loads {later} later: neither may lie in a folder, nor be missing")
+            files[later] = [one for one in _in_order(modules, later) if one not in files[first]]
+    often = Counter(chain.from_iterable(files.values()))
+    if twice := sorted(path for path, times in often.items() if times > 1):
+        raise ValueError(f"several files that are loaded later need {', '.join(twice)}; import it in {first}")
+    if early := sorted(name for name, paths in files.items() if name not in paths):
+        raise ValueError(f"{', '.join(early)} is loaded later and imported as well")
+    return files
+
+
+def _parts(modules: Mapping[str, str], paths: Iterable[str], taken: set[str], given: dict[str, str]) -> Iterator[Part]:
+    """Yield the parts of a file; what its modules export is added to `given`."""
+    for path in paths:
         module = _taken_apart(path, modules[path])
         for name in module.names:
             if given.setdefault(name, path) != path:
                 raise ValueError(f"{path} exports {name}, as {given[name]} does; give it another name")
         names = {name: inner for name, inner in module.names.items() if name in taken}
         if module.is_ours:
-            made.append(Part(module.body + "\n", frozenset((*names, *_taken(modules[path])))))
+            yield Part(module.body + "\n", frozenset((*names, *_taken(modules[path]))))
         else:
-            made += _as_function(module, names)
-    if missing := taken - given.keys():
-        raise ValueError(f"no module exports {', '.join(sorted(missing))}")
-    return made
+            yield from _as_function(module, names)
 
 
 def _in_order(modules: Mapping[str, str], first: str) -> list[str]:
@@ -107,10 +153,20 @@ def _needed(path: str, source: str) -> Iterator[str]:
 
 
 def _taken(source: str) -> Iterator[str]:
-    """Yield the names that a module imports."""
+    """Yield the names that a module imports, or passes on."""
     for found in _IMPORT.finditer(source):
         names = _names(found["names"]) if found["names"] else [(found["whole"], "")]
         yield from (name for name, _ in names)
+    yield from _passed_on(source)
+
+
+def _passed_on(source: str) -> Iterator[str]:
+    return (name for found in _PASSED_ON.finditer(source) for name, _ in _names(found["names"]))
+
+
+def _shown(source: str) -> Iterator[str]:
+    """Yield the names that a file gives whoever loads it later."""
+    return chain(_passed_on(source), (found[1] for found in _DECLARED.finditer(source)))
 
 
 def _names(text: str) -> list[tuple[str, str]]:

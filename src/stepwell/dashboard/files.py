@@ -38,7 +38,8 @@ def all_files() -> Mapping[str, File]:
     modules = {path.relative_to(_FOLDER).as_posix(): path.read_text("utf-8") for path in sorted(_FOLDER.rglob("*.js"))}
     sheets = [squeeze.sheet((_FOLDER / name).read_text("utf-8")) for name in _SHEETS]
     texts = {
-        "app.js": bundle.bundle(modules, "app.js"),
+        # And what it loads later.
+        **bundle.bundle(modules, "app.js"),
         # Not a module: it runs before anything is drawn.
         "theme.js": squeeze.script(modules["theme.js"]),
         # Drawings of graphs bring no style with them, which the page's policy would not let in, and have its colours.

@@ -51,6 +51,9 @@ export async function getText(path, { signal } = {}) {
 
 export const urlOf = (path) => BASE + (path.startsWith("/ui/") ? path : ACCOUNT() + path);
 
+// What is sent again with the same one is done once.
+export const onceKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
 // What somebody types elsewhere to ask for the same; `body` is JSON as it is sent.
 export function curl(path, body) {
   const token = session.now.wants_token ? ` -H "Authorization: Bearer $STEPWELL_TOKEN"` : "";

@@ -3,27 +3,22 @@ import { html, render, useEffect, useRef, useState } from "./dom.js";
 import { get, remove } from "./api.js";
 import { clockTime, visible } from "./format.js";
 import { Keys } from "./keys.js";
+import { later, loadWhenIdle } from "./later.js";
 import { isLive, liveState, setLive } from "./live.js";
 import { go, useRoute } from "./router.js";
 import { beginSession, session } from "./session.js";
 import { forget, useValue } from "./store.js";
 import { setTheme, themeNow } from "./theming.js";
 import { Button, Empty, ErrorBox, Icon, Loading, Menu, SignButton, Toasts, toast, useTitle } from "./ui.js";
-import { WorkflowGraph } from "./views/graph_tab.js";
-import { Hosts } from "./views/hosts.js";
 import { Instance } from "./views/instance.js";
 import { Instances } from "./views/instances.js";
-import { Jobs } from "./views/jobs.js";
-import { Limits } from "./views/limits.js";
 import { Login } from "./views/login.js";
 import { Overview } from "./views/overview.js";
-import { Schedules } from "./views/schedules.js";
-import { Source } from "./views/source.js";
-import { Versions } from "./views/versions.js";
 import { PHONE, useMedia } from "./views/window.js";
 import { Workflows } from "./views/workflows.js";
 
-const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, graph: WorkflowGraph, source: Source, versions: Versions, schedules: Schedules, limits: Limits, hosts: Hosts, jobs: Jobs, nothing: Nothing };
+const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, nothing: Nothing };
+for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs" })) PAGES[page] = later(name);
 const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"]];
 // So many of them a phone shows; the others are in a menu.
 const SHOWN = 3;
@@ -38,9 +33,11 @@ function App() {
   useFocus(key);
   const look = () => get("/ui/session").then(({ result }) => (setError(null), beginSession(result)), setError);
   useEffect(() => void look(), []);
+  const isIn = who && (!who.wants_token || who.is_signed_in);
+  useEffect(() => void (isIn && loadWhenIdle()), [isIn]);
   if (error) return html`<main><${ErrorBox} error=${error} retry=${look} /></main>`;
   if (!who) return html`<main><${Loading} rows=${3} /></main>`;
-  if (who.wants_token && !who.is_signed_in) return html`<${Login} back=${route.page === "login" ? "/" : route.url} />`;
+  if (!isIn) return html`<${Login} back=${route.page === "login" ? "/" : route.url} />`;
   if (route.page === "login") queueMicrotask(() => go("/", { replace: true }));
   const Page = PAGES[route.page] ?? Nothing;
   return html`<a class="skip" href="#content">Skip to content</a>

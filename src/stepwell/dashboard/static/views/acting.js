@@ -1,39 +1,13 @@
-// What can be done to an instance, each with a dialog that says what will happen. What changes comes by the live stream.
+// The dialogs of what can be done to an instance: each says what will happen. What changes comes by the live stream.
 import { html, useState } from "../dom.js";
-import { instancePath, ownInstancePath, patch, post, remove } from "../api.js";
+import { instancePath, onceKey, ownInstancePath, patch, post, remove } from "../api.js";
 import { count, plural, visible } from "../format.js";
 import { go, workflowUrl } from "../router.js";
-import { Button, ErrorBox, FINAL, Form, Menu, toast, useAction } from "../ui.js";
+import { FINAL, Form, toast } from "../ui.js";
 import { JsonField, problemOf } from "./json_field.js";
 import { childOf, parted } from "./rows.js";
 
-const PAUSABLE = new Set(["queued", "running", "waiting"]);
 const NAMED = 12;
-
-// The buttons of the head, on a phone one that opens them as a sheet. What the state forbids is not there.
-export function Actions({ instance, canWrite, ask, workflow, id, isPhone }) {
-  const { status } = instance.head;
-  const change = useAction(async (wanted, undone) => {
-    await patch(instancePath(workflow, id, "status"), { body: { status: wanted } });
-    if (undone) toast(`Told to ${wanted}.`, "good", { name: "Undo", run: () => change.run(undone) });
-    instance.read();
-  });
-  if (!canWrite) return null;
-  const isFinal = FINAL.has(status);
-  const to = (word, wanted, undone, kind) => ({ word, kind, busy: change.busy, act: () => change.run(wanted, undone) });
-  const dialog = (word, name, kind) => ({ word, kind, act: () => ask({ kind: name }) });
-  const items = [
-    PAUSABLE.has(status) && to("Pause", "pause", "resume"),
-    (status === "paused" || status === "waitingForPause") && to("Resume", "resume", "pause", "primary"),
-    !isFinal && dialog("Send event", "event"),
-    dialog("Restart", "restart"),
-    !isFinal && dialog("Terminate", "terminate", "danger"),
-    dialog("Delete", "delete", "danger"),
-  ].filter(Boolean);
-  return html`<div class="row-of acts" role="group" aria-label="Actions">
-    ${isPhone ? html`<${Menu} label="Actions" isWord items=${items} />` : items.map(({ word, kind, busy, act }) => html`<${Button} key=${word} kind=${kind} busy=${busy} onClick=${act}>${word}<//>`)}
-    ${change.error && html`<${ErrorBox} error=${change.error} />`}</div>`;
-}
 
 const DIALOGS = { event: SendEvent, restart: Restart, terminate: Terminate, delete: Delete, rollback: GoOn, force: Force };
 
@@ -44,7 +18,6 @@ export function Dialogs({ dialog, ...given }) {
 
 export const jsonText = (value) => (value.trim() === "" ? "null" : value);
 export const isWrong = (value) => problemOf(value) !== null;
-export const onceKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 // The type and payload of an event; `awaited` are the types that something waits for, where that is known.
 export function EventFields({ event: { type, payload }, change, awaited }) {

@@ -1,19 +1,20 @@
 // What is done to instances of a list: to one by its menu, to those that are ticked, or to all that match. One request for each,
 // some at a time, with progress and what was refused; all that match are a job of the server's, but for events.
 import { html, useEffect, useRef, useState } from "../dom.js";
-import { get, instancePath, patch, post, remove } from "../api.js";
+import { get, instancePath, onceKey, patch, post, remove } from "../api.js";
 import { count, plural, visible } from "../format.js";
+import { later } from "../later.js";
 import { go } from "../router.js";
-import { Button, ErrorBox, FINAL, Form, Menu, toast } from "../ui.js";
-import { EventFields, isWrong, jsonText, onceKey } from "./acting.js";
+import { Button, ErrorBox, FINAL, Menu, toast } from "../ui.js";
 import { PHONE, useMedia } from "./window.js";
 
 const AT_ONCE = 4;
 const PER_PAGE = 100;
-// So many failures are shown; and from so many instances on their number has to be typed.
+// So many failures are shown.
 const SHOWN = 20;
-const TYPED_FROM = 100;
-const pathOf = (row, ...rest) => instancePath(row.workflow_name, row.id, ...rest);
+const Ask = later("Ask");
+const AskEvent = later("AskEvent");
+export const pathOf = (row, ...rest) => instancePath(row.workflow_name, row.id, ...rest);
 const change = (status) => (row) => patch(pathOf(row, "status"), { body: { status } });
 const isOpen = (row) => !FINAL.has(row.status);
 
@@ -85,33 +86,6 @@ export function Bulk({ rows, all, setAll, clear, bulk }) {
     ${all && !all.isChosen && html`<${Button} kind="quiet" onClick=${setAll}>Select ${every}<//>`}
     ${isPhone ? html`<${Menu} label="Actions" isWord items=${items} />` : items.map(({ word, kind = "", act }) => html`<${Button} key=${word} kind=${kind} onClick=${act}>${word}<//>`)}
     <${Button} kind="quiet" onClick=${clear}>Clear<//></div>`;
-}
-
-// Which ones, in words; and whether somebody has to type how many.
-function Which({ action, chosen, typed, setTyped }) {
-  const fitting = chosen.rows?.filter(action.fits) ?? [];
-  return html`${action.confirm && html`<p>${action.confirm}</p>`}
-    ${chosen.asked ? html`<p>${chosen.words} Those that the action does not fit are left out.</p>` : html`<p class="mono">${fitting.slice(0, 5).map((row) => visible(row.id)).join(", ")}${fitting.length > 5 && ` and ${fitting.length - 5} more`}</p>`}
-    ${mustType(chosen) && html`<div class="field"><label for="how-many">Type ${chosen.typed} to go on</label><input id="how-many" autocomplete="off" value=${typed} onInput=${(event) => setTyped(event.target.value)} /></div>`}`;
-}
-
-const mustType = (chosen) => chosen.asked && !(chosen.all <= TYPED_FROM);
-const isTyped = (chosen, typed) => !mustType(chosen) || typed.trim() === chosen.typed;
-const titleOf = ({ verb, fits }, { asked, all, rows }) => `${verb}${verb === "Send event" ? " to" : ""} ${asked && all === undefined ? "all instances that match" : plural(all ?? rows.filter(fits).length, "instance")}?`;
-
-function Ask({ action, chosen, close, run }) {
-  const [typed, setTyped] = useState("");
-  return html`<${Form} title=${titleOf(action, chosen)} verb=${action.verb} danger close=${close} disabled=${!isTyped(chosen, typed)} act=${async () => void (chosen.asked ? await run(action, chosen) : run(action, chosen))}>
-    <${Which} action=${action} chosen=${chosen} typed=${typed} setTyped=${setTyped} /><//>`;
-}
-
-function AskEvent({ action, chosen, close, run }) {
-  const [typed, setTyped] = useState("");
-  const [event, setEvent] = useState({ type: "", payload: "" });
-  const { type, payload } = event;
-  const send = (row) => post(pathOf(row, "events", type), { text: jsonText(payload) });
-  return html`<${Form} title=${titleOf(action, chosen)} verb="Send" close=${close} act=${async () => void run(action, chosen, send)} dirty=${payload !== ""} disabled=${!type || isWrong(payload) || !isTyped(chosen, typed)}>
-    <${EventFields} event=${event} change=${setEvent} /><${Which} action=${action} chosen=${chosen} typed=${typed} setTyped=${setTyped} /><//>`;
 }
 
 // A search as a job takes it.

@@ -1,13 +1,12 @@
 // Create an instance: its id, if it is to have one of its own, its params as JSON, its labels and how long it is kept.
 import { html, useMemo, useState } from "../dom.js";
-import { curl, getText, instancePath, ownPath, post, workflowPath } from "../api.js";
+import { curl, getText, instancePath, onceKey, ownPath, post, workflowPath } from "../api.js";
 import { visible } from "../format.js";
 import { indented } from "../json.js";
 import { go, instanceUrl } from "../router.js";
 import { session } from "../session.js";
 import { forget, remember, remembered } from "../store.js";
 import { Button, Copy, ErrorBox, Form, toast, useAction } from "../ui.js";
-import { onceKey } from "./acting.js";
 import { command } from "./command.js";
 import { JsonField, problemOf } from "./json_field.js";
 import { memberText } from "./raw.js";

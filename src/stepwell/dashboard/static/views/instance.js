@@ -3,27 +3,24 @@ import { html, useEffect, useMemo, useRef, useState } from "../dom.js";
 import { curl, getText, instancePath, ownInstancePath, useRead } from "../api.js";
 import { count, duration, exact, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
+import { later } from "../later.js";
 import { changeQuery, instanceUrl, queryText, workflowUrl } from "../router.js";
 import { session } from "../session.js";
 import { Copy, ErrorBox, Labels, Loading, Menu, Old, SignButton, StatusBadge, Time, copyText, download, toast, useNow, useTitle } from "../ui.js";
-import { Actions, Dialogs } from "./acting.js";
+import { Actions } from "./actions.js";
 import { busyStretches } from "./axis.js";
 import { command } from "./command.js";
-import { Data } from "./data.js";
 import { Divider, PANEL, useSize } from "./divider.js";
-import { Family } from "./family.js";
-import { Graph } from "./graph.js";
-import { Records } from "./history.js";
-import { Log } from "./log.js";
 import { useInstance } from "./reading.js";
-import { StepPanel } from "./step.js";
 import { Steps } from "./steps.js";
 import { Timeline } from "./timeline.js";
 import { walk } from "./walk.js";
 import { Why } from "./why.js";
 import { PHONE, useMedia } from "./window.js";
 
-const TABS = { timeline: ["Timeline", Timeline], steps: ["Steps", Steps], graph: ["Graph", Graph], log: ["Log", Log], history: ["History", Records], data: ["Data", Data], family: ["Family", Family] };
+const TABS = { timeline: ["Timeline", Timeline], steps: ["Steps", Steps], graph: ["Graph", later("Graph")], log: ["Log", later("Log")], history: ["History", later("Records")], data: ["Data", later("Data")], family: ["Family", later("Family")] };
+const StepPanel = later("StepPanel");
+const Dialogs = later("Dialogs");
 const NO_QUERY = { tab: "", step: "", attempt: "", q: "", types: "", fold: "", t0: "", t1: "", sort: "", level: "", kind: "" };
 
 export function Instance({ workflow, id, query }) {

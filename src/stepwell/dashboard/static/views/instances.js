@@ -3,18 +3,19 @@ import { html, useEffect, useRef, useState } from "../dom.js";
 import { ownPath, useRead, workflowPath } from "../api.js";
 import { count, duration, exact, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
+import { later } from "../later.js";
 import { workflowTopic } from "../live.js";
 import { changeQuery, go, instanceUrl, linesOf, queryText, toggled, workflowUrl } from "../router.js";
 import { session } from "../session.js";
 import { Button, Duration, Empty, Labels, Loaded, Menu, StatusBadge, Table, Time, copyText, useNow, useTitle } from "../ui.js";
 import { Bulk, actionsFor, useBulk } from "./bulk.js";
 import { Counts } from "./counts.js";
-import { Create } from "./create.js";
 import { InstanceFilters, inWords, isNarrow, nothingFound, statusWords, useAsked } from "./filters.js";
 import { childOf } from "./rows.js";
 import { keepList } from "./walk.js";
 import { WorkflowHead } from "./workflow_head.js";
 
+const Create = later("Create");
 // So far down one still looks at the newest.
 const AT_TOP = 120;
 const keyOfInstance = (row) => `${row.workflow_name} ${row.id}`;

@@ -6,7 +6,7 @@ import { go, instanceUrl, queryText, workflowUrl } from "../router.js";
 import { session } from "../session.js";
 import { Copy, Duration, Empty, Loaded, Sign, StatusBadge, Table, Time, useTitle } from "../ui.js";
 import { Find } from "./filters.js";
-import { NextSchedules } from "./schedules.js";
+import { NextSchedules } from "./next.js";
 
 const HOSTS_MS = 30_000;
 const EXAMPLE = `class Hello(WorkflowEntrypoint):\n    async def run(self, event, step):\n        return await step.do("greet", greet)`;

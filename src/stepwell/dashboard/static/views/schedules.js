@@ -6,32 +6,17 @@ import { workflowTopic } from "../live.js";
 import { go, instanceUrl, workflowUrl } from "../router.js";
 import { session } from "../session.js";
 import { Button, Empty, ErrorBox, Loaded, Pager, StatusBadge, Table, Time, toast, useAction, usePages, useTitle } from "../ui.js";
+import { MINUTE_MS, SCHEDULES, cronColumn, keyOfSchedule, workflowColumn } from "./next.js";
 import { WorkflowHead } from "./workflow_head.js";
-
-const NEXT = 5;
-// What fires next changes by the time alone.
-const MINUTE_MS = 60_000;
-const PATH = "/stepwell/schedules";
-const workflowColumn = { name: "workflow", kind: "named", cell: (row) => html`<a href=${workflowUrl(row.workflow_name, "schedules")}>${visible(row.workflow_name)}</a>` };
-const cronColumn = { name: "cron", kind: "main", cell: (row) => html`<code>${visible(row.cron)}</code><small>${visible(row.description)}, ${row.time_zone}</small>` };
 
 export function Schedules({ workflow, query }) {
   useTitle("Schedules", ...(workflow ? [workflow] : []));
-  const { page, read } = usePages(PATH, { workflow }, query, { topics: [workflow ? workflowTopic(workflow) : "overview"], every: MINUTE_MS });
+  const { page, read } = usePages(SCHEDULES, { workflow }, query, { topics: [workflow ? workflowTopic(workflow) : "overview"], every: MINUTE_MS });
   const url = workflow ? workflowUrl(workflow, "schedules") : "/schedules";
   return html`${workflow ? html`<${WorkflowHead} workflow=${workflow} tab="schedules" />` : html`<h1>Schedules</h1>`}
     <${Loaded} read=${read}>${(rows, info) => (rows.length ? html`<${ScheduleTable} rows=${rows} workflow=${workflow} reload=${read.reload} /><${Pager} page=${page} info=${info} url=${url} />` : html`<${Empty} title="No schedule"><p>A workflow gets them from the wrangler file, or from its class: <code>schedules = "0 9 * * MON-FRI"</code></p><//>`)}<//>`;
 }
 
-// The schedules that fire next.
-export function NextSchedules() {
-  const { result } = useRead(PATH + "?per_page=100", { every: MINUTE_MS });
-  const rows = (result ?? []).filter((row) => row.next.length > 0).sort((one, other) => one.next[0].localeCompare(other.next[0])).slice(0, NEXT);
-  const columns = [cronColumn, workflowColumn, { name: "next", kind: "nowrap", cell: (row) => html`<${Time} at=${row.next[0]} />` }];
-  return rows.length > 0 && html`<h2>Next <a href="/schedules">schedules</a></h2><${Table} columns=${columns} rows=${rows} keyOf=${keyOfSchedule} label="Next schedules" />`;
-}
-
-const keyOfSchedule = (row) => `${row.workflow_name} ${row.cron}`;
 
 function ScheduleTable({ rows, workflow, reload }) {
   const columns = [
@@ -52,7 +37,7 @@ function Next({ row }) {
 }
 
 function Acts({ row, reload }) {
-  const path = `${PATH}/${encodeURIComponent(row.workflow_name)}/${encodeURIComponent(row.cron)}`;
+  const path = `${SCHEDULES}/${encodeURIComponent(row.workflow_name)}/${encodeURIComponent(row.cron)}`;
   const change = useAction(() => patch(path, { body: { paused: !row.paused_on } }), reload);
   const run = useAction(() => post(`${path}/run`), ({ result }) => {
     toast(`${result.id} created`, "good", { name: "Open", run: () => go(instanceUrl(row.workflow_name, result.id)) });

@@ -30,11 +30,11 @@ function VersionSource({ workflow, version, query, children }) {
       const file = query.file ? found.files.find(({ path }) => path === query.file) : found.files[0];
       const why = found.note || (found.left_out.includes(query.file) ? "It is too large to be kept." : `The graph of this version lies in no file ${visible(query.file)}.`);
       if (!file) return html`<${Empty} title="Its source is not here"><p>${visible(why)}</p><//>`;
-      return html`<${File} key=${file.path} file=${file} workflow=${workflow} query=${query} />`;
+      return html`<${Listing} key=${file.path} file=${file} workflow=${workflow} query=${query} />`;
     }}<//>`;
 }
 
-function File({ file, workflow, query }) {
+function Listing({ file, workflow, query }) {
   const box = useRef(null);
   const lines = useMemo(() => file.text.replace(/\n$/, "").split("\n"), [file]);
   const first = Number(query.line) || 0;

@@ -1,5 +1,6 @@
 """What values, graphs and sources are looked at with, in a browser, and the form for new instances."""
 
+import hashlib
 import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -97,6 +98,19 @@ async def test_long_value_is_folded_and_searched(shop: Shop) -> None:
         await expect(value.locator(".found")).to_have_text('"word": "needle"')
         assert await page.locator("main img, main script").count() == 0
         assert "\u202e" not in await page.inner_text("main")
+
+
+async def test_bytes_are_shown_by_their_beginning_and_their_hash(shop: Shop) -> None:
+    """The first 256 of them, as numbers and as text; all are downloaded."""
+    await shop.workers.create(flows.Many, id="scanned", params={"steps": 0, "bytes": 1_000})
+    await shop.workers.run_until_idle()
+    whole = bytes(at % 256 for at in range(1_000))
+
+    async with shop.open("/workflows/many/instances/scanned?step=scan-1") as page:
+        await shop.sees(page, f"SHA-256 {hashlib.sha256(whole).hexdigest()}")
+        lines = (await page.get_by_label("first bytes").inner_text()).split("\n")
+        assert len(lines) == 16
+        assert lines[4] == "0040  40 41 42 43 44 45 46 47 48 49 4a 4b 4c 4d 4e 4f  @ABCDEFGHIJKLMNO"
 
 
 async def test_graph_is_zoomed_and_moved_and_leads_to_the_source(shop: Shop) -> None:

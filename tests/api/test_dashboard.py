@@ -43,6 +43,7 @@ def test_pages_ask_for_nothing_and_what_they_show_for_a_session() -> None:
     needs = {route.pattern: need_of(route) for route in DASHBOARD}
 
     assert {pattern for pattern, need in needs.items() if need is not Need.NOTHING} == {
+        "/ui/ends",
         "/ui/live",
         "/ui/outcomes",
         "/ui/overview",

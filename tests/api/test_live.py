@@ -119,6 +119,21 @@ async def test_outcomes_are_those_of_the_latest_ends(client: httpx.AsyncClient, 
     assert (refused.status_code, "100 times, got 101" in refused.text) == (400, True)
 
 
+async def test_ends_are_told_by_the_hour(client: httpx.AsyncClient, histories: Histories) -> None:
+    """Each of the last 24, the present one last; what ended before them is not there."""
+    await histories.complete("order", "yesterday")
+    histories.clock.move_to(histories.clock.now() + 23 * 3_600_000)
+    await histories.errored("order", "bad")
+    histories.clock.move_to(histories.clock.now() + 3_600_000)
+    await histories.complete("order", "good")
+
+    result = (await client.get("http://localhost:8787/ui/ends")).json()["result"]
+
+    assert len(result["hours"]) == 24
+    assert (result["hours"][22], result["hours"][23], result["is_partial"]) == ({"errored": 1}, {"complete": 1}, False)
+    assert sum(sum(hour.values()) for hour in result["hours"]) == 2
+
+
 async def test_overview_is_one_answer(client: httpx.AsyncClient, histories: Histories) -> None:
     """All workflows, the latest failures with their errors, and the latest instances of any workflow, newest first."""
     await histories.register("invoice")

@@ -57,10 +57,48 @@ async def test_overview_says_what_goes_on(site: Site) -> None:
     async with site.open("/") as page:
         await site.sees(page, "Failed lately")
 
-        assert await page.locator(".numbers li", has_text="errored").locator("b").inner_text() != "0"
+        assert await page.locator(".numbers a", has_text="errored").locator("b").inner_text() != "0"
         await page.get_by_role("link", name="broken-1").first.click()
         await page.wait_for_url("**/workflows/order/instances/broken-1")
         await expect(page).to_have_title(re.compile("broken-1"))
+
+
+async def test_workflows_are_sorted_by_a_click(site: Site) -> None:
+    """The order is in the address and told to those who hear the page; what has no such thing is last either way."""
+    async with site.open("/workflows?sort=-name") as page:
+        names = page.locator("tbody a.row")
+        await expect(names).to_have_text(["order", "empty"])
+        await expect(page.get_by_role("columnheader", name="name")).to_have_attribute("aria-sort", "descending")
+
+        for order, url in (("descending", "**/workflows?sort=-last"), ("ascending", "**/workflows?sort=last")):
+            await page.get_by_role("link", name="last created").click()
+            await page.wait_for_url(url)
+            await expect(page.get_by_role("columnheader", name="last created")).to_have_attribute("aria-sort", order)
+            await expect(names).to_have_text(["order", "empty"])
+        await page.get_by_role("link", name="name", exact=True).click()
+        await page.wait_for_url("**/workflows")
+        await expect(names).to_have_text(["empty", "order"])
+
+
+async def test_overview_tells_what_ended_in_a_day(site: Site) -> None:
+    """Two numbers, each with how many ended in which hour, in words too."""
+    async with site.open("/") as page:
+        errored = page.locator(".ends", has_text="errored in 24 h")
+
+        await expect(errored.locator("b")).to_have_text("1")
+        await errored.get_by_role("img", name="1 errored in 24 h; at most 1 in an hour, 1 in the last").wait_for()
+        await expect(page.locator(".ends", has_text="complete in 24 h").locator("b")).to_have_text("1")
+
+
+async def test_pages_fit_at_twice_their_size_and_stand_still_when_asked_to(site: Site) -> None:
+    """At 200 % nothing has to be scrolled sideways, in forced colours neither, and who wants no motion sees none."""
+    still: dict[str, Any] = {"device_scale_factor": 2, "reduced_motion": "reduce", "forced_colors": "active"}
+    async with site.open("/workflows", size=(640, 360), **still) as page:
+        for path in ("/workflows", "/", "/instances?status=errored", "/workflows/order/instances/runs-1"):
+            await page.goto(site.url + path)
+            await page.wait_for_selector("main tbody tr, main .bar-row, main .numbers")
+            assert (path, await is_wider_than_its_window(page)) == (path, False)
+            assert await page.evaluate("document.getAnimations().length") == 0
 
 
 async def test_what_a_click_opens_is_asked_for_again_if_it_did_not_come(site: Site) -> None:

@@ -574,7 +574,7 @@ def _finish_import(lot: Anything) -> Operation[Any]:
 
 
 def _begin_import(lot: Anything) -> Operation[Any]:
-    id = lot.random.choice(IDS) if lot.chance(50) else lot.new_id()
+    id = lot.random.choice(IDS) if lot.chance(80) else lot.new_id()
     return transfers.BeginImport(*lot.place(), id, lot.new_id(), 1, lot.now)
 
 
@@ -716,6 +716,10 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     workflows.PurgeDeleted: (3, _purge),
     workflows.GetVersion: (3, _of_version(workflows.GetVersion)),
     workflows.GetGraph: (2, _of_version(workflows.GetGraph)),
+    workflows.CountEnds: (
+        1,
+        lambda lot: workflows.CountEnds(lot.account(), [*WORKFLOWS], lot.now - 5_000, lot.of(1, 1_000), lot.of(1, 99)),
+    ),
     workflows.ListOutcomes: (3, lambda lot: workflows.ListOutcomes(lot.account(), [*WORKFLOWS], lot.of(1, 24))),
     workflows.ListVersions: (
         3,

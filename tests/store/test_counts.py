@@ -22,10 +22,17 @@ from stepwell.store.operations import (
     RegisterWorkflow,
     Release,
 )
-from stepwell.store.sql.counts import COUNTS, OUTCOMES, read_counts
+from stepwell.store.sql.counts import COUNTS, ENDS, OUTCOMES, read_counts
 from stepwell.store.sqlite.connections import open_ledger
 from stepwell.store.sqlite.file import migrate, open_in_memory
-from stepwell.store.workflow_operations import DeleteWorkflow, ListOutcomes, PurgeDeleted
+from stepwell.store.workflow_operations import (
+    CountEnds,
+    DeleteWorkflow,
+    EndCount,
+    EndCounts,
+    ListOutcomes,
+    PurgeDeleted,
+)
 from tests.store.scenes import (
     NOW,
     claim,
@@ -222,11 +229,36 @@ async def test_outcomes_are_the_latest_ends(store: Store) -> None:
     assert (latest, others) == ({"orders": ["complete"]}, {"orders": []})
 
 
-def test_outcomes_are_read_from_their_index() -> None:
+async def test_ends_are_counted_by_when_and_how(store: Store) -> None:
+    """From a moment on, of the workflows that were asked for together; what there was no room for is told of."""
+    await register(store)
+    await create(store, "a", "b", "c", "d", "e")
+    turns = {turn.id: turn for turn in (await claim(store, await worker(store))).turns}
+    for after, id, end in ((9, "a", ending), (10, "b", failing), (19, "c", ending), (35, "d", ending)):
+        await store.run(replace(end(turns[id]), ended_at=NOW + after, now=NOW + after))
+
+    found = await store.run(CountEnds("acme", ["orders", "nobody"], NOW + 10, 10, 99))
+    latest = await store.run(CountEnds("acme", ["orders"], NOW + 10, 10, 1))
+    others = await store.run(CountEnds("other", ["orders"], NOW + 10, 10, 99))
+
+    expected = [EndCount(0, "complete", 1), EndCount(0, "errored", 1), EndCount(2, "complete", 1)]
+    assert found == EndCounts(expected, is_partial=False)
+    assert latest == EndCounts([EndCount(2, "complete", 1)], is_partial=True)
+    assert others == EndCounts([], is_partial=False)
+
+
+@pytest.mark.parametrize(
+    ("statement", "given"),
+    [
+        pytest.param(OUTCOMES, ("acme", "orders", 24), id="latest"),
+        pytest.param(ENDS, (NOW, 1, "acme", "orders", 24), id="by-hours"),
+    ],
+)
+def test_outcomes_are_read_from_their_index(statement: str, given: tuple[object, ...]) -> None:
     """However many have ended, as many rows are looked at as are answered."""
     connection = open_in_memory()
 
-    plan = " ".join(row[3] for row in connection.execute(f"explain query plan {OUTCOMES}", ("acme", "orders", 24)))
+    plan = " ".join(row[3] for row in connection.execute(f"explain query plan {statement}", given))
 
-    assert "instances_by_end" in plan
-    assert "TEMP B-TREE" not in plan
+    assert "instances_by_end (workflow=?" in plan
+    assert "TEMP B-TREE FOR ORDER BY" not in plan

@@ -191,6 +191,7 @@ CANNOT_FAIL: dict[type[Operation[Any]], str] = {
     transfers.ImportRecords: "add records to an instance that comes in",
     transfers.ImportNotes: "add log lines and notes to an instance that comes in",
     transfers.AbandonImport: "let what has come in be deleted; what is there stays",
+    workflows.CountEnds: "how many instances of some workflows have ended since a moment",
     workflows.ListOutcomes: "by the names of workflows, the statuses",
     workflows.PurgeDeleted: "delete a bounded part; here it is asked again until there is no more",
 }

@@ -64,7 +64,7 @@ _PAGES = (
     "/ui/static/{digest}/{file_path}",
     "/ui/session",
 )
-_SHOWN = ("/ui/live", "/ui/outcomes", "/ui/overview")
+_SHOWN = ("/ui/ends", "/ui/live", "/ui/outcomes", "/ui/overview")
 _OWN_NEEDS |= {**dict.fromkeys(_PAGES, Need.NOTHING), **dict.fromkeys(_SHOWN, Need.READ)}
 _OWN_PREFIX = "/client/v4/accounts/{account_id}/stepwell/"
 

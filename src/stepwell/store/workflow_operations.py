@@ -48,6 +48,34 @@ class ListOutcomes(Operation[dict[str, list[str]]], frozen=True):
     limit: int = 24
 
 
+class EndCount(msgspec.Struct, frozen=True, array_like=True):
+    """How many instances ended with a status in a stretch of time, the first of which is 0."""
+
+    stretch: int
+    status: str
+    n: int
+
+
+class EndCounts(msgspec.Struct, frozen=True, array_like=True):
+    """How many ended when; `is_partial`: of a workflow there were more, before those that were looked at."""
+
+    counts: list[EndCount]
+    is_partial: bool
+
+
+class CountEnds(Operation[EndCounts], frozen=True):
+    """Return how many instances of some workflows have ended since a moment, by stretches of so many milliseconds.
+
+    Of each workflow its latest ends are looked at, up to `limit`. What was deleted or has expired since is not counted.
+    """
+
+    account: str
+    workflows: list[str]
+    since: int
+    stretch: int
+    limit: int
+
+
 class PurgeDeleted(Operation[bool], frozen=True):
     """Delete a bounded part of what deleted workflows, instances and streams have left; tell whether there may be more.
 

@@ -1,5 +1,6 @@
-"""How the latest instances of some workflows have ended: what the list of workflows draws beside each."""
+"""How instances have ended: the latest of some workflows, as their list draws them, and of all in the last hours."""
 
+import msgspec
 from starlette.responses import Response
 
 from stepwell import limits
@@ -7,9 +8,19 @@ from stepwell.api import envelope
 from stepwell.api.refusals import invalid
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
-from stepwell.store.workflow_operations import ListOutcomes
+from stepwell.store.workflow_operations import CountEnds, ListOutcomes
 
 MOST_WORKFLOWS = 100
+HOURS, HOUR_MS = 24, 3_600_000
+# So many ends are looked at, of all workflows together and of each at least.
+MOST_ENDS, LEAST_ENDS = 20_000, 200
+
+
+class Ends(msgspec.Struct):
+    """For each of the last hours how many ended with which status; `is_partial`: there were more than are counted."""
+
+    hours: list[dict[str, int]]
+    is_partial: bool
 
 
 async def get_outcomes(engine: Engine, request: ApiRequest) -> Response:
@@ -19,3 +30,17 @@ async def get_outcomes(engine: Engine, request: ApiRequest) -> Response:
         raise invalid("workflow", f"query parameter workflow may be given {MOST_WORKFLOWS} times, got {len(names)}")
     found = await engine.store.run(ListOutcomes(request.account, names))
     return envelope.success({name: statuses[::-1] for name, statuses in found.items()})
+
+
+async def get_ends(engine: Engine, request: ApiRequest) -> Response:
+    """Answer how many instances of an account ended in each of the last hours."""
+    found = await engine.workflows(request.account, limit=MOST_WORKFLOWS)
+    used = [row.name for row in found.rows if row.triggered_at]
+    limit = max(LEAST_ENDS, MOST_ENDS // max(1, len(used)))
+    since = engine.clock.now() - HOURS * HOUR_MS
+    ends = await engine.store.run(CountEnds(request.account, used, since, HOUR_MS, limit))
+    hours: list[dict[str, int]] = [{} for _ in range(HOURS)]
+    for one in ends.counts:
+        hour = hours[min(one.stretch, HOURS - 1)]
+        hour[one.status] = hour.get(one.status, 0) + one.n
+    return envelope.success(Ends(hours, ends.is_partial or found.total > len(found.rows)))

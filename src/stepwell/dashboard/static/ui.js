@@ -102,20 +102,20 @@ export function Copy({ text, what = "copy", path = "M5.5 5.5h8v8h-8zM2.5 10.5v-8
   return html`<${SignButton} label=${`${what}${done ? ", copied" : ""}`} title=${what} path=${done ? STATUSES.complete[1] : path} onClick=${copy} />`;
 }
 
-// A table that becomes cards on a phone. `columns`, of which those that are false are left out, have a name, a `cell(row)`, and maybe a class; `keyOf(row)` tells rows apart, and
+// A table that becomes cards on a phone. `columns`, of which those that are false are left out, have a name, a `cell(row)`, and maybe a class and an `aria-sort`; `keyOf(row)` tells rows apart, and
 // `classOf(row)` may mark one.
 export function Table({ columns: given, rows, keyOf, label, classOf }) {
   const columns = given.filter(Boolean);
   return html`<div class="scroll"><table><caption class="hidden">${label}</caption>
-    <thead><tr>${columns.map((column) => html`<th scope="col" class=${column.kind ?? ""}>${column.head ?? column.name}</th>`)}</tr></thead>
+    <thead><tr>${columns.map((column) => html`<th scope="col" class=${column.kind ?? ""} aria-sort=${column.sort}>${column.head ?? column.name}</th>`)}</tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${keyOf(row)} class=${classOf?.(row)}>${columns.map((column) => html`<td class=${column.kind ?? ""} data-name=${column.name}>${column.cell(row)}</td>`)}</tr>`)}</tbody>
   </table></div>`;
 }
 
 // A list in pages, of which `?page=` is the one that is shown: `{ page, read }`. `path` is where it is asked for.
-export function usePages(path, query, { page: given }, options) {
+export function usePages(path, query, { page: given }, options, most = PER_PAGE) {
   const page = Math.max(1, Number.parseInt(given, 10) || 1);
-  return { page, read: useRead(path + queryText({ per_page: PER_PAGE, page, ...query }), options) };
+  return { page, read: useRead(path + queryText({ per_page: most, page, ...query }), options) };
 }
 
 // The way to the pages of a list before and after this one. `url` is where the list is, `query` what is in its address.

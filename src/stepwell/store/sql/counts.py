@@ -5,11 +5,12 @@ gone on with, or deleted. What has not ended is counted when somebody asks, in t
 else.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 from stepwell.core.instance import UNFINISHED
 from stepwell.store.sql.rows import Connection, Statement, every
-from stepwell.store.workflow_operations import ListOutcomes
+from stepwell.store.workflow_operations import CountEnds, EndCount, EndCounts, ListOutcomes
 
 # By workflow and status.
 Counts = Mapping[tuple[int, str], int]
@@ -53,12 +54,40 @@ OUTCOMES = """
     limit :limit
     """
 
+# As many rows as were asked for, in that index.
+ENDS = """
+    select stretch, status, count(*)
+    from (
+        select (i.ended_at - :since) / :stretch as stretch, i.status
+        from workflows as w
+        cross join instances as i on i.workflow = w.row
+        where w.account = :account
+            and w.name = :workflow
+            and i.ended_at >= :since
+        order by i.ended_at desc, i.row desc
+        limit :limit
+    ) as latest
+    group by stretch, status
+    """
+
 
 def list_outcomes(connection: Connection, operation: ListOutcomes) -> dict[str, list[str]]:
     """Do ListOutcomes."""
     account, limit = operation.account, operation.limit
     found = {name: every(connection, OUTCOMES, (account, name, limit)) for name in operation.workflows}
     return {name: [status for (status,) in rows] for name, rows in found.items()}
+
+
+def count_ends(connection: Connection, operation: CountEnds) -> EndCounts:
+    """Do CountEnds."""
+    account, since, stretch, limit = operation.account, operation.since, operation.stretch, operation.limit
+    counted: Counter[tuple[int, str]] = Counter()
+    is_partial = False
+    for name in operation.workflows:
+        found = every(connection, ENDS, (since, stretch, account, name, limit))
+        counted.update({(at, status): n for at, status, n in found})
+        is_partial = is_partial or sum(n for _, _, n in found) == limit
+    return EndCounts([EndCount(*key, n) for key, n in sorted(counted.items())], is_partial)
 
 
 def read_counts(connection: Connection, workflow: int) -> dict[str, int]:

@@ -36,7 +36,7 @@ from stepwell.store.situation_operations import ReadSituation
 from stepwell.store.snapshot_operations import FindServed, GetSnapshot, ListSnapshotsDue, ReadSnapshotFiles
 from stepwell.store.sql.accounts import get_account_settings, get_triggers
 from stepwell.store.sql.children import list_relatives, read_family
-from stepwell.store.sql.counts import list_outcomes, read_counts
+from stepwell.store.sql.counts import count_ends, list_outcomes, read_counts
 from stepwell.store.sql.hosts import list_hosts
 from stepwell.store.sql.instances import get_instance
 from stepwell.store.sql.jobs import get_job, list_jobs, list_open_jobs
@@ -62,7 +62,7 @@ from stepwell.store.sql.workflows import get_params_schema, get_workflow, list_w
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.transfer_operations import ExportInstance, ListStreams, ReadNotes, ReadRecords
-from stepwell.store.workflow_operations import GetGraph, GetVersion, ListOutcomes, ListVersions
+from stepwell.store.workflow_operations import CountEnds, GetGraph, GetVersion, ListOutcomes, ListVersions
 
 _HOLDINGS = """
     select i.row, w.name, i.id
@@ -180,6 +180,7 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     GetGraph: get_graph,
     ListVersions: list_versions,
     ListOutcomes: list_outcomes,
+    CountEnds: count_ends,
     ListSchedules: list_schedules,
     GetSchedule: get_schedule,
     GetAccountSettings: get_account_settings,

@@ -8,6 +8,8 @@ import { Copy, Duration, Empty, Loaded, Sign, StatusBadge, Table, Time, useTitle
 import { Find } from "./filters.js";
 import { NextSchedules } from "./next.js";
 
+const MINUTE_MS = 60_000;
+const BAR_HEIGHT = 24;
 const HOSTS_MS = 30_000;
 const EXAMPLE = `class Hello(WorkflowEntrypoint):\n    async def run(self, event, step):\n        return await step.do("greet", greet)`;
 const NUMBERS = [["running", ["running", "rollingBack"]], ["queued", ["queued"]], ["waiting", ["waiting"]], ["paused", ["paused", "waitingForPause"]], ["errored", ["errored"]], ["complete", ["complete"]]];
@@ -29,10 +31,23 @@ function Troubled({ hosts }) {
 function Seen({ workflows, errored, recent }) {
   if (!workflows.length) return html`<${None} />`;
   const sum = (statuses) => workflows.reduce((all, one) => all + statuses.reduce((some, status) => some + (one.instances[status] ?? 0), 0), 0);
-  return html`<ul class="numbers">${NUMBERS.map(([word, statuses]) => html`<li class="s-${word}"><a href=${"/instances" + queryText({ status: statuses.join("\n") })}><b>${count(sum(statuses))}</b><span><${Sign} of=${word} /> ${word}</span></a></li>`)}</ul>
+  return html`<ul class="numbers">${NUMBERS.map(([word, statuses]) => html`<li class="s-${word}"><a href=${"/instances" + queryText({ status: statuses.join("\n") })}><b>${count(sum(statuses))}</b><span><${Sign} of=${word} /> ${word}</span></a></li>`)}<${Ends} /></ul>
     ${errored.length > 0 && html`<h2>Failed lately</h2><${LatestInstances} rows=${errored} label="Failed lately" isFailed />`}
     <h2>Latest instances</h2>
     ${recent.length ? html`<${LatestInstances} rows=${recent} label="Latest instances" />` : html`<${Empty} title="Nothing has run yet"><p>${session.now.can_write ? "Create an instance of one of the workflows:" : "Instances of these workflows are shown here:"}</p><p class="row-of">${workflows.slice(0, 10).map((one) => html`<a class="button" href=${workflowUrl(one.name) + (session.now.can_write ? "?create=1" : "")}>${visible(one.name)}</a>`)}</p><//>`}<${NextSchedules} />`;
+}
+
+// What has ended in a day, with a bar for each hour. It is asked for once a minute, as it is counted anew each time.
+function Ends() {
+  const { result } = useRead("/ui/ends", { every: MINUTE_MS });
+  return result && ["errored", "complete"].map((status) => {
+    const hours = result.hours.map((hour) => hour[status] ?? 0);
+    const most = Math.max(1, ...hours);
+    const said = `${count(hours.reduce((sum, one) => sum + one, 0))}${result.is_partial ? "+" : ""}`;
+    const label = `${said} ${status} in 24 h; at most ${count(Math.max(...hours))} in an hour, ${count(hours.at(-1))} in the last`;
+    return html`<li class="s-${status} ends"><b>${said}</b><span><${Sign} of=${status} /> ${status}, 24 h</span>
+      <svg class="strip" viewBox="0 0 96 24" preserveAspectRatio="none" role="img" aria-label=${label}><title>${label}</title>${hours.map((many, at) => many > 0 && html`<rect x=${4 * at} y=${BAR_HEIGHT - Math.max(2, (BAR_HEIGHT * many) / most)} width="3" height=${BAR_HEIGHT} />`)}</svg></li>`;
+  });
 }
 
 function LatestInstances({ rows, label, isFailed }) {

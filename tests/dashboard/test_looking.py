@@ -51,6 +51,7 @@ async def test_panel_is_made_wider_by_keyboard_and_by_drag(shop: Shop) -> None:
     async with shop.open(f"{path}?step=charge-1") as page:
         divider = page.get_by_role("separator", name="width of the step")
         await expect(divider).to_have_attribute("aria-valuenow", "40")
+        await page.locator(".panel").wait_for()
         split, before = await boxes(page, ".split", ".panel")
         assert abs(before["width"] / split["width"] - 0.4) < 0.02
         await divider.focus()

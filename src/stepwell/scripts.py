@@ -17,6 +17,7 @@ import msgspec
 from stepwell import checks, cron, flow, limits, workers_package, wrangler
 from stepwell.errors import InvalidInput, ScriptError
 from stepwell.graph.folder import Folder
+from stepwell.graph.listing import with_sources
 from stepwell.graph.source import read_graph
 from stepwell.project import Project
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
@@ -184,7 +185,8 @@ def _graphs(file: Path, folder: Path, classes: Iterable[str]) -> dict[str, CodeG
             continue
         if graph.graph is None:
             logger.info("there is no graph of %s: %s", name, graph.note)
-        body = None if graph.graph is None else msgspec.json.encode(graph.graph).decode()
+        kept = None if graph.graph is None else with_sources(graph.graph, files, main)
+        body = None if kept is None else msgspec.json.encode(kept).decode()
         found[name] = CodeGraph(body, graph.note)
     return found
 

@@ -31,6 +31,7 @@ class Permission(StrEnum):
 
 
 READING = frozenset({Permission.TAIL_READ, Permission.SCRIPTS_READ, Permission.SCRIPTS_WRITE})
+READING_CODE = frozenset({Permission.SCRIPTS_READ, Permission.SCRIPTS_WRITE})
 WRITING = frozenset({Permission.SCRIPTS_WRITE})
 
 _PREFIX = "sw"

@@ -130,6 +130,7 @@ async def test_each_route_asks_for_its_permission(
         Need.NOTHING: True,
         Need.ANY_TOKEN: True,
         Need.READ: permission in READS,
+        Need.READ_CODE: permission in READS - {Permission.TAIL_READ},
         Need.WRITE: permission in WRITES,
     }[RULES[f"{route.method} {route.pattern}"]]
 
@@ -178,6 +179,7 @@ RULES = {
     f"PUT {PREFIX}/stepwell/limits/steps/{{limit_name}}": Need.WRITE,
     f"DELETE {PREFIX}/stepwell/limits/steps/{{limit_name}}": Need.WRITE,
     f"GET {_OWN.partition('/instances')[0]}/versions/{{version_id}}/graph": Need.READ,
+    f"GET {_OWN.partition('/instances')[0]}/versions/{{version_id}}/source": Need.READ_CODE,
     f"GET {PREFIX}/stepwell/limits": Need.READ,
     f"PATCH {PREFIX}/stepwell/limits": Need.WRITE,
     f"GET {_OWN.partition('/instances')[0]}/limits": Need.READ,

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from stepwell.graph.listing import with_sources
 from stepwell.graph.source import graph_of
 from stepwell.store.code_graph import CodeGraph
 from stepwell.store.operations import RegisterWorkflow
@@ -109,6 +110,46 @@ async def test_own_graph_has_places_and_keys(client: httpx.AsyncClient, drawn: N
     assert (loop["key"], loop["label"]) == ("1", "for n in range(3)")
     assert loop["place"] == {"file": "shop.py", "line": 4, "last_line": 5}
     assert wait["pattern"] == "appro.*"
+
+
+async def test_source_is_that_of_the_version(client: httpx.AsyncClient, histories: Histories) -> None:
+    """The files that nodes lie in, the script first; others of the folder, and the graph itself, are not there."""
+    files = {"shop.py": "from bank import pay\n" + SOURCE, "bank.py": "x = 1\n", "other.py": "SECRET = 1\n"}
+    graph = graph_of(files, "shop.py", "Order")
+    assert graph is not None
+    await histories.draw(with_sources(graph, files, "shop.py"))
+
+    source = await result(client, f"{OWN}/versions/{VERSION_ID}/source")
+
+    assert source == {
+        "version_id": VERSION_ID,
+        "class_name": "Order",
+        "files": [{"path": "shop.py", "text": files["shop.py"]}],
+        "left_out": [],
+        "note": "",
+    }
+    assert "sources" not in await result(client, f"{OWN}/versions/{VERSION_ID}/graph")
+
+
+async def test_source_that_is_too_large_is_named(client: httpx.AsyncClient, histories: Histories) -> None:
+    """The answer has a bound; what is not in it is said."""
+    files = {"shop.py": SOURCE + "#" * 300_000}
+    graph = graph_of(files, "shop.py", "Order")
+    assert graph is not None
+    await histories.draw(with_sources(graph, files, "shop.py"))
+
+    source = await result(client, f"{OWN}/versions/{VERSION_ID}/source")
+
+    assert (source["files"], source["left_out"]) == ([], ["shop.py"])
+    assert "too large" in source["note"]
+
+
+async def test_version_without_source_says_so(client: httpx.AsyncClient, drawn: None) -> None:
+    """Such as one that an earlier release has loaded."""
+    source = await result(client, f"{OWN}/versions/{VERSION_ID}/source")
+
+    assert source["files"] == []
+    assert source["note"].startswith("its source was not kept")
 
 
 async def test_nodes_stand_as_their_entries_do(client: httpx.AsyncClient, histories: Histories, drawn: None) -> None:

@@ -129,6 +129,7 @@ SAYS = {
     "stepwell-instances-tree": "order-1",
     "stepwell-instances-graph": "approval-1",
     "stepwell-versions-graph": "last_line",
+    "stepwell-versions-source": "WorkflowEntrypoint",
     "stepwell-instances-step-force": "approval-1",
 }
 # What a program words in its own way.

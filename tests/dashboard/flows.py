@@ -1,5 +1,6 @@
 """Workflows whose instances the dashboard's tests look at."""
 
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -66,13 +67,20 @@ class Trip(WorkflowEntrypoint):
         return await step.child("buy", self.env.ORDER, {})
 
 
+async def pages(size: int) -> AsyncIterator[bytes]:
+    """Give some bytes."""
+    yield bytes(at % 256 for at in range(size))
+
+
 class Many(WorkflowEntrypoint):
-    """Has as many steps as its params say."""
+    """Has as many steps as its params say, and returns as many bytes from one more if they ask for some."""
 
     async def run(self, event: Any, step: Any) -> Any:
         """Return how many there were."""
         for n in range(event["payload"]["steps"]):
             await step.do(f"page {n}", lambda: None)
+        if size := event["payload"].get("bytes"):
+            await step.do("scan", lambda: pages(size))
         return event["payload"]["steps"]
 
 

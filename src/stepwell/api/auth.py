@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from stepwell.api.refusals import Forbidden, Unauthorized, invalid
 from stepwell.api.routes import Route
 from stepwell.errors import NotAuthenticated
-from stepwell.tokens import READING, WRITING, Caller, Permission, Tokens
+from stepwell.tokens import READING, READING_CODE, WRITING, Caller, Permission, Tokens
 
 _HOW = "send `Authorization: Bearer TOKEN`, or `X-Auth-Email` and `X-Auth-Key`; `stepwell token create` makes a token"
 _READING = ("GET", "HEAD")
@@ -25,10 +25,15 @@ class Need(StrEnum):
     NOTHING = "nothing"
     ANY_TOKEN = "any token"
     READ = "read"
+    READ_CODE = "read code"
     WRITE = "write"
 
 
-_PERMISSIONS: dict[Need, frozenset[Permission]] = {Need.READ: READING, Need.WRITE: WRITING}
+_PERMISSIONS: dict[Need, frozenset[Permission]] = {
+    Need.READ: READING,
+    Need.READ_CODE: READING_CODE,
+    Need.WRITE: WRITING,
+}
 
 # Routes of Cloudflare's are read with GET and written with anything else; the others are named one by one.
 _OWN_NEEDS = {
@@ -41,6 +46,8 @@ _OWN_NEEDS = {
     "/client/v4/accounts": Need.ANY_TOKEN,
     "/client/v4/accounts/{account_id}": Need.ANY_TOKEN,
     "/client/v4/memberships": Need.ANY_TOKEN,
+    # Who may follow what scripts say may not read them, as on Cloudflare.
+    "/client/v4/accounts/{account_id}/stepwell/workflows/{workflow_name}/versions/{version_id}/source": Need.READ_CODE,
     # A token that is good for nothing else may know so.
     "/client/v4/accounts/{account_id}/stepwell/whoami": Need.ANY_TOKEN,
 }

@@ -141,6 +141,13 @@ ROUTES = (
     ),
     Route(
         "GET",
+        _OWN_WORKFLOW + "/versions/{version_id}/source",
+        None,
+        "Get the source of a version",
+        graph.get_source_of_version,
+    ),
+    Route(
+        "GET",
         _OWN + "/instances",
         None,
         "Search the instances of all workflows",

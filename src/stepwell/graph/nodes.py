@@ -199,3 +199,5 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
     payload: Shape | None = None
     # What could not be followed, each with its line: calls that nobody can name, code that lies elsewhere.
     remarks: tuple[str, ...] = ()
+    # The text of the files that nodes lie in, by path; `listing.py` adds it where the code is loaded. None: nobody did.
+    sources: dict[str, str] | None = None

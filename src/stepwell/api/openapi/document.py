@@ -24,7 +24,7 @@ from stepwell.api.openapi.operation import (
 from stepwell.api.openapi.parameters import parameters_of
 from stepwell.api.openapi.schemas import Schema, Schemas, ref
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
-from stepwell.tokens import READING, WRITING
+from stepwell.tokens import READING, READING_CODE, WRITING
 
 if TYPE_CHECKING:
     from stepwell.api.routes import Route
@@ -145,7 +145,7 @@ def _permission(route: "Route") -> Schema:
     from stepwell.api.auth import Need, need_of  # noqa: PLC0415 - it needs the routes, see above
 
     need = need_of(route)
-    accepted = {Need.READ: READING, Need.WRITE: WRITING}.get(need, frozenset())
+    accepted = {Need.READ: READING, Need.READ_CODE: READING_CODE, Need.WRITE: WRITING}.get(need, frozenset())
     schemes: list[Schema] = [] if need is Need.NOTHING else [{"api_token": []}, {"api_email": [], "api_key": []}]
     return {"security": schemes, "x-permissions": sorted(accepted)}
 

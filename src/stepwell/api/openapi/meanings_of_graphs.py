@@ -113,6 +113,17 @@ _OF_A_VERSION: Mapping[str, Meaning] = {
 OF_GRAPHS: Mapping[str, Mapping[str, Meaning]] = {
     **_OF_CLOUDFLARE,
     "VersionGraphShown": _OF_A_VERSION,
+    "SourceFile": {
+        "path": _text("Its path in the script's folder, as `place` has it.", "shop.py"),
+        "text": _text("What is in it.", "class Order(WorkflowEntrypoint): ..."),
+    },
+    "VersionSourceShown": {
+        "version_id": _OF_A_VERSION["version_id"],
+        "class_name": _OF_A_VERSION["class_name"],
+        "files": {"description": "The files, the script itself first."},
+        "left_out": {"description": "Files that nodes lie in and that are too large to be kept.", "examples": [[]]},
+        "note": _text("Why there are no files; else empty.", ""),
+    },
     "InstanceGraphShown": {
         **_OF_A_VERSION,
         "status": {"named": "Status", "examples": ["waiting"]},

@@ -40,7 +40,7 @@ from stepwell.api.openapi.operation import (
 )
 from stepwell.api.retention import InstanceRetention
 from stepwell.api.tree import InstanceTree
-from stepwell.graphs import InstanceGraphShown, VersionGraphShown
+from stepwell.graphs import InstanceGraphShown, VersionGraphShown, VersionSourceShown
 from stepwell.reasons import InstanceWhy
 from stepwell.searches import SearchedInstance
 
@@ -212,6 +212,15 @@ OPERATIONS: Mapping[Key, Operation] = {
         "says why; as SVG it is refused then.",
         answer=Answer(VersionGraphShown, media=_SVG),
         refused=(NO_WORKFLOW, NO_VERSION, NO_DRAWING),
+    ),
+    f"GET {OWN_WORKFLOW}/versions/{{version_id}}/source": Operation(
+        id="stepwell-versions-source",
+        tag=STEPWELL,
+        description="Gets the source files that the graph of a version lies in, at most 256 KiB together; files that "
+        "are too large are named in `left_out`. Where there are none, `note` says why. A token with `Workers Tail "
+        "Read` alone may not read code.",
+        answer=Answer(VersionSourceShown),
+        refused=(NO_WORKFLOW, NO_VERSION),
     ),
     f"GET {OWN_INSTANCE}/graph": Operation(
         id="stepwell-instances-graph",

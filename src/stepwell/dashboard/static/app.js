@@ -18,7 +18,7 @@ import { PHONE, useMedia } from "./views/window.js";
 import { Workflows } from "./views/workflows.js";
 
 const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, nothing: Nothing };
-for (const [page, name] of Object.entries({ graph: "WorkflowGraph", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs" })) PAGES[page] = later(name);
+for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs" })) PAGES[page] = later(name);
 const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"]];
 // So many of them a phone shows; the others are in a menu.
 const SHOWN = 3;

@@ -33,6 +33,42 @@ export function jsonPieces(text, isWhole = true) {
   return pieces;
 }
 
+/**
+ * Return the lines of JSON as people read it: { depth, pieces, end, many }. Where a line opens an object or an array of several
+ * lines, `end` is the number of the line that closes it, and `many` how many members it has. Text that is no JSON is one line.
+ */
+export function jsonLines(text, isWhole = true) {
+  const lines = [{ depth: 0, pieces: [] }];
+  const open = [];
+  const add = (kind, piece) => lines.at(-1).pieces.push([kind, piece]);
+  for (const [kind, piece] of jsonPieces(text, isWhole)) {
+    if (kind || !piece.includes("\n")) {
+      add(kind, piece);
+      continue;
+    }
+    piece.split("\n").forEach((part, at) => {
+      const signs = part.trimStart();
+      if (at > 0) lines.push({ depth: (part.length - signs.length) / 2, pieces: [] });
+      const here = lines.length - 1;
+      if (/^[}\]]/.test(signs) && open.length) Object.assign(lines[open.pop()], { end: here });
+      if (signs) add("", signs);
+      if (at < piece.split("\n").length - 1 && /[{[]$/.test(signs)) open.push(here);
+    });
+  }
+  for (const line of lines) if (line.end !== undefined) line.many = 0;
+  countMembers(lines);
+  return lines;
+}
+
+function countMembers(lines) {
+  const open = [];
+  lines.forEach((line, at) => {
+    while (open.length && lines[open.at(-1)].end <= at) open.pop();
+    if (open.length && line.depth === lines[open.at(-1)].depth + 1 && !/^[}\]]/.test(line.pieces[0]?.[1] ?? "")) lines[open.at(-1)].many += 1;
+    if (line.end !== undefined) open.push(at);
+  });
+}
+
 const kindOf = (token, next) => (token[0] === '"' ? (next === ":" ? "key" : "string") : /^[-\d]/.test(token) ? "number" : "word");
 
 function isJson(text) {

@@ -6,7 +6,7 @@ import { Value, remember, remembered, useValue } from "./store.js";
 import { Button, Dialog } from "./ui.js";
 
 const isOn = new Value(remembered("keys", true));
-const LIST = [["/", "search"], ["j, k", "next, previous row"], ["Enter", "open the row"], ["x", "tick the row"], ["c", "create an instance"], ["e", "send an event"], ["[, ]", "previous, next instance of the list"], ["f", "fold idle time"], ["+, -, 0", "zoom"], ["Esc", "close the step"], ["g then o, w, i, s, j, h", "go to overview, workflows, instances, schedules, jobs, hosts"], ["p", "pause live updates"], ["?", "this list"]];
+const LIST = [["/", "search"], ["j, k, arrows", "next, previous row"], ["Enter, →", "open the row"], ["←", "close the step"], ["x, X", "tick the row, all up to the row"], ["c", "create an instance"], ["e", "send an event"], ["[, ]", "previous, next instance of the list"], ["f", "fold idle time"], ["+, -, 0", "zoom"], ["Esc", "close the step"], ["g then o, w, i, s, j, h", "go to overview, workflows, instances, schedules, jobs, hosts"], ["p", "pause live updates"], ["?", "this list"]];
 
 // `keys` maps a key to what it does.
 export function useKeys(keys) {
@@ -24,13 +24,19 @@ export function useKeys(keys) {
   }, []);
 }
 
-// `j` and `k` move among the links of rows.
+// `j` and `k` move among the links of rows, as arrows do once one of them has the focus.
 function moveRow(step) {
   const links = [...document.querySelectorAll("tbody a.row")];
   if (!links.length) return;
   const at = links.findIndex((link) => link.closest("tr").contains(document.activeElement));
   links[Math.max(0, Math.min(links.length - 1, at < 0 ? 0 : at + step))].focus();
 }
+
+const rowNow = () => document.activeElement?.closest("tbody tr")?.querySelector("a.row");
+const inRow = (act) => () => {
+  const link = rowNow();
+  return link ? act(link) : false;
+};
 
 export function Keys() {
   const [shown, setShown] = useState(false);
@@ -49,6 +55,9 @@ export function Keys() {
     h: goTo("/hosts"),
     j: () => (isAfterG() ? go("/jobs") : moveRow(1)),
     k: () => moveRow(-1),
+    ArrowDown: inRow(() => moveRow(1)),
+    ArrowUp: inRow(() => moveRow(-1)),
+    ArrowRight: inRow((link) => link.click()),
     "/": () => {
       const there = document.querySelector("[data-search]");
       if (there) return there.focus();

@@ -12,5 +12,6 @@ export { Jobs } from "./views/jobs.js";
 export { Limits } from "./views/limits.js";
 export { Log } from "./views/log.js";
 export { Schedules } from "./views/schedules.js";
+export { Source } from "./views/source.js";
 export { StepPanel } from "./views/step.js";
 export { Versions } from "./views/versions.js";

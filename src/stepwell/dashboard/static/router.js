@@ -10,6 +10,9 @@ const path = (...parts) => "/" + parts.map(encodeURIComponent).join("/");
 export const workflowUrl = (name, tab) => path("workflows", name, ...(tab ? [tab] : []));
 export const instanceUrl = (workflow, id, query) => path("workflows", workflow, "instances", id) + queryText(query ?? {});
 
+// Lines of the source of a version, of the newest if it is not named.
+export const sourceUrl = (workflow, version, { file, line, last_line: last }) => workflowUrl(workflow, "source") + queryText({ version, file, line, to: last > line ? last : "" });
+
 // A step of an instance, on the tab that is open.
 export const stepUrl = ({ workflow, id, query }, step, attempt = "") => instanceUrl(workflow, id, { ...query, step, attempt });
 
@@ -55,7 +58,7 @@ function pageAt(pathname) {
   if (name === undefined || name === "") return { page: Object.hasOwn(pages, first) ? pages[first] : "nothing" };
   if (first !== "workflows") return { page: "nothing" };
   if (tab === "instances" && rest.length && rest[0] !== "") return { page: "instance", workflow: name, id: rest.join("/") };
-  const tabs = { graph: "graph", versions: "versions", schedules: "schedules", limits: "limits" };
+  const tabs = { graph: "graph", source: "source", versions: "versions", schedules: "schedules", limits: "limits" };
   if (tab === undefined || tab === "" || (tab === "instances" && !rest[0])) return { page: "instances", workflow: name };
   return Object.hasOwn(tabs, tab) && !rest.length ? { page: tabs[tab], workflow: name } : { page: "nothing" };
 }

@@ -1,8 +1,7 @@
 // The parts that all screens are made of.
 import { useRead } from "./api.js";
 import { html, useCallback, useEffect, useId, useRef, useState } from "./dom.js";
-import { ago, bytes, clockTime, duration, exact, visible } from "./format.js";
-import { jsonPieces } from "./json.js";
+import { ago, clockTime, duration, exact, visible } from "./format.js";
 import { queryText } from "./router.js";
 import { Value, useValue } from "./store.js";
 
@@ -82,16 +81,23 @@ export function useTitle(...parts) {
   }, [title]);
 }
 
+// Copy a text, and tell whether that went well; the browser may forbid it.
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    toast("The browser let nothing be copied.", "bad");
+    return false;
+  }
+}
+
 export function Copy({ text, what = "copy", path = "M5.5 5.5h8v8h-8zM2.5 10.5v-8h8" }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      setDone(true);
-      setTimeout(() => setDone(false), 1_500);
-    } catch {
-      toast("The browser let nothing be copied.", "bad");
-    }
+    if (!(await copyText(text))) return;
+    setDone(true);
+    setTimeout(() => setDone(false), 1_500);
   };
   return html`<${SignButton} label=${`${what}${done ? ", copied" : ""}`} title=${what} path=${done ? STATUSES.complete[1] : path} onClick=${copy} />`;
 }
@@ -244,25 +250,6 @@ export function Toasts() {
       ${action && html`<${Button} onClick=${() => (closeToast(id), action.run())}>${action.name}<//>`}
       <${Close} onClick=${() => closeToast(id)} /></div>`,
   )}</div>`;
-}
-
-const INLINE = 64 * 1_024;
-const MOST = 1_024 * 1_024;
-
-// JSON as its text: indented, coloured, digit for digit. A long one is cut until it is asked for, a very long one only downloaded.
-export function JsonView({ text, name = "value" }) {
-  const [all, setAll] = useState(false);
-  const [wraps, setWraps] = useState(true);
-  if (text === null || text === undefined) return html`<p class="muted">none</p>`;
-  const shown = all || text.length <= INLINE ? text : text.slice(0, INLINE);
-  const size = bytes(new Blob([text]).size);
-  return html`<figure class="json"><figcaption><span class="muted">${size}</span>
-      <label><input type="checkbox" checked=${wraps} onChange=${() => setWraps(!wraps)} /> wrap</label>
-      <${Copy} text=${text} what=${`copy ${name}`} /><${Button} kind="quiet" onClick=${() => download(`${name}.json`, text)}>Download<//></figcaption>
-    <pre tabindex="0" aria-label=${name} class=${wraps ? "wraps" : ""}>${jsonPieces(shown, shown === text).map(
-      ([kind, piece]) => (kind ? html`<span class=${kind}>${piece}</span>` : piece),
-    )}</pre>
-    ${shown !== text && html`<p>The first 64 KB of ${size}. ${text.length <= MOST ? html`<${Button} onClick=${() => setAll(true)}>Show all<//>` : "The rest is too large to show; download it."}</p>`}</figure>`;
 }
 
 export function download(name, text, type = "application/json") {

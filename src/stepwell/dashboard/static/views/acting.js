@@ -2,9 +2,9 @@
 import { html, useState } from "../dom.js";
 import { instancePath, onceKey, ownInstancePath, patch, post, remove } from "../api.js";
 import { count, plural, visible } from "../format.js";
-import { jsonProblem } from "../json.js";
 import { go, workflowUrl } from "../router.js";
 import { FINAL, Form, toast } from "../ui.js";
+import { JsonField, problemOf } from "./json_field.js";
 import { childOf, parted } from "./rows.js";
 
 const NAMED = 12;
@@ -16,15 +16,8 @@ export function Dialogs({ dialog, ...given }) {
   return html`<${Shown} ...${given} ...${dialog} />`;
 }
 
-function JsonField({ name, label, value, onInput, focused }) {
-  const problem = value.trim() === "" ? null : jsonProblem(value);
-  return html`<div class="field"><label for=${name}>${label}</label>
-    <textarea id=${name} class="short" spellcheck=${false} data-focus=${focused || undefined} aria-invalid=${problem ? "true" : undefined} aria-describedby=${`${name}-said`} value=${value} onInput=${(event) => onInput(event.target.value)}></textarea>
-    <small id="${name}-said" class=${problem ? "bad" : ""}>${problem ?? "JSON; empty is null"}</small></div>`;
-}
-
 export const jsonText = (value) => (value.trim() === "" ? "null" : value);
-export const isWrong = (value) => value.trim() !== "" && jsonProblem(value) !== null;
+export const isWrong = (value) => problemOf(value) !== null;
 
 // The type and payload of an event; `awaited` are the types that something waits for, where that is known.
 export function EventFields({ event: { type, payload }, change, awaited }) {

@@ -3,15 +3,16 @@ import { html } from "../dom.js";
 import { curl, getText, instancePath, ownInstancePath, urlOf, useRead } from "../api.js";
 import { exact, visible } from "../format.js";
 import { stepUrl } from "../router.js";
-import { Copy, JsonView, Loaded } from "../ui.js";
+import { Copy, Loaded } from "../ui.js";
+import { command } from "./command.js";
 import { memberText } from "./raw.js";
 import { keyOf } from "./rows.js";
 import { Raised } from "./step.js";
+import { JsonView } from "./value.js";
 
 export function Data(given) {
   const { workflow, id, instance } = given;
   const { head, own } = instance;
-  const command = `stepwell instances describe ${workflow} ${/^[\w-]+$/.test(id) ? id : `'${id}'`}`;
   const params = useRead(`${instancePath(workflow, id)}?simple=true`, { read: getText });
   const output = useRead(head.status === "complete" ? ownInstancePath(workflow, id) : null, { read: getText });
   return html`<div class="side-by-side">
@@ -24,5 +25,5 @@ export function Data(given) {
     ${own?.progress && html`<h2>Progress</h2><${JsonView} text=${JSON.stringify(own.progress.value)} name="progress" />`}
     ${own?.decisions.length > 0 && html`<h2>Decided by hand</h2><ul>${own.decisions.map((one) => html`<li>${exact(one.timestamp)}: ${one.action} <a href=${stepUrl(given, keyOf(one.type, one.step))}>${visible(one.step)}</a>, by ${visible(one.by)}</li>`)}</ul>`}
     <h2>Elsewhere</h2><p class="row-of"><a class="button" href=${urlOf(instancePath(workflow, id))} download=${`${id}.json`}>Download as JSON</a>
-      ${[["command", command], ["curl", curl(instancePath(workflow, id))]].map(([what, text]) => html`<span><code class="mono">${visible(text)}</code><${Copy} text=${text} what=${what === "curl" ? "copy as curl" : "copy the command"} /></span>`)}</p>`;
+      ${[["command", command("instances describe", [workflow, id])], ["curl", curl(instancePath(workflow, id))]].map(([what, text]) => html`<span><code class="mono">${visible(text)}</code><${Copy} text=${text} what=${what === "curl" ? "copy as curl" : "copy the command"} /></span>`)}</p>`;
 }

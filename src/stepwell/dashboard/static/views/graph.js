@@ -2,9 +2,10 @@
 import { html, useEffect, useRef, useState } from "../dom.js";
 import { getText, ownInstancePath, useRead } from "../api.js";
 import { plural, visible } from "../format.js";
-import { stepUrl } from "../router.js";
-import { Drawing } from "../svg.js";
-import { Button, Loaded, Sign, download } from "../ui.js";
+import { sourceUrl, stepUrl } from "../router.js";
+import { Button, Loaded, Sign } from "../ui.js";
+import { Canvas } from "./canvas.js";
+import { nodesByKey, placeWords } from "./places.js";
 import { useFollowing } from "./reading.js";
 import { keyOf } from "./rows.js";
 
@@ -15,29 +16,32 @@ export function Graph(given) {
   const drawing = useRead(graph.result?.nodes ? `${path}?format=svg` : null, { read: getText });
   useFollowing(instance, () => (graph.reload(), drawing.reload()));
   const [chosen, setChosen] = useState(null);
-  const [isFit, setFit] = useState(true);
   const choose = (key) => {
     const entries = graph.result.states[key]?.entries ?? [];
     if (entries.length === 1) openStep(keyOf(entries[0].type, entries[0].name));
-    setChosen(entries.length > 1 ? { key, entries } : null);
+    const node = nodesByKey(graph.result).get(key);
+    setChosen(node && { name: titleOf(node), place: node.place, entries });
   };
   return html`<${Loaded} read=${graph}>${(found) => html`
     ${found.nodes === null ? html`<p class="note">There is no graph: ${visible(found.note)}.</p>` : html`
-      ${chosen && html`<${Choice} ...${given} chosen=${chosen} close=${() => setChosen(null)} />`}
-      <div class="row-of tools-of"><${Button} aria-pressed=${isFit} onClick=${() => setFit(!isFit)}>Fit<//><${Button} disabled=${!drawing.result} onClick=${() => download(`${workflow}-${id}.svg`, drawing.result, "image/svg+xml")}>Download SVG<//></div>
-      <div class=${isFit ? "fit" : ""}><${Loaded} read=${drawing}>${(text) => html`<${Drawing} text=${text} onKey=${choose} />`}<//></div>
-      <details><summary>As an outline</summary><${Outline} nodes=${found.nodes} ...${given} states=${found.states} choose=${choose} />
-        ${Object.entries(found.functions).map(([name, node]) => html`<h3 class="mono">${visible(name)}()</h3><${Outline} nodes=${node.nodes} ...${given} states=${found.states} choose=${choose} />`)}</details>
-      ${found.remarks.length > 0 && html`<details><summary>${plural(found.remarks.length, "remark")}</summary><ul>${found.remarks.map((remark) => html`<li>${visible(remark)}</li>`)}</ul></details>`}`}
+      ${chosen && html`<${Choice} ...${given} chosen=${chosen} version=${found.version_id} close=${() => setChosen(null)} />`}
+      <${Loaded} read=${drawing}>${(text) => html`<${Canvas} text=${text} name=${`${workflow}-${id}`} hasKeys onKey=${choose} />`}<//>
+      <${Outlines} found=${found} states=${found.states} choose=${choose} workflow=${workflow} />`}
     ${found.others.length > 0 && html`<h3>${found.nodes === null ? "What it has done" : "Not in the graph"}</h3><${Entries} ...${given} entries=${found.others} />`}`}<//>`;
 }
 
-// A node of a loop stands for several entries: which one is meant?
-function Choice({ chosen, close, ...given }) {
+// Where a node stands in the source, and of which entries it may stand for several: which one is meant?
+function Choice({ chosen, version, close, ...given }) {
+  const { name, place, entries } = chosen;
   const ref = useRef(null);
-  useEffect(() => ref.current.scrollIntoView({ block: "nearest" }), [chosen]);
-  return html`<div class="choice" ref=${ref} role="group" aria-label="Which one"><p class="row-of"><strong>Which one?</strong> <span class="muted">${plural(chosen.entries.length, "run")} of this node</span> <${Button} kind="quiet" onClick=${close}>Close<//></p>
-    <${Entries} ...${given} entries=${chosen.entries} /></div>`;
+  useEffect(() => void (entries.length === 1 || ref.current.scrollIntoView({ block: "nearest" })), [chosen]);
+  const runs = entries.length > 1 ? html`${plural(entries.length, "run")}: which one?` : entries.length ? "" : "not reached";
+  return html`<div class="choice" ref=${ref} role="group" aria-label="Node"><p class="row-of"><strong>${name}</strong> <span class="muted">${runs}</span> <${Place} place=${place} version=${version} workflow=${given.workflow} /><${Button} kind="quiet" onClick=${close}>Close<//></p>
+    ${entries.length > 1 && html`<${Entries} ...${given} entries=${entries} />`}</div>`;
+}
+
+function Place({ place, version, workflow }) {
+  return place && html`<a class="mono" href=${sourceUrl(workflow, version, place)} title="its source">${visible(placeWords(place))}</a>`;
 }
 
 const SHOWN = 200;
@@ -49,8 +53,16 @@ function Entries({ entries, ...given }) {
 
 const WORDS = { step_do: "", step_sleep: "sleep ", step_sleep_until: "sleep until ", step_wait_for_event: "wait ", function_call: "call " };
 
+// What is drawn, as lists: the same for those who do not see it. `found` is the answer that has the graph.
+export function Outlines({ found, ...given }) {
+  const outline = (nodes) => html`<${Outline} nodes=${nodes} version=${found.version_id} ...${given} />`;
+  return html`<details><summary>As an outline</summary>${outline(found.nodes)}
+      ${Object.entries(found.functions).map(([name, node]) => html`<h3 class="mono">${visible(name)}()</h3>${outline(node.nodes)}`)}</details>
+    ${found.remarks.length > 0 && html`<details><summary>${plural(found.remarks.length, "remark")}</summary><ul>${found.remarks.map((remark) => html`<li>${visible(remark)}</li>`)}</ul></details>`}`;
+}
+
 function Outline({ nodes, states, choose, ...given }) {
-  return html`<ul class="outline">${nodes.map((node) => html`<li><${Line} node=${node} state=${states[node.key]} choose=${choose} />
+  return html`<ul class="outline">${nodes.map((node) => html`<li><${Line} node=${node} state=${states[node.key]} choose=${choose} /> <small><${Place} place=${node.place} ...${given} /></small>
     ${groupsOf(node).map(([head, inner]) => html`${head && html`<div class="muted">${visible(head)}</div>`}<${Outline} nodes=${inner} states=${states} choose=${choose} ...${given} />`)}</li>`)}</ul>`;
 }
 

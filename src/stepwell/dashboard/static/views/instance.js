@@ -1,14 +1,16 @@
 // One instance: what it is, why it failed or waits, and the tabs that show what it has done.
 import { html, useEffect, useMemo, useRef, useState } from "../dom.js";
-import { ownInstancePath, useRead } from "../api.js";
+import { curl, getText, instancePath, ownInstancePath, useRead } from "../api.js";
 import { count, duration, exact, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { later } from "../later.js";
 import { changeQuery, instanceUrl, queryText, workflowUrl } from "../router.js";
 import { session } from "../session.js";
-import { Copy, ErrorBox, Labels, Loading, Old, SignButton, StatusBadge, Time, useNow, useTitle } from "../ui.js";
+import { Copy, ErrorBox, Labels, Loading, Menu, Old, SignButton, StatusBadge, Time, copyText, download, toast, useNow, useTitle } from "../ui.js";
 import { Actions } from "./actions.js";
 import { busyStretches } from "./axis.js";
+import { command } from "./command.js";
+import { Divider, PANEL, useSize } from "./divider.js";
 import { useInstance } from "./reading.js";
 import { Steps } from "./steps.js";
 import { Timeline } from "./timeline.js";
@@ -25,11 +27,12 @@ export function Instance({ workflow, id, query }) {
   const instance = useInstance(workflow, id);
   const [dialog, setDialog] = useState(null);
   const isPhone = useMedia(PHONE);
+  const [panel, setPanel] = useSize(PANEL);
   const { head, own, rows, error } = instance;
   useTitle(...(query.step ? [query.step] : []), id, workflow);
   const canWrite = session.now.can_write;
   const step = (by) => void walk(workflow, id, by, query);
-  useKeys({ e: () => (canWrite && head && !instance.isFinal ? setDialog({ kind: "event" }) : false), Escape: () => (query.step ? closeStep() : false), "[": () => step(-1), "]": () => step(1) });
+  useKeys({ e: () => (canWrite && head && !instance.isFinal ? setDialog({ kind: "event" }) : false), Escape: () => (query.step ? closeStep() : false), ArrowLeft: () => (query.step && document.activeElement.matches(".panel,tbody a.row") ? closeStep() : false), "[": () => step(-1), "]": () => step(1) });
   useEffect(() => setDialog(null), [workflow, id]);
 
   const walkTo = (by, name, path) => html`<${SignButton} label=${`${name} instance of the list`} title=${by < 0 ? "[" : "]"} path=${path} onClick=${() => step(by)} />`;
@@ -41,11 +44,11 @@ export function Instance({ workflow, id, query }) {
   const tab = Object.hasOwn(TABS, query.tab ?? "") ? query.tab : isPhone ? "steps" : "timeline";
   const hasFamily = own !== null && own.children.length + own.parents.length > 0;
   const Tab = TABS[tab][1];
-  const given = { workflow, id, instance, query, canWrite, ask: setDialog, openStep, isPhone };
+  const given = { workflow, id, instance, query, canWrite, ask: setDialog, openStep, closeStep, isPhone };
   const open = query.step ? rows.find((row) => row.key === query.step) : undefined;
   return html`${crumbs}
     <div class="head"><h1 class="id">${visible(id)} <${Copy} text=${id} what="copy the id" /></h1>
-      <${Actions} ...${given} /></div>
+      <div class="row-of"><${Elsewhere} workflow=${workflow} id=${id} /><${Actions} ...${given} /></div></div>
     <${Old} read=${instance} />
     <${Why} ...${given} />
     <${Facts} ...${given} />
@@ -53,11 +56,23 @@ export function Instance({ workflow, id, query }) {
     <nav class="tabs" aria-label="Views">${Object.entries(TABS).map(
       ([name, [word]]) => (name !== "family" || hasFamily || tab === "family") && html`<a href=${instanceUrl(workflow, id, { ...query, ...NO_QUERY, step: query.step, tab: name === "timeline" && !isPhone ? "" : name })} aria-current=${name === tab ? "page" : undefined}>${word}${name === "steps" && head.step_count > 0 && html` <small class="muted">${count(head.step_count)}</small>`}</a>`,
     )}</nav>
-    <div class=${query.step ? "split open" : "split"}>
+    <div class=${query.step ? "split open" : "split"} style=${{ "--share": `${panel}%` }}>
       <section class="pane" aria-label=${TABS[tab][0]}><${Tab} ...${given} /></section>
-      ${query.step && html`<${StepPanel} key=${query.step} row=${open} close=${closeStep} ...${given} />`}
+      ${query.step && html`<${Divider} range=${PANEL} size=${panel} set=${setPanel} sizeAt=${(x, box) => (100 * (box.right - x)) / box.width} grows="ArrowLeft" label="width of the step" said=${`${panel} percent`} />
+        <${StepPanel} key=${query.step} row=${open} close=${closeStep} ...${given} />`}
     </div>
     ${dialog && html`<${Dialogs} dialog=${dialog} close=${() => setDialog(null)} ...${given} />`}`;
+}
+
+// The same instance in a shell, or as a file.
+function Elsewhere({ workflow, id }) {
+  const save = () => getText(instancePath(workflow, id)).then((text) => download(`${id}.json`, text), (error) => toast(`Not downloaded: ${error.message}`, "bad"));
+  const items = [
+    { word: "Copy as a command", act: () => copyText(command("instances describe", [workflow, id])) },
+    { word: "Copy as curl", act: () => copyText(curl(instancePath(workflow, id))) },
+    { word: "Download as JSON", act: save },
+  ];
+  return html`<${Menu} label="elsewhere" items=${items} />`;
 }
 
 function openStep(key, attempt = "") {

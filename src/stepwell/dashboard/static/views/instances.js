@@ -7,7 +7,7 @@ import { later } from "../later.js";
 import { workflowTopic } from "../live.js";
 import { changeQuery, go, instanceUrl, linesOf, queryText, toggled, workflowUrl } from "../router.js";
 import { session } from "../session.js";
-import { Button, Duration, Empty, Labels, Loaded, Menu, StatusBadge, Table, Time, useNow, useTitle } from "../ui.js";
+import { Button, Duration, Empty, Labels, Loaded, Menu, StatusBadge, Table, Time, copyText, useNow, useTitle } from "../ui.js";
 import { Bulk, actionsFor, useBulk } from "./bulk.js";
 import { Counts } from "./counts.js";
 import { InstanceFilters, inWords, isNarrow, nothingFound, statusWords, useAsked } from "./filters.js";
@@ -83,12 +83,11 @@ function Rows({ rows: fresh, info, total, asked, query, workflow, url, home, bul
     lastTick.current = key;
     setTicked((old) => (changed.forEach((one) => (on ? old.add(one) : old.delete(one))), new Set(old)));
   };
-  useKeys({
-    x: (event) => {
-      const box = document.activeElement?.closest("tr")?.querySelector("input[type=checkbox]");
-      if (box) tick(box.value, !box.checked, event.shiftKey);
-    },
-  });
+  const tickFocused = (isRange) => {
+    const box = document.activeElement?.closest("tbody tr")?.querySelector("input[type=checkbox]");
+    if (box) tick(box.value, isRange || !box.checked, isRange);
+  };
+  useKeys({ x: () => tickFocused(false), X: () => tickFocused(true) });
   // Where a search has looked for as long as it may, it says how far, and goes on by a click.
   const goOn = info.cursor && html`<a class="button" href=${url({ cursor: info.cursor })}>${info.is_partial ? "Go on" : "Next"}</a>`;
   const lookedTo = info.is_partial && html`<span role="status">looked ${query.sort ? "up" : "back"} to ${exact(info.looked_to)}, which took as long as a search may</span>`;
@@ -138,7 +137,7 @@ function Now({ row, url }) {
 
 const itemsFor = (row, bulk) => [
   ...actionsFor(row).map((action) => ({ word: action.verb, kind: action.kind, act: () => bulk.start(action, { rows: [row] }) })),
-  { word: "Copy id", act: () => navigator.clipboard?.writeText(row.id) },
+  { word: "Copy id", act: () => copyText(row.id) },
 ];
 
 function None({ query, page, home, children }) {

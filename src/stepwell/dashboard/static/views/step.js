@@ -3,14 +3,20 @@ import { html, useEffect, useRef } from "../dom.js";
 import { ApiError, instancePath, ownInstancePath, urlOf, useRead } from "../api.js";
 import { count, duration, exact, plural, visible, visibleLines } from "../format.js";
 import { stepUrl } from "../router.js";
-import { Button, Close, Copy, ErrorBox, JsonView, Loaded, Sign, StatusBadge, useNow } from "../ui.js";
+import { Button, Close, Copy, ErrorBox, Loaded, Sign, StatusBadge, useNow } from "../ui.js";
 import { memberText } from "./raw.js";
 import { kindOf, parted, typeWord } from "./rows.js";
+import { Traceback } from "./source.js";
+import { JsonView } from "./value.js";
 import { link, moment } from "./why.js";
 
 const BACKOFF = { constant: "each time", linear: "and so much more each time", exponential: "doubled each time" };
 const OUTCOMES = { running: "running", done: "complete", failed: "errored", cut: "cut" };
 const REDACTED = "[REDACTED]";
+const STREAM = /^"\[ReadableStream/;
+// So many bytes are shown, and up to so many hashed.
+const FIRST = 256;
+const HASHED = 1_024 * 1_024;
 const ORDINALS = ["th", "st", "nd", "rd"];
 const ordinal = (n) => n + (ORDINALS[(n % 100 > 10 && n % 100 < 14) ? 0 : n % 10] ?? "th");
 
@@ -75,7 +81,8 @@ export function Raised({ error }) {
 }
 
 // What an attempt raised, with its traceback, and what its code said.
-function Attempt({ row, number, workflow, id }) {
+function Attempt({ row, number, workflow, id, instance }) {
+  const version = instance.head.versionId;
   const attempt = row.attempts[number - 1];
   // What it says is not in the history, so nobody tells of it: it is asked for while it may come.
   const now = useNow(attempt.end === null && row.end === null ? 2_000 : 0);
@@ -83,7 +90,7 @@ function Attempt({ row, number, workflow, id }) {
   const mine = (lines.result?.lines ?? []).filter((line) => line.attempt === number);
   const trace = attempt.error === null ? null : mine.findLast((line) => line.level === "ERROR" && line.text.includes(attempt.error.name));
   const said = mine.filter((line) => line !== trace);
-  return html`${attempt.error && (trace ? html`<div class="raised"><${Copy} text=${trace.text} what="copy the traceback" /><pre>${visibleLines(trace.text)}</pre></div>` : html`<${Raised} error=${attempt.error} />`)}
+  return html`${attempt.error && (trace ? html`<div class="raised"><${Copy} text=${trace.text} what="copy the traceback" /><pre><${Traceback} text=${trace.text} workflow=${workflow} version=${version} /></pre></div>` : html`<${Raised} error=${attempt.error} />`)}
     ${lines.error && html`<${ErrorBox} error=${lines.error} />`}
     ${said.length > 0 && html`<details open><summary>${plural(said.length, "line")} of log</summary><pre class="block wraps">${said.map((line) => html`<span class=${line.level === "ERROR" || line.level === "CRITICAL" || line.level === "stderr" ? "bad" : ""}>${visibleLines(line.text)}${"\n"}</span>`)}</pre></details>`}`;
 }
@@ -98,29 +105,59 @@ function useLines(path, state) {
   return lines;
 }
 
-// The whole output is read when the log has only its beginning.
+// The whole output is read when the log has only its beginning, or only says that it is a stream.
 function Output({ row, workflow, id }) {
   const text = row.entry.output ?? "null";
-  const isCut = text.endsWith("[truncated output]") || row.type === "waitForEvent";
+  const isCut = text.endsWith("[truncated output]") || STREAM.test(text) || row.type === "waitForEvent";
   const path = instancePath(workflow, id, "step") + `?type=${row.type}&name=${encodeURIComponent(row.name)}`;
   const read = useRead(isCut ? path : null, { read: readOutput });
   if (text === REDACTED) return html`<p class="muted">Hidden by the workflow: its output is sensitive.</p>`;
   if (!isCut) return html`<${JsonView} text=${text} name=${row.name} />`;
   return html`<${Loaded} read=${read} rows=${2}>${(found) => found.isBytes
-    ? html`<p>Bytes: ${count(found.size)}. <a class="button" href=${urlOf(path)} download=${`${row.name}.bin`}>Download</a></p>`
+    ? html`<p>Bytes: ${count(found.size)}. <a class="button" href=${urlOf(path)} download=${`${row.name}.bin`}>Download</a></p>
+      ${found.sha256 && html`<p class="mono">SHA-256 ${found.sha256}</p>`}
+      <pre class="block" tabindex="0" aria-label="first bytes">${found.first}</pre>`
     : html`<${JsonView} text=${found.text} name=${row.name} />`}<//>`;
 }
 
 async function readOutput(path, { signal }) {
   const response = await fetch(urlOf(path), { credentials: "same-origin", cache: "no-store", signal });
   if (response.headers.get("content-type") === "application/octet-stream") {
-    const size = Number(response.headers.get("content-length"));
-    await response.body.cancel();
-    return { isBytes: true, size };
+    return { isBytes: true, ...(await looked(response, Number(response.headers.get("content-length")))) };
   }
   const text = await response.text();
   if (!response.ok) throw new ApiError(response.status, 0, `The output could not be read: the server answered ${response.status}.`);
   return { text: memberText(text, ["result", "output"]) ?? "null" };
+}
+
+// The beginning of bytes, and the hash of those that are few: all of them are read for it, and browsers hash in secure contexts alone.
+async function looked(response, size) {
+  const most = size <= HASHED && globalThis.crypto.subtle ? size : FIRST;
+  const bytes = new Uint8Array(Math.min(size, most));
+  const reader = response.body.getReader();
+  let filled = 0;
+  while (filled < bytes.length) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    bytes.set(value.subarray(0, bytes.length - filled), filled);
+    filled += Math.min(value.length, bytes.length - filled);
+  }
+  await reader.cancel();
+  const sha256 = most === size && filled === size && globalThis.crypto.subtle ? hexOf(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))) : "";
+  return { size, sha256, first: dump(bytes.subarray(0, Math.min(filled, FIRST))) };
+}
+
+const hexOf = (bytes, between = "") => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(between);
+const readable = (bytes) => [...bytes].map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : ".")).join("");
+
+// Sixteen bytes in each line, and what they are as text.
+function dump(bytes) {
+  const lines = [];
+  for (let at = 0; at < bytes.length; at += 16) {
+    const line = bytes.subarray(at, at + 16);
+    lines.push(`${at.toString(16).padStart(4, "0")}  ${hexOf(line, " ").padEnd(48)} ${readable(line)}`);
+  }
+  return lines.join("\n");
 }
 
 function Decisions({ row, canWrite, ask }) {

@@ -3,10 +3,10 @@ import { html, useCallback, useEffect, useMemo, useRef, useState } from "../dom.
 import { clockTime, count, duration, exact, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { changeQuery, stepUrl } from "../router.js";
-import { remember, remembered } from "../store.js";
 import { Button, Sign, useNow } from "../ui.js";
 import { ownInstancePath, useRead } from "../api.js";
 import { axisOf, barOf, foldsOf, ticksOf } from "./axis.js";
+import { Divider, NAMES, useSize } from "./divider.js";
 import { MARKED, bracketsOf, groupsOf, marksOf } from "./marks.js";
 import { useFollowing, useHistory } from "./reading.js";
 import { tookOf, typeWord } from "./rows.js";
@@ -16,7 +16,6 @@ import { useMedia, useWidth, useWindow } from "./window.js";
 const LABEL_FROM = 48;
 // Instances with more rows have no brackets: their graphs take too long.
 const BRACKETS_UP_TO = 1_000;
-const NAME = { least: 120, most: 480, usual: 240 };
 // What is drawn, in words: the legend.
 const KINDS = {
   done: "successful attempt", failed: "failed attempt", running: "in flight", delay: "waits to retry", sleep: "sleep", wait: "waits for event", cut: "interrupted",
@@ -24,13 +23,13 @@ const KINDS = {
 
 const TICKS = { event: "event came", lost: "worker lost, gone on with", restarted: "restarted" };
 
-export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
+export function Timeline({ workflow, id, instance, query, isPhone, openStep, closeStep }) {
   const { head, rows, isFinal } = instance;
   const now = useNow(isFinal ? 0 : 1_000);
   const isTouch = useMedia("(pointer: coarse)");
   const rowHeight = isPhone ? 48 : isTouch ? 40 : 28;
   const [chartRef, chartWidth] = useWidth(900);
-  const [nameWidth, setNameWidth] = useState(() => remembered("names", NAME.usual));
+  const [nameWidth, setNameWidth] = useSize(NAMES);
   const width = Math.max(120, isPhone ? chartWidth : chartWidth - nameWidth);
   const begin = Date.parse(head.queued);
   const shown = useMemo(() => shownRows(rows, query), [rows, query.q, query.types]);
@@ -52,12 +51,12 @@ export function Timeline({ workflow, id, instance, query, isPhone, openStep }) {
       ${zoom.isZoomed && html`<${Button} title="0" onClick=${zoom.reset}>All<//>`}</span><//>
     <div class="waterfall ${isPhone ? "stacked" : ""}" ref=${chartRef}>
       <div class="axis-row">
-        ${!isPhone && html`<div class="corner" style=${{ width: `${nameWidth}px` }}><span class="muted">${plural(shown.length, "row")}</span><${Divider} width=${nameWidth} setWidth=${setNameWidth} /></div>`}
+        ${!isPhone && html`<div class="corner" style=${{ width: `${nameWidth}px` }}><span class="muted">${plural(shown.length, "row")}</span><${Divider} range=${NAMES} size=${nameWidth} set=${setNameWidth} sizeAt=${(x, box) => x - box.left} label="width of the names" said=${`${nameWidth} pixels`} /></div>`}
         <${Axis} axis=${axis} origin=${begin} started=${head.start && Date.parse(head.start)} zoom=${zoom} marks=${marks} />
       </div>
       ${shown.length === 0 && html`<p class="muted">No step fits.</p>`}
       <${Marks} axis=${axis} marks=${marks} offset=${isPhone ? 0 : nameWidth} />
-      <${Grid} shown=${shown} first=${first} last=${last} scrollRef=${ref} ...${{ axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep, still, came: marks.came, brackets }} />
+      <${Grid} shown=${shown} first=${first} last=${last} scrollRef=${ref} ...${{ axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep, closeStep, still, came: marks.came, brackets }} />
     </div>
     <${Legend} rows=${rows} marks=${marks} brackets=${brackets} />`;
 }
@@ -172,28 +171,7 @@ function Marks({ axis, marks, offset }) {
 // The first unit alone: a fold is narrow.
 const short = (ms) => duration(ms).split(" ").slice(0, 2).join(" ");
 
-function Divider({ width, setWidth }) {
-  const set = (to) => {
-    const next = Math.max(NAME.least, Math.min(NAME.most, to));
-    setWidth(next);
-    remember("names", next);
-  };
-  const press = (event) => {
-    const [from, target] = [event.clientX, event.currentTarget];
-    target.setPointerCapture(event.pointerId);
-    target.onpointermove = (moved) => set(width + moved.clientX - from);
-    target.onpointerup = () => (target.onpointermove = null);
-  };
-  const key = (event) => {
-    const step = { ArrowLeft: -16, ArrowRight: 16 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    set(width + step);
-  };
-  return html`<span class="divider" role="separator" tabindex="0" aria-orientation="vertical" aria-label="width of the names" aria-valuenow=${width} aria-valuemin=${NAME.least} aria-valuemax=${NAME.most} onPointerDown=${press} onKeyDown=${key}></span>`;
-}
-
-function Grid({ shown, first, last, scrollRef, rowHeight, openStep, query, ...rest }) {
+function Grid({ shown, first, last, scrollRef, rowHeight, openStep, closeStep, query, ...rest }) {
   const [active, setActive] = useState(0);
   const focusNext = useRef(false);
   const opened = shown.findIndex((row) => row.key === query.step);
@@ -221,6 +199,7 @@ function Grid({ shown, first, last, scrollRef, rowHeight, openStep, query, ...re
   const hear = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Enter" || event.key === "ArrowRight") openStep(shown[active].key);
+    else if (event.key === "ArrowLeft" && query.step) closeStep();
     else if (Object.hasOwn(keys, event.key)) move(active + keys[event.key]);
     else return;
     event.preventDefault();
@@ -232,7 +211,7 @@ function Grid({ shown, first, last, scrollRef, rowHeight, openStep, query, ...re
     <div style=${{ height: `${(shown.length - last) * rowHeight}px` }}></div></div>`;
 }
 
-function Row({ row, index, isActive, isOpen, axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep, still, came, brackets }) {
+function Row({ row, index, isActive, isOpen, axis, now, rowHeight, nameWidth, isPhone, query, workflow, id, openStep, closeStep, still, came, brackets }) {
   // A click on a bar opens its attempt; the name is a link, which the browser may open elsewhere.
   const click = (event) => event.target.closest("a") || openStep(row.key, event.target.closest("[data-attempt]")?.dataset.attempt);
   const took = duration(tookOf(row, now));

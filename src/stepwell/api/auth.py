@@ -52,6 +52,7 @@ _PAGES = (
     "/schedules",
     "/hosts",
     "/jobs",
+    "/about",
     "/workflows",
     "/workflows/{page_path}",
     "/ui/static/{digest}/{file_path}",

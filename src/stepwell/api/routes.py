@@ -260,6 +260,7 @@ DASHBOARD = (
             "/schedules",
             "/hosts",
             "/jobs",
+            "/about",
             "/workflows",
             "/workflows/{page_path}",
         )

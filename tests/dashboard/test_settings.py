@@ -18,6 +18,7 @@ from tests.dashboard.browser import PHONE, Site, axe, expect, is_wider_than_its_
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sqlite]
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202e"
+LONG = HOSTILE + "x" * 200
 # As the page shows it.
 SHOWN = HOSTILE.replace("\u202e", "⟦U+202E⟧")
 DAY_MS = 86_400_000
@@ -29,8 +30,8 @@ async def test_settings_are_what_is_declared_and_in_force(site: Site) -> None:
     """Class, script, version, limits, retention and schedules; what nobody has declared says what holds instead."""
     declared = VersionSettings(7_000, 3, 30 * DAY_MS, None, ("0 9 * * MON-FRI",))
     ids = str(uuid4()), str(uuid4())
-    await site.engine.store.run(RegisterWorkflow("local", "hostile", HOSTILE, HOSTILE, "0" * 64, *ids, NOW))
-    await site.engine.put_workflow("local", "hostile", WorkflowPut(HOSTILE, HOSTILE, declared))
+    await site.engine.store.run(RegisterWorkflow("local", "hostile", HOSTILE, LONG, "0" * 64, *ids, NOW))
+    await site.engine.put_workflow("local", "hostile", WorkflowPut(HOSTILE, LONG, declared))
     (version,) = (await site.engine.versions("local", "hostile", limit=1)).rows
     async with site.open("/workflows/hostile") as page:
         await page.get_by_role("link", name="Settings").click()
@@ -38,7 +39,7 @@ async def test_settings_are_what_is_declared_and_in_force(site: Site) -> None:
         await expect(page).to_have_title("Settings - hostile - Stepwell")
 
         for name, said in {
-            "class": SHOWN,
+            "class": SHOWN + "x" * 200,
             "script": SHOWN,
             "newest version": version.id,
             "versions": "2",
@@ -51,8 +52,15 @@ async def test_settings_are_what_is_declared_and_in_force(site: Site) -> None:
         assert await page.locator("main img").count() == 0
         choice = page.get_by_role("combobox", name="while an instance of 0 9 * * MON-FRI has not ended")
         await expect(choice).to_have_value("allow")
+        await page.route("**/stepwell/schedules/**", lambda route: route.fulfill(status=503, body="down"))
+        await choice.select_option("cancel")
+        await site.sees(page, "The server answered 503")
+        await expect(choice).to_have_value("allow")
+        await page.unroute_all()
         await choice.select_option("skip")
+        await page.locator(".problem").wait_for(state="detached")
         await expect(choice).to_be_enabled()
+        await expect(choice).to_have_value("skip")
         shown = await schedules.get(site.engine, "local", "hostile", "0 9 * * MON-FRI")
         assert shown.overlap == "skip"
         await page.emulate_media(color_scheme="dark")

@@ -15,6 +15,7 @@ from stepwell.dashboard import files, shell
 from stepwell.hosts import READING
 from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import Answer, ask
+from tools.vendor import PACKAGES
 
 STATIC = Path(files.__file__).parent / "static"
 HOST = ("host", "stepwell.example")
@@ -24,7 +25,17 @@ ACME = "/client/v4/accounts/acme/workflows"
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/login", "/instances", "/schedules", "/hosts", "/jobs", "/workflows", "/workflows/a/instances/b%2Fc/d"],
+    [
+        "/",
+        "/login",
+        "/instances",
+        "/schedules",
+        "/hosts",
+        "/jobs",
+        "/about",
+        "/workflows",
+        "/workflows/a/instances/b%2Fc/d",
+    ],
 )
 async def test_each_page_is_the_one_document(client: httpx.AsyncClient, path: str) -> None:
     """Which page it is, is the program's to find; the policy lets in our own files and nothing else."""
@@ -88,9 +99,22 @@ def test_first_view_is_under_60_kb() -> None:
     """The document and all files that it needs together, as they go over the wire; what a click opens has its own."""
     sizes = {name: len(file.compressed) for name, file in files.all_files().items()}
     more = sizes.pop("more.js")
+    sizes = {name: size for name, size in sizes.items() if not name.startswith("LICENSE")}
 
     assert len(gzip.compress(shell.document().encode())) + sum(sizes.values()) < 60_000
     assert more < 30_000
+
+
+def test_page_about_itself_names_what_others_have_written() -> None:
+    """Each library with the release that lies here, and a licence that is served."""
+    about = (STATIC / "views" / "about.js").read_text()
+
+    named = re.findall(r'\["(\w+)", "([\d.]+)", "[\w.-]+", "([\w.-]+)"\]', about)
+
+    assert {(f"{name.lower()}@{release}", file) for name, release, file in named} == {
+        (package, f"LICENSE-{package.partition('@')[0]}.txt") for package in PACKAGES
+    }
+    assert {file for _, _, file in named} < set(files.all_files())
 
 
 def test_nothing_becomes_markup_but_drawings() -> None:

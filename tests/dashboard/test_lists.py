@@ -23,7 +23,15 @@ from tests.dashboard.shop import Shop, open_shop
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sqlite]
 
-FULL = ("/instances", "/schedules", "/hosts", "/jobs", "/workflows/report/limits", "/workflows/report")
+FULL = (
+    "/instances",
+    "/schedules",
+    "/hosts",
+    "/jobs",
+    "/workflows/report/limits",
+    "/workflows/report/settings",
+    "/workflows/report",
+)
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 

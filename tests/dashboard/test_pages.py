@@ -34,11 +34,13 @@ PAGES = [
             "/workflows/order/versions",
             "/workflows/order/schedules",
             "/workflows/order/limits",
+            "/workflows/order/settings",
             "/workflows/nothing",
             "/instances",
             "/schedules",
             "/hosts",
             "/jobs",
+            "/about",
             "/nowhere",
         )
     ),
@@ -613,6 +615,7 @@ async def test_who_may_read_changes_no_schedule(guarded_site: Site) -> None:
     [
         ("/schedules", "**/stepwell/schedules?*", "No schedule"),
         ("/hosts", "**/stepwell/hosts", "queued for a slot"),
+        ("/workflows/empty/settings", "**/client/**/limits", "None. A workflow gets them"),
         ("/jobs?page=9", "**/stepwell/jobs?*", "No jobs"),
         ("/workflows/empty/schedules", "**/stepwell/schedules?*", "No schedule"),
         ("/workflows/empty/limits", "**/client/**/limits", "No limit"),

@@ -59,6 +59,7 @@ _PAGES = (
     "/schedules",
     "/hosts",
     "/jobs",
+    "/about",
     "/workflows",
     "/workflows/{page_path}",
     "/ui/static/{digest}/{file_path}",

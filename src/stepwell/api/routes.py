@@ -267,6 +267,7 @@ DASHBOARD = (
             "/schedules",
             "/hosts",
             "/jobs",
+            "/about",
             "/workflows",
             "/workflows/{page_path}",
         )

@@ -16,7 +16,12 @@ from stepwell.graph.style import SHAPES
 
 _FOLDER = Path(__file__).parent / "static"
 _SHEETS = ("style.css", "instance.css")
-_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_MEDIA_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ def all_files() -> Mapping[str, File]:
         # Drawings of graphs bring no style with them, which the page's policy would not let in, and have its colours.
         "style.css": "".join([*sheets, squeeze.sheet(SHAPES)]),
         "icon.svg": (_FOLDER / "icon.svg").read_text("utf-8"),
+        # Of what others have written.
+        **{f"{path.name}.txt": path.read_text("utf-8") for path in sorted(_FOLDER.glob("vendor/LICENSE-*"))},
     }
     return {name: File(text.encode(), _MEDIA_TYPES[Path(name).suffix]) for name, text in texts.items()}
 

@@ -18,8 +18,9 @@ import { PHONE, useMedia } from "./views/window.js";
 import { Workflows } from "./views/workflows.js";
 
 const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, nothing: Nothing };
-for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs" })) PAGES[page] = later(name);
+for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs", settings: "Settings", about: "About" })) PAGES[page] = later(name);
 const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"]];
+const ABOUT = ["/about", "About"];
 // So many of them a phone shows; the others are in a menu.
 const SHOWN = 3;
 const THEMES = { system: ["light", "theme: the system's"], light: ["dark", "theme: light"], dark: ["system", "theme: dark"] };
@@ -62,11 +63,12 @@ function Header({ route, who }) {
     <a class="brand" href="/"><${Icon} path="M2 13.5V10.5H5.5V7.5H9V4.5H12.5V1.5" /> Stepwell</a>
     <nav aria-label="Main">
       ${NAV.map(([path, word]) => html`<a href=${path} aria-current=${at === path ? "page" : undefined}>${word}</a>`)}
-      ${isPhone && html`<${Menu} label="More" isWord items=${NAV.slice(SHOWN).map(([path, word]) => ({ word, act: () => go(path) }))} />`}
+      ${isPhone && html`<${Menu} label="More" isWord items=${[...NAV.slice(SHOWN), ABOUT].map(([path, word]) => ({ word, act: () => go(path) }))} />`}
     </nav>
     <div class="tools">
       <${Live} /><${Theme} />
       <a class="quiet" href="/docs" target="_blank" rel="noopener">API</a>
+      <a class="quiet" href=${ABOUT[0]} aria-current=${at === ABOUT[0] ? "page" : undefined}>${ABOUT[1]}</a>
       ${who.wants_token && html`<${Person} who=${who} />`}
     </div></header>`;
 }

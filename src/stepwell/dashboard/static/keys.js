@@ -41,7 +41,6 @@ const inRow = (act) => () => {
 export function Keys() {
   const [shown, setShown] = useState(false);
   const afterG = useRef(0);
-  const on = useValue(isOn);
   const isAfterG = () => Date.now() - afterG.current < 1_500;
   const goTo = (url) => () => isAfterG() && go(url);
   useKeys({
@@ -67,9 +66,14 @@ export function Keys() {
     },
   });
   if (!shown) return null;
-  const change = () => (isOn.set(!on), remember("keys", !on));
-  return html`<${Dialog} title="Keys" onClose=${() => setShown(false)}>
-    <div class="body"><dl class="keys">${LIST.map(([key, does]) => html`<dt><kbd>${key}</kbd></dt><dd>${does}</dd>`)}</dl>
-    <label><input type="checkbox" checked=${on} onChange=${change} /> these keys are switched on</label></div>
+  return html`<${Dialog} title="Keys" onClose=${() => setShown(false)}><div class="body"><${KeyList} /></div>
     <footer><${Button} data-focus onClick=${() => setShown(false)}>Close<//></footer><//>`;
+}
+
+// All of them, and the switch that turns them off, which this browser remembers.
+export function KeyList() {
+  const on = useValue(isOn);
+  const change = () => (isOn.set(!on), remember("keys", !on));
+  return html`<dl class="keys">${LIST.map(([key, does]) => html`<dt><kbd>${key}</kbd></dt><dd>${does}</dd>`)}</dl>
+    <label><input type="checkbox" checked=${on} onChange=${change} /> these keys are switched on</label>`;
 }

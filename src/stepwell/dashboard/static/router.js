@@ -54,11 +54,11 @@ export function useRoute() {
 
 function pageAt(pathname) {
   const [first, name, tab, ...rest] = pathname.split("/").slice(1).map(decoded);
-  const pages = { "": "overview", login: "login", workflows: "workflows", instances: "instances", schedules: "schedules", hosts: "hosts", jobs: "jobs" };
+  const pages = { "": "overview", login: "login", workflows: "workflows", instances: "instances", schedules: "schedules", hosts: "hosts", jobs: "jobs", about: "about" };
   if (name === undefined || name === "") return { page: Object.hasOwn(pages, first) ? pages[first] : "nothing" };
   if (first !== "workflows") return { page: "nothing" };
   if (tab === "instances" && rest.length && rest[0] !== "") return { page: "instance", workflow: name, id: rest.join("/") };
-  const tabs = { graph: "graph", source: "source", versions: "versions", schedules: "schedules", limits: "limits" };
+  const tabs = { graph: "graph", source: "source", versions: "versions", schedules: "schedules", limits: "limits", settings: "settings" };
   if (tab === undefined || tab === "" || (tab === "instances" && !rest[0])) return { page: "instances", workflow: name };
   return Object.hasOwn(tabs, tab) && !rest.length ? { page: tabs[tab], workflow: name } : { page: "nothing" };
 }

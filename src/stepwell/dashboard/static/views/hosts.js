@@ -9,7 +9,7 @@ import { Counts } from "./counts.js";
 const EVERY_MS = 5_000;
 // One stands for as many or more.
 const MOST_DUE = 10_000;
-const KINDS = { sqlite: "SQLite", postgresql: "PostgreSQL" };
+export const KINDS = { sqlite: "SQLite", postgresql: "PostgreSQL" };
 
 export function Hosts() {
   useTitle("Hosts");

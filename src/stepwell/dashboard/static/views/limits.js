@@ -35,8 +35,11 @@ function Shared({ limits }) {
   return limits.length > 0 && html`<h2>Limits that steps share</h2><${Table} columns=${columns} rows=${limits} keyOf=${(row) => row.name} label="Limits that steps share" />`;
 }
 
+// What flow control a workflow's code has declared, besides how many instances may run: pairs of a name and a value.
+export const declaredLimits = (found) => [["key", found.key], ["of a key", found.concurrency_per_key], ["starts", rateWords(found.rate)], ["starts of a key", rateWords(found.rate_per_key)], ["priority", found.priority], ["singleton", found.singleton]].filter(([, value]) => value !== null);
+
 function Standing({ found }) {
-  const said = [["key", found.key], ["of a key", found.concurrency_per_key], ["starts", rateWords(found.rate)], ["starts of a key", rateWords(found.rate_per_key)], ["priority", found.priority], ["singleton", found.singleton]].filter(([, value]) => value !== null);
+  const said = declaredLimits(found);
   if (found.concurrency === null && !said.length) return html`<${Empty} title="No limit"><p>As many instances run as workers can hold. A class limits that: <code>flow = Flow(limit=20)</code></p><//>`;
   const columns = [
     { name: "key", kind: "main", cell: (row) => html`<span class="mono">${visible(row.key) || "-"}</span>` },

@@ -3,7 +3,7 @@ import { html } from "../dom.js";
 import { visible } from "../format.js";
 import { workflowUrl } from "../router.js";
 
-const TABS = [["instances", "Instances", undefined], ["graph", "Graph", "graph"], ["source", "Source", "source"], ["versions", "Versions", "versions"], ["schedules", "Schedules", "schedules"], ["limits", "Limits", "limits"]];
+const TABS = [["instances", "Instances", undefined], ["graph", "Graph", "graph"], ["source", "Source", "source"], ["versions", "Versions", "versions"], ["schedules", "Schedules", "schedules"], ["limits", "Limits", "limits"], ["settings", "Settings", "settings"]];
 
 export function WorkflowHead({ workflow, tab, children }) {
   return html`<nav class="crumbs" aria-label="Breadcrumb"><a href="/workflows">Workflows</a> /</nav>

@@ -15,6 +15,7 @@ from stepwell.cli.failures import INSTANCE_ERRORED, INSTANCE_TERMINATED
 from stepwell.cli.output import Column, Output
 from stepwell.cli.progress import detaching
 from stepwell.cli.redrawing import Drawing, fitted
+from stepwell.cli.remedies import failed_step, next_command, place_of
 from stepwell.cli.targets import named
 from stepwell.cli.terminal import clean
 from stepwell.client import Client, Result
@@ -109,10 +110,11 @@ class Screen:
         lines = list(_head((self._workflow, self._id), instance, self._outputs, is_colored=self._out.is_colored))
         if self.kept_until is not None:
             lines.append(clean(f"kept until {times.short(self.kept_until)}"))
-        if not steps:
-            return lines
-        said = _outputs_of(steps, self._outputs) if self._outputs.are_of_steps else []
-        return [*lines, "", *self._out.table(steps, _columns(steps)), *([""] if said else []), *said]
+        if steps:
+            said = _outputs_of(steps, self._outputs) if self._outputs.are_of_steps else []
+            lines += ["", *self._out.table(steps, _columns(steps)), *([""] if said else []), *said]
+        command = next_command(self._workflow, self._id, instance)
+        return lines if command is None else [*lines, f"next: {command}"]
 
     def _tell(self, instance: Result) -> None:
         for row in _rows((self._workflow, self._id), instance, self._outputs):
@@ -138,9 +140,15 @@ def _head(target: tuple[str, str], instance: Result, outputs: Outputs, *, is_col
     if instance.get("labels"):
         yield clean(f"labels  {labels_in_words(instance['labels'])}")
     if instance.get("error"):
-        yield clean(f"error   {instance['error']['name']}: {instance['error']['message']}")
+        yield clean(f"error   {instance['error']['name']}: {instance['error']['message']}{_where(instance)}")
     if instance.get("output") is not None:
         yield clean(f"output  {outputs.shown(instance['output'])}")
+
+
+def _where(instance: Result) -> str:
+    """Return in words in which step an instance came to its error; nothing if it was in none."""
+    step = failed_step(instance)
+    return "" if step is None else f"   at {', attempt '.join(place_of(step))}"
 
 
 def _outputs_of(steps: Sequence[Step], outputs: Outputs) -> list[str]:
@@ -175,7 +183,9 @@ def _rows(target: tuple[str, str], instance: Result, outputs: Outputs) -> Iterat
         if outputs.are_of_steps and step.get("output") is not None:
             yield _Row(("returned", *name), ("returned", *name, outputs.shown(_json_of(step))), 0)
     if instance.get("error"):
-        yield _Row(("error",), ("error", str(instance["error"]["name"]), str(instance["error"]["message"])))
+        failed, error = failed_step(instance), instance["error"]
+        place = () if failed is None else place_of(failed)
+        yield _Row(("error",), ("error", str(error["name"]), str(error["message"]), *place))
     if instance.get("output") is not None:
         yield _Row(("output",), ("output", str(instance["output"])))
 

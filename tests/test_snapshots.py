@@ -7,7 +7,7 @@ import pytest
 
 from stepwell.errors import ScriptError
 from stepwell.project import Project
-from stepwell.snapshots import differences, lay_out, packages, take
+from stepwell.snapshots import differences, lay_out, of_files, packages, take
 
 FLOW = b"from stepwell import WorkflowEntrypoint\n\nclass Flow(WorkflowEntrypoint):\n    pass\n"
 
@@ -127,3 +127,31 @@ def test_packages_that_differ_are_named() -> None:
         "c 1 then, not installed now",
     ]
     assert packages()["pytest"].startswith("9.")
+
+
+def test_files_from_elsewhere_are_a_snapshot_as_those_of_a_folder(tmp_path: Path) -> None:
+    """The same files are the same code, in whatever order they come."""
+    _write(tmp_path, flows_dot_py=FLOW, lib__helper_dot_py=b"x = 1\n", empty=b"")
+    taken = take(Project.at(tmp_path), 1_000)
+
+    made = of_files({file.path: file.body for file in reversed(taken.files)}, ".", 1_000)
+
+    assert made == taken
+
+
+@pytest.mark.parametrize(
+    ("files", "source", "problem"),
+    [
+        pytest.param({"a.py": b"", "a.py/b": b""}, "a.py", r"'a\.py' is a file and a folder", id="file-and-folder"),
+        pytest.param({"ü" * 126: b""}, ".", "at most 250 bytes, all printable, no backslash", id="long-in-bytes"),
+        pytest.param({"\udc80.py": b""}, ".", "has a name that not every system takes", id="half-a-character"),
+        pytest.param({"": b""}, ".", "'' has a path that leads elsewhere", id="no-name"),
+        pytest.param({"a.py": b""}, "b.py", r"'b\.py', which is to be served, is not among those", id="no-source"),
+        pytest.param({"a.py": b"x" * 101}, ".", "101 bytes were uploaded: .* or 100 bytes that", id="large"),
+        pytest.param({str(n): b"" for n in range(10_001)}, ".", "10,001 files were uploaded: .* 10,000 f", id="many"),
+    ],
+)
+def test_files_that_no_snapshot_has_are_refused(files: dict[str, bytes], source: str, problem: str) -> None:
+    """With what is wrong with them."""
+    with pytest.raises(ScriptError, match=problem):
+        of_files(files, source, 100)

@@ -1,10 +1,13 @@
-"""What another host serves is run here, too: a server whose code comes from the store follows what was served last.
+"""Other code than a server began with: what another host serves, and what is deployed here.
 
-It is looked for when something may be due, which a host that begins to serve tells, too; now and then in any case.
+A server whose code comes from a database follows what was served last. It is looked for when something may be due,
+which a host that begins to serve tells, too; now and then in any case.
 """
 
 import asyncio
 import logging
+import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,20 +31,27 @@ _RETRY_AFTER_MS = 60_000
 
 
 class Adoption(DueListener):
-    """Gives a server's workers the code that was served last, wherever that was."""
+    """Gives a server's workers other code: that which was served last, wherever that was, or what is deployed here."""
 
-    def __init__(self, store: Store, supervisor: Supervisor, pinned: PinnedWorkers, folder: Path) -> None:
-        """Lay code out in `folder`. What was run before is left to the workers for earlier code."""
+    def __init__(self, store: Store, supervisor: Supervisor, pinned: PinnedWorkers, code: CodeOptions) -> None:
+        """Begin with the code that is served. What was run before is left to the workers for earlier code."""
         self.clock: Clock = SystemClock()
+        self.pinned = pinned
+        self._code = code
         self._store = store
         self._supervisor = supervisor
-        self._pinned = pinned
-        self._folder = folder
         self._failed: dict[int, int] = {}
         self._look = asyncio.Event()
+        # One change at a time: each is between what runs and what is to run.
+        self._changing = asyncio.Lock()
 
-    async def run(self, account: str, code: CodeOptions) -> None:
-        """Follow what an account serves, from some code on, for ever."""
+    @property
+    def serves_fetch(self) -> bool:
+        """Whether the code that is run answers HTTP requests."""
+        return self._supervisor.serves_fetch
+
+    async def run(self, account: str) -> None:
+        """Follow what an account serves, for ever."""
         self._store.listen(_EAR, self)
         try:
             while True:
@@ -52,7 +62,7 @@ class Adoption(DueListener):
                         await self._look.wait()
                 self._look.clear()
                 try:
-                    code = await self._follow(account, code)
+                    await self._follow(account)
                 except StoreError as error:
                     logger.debug("whether other code is served cannot be seen now: %s", error)
                 except Exception:  # a defect must not leave this server on old code for ever
@@ -64,27 +74,53 @@ class Adoption(DueListener):
         """Look whether other code is served."""
         self._look.set()
 
-    async def _follow(self, account: str, code: CodeOptions) -> CodeOptions:
-        served = await self._store.run(FindServed(account))
-        if served is None or served.row == code.snapshot or self._failed.get(served.row, 0) > self.clock.now():
-            return code
-        try:
-            return await self._adopt(served, code)
-        except ScriptError as error:
-            self._failed[served.row] = self.clock.now() + _RETRY_AFTER_MS
-            logger.error(  # noqa: TRY400 - the author's error, whose report this is
-                "snapshot %d, which is served now, cannot be run here; it is tried again in a minute: %s",
-                served.row,
-                error,
-            )
-            return code
+    async def deploy(self, snapshot: Snapshot) -> None:
+        """Run a snapshot, and make it what the account serves: nothing has changed where that raises ScriptError.
 
-    async def _adopt(self, served: Snapshot, before: CodeOptions) -> CodeOptions:
-        laid_out = await lay_out_served(self._store, served, self._folder)
-        code = msgspec.structs.replace(laid_out, is_known=True)
-        await self._supervisor.change_code(code)
-        self._pinned.serve(code)
+        The report is for its author, who knows nothing of where code lies on this machine.
+        """
+        async with self._changing:
+            try:
+                await self._run(snapshot, is_known=False)
+            except ScriptError as error:
+                raise ScriptError(_without_place(str(error), self.pinned.folder)) from error
+        logger.info("snapshot %d was deployed, and is run here", snapshot.row)
+
+    async def _follow(self, account: str) -> None:
+        async with self._changing:
+            served = await self._store.run(FindServed(account))
+            if served is None or served.row == self._code.snapshot or self._has_failed(served.row):
+                return
+            try:
+                await self._run(served, is_known=True)
+            except ScriptError as error:
+                self._failed[served.row] = self.clock.now() + _RETRY_AFTER_MS
+                logger.error(  # noqa: TRY400 - the author's error, whose report this is
+                    "snapshot %d, which is served now, cannot be run here; it is tried again in a minute: %s",
+                    served.row,
+                    error,
+                )
+                return
         logger.info("snapshot %d is served now, and run here", served.row)
+
+    def _has_failed(self, snapshot: int) -> bool:
+        return self._failed.get(snapshot, 0) > self.clock.now()
+
+    async def _run(self, snapshot: Snapshot, *, is_known: bool) -> None:
+        """Put workers with a snapshot in the place of those that there are. Raises ScriptError, or StoreError."""
+        folder, before = self.pinned.folder, self._code
+        laid_out = await lay_out_served(self._store, snapshot, folder)
+        # `.dev.vars` is this server's, for whatever code it runs.
+        code = msgspec.structs.replace(laid_out, is_known=is_known, is_deployed=True, secrets=before.secrets)
+        await self._supervisor.change_code(code)
+        self._code = code
+        self.pinned.serve(code)
         # The workers of the one before may still be ending.
-        await asyncio.to_thread(remove_served_but, self._folder, (code, before))
-        return code
+        await asyncio.to_thread(remove_served_but, folder, (code, before))
+
+
+def _without_place(report: str, folder: Path) -> str:
+    """Return a report without the place, below a folder, in which a snapshot was laid out."""
+    either = "|".join(sorted({re.escape(str(folder)), re.escape(os.path.realpath(folder))}, key=len, reverse=True))
+    laid_out = rf"(?:{either})/(?:\w+/)?[0-9a-f]{{12}}(?P<file>/)?"
+    return re.sub(laid_out, lambda found: "" if found["file"] else "what was uploaded", report)

@@ -16,6 +16,7 @@ from stepwell.addresses import address_of, check_token
 from stepwell.errors import NotOfThisServer, RequestRefused, ServerUnreachable
 from stepwell.limits import BATCH_INSTANCES
 from stepwell.results import Result
+from stepwell.upload_form import form_of
 
 __all__ = ["Client", "Result", "StepBytes"]
 
@@ -244,6 +245,21 @@ class Client:
         """Return how many instances of the account may run, and how its workflows stand that have limits."""
         return self._ask("GET", f"{self._own()}/limits")
 
+    def upload(self, script: str, metadata: Mapping[str, Any], files: Mapping[str, bytes]) -> Result:
+        """Let the server serve files as a script; return what it says of that."""
+        media_type, form = form_of(metadata, files)
+        target = f"/accounts/{quote(self.account, safe='')}/workers/scripts/{quote(script, safe='')}"
+        with self._answer_to("PUT", target, form, media_type) as response:
+            return self._checked(response).object_of("result")
+
+    def served(self) -> Iterator[Result]:
+        """Yield the code that was served, the last first."""
+        yield from self._envelope("GET", f"{self._own()}/deployments").objects_of("result")
+
+    def serve_earlier(self, snapshot: int | None) -> Result:
+        """Let the server serve code again that was served before; None: the last but one."""
+        return self._ask("POST", f"{self._own()}/deployments", body={"snapshot": snapshot})
+
     def hosts(self) -> Result:
         """Return who has the store open, what waits for them, and what the store is kept in."""
         return self._ask("GET", f"{self._own()}/hosts")
@@ -380,19 +396,22 @@ class Client:
             return response.readline()
 
     @contextlib.contextmanager
-    def _answer_to(self, method: str, target: str, body: str | None) -> Iterator[http.client.HTTPResponse]:
+    def _answer_to(
+        self, method: str, target: str, body: str | bytes | None, media_type: str = "application/json"
+    ) -> Iterator[http.client.HTTPResponse]:
         """Give the answer to a request, which is still to be read."""
         parts = self._address()
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         base = parts.path.rstrip("/").removesuffix(_BASE) + _BASE
         headers = {"accept": "application/json", "user-agent": "stepwell"}
         if body is not None:
-            headers["content-type"] = "application/json"
+            headers["content-type"] = media_type
         if self.token:
             headers["authorization"] = f"Bearer {self.token}"
         connection = kind(parts.hostname or "", parts.port, timeout=self.timeout_s)
         try:
-            self._tell_of_request(f"{method} {parts.scheme}://{parts.netloc}{base}{target}", body)
+            said = f"{method} {parts.scheme}://{parts.netloc}{base}{target}"
+            self._tell_of_request(said, body, media_type.partition(";")[0])
             with _from(self.url):
                 connection.request(method, base + target, body, headers)
                 response = connection.getresponse()
@@ -411,14 +430,15 @@ class Client:
         except ValueError as error:
             raise ServerUnreachable(str(error)) from error
 
-    def _tell_of_request(self, line: str, body: str | None) -> None:
+    def _tell_of_request(self, line: str, body: str | bytes | None, media_type: str) -> None:
         if self.told is None:
             return
         self.told(f"> {line}")
         if self.token:
             self.told("> authorization: Bearer ...")
         if body is not None:
-            self.told(f"> application/json  {len(body.encode()):,} bytes")
+            size = len(body if isinstance(body, bytes) else body.encode())
+            self.told(f"> {media_type}  {size:,} bytes")
 
     def _tell_of_answer(self, response: http.client.HTTPResponse) -> None:
         if self.told is None:

@@ -11,6 +11,7 @@ import msgspec
 
 from stepwell.adoption import Adoption
 from stepwell.clock import SystemClock
+from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.errors import InvalidInput, StepwellError
 from stepwell.expiry import Expiry
@@ -23,9 +24,10 @@ from stepwell.server_settings import Settings, tell
 from stepwell.store import Store
 from stepwell.store.opening import file_of, is_database, open_store
 from stepwell.store.sharing import SharedStore
+from stepwell.store.snapshot_operations import FindServed
 from stepwell.supervisor import Supervisor, SupervisorSettings
 from stepwell.sweeps import Sweeps
-from stepwell.worker_options import CodeOptions, FetchOptions
+from stepwell.worker_options import NO_CODE, CodeOptions, FetchOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class HostOptions:
     # Whether the code comes from the store, and no file is looked at. In a database other hosts may serve other code
     # later; then that is run here, too.
     is_stored: bool = False
+    # Whether code may be uploaded, which is served then. Until there is any, nothing is.
+    allows_deploy: bool = False
     variables: tuple[str, ...] = ()
     keeps_output: bool = True
     # Settings as they are given on the command line: NAME=VALUE.
@@ -51,12 +55,21 @@ class Host:
     """What is running, and what runs it. `place`: what lies beside the store is called after it."""
 
     options: HostOptions
-    project: Project
+    # None: there is no code yet.
+    project: Project | None
     told: Settings
     store: Store
     place: Path
     code: CodeOptions
     supervisor: Supervisor
+    adoption: Adoption
+
+    @property
+    def deployments(self) -> Deployments | None:
+        """What takes code that is uploaded; None: nothing does."""
+        if not self.options.allows_deploy:
+            return None
+        return Deployments(self.store, self.adoption, self.options.account, self.told)
 
     @contextlib.asynccontextmanager
     async def tending(self, engine: Engine) -> AsyncIterator[None]:
@@ -78,15 +91,13 @@ class Host:
 
     async def _run_others(self) -> None:
         """Run the instances that stay on earlier code; where the files are watched, none does."""
-        if not self.code.snapshot:
+        if self.options.reloads:
             return
         account = self.options.account
-        pinned = PinnedWorkers(self.store, self.supervisor, self.code, _pinning(self.options, self.place, self.told))
-        adoption = Adoption(self.store, self.supervisor, pinned, layouts_of(self.place))
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(pinned.run(account))
+            tasks.create_task(self.adoption.pinned.run(account))
             if self.options.is_stored and is_database(self.options.store):
-                tasks.create_task(adoption.run(account, self.code))
+                tasks.create_task(self.adoption.run(account))
 
 
 @contextlib.asynccontextmanager
@@ -108,7 +119,8 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
         project, told, code = await _code(options, store, place, files)
         supervisor = Supervisor(store, code, _settings(options, told, fetch))
         opened.push_async_callback(supervisor.stop)
-        yield Host(options, project, told, store, place, code, supervisor)
+        pinned = PinnedWorkers(store, supervisor, code, _pinning(options, place, told))
+        yield Host(options, project, told, store, place, code, supervisor, Adoption(store, supervisor, pinned, code))
 
 
 def _check_variables(names: Sequence[str]) -> None:
@@ -149,9 +161,11 @@ def _project(path: str, options: HostOptions) -> tuple[Project, Settings]:
 
 async def _code(
     options: HostOptions, store: Store, place: Path, files: tuple[Project, Settings] | None
-) -> tuple[Project, Settings, CodeOptions]:
+) -> tuple[Project | None, Settings, CodeOptions]:
     """Return what workers run: the files as they are, where they are watched; else a snapshot, of them or stored."""
     if files is None:
+        if options.allows_deploy and await store.run(FindServed(options.account)) is None:
+            return None, _told_first(options, None), NO_CODE
         code = await lay_out_stored(store, options.account, layouts_of(place))
         # What was served in a database is known there; saying it again could undo what another host serves by now.
         code = msgspec.structs.replace(code, is_known=is_database(options.store))

@@ -102,6 +102,11 @@ class PinnedWorkers(DueListener):
         self._has_compared: set[int] = set()
         self._look = asyncio.Event()
 
+    @property
+    def folder(self) -> Path:
+        """Where snapshots are laid out."""
+        return self._settings.folder
+
     def serve(self, code: CodeOptions) -> None:
         """Take other code for the one that is served: what was served until now is earlier code from here on."""
         self._served = code

@@ -23,6 +23,7 @@ _SUFFIXES = (".pyc", ".db", ".db-wal", ".db-shm", ".sqlite", ".sqlite3", ".log")
 # The mark of a folder that is a virtual environment.
 _VENV = "pyvenv.cfg"
 _MOST_FILES = 10_000
+_LONGEST_PATH = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,39 @@ def take(project: Project, most_bytes: int, store: Path | None = None) -> TakenS
             "in node_modules, site-packages or a virtual environment; move it"
         )
     return TakenSnapshot(_hash(source, files), source, files)
+
+
+def of_files(files: Mapping[str, bytes], source: str, most_bytes: int) -> TakenSnapshot:
+    """Return files that came from elsewhere as a snapshot. Raises ScriptError for what no snapshot has.
+
+    No path leads out of the folder that they are to be laid out in, and none is hidden.
+    """
+    folders = {"/".join(path.split("/")[:depth]) for path in files for depth in range(1, path.count("/") + 1)}
+    for path in files:
+        if (problem := _problem_of(path)) or (path in folders and (problem := "is a file and a folder")):
+            raise ScriptError(f"the file {path!r:.300} {problem}; give paths such as flows/order.py, below the folder")
+    if len(files) > _MOST_FILES or (size := sum(map(len, files.values()))) > most_bytes:
+        many = f"{len(files):,} files" if len(files) > _MOST_FILES else f"{size:,} bytes"
+        raise ScriptError(
+            f"{many} were uploaded: more than the {_MOST_FILES:,} files or {most_bytes:,} bytes that a snapshot may "
+            "have; leave out what is no code, or raise the setting snapshot_size"
+        )
+    if source != "." and source not in files:
+        raise ScriptError(f"the file {source!r:.300}, which is to be served, is not among those that were uploaded")
+    ordered = [SnapshotFile(path, body) for path, body in sorted(files.items())]
+    return TakenSnapshot(_hash(source, ordered), source, ordered)
+
+
+def _problem_of(path: str) -> str | None:
+    """Say what is wrong with the path of a file that is to be laid out."""
+    parts = path.split("/")
+    if not path.isprintable() or "\\" in path or len(path.encode(errors="replace")) > _LONGEST_PATH:
+        return f"has a name that not every system takes: at most {_LONGEST_PATH:,} bytes, all printable, no backslash"
+    if any(part in {"", ".", ".."} for part in parts) or ":" in parts[0]:
+        return "has a path that leads elsewhere"
+    if any(part.startswith(".") for part in parts):
+        return "is hidden, as its path has a part that begins with a dot"
+    return None
 
 
 def _is_of(store: Path, path: Path) -> bool:

@@ -96,8 +96,12 @@ class Supervisor:
         return [child.pid for child in self._serving if child.pid is not None]
 
     async def start(self) -> None:
-        """Start the workers; return when they have loaded the author's files. Raises ScriptError if they cannot."""
-        self._serving = await self._spawn_all(self._code)
+        """Start the workers; return when they have loaded the author's files. Raises ScriptError if they cannot.
+
+        Where there is no code yet there are no workers.
+        """
+        if self._code.path:
+            self._serving = await self._spawn_all(self._code)
 
     async def reload(self) -> None:
         """Replace the workers by new ones with the files as they are now.

@@ -33,6 +33,7 @@ class Permission(StrEnum):
 READING = frozenset({Permission.TAIL_READ, Permission.SCRIPTS_READ, Permission.SCRIPTS_WRITE})
 READING_CODE = frozenset({Permission.SCRIPTS_READ, Permission.SCRIPTS_WRITE})
 WRITING = frozenset({Permission.SCRIPTS_WRITE})
+DEPLOYING = frozenset({Permission.DEPLOY})
 
 _PREFIX = "sw"
 _SECRET = re.compile(rf"{_PREFIX}_([0-9a-f]{{16}})_[A-Za-z0-9_-]{{43}}", re.ASCII)

@@ -18,7 +18,7 @@ class FetchOptions(msgspec.Struct, frozen=True):
 
 
 class CodeOptions(msgspec.Struct, frozen=True):
-    """The code that a worker runs: the file or folder at `path`.
+    """The code that a worker runs: the file or folder at `path`. `NO_CODE`: there is none yet.
 
     `snapshot` is the number of the one that this is, whose instances are run; 0: of none, as are its instances then;
     `sha256` is that one's hash. `is_served`: its workflows are the ones that new instances are of; `is_known`: the
@@ -33,6 +33,9 @@ class CodeOptions(msgspec.Struct, frozen=True):
     is_known: bool = False
     is_deployed: bool = False
     secrets: str | None = None
+
+
+NO_CODE = CodeOptions("")
 
 
 class WorkerOptions(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.http_server import HttpServer
 from stepwell.store.sqlite import SqliteStore
 from stepwell.tokens import Tokens
+from tests.api.deploying import deployments
 from tests.api.histories import Histories
 
 # 2026-11-23T10:00:00.000Z
@@ -53,7 +54,7 @@ async def histories(engine: Engine, clock: VirtualClock) -> Histories:
 @pytest.fixture
 def app(engine: Engine) -> ASGIApp:
     """The application as `stepwell dev` runs it."""
-    return create_app(engine, account="local", hosts=LOOPBACK_HOSTS)
+    return create_app(engine, account="local", hosts=LOOPBACK_HOSTS, deployments=deployments(engine))
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def tokens(engine: Engine, clock: VirtualClock) -> Tokens:
 @pytest.fixture
 def guarded(engine: Engine, histories: Histories, tokens: Tokens) -> ASGIApp:
     """An application that asks for tokens."""
-    return create_app(engine, account=None, hosts=None, tokens=tokens)
+    return create_app(engine, account=None, hosts=None, tokens=tokens, deployments=deployments(engine))
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ from stepwell.store.operations import (
     VersionSettings,
 )
 from stepwell.store.search_operations import Wanted
+from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from tests.core.histories import do, sleep, wait
 
 __all__ = [
@@ -217,6 +218,13 @@ class Histories:
         """An instance that waits for its first turn, and a limit that steps share."""
         await self.queued(workflow, id)
         await self.engine.share_limit("local", "desk", SharedLimit(1))
+
+    async def served(self, workflow: str, id: str) -> None:
+        """An instance that waits for its first turn, and code that is served."""
+        await self.queued(workflow, id)
+        saved = SaveSnapshot("local", "a" * 64, ".", "3.13.1", "{}", [], self.engine.clock.now())
+        row = await self.engine.store.run(saved)
+        await self.engine.store.run(ServeSnapshot("local", row, self.engine.clock.now()))
 
     async def waiting(self, workflow: str, id: str) -> None:
         """Write an instance that sleeps and waits for an event, and is parked."""

@@ -132,6 +132,8 @@ async def test_each_route_asks_for_its_permission(
         Need.READ: permission in READS,
         Need.READ_CODE: permission in READS - {Permission.TAIL_READ},
         Need.WRITE: permission in WRITES,
+        Need.DEPLOY: permission == Permission.DEPLOY,
+        Need.READ_DEPLOYMENTS: permission in READS or permission == Permission.DEPLOY,
     }[RULES[f"{route.method} {route.pattern}"]]
 
     answer = await ask(guarded, _path(route), route.method, headers=[("authorization", f"Bearer {secret}")])
@@ -185,6 +187,9 @@ RULES = {
     f"GET {_OWN.partition('/instances')[0]}/limits": Need.READ,
     f"GET {PREFIX}/stepwell/whoami": Need.ANY_TOKEN,
     f"GET {PREFIX}/stepwell/hosts": Need.READ,
+    f"PUT {PREFIX}/workers/scripts/{{script_name}}": Need.DEPLOY,
+    f"GET {PREFIX}/stepwell/deployments": Need.READ_DEPLOYMENTS,
+    f"POST {PREFIX}/stepwell/deployments": Need.DEPLOY,
     f"GET {PREFIX}/stepwell/jobs": Need.READ,
     f"POST {PREFIX}/stepwell/jobs": Need.WRITE,
     f"GET {PREFIX}/stepwell/jobs/{{job_id}}": Need.READ,

@@ -1,7 +1,7 @@
 """The OpenAPI document says what the program does."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from stepwell.api.openapi.document import OPERATIONS
 from stepwell.api.openapi.operation import key_of, names_in
 from stepwell.api.openapi.parameters import PATH
 from stepwell.api.routes import ROUTES, Route
+from stepwell.upload_form import form_of
 from tests.api.described import BY_ID, DOCUMENT, SCHEMAS
 from tests.api.histories import CRON, JOB_ID, VERSION_ID, Histories
 
@@ -271,15 +272,26 @@ async def test_example_of_a_change_is_taken(client: httpx.AsyncClient, histories
         "stepwell-instances-rollback": histories.rolled_back,
         "stepwell-instances-step-force": histories.waiting,
         "stepwell-limits-unshare": histories.limited,
+        "stepwell-deployments-serve": histories.served,
     }
     await begin.get(id, histories.queued)("order", "a")
     await histories.job("order")
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+    content = operation.get("requestBody", {}).get("content", {})
 
-    answer = await ask(client, method, path_of(pattern), json=body)
+    answer = await ask(client, method, path_of(pattern), **sent(content))
 
     assert answer.status_code == 200, answer.text
     check(answer.json(), operation["responses"]["200"]["content"]["application/json"]["schema"])
+
+
+def sent(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the example of a body is sent."""
+    if "multipart/form-data" not in content:
+        return {"json": content.get("application/json", {}).get("example")}
+    parts = dict(content["multipart/form-data"]["example"])
+    metadata = parts.pop("metadata")
+    media_type, form = form_of(metadata, {path: body.encode() for path, body in parts.items()})
+    return {"content": form, "headers": {"content-type": media_type}}
 
 
 # What is wrong with a request, by the operation's id: path, query, body, and status, code and key of the answer.
@@ -307,6 +319,7 @@ def missing_things(id: str) -> Iterator[Case]:
         (10500, "schedule.not_found"): {"cron": "0%200%20*%20*%20*"},
         (10501, "limit.not_found"): {"limit_name": "nothing"},
         (10502, "job.not_found"): {"job_id": MISSING},
+        (10503, "snapshot.not_found"): {},
         (10400, "step.not_found"): {},
     }
     for (code, key), parts in absent.items():
@@ -386,8 +399,7 @@ WRONG: list[tuple[str, Case]] = [
     *(
         (id, wrong(pattern, BODY, 5))
         for id, (_, pattern, operation) in BY_ID.items()
-        if "requestBody" in operation and "schema" in operation["requestBody"]["content"]["application/json"]
-        if operation["requestBody"]["content"]["application/json"]["schema"] != {}
+        if operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {}) != {}
     ),
     *(
         (id, wrong(pattern, BODY, account_id="a.b"))

@@ -24,6 +24,7 @@ from stepwell.engine import Engine
 from stepwell.server_settings import Settings
 from stepwell.store.sqlite import SqliteStore
 from stepwell.tokens import Permission, Tokens
+from tests.api.deploying import deployments
 from tests.api.described import BY_ID, DOCUMENT
 from tests.api.histories import Histories
 
@@ -61,8 +62,8 @@ async def answer(request: dict[str, Any], store: SqliteStore) -> httpx.Response:
     await histories.complete("order", "done")
     await histories.queued("order", "order-1")
     tokens = Tokens(store, engine.clock)
-    secret = await tokens.create("local", [Permission.SCRIPTS_WRITE])
-    app = create_app(engine, account=None, hosts=None, tokens=tokens)
+    secret = await tokens.create("local", [Permission.SCRIPTS_WRITE, Permission.DEPLOY])
+    app = create_app(engine, account=None, hosts=None, tokens=tokens, deployments=deployments(engine))
     # As bytes: a client may send more than ASCII.
     given = {name: str(value).encode(errors="replace") for name, value in request.pop("headers").items()}
     headers = {**given, "Authorization": f"Bearer {secret}".encode()}
@@ -70,6 +71,8 @@ async def answer(request: dict[str, Any], store: SqliteStore) -> httpx.Response:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), cookies=cookies) as client:
         async with asyncio.timeout(10):
             answered = await client.request(headers=headers, content=data, **request)
+            # What is checked looks at it, and a form is not read before.
+            await answered.request.aread()
     await store.close()
     return answered
 

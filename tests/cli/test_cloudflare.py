@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -53,6 +54,9 @@ LACKS = {
     "workflows graph": "workflows graph order",
     "graph": "graph order --version v",
     "hosts list": "hosts list",
+    "deploy": f"deploy {Path(__file__).parent}",
+    "rollback": "rollback",
+    "deployments list": "deployments list",
     "instances logs": "instances logs order cf",
     "instances why": "instances why order cf",
     "instances tree": "instances tree order cf",

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.compat.node.clients import COMPILED, HERE, Node, Server
 from tests.crash.processes import running
-from tests.crash.server import DEADLINE_S
+from tests.crash.server import DEADLINE_S, stepwell
 
 SOURCE = """
 from stepwell import WorkflowEntrypoint
@@ -53,10 +53,16 @@ class Shop(Server):
 
     def __init__(self, folder: Path) -> None:
         (folder / "shop.py").write_text(SOURCE)
-        super().__init__(folder, "shop.py")
+        super().__init__(folder, "shop.py", "--allow-deploy")
 
     def __enter__(self) -> "Shop":
         return self
+
+    @functools.cached_property
+    def token(self) -> str:
+        """A token for everything, uploads of code too."""
+        scopes = ("--scope", "write", "--scope", "deploy")
+        return stepwell(self.folder, "token", "create", *self.place, *scopes).stdout.strip()
 
     def examples(self, id: str) -> dict[str, str]:
         """Return the examples on the page of an operation, by language; what it calls a placeholder is replaced."""
@@ -154,6 +160,9 @@ def in_shell(shop: Shop, home: Path, path: Path) -> Player:
     env |= {"CLOUDFLARE_API_TOKEN": shop.token, "CI": "1", **COMPILED}
     # Without these wrangler looks for a newer version of itself, and for who uses it.
     env |= {"WRANGLER_HIDE_BANNER": "true", "WRANGLER_SEND_METRICS": "false", "WRANGLER_SEND_ERROR_REPORTS": "false"}
+
+    # What an example uploads.
+    (home / "shop.py").write_text(SOURCE)
 
     # Some operations have the same example.
     @functools.cache

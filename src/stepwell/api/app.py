@@ -14,6 +14,7 @@ from stepwell.api.request import ApiRequest, Served
 from stepwell.api.routes import Route
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
 from stepwell.api.ui import pages
+from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
 from stepwell.subscriptions import Subscription
@@ -23,22 +24,24 @@ from stepwell.tokens import Caller, Tokens
 _DEFAULT_ACCOUNT = "local"
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - what a server has, by name
     engine: Engine,
     *,
     account: str | None,
     hosts: frozenset[str] | None,
     tokens: Tokens | None = None,
     base: str = "",
+    deployments: Deployments | None = None,
 ) -> "Api":
     """Return the application.
 
     `account` is the one that every account id in a path means; None: each id means itself. `hosts` are the
     names, without port, that requests may be sent to, `*.x` meaning all below x; None: any name. `tokens` are those
     that callers need; None: none is asked for. `base` is the path that browsers see all of it below, such as
-    "/stepwell": what is asked for below it is found, and without it, too, as a proxy may take it away.
+    "/stepwell": what is asked for below it is found, and without it, too, as a proxy may take it away. `deployments`
+    take code that is uploaded; None: nothing does.
     """
-    return Api(Served(engine, StreamTokens(engine.clock), tokens, base), account, hosts)
+    return Api(Served(engine, StreamTokens(engine.clock), tokens, base, deployments=deployments), account, hosts)
 
 
 @dataclass(frozen=True, slots=True)

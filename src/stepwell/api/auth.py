@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from stepwell.api.refusals import Forbidden, Unauthorized, invalid
 from stepwell.api.routes import Route
 from stepwell.errors import NotAuthenticated
-from stepwell.tokens import READING, READING_CODE, WRITING, Caller, Permission, Tokens
+from stepwell.tokens import DEPLOYING, READING, READING_CODE, WRITING, Caller, Permission, Tokens
 
 _HOW = "send `Authorization: Bearer TOKEN`, or `X-Auth-Email` and `X-Auth-Key`; `stepwell token create` makes a token"
 _READING = ("GET", "HEAD")
@@ -27,12 +27,16 @@ class Need(StrEnum):
     READ = "read"
     READ_CODE = "read code"
     WRITE = "write"
+    DEPLOY = "deploy"
+    READ_DEPLOYMENTS = "read or deploy"
 
 
 _PERMISSIONS: dict[Need, frozenset[Permission]] = {
     Need.READ: READING,
     Need.READ_CODE: READING_CODE,
     Need.WRITE: WRITING,
+    Need.DEPLOY: DEPLOYING,
+    Need.READ_DEPLOYMENTS: READING | DEPLOYING,
 }
 
 # Routes of Cloudflare's are read with GET and written with anything else; the others are named one by one.
@@ -67,11 +71,19 @@ _PAGES = (
 )
 _SHOWN = ("/ui/ends", "/ui/live", "/ui/outcomes", "/ui/overview")
 _OWN_NEEDS |= {**dict.fromkeys(_PAGES, Need.NOTHING), **dict.fromkeys(_SHOWN, Need.READ)}
+# What runs code of the caller's, or other code than runs now; and what tells of it.
+_DEPLOYMENTS = {
+    ("PUT", "/client/v4/accounts/{account_id}/workers/scripts/{script_name}"): Need.DEPLOY,
+    ("POST", "/client/v4/accounts/{account_id}/stepwell/deployments"): Need.DEPLOY,
+    ("GET", "/client/v4/accounts/{account_id}/stepwell/deployments"): Need.READ_DEPLOYMENTS,
+}
 _OWN_PREFIX = "/client/v4/accounts/{account_id}/stepwell/"
 
 
 def need_of(route: Route) -> Need:
     """Return what a route asks of its caller. Raises KeyError for a route without a rule."""
+    if (need := _DEPLOYMENTS.get((route.method, route.pattern))) is not None:
+        return need
     if route.pattern in _OWN_NEEDS:
         return _OWN_NEEDS[route.pattern]
     if route.number is None and not route.pattern.startswith(_OWN_PREFIX):

@@ -49,12 +49,18 @@ async def read(request: Request, payload_bytes: int) -> bytes:
     if length.isdecimal() and int(length[:20]) > most:
         raise BodyTooLarge(most)
     parts = bytearray()
-    stream = aiter(request.stream())
-    while (part := await _next(stream)) is not None:
+    async for part in pieces(request):
         parts += part
         if len(parts) > most:
             raise BodyTooLarge(most)
     return bytes(parts).strip(b" \t\r\n")
+
+
+async def pieces(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives. Raises BodyTooSlow."""
+    stream = aiter(request.stream())
+    while (part := await _next(stream)) is not None:
+        yield part
 
 
 async def _next(stream: AsyncIterator[bytes]) -> bytes | None:

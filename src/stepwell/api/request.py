@@ -13,6 +13,7 @@ from stepwell.api.query import Query
 from stepwell.api.refusals import invalid
 from stepwell.api.stream_tokens import StreamTokens
 from stepwell.api.streams import Streams
+from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
 from stepwell.tokens import Caller, Tokens
@@ -33,6 +34,8 @@ class Served:
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     streams: Streams = field(default_factory=Streams)
     changes: ChangeCount = field(default_factory=ChangeCount)
+    # What takes code that is uploaded; None: nothing does.
+    deployments: Deployments | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from stepwell.api import (
     reference,
     retention,
     schedules,
+    scripts,
     site,
     tree,
     triggers,
@@ -59,6 +60,7 @@ _OWN_WORKFLOW = _OWN + "/workflows/{workflow_name}"
 _OWN_INSTANCE = _OWN_WORKFLOW + "/instances/{instance_id}"
 _SHARED_LIMIT = _OWN + "/limits/steps/{limit_name}"
 _JOBS = _OWN + "/jobs"
+_DEPLOYMENTS = _OWN + "/deployments"
 _JOB = _JOBS + "/{job_id}"
 _SCHEDULES = _OWN + "/schedules"
 _SCHEDULE = _SCHEDULES + "/{workflow_name}/{cron}"
@@ -74,6 +76,8 @@ _SEARCHED = (
     *("status", "label", "prefix", "version", "trigger", "error", "error_text", "duration_min", "duration_max"),
     *("date_start", "date_end", "ended_start", "ended_end", "direction", "per_page", "cursor"),
 )
+# Of Cloudflare's Workers, not of its Workflows.
+_SCRIPT = "/client/v4/accounts/{account_id}/workers/scripts/{script_name}"
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 
@@ -104,6 +108,9 @@ ROUTES = (
     Route("GET", _OWN_WORKFLOW + "/limits", None, "Get the limits of a workflow", limits.get_limits_of_workflow),
     Route("GET", _OWN + "/whoami", None, "Who calls, and who answers", caller.whoami),
     Route("GET", _OWN + "/hosts", None, "List who has the store open", hosts.list_hosts),
+    Route("PUT", _SCRIPT, None, "Upload a script, and serve it", scripts.upload_script),
+    Route("GET", _DEPLOYMENTS, None, "List the code that was served", scripts.list_served),
+    Route("POST", _DEPLOYMENTS, None, "Serve code again that was served before", scripts.serve_earlier),
     Route("GET", _JOBS, None, "List jobs", jobs.list_jobs, _PAGE),
     Route("POST", _JOBS, None, "Change all instances that match", jobs.start_job),
     Route("GET", _JOB, None, "Get a job", jobs.get_job),

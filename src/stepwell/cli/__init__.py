@@ -6,6 +6,7 @@ import click
 
 from stepwell import __version__
 from stepwell.cli import completing, options, wrangler_spellings
+from stepwell.cli.deploy_commands import COMMANDS as DEPLOY_COMMANDS
 from stepwell.cli.failures import Commands
 from stepwell.cli.hosts_group import hosts_group
 from stepwell.cli.instances_group import instances_group
@@ -34,7 +35,7 @@ main.add_command(jobs_group)
 main.add_command(limits_group)
 main.add_command(schedules_group)
 main.add_command(workflows_group)
-for command in (backup, doctor, init, migrate, restore, version, login, logout, whoami):
+for command in (backup, doctor, init, migrate, restore, version, login, logout, whoami, *DEPLOY_COMMANDS):
     main.add_command(command)
 
 
@@ -115,23 +116,27 @@ def dev(path: str, data: str, **given: Any) -> None:
 
 
 @main.command()
-@click.argument("path", default=".")
+@click.argument("path", required=False)
 @options.hosting
-@click.option("--stored", "is_stored", is_flag=True, help="Serve the code that was served last, from the store alone.")
+@click.option("--stored", is_flag=True, help="Serve what was served last, from the store alone: as without PATH.")
+@click.option("--allow-deploy", "allows_deploy", is_flag=True, help="Take code that is uploaded: `stepwell deploy`.")
 @options.serving
-def serve(path: str, **given: Any) -> None:
+def serve(path: str | None, *, stored: bool, **given: Any) -> None:
     """Serve the workflows of PATH to others: each request needs a token.
 
     PATH is a Python file, a folder of them, or a folder whose wrangler file names one in `main`. The code is served as
     it is when the server starts: a snapshot of its folder is kept in the store, and instances that are running stay on
-    the code that they began with. SIGTERM or Ctrl-C stops: steps in flight have 5 seconds to end (--set grace=...), a
-    second one ends at once.
+    the code that they began with. Without PATH, what was served or deployed last is served; with --allow-deploy there
+    may be nothing yet. SIGTERM or Ctrl-C stops: steps in flight have 5 seconds to end (--set grace=...), a second one
+    ends at once.
     """
     # Imported here: `stepwell --version` should not wait for a web server.
     from stepwell.cli.serve import serve as run
     from stepwell.cli.server import ServerOptions
 
-    raise SystemExit(run(ServerOptions(path=path, **given)))
+    if stored and path is not None:
+        raise click.UsageError("--stored serves what the store has, and PATH something else: leave one of them out")
+    raise SystemExit(run(ServerOptions(path=path or "", is_stored=path is None, **given)))
 
 
 @main.command()

@@ -17,10 +17,12 @@ from stepwell.errors import (
     InstanceNotFound,
     JobNotFound,
     LimitNotFound,
+    NotAuthenticated,
     NotOfThisServer,
     RequestRefused,
     ScheduleNotFound,
     ServerUnreachable,
+    SnapshotNotFound,
     StepNotFound,
     StepNotInHistory,
     StepwellError,
@@ -45,6 +47,7 @@ _HINT_BY_CODE = {
     WorkflowNotFound.code: "`stepwell workflows list` shows those there are; --url, --account or a profile may name "
     "another server",
     ScheduleNotFound.code: "`stepwell schedules list {workflow}` shows those there are",
+    SnapshotNotFound.code: "`stepwell deployments list` shows those there are",
     JobNotFound.code: "`stepwell jobs list` shows those there are",
     LimitNotFound.code: "`stepwell limits list` shows those there are",
     InstanceNotFound.code: "`stepwell instances list {workflow}` shows those there are",
@@ -52,10 +55,16 @@ _HINT_BY_CODE = {
     InstanceFinished.code: "`stepwell instances describe {workflow} {id}` shows how it ended",
     StepNotInHistory.code: "`stepwell instances describe {workflow} {id}` shows its steps; a name is without its count",
 }
-# A step and an instance that are not there have the same number: the hint is for both.
+_MAY_DEPLOY = (
+    "`stepwell token create --scope deploy` makes a token that may; `stepwell serve --allow-deploy` takes code"
+)
+# A step and an instance that are not there have the same number: the hint is for both. So is it where a token may not
+# do what is asked, or a server does not.
 _HINT_BY_COMMAND = {
+    ("deploy", NotAuthenticated.code): _MAY_DEPLOY,
+    ("rollback", NotAuthenticated.code): _MAY_DEPLOY,
     ("step", StepNotFound.code): "`stepwell instances list {workflow}` shows the instances there are, "
-    "`stepwell instances describe {workflow} {id}` the steps of this one"
+    "`stepwell instances describe {workflow} {id}` the steps of this one",
 }
 _HINT_BY_EXIT = {
     NOT_ALLOWED: "`stepwell token create` makes a token, `stepwell login` keeps it; STEPWELL_TOKEN may have it, too",
@@ -136,7 +145,12 @@ def reason_of(error: StepwellError) -> str:
     if not isinstance(error, RequestRefused):
         return str(error)
     request = f", request {error.request_id or 'without an id'}" if _is_asked_for("verbose") else ""
-    return f"{_KEY.sub('', str(error))} ({error.error_code}{request})"
+    return f"{message_of(error)} ({error.error_code}{request})"
+
+
+def message_of(error: RequestRefused) -> str:
+    """Return a server's message as people get it."""
+    return _KEY.sub("", str(error))
 
 
 def _is_asked_for(flag: str) -> bool:

@@ -31,7 +31,10 @@ def print_start(host: Host) -> None:
     click.echo(f"Data: {shown(store) if is_database(store) else host.place.parent}")
     if host.code.snapshot:
         click.echo(f"Code: snapshot {host.code.snapshot}; instances that are running stay on theirs")
-    click.echo(f"Workflows: {', '.join(host.supervisor.workflows)}")
+    if host.code.path:
+        click.echo(f"Workflows: {', '.join(host.supervisor.workflows)}")
+    else:
+        click.echo("Workflows: none yet; upload them: stepwell deploy PATH --to URL")
 
 
 def print_stop(host: Host) -> None:

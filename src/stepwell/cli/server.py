@@ -80,7 +80,7 @@ def _port_after(port: int) -> int:
 
 async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> None:
     host = served.host
-    loaded = fingerprint(host.project)
+    loaded = {} if host.project is None else fingerprint(host.project)
     if not await stop.before(host.supervisor.start()):
         return
     engine = Engine(host.store, settings=host.told)
@@ -107,12 +107,19 @@ def _app(served: Served, engine: Engine) -> Api:
     options = served.options
     tokens = Tokens(served.host.store, SystemClock()) if options.wants_tokens else None
     account = None if options.wants_tokens else options.account
-    return create_app(engine, account=account, hosts=options.hosts, tokens=tokens, base=options.base_path)
+    return create_app(
+        engine,
+        account=account,
+        hosts=options.hosts,
+        tokens=tokens,
+        base=options.base_path,
+        deployments=served.host.deployments,
+    )
 
 
 async def _until_stopped(served: Served, loaded: Fingerprint) -> None:
-    if served.options.reloads:
-        host = served.host
+    host = served.host
+    if served.options.reloads and host.project is not None:
         await reload_on_change(host.project, host.supervisor, loaded, lambda: _print_fetch(served))
     await asyncio.Event().wait()
 
@@ -122,9 +129,10 @@ async def _print_start(served: Served, sock: socket.socket) -> None:
     print_start(served.host)
     _print_fetch(served)
     if options.wants_tokens and not await Tokens(served.host.store, SystemClock()).list():
+        scopes = "--scope write --scope deploy" if options.allows_deploy else "--scope write"
         click.echo(
             "There is no token yet. Make one in another terminal: stepwell token create "
-            f"--store {shown(options.store)} --account {options.account} --scope write"
+            f"--store {shown(options.store)} --account {options.account} {scopes}"
         )
     click.echo(f"Stepwell is ready: http://{sockets.shown(options.host, sock.getsockname()[1])}{options.base_path}")
     sys.stdout.flush()

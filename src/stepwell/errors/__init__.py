@@ -12,6 +12,8 @@
     |-- ScheduleNotFound          no such cron expression of the workflow       404  10500
     |-- LimitNotFound             no such limit that steps share                404  10501
     |-- JobNotFound               no job of that id                             404  10502
+    |-- SnapshotNotFound          no such code that was served                  404  10503
+    |-- CodeRefused               code that was uploaded cannot be served       400  10021
     |-- InstanceNotFound          no instance of that id                        404  10400
     |-- StepNotFound              no step of that name in the instance          404  10400
     |-- InstanceAlreadyExists     the id is taken                               400  10405
@@ -67,6 +69,7 @@ from typing import Any, ClassVar
 
 from stepwell.errors.base import StepwellError
 from stepwell.errors.refused import (
+    CodeRefused,
     CreatedTooFast,
     IdempotencyKeyReused,
     InstanceAlreadyExists,
@@ -81,6 +84,7 @@ from stepwell.errors.refused import (
     QueueFull,
     RestartedMeanwhile,
     ScheduleNotFound,
+    SnapshotNotFound,
     StepNotFound,
     StepNotInHistory,
     UnknownScript,
@@ -103,6 +107,7 @@ __all__ = [
     "AuthorError",
     "CannotListen",
     "ChildFailed",
+    "CodeRefused",
     "CreatedTooFast",
     "IdempotencyKeyReused",
     "InstanceAlreadyExists",
@@ -134,6 +139,7 @@ __all__ = [
     "ScriptError",
     "ServerUnreachable",
     "SleepInThePast",
+    "SnapshotNotFound",
     "StepFailed",
     "StepLimitReached",
     "StepNotFound",

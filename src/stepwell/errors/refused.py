@@ -119,6 +119,31 @@ class JobNotFound(StepwellError):
         super().__init__(f'job.not_found: the account has no job "{id:.300}"; it may have ended more than 30 days ago')
 
 
+class SnapshotNotFound(StepwellError):
+    """No snapshot of that number that the account has ever served; None: nothing was served before."""
+
+    code = 10503
+    http_status = 404
+
+    def __init__(self, row: int | None) -> None:
+        self.row = row
+        what = "nothing was served before what is served now" if row is None else f"no snapshot {row} was ever served"
+        super().__init__(f"snapshot.not_found: {what}; `stepwell deployments list` shows what was")
+
+
+class CodeRefused(StepwellError):
+    """Code that was uploaded cannot be served; the message is the report for its author.
+
+    Source: developers.cloudflare.com/workers/observability/errors/ (10021: a script that is not valid)
+    """
+
+    code = 10021
+    http_status = 400
+
+    def __init__(self, report: str) -> None:
+        super().__init__(f"script.invalid: {report}")
+
+
 class InstanceNotFound(StepwellError):
     """No instance of that id in the workflow."""
 

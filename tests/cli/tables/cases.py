@@ -15,6 +15,7 @@ LONG = "a-name-that-is-as-long-as-names-may-be-" + 25 * "x"
 ELSEWHERE = {
     "backup": "test_backups.py",
     "copy": "test_copying.py",
+    "deploy": "test_deploying.py",
     "doctor": "test_doctor.py",
     "migrate": "test_schemas.py",
     "restore": "test_backups.py",
@@ -273,7 +274,21 @@ _CALLER = {
 _FORCED = {"step": "charge-1", "action": "retry", "by": f"token {HOSTILE}"}
 _CREATED = {"id": "i1", "status": "queued", "version_id": "v1", "workflow_id": "w1"}
 
+_SERVED = {
+    "snapshot": 12,
+    "sha256": "a" * 64,
+    "source": "src/order.py",
+    "python": "3.13.1",
+    "created_on": _at("10:00:00"),
+    "served_on": _at("11:00:00"),
+    "is_served": True,
+}
+
 CASES: Mapping[str, Case] = {
+    "deployments list": _asked(
+        "",
+        [_SERVED, {**_SERVED, "snapshot": 11, "source": f"{HOSTILE}/{LONG}.py", "python": HOSTILE, "is_served": False}],
+    ),
     "hosts list": _asked("", _HOSTS),
     "instances delete": _asked("order i1 -y", {}),
     "instances describe": _asked("order i1", _INSTANCE, {"labels": {"for": HOSTILE}}, {"kept_until": _at("13:00:00")}),
@@ -312,6 +327,7 @@ CASES: Mapping[str, Case] = {
     "limits unshare": _asked("desk", {**_LIMITS, "concurrency": None, "shared": []}),
     "profile list": Case(),
     "profile show": Case(("--profile", "long")),
+    "rollback": _asked("12", _SERVED),
     "schedules list": _asked("", _SCHEDULES),
     "schedules pause": _asked("order 0", _SCHEDULES[1]),
     "schedules resume": _asked("order 0", _SCHEDULE),

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from stepwell import __version__, models
-from stepwell.api.openapi import of_accounts, of_instances, of_jobs, of_schedules, of_stepwell, of_workflows
+from stepwell.api.openapi import (
+    of_accounts,
+    of_deployments,
+    of_instances,
+    of_jobs,
+    of_schedules,
+    of_stepwell,
+    of_workflows,
+)
 from stepwell.api.openapi.effective import effective
 from stepwell.api.openapi.examples import example_of
 from stepwell.api.openapi.operation import (
@@ -36,6 +44,7 @@ OPERATIONS = {
     **of_stepwell.OPERATIONS,
     **of_schedules.OPERATIONS,
     **of_jobs.OPERATIONS,
+    **of_deployments.OPERATIONS,
 }
 
 _SOURCE = "https://developers.cloudflare.com/api/resources/"
@@ -174,8 +183,16 @@ def _clients(known: Operation) -> Schema:
 
 def _body(body: Body, schemas: Schemas) -> Schema:
     schema = {} if body.kind is None else schemas.of_body(body.kind)
-    content = {"application/json": {"schema": schema, "example": body.example}}
+    content = _form(schema, body) if body.is_form else {"application/json": {"schema": schema, "example": body.example}}
     return {"description": body.description, "required": body.is_needed, "content": content}
+
+
+def _form(schema: Schema, body: Body) -> Schema:
+    files = {"type": "string", "format": "binary", "description": "A file, by its path."}
+    form = {"type": "object", "required": ["metadata"], "properties": {"metadata": schema}}
+    encoding = {"metadata": {"contentType": "application/json"}}
+    whole = {**form, "additionalProperties": files}
+    return {"multipart/form-data": {"schema": whole, "encoding": encoding, "example": body.example}}
 
 
 # ---- answers

@@ -11,6 +11,7 @@ from typing import Any
 
 from stepwell import limits
 from stepwell.api.openapi.meanings_of_callers import OF_CALLERS
+from stepwell.api.openapi.meanings_of_deployments import OF_DEPLOYMENTS
 from stepwell.api.openapi.meanings_of_graphs import OF_GRAPHS
 from stepwell.api.openapi.meanings_of_hosts import OF_HOSTS
 from stepwell.api.openapi.meanings_of_limits import OF_LIMITS
@@ -460,6 +461,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     **OF_LIMITS,
     **OF_CALLERS,
     **OF_HOSTS,
+    **OF_DEPLOYMENTS,
     "Progress": {
         "value": {"description": "Whatever JSON value the code gave.", "examples": [{"done": 3, "of": 10}]},
         "at": _moment("When it said so."),

@@ -15,6 +15,7 @@ from stepwell.api.refusals import (
     UpgradeRequired,
 )
 from stepwell.errors import (
+    CodeRefused,
     CreatedTooFast,
     InstanceAlreadyExists,
     InstanceFinished,
@@ -27,6 +28,7 @@ from stepwell.errors import (
     PageTooSlow,
     QueueFull,
     ScheduleNotFound,
+    SnapshotNotFound,
     StepNotFound,
     StepNotInHistory,
     StepwellError,
@@ -75,6 +77,8 @@ NO_INSTANCE = Refused(InstanceNotFound, "The workflow has no instance of this id
 NO_STEP = Refused(StepNotFound, "The instance has no step of this name and type, or no such attempt.", "step.not_found")
 NO_SCHEDULE = Refused(ScheduleNotFound, "The workflow has no such cron expression.", "schedule.not_found")
 NO_LIMIT = Refused(LimitNotFound, "Steps of the account share no limit of this name.", "limit.not_found")
+NO_SNAPSHOT = Refused(SnapshotNotFound, "The account has never served this.", "snapshot.not_found")
+BAD_CODE = Refused(CodeRefused, "The code cannot be served; the message is a report for its author.", "script.invalid")
 NO_JOB = Refused(JobNotFound, "The account has no job of this id.", "job.not_found")
 NO_VERSION = Refused(VersionNotFound, "The workflow has no version of this id.", "version.not_found")
 BAD_BODY = Refused(InvalidInput, "The body is no JSON, or not of this form, or too large or too deep a value.", "body")
@@ -131,12 +135,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a route reads: a type, or a schema where any JSON is taken; and an example of it."""
+    """What a route reads: a type, or a schema where any JSON is taken; and an example of it.
+
+    `is_form`: it is a form, whose part `metadata` is of this type, and whose other parts are files.
+    """
 
     kind: Any
     description: str
     example: Any
     is_needed: bool = True
+    is_form: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class Call:
     sdk: str | None
     is_open: bool
     is_socket: bool
+    # The parts of a form: what is JSON, and files, by their names.
+    form: Mapping[str, Any] | None = None
 
     @property
     def target(self) -> str:
@@ -42,7 +44,8 @@ class Call:
 def call_of(server: str, method: str, pattern: str, operation: Mapping[str, Any]) -> Call:
     """Return the call that the samples of an operation make."""
     needed = [given for given in operation["parameters"] if given.get("required")]
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    content = operation.get("requestBody", {}).get("content", {})
+    body, form = content.get("application/json"), content.get("multipart/form-data")
     return Call(
         server,
         method,
@@ -54,4 +57,5 @@ def call_of(server: str, method: str, pattern: str, operation: Mapping[str, Any]
         operation.get("x-cloudflare-sdk"),
         not operation["security"],
         "101" in operation["responses"],
+        None if form is None else form["example"],
     )

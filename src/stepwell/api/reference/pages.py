@@ -136,7 +136,8 @@ def _body(found: Operation, components: Components) -> str:
     body = found.get("requestBody")
     if body is None:
         return ""
-    schema = body["content"]["application/json"]["schema"]
+    (content,) = body["content"].values()
+    schema = content["schema"]
     kind = type_of(schema, components)
     needed = "" if body["required"] else ' <span class="muted">optional</span>'
     inner = schema["items"] if schema.get("type") == "array" else schema

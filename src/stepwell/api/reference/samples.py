@@ -41,6 +41,10 @@ def curl(call: Call) -> str:
         lines.append('-H "Authorization: Bearer $CLOUDFLARE_API_TOKEN"')
     if call.body is not None:
         lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(json.dumps(call.body))}"]
+    for name, part in (call.form or {}).items():
+        is_file = isinstance(part, str)
+        said = f"{name}=@{name}" if is_file else f"{name}={json.dumps(part)};type=application/json"
+        lines.append(f"-F {shlex.quote(said)}")
     return " \\\n  ".join(lines)
 
 

@@ -1,0 +1,49 @@
+"""What the members mean of code that is served, as in `meanings.py`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Meaning = Mapping[str, Any]
+
+_SHA256 = "401539be52237930288fc5e897a1d9b16899339ed4af4a8c0ca85219c0ba4770"
+
+
+def _moment(description: str) -> Meaning:
+    return {"description": description, "format": "date-time", "examples": ["2026-11-23T10:00:00.130Z"]}
+
+
+OF_DEPLOYMENTS: Mapping[str, Mapping[str, Meaning]] = {
+    "ScriptMetadataBody": {
+        "main_module": {"description": "The file that is served.", "examples": ["order.py"]},
+        "bindings": {
+            "description": "Those of workflows and of variables (`plain_text`, `json`). Where a wrangler file is among "
+            "the files, it says them instead."
+        },
+        "stepwell_source": {
+            "description": 'Ours: "." where all files of the folder are served, or the file that is, in the place of '
+            "`main_module`."
+        },
+    },
+    "UploadedScript": {
+        "id": {"description": "The script's name.", "examples": ["shop"]},
+        "etag": {"description": "The hash of its files.", "examples": [_SHA256]},
+        "handlers": {"description": "What it answers beside workflows: `fetch`, or nothing."},
+        "has_assets": {"description": "False: files are not served."},
+        "has_modules": {"description": "True: it is made of modules."},
+        "created_on": _moment("When this code came first."),
+        "modified_on": _moment("When it became what is served."),
+        "startup_time_ms": {"description": "How long it took to load.", "minimum": 0, "examples": [350]},
+    },
+    "ServedCode": {
+        "snapshot": {"description": "Its number.", "minimum": 1, "examples": [3]},
+        "sha256": {"description": "The hash of its files.", "examples": [_SHA256]},
+        "source": {"description": 'The file or folder that is served; ".": the whole.', "examples": ["order.py"]},
+        "python": {"description": "The Python that it was served with first.", "examples": ["3.13.1"]},
+        "created_on": _moment("When it came first."),
+        "served_on": _moment("When it became what is served, the last time."),
+        "is_served": {"description": "Whether it is what is served now."},
+    },
+    "ServeBody": {
+        "snapshot": {"description": "Which one; null: the last but one.", "examples": [3]},
+    },
+}

@@ -1,0 +1,55 @@
+"""Operations on the code that a server serves."""
+
+from collections.abc import Mapping
+
+from stepwell.api.openapi.of_stepwell import STEPWELL
+from stepwell.api.openapi.operation import (
+    ACCOUNT,
+    BAD_BODY,
+    BAD_CODE,
+    LARGE_BODY,
+    NO_SNAPSHOT,
+    Answer,
+    Body,
+    Key,
+    Operation,
+)
+from stepwell.api.scripts import ScriptMetadataBody, ServeBody, ServedCode, UploadedScript
+
+_BINDING = {"type": "workflow", "name": "ORDER", "workflow_name": "order", "class_name": "Order"}
+
+OPERATIONS: Mapping[Key, Operation] = {
+    f"PUT {ACCOUNT}/workers/scripts/{{script_name}}": Operation(
+        id="stepwell-deployments-upload",
+        tag=STEPWELL,
+        description="Serves code that is uploaded, where the server was started with --allow-deploy: all of it, or, "
+        "if it cannot be loaded or has a workflow of another script's, nothing. Instances that are running stay on "
+        "the code that they began with. The route is that of Cloudflare's Workers; the token needs `deploy`.",
+        answer=Answer(UploadedScript),
+        body=Body(
+            ScriptMetadataBody,
+            "What is uploaded, and the files, each as a part with its path as its name.",
+            {"metadata": {"main_module": "shop.py", "bindings": [_BINDING]}, "shop.py": "..."},
+            is_form=True,
+        ),
+        refused=(BAD_BODY, BAD_CODE, LARGE_BODY),
+        cli=("stepwell deploy shop.py",),
+    ),
+    f"GET {ACCOUNT}/stepwell/deployments": Operation(
+        id="stepwell-deployments-list",
+        tag=STEPWELL,
+        description="Lists the code that was served, the last first: up to 100.",
+        answer=Answer(list[ServedCode]),
+        cli=("stepwell deployments list",),
+    ),
+    f"POST {ACCOUNT}/stepwell/deployments": Operation(
+        id="stepwell-deployments-serve",
+        tag=STEPWELL,
+        description="Serves code again that was served before, where the server was started with --allow-deploy. "
+        "Instances that are running stay on the code that they began with. The token needs `deploy`.",
+        answer=Answer(ServedCode),
+        body=Body(ServeBody, "Which snapshot; no body asks for the last but one.", {"snapshot": 1}, False),
+        refused=(BAD_BODY, NO_SNAPSHOT, BAD_CODE, LARGE_BODY),
+        cli=("stepwell rollback 1",),
+    ),
+}

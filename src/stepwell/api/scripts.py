@@ -1,0 +1,214 @@
+"""Code that is uploaded: Cloudflare's route for scripts, as its tools use it, and Stepwell's own of what was served.
+
+Source: developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/update/
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell import limits
+from stepwell.api import body, envelope
+from stepwell.api.refusals import BodyTooLarge, Forbidden, invalid
+from stepwell.api.request import ApiRequest
+from stepwell.core.steplog import iso
+from stepwell.deployments import Deployment, Deployments, Upload
+from stepwell.engine import Engine
+from stepwell.errors import InvalidInput
+from stepwell.store.snapshot_operations import ListServed, Snapshot
+
+_MOST_PARTS = 10_001
+# What stands round the files of an upload, and what is said of them.
+_ROUND_FILES = 8 * 2**20
+_METADATA = "metadata"
+# What a binding of an upload becomes in the wrangler file that is written; workflows aside.
+_VALUES = {"plain_text": "text", "json": "json"}
+_LISTED = 100
+
+
+class ScriptMetadataBody(msgspec.Struct):
+    """What a tool says of the files that it uploads; what Stepwell does not need is not read.
+
+    `stepwell_source`: "." where all files of the folder are served, of which `main_module` is one.
+    """
+
+    main_module: str
+    bindings: list[dict[str, Any]] = []
+    stepwell_source: str | None = None
+
+
+class UploadedScript(msgspec.Struct):
+    """A script that was uploaded, as Cloudflare's tools expect it."""
+
+    id: str
+    etag: str
+    handlers: list[str]
+    has_assets: bool
+    has_modules: bool
+    created_on: str
+    modified_on: str
+    startup_time_ms: int
+
+
+class ServedCode(msgspec.Struct):
+    """A snapshot of code that is served, or was."""
+
+    snapshot: int
+    sha256: str
+    source: str
+    python: str
+    created_on: str
+    served_on: str
+    is_served: bool
+
+
+class ServeBody(msgspec.Struct):
+    """Which snapshot is to be served again; None: the last but one."""
+
+    snapshot: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
+
+
+async def upload_script(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - whoever deploys has the store
+    """Serve the code that is uploaded, if it can be."""
+    deployments = _deployments(request)
+    script = request.path["script_name"]
+    if not limits.is_workflow_name(script):
+        raise InvalidInput("script_name", f'path: "{script:.300}" cannot name a script: {limits.NAME_RULE}')
+    done = await deployments.deploy(request.account, await _read(request, script))
+    return envelope.success(_uploaded(script, done))
+
+
+async def list_served(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with the code that was served, the last first."""
+    served = await engine.store.run(ListServed(request.account, _LISTED))
+    return envelope.success([_shown(one, is_served=place == 0) for place, one in enumerate(served)])
+
+
+async def serve_earlier(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - as above
+    """Serve code again that was served before."""
+    asked = await request.decode(ServeBody)
+    done = await _deployments(request).roll_back(request.account, asked.snapshot)
+    return envelope.success(_shown(done.snapshot, is_served=True))
+
+
+def _deployments(request: ApiRequest) -> Deployments:
+    deployments = request.served.deployments
+    if deployments is None:
+        raise Forbidden("this server takes no code; start it as `stepwell serve --allow-deploy`")
+    return deployments
+
+
+async def _read(request: ApiRequest, script: str) -> Upload:
+    """Read the parts of an upload. Raises InvalidInput, or BodyTooLarge."""
+    fields, files = await _parts(request.http, request.served.engine.settings.snapshot_size + _ROUND_FILES)
+    if _METADATA not in fields:
+        raise invalid(_METADATA, "there is no part `metadata`, which says what is uploaded; send one with JSON")
+    if nameless := sorted(fields.keys() - {_METADATA}):
+        raise invalid("body", f"the part {nameless[0]!r:.300} is no file, as it has no `filename`; send one with it")
+    metadata = body.decode(fields[_METADATA], ScriptMetadataBody, _METADATA)
+    source = metadata.main_module if metadata.stepwell_source is None else metadata.stepwell_source
+    return Upload(files, source, _config(script, metadata))
+
+
+async def _parts(http: Request, most: int) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Return the fields and the files of a form, by their names."""
+    if not http.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise invalid("content-type", "an upload is multipart/form-data, with a part `metadata` and one for each file")
+    parser = MultiPartParser(
+        http.headers, _bounded(http, most), max_files=_MOST_PARTS, max_fields=_MOST_PARTS, max_part_size=most
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, UnicodeError, KeyError) as error:
+        raise invalid("body", f"it is no multipart form: {error}") from error
+    fields: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
+    try:
+        for name, part in form.multi_items():
+            kept = files if isinstance(part, UploadFile) and name != _METADATA else fields
+            if name in kept:
+                raise invalid("body", f"two parts are called {name!r:.300}; send each file once")
+            kept[name] = await part.read() if isinstance(part, UploadFile) else part.encode()
+    finally:
+        await form.close()
+    return fields, files
+
+
+async def _bounded(http: Request, most: int) -> AsyncGenerator[bytes, None]:
+    size = 0
+    async for part in body.pieces(http):
+        size += len(part)
+        if size > most:
+            raise BodyTooLarge(most)
+        yield part
+
+
+def _config(script: str, metadata: ScriptMetadataBody) -> Mapping[str, Any]:
+    """Return the wrangler file that says what an upload says; empty: its files say as much. Raises InvalidInput."""
+    workflows: list[dict[str, Any]] = []
+    values: dict[str, Any] = {}
+    for binding in metadata.bindings:
+        kind, name = binding.get("type"), binding.get("name")
+        if not isinstance(kind, str) or not isinstance(name, str):
+            raise invalid(
+                _METADATA,
+                "metadata: a binding has a `type` and a `name`, which are texts; got "
+                f"type {kind!r:.100} and name {name!r:.100}",
+            )
+        if kind == "workflow":
+            named = {"binding": name, "name": binding.get("workflow_name"), "class_name": binding.get("class_name")}
+            of_another = {"script_name": binding["script_name"]} if "script_name" in binding else {}
+            workflows.append({key: text for key, text in {**named, **of_another}.items() if text is not None})
+        elif kind in _VALUES:
+            values[name] = binding.get(_VALUES[kind])
+        elif kind == "secret_text":
+            raise invalid(
+                _METADATA,
+                f"metadata: the binding {name!r:.100} is a secret, and code is kept as it is; give the server an "
+                f"environment variable of that name, and --env {name:.100}",
+            )
+        else:
+            raise invalid(
+                _METADATA,
+                f"metadata: the binding {name!r:.100} has the type {kind!r:.100}, which Stepwell does not have",
+            )
+    # Each file of a folder is a script of its own, as it is where the folder is served from files.
+    is_named = metadata.stepwell_source != "." and script != PurePosixPath(metadata.main_module).stem
+    if not (is_named or workflows or values):
+        return {}
+    main = {} if metadata.stepwell_source == "." else {"name": script, "main": metadata.main_module}
+    return {**main, "workflows": workflows, "vars": values}
+
+
+def _uploaded(script: str, done: Deployment) -> UploadedScript:
+    snapshot = done.snapshot
+    created, modified = iso(snapshot.created_at), iso(snapshot.served_at)
+    return UploadedScript(
+        id=script,
+        etag=snapshot.sha256,
+        handlers=["fetch"] if done.serves_fetch else [],
+        has_assets=False,
+        has_modules=True,
+        created_on=created,
+        modified_on=modified,
+        startup_time_ms=done.load_ms,
+    )
+
+
+def _shown(snapshot: Snapshot, *, is_served: bool) -> ServedCode:
+    return ServedCode(
+        snapshot.row,
+        snapshot.sha256,
+        snapshot.source,
+        snapshot.python,
+        iso(snapshot.created_at),
+        iso(snapshot.served_at),
+        is_served,
+    )

@@ -1,0 +1,116 @@
+"""`stepwell deploy` and what goes with it: code goes to a server that runs, and back to what was served before."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stepwell import snapshots, wrangler
+from stepwell.cli import times
+from stepwell.cli.failures import FAILED, USAGE, Failure, message_of
+from stepwell.cli.output import Column, Output
+from stepwell.cli.terminal import say
+from stepwell.client import Client
+from stepwell.errors import CodeRefused, InvalidSetting, RequestRefused, ScriptError
+from stepwell.project import Project
+from stepwell.server_settings import tell
+
+Item = Mapping[str, Any]
+
+_WRANGLER_FILE = "wrangler.json"
+_WRANGLER_FILES = frozenset((_WRANGLER_FILE, "wrangler.jsonc", "wrangler.toml"))
+_NAME_LENGTH = 60
+_SHA_SHOWN = 12
+_HINT = "`stepwell check PATH` looks at code without running it; --dry-run lists what would be uploaded"
+_SERVED = (
+    Column("snapshot", lambda one: str(one["snapshot"])),
+    Column("state", lambda one: "served" if one["is_served"] else "-"),
+    Column("served", lambda one: times.ago(one["served_on"])),
+    Column("source", lambda one: str(one["source"]), rank=1),
+    Column("sha256", lambda one: str(one["sha256"])[:_SHA_SHOWN], rank=2),
+    Column("python", lambda one: str(one["python"]), rank=3),
+)
+_FILES = (
+    Column("file", lambda file: str(file["path"])),
+    Column("bytes", lambda file: f"{file['size']:,}"),
+)
+
+
+def deploy(client: Client, path: str, name: str | None, out: Output, *, is_for_show: bool) -> int:
+    """Upload the code at a path, and let the server serve it; return the exit code. Raises Failure."""
+    try:
+        project = Project.at(Path(path))
+        told = tell((), os.environ, project.root).settings
+        taken = snapshots.take(project, told.snapshot_size)
+    except (ScriptError, InvalidSetting) as error:
+        raise Failure(str(error), USAGE, _HINT) from error
+    if not project.files:
+        raise Failure(f"there is no Python file at {path}; give a file, or a folder that has some", USAGE, _HINT)
+    files = {file.path: file.body for file in taken.files}
+    if name is not None and name != project.config.get("name"):
+        files[_WRANGLER_FILE] = _naming(name, files)
+    if is_for_show:
+        out.show_all([{"path": file, "size": len(body)} for file, body in files.items()], _FILES, "path")
+        say(f"nothing is done; without --dry-run these files would go to {client.url}")
+        return 0
+    main = project.files[0].relative_to(project.root).as_posix()
+    metadata = {"main_module": main, "stepwell_source": taken.source}
+    # Asked first: what is no Stepwell gets no code.
+    list(client.served())
+    done = _uploaded(client, name or _script_of(project), metadata, files)
+    served = next(iter(client.served()))
+    if out.form == "json":
+        out.show_one(done, (), "script")
+        return 0
+    out.show_all([served], _SERVED, "snapshot")
+    if out.is_text:
+        say(f"{client.url} serves it; instances that are running stay on their code. Back: stepwell rollback")
+    return 0
+
+
+def _naming(name: str, files: Mapping[str, bytes]) -> bytes:
+    """Return the wrangler file that names a script. Raises Failure where there is one, which would have to."""
+    if has := sorted(_WRANGLER_FILES & files.keys()):
+        problem = f'--name is for code without a wrangler file; {has[0]} does not name the script "{name}"'
+        raise Failure(problem, USAGE, f"write that name into {has[0]}, or leave out --name")
+    return json.dumps({"name": name}).encode()
+
+
+def _script_of(project: Project) -> str:
+    """Return under which name code is uploaded. Where a folder has none, that is only what its upload is called."""
+    if project.source.is_file() or "name" in project.config:
+        return wrangler.script_name(project.config, project.source)
+    return re.sub(r"[^A-Za-z0-9_]+", "-", project.root.name).strip("-")[:_NAME_LENGTH] or "code"
+
+
+def _uploaded(client: Client, script: str, metadata: Item, files: Mapping[str, bytes]) -> Item:
+    """Upload files, and return what the server says of them. Raises Failure, behind a report for their author."""
+    try:
+        return client.upload(script, metadata, files)
+    except RequestRefused as error:
+        if error.error_code != CodeRefused.code:
+            raise
+        for line in message_of(error).splitlines():
+            say(line)
+        problem = f"the code cannot be served; nothing has changed at {client.url} ({error.error_code})"
+        raise Failure(problem, FAILED, _HINT) from error
+
+
+def show(client: Client, out: Output) -> int:
+    """Print what was served; return the exit code."""
+    out.show_all(client.served(), _SERVED, "snapshot")
+    return 0
+
+
+def roll_back(client: Client, snapshot: int | None, out: Output) -> int:
+    """Let the server serve what was served before; return the exit code."""
+    served = client.serve_earlier(snapshot)
+    if out.form == "json":
+        out.show_one(served, (), "snapshot")
+        return 0
+    out.show_all([served], _SERVED, "snapshot")
+    if out.is_text:
+        say(f"{client.url} serves it again; instances that are running stay on their code")
+    return 0

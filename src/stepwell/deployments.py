@@ -1,0 +1,102 @@
+"""Code that is uploaded to a running server: kept as a snapshot, tried, and served if it can be, all of it or nothing.
+
+It is tried in the worker that is to run it. Until that has loaded it, and the store has taken its workflows in the
+transaction that makes it what is served, nothing has changed: who runs goes on, and so does what is created.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stepwell import snapshots
+from stepwell.adoption import Adoption
+from stepwell.clock import SystemClock
+from stepwell.errors import CodeRefused, InvalidInput, ScriptError, SnapshotNotFound
+from stepwell.server_settings import Settings
+from stepwell.store import Store
+from stepwell.store.snapshot_operations import FindServed, ListServed, SaveSnapshot, Snapshot
+
+# The name of the wrangler file that is written for code that comes without one.
+_WRANGLER_FILE = "wrangler.json"
+_WRANGLER_FILES = frozenset((_WRANGLER_FILE, "wrangler.jsonc", "wrangler.toml"))
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Files by their paths, and which of them is served: `source` is a file, or "." for all that lie in the folder.
+
+    `config` is what a wrangler file would say, if anything; a file of that name among the others says it instead.
+    """
+
+    files: Mapping[str, bytes]
+    source: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What is served now, how long it took to load, in milliseconds, and whether it answers HTTP requests."""
+
+    snapshot: Snapshot
+    load_ms: int
+    serves_fetch: bool
+
+
+class Deployments:
+    """Takes code for an account, and goes back to what was served before."""
+
+    def __init__(self, store: Store, adoption: Adoption, account: str, told: Settings) -> None:
+        self._store = store
+        self._adoption = adoption
+        self._account = account
+        self._told = told
+
+    async def deploy(self, account: str, upload: Upload) -> Deployment:
+        """Serve what is uploaded. Raises CodeRefused with a report for the author, InvalidInput or StoreError."""
+        self._check(account)
+        files = dict(upload.files)
+        if upload.config and not _WRANGLER_FILES & files.keys():
+            files[_WRANGLER_FILE] = json.dumps(upload.config, indent=2, sort_keys=True).encode()
+        try:
+            taken = snapshots.of_files(files, upload.source, self._told.snapshot_size)
+        except ScriptError as error:
+            raise CodeRefused(str(error)) from error
+        packages = json.dumps(await asyncio.to_thread(snapshots.packages))
+        made_with = (snapshots.python(), packages, list(taken.files), SystemClock().now())
+        row = await self._store.run(SaveSnapshot(account, taken.sha256, taken.source, *made_with))
+        return await self._serve(Snapshot(row, taken.sha256, taken.source, *made_with[:2], made_with[3], 0))
+
+    async def roll_back(self, account: str, row: int | None) -> Deployment:
+        """Serve again what was served before: the snapshot of that number; None: the last but one.
+
+        Raises SnapshotNotFound, CodeRefused, InvalidInput or StoreError.
+        """
+        self._check(account)
+        if row is None:
+            served = await self._store.run(ListServed(account, 2))
+            found = served[1] if len(served) > 1 else None
+        else:
+            found = await self._store.run(FindServed(account, row))
+        if found is None:
+            raise SnapshotNotFound(row)
+        return await self._serve(found)
+
+    async def _serve(self, snapshot: Snapshot) -> Deployment:
+        began = time.monotonic()
+        try:
+            await self._adoption.deploy(snapshot)
+        except ScriptError as error:
+            raise CodeRefused(str(error)) from error
+        load_ms = int((time.monotonic() - began) * 1000)
+        found = await self._store.run(FindServed(self._account, snapshot.row))
+        return Deployment(snapshot if found is None else found, load_ms, self._adoption.serves_fetch)
+
+    def _check(self, account: str) -> None:
+        if account != self._account:
+            problem = f'this server runs the workflows of the account "{self._account}", not of "{account:.100}"'
+            raise InvalidInput(
+                "account_id", f"{problem}; deploy to a server that was started with --account {account:.100}"
+            )

@@ -44,6 +44,7 @@ class Adoption(DueListener):
         self._look = asyncio.Event()
         # One change at a time: each is between what runs and what is to run.
         self._changing = asyncio.Lock()
+        self._deploying: set[asyncio.Task[None]] = set()
 
     @property
     def serves_fetch(self) -> bool:
@@ -77,14 +78,27 @@ class Adoption(DueListener):
     async def deploy(self, snapshot: Snapshot) -> None:
         """Run a snapshot, and make it what the account serves: nothing has changed where that raises ScriptError.
 
-        The report is for its author, who knows nothing of where code lies on this machine.
+        The report is for its author, who knows nothing of where code lies on this machine. Whoever asks for it and is
+        cancelled ends nothing: what was begun is done, or refused.
         """
+        deploying = asyncio.get_running_loop().create_task(self._deploy(snapshot))
+        self._deploying.add(deploying)
+        deploying.add_done_callback(self._deployed)
+        await asyncio.shield(deploying)
+
+    async def _deploy(self, snapshot: Snapshot) -> None:
         async with self._changing:
             try:
                 await self._run(snapshot, is_known=False)
             except ScriptError as error:
                 raise ScriptError(_without_place(str(error), self.pinned.folder)) from error
         logger.info("snapshot %d was deployed, and is run here", snapshot.row)
+
+    def _deployed(self, deploying: asyncio.Task[None]) -> None:
+        self._deploying.discard(deploying)
+        if not deploying.cancelled():
+            # Whoever asked is told; if he is gone, nobody has to be.
+            deploying.exception()
 
     async def _follow(self, account: str) -> None:
         async with self._changing:

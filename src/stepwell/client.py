@@ -233,6 +233,10 @@ class Client:
         """Return the graph of a version's code."""
         return self._ask("GET", f"{self._own_workflow(workflow)}/versions/{quote(version, safe='')}/graph")
 
+    def plain_graph(self, workflow: str, version: str) -> Result:
+        """Return the graph of a version's code in Cloudflare's form."""
+        return self._ask("GET", f"{self._workflow(workflow)}/versions/{quote(version, safe='')}/graph")
+
     def instance_graph(self, workflow: str, id: str) -> Result:
         """Return the graph of an instance's version, and how its nodes stand."""
         return self._ask("GET", f"{self._own_instance(workflow, id)}/graph")

@@ -46,13 +46,14 @@ WORKS = {
     "workflows list": ("workflows list", 0, "GET workflows"),
     "workflows describe": ("workflows describe order", 0, "GET workflows/order"),
     "workflows versions": ("workflows versions order", 0, "GET workflows/order/versions"),
+    "workflows graph": ("workflows graph order", 0, "GET workflows/order/versions"),
+    "graph": ("graph order", 0, "GET workflows/order/versions"),
     "workflows delete": ("workflows delete idle --dry-run", 0, "GET workflows/idle"),
 }
 # They tell what kind of server it is, or who asks; tests of their own ask Cloudflare.
 TELL = {"doctor", "login", "profile show", "version", "whoami"}
 LACKS = {
-    "workflows graph": "workflows graph order",
-    "graph": "graph order --version v",
+    "graph of an instance": "graph order --instance cf",
     "hosts list": "hosts list",
     "deploy": f"deploy {Path(__file__).parent}",
     "rollback": "rollback",
@@ -112,6 +113,24 @@ def test_command_says_what_the_server_does_not_have(there: Cloudflare, command: 
     )
     assert hint == "hint: it is Stepwell's own, and that server is Cloudflare's, or an older one; --url names another"
     assert len(there.unknown) == 1
+
+
+@pytest.mark.parametrize("form", ["text", "svg", "mermaid"])
+def test_graph_is_drawn_from_cloudflares_form(there: Cloudflare, server: DevServer, form: str) -> None:
+    """Its nodes have no keys, places and heads of loops: no step is lost."""
+    theirs, ours = (run("graph", "order", "--format", form, "--url", url) for url in (there.url, server.url))
+
+    assert (theirs.exit_code, theirs.stderr) == (0, "")
+    names = [name for name in ("charge", "nap", "approval") if name in ours.stdout]
+    assert [name for name in names if name in theirs.stdout] == names
+    assert len(names) > 1
+
+
+def test_graph_in_cloudflares_form_is_printed_as_it_is(there: Cloudflare) -> None:
+    """In full."""
+    told = run("graph", "order", "--format", "json", "--url", there.url)
+
+    assert json.loads(told.stdout)["graph"]["workflow"]["class_name"] == "Order"
 
 
 def test_no_command_is_forgotten() -> None:

@@ -1,6 +1,7 @@
 """Where the graph of `stepwell graph` comes from: the files of a project, none of which is run, or a server."""
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,17 @@ from stepwell.cli.failures import FAILED, USAGE, Failure
 from stepwell.cli.targets import named
 from stepwell.cli.terminal import say
 from stepwell.client import Client, Result
-from stepwell.errors import ScriptError
+from stepwell.errors import NotOfThisServer, ScriptError
 from stepwell.graph.folder import Folder
 from stepwell.graph.marks import Mark
 from stepwell.graph.nodes import Graph
 from stepwell.graph.source import classes_of, read_graph
 from stepwell.project import Project
+
+_READS_ITSELF = "`stepwell graph PATH` reads the source itself"
+# Members that are there though they say nothing; and types of what is no node.
+_MAY_BE_NULL = frozenset(("condition", "options", "try_block", "catch_block", "finally_block"))
+_SHAPES = frozenset(("object", "unknown"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,38 @@ def _of_path(path: str, wanted: str | None) -> Drawn:
 
 def _of_version(client: Client, workflow: str, version: str | None) -> Drawn:
     """Return the graph of a version of a workflow that a server has; of the newest one if none is named."""
-    result = client.graph(workflow, version or client.newest_version(workflow))
+    version = version or client.newest_version(workflow)
+    try:
+        result = client.graph(workflow, version)
+    except NotOfThisServer:
+        return _of_cloudflare(client.plain_graph(workflow, version), workflow)
     return Drawn(_graph_in(result, workflow), result.text)
+
+
+def _of_cloudflare(result: Result, workflow: str) -> Drawn:
+    """Return the graph in an answer of Cloudflare's form, where nodes have no keys. Raises Failure if there is none."""
+    graph = result.get("graph")
+    if not isinstance(graph, dict):
+        raise Failure(f"there is no graph of {workflow}: the server could not read its code", FAILED, _READS_ITSELF)
+    try:
+        found = msgspec.convert(_with_keys(graph.get("workflow"), itertools.count(1)), Graph)
+    except msgspec.ValidationError as error:
+        raise Failure(f"the server's graph of {workflow} is of another form: {error}", FAILED, _READS_ITSELF) from error
+    return Drawn(found, result.text)
+
+
+def _with_keys(part: Any, numbers: Iterator[int]) -> Any:
+    """Return a part of a graph in which each node has a key of its own, as ours have it."""
+    if isinstance(part, list):
+        return [_with_keys(one, numbers) for one in part]
+    if not isinstance(part, dict):
+        return part
+    key = f"{part.get('name')}()" if part.get("type") == "function_def" else f"n{next(numbers)}"
+    made = {name: _with_keys(value, numbers) for name, value in part.items()}
+    # What may be left out is null in other answers of theirs.
+    return {name: value for name, value in made.items() if value is not None or name in _MAY_BE_NULL} | (
+        {"key": key} if "type" in part and part["type"] not in _SHAPES else {}
+    )
 
 
 def _of_instance(client: Client, workflow: str, id: str) -> Drawn:
@@ -119,14 +155,13 @@ def _of_instance(client: Client, workflow: str, id: str) -> Drawn:
 
 def _graph_in(result: Result, workflow: str) -> Graph:
     """Return the graph in a server's answer. Raises Failure if there is none in it."""
-    hint = "`stepwell graph PATH` reads the source itself"
     if result.get("nodes") is None:
         note = result.get("note") or "the server gives no reason"
-        raise Failure(f"there is no graph of {workflow}: {note}", FAILED, hint)
+        raise Failure(f"there is no graph of {workflow}: {note}", FAILED, _READS_ITSELF)
     try:
         return msgspec.json.decode(result.text, type=Graph)
     except msgspec.MsgspecError as error:
-        raise Failure(f"the server's graph of {workflow} is of another form: {error}", FAILED, hint) from error
+        raise Failure(f"the server's graph of {workflow} is of another form: {error}", FAILED, _READS_ITSELF) from error
 
 
 def _classes(project: Project, sources: Folder, files: Sequence[str]) -> Iterator[_Class]:

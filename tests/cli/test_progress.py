@@ -2,7 +2,7 @@
 
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -383,6 +383,46 @@ def test_filter_starts_a_job_and_waits_for_it(verb: str) -> None:
     assert (told.exit_code, told.stdout, told.stderr) == (0, END, "")
     asked = {"action": verb, "workflow_name": "order", "filter": {"status": ["errored"]}}
     assert server.asked == [("POST", "jobs", asked), ("GET", "j", None)]
+
+
+CONDITIONS: Mapping[str, tuple[str, str, Any]] = {
+    "--status": ("errored", "status", ["errored"]),
+    "--label": ("customer=ann", "label", ["customer=ann"]),
+    "--prefix": ("order-1", "prefix", "order-1"),
+    "--version": ("v1", "version", "v1"),
+    "--trigger": ("api", "trigger", "api"),
+    "--error": ("CardDeclined", "error", "CardDeclined"),
+    "--error-text": ("insufficient", "error_text", "insufficient"),
+    "--longer-than": ("1 second", "duration_min", "1000"),
+    "--shorter-than": ("2 minutes", "duration_max", "120000"),
+    "--since": ("2026-11-01", "date_start", "2026-11-01T00:00:00.000Z"),
+    "--until": ("2026-11-02", "date_end", "2026-11-02T00:00:00.000Z"),
+    "--ended-since": ("2026-11-03", "ended_start", "2026-11-03T00:00:00.000Z"),
+    "--ended-until": ("2026-11-04", "ended_end", "2026-11-04T00:00:00.000Z"),
+}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "instances pause order",
+        "instances resume order",
+        "instances terminate order -y",
+        "instances restart order -y",
+        "instances delete order -y",
+        "jobs start pause order -y",
+    ],
+)
+def test_all_conditions_of_a_list_choose_whom_a_command_changes(command: str) -> None:
+    """Together, as the server takes them; the command has its job and waits for nothing."""
+    given = [part for flag, (text, _, _) in CONDITIONS.items() for part in (flag, text)]
+    later = [] if command.startswith("jobs") else ["--no-wait"]
+    with scripted([job()]) as server:
+        told = run(*command.split(), *given, *later, "-o", "ids", "--url", server.url)
+
+    assert (told.exit_code, told.stdout) == (0, "j\n")
+    ((_, _, asked),) = server.asked
+    assert asked["filter"] == {name: said for _, name, said in CONDITIONS.values()}
 
 
 def test_job_of_a_filter_need_not_be_waited_for() -> None:

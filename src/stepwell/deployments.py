@@ -11,17 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stepwell import snapshots
+from stepwell import snapshots, wrangler
 from stepwell.adoption import Adoption
 from stepwell.clock import SystemClock
 from stepwell.errors import CodeRefused, InvalidInput, ScriptError, SnapshotNotFound
 from stepwell.server_settings import Settings
 from stepwell.store import Store
 from stepwell.store.snapshot_operations import FindServed, ListServed, SaveSnapshot, Snapshot
-
-# The name of the wrangler file that is written for code that comes without one.
-_WRANGLER_FILE = "wrangler.json"
-_WRANGLER_FILES = frozenset((_WRANGLER_FILE, "wrangler.jsonc", "wrangler.toml"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +54,8 @@ class Deployments:
         """Serve what is uploaded. Raises CodeRefused with a report for the author, InvalidInput or StoreError."""
         self._check(account)
         files = dict(upload.files)
-        if upload.config and not _WRANGLER_FILES & files.keys():
-            files[_WRANGLER_FILE] = json.dumps(upload.config, indent=2, sort_keys=True).encode()
+        if upload.config and files.keys().isdisjoint(wrangler.FILES):
+            files[wrangler.WRITTEN_FILE] = json.dumps(upload.config, indent=2, sort_keys=True).encode()
         try:
             taken = snapshots.of_files(files, upload.source, self._told.snapshot_size)
         except ScriptError as error:

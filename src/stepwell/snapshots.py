@@ -68,7 +68,8 @@ def of_files(files: Mapping[str, bytes], source: str, most_bytes: int) -> TakenS
     """
     folders = {"/".join(path.split("/")[:depth]) for path in files for depth in range(1, path.count("/") + 1)}
     for path in files:
-        if (problem := _problem_of(path)) or (path in folders and (problem := "is a file and a folder")):
+        problem = "is a file and a folder" if path in folders else _problem_of(path)
+        if problem is not None:
             raise ScriptError(f"the file {path!r:.300} {problem}; give paths such as flows/order.py, below the folder")
     if len(files) > _MOST_FILES or (size := sum(map(len, files.values()))) > most_bytes:
         many = f"{len(files):,} files" if len(files) > _MOST_FILES else f"{size:,} bytes"

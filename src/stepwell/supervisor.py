@@ -273,8 +273,19 @@ class WorkerChild:
         return self._line.worker
 
     async def start(self, lifeline: int) -> None:
-        """Start the process."""
+        """Start the process. Whoever is cancelled meanwhile leaves none."""
         ours, theirs = socket.socketpair()
+        try:
+            await self._start(lifeline, ours, theirs)
+        except BaseException:
+            self.kill()  # nobody else knows of it yet
+            if self._process is not None:
+                await self._process.wait()
+            self._reports.close()
+            ours.close()
+            raise
+
+    async def _start(self, lifeline: int, ours: socket.socket, theirs: socket.socket) -> None:
         ours.setblocking(False)
         with theirs, self._reports.open() as reports:
             fetch = self._settings.fetch if self.code.is_served else None

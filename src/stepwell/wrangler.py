@@ -16,9 +16,11 @@ from stepwell import cron
 from stepwell.errors import InvalidInput, ScriptError
 from stepwell.limits import MOST_CONCURRENCY
 
-_WRANGLER_FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
+FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
+# The one that is written for code that comes without one.
+WRITTEN_FILE = "wrangler.json"
 DEV_VARS = ".dev.vars"
-CONFIG_FILES = (*_WRANGLER_FILES, DEV_VARS)
+CONFIG_FILES = (*FILES, DEV_VARS)
 # What JSON does not have: comments, then trailing commas. Strings are matched too, to be passed over.
 _STRING = r'"(?:\\.|[^"\\])*"'
 _COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -30,7 +32,7 @@ Config = Mapping[str, Any]
 
 def read_config(folder: Path) -> Config:
     """Return what the wrangler file of a folder says; empty if there is none. Raises ScriptError."""
-    for name in _WRANGLER_FILES:
+    for name in FILES:
         file = folder / name
         if file.exists():
             try:

@@ -1,32 +1,35 @@
 """Deployments without workers: what is deployed is said to be served, and run by nobody."""
 
-from typing import Any, cast
+from typing import cast
 
 from stepwell.adoption import Adoption
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.errors import ScriptError
+from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store.snapshot_operations import ServeSnapshot, Snapshot
+
+ACCOUNT = "local"
 
 
 class Adopting:
-    """Serves what is deployed, unless `report` says why it cannot be."""
+    """Stands for workers: runs what is deployed, unless `report` says why it cannot be."""
 
     serves_fetch = False
 
-    def __init__(self, engine: Engine, account: str) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.report: str | None = None
+        self.ran: list[int] = []
         self._engine = engine
-        self._account = account
 
     async def deploy(self, snapshot: Snapshot) -> None:
         """Say that a snapshot is served."""
         if self.report is not None:
             raise ScriptError(self.report)
-        await self._engine.store.run(ServeSnapshot(self._account, snapshot.row, self._engine.clock.now()))
+        self.ran.append(snapshot.row)
+        await self._engine.store.run(ServeSnapshot(ACCOUNT, snapshot.row, 1_000 * len(self.ran)))
 
 
-def deployments(engine: Engine, account: str = "local", adopting: Any = None) -> Deployments:
-    """Return deployments to an account."""
-    adoption = cast(Adoption, adopting or Adopting(engine, account))
-    return Deployments(engine.store, adoption, account, engine.settings)
+def deployments(engine: Engine, adopting: Adopting | None = None, told: Settings = DEFAULT_SETTINGS) -> Deployments:
+    """Return deployments to the account `local`."""
+    return Deployments(engine.store, cast(Adoption, adopting or Adopting(engine)), ACCOUNT, told)

@@ -2,44 +2,24 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from starlette.types import ASGIApp
 
-from stepwell.adoption import Adoption
 from stepwell.api import create_app
-from stepwell.deployments import Deployments
 from stepwell.engine import Engine
-from stepwell.errors import ScriptError
 from stepwell.server_settings import Settings
-from stepwell.store.snapshot_operations import ReadSnapshotFiles, ServeSnapshot, Snapshot
+from stepwell.store.snapshot_operations import ReadSnapshotFiles
 from stepwell.upload_form import form_of
 from tests.api.asgi import Answer, ask
+from tests.api.deploying import Adopting, deployments
 
 SCRIPTS = "/client/v4/accounts/local/workers/scripts/"
 DEPLOYMENTS = "/client/v4/accounts/local/stepwell/deployments"
 METADATA = {"main_module": "shop.py"}
 FLOW = b"class Order: ...\n"
 MOST = 2_000
-
-
-class Adopting:
-    """Stands for workers: runs what is deployed, unless `report` says why it cannot be."""
-
-    serves_fetch = False
-
-    def __init__(self, engine: Engine) -> None:
-        self.report: str | None = None
-        self.ran: list[int] = []
-        self._engine = engine
-
-    async def deploy(self, snapshot: Snapshot) -> None:
-        """Say that a snapshot is served."""
-        if self.report is not None:
-            raise ScriptError(self.report)
-        self.ran.append(snapshot.row)
-        await self._engine.store.run(ServeSnapshot("local", snapshot.row, 1_000 * len(self.ran)))
 
 
 @pytest.fixture
@@ -51,9 +31,8 @@ def adopting(engine: Engine) -> Adopting:
 @pytest.fixture
 def app(engine: Engine, adopting: Adopting) -> ASGIApp:
     """An application that takes code of up to 2,000 bytes."""
-    told = Settings(snapshot_size=MOST)
-    deployments = Deployments(engine.store, cast(Adoption, adopting), "local", told)
-    return create_app(engine, account=None, hosts=None, deployments=deployments)
+    deploying = deployments(engine, adopting, Settings(snapshot_size=MOST))
+    return create_app(engine, account=None, hosts=None, deployments=deploying)
 
 
 async def upload(

@@ -22,3 +22,9 @@ def running(command: Sequence[str | Path], **options: Any) -> Iterator["subproce
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def own_workers() -> set[int]:
+    """Return the worker processes that this one has started and that are still there. Linux."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return {pid for pid in map(int, children) if b"worker_process" in Path(f"/proc/{pid}/cmdline").read_bytes()}

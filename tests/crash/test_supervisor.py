@@ -6,9 +6,13 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from stepwell.store.serving import WorkerLine
 from stepwell.store.sqlite import SqliteStore
 from stepwell.supervisor import Supervisor, SupervisorSettings
 from stepwell.worker_options import CodeOptions
+from tests.crash.processes import own_workers
 from tests.crash.server import DEADLINE_S
 
 # All workers but the first take their time to load.
@@ -59,3 +63,30 @@ async def test_worker_that_dies_while_others_load_is_replaced(tmp_path: Path) ->
         starting.cancel()
         await supervisor.stop()
         await store.close()
+
+
+async def test_start_that_is_cancelled_as_its_process_begins_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody but the start knows of that process, and it is gone when the start is."""
+    await asyncio.to_thread((tmp_path / "flows.py").write_text, "")
+    store = await asyncio.to_thread(SqliteStore.open, tmp_path / "store.db")
+    connecting = asyncio.Event()
+
+    async def connect(*_: object) -> None:
+        connecting.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(WorkerLine, "connect", connect)
+    supervisor = Supervisor(store, CodeOptions(str(tmp_path / "flows.py")), SupervisorSettings(grace_s=0))
+    starting = asyncio.create_task(supervisor.start())
+    await asyncio.wait_for(connecting.wait(), DEADLINE_S)
+    children = await asyncio.to_thread(own_workers)
+
+    starting.cancel()
+    await asyncio.wait([starting])
+
+    assert len(children) > 0
+    assert await asyncio.to_thread(own_workers) & children == set()
+    await supervisor.stop()
+    await store.close()

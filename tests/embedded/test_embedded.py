@@ -1,7 +1,6 @@
 """The engine inside an application: its life, its workflows, what it answers over ASGI."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from stepwell.errors import (
 )
 from stepwell.tokens import Permission, Tokens
 from tests import postgres
-from tests.crash.server import DEADLINE_S
+from tests.crash.processes import own_workers
 
 SOURCE = """
 from stepwell import WorkflowEntrypoint
@@ -67,21 +66,15 @@ async def stepwell(source: Path) -> AsyncIterator[Stepwell]:
         yield stepwell
 
 
-def workers() -> set[int]:
-    """Return the processes that this one has started and that are still there."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return {pid for pid in map(int, children) if b"worker_process" in Path(f"/proc/{pid}/cmdline").read_bytes()}
-
-
 async def test_instance_is_created_and_its_result_is_waited_for(source: Path, store: str) -> None:
     """An application gets what its workflow returned, from either store; afterwards no process is left."""
     async with Stepwell(source, store=store, env=["FLAVOUR"]) as stepwell:
         order = await stepwell.workflow("order").create(id="1", params={"who": "Ann"})
         assert await order.result("20 seconds") == ["for Ann", "plum"]
         assert stepwell.workflows == ["order"]
-        assert workers() != set()
+        assert own_workers() != set()
 
-    assert workers() == set()
+    assert own_workers() == set()
 
 
 async def test_what_waits_goes_on_when_it_is_started_again(source: Path, store: str) -> None:
@@ -151,7 +144,7 @@ async def test_failed_start_leaves_nothing_open(source: Path) -> None:
         await Stepwell(source, store=url, settings={"grade": "5 seconds"}).start()
     with pytest.raises(ScriptError, match="nothing_of_this_name"):
         await Stepwell(source.parent / "broken.py", store=url).start()
-    assert workers() == set()
+    assert own_workers() == set()
 
     async with Stepwell(source, store=url, env=["FLAVOUR"], settings={"grace": "1 second"}) as stepwell:
         assert stepwell.engine.settings.grace == 1_000
@@ -167,10 +160,7 @@ async def test_start_that_is_cancelled_leaves_nothing_open(source: Path) -> None
         await asyncio.wait([starting])
         # It may have been too late to cancel it.
         await stepwell.stop()
-        # One that was just being started ends with the pipe that holds it, by itself.
-        async with asyncio.timeout(DEADLINE_S):
-            while workers():  # noqa: ASYNC110 - nobody tells when a process is gone
-                await asyncio.sleep(0.01)
+        assert own_workers() == set()
 
     async with stepwell:
         assert stepwell.workflows == ["order"]

@@ -19,10 +19,9 @@ from stepwell.server_settings import tell
 
 Item = Mapping[str, Any]
 
-_WRANGLER_FILE = "wrangler.json"
-_WRANGLER_FILES = frozenset((_WRANGLER_FILE, "wrangler.jsonc", "wrangler.toml"))
 _NAME_LENGTH = 60
 _SHA_SHOWN = 12
+_STAYS = "instances that are running stay on their code"
 _HINT = "`stepwell check PATH` looks at code without running it; --dry-run lists what would be uploaded"
 _SERVED = (
     Column("snapshot", lambda one: str(one["snapshot"])),
@@ -50,7 +49,7 @@ def deploy(client: Client, path: str, name: str | None, out: Output, *, is_for_s
         raise Failure(f"there is no Python file at {path}; give a file, or a folder that has some", USAGE, _HINT)
     files = {file.path: file.body for file in taken.files}
     if name is not None and name != project.config.get("name"):
-        files[_WRANGLER_FILE] = _naming(name, files)
+        files[wrangler.WRITTEN_FILE] = _naming(name, files)
     if is_for_show:
         out.show_all([{"path": file, "size": len(body)} for file, body in files.items()], _FILES, "path")
         say(f"nothing is done; without --dry-run these files would go to {client.url}")
@@ -60,19 +59,17 @@ def deploy(client: Client, path: str, name: str | None, out: Output, *, is_for_s
     # Asked first: what is no Stepwell gets no code.
     list(client.served())
     done = _uploaded(client, name or _script_of(project), metadata, files)
-    served = next(iter(client.served()))
     if out.form == "json":
         out.show_one(done, (), "script")
         return 0
-    out.show_all([served], _SERVED, "snapshot")
-    if out.is_text:
-        say(f"{client.url} serves it; instances that are running stay on their code. Back: stepwell rollback")
+    served = next(iter(client.served()))
+    _tell(served, out, f"{client.url} serves it; {_STAYS}. Back: stepwell rollback")
     return 0
 
 
 def _naming(name: str, files: Mapping[str, bytes]) -> bytes:
     """Return the wrangler file that names a script. Raises Failure where there is one, which would have to."""
-    if has := sorted(_WRANGLER_FILES & files.keys()):
+    if has := [file for file in wrangler.FILES if file in files]:
         problem = f'--name is for code without a wrangler file; {has[0]} does not name the script "{name}"'
         raise Failure(problem, USAGE, f"write that name into {has[0]}, or leave out --name")
     return json.dumps({"name": name}).encode()
@@ -110,7 +107,12 @@ def roll_back(client: Client, snapshot: int | None, out: Output) -> int:
     if out.form == "json":
         out.show_one(served, (), "snapshot")
         return 0
+    _tell(served, out, f"{client.url} serves it again; {_STAYS}")
+    return 0
+
+
+def _tell(served: Item, out: Output, words: str) -> None:
+    """Print what is served now, and to people what that means."""
     out.show_all([served], _SERVED, "snapshot")
     if out.is_text:
-        say(f"{client.url} serves it again; instances that are running stay on their code")
-    return 0
+        say(words)

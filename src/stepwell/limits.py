@@ -101,7 +101,7 @@ LABEL_VALUE_LENGTH = 256
 LIMIT_NAME_LENGTH = 64
 # Ours: how long a search looks for more before it answers with what it has found; how much of an error's message may be
 # searched for.
-SEARCH_MS = 15
+SEARCH_MS = 10
 SEARCHED_TEXT_LENGTH = 256
 
 # Ours: how long an Idempotency-Key stands for its request, and how long it may be.

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urlencode
 
 from stepwell.addresses import address_of, check_token
+from stepwell.client_bytes import StepBytes, answers_from
 from stepwell.errors import NotOfThisServer, RequestRefused, ServerUnreachable
 from stepwell.limits import BATCH_INSTANCES
 from stepwell.results import Result
@@ -30,31 +31,8 @@ _OF_CLOUDFLARE = frozenset(("status", "date_start", "date_end"))
 # How Cloudflare says that it has no such route.
 _NO_ROUTE = frozenset((7000, 7003))
 _BYTES = "application/octet-stream"
-_PART_BYTES = 64 * 1024
 
 _Query = Mapping[str, str | Sequence[str] | None]
-
-
-class StepBytes:
-    """The output of a step that returned a stream: `size` bytes, given in parts as they come."""
-
-    def __init__(self, url: str, response: http.client.HTTPResponse) -> None:
-        self.size = int(response.headers.get("content-length", 0))
-        self._url = url
-        self._response = response
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Give the bytes, once. Raises ServerUnreachable where fewer come than were announced."""
-        left = self.size
-        while part := self._read():
-            left -= len(part)
-            yield part
-        if left:
-            raise ServerUnreachable(f"the answer ended {left:,} bytes before its end")
-
-    def _read(self) -> bytes:
-        with _from(self._url):
-            return self._response.read(_PART_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +234,27 @@ class Client:
         with self._answer_to("PUT", target, form, media_type) as response:
             return self._checked(response).object_of("result")
 
+    def check(
+        self, script: str, metadata: Mapping[str, Any], files: Mapping[str, bytes], workflow: str | None
+    ) -> Iterator[Result]:
+        """Yield what would become of instances, of a workflow or of all (None), on files, and how far that is.
+
+        The last one says that it `is_done`. Raises ServerUnreachable where it does not come.
+        """
+        media_type, form = form_of(metadata, files)
+        target = _target(f"{self._own()}/checks/{quote(script, safe='')}", {"workflow": workflow})
+        with self._answer_to("POST", target, form, media_type) as response:
+            if response.status != _OK:
+                self._checked(response, is_own=True)
+            found: Mapping[str, Any] = {}
+            while line := self._line(response):
+                found = _decoded(response.status, line)
+                if "error" in found:
+                    raise ServerUnreachable(f"the check has ended before its end: {found['error']}")
+                yield found
+        if not found.get("is_done"):
+            raise ServerUnreachable("the check has ended before its end: the server stops, or its answer was cut off")
+
     def served(self) -> Iterator[Result]:
         """Yield the code that was served, the last first."""
         yield from self._envelope("GET", f"{self._own()}/deployments").objects_of("result")
@@ -392,11 +391,11 @@ class Client:
         raise RequestRefused(response.status, code, message, _id_of(response))
 
     def _whole(self, response: http.client.HTTPResponse) -> bytes:
-        with _from(self.url):
+        with answers_from(self.url):
             return response.read()
 
     def _line(self, response: http.client.HTTPResponse) -> bytes:
-        with _from(self.url):
+        with answers_from(self.url):
             return response.readline()
 
     @contextlib.contextmanager
@@ -416,7 +415,7 @@ class Client:
         try:
             said = f"{method} {parts.scheme}://{parts.netloc}{base}{target}"
             self._tell_of_request(said, body, media_type.partition(";")[0])
-            with _from(self.url):
+            with answers_from(self.url):
                 connection.request(method, base + target, body, headers)
                 response = connection.getresponse()
             self._tell_of_answer(response)
@@ -449,15 +448,6 @@ class Client:
             return
         type, size = response.headers.get("content-type", "-"), response.headers.get("content-length", "-")
         self.told(f"< {response.status} {response.reason}  {type}  {size} bytes  request {_id_of(response) or '-'}")
-
-
-@contextlib.contextmanager
-def _from(url: str) -> Iterator[None]:
-    """Say of what fails while a server is spoken to that the server does not answer; not of what is done with it."""
-    try:
-        yield
-    except (OSError, http.client.HTTPException) as error:
-        raise ServerUnreachable(f"{url} does not answer: {str(error) or type(error).__name__}") from error
 
 
 def _target(path: str, query: _Query | None) -> str:

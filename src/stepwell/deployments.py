@@ -6,18 +6,24 @@ transaction that makes it what is served, nothing has changed: who runs goes on,
 
 import asyncio
 import json
+import os
+import shutil
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from stepwell import snapshots, wrangler
 from stepwell.adoption import Adoption
 from stepwell.clock import SystemClock
-from stepwell.errors import CodeRefused, InvalidInput, ScriptError, SnapshotNotFound
+from stepwell.errors import CodeRefused, InvalidInput, ScriptError, SnapshotNotFound, StoreUnavailable
+from stepwell.rehearsals import CheckedInstance, CheckStand, Rehearsals, RehearsalSettings
 from stepwell.server_settings import Settings
 from stepwell.store import Store
 from stepwell.store.snapshot_operations import FindServed, ListServed, SaveSnapshot, Snapshot
+from stepwell.worker_options import CodeOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +47,57 @@ class Deployment:
     serves_fetch: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """Where code that is only tried may lie for a while, and what it is given: as `CodeOptions.secrets`, and so on."""
+
+    folder: Path
+    secrets: str | None = None
+    variables: tuple[str, ...] = ()
+
+
 class Deployments:
     """Takes code for an account, and goes back to what was served before."""
 
-    def __init__(self, store: Store, adoption: Adoption, account: str, told: Settings) -> None:
+    def __init__(self, store: Store, adoption: Adoption, account: str, told: Settings, trying: Trying) -> None:
         self._store = store
         self._adoption = adoption
         self._account = account
         self._told = told
+        self._trying = trying
+        # One check at a time: each runs code.
+        self._checking = asyncio.Lock()
+
+    async def check(
+        self, account: str, upload: Upload, workflow: str | None = None
+    ) -> AsyncIterator[CheckedInstance | CheckStand]:
+        """Yield what would become of instances, of a workflow or of all (None), if they ran on what is uploaded.
+
+        Nothing is kept, and nothing changed. Raises CodeRefused with a report for the author, InvalidInput,
+        WorkflowNotFound or StoreError, all but the last before the first answer.
+        """
+        self._check(account)
+        taken = self._taken(upload)
+        async with self._checking:
+            folder = self._trying.folder / uuid.uuid4().hex
+            try:
+                await asyncio.to_thread(snapshots.lay_out, taken.files, folder)
+                code = CodeOptions(str(folder / taken.source), secrets=self._trying.secrets)
+                settings = RehearsalSettings(str(folder), account, self._trying.variables, self._told)
+                async with Rehearsals(self._store, code, settings) as rehearsals:
+                    async for answer in rehearsals.check(account, workflow):
+                        yield answer
+            except ScriptError as error:
+                raise CodeRefused(str(error).replace(f"{folder}{os.sep}", "")) from error
+            except OSError as error:
+                raise StoreUnavailable(f"the code cannot be laid out in {folder}: {error}") from error
+            finally:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def deploy(self, account: str, upload: Upload) -> Deployment:
         """Serve what is uploaded. Raises CodeRefused with a report for the author, InvalidInput or StoreError."""
         self._check(account)
-        files = dict(upload.files)
-        if upload.config and files.keys().isdisjoint(wrangler.FILES):
-            files[wrangler.WRITTEN_FILE] = json.dumps(upload.config, indent=2, sort_keys=True).encode()
-        try:
-            taken = snapshots.of_files(files, upload.source, self._told.snapshot_size)
-        except ScriptError as error:
-            raise CodeRefused(str(error)) from error
+        taken = self._taken(upload)
         packages = json.dumps(await asyncio.to_thread(snapshots.packages))
         made_with = (snapshots.python(), packages, list(taken.files), SystemClock().now())
         row = await self._store.run(SaveSnapshot(account, taken.sha256, taken.source, *made_with))
@@ -89,6 +127,15 @@ class Deployments:
         load_ms = int((time.monotonic() - began) * 1000)
         found = await self._store.run(FindServed(self._account, snapshot.row))
         return Deployment(snapshot if found is None else found, load_ms, self._adoption.serves_fetch)
+
+    def _taken(self, upload: Upload) -> snapshots.TakenSnapshot:
+        files = dict(upload.files)
+        if upload.config and files.keys().isdisjoint(wrangler.FILES):
+            files[wrangler.WRITTEN_FILE] = json.dumps(upload.config, indent=2, sort_keys=True).encode()
+        try:
+            return snapshots.of_files(files, upload.source, self._told.snapshot_size)
+        except ScriptError as error:
+            raise CodeRefused(str(error)) from error
 
     def _check(self, account: str) -> None:
         if account != self._account:

@@ -11,7 +11,7 @@ import msgspec
 
 from stepwell.adoption import Adoption
 from stepwell.clock import SystemClock
-from stepwell.deployments import Deployments
+from stepwell.deployments import Deployments, Trying
 from stepwell.engine import Engine
 from stepwell.errors import InvalidInput, StepwellError
 from stepwell.expiry import Expiry
@@ -69,7 +69,8 @@ class Host:
         """What takes code that is uploaded; None: nothing does."""
         if not self.options.allows_deploy:
             return None
-        return Deployments(self.store, self.adoption, self.options.account, self.told)
+        trying = Trying(layouts_of(self.place) / "checks", self.code.secrets, self.options.variables)
+        return Deployments(self.store, self.adoption, self.options.account, self.told, trying)
 
     @contextlib.asynccontextmanager
     async def tending(self, engine: Engine) -> AsyncIterator[None]:

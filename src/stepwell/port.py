@@ -12,7 +12,8 @@ from stepwell.capture import SINK
 from stepwell.clock import Clock, sleep_ms
 from stepwell.core.execution import Execution
 from stepwell.core.failures import from_parts, rebuild
-from stepwell.core.records import StepKind
+from stepwell.core.keys import Scope
+from stepwell.core.records import Key, StepKind
 from stepwell.core.step_answers import StepAnswer
 from stepwell.errors import (
     ChildFailed,
@@ -103,7 +104,7 @@ class TurnPort:
         if body.limit in HELD_LIMITS.get():
             expected = "another one than that of the step in whose body it is called: it would wait for itself"
             raise InvalidStepConfig(name, "the limit", body.limit, expected)
-        key = self._host.execution.next_key(StepKind.DO, name, scope.counts)
+        key = self._key(StepKind.DO, name, scope.counts)
         call = StepCall(key, config, body)
         self._host.rollbacks.register(call)
         now, has_rollback = self._host.clock.now(), body.rollback is not None
@@ -113,21 +114,21 @@ class TurnPort:
     async def sleep(self, name: Any, duration: object) -> None:
         """Sleep for a duration."""
         scope = self._scope()
-        key = self._host.execution.next_key(StepKind.SLEEP, name, scope.counts)
+        key = self._key(StepKind.SLEEP, name, scope.counts)
         self._host.execution.ask_sleep(key, duration, self._host.clock.now())
         await scope.result(key)
 
     async def sleep_until(self, name: Any, until_ms: int) -> None:
         """Sleep until a moment."""
         scope = self._scope()
-        key = self._host.execution.next_key(StepKind.SLEEP, name, scope.counts)
+        key = self._key(StepKind.SLEEP, name, scope.counts)
         self._host.execution.ask_sleep_until(key, until_ms, self._host.clock.now())
         await scope.result(key)
 
     async def wait_for_event(self, name: Any, event_type: object, timeout: object) -> dict[str, Any]:
         """Wait for an event of a type."""
         scope = self._scope()
-        key = self._host.execution.next_key(StepKind.WAIT, name, scope.counts)
+        key = self._key(StepKind.WAIT, name, scope.counts)
         self._host.execution.ask_wait(key, event_type, timeout, self._host.clock.now())
         event: dict[str, Any] = await scope.result(key)
         return event
@@ -151,7 +152,7 @@ class TurnPort:
                 f'Child "{name}": the step that starts it was completed by hand with a value that is not the id of an '
                 "instance; restart the instance from this step"
             )
-        key = self._host.execution.next_key(StepKind.WAIT, name, scope.counts)
+        key = self._key(StepKind.WAIT, name, scope.counts)
         link = link_to(id)
         self._host.execution.ask_child(key, link.event_type, self._host.clock.now())
         if key not in self._host.execution.outcomes and not self._host.execution.inbox.has(link.event_type):
@@ -216,6 +217,9 @@ class TurnPort:
         """Return whose calls are being made, innermost first: those of an attempt, those of `run`."""
         scope = self._scope()
         return (scope,) if scope is self._host.main else (scope, self._host.main)
+
+    def _key(self, kind: StepKind, name: Any, counts: Scope) -> Key:
+        return self._host.execution.next_key(kind, name, counts)
 
     def _scope(self) -> CallScope:
         scope = CURRENT.get()

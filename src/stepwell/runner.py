@@ -51,6 +51,8 @@ logger = logging.getLogger(__name__)
 class Turn:
     """A stretch in which this process holds an instance."""
 
+    _port_class: type[TurnPort] = TurnPort
+
     def __init__(self, claim: Claim, workflow: type[WorkflowEntrypoint[Any]], context: TurnContext) -> None:
         self.claim = claim
         self.classes = classes_for(workflow, context.classes)
@@ -72,7 +74,7 @@ class Turn:
         self.main = CallScope(self.quiet, self)
         self.rollbacks = Rollbacks(self)
         self.labels = RunLabels(claim, self._reader.read)
-        self._port = TurnPort(self)
+        self._port = self._port_class(self)
         self.slots = SharedSlots(self, context.store)
         self.streams = TurnStreams(self, self._reader, self._port.work)
         self._calls: dict[Key, tuple[CallScope, StepCall]] = {}

@@ -145,6 +145,11 @@ def install(loop: asyncio.AbstractEventLoop) -> None:
     loop._stepwell_scopes = True  # type: ignore[attr-defined]  # ours, so that a loop is taught once
 
 
+def is_authors(file: str) -> bool:
+    """Tell whether a file of code is the author's own: not Python's, ours, or a package's."""
+    return not file.startswith(_NOT_THE_AUTHORS) and "site-packages" not in file and not file.startswith("<")
+
+
 def look_away(task: asyncio.Task[Any]) -> None:
     """Keep asyncio from reporting an error that nobody is to hear of."""
     if not task.cancelled():
@@ -280,7 +285,7 @@ def _describe(task: asyncio.Task[Any]) -> str:
     place = task.get_name()
     while frame := getattr(coroutine, "cr_frame", None):
         code = frame.f_code
-        if not code.co_filename.startswith(_NOT_THE_AUTHORS) and "site-packages" not in code.co_filename:
+        if is_authors(code.co_filename):
             place = f"{code.co_qualname} ({code.co_filename}, line {frame.f_lineno})"
         coroutine = coroutine.cr_await
     return place

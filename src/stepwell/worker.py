@@ -63,6 +63,13 @@ class WorkerSettings:
 WORKER_SETTINGS = WorkerSettings()
 
 
+def class_of(
+    claim: Claim, workflows: Mapping[str, type[WorkflowEntrypoint]], classes: Classes
+) -> type[WorkflowEntrypoint] | None:
+    """Return what the store says that an instance's workflow is made of; else what has its name in the files."""
+    return classes.get((claim.script, claim.class_name)) or workflows.get(claim.workflow)
+
+
 class Worker:
     """Claims and runs up to `capacity` turns at a time."""
 
@@ -272,7 +279,7 @@ class Worker:
 
     async def _hold(self, claim: Claim) -> None:
         self._given.pop(claim.row, None)
-        workflow = self._class_of(claim)
+        workflow = class_of(claim, self._workflows, self._classes)
         turn = None
         try:
             if workflow is None:
@@ -300,10 +307,6 @@ class Worker:
             if turn is not None and self.turns.get(claim.row) is turn:
                 del self.turns[claim.row]
             self._go_on()
-
-    def _class_of(self, claim: Claim) -> type[WorkflowEntrypoint] | None:
-        """Return what the store says that the workflow is made of; else what has its name in the files served now."""
-        return self._classes.get((claim.script, claim.class_name)) or self._workflows.get(claim.workflow)
 
     def _name_unknown(self, claim: Claim) -> None:
         if claim.workflow not in self._unknown:

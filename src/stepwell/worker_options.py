@@ -41,6 +41,7 @@ NO_CODE = CodeOptions("")
 class WorkerOptions(msgspec.Struct, frozen=True):
     """What a worker process needs to know.
 
+    `rehearses`: it claims nothing, and replays what the parent names without doing anything.
     `line`, `lifeline` and `reports` are inherited file descriptors: its end of the line, the reading end of a pipe that
     closes when the parent dies, and the writing end of one for where it hangs. `variables` are names of environment
     variables for `self.env`.
@@ -58,6 +59,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     account: str = "local"
     # What the server has been told.
     settings: Settings = DEFAULT_SETTINGS
+    rehearses: bool = False
 
     def to_argument(self) -> str:
         """Return the options as one argument of a command."""

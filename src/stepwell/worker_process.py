@@ -14,8 +14,9 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stepwell import capture, memory, sockets, watchdog, wrangler
 from stepwell.bindings import Env, WorkflowBinding
@@ -24,9 +25,10 @@ from stepwell.engine import Engine
 from stepwell.errors import CannotListen, ScriptError, WorkflowBelongs
 from stepwell.logs import configure
 from stepwell.project import Project
+from stepwell.rehearsal import DryStore, Rehearser
 from stepwell.scripts import Script, load, own_modules
 from stepwell.settings import TurnContext, TurnSettings
-from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong
+from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong, Rehearse
 from stepwell.store.operations import RegisterWorkflow, VersionSettings
 from stepwell.store.remote import RemoteStore
 from stepwell.store.snapshot_operations import ServeSnapshot
@@ -34,12 +36,16 @@ from stepwell.threads import Threads
 from stepwell.values import Classes
 from stepwell.worker import Worker, WorkerSettings
 from stepwell.worker_options import WorkerOptions
-from stepwell.workflow import params_schema
+from stepwell.workflow import WorkflowEntrypoint, params_schema
 
 if TYPE_CHECKING:
     from stepwell.fetch import FetchServer
 
 _STANDARD_ERROR = 2
+# How long a rehearsal waits for what the code awaits outside of its steps.
+_FOREIGN_WAIT_MS = 2_000
+
+WorkflowClass = type[WorkflowEntrypoint[Any]]
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +56,8 @@ class WorkerProcess:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._store = RemoteStore(self._heard, self._hung_up)
+        self._dry = DryStore(self._store)
+        self._rehearser: Rehearser | None = None
         self._worker: Worker | None = None
         self._fetch: FetchServer | None = None
         self._is_done = False
@@ -62,6 +70,8 @@ class WorkerProcess:
             scripts = load(project, self._options.settings)
             workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
             env = self._env(project, workflows)
+            if self._options.rehearses:
+                await self._rehearse(project, scripts, env)
             sock = self._fetch_socket(scripts)
             warnings = await self._make_known(scripts)
         except ScriptError as error:
@@ -80,14 +90,24 @@ class WorkerProcess:
             await self._fetch.stopped()
         return await self._leave(0)
 
+    async def _rehearse(self, project: Project, scripts: list[Script], env: Env) -> None:
+        """Replay what the parent names, and write nothing, until that hangs up."""
+        context = self._context(project, env)
+        # Nobody waits for long: what the code waits for outside of its steps is told soon.
+        patient = replace(context.settings, foreign_wait_ms=_FOREIGN_WAIT_MS)
+        rehearser = self._rehearser = Rehearser(replace(context, settings=patient), self._dry, *_made_of(scripts))
+        self._store.say(Loaded(0, sorted({name for script in scripts for name in script.workflows})))
+        await rehearser.run(self._store.say)
+
     def _make_worker(self, project: Project, scripts: list[Script], env: Env) -> Worker:
+        workflows, classes = _made_of(scripts)
+        role = WorkerSettings(self._options.name, snapshot=self._options.code.snapshot)
+        return Worker(self._context(project, env), workflows, classes=classes, settings=role)
+
+    def _context(self, project: Project, env: Env) -> TurnContext:
         classes = Classes(lambda: own_modules(project.folder))
         settings = TurnSettings.of(self._options.settings, keeps_output=self._options.keeps_output)
-        context = TurnContext(self._store, SystemClock(), Threads(), settings, env, classes)
-        workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
-        made_of = {(script.name, kind.__name__): kind for script in scripts for kind in script.workflows.values()}
-        role = WorkerSettings(self._options.name, snapshot=self._options.code.snapshot)
-        return Worker(context, workflows, classes=made_of, settings=role)
+        return TurnContext(self._store, SystemClock(), Threads(), settings, env, classes)
 
     def _fetch_socket(self, scripts: list[Script]) -> socket.socket | None:
         """Return the socket to serve the author's `fetch` on. Raises ScriptError.
@@ -176,7 +196,8 @@ class WorkerProcess:
         """Make what `self.env` is: bindings and variables of the wrangler file, `.dev.vars`, the environment."""
         # Without a wrangler file each workflow has a binding: ORDER_WORKFLOW is `order-workflow`.
         named = wrangler.bindings(project.config) or {name.upper().replace("-", "_"): name for name in workflows}
-        engine = Engine(self._store, settings=self._options.settings)
+        store = self._dry if self._options.rehearses else self._store
+        engine = Engine(store, settings=self._options.settings)
         bindings = {binding: WorkflowBinding(engine, self._options.account, name) for binding, name in named.items()}
         environment = {name: os.environ[name] for name in self._options.variables if name in os.environ}
         secrets = Path(self._options.code.secrets or project.root)
@@ -186,6 +207,8 @@ class WorkerProcess:
         match message:
             case Ping(number=number):
                 self._store.say(Pong(number))
+            case Rehearse() if self._rehearser is not None:
+                self._rehearser.ask(message)
             case Drain() if self._worker is not None:
                 self._drain(self._worker)
             case Interrupt() if self._worker is not None:
@@ -229,6 +252,13 @@ def main() -> None:
         sys.stdout.flush()
         # Not sys.exit: a hung thread of the author's must not hold up the end.
         _exit(code)
+
+
+def _made_of(scripts: list[Script]) -> tuple[dict[str, WorkflowClass], dict[tuple[str, str], WorkflowClass]]:
+    """Return the workflows of scripts, by name, and their classes, by script and name."""
+    workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
+    classes = {(script.name, kind.__name__): kind for script in scripts for kind in script.workflows.values()}
+    return workflows, classes
 
 
 def _settings(script: Script, name: str) -> VersionSettings:

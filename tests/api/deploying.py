@@ -1,9 +1,11 @@
 """Deployments without workers: what is deployed is said to be served, and run by nobody."""
 
+import tempfile
+from pathlib import Path
 from typing import cast
 
 from stepwell.adoption import Adoption
-from stepwell.deployments import Deployments
+from stepwell.deployments import Deployments, Trying
 from stepwell.engine import Engine
 from stepwell.errors import ScriptError
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
@@ -30,6 +32,9 @@ class Adopting:
         await self._engine.store.run(ServeSnapshot(ACCOUNT, snapshot.row, 1_000 * len(self.ran)))
 
 
-def deployments(engine: Engine, adopting: Adopting | None = None, told: Settings = DEFAULT_SETTINGS) -> Deployments:
-    """Return deployments to the account `local`."""
-    return Deployments(engine.store, cast(Adoption, adopting or Adopting(engine)), ACCOUNT, told)
+def deployments(
+    engine: Engine, adopting: Adopting | None = None, told: Settings = DEFAULT_SETTINGS, folder: Path | None = None
+) -> Deployments:
+    """Return deployments to the account `local`; what is tried lies in a folder."""
+    folder = folder or Path(tempfile.gettempdir(), "stepwell-tests")
+    return Deployments(engine.store, cast(Adoption, adopting or Adopting(engine)), ACCOUNT, told, Trying(folder))

@@ -76,7 +76,9 @@ def scripted(answers: Sequence[Answer]) -> Iterator[Scripted]:
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         body = body_of(request)
-        told.asked.append((request.command, request.path.rpartition("/")[2], json.loads(body) if body else None))
+        is_json = request.headers.get("content-type") == "application/json"
+        said = json.loads(body) if body and is_json else body or None
+        told.asked.append((request.command, request.path.rpartition("/")[2], said))
         answer = next(left)
         answer.first()
         texts = answer.content if isinstance(answer.content, list) else [answer.content]

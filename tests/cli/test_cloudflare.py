@@ -51,7 +51,7 @@ WORKS = {
     "workflows delete": ("workflows delete idle --dry-run", 0, "GET workflows/idle"),
 }
 # They tell what kind of server it is, or who asks; tests of their own ask Cloudflare.
-TELL = {"doctor", "login", "profile show", "version", "whoami"}
+TELL = {"check", "doctor", "login", "profile show", "version", "whoami"}
 LACKS = {
     "graph of an instance": "graph order --instance cf",
     "hosts list": "hosts list",
@@ -113,6 +113,16 @@ def test_command_says_what_the_server_does_not_have(there: Cloudflare, command: 
     )
     assert hint == "hint: it is Stepwell's own, and that server is Cloudflare's, or an older one; --url names another"
     assert len(there.unknown) == 1
+
+
+def test_code_is_not_held_against_instances_of_cloudflare(there: Cloudflare) -> None:
+    """Whose they are, and exit code 1."""
+    refused = run("check", str(Path(__file__).parent), "--to", there.url)
+
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines()[0].startswith(
+        f"error: {there.url} does not have this: Could not route to /client/v4/accounts/local/stepwell/checks/cli"
+    )
 
 
 @pytest.mark.parametrize("form", ["text", "svg", "mermaid"])

@@ -116,6 +116,7 @@ SAYS = {
     "stepwell-deployments-upload": "startup_time_ms",
     "stepwell-deployments-list": "is_served",
     "stepwell-deployments-serve": '"snapshot":1',
+    "stepwell-checks": '"is_done":true',
     "stepwell-jobs-list": '"action":"pause"',
     "stepwell-jobs-start": "customer=nobody",
     "stepwell-jobs-get": '"action":"pause"',

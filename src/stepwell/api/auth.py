@@ -75,6 +75,7 @@ _OWN_NEEDS |= {**dict.fromkeys(_PAGES, Need.NOTHING), **dict.fromkeys(_SHOWN, Ne
 _DEPLOYMENTS = {
     ("PUT", "/client/v4/accounts/{account_id}/workers/scripts/{script_name}"): Need.DEPLOY,
     ("POST", "/client/v4/accounts/{account_id}/stepwell/deployments"): Need.DEPLOY,
+    ("POST", "/client/v4/accounts/{account_id}/stepwell/checks/{script_name}"): Need.DEPLOY,
     ("GET", "/client/v4/accounts/{account_id}/stepwell/deployments"): Need.READ_DEPLOYMENTS,
 }
 _OWN_PREFIX = "/client/v4/accounts/{account_id}/stepwell/"

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from stepwell.api import (
     account_settings,
     caller,
+    checks,
     control,
     events,
     forcing,
@@ -61,6 +62,7 @@ _OWN_INSTANCE = _OWN_WORKFLOW + "/instances/{instance_id}"
 _SHARED_LIMIT = _OWN + "/limits/steps/{limit_name}"
 _JOBS = _OWN + "/jobs"
 _DEPLOYMENTS = _OWN + "/deployments"
+_CHECK = _OWN + "/checks/{script_name}"
 _JOB = _JOBS + "/{job_id}"
 _SCHEDULES = _OWN + "/schedules"
 _SCHEDULE = _SCHEDULES + "/{workflow_name}/{cron}"
@@ -111,6 +113,7 @@ ROUTES = (
     Route("PUT", _SCRIPT, None, "Upload a script, and serve it", scripts.upload_script),
     Route("GET", _DEPLOYMENTS, None, "List the code that was served", scripts.list_served),
     Route("POST", _DEPLOYMENTS, None, "Serve code again that was served before", scripts.serve_earlier),
+    Route("POST", _CHECK, None, "Check instances against other code", checks.check_script, ("workflow",)),
     Route("GET", _JOBS, None, "List jobs", jobs.list_jobs, _PAGE),
     Route("POST", _JOBS, None, "Change all instances that match", jobs.start_job),
     Route("GET", _JOB, None, "Get a job", jobs.get_job),

@@ -77,11 +77,9 @@ class ServeBody(msgspec.Struct):
 
 async def upload_script(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - whoever deploys has the store
     """Serve the code that is uploaded, if it can be."""
-    deployments = _deployments(request)
-    script = request.path["script_name"]
-    if not limits.is_workflow_name(script):
-        raise InvalidInput("script_name", f'path: "{script:.300}" cannot name a script: {limits.NAME_RULE}')
-    done = await deployments.deploy(request.account, await _read(request, script))
+    deployments = deployments_of(request)
+    script = name_of(request)
+    done = await deployments.deploy(request.account, await read(request, script))
     return envelope.success(_uploaded(script, done))
 
 
@@ -94,18 +92,27 @@ async def list_served(engine: Engine, request: ApiRequest) -> Response:
 async def serve_earlier(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - as above
     """Serve code again that was served before."""
     asked = await request.decode(ServeBody)
-    done = await _deployments(request).roll_back(request.account, asked.snapshot)
+    done = await deployments_of(request).roll_back(request.account, asked.snapshot)
     return envelope.success(_shown(done.snapshot, is_served=True))
 
 
-def _deployments(request: ApiRequest) -> Deployments:
+def name_of(request: ApiRequest) -> str:
+    """Return the name of the script that is uploaded. Raises InvalidInput."""
+    script = request.path["script_name"]
+    if not limits.is_workflow_name(script):
+        raise InvalidInput("script_name", f'path: "{script:.300}" cannot name a script: {limits.NAME_RULE}')
+    return script
+
+
+def deployments_of(request: ApiRequest) -> Deployments:
+    """Return what takes code here. Raises Forbidden where nothing does."""
     deployments = request.served.deployments
     if deployments is None:
         raise Forbidden("this server takes no code; start it as `stepwell serve --allow-deploy`")
     return deployments
 
 
-async def _read(request: ApiRequest, script: str) -> Upload:
+async def read(request: ApiRequest, script: str) -> Upload:
     """Read the parts of an upload. Raises InvalidInput, or BodyTooLarge."""
     fields, files = await _parts(request.http, request.served.engine.settings.snapshot_size + _ROUND_FILES)
     if _METADATA not in fields:

@@ -40,20 +40,6 @@ for command in (backup, doctor, init, migrate, restore, version, login, logout, 
 
 
 @main.command()
-@click.argument("path", default=".")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form.")
-def check(path: str, output: str) -> None:
-    """Look for mistakes in the workflows of PATH, without running them.
-
-    PATH is a Python file, or a folder with Python files beneath it. Exits with 1 if something is found. A line with
-    `# stepwell: ignore[rule]` is passed over.
-    """
-    from stepwell.cli.check import report
-
-    raise SystemExit(report(path, as_json=output == "json"))
-
-
-@main.command()
 @click.argument("workflow", metavar="[PATH|WORKFLOW]", default=".")
 @click.option("--workflow", "--class", "name", metavar="NAME", help="Of PATH: this workflow, by its name or its class.")
 @options.drawn

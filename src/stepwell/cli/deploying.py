@@ -3,7 +3,9 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,34 +39,63 @@ _FILES = (
 )
 
 
-def deploy(client: Client, path: str, name: str | None, out: Output, *, is_for_show: bool) -> int:
-    """Upload the code at a path, and let the server serve it; return the exit code. Raises Failure."""
-    try:
-        project = Project.at(Path(path))
-        told = tell((), os.environ, project.root).settings
-        taken = snapshots.take(project, told.snapshot_size)
-    except (ScriptError, InvalidSetting) as error:
-        raise Failure(str(error), USAGE, _HINT) from error
-    if not project.files:
-        raise Failure(f"there is no Python file at {path}; give a file, or a folder that has some", USAGE, _HINT)
-    files = {file.path: file.body for file in taken.files}
-    if name is not None and name != project.config.get("name"):
-        files[wrangler.WRITTEN_FILE] = _naming(name, files)
+@dataclass(frozen=True, slots=True)
+class Uploading:
+    """Code as it is uploaded: the script's name, what is said of the files, and those by their paths."""
+
+    script: str
+    metadata: Item
+    files: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, path: str, name: str | None) -> "Uploading":
+        """Gather the code at a path; `name` is that of its script, where no wrangler file names it. Raises Failure."""
+        try:
+            project = Project.at(Path(path))
+            told = tell((), os.environ, project.root).settings
+            taken = snapshots.take(project, told.snapshot_size)
+        except (ScriptError, InvalidSetting) as error:
+            raise Failure(str(error), USAGE, _HINT) from error
+        if not project.files:
+            raise Failure(f"there is no Python file at {path}; give a file, or a folder that has some", USAGE, _HINT)
+        files = {file.path: file.body for file in taken.files}
+        if name is not None and name != project.config.get("name"):
+            files[wrangler.WRITTEN_FILE] = _naming(name, files)
+        main = project.files[0].relative_to(project.root).as_posix()
+        metadata = {"main_module": main, "stepwell_source": taken.source}
+        return cls(name or _script_of(project), metadata, files)
+
+
+def deploy(client: Client, code: Uploading, out: Output, *, is_for_show: bool) -> int:
+    """Upload code, and let the server serve it; return the exit code. Raises Failure."""
     if is_for_show:
-        out.show_all([{"path": file, "size": len(body)} for file, body in files.items()], _FILES, "path")
+        out.show_all([{"path": file, "size": len(body)} for file, body in code.files.items()], _FILES, "path")
         say(f"nothing is done; without --dry-run these files would go to {client.url}")
         return 0
-    main = project.files[0].relative_to(project.root).as_posix()
-    metadata = {"main_module": main, "stepwell_source": taken.source}
     # Asked first: what is no Stepwell gets no code.
     list(client.served())
-    done = _uploaded(client, name or _script_of(project), metadata, files)
+    with reporting(client):
+        done = client.upload(code.script, code.metadata, code.files)
     if out.form == "json":
         out.show_one(done, (), "script")
         return 0
     served = next(iter(client.served()))
     _tell(served, out, f"{client.url} serves it; {_STAYS}. Back: stepwell rollback")
     return 0
+
+
+@contextmanager
+def reporting(client: Client) -> Iterator[None]:
+    """Raise Failure, behind a report for the author, where code cannot be run."""
+    try:
+        yield
+    except RequestRefused as error:
+        if error.error_code != CodeRefused.code:
+            raise
+        for line in message_of(error).splitlines():
+            say(line)
+        problem = f"the code cannot be served; nothing has changed at {client.url} ({error.error_code})"
+        raise Failure(problem, FAILED, _HINT) from error
 
 
 def _naming(name: str, files: Mapping[str, bytes]) -> bytes:
@@ -80,19 +111,6 @@ def _script_of(project: Project) -> str:
     if project.source.is_file() or "name" in project.config:
         return wrangler.script_name(project.config, project.source)
     return re.sub(r"[^A-Za-z0-9_]+", "-", project.root.name).strip("-")[:_NAME_LENGTH] or "code"
-
-
-def _uploaded(client: Client, script: str, metadata: Item, files: Mapping[str, bytes]) -> Item:
-    """Upload files, and return what the server says of them. Raises Failure, behind a report for their author."""
-    try:
-        return client.upload(script, metadata, files)
-    except RequestRefused as error:
-        if error.error_code != CodeRefused.code:
-            raise
-        for line in message_of(error).splitlines():
-            say(line)
-        problem = f"the code cannot be served; nothing has changed at {client.url} ({error.error_code})"
-        raise Failure(problem, FAILED, _HINT) from error
 
 
 def show(client: Client, out: Output) -> int:

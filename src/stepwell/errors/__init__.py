@@ -95,6 +95,7 @@ from stepwell.errors.refused import (
 from stepwell.errors.stores import (
     OutOfOrder,
     PageTooSlow,
+    RehearsalStopped,
     StoreDamaged,
     StoreError,
     StoreInUse,
@@ -131,6 +132,7 @@ __all__ = [
     "OutOfOrder",
     "PageTooSlow",
     "QueueFull",
+    "RehearsalStopped",
     "RequestRefused",
     "RestartedMeanwhile",
     "RetryAfter",

@@ -37,5 +37,13 @@ class StreamDropped(StoreError):
         super().__init__(f"the stream {stream} was deleted meanwhile, or its step has begun another")
 
 
+class RehearsalStopped(StoreError):
+    """A rehearsal was asked for what it does not do."""
+
+    def __init__(self, operation: str) -> None:
+        self.operation = operation
+        super().__init__(f"this is a rehearsal, in which nothing is changed: {operation} is not done")
+
+
 class OutOfOrder(StoreError):
     """A commit came before its predecessor of the same turn. Nothing was written."""

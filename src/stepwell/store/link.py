@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
+from stepwell.outlook import Outlook
 from stepwell.store.operations import Claim, InstanceRow
 
 _HEAD_BYTES = 4
@@ -114,6 +115,20 @@ class LoadFailed(Message, frozen=True):
     report: str
 
 
+class Rehearse(Message, frozen=True):
+    """Parent: replay this instance without doing anything, and say by this number what would become of it."""
+
+    number: int
+    claim: Claim
+
+
+class Rehearsed(Message, frozen=True):
+    """Worker: that would become of it; None: it is another instance by now, or gone."""
+
+    number: int
+    outlook: Outlook | None
+
+
 class Drain(Message, frozen=True):
     """Parent: claim no more, and end when the attempts in flight have."""
 
@@ -148,6 +163,8 @@ AnyMessage = (
     | Given
     | Loaded
     | LoadFailed
+    | Rehearse
+    | Rehearsed
     | Drain
     | Interrupt
     | Ping

@@ -8,7 +8,9 @@ from stepwell.api.openapi.operation import (
     BAD_BODY,
     BAD_CODE,
     LARGE_BODY,
+    MANY_STREAMS,
     NO_SNAPSHOT,
+    NO_WORKFLOW,
     Answer,
     Body,
     Key,
@@ -17,6 +19,10 @@ from stepwell.api.openapi.operation import (
 from stepwell.api.scripts import ScriptMetadataBody, ServeBody, ServedCode, UploadedScript
 
 _BINDING = {"type": "workflow", "name": "ORDER", "workflow_name": "order", "class_name": "Order"}
+_SHOP = (
+    "from stepwell import WorkflowEntrypoint\n\n\nclass Order(WorkflowEntrypoint):\n"
+    '    async def run(self, event, step):\n        await step.do("charge", print)\n'
+)
 
 OPERATIONS: Mapping[Key, Operation] = {
     f"PUT {ACCOUNT}/workers/scripts/{{script_name}}": Operation(
@@ -29,11 +35,28 @@ OPERATIONS: Mapping[Key, Operation] = {
         body=Body(
             ScriptMetadataBody,
             "What is uploaded, and the files, each as a part with its path as its name.",
-            {"metadata": {"main_module": "shop.py", "bindings": [_BINDING]}, "shop.py": "..."},
+            {"metadata": {"main_module": "shop.py", "bindings": [_BINDING]}, "shop.py": _SHOP},
             is_form=True,
         ),
         refused=(BAD_BODY, BAD_CODE, LARGE_BODY),
         cli=("stepwell deploy shop.py",),
+    ),
+    f"POST {ACCOUNT}/stepwell/checks/{{script_name}}": Operation(
+        id="stepwell-checks",
+        tag=STEPWELL,
+        description="Replays each instance that has not ended on code that is uploaded, in a process of its own, "
+        "without running a step, and without keeping or changing anything; where the server was started with "
+        "--allow-deploy. The answer is a line of JSON for each instance that would not simply go on, and lines that "
+        "say how far that is: `looked_at`, `verdicts`, `is_done`. A last line with `error` says why it has ended "
+        "before its end. The token needs `deploy`.",
+        answer=Answer(media=(("application/x-ndjson", {"type": "string"}),)),
+        body=Body(
+            ScriptMetadataBody,
+            "What is uploaded, and the files, each as a part with its path as its name.",
+            {"metadata": {"main_module": "shop.py", "bindings": [_BINDING]}, "shop.py": _SHOP},
+            is_form=True,
+        ),
+        refused=(BAD_BODY, BAD_CODE, LARGE_BODY, NO_WORKFLOW, MANY_STREAMS),
     ),
     f"GET {ACCOUNT}/stepwell/deployments": Operation(
         id="stepwell-deployments-list",

@@ -248,6 +248,9 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
         "per_page": _number("How many schedules a page has.", schedules.PER_PAGE, schedules.MOST_PER_PAGE),
         "workflow": _text("Only those of this workflow.", limits.WORKFLOW_NAME_LENGTH),
     },
+    f"POST {ACCOUNT}/stepwell/checks/{{script_name}}": {
+        "workflow": _text("Only instances of this workflow.", limits.WORKFLOW_NAME_LENGTH),
+    },
     f"GET {ACCOUNT}/stepwell/jobs": {
         "page": _number("Which page. One past the last is empty.", 1),
         "per_page": _number("How many jobs a page has.", jobs.PER_PAGE, jobs.MOST_PER_PAGE),

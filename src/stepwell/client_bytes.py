@@ -1,0 +1,40 @@
+"""What comes from a server in parts, and what is said where it does not come."""
+
+import contextlib
+import http.client
+from collections.abc import Iterator
+
+from stepwell.errors import ServerUnreachable
+
+_PART_BYTES = 64 * 1024
+
+
+class StepBytes:
+    """The output of a step that returned a stream: `size` bytes, given in parts as they come."""
+
+    def __init__(self, url: str, response: http.client.HTTPResponse) -> None:
+        self.size = int(response.headers.get("content-length", 0))
+        self._url = url
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the bytes, once. Raises ServerUnreachable where fewer come than were announced."""
+        left = self.size
+        while part := self._read():
+            left -= len(part)
+            yield part
+        if left:
+            raise ServerUnreachable(f"the answer ended {left:,} bytes before its end")
+
+    def _read(self) -> bytes:
+        with answers_from(self._url):
+            return self._response.read(_PART_BYTES)
+
+
+@contextlib.contextmanager
+def answers_from(url: str) -> Iterator[None]:
+    """Say of what fails while a server is spoken to that the server does not answer; not of what is done with it."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        raise ServerUnreachable(f"{url} does not answer: {str(error) or type(error).__name__}") from error

@@ -1,0 +1,307 @@
+"""Rehearsals of many instances: what would become of all that have not ended, if they ran on other code.
+
+The code runs in a process of its own, which has the limits of a worker, is given reads of the store alone, and is ended
+and replaced when an instance makes it hang or die.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+
+import msgspec
+
+from stepwell import obituary
+from stepwell.core.instance import FINAL, Status
+from stepwell.errors import InstanceNotFound, ScriptError
+from stepwell.outlook import Call, Outlook, Verdict
+from stepwell.rehearsal import ReadingStore
+from stepwell.server_settings import DEFAULT_SETTINGS, Settings
+from stepwell.store import Store
+from stepwell.store.link import Loaded, LoadFailed, Message, Rehearse, Rehearsed
+from stepwell.store.operations import Claim, InstanceRow
+from stepwell.store.search_operations import SearchInstances, Wanted
+from stepwell.store.serving import WorkerLine
+from stepwell.store.transfer_operations import ExportInstance
+from stepwell.worker_options import CodeOptions, WorkerOptions
+
+UNFINISHED = tuple(status.value for status in Status if status not in FINAL)
+
+_AT_ONCE = 100
+_SAY_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalSettings:
+    """Whose workflows the code is of, what it is told, and how long one instance, and its loading, may take.
+
+    `root`: the folder in which the code lies, without which its files are named.
+    """
+
+    root: str
+    account: str = "local"
+    variables: tuple[str, ...] = ()
+    told: Settings = DEFAULT_SETTINGS
+    instance_s: float = 20.0
+    loading_s: float = 60.0
+
+
+class CheckedInstance(msgspec.Struct, frozen=True):
+    """An instance that has not ended, and what would become of it; see `Outlook`."""
+
+    workflow: str
+    id: str
+    version: str
+    status: str
+    verdict: str
+    problem: str | None
+    where: str | None
+    anew: tuple[Call, ...]
+    unused: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def breaks(self) -> bool:
+        """Whether it would not do what it has begun to do."""
+        return Verdict(self.verdict).breaks
+
+
+class CheckStand(msgspec.Struct, frozen=True):
+    """How many instances have been looked at, how many of each verdict there are, and whether those are all."""
+
+    looked_at: int
+    verdicts: dict[str, int]
+    is_done: bool
+
+
+class Rehearsals:
+    """Rehearses instances of a store against some code. `async with` starts the process, and raises ScriptError."""
+
+    def __init__(self, store: Store, code: CodeOptions, settings: RehearsalSettings) -> None:
+        self._store = store
+        self._code = code
+        self._settings = settings
+        self._actor: _Actor | None = None
+
+    async def __aenter__(self) -> "Rehearsals":
+        """Start the process. Raises ScriptError if it cannot load the code."""
+        self._actor = await self._start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        if self._actor is not None:
+            await self._actor.end()
+
+    async def rehearse(self, account: str, workflow: str, id: str) -> Outlook:
+        """Return what would become of an instance. Raises WorkflowNotFound or InstanceNotFound."""
+        while True:
+            found = await self._store.run(ExportInstance(account, workflow, id))
+            facts = found.facts
+            claim = Claim(
+                found.row,
+                facts.turn,
+                0,
+                account,
+                workflow,
+                id,
+                facts.version,
+                facts.created_at,
+                0,
+                script=facts.script,
+                class_name=facts.class_name,
+            )
+            outlook = await self._ask(claim)
+            if outlook is not None:
+                return self._placed(outlook)
+
+    async def all(
+        self, account: str, workflow: str | None = None, wanted: Wanted | None = None
+    ) -> AsyncIterator[tuple[InstanceRow, Outlook]]:
+        """Yield each instance that has not ended, newest first, and what would become of it.
+
+        Of a workflow, or of all (None); `wanted`: of those alone. Raises WorkflowNotFound.
+        """
+        sought = msgspec.structs.replace(wanted or Wanted(), statuses=_unfinished(wanted))
+        after: tuple[int, int] | None = None
+        while True:
+            page = await self._store.run(SearchInstances(account, workflow, sought, 0, _AT_ONCE, after))
+            for row in (found.row for found in page.instances):
+                # One that was deleted meanwhile has no need of an outlook.
+                with suppress(InstanceNotFound):
+                    yield row, await self.rehearse(account, row.workflow, row.id)
+            after = page.looked_to
+            if after is None:
+                return
+
+    async def check(self, account: str, workflow: str | None = None) -> AsyncIterator[CheckedInstance | CheckStand]:
+        """Yield each instance that would not simply go on, and how far that is: at first, now and then, and at the end.
+
+        Raises WorkflowNotFound.
+        """
+        verdicts = dict.fromkeys(map(str, Verdict), 0)
+        time = asyncio.get_running_loop().time
+        said_at = time()
+        yield CheckStand(0, dict(verdicts), is_done=False)
+        async for row, outlook in self.all(account, workflow):
+            verdicts[outlook.verdict] += 1
+            if outlook.verdict is not Verdict.GOES_ON:
+                yield CheckedInstance(
+                    row.workflow,
+                    row.id,
+                    row.version,
+                    row.status,
+                    outlook.verdict,
+                    outlook.problem,
+                    outlook.where,
+                    outlook.anew,
+                    outlook.unused,
+                    outlook.skipped,
+                )
+            if time() - said_at >= _SAY_EVERY_S:
+                said_at = time()
+                yield CheckStand(sum(verdicts.values()), dict(verdicts), is_done=False)
+        yield CheckStand(sum(verdicts.values()), dict(verdicts), is_done=True)
+
+    def _placed(self, outlook: Outlook) -> Outlook:
+        """Return an outlook that names files by where they lie below the code's folder."""
+        root = f"{self._settings.root}{os.sep}"
+        return msgspec.structs.replace(
+            outlook,
+            problem=outlook.problem and outlook.problem.replace(root, ""),
+            where=outlook.where and outlook.where.removeprefix(root),
+            anew=tuple(
+                Call(call.step, call.type, call.where and call.where.removeprefix(root)) for call in outlook.anew
+            ),
+        )
+
+    async def _ask(self, claim: Claim) -> Outlook | None:
+        actor = self._actor
+        if actor is None:
+            actor = self._actor = await self._start()
+        try:
+            async with asyncio.timeout(self._settings.instance_s):
+                return await actor.rehearse(claim)
+        except TimeoutError:
+            problem = f"it has not come to rest within {self._settings.instance_s:.0f} s: its code runs on, or blocks"
+        except ChildProcessError as error:
+            problem = f"the process that replayed it {error}"
+        self._actor = None
+        await actor.end()
+        return Outlook(Verdict.UNKNOWN, problem=problem)
+
+    async def _start(self) -> "_Actor":
+        actor = _Actor(self._store)
+        try:
+            async with asyncio.timeout(self._settings.loading_s):
+                await actor.start(self._code, self._settings)
+        except TimeoutError:
+            await actor.end()
+            raise ScriptError(f"the code was not loaded within {self._settings.loading_s:.0f} s") from None
+        except BaseException:
+            await actor.end()
+            raise
+        return actor
+
+
+def _unfinished(wanted: Wanted | None) -> tuple[str, ...]:
+    if wanted is None or not wanted.statuses:
+        return UNFINISHED
+    # None would mean all of them.
+    return tuple(status for status in wanted.statuses if status in UNFINISHED) or UNFINISHED
+
+
+class _Actor:
+    """The process that rehearses, from outside."""
+
+    def __init__(self, store: Store) -> None:
+        self._line = WorkerLine(ReadingStore(store), self._heard, self._hung_up)
+        self._process: asyncio.subprocess.Process | None = None
+        loop = asyncio.get_running_loop()
+        self._loaded: asyncio.Future[None] = loop.create_future()
+        self._number = 0
+        self._waiting: asyncio.Future[Outlook | None] | None = None
+        self._is_gone = False
+        # Closes when this process dies, which ends the other one, whatever it does.
+        self._lifeline, self._lifeline_end = os.pipe()
+
+    async def start(self, code: CodeOptions, settings: RehearsalSettings) -> None:
+        """Start the process; return when it has loaded the code. Raises ScriptError."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            options = WorkerOptions(
+                theirs.fileno(),
+                self._lifeline,
+                self._lifeline,
+                msgspec.structs.replace(code, is_known=True),
+                "rehearsal",
+                list(settings.variables),
+                keeps_output=False,
+                account=settings.account,
+                settings=settings.told,
+                rehearses=True,
+            )
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                "stepwell.worker_process",
+                options.to_argument(),
+                pass_fds=(theirs.fileno(), self._lifeline),
+                stdin=asyncio.subprocess.DEVNULL,
+                # What the code prints it has printed before.
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        await self._line.connect(ours)
+        await self._loaded
+
+    async def rehearse(self, claim: Claim) -> Outlook | None:
+        """Return what would become of an instance; None: it has changed meanwhile. Raises ChildProcessError."""
+        self._number += 1
+        self._waiting = asyncio.get_running_loop().create_future()
+        self._line.say(Rehearse(self._number, claim))
+        if self._is_gone:
+            self._hung_up()
+        try:
+            return await self._waiting
+        except ConnectionError:
+            assert self._process is not None
+            raise ChildProcessError(obituary.how(await self._process.wait())) from None
+
+    async def end(self) -> None:
+        """End the process."""
+        self._line.close()
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        for end in (self._lifeline, self._lifeline_end):
+            os.close(end)
+
+    def _heard(self, message: Message) -> None:
+        match message:
+            case Loaded() if not self._loaded.done():
+                self._loaded.set_result(None)
+            case LoadFailed(report=report) if not self._loaded.done():
+                self._loaded.set_exception(ScriptError(report))
+            case Rehearsed(number=number, outlook=outlook) if number == self._number:
+                if self._waiting is not None and not self._waiting.done():
+                    self._waiting.set_result(outlook)
+
+    def _hung_up(self) -> None:
+        self._is_gone = True
+        if not self._loaded.done():
+            self._loaded.set_exception(ScriptError("the process that was to load the code ended while it did"))
+            # Whoever starts it sees it; if that was cancelled, nobody does.
+            self._loaded.exception()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(ConnectionError())

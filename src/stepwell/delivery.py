@@ -100,7 +100,7 @@ class Delivery:
                 assert text is not None
                 future.set_result(values.decode(text, classes, f'the result of step "{result.key.label}"'))
             case WaitEnded(event_seq=None, error=error):
-                _raise(future, rebuild(error or timed_out(execution.timeout_ms(result.key)), classes))
+                _raise(future, rebuild(error or timed_out(execution.inbox.timeout_ms(result.key)), classes))
             case WaitEnded(event_seq=int() as seq):
                 assert text is not None
                 event = execution.inbox.events[seq]

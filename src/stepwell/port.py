@@ -6,7 +6,7 @@ import re
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
-from stepwell import values
+from stepwell import limits, values
 from stepwell.calls import CallScope, StepCall, Work
 from stepwell.capture import SINK
 from stepwell.clock import Clock, sleep_ms
@@ -19,6 +19,7 @@ from stepwell.errors import (
     ChildFailed,
     InvalidInput,
     InvalidStepConfig,
+    InvalidStepName,
     NotSerialisable,
     StoreError,
     TurnClosed,
@@ -206,6 +207,18 @@ class TurnPort:
             )
         number, checked = self._host.labels.call(labels)
         await scope.work(lambda: self._host.labels.store(number, checked))
+
+    def patched(self, name: Any) -> bool:
+        """Tell whether the code may go the new way by this name."""
+        if self._scope() is not self._host.main:
+            raise WorkflowFatalError(
+                f"patched({name!r:.100}): that is asked by `run` itself, not in the body of a step, which runs as it "
+                "is now."
+            )
+        if not limits.is_step_name(name):
+            expected = f"text of up to {limits.STEP_NAME_LENGTH} characters without control characters"
+            raise InvalidStepName(name, expected)
+        return self._host.execution.is_patched(name, self._host.clock.now())
 
     def log(self, message: str) -> None:
         """Write a line into the instance's log."""

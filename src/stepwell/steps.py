@@ -233,6 +233,9 @@ class StepPort(Protocol):
     async def set_labels(self, labels: Any) -> None:
         """Set labels of the instance, and take away those whose value is None."""
 
+    def patched(self, name: Any) -> bool:
+        """Tell whether the code may go the newer way of this name."""
+
     def log(self, message: str) -> None:
         """Write a line into the instance's log."""
 

@@ -302,6 +302,15 @@ class WorkflowStep:
         """
         await self.port.set_labels(labels)
 
+    def patched(self, name: str) -> bool:
+        """Tell whether this instance may go the way of newer code, so that one source serves old instances and new.
+
+        False for an instance that had gone further than this place before the code asked here; True for all others,
+        now and at each replay. `name` is told apart from others of the instance, and is asked for by `run` itself, not
+        in the body of a step: raises WorkflowFatalError there. Costs no step. Stepwell's own.
+        """
+        return self.port.patched(name)
+
     def log(self, message: str) -> None:
         """Write a line into the instance's log: once, not again at each replay."""
         self.port.log(message)

@@ -683,7 +683,7 @@ def test_wait_times_out_at_its_deadline() -> None:
     execution.settle(NOW + 1000)
 
     assert (early, _ended(execution.take())) == ([], [("approval-1", None)])
-    assert execution.timeout_ms(key) == 1000
+    assert execution.inbox.timeout_ms(key) == 1000
 
 
 def test_wait_that_timed_out_does_not_swallow_the_next_event() -> None:

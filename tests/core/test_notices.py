@@ -19,6 +19,8 @@ from stepwell.core.records import (
     EventReceived,
     Failed,
     Key,
+    Moved,
+    Patched,
     PauseAsked,
     Paused,
     PayloadRef,
@@ -91,6 +93,8 @@ CASES = [
     pytest.param(
         (*BEGUN, Waiting(NOW)), SlotGiven(NOW, do("charge"), "desk", NOW, NOW), [], id="slot of a shared limit"
     ),
+    pytest.param(BEGUN, Patched(NOW, "tax"), [], id="newer way"),
+    pytest.param(BEGUN, Moved(NOW, "v2", "v1"), [], id="moved"),
     pytest.param((*BEGUN, Waiting(NOW)), Queued(NOW), [("workflow_queued", {})], id="queued for a slot"),
     pytest.param(BEGUN, Waiting(NOW), [("workflow_waiting", {})], id="waiting"),
     pytest.param(BEGUN, PauseAsked(NOW), [("workflow_waiting_for_pause", {})], id="pause asked"),

@@ -220,6 +220,13 @@ HARMLESS = (
         Verdict.GOES_ON,
     ),
     Edit(
+        "a step is put before one that has run, and asks whether it is meant",
+        '        receipt = await step.do("charge"',
+        '        if step.patched("reserve"):\n            await step.do("reserve", lambda: 1)\n'
+        '        receipt = await step.do("charge"',
+        Verdict.GOES_ON,
+    ),
+    Edit(
         "it says what it does",
         "        order = event.payload",
         '        step.log("begins")\n        order = event.payload',

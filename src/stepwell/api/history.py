@@ -26,7 +26,8 @@ class RecordShown(msgspec.Struct):
     """A record: its number, when it was written, its kind, and what of the rest is no value of the author's.
 
     `event_seq` is the number of the record whose event a wait got; `until` is when a sleep ends, a wait times out or a
-    step is tried again; `lost` that the turn before was lost. What a kind does not have is None.
+    step is tried again; `lost` that the turn before was lost; `patch` the name by which the code goes a newer way;
+    `version` the one that the instance was moved to. What a kind does not have is None.
     """
 
     seq: int
@@ -40,6 +41,8 @@ class RecordShown(msgspec.Struct):
     until: str | None
     lost: bool | None
     action: str | None
+    patch: str | None
+    version: str | None
     by: str | None
     error: models.ErrorText | None
 
@@ -101,6 +104,8 @@ def _show(kind: str, recorded: Recorded) -> RecordShown:
         until=None if until is None else iso(until),
         lost=getattr(record, "lost", None),
         action=getattr(record, "action", None),
+        patch=getattr(record, "name", None),
+        version=getattr(record, "version", None),
         by=getattr(record, "by", None) or getattr(record, "trigger", None),
         error=answers.error(getattr(record, "error", None)),
     )

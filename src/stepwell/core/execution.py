@@ -8,7 +8,6 @@ A race of event and deadline is decided here, once, by a record.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from stepwell import limits
@@ -18,6 +17,7 @@ from stepwell.core.forcing import Forcing
 from stepwell.core.inbox import Inbox
 from stepwell.core.instance import InstanceState, Status, advance
 from stepwell.core.keys import Keys, Scope
+from stepwell.core.patches import Patches
 from stepwell.core.pause import Pause
 from stepwell.core.records import (
     RESULTS,
@@ -30,6 +30,7 @@ from stepwell.core.records import (
     EventReceived,
     Failed,
     Key,
+    Patched,
     PauseAsked,
     Record,
     Recorded,
@@ -55,19 +56,9 @@ from stepwell.core.records import (
 from stepwell.core.rules import RULES, Rules, size_of
 from stepwell.core.standing import standing
 from stepwell.core.step_answers import Attempt, AwaitResult, RunAttempt, StepAnswer, WaitUntil
+from stepwell.core.step_state import StepState
 from stepwell.core.timers import Timers
 from stepwell.errors import InstanceTooLarge
-
-
-@dataclass(slots=True)
-class _Step:
-    config: StepConfig
-    generation: int = 0
-    has_rollback: bool = False
-    ordinal: int = 0
-    failures: int = 0
-    is_open: bool = False
-    retry_at: int | None = None
 
 
 class Execution:
@@ -84,25 +75,36 @@ class Execution:
         self.forcing = Forcing()
         self._keys = Keys(step_limit or rules.step_limit)
         self._size = 0
-        self._steps: dict[Key, _Step] = {}
+        self._steps: dict[Key, StepState] = {}
         self._sleeps: dict[Key, int] = {}
-        # What the author's code waits for in this turn, and until when.
+        # What the author's code waits for in this turn.
         self._open: dict[Key, None] = {}
         self._timers = Timers()
         self._new: list[Record] = []
         self._pause = Pause()
         self._generation = 0
-        # What the instance is being rolled back for, or was before it ended.
+        self._patches = Patches()
+        # What the instance is, or was, rolled back for.
         self.rollback: RollbackStarted | None = None
         for seq, record in standing(history):
             self._apply(record, seq)
+        self._patches.unmet = self._keys.of_run()
         self._lose_open_attempts(now)
 
     # ---- keys
 
     def next_key(self, kind: StepKind, name: str, scope: Scope) -> Key:
         """Return the key of a call; see Keys.next."""
-        return self._keys.next(kind, name, scope)
+        key = self._keys.next(kind, name, scope)
+        self._patches.unmet.discard(key)
+        return key
+
+    def is_patched(self, name: str, now: int) -> bool:
+        """Tell whether the code may go the newer way of this name; see Patches.ask."""
+        record = self._patches.ask(name, now, is_frozen=self.is_rolling_back)
+        if record is not None:
+            self._emit(record)
+        return name in self._patches.names
 
     def parent_of(self, key: Key) -> Key | None:
         """Return the step in whose body a key was called, or None for `run` itself."""
@@ -116,7 +118,7 @@ class Execution:
         """Answer a `do`. The config on record wins over the one given. Raises InvalidStepConfig."""
         step = self._steps.get(key)
         if step is None:
-            step = self._steps[key] = _Step(self.merged(key, config), self._generation, has_rollback)
+            step = self._steps[key] = StepState(self.merged(key, config), self._generation, has_rollback)
         if key in self.outcomes or self._is_frozen(key):
             return AwaitResult()
         self._open[key] = None
@@ -133,7 +135,7 @@ class Execution:
         return self.ask_step(key, config, now)
 
     def merged(self, key: Key, config: Mapping[str, Any] | None) -> StepConfig:
-        """Return a step's config, merged with the defaults. Raises InvalidStepConfig."""
+        """Return a step's whole config. Raises InvalidStepConfig."""
         return retries.merge(key.name, config, self.rules.defaults, self.rules.retries_per_step)
 
     def ask_sleep(self, key: Key, duration: object, now: int) -> None:
@@ -296,7 +298,7 @@ class Execution:
             return []
         for key, seq in self.inbox.matches(self._is_waited_for):
             self._emit(WaitEnded(now, key, seq))
-        due = []
+        due: list[Key] = []
         while (at := self.next_due()) is not None and at <= now:
             key = self._timers.take()
             if key.has_attempts:
@@ -327,17 +329,13 @@ class Execution:
 
     @property
     def is_rolling_back(self) -> bool:
-        """Tell whether the instance is being rolled back: nothing that `run` calls begins or ends any more."""
+        """Tell whether it is being rolled back: nothing that `run` calls begins or ends any more."""
         return self.state.status is Status.ROLLING_BACK
 
     @property
     def has_new_results(self) -> bool:
         """Tell whether results have been recorded that `take` has not returned yet."""
         return any(isinstance(record, RESULTS) for record in self._new)
-
-    def timeout_ms(self, key: Key) -> int:
-        """Return how long a wait was meant to last; for the text of its time-out."""
-        return self.inbox.timeout_ms(key)
 
     def take(self) -> list[Record]:
         """Return the new records since the last call."""
@@ -384,6 +382,8 @@ class Execution:
                 self._pause.asked_at = at
             case Resumed(at=at):
                 self._move_on(self._pause.end(at))
+            case Patched(name=name):
+                self._patches.names.add(name)
             case Restarted(at=at):
                 self._restart(at, seq)
             case RollbackStarted(at=at):
@@ -399,7 +399,7 @@ class Execution:
         key = record.key
         if record.config is not None:
             self._keys.own(key, record.parent, record.nth)
-            self._steps[key] = _Step(record.config, self._generation, bool(record.rollback))
+            self._steps[key] = StepState(record.config, self._generation, bool(record.rollback))
         # What an earlier attempt of the body cancelled may be wanted by this one.
         for child in self._keys.children(key):
             if isinstance(self.outcomes.get(child), StepCancelled):

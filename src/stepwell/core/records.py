@@ -254,6 +254,23 @@ class EventReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class Patched:
+    """The code has asked by this name whether it may go the new way, and may: from here on it always may."""
+
+    at: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Somebody has given the instance another version of its code, in place of the one that it had."""
+
+    at: int
+    version: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class SlotGiven:
     """A step that has waited since then has a slot of a limit that steps share; its attempt begins at `start_at`."""
 
@@ -397,6 +414,8 @@ Record = (
     | WaitStarted
     | WaitEnded
     | EventReceived
+    | Patched
+    | Moved
     | SlotGiven
     | StepForced
     | PauseAsked

@@ -18,6 +18,7 @@ from stepwell.core.records import (
     EventReceived,
     Failed,
     Key,
+    Patched,
     Record,
     Recorded,
     Restarted,
@@ -97,6 +98,8 @@ def _left_by(restart: Restarted, before: Sequence[Recorded]) -> list[Recorded]:
     before = _before_rollback(before)
     gone = {_key_of(record) for seq, record in before if seq >= restart.from_seq and _begins(record)}
     kept = [recorded for recorded in before if _key_of(recorded.record) not in gone]
+    # What was asked behind the step is asked again, by the code that there is then.
+    kept = [each for each in kept if not (isinstance(each.record, Patched) and each.seq >= restart.from_seq)]
     met = {record.event_seq for _, record in kept if isinstance(record, WaitEnded)}
     return [
         recorded

@@ -138,7 +138,8 @@ class HistoryRecord(Struct, frozen=True, kw_only=True):
     """A record of a history without the author's values: its number, when it was written, its kind, and what belongs.
 
     `event_seq` is the number of the record whose event a wait got; `until` is when a sleep ends, a wait times out or a
-    step is tried again; `lost`: the turn before was lost. What a kind does not have is None.
+    step is tried again; `lost`: the turn before was lost; `patch`: the name by which the code goes a newer way;
+    `version`: the one that the instance was moved to. What a kind does not have is None.
     """
 
     seq: int
@@ -152,6 +153,8 @@ class HistoryRecord(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     lost: bool | None = None
     action: str | None = None
+    patch: str | None = None
+    version: str | None = None
     by: str | None = None
     error: ErrorText | None = None
 

@@ -165,6 +165,8 @@ OF_HISTORY: Mapping[str, Mapping[str, Meaning]] = {
             "examples": [True],
         },
         "action": {"description": "What somebody decided by hand.", "examples": ["retry"]},
+        "patch": {"description": "The name by which the code goes a newer way.", "examples": [None]},
+        "version": {"description": "The version that the instance was moved to.", "examples": [None]},
         "by": {"description": "Who did so, or what began it.", "examples": ["api"]},
         "error": {"description": "The error that it tells of.", "examples": [None]},
     },

@@ -35,7 +35,7 @@ function Line({ record, ...given }) {
     <span class="text"><b>${kind.replaceAll("_", " ")}</b> ${visibleLines(said(record))}</span></div>`;
 }
 
-function said({ attempt, event_type: event, event_seq: got, until, lost, action, by, error }) {
-  const parts = [attempt && `attempt ${attempt}`, event, got && `got the event of ${got}`, until && `until ${exact(until)}`, lost && "the worker before was lost", action, by && `by ${by}`, error && `${error.name}: ${error.message}`];
+function said({ attempt, event_type: event, event_seq: got, until, lost, action, patch, version, by, error }) {
+  const parts = [attempt && `attempt ${attempt}`, event, got && `got the event of ${got}`, until && `until ${exact(until)}`, lost && "the worker before was lost", action, patch, version && `to ${version}`, by && `by ${by}`, error && `${error.name}: ${error.message}`];
   return parts.filter(Boolean).join(", ");
 }

@@ -151,8 +151,9 @@ ROUTES = (
         _OWN_WORKFLOW + "/versions/{version_id}/source",
         None,
         "Get the source of a version",
-        graph.get_source_of_version,
+        versions.get_source,
     ),
+    Route("GET", _OWN_WORKFLOW + "/versions/{version_id}", None, "What a version is made of", versions.get_code),
     Route(
         "GET",
         _OWN + "/instances",

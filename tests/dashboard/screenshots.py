@@ -70,6 +70,10 @@ PAGES = {
     "instance-terminated": f"{ORDER}/order-1005?tab=timeline",
     "instance-hostile": "/workflows/hostile/instances/evil?tab=steps",
     "instance-many": "/workflows/many/instances/many?tab=timeline",
+    "compare": "/workflows/order/compare?a=order-1001&b=order-1003",
+    "compare-step": "/workflows/order/compare?a=order-1001&b=order-1003&step=charge-1&all=1",
+    "compare-choose": "/workflows/order/compare?a=order-1003",
+    "source-none": "/workflows/report/source",
     "instance-missing": f"{ORDER}/nobody",
 }
 SOURCE = """

@@ -30,6 +30,7 @@ from stepwell.flow import SharedLimit, shared_text
 from stepwell.forcing import Forcing
 from stepwell.jobs import Jobs
 from stepwell.newest_versions import Checked, NewestVersions
+from stepwell.samples import Samples
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store, codec, operations
 from stepwell.store.account_operations import (
@@ -115,6 +116,7 @@ class Engine:
     _newest: NewestVersions = field(init=False)
     terminations: Terminations = field(init=False)
     jobs: Jobs = field(init=False)
+    samples: Samples = field(init=False)
     _rate: CreationRate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -123,6 +125,7 @@ class Engine:
         self._rate = CreationRate(told.creations_per_second, told.creations_per_second_of_workflow)
         self.terminations = Terminations(self.store, self.clock)
         self.jobs = Jobs(self.store, self.clock, self.count_creations, told.idempotency_key_retention)
+        self.samples = Samples(self.store, self.clock)
 
     @property
     def control(self) -> Control:

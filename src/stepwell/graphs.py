@@ -9,7 +9,6 @@ import msgspec
 
 from stepwell.core.steplog import CalledEntry, InstanceLog, SleepEntry, StepEntry, WaitEntry
 from stepwell.engine import Engine, InstanceView
-from stepwell.graph.listing import MOST_BYTES, left_out
 from stepwell.graph.marks import Mark
 from stepwell.graph.nodes import AnyNode, FunctionDef, Graph, Shape
 from stepwell.graph.overlay import EntryStatus, EntryType, LogEntry, NodeState, Overlay, lay_over
@@ -19,9 +18,7 @@ logger = logging.getLogger(__name__)
 
 _to_graph = msgspec.json.Decoder(Graph).decode
 
-_NOT_KEPT = "its source was not kept: it was loaded by an earlier Stepwell, or by a test kit"
-_TOO_LARGE = f"its source is too large to be kept: more than {MOST_BYTES:,} bytes"
-_NOT_READ = "the code of this version was not read: it was loaded by an earlier Stepwell, or by a test kit"
+NOT_READ = "the code of this version was not read: it was loaded by an earlier Stepwell, or by a test kit"
 
 
 class VersionGraphShown(msgspec.Struct):
@@ -33,23 +30,6 @@ class VersionGraphShown(msgspec.Struct):
     functions: Any
     payload: Any
     remarks: list[str]
-    note: str
-
-
-class SourceFile(msgspec.Struct):
-    """A file of a version's code: its path in the script's folder, and its text."""
-
-    path: str
-    text: str
-
-
-class VersionSourceShown(msgspec.Struct):
-    """The files of a version's code that its graph lies in; the first is the script itself."""
-
-    version_id: str
-    class_name: str
-    files: list[SourceFile]
-    left_out: list[str]
     note: str
 
 
@@ -94,17 +74,6 @@ async def show_version(engine: Engine, account: str, workflow: str, id: str) -> 
     return VersionGraphShown(row.id, row.class_name, *_parts(graph), note)
 
 
-async def show_source(engine: Engine, account: str, workflow: str, id: str) -> VersionSourceShown:
-    """Show the source of a version, as its graph was read from it. Raises WorkflowNotFound or VersionNotFound."""
-    row, graph, note = await of_version(engine, account, workflow, id)
-    if graph is None:
-        return VersionSourceShown(row.id, row.class_name, [], [], note)
-    if graph.sources is None:
-        return VersionSourceShown(row.id, row.class_name, [], [], _NOT_KEPT)
-    files = [SourceFile(path, text) for path, text in graph.sources.items()]
-    return VersionSourceShown(row.id, row.class_name, files, left_out(graph), "" if files else _TOO_LARGE)
-
-
 async def show_instance(engine: Engine, account: str, workflow: str, id: str) -> InstanceGraphShown:
     """Show the graph of an instance's version, and what it has done of it.
 
@@ -139,7 +108,7 @@ async def marked(engine: Engine, account: str, workflow: str, id: str) -> tuple[
 
 def _read(found: VersionGraph) -> tuple[Graph | None, str]:
     if found.graph is None:
-        return None, _NOT_READ
+        return None, NOT_READ
     if found.graph.body is None:
         return None, found.graph.note
     try:
@@ -147,7 +116,7 @@ def _read(found: VersionGraph) -> tuple[Graph | None, str]:
     except msgspec.MsgspecError:
         # One that another release has written; this one reads the code anew when it loads it.
         logger.info("the graph of version %s is of another form", found.version.id)
-        return None, _NOT_READ
+        return None, NOT_READ
 
 
 def _parts(

@@ -74,7 +74,7 @@ class Host:
 
     @contextlib.asynccontextmanager
     async def tending(self, engine: Engine) -> AsyncIterator[None]:
-        """Look, meanwhile, after schedules, earlier code, what others have served or left, and what has expired."""
+        """Look, meanwhile, after schedules, earlier code, what others have left, what has expired, and what runs."""
         tending = asyncio.create_task(self._tend(engine))
         try:
             yield
@@ -87,6 +87,7 @@ class Host:
             tasks.create_task(Firings(self.store, SystemClock(), self.told.schedule_catch_up).run())
             tasks.create_task(Expiry(self.store, SystemClock(), self.told).run())
             tasks.create_task(Sweeps(self.store, SystemClock()).run())
+            tasks.create_task(engine.samples.run(self.options.account))
             if is_database(self.options.store):
                 tasks.create_task(Leftovers(self.store, engine.terminations, engine.jobs).run())
 

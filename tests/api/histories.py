@@ -1,5 +1,6 @@
 """Instances in every status, with every kind of log entry, written the way a worker writes them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -48,7 +49,7 @@ from stepwell.store.operations import (
     VersionSettings,
 )
 from stepwell.store.search_operations import Wanted
-from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
+from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot, SnapshotFile
 from tests.core.histories import do, sleep, wait
 
 __all__ = [
@@ -176,6 +177,18 @@ class Histories:
         made_of = ("order", "shop", "Order", "0" * 64)
         now = self.clock.now()
         await self.engine.store.run(RegisterWorkflow(ACCOUNT, *made_of, WORKFLOW_ID, VERSION_ID, now, graph=found))
+
+    async def serve(self, source: str, texts: Mapping[str, str], params_schema: str | None = None) -> str:
+        """Make a version of code that is served and has no graph, as a worker does; return its id."""
+        now, version = self.clock.now(), str(uuid4())
+        files = [SnapshotFile(path, text.encode()) for path, text in sorted(texts.items())]
+        saved = SaveSnapshot(ACCOUNT, "1" * 64, source, "3.13.1", "{}", files, now)
+        snapshot = await self.engine.store.run(saved)
+        made_of = ("order", "shop", "Order", "1" * 64, WORKFLOW_ID, version)
+        graph = CodeGraph(None, "it cannot be followed")
+        code = RegisterWorkflow(ACCOUNT, *made_of, now, params_schema, snapshot=snapshot, graph=graph)
+        await self.engine.store.run(ServeSnapshot(ACCOUNT, snapshot, now, (code,)))
+        return version
 
     async def queued(self, workflow: str, id: str, params: str = "{}") -> str:
         """Create an instance that no worker takes. Write it last: the next turn would take it too."""

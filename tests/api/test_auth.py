@@ -182,6 +182,7 @@ RULES = {
     f"DELETE {PREFIX}/stepwell/limits/steps/{{limit_name}}": Need.WRITE,
     f"GET {_OWN.partition('/instances')[0]}/versions/{{version_id}}/graph": Need.READ,
     f"GET {_OWN.partition('/instances')[0]}/versions/{{version_id}}/source": Need.READ_CODE,
+    f"GET {_OWN.partition('/instances')[0]}/versions/{{version_id}}": Need.READ,
     f"GET {PREFIX}/stepwell/limits": Need.READ,
     f"PATCH {PREFIX}/stepwell/limits": Need.WRITE,
     f"GET {_OWN.partition('/instances')[0]}/limits": Need.READ,

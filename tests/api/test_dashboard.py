@@ -58,6 +58,7 @@ def test_pages_ask_for_nothing_and_what_they_show_for_a_session() -> None:
         "/ui/live",
         "/ui/outcomes",
         "/ui/overview",
+        "/ui/peaks",
     }
 
 

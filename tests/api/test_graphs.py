@@ -152,6 +152,74 @@ async def test_version_without_source_says_so(client: httpx.AsyncClient, drawn: 
     assert source["note"].startswith("its source was not kept")
 
 
+async def test_source_that_could_not_be_followed_says_what_helps(
+    client: httpx.AsyncClient, histories: Histories
+) -> None:
+    """Where no snapshot has it either."""
+    await histories.draw(None, "shop.py is too deep")
+
+    source = await result(client, f"{OWN}/versions/{VERSION_ID}/source")
+
+    assert source["files"] == []
+    assert "cannot be read from it (shop.py is too deep)" in source["note"]
+    assert "`stepwell serve` keeps all files" in source["note"]
+
+
+@pytest.mark.parametrize(
+    ("served", "paths"),
+    [
+        pytest.param("shop.py", ["shop.py", "bank.py", "flows/a.py", "flows/shop.py"], id="file"),
+        pytest.param("flows", ["shop.py", "a.py"], id="folder"),
+        pytest.param("flows/a.py", ["a.py", "shop.py"], id="file in a folder"),
+        pytest.param(".", ["shop.py", "bank.py", "flows/a.py", "flows/shop.py"], id="all"),
+    ],
+)
+async def test_source_without_a_graph_is_that_of_the_snapshot(
+    client: httpx.AsyncClient, histories: Histories, served: str, paths: list[str]
+) -> None:
+    """The Python files of the script's folder, and what declares the class first; no data, and nothing beside it."""
+    texts = {"bank.py": "x = 1\n", "flows/a.py": "", "flows/shop.py": SOURCE, "logo.png": "x", "shop.py": SOURCE}
+    version = await histories.serve(served, texts)
+
+    source = await result(client, f"{OWN}/versions/{version}/source")
+
+    assert [file["path"] for file in source["files"]] == paths
+    assert (source["class_name"], source["left_out"], source["note"]) == ("Order", [], "")
+    assert source["files"][0]["text"] == (SOURCE if paths[0] == "shop.py" else "")
+
+
+async def test_snapshot_shows_as_much_source_as_fits(client: httpx.AsyncClient, histories: Histories) -> None:
+    """The script itself first; what has no room is named."""
+    texts = {"a.py": "#" * 200_000, "huge.py": "#" * 5_000_000, "shop.py": SOURCE + "#" * 100_000}
+    version = await histories.serve("shop.py", texts)
+
+    source = await result(client, f"{OWN}/versions/{version}/source")
+
+    assert ([file["path"] for file in source["files"]], source["left_out"]) == (["shop.py"], ["a.py", "huge.py"])
+
+
+async def test_version_is_told_with_what_it_is_made_of(client: httpx.AsyncClient, histories: Histories) -> None:
+    """The hash of its code, its snapshot if there is one, and the schema of its params as it is."""
+    version = await histories.serve("shop.py", {"shop.py": SOURCE}, '{"type":"object","maxProperties":1.0}')
+
+    first = await result(client, f"{OWN}/versions/{VERSION_ID}")
+    served = (await client.get(f"{OWN}/versions/{version}")).text
+
+    assert first == {
+        "version_id": VERSION_ID,
+        "class_name": "Order",
+        "script_name": "shop",
+        "created_on": "2026-11-23T10:00:00.000Z",
+        "sha256": "0" * 64,
+        "snapshot": None,
+        "source": None,
+        "python": None,
+        "params_schema": None,
+    }
+    shown = f'"sha256":"{"1" * 64}","snapshot":1,"source":"shop.py","python":"3.13.1","params_schema":'
+    assert shown + '{"type":"object","maxProperties":1.0}' in served
+
+
 async def test_nodes_stand_as_their_entries_do(client: httpx.AsyncClient, histories: Histories, drawn: None) -> None:
     """By key: status, how often it ran, its entries; a helper and its calls stand as what is in them."""
     await histories.waiting("order", "a")
@@ -225,6 +293,8 @@ async def test_without_a_graph_all_entries_are_told(client: httpx.AsyncClient, h
     [
         pytest.param(f"{OWN}/instances/none/graph", 10400, id="instance"),
         pytest.param(f"{OWN}/versions/{WORKFLOW_ID}/graph", 10300, id="version"),
+        pytest.param(f"{OWN}/versions/{WORKFLOW_ID}", 10300, id="code of a version"),
+        pytest.param(f"{OWN}/versions/{WORKFLOW_ID}/source", 10300, id="source of a version"),
         pytest.param("stepwell/workflows/none/instances/a/graph", 10200, id="workflow"),
     ],
 )

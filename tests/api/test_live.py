@@ -15,6 +15,7 @@ from stepwell.api.streams import Streams
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
 from stepwell.hosts import LOOPBACK_HOSTS
+from stepwell.samples import MOST_ACCOUNTS, STRETCH_MS, STRETCHES
 from stepwell.store.sqlite import SqliteStore
 from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import ask
@@ -132,6 +133,46 @@ async def test_ends_are_told_by_the_hour(client: httpx.AsyncClient, histories: H
     assert len(result["hours"]) == 24
     assert (result["hours"][22], result["hours"][23], result["is_partial"]) == ({"errored": 1}, {"complete": 1}, False)
     assert sum(sum(hour.values()) for hour in result["hours"]) == 2
+
+
+async def test_what_ran_is_told_by_stretches_of_a_day(client: httpx.AsyncClient, histories: Histories) -> None:
+    """The most that a look has seen in each, the present one last; nothing where nobody looked, and a day at most."""
+    samples, clock = histories.engine.samples, histories.clock
+    first = (await client.get("http://localhost:8787/ui/peaks")).json()["result"]
+    await histories.waiting("order", "waits")
+    await histories.running("order", "runs")
+    await samples.take()
+    await histories.complete("order", "done")
+    await histories.engine.control.terminate("local", "order", "waits")
+    await samples.take()
+    clock.move_to(clock.now() + 3 * STRETCH_MS)
+    await samples.take()
+
+    result = (await client.get("http://localhost:8787/ui/peaks")).json()["result"]
+    most = result["most"]
+    clock.move_to(clock.now() + (STRETCHES - 2) * STRETCH_MS)
+    later = (await client.get("http://localhost:8787/ui/peaks")).json()["result"]["most"]
+
+    assert (result["stretch_ms"], result["since"]) == (300_000, "2026-11-23T10:00:00.000Z")
+    assert first == {"stretch_ms": 300_000, "since": None, "most": dict.fromkeys(most, [None] * 288)}
+    assert {name: stretches[-5:] for name, stretches in most.items()} == {
+        "running": [None, 1, None, None, 1],
+        "queued": [None, 0, None, None, 0],
+        "waiting": [None, 1, None, None, 0],
+        "paused": [None, 0, None, None, 0],
+    }
+    assert [(at, many) for at, many in enumerate(later["running"]) if many is not None] == [(1, 1)]
+
+
+async def test_accounts_that_are_looked_at_are_few(histories: Histories) -> None:
+    """Whoever asks about many leaves no more behind than there is room for; the last one stays."""
+    samples = histories.engine.samples
+    for number in range(MOST_ACCOUNTS + 5):
+        samples.of(f"account-{number}")
+    await samples.take()
+
+    assert samples.of(f"account-{MOST_ACCOUNTS + 4}")["running"][-1] == 0
+    assert samples.of("account-0")["running"][-1] is None
 
 
 async def test_overview_is_one_answer(client: httpx.AsyncClient, histories: Histories) -> None:

@@ -134,6 +134,7 @@ SAYS = {
     "stepwell-instances-graph": "approval-1",
     "stepwell-versions-graph": "last_line",
     "stepwell-versions-source": "WorkflowEntrypoint",
+    "stepwell-versions-get": "params_schema",
     "stepwell-instances-step-force": "approval-1",
 }
 # What a program words in its own way.

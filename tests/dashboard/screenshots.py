@@ -70,6 +70,10 @@ PAGES = {
     "instance-terminated": f"{ORDER}/order-1005?tab=timeline",
     "instance-hostile": "/workflows/hostile/instances/evil?tab=steps",
     "instance-many": "/workflows/many/instances/many?tab=timeline",
+    "compare": "/workflows/order/compare?a=order-1001&b=order-1003",
+    "compare-step": "/workflows/order/compare?a=order-1001&b=order-1003&step=charge-1&all=1",
+    "compare-choose": "/workflows/order/compare?a=order-1003",
+    "source-none": "/workflows/report/source",
     "instance-missing": f"{ORDER}/nobody",
 }
 SOURCE = """
@@ -112,10 +116,20 @@ async def _opened(site: Site, path: str, options: dict[str, Any]) -> AsyncIterat
         await page.clock.set_fixed_time(datetime.fromtimestamp(site.engine.clock.now() / 1000, UTC))
         if path == "/login":
             await page.route("**/ui/session", _ask_for_a_token)
+        await page.route("**/ui/peaks", _show_a_day)
         await page.goto(site.url + path)
         await page.wait_for_selector("h1")
         await page.wait_for_timeout(_DRAWN_MS)
         yield page
+
+
+async def _show_a_day(route: Any) -> None:
+    """Answer as a server that was started some hours ago, and did not look for a while: the test's clock skips them."""
+    body = await (await route.fetch()).json()
+    seen = [None if at < 60 or 150 < at < 170 else (at * at) % 37 // 4 for at in range(288)]
+    body["result"] |= {"since": "2026-11-23T15:00:00.000Z", "most": dict.fromkeys(body["result"]["most"], seen)}
+    body["result"]["most"]["queued"] = [None if one is None else 0 for one in seen]
+    await route.fulfill(json=body)
 
 
 async def _ask_for_a_token(route: Any) -> None:

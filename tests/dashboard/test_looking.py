@@ -1,6 +1,7 @@
 """What values, graphs and sources are looked at with, in a browser, and the form for new instances."""
 
 import hashlib
+import re
 import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -250,18 +251,80 @@ async def test_instance_is_copied_as_a_command(shop: Shop) -> None:
         assert (await saved.value).suggested_filename == "copied.json"
 
 
+async def test_two_instances_are_compared(shop: Shop) -> None:
+    """Ticked in the list, or one chosen from the other's page: what differs is said in words, and values by lines."""
+    await shop.order("pair-bad", declines=9)
+    await shop.order("pair-good", then="30 seconds")
+
+    async with shop.open("/workflows/order?prefix=pair-") as page:
+        await page.get_by_label("tick pair-good").check()
+        await page.get_by_label("tick pair-bad").check()
+        await page.get_by_role("region", name="Ticked").get_by_role("button", name="Compare").click()
+        await page.wait_for_url("**/workflows/order/compare?a=pair-bad&b=pair-good")
+        await shop.sees(
+            page, "2 of 3 steps differ: 1 in both, 1 only in B. The first is charge-1: status, attempts, error."
+        )
+        steps = page.get_by_role("table", name="Steps of A and B").locator("tbody tr")
+        await expect(steps).to_have_text(
+            [
+                re.compile(r"differscharge-1 do.*failed 3 attempts.*complete.*status, attempts, error"),
+                re.compile(r"only in Bcool down-1 sleep.*did not run.*sleeping"),
+            ]
+        )
+        await expect(page.get_by_role("group", name="params: lines that differ").locator(".in-A, .in-B")).to_have_text(
+            ['only in A  "declines": 9', 'only in B  "declines": 0']
+        )
+        await page.get_by_role("link", name="Show the 1 step that is the same").click()
+        await expect(steps).to_have_count(3)
+        await steps.get_by_role("link", name="charge-1").click()
+        await page.wait_for_url("**&all=1&step=charge-1")
+        await expect(page.locator(".opened .raised")).to_have_text("PaymentDeclinedinsufficient funds")
+
+        await page.get_by_role("link", name="Open it in B").click()
+        await page.wait_for_url("**/instances/pair-good?step=charge-1")
+        await page.get_by_role("button", name="elsewhere").click()
+        await page.get_by_role("menuitem", name="Compare with").click()
+        await page.wait_for_url("**/compare?a=pair-good")
+        await page.get_by_role("link", name="errored", exact=True).click()
+        await page.get_by_role("link", name="pair-bad").click()
+        await page.wait_for_url("**/compare?a=pair-good&b=pair-bad")
+        await page.goto(f"{shop.url}/workflows/order/compare?a=pair-good&b=nobody")
+        await page.locator(".problem", has_text="nobody").wait_for()
+
+
+async def test_hostile_instances_are_compared_as_text(shop: Shop) -> None:
+    """Long outputs are read as a whole; those that are too long to be compared by lines are shown both."""
+    for n in range(2):
+        await shop.workers.create(flows.Hostile, id=f"evil-{n}", params={flows.EVIL: n})
+    await shop.workers.run_until_idle()
+    long = f"{'W' * 250}-1"
+
+    async with shop.open(f"/workflows/hostile/compare?a=evil-0&b=evil-1&all=1&step={long}") as page:
+        await shop.sees(page, "All 3 steps do not differ.")
+        await shop.sees(page, "long outputs: open to compare")
+        await page.locator(".opened").get_by_text("same", exact=True).wait_for()
+        await expect(page.locator(".diff .in-B")).to_contain_text("onerror=alert(1)>⟦U+202E⟧gnp")
+        assert await page.locator("main img, main script").count() == 0
+        assert "\u202e" not in await page.inner_text("main")
+        await page.set_viewport_size({"width": 320, "height": 640})
+        assert not await is_wider_than_its_window(page)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_what_is_looked_at_keeps_nobody_out(shop: Shop, theme: str) -> None:
     """Axe finds nothing serious in the form, a tree, a drawing and a source; nothing is wider than a phone."""
     items = {"declines": 0, "items": [{"n": n} for n in range(20)]}
     await shop.workers.create(flows.Order, id=f"axe-{theme}", params=items)
-    await shop.workers.run_until_idle()
+    await shop.order(f"bad-{theme}", declines=9, then="30 seconds")
 
     for path in (
         "/workflows/order?create=1",
         "/workflows/order/graph",
         "/workflows/order/source?line=5",
+        f"/workflows/order/compare?a=axe-{theme}&b=bad-{theme}&all=1&step=charge-1",
+        f"/workflows/order/compare?a=axe-{theme}",
+        "/",
         f"{ORDER}/axe-{theme}?tab=data",
         f"{ORDER}/axe-{theme}?tab=graph&step=charge-1",
     ):

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.dashboard import flows
-from tests.dashboard.browser import PHONE, is_wider_than_its_window
+from tests.dashboard.browser import PHONE, expect, is_wider_than_its_window
 from tests.dashboard.shop import Shop, open_shop
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sqlite]
@@ -57,9 +57,14 @@ async def test_what_failed_lately_says_with_what(shop: Shop) -> None:
 
 
 async def test_numbers_lead_to_their_instances(shop: Shop) -> None:
-    """That of the running ones to those that roll back, too: it counts them."""
+    """That of the running ones to those that roll back, too. Below them is drawn what was seen in a day."""
+    shop.engine.samples.of("local")
+    await shop.engine.samples.take()
     async with shop.open("/") as page:
         numbers = page.locator(".numbers")
+        course = numbers.get_by_role("img", name="waiting in 24 h: at most 1; seen since 2026-11-2")
+        # The present stretch alone, as high as there is room.
+        await expect(course.locator("path")).to_have_attribute("d", "M287 24V0h1V24z")
         await numbers.get_by_role("link", name="errored").click()
         await page.wait_for_url("**/instances?status=errored")
         await page.get_by_role("link", name="refused").wait_for()

@@ -11,6 +11,7 @@ from stepwell import __version__, schedules
 from stepwell.dashboard import shell
 from stepwell.engine import WorkflowPut
 from stepwell.store.operations import RegisterWorkflow, VersionSettings
+from stepwell.store.snapshot_operations import SaveSnapshot
 from stepwell.tokens import Permission
 from tests.api.conftest import NOW
 from tests.dashboard.browser import PHONE, Site, axe, expect, is_wider_than_its_window
@@ -30,7 +31,11 @@ async def test_settings_are_what_is_declared_and_in_force(site: Site) -> None:
     """Class, script, version, limits, retention and schedules; what nobody has declared says what holds instead."""
     declared = VersionSettings(7_000, 3, 30 * DAY_MS, None, ("0 9 * * MON-FRI",))
     ids = str(uuid4()), str(uuid4())
-    await site.engine.store.run(RegisterWorkflow("local", "hostile", HOSTILE, LONG, "0" * 64, *ids, NOW))
+    code = SaveSnapshot("local", "4" * 64, HOSTILE, "3.13.1", "{}", [], NOW)
+    schema = '{"title": "<b>", "maxProperties": 12345678901234567890}'
+    snapshot = await site.engine.store.run(code)
+    made = RegisterWorkflow("local", "hostile", HOSTILE, LONG, "4" * 64, *ids, NOW, schema, snapshot=snapshot)
+    await site.engine.store.run(made)
     await site.engine.put_workflow("local", "hostile", WorkflowPut(HOSTILE, LONG, declared))
     (version,) = (await site.engine.versions("local", "hostile", limit=1)).rows
     async with site.open("/workflows/hostile") as page:
@@ -42,6 +47,8 @@ async def test_settings_are_what_is_declared_and_in_force(site: Site) -> None:
             "class": SHOWN + "x" * 200,
             "script": SHOWN,
             "newest version": version.id,
+            "hash of the code": "4" * 12,
+            "snapshot": f"number 1{SHOWN}, first with Python 3.13.1",
             "versions": "2",
             "steps of an instance": "at most 7,000",
             "instances that run": "at most 3",
@@ -50,6 +57,7 @@ async def test_settings_are_what_is_declared_and_in_force(site: Site) -> None:
         }.items():
             await expect(_fact(page, name)).to_have_text(said)
         assert await page.locator("main img").count() == 0
+        await expect(page.get_by_role("group", name="schema of the params")).to_contain_text("12345678901234567890")
         choice = page.get_by_role("combobox", name="while an instance of 0 9 * * MON-FRI has not ended")
         await expect(choice).to_have_value("allow")
         await page.route("**/stepwell/schedules/**", lambda route: route.fulfill(status=503, body="down"))
@@ -77,6 +85,8 @@ async def test_settings_that_nobody_declares_say_what_holds(site: Site) -> None:
     async with site.open("/workflows/order/settings") as page:
         await expect(_fact(page, "steps of an instance")).to_contain_text("the server's setting steps_per_instance")
         await expect(_fact(page, "instances that run")).to_contain_text("not limited")
+        await expect(_fact(page, "snapshot")).to_have_text("nonestepwell dev runs the files as they are")
+        await site.sees(page, "Any JSON. Where the class names a type")
         await site.sees(page, "None. A workflow gets them")
 
         await page.route("**/workflows/settings", lambda route: route.fulfill(status=503, body="down"))

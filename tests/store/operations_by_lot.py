@@ -695,6 +695,12 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     snapshots.FindServed: (2, lambda lot: snapshots.FindServed(lot.account(), lot.of(0, lot.snapshot()))),
     snapshots.ListServed: (1, lambda lot: snapshots.ListServed(lot.account(), lot.of(1, 9))),
     snapshots.ReadSnapshotFiles: (2, lambda lot: snapshots.ReadSnapshotFiles(lot.one("select row from snapshots", 9))),
+    snapshots.ReadSnapshotSources: (
+        2,
+        lambda lot: snapshots.ReadSnapshotSources(
+            lot.one("select row from snapshots", 9), lot.of("", "b/"), lot.of(0, 9, 9_999)
+        ),
+    ),
     snapshots.ServeSnapshot: (3, _serve_snapshot),
     snapshots.ListSnapshotsDue: (3, lambda lot: snapshots.ListSnapshotsDue(lot.account(), lot.snapshot(), lot.now)),
     streams.BeginStream: (8, _begin_stream),
@@ -725,6 +731,7 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     workflows.PurgeDeleted: (3, _purge),
     workflows.GetVersion: (3, _of_version(workflows.GetVersion)),
     workflows.GetGraph: (2, _of_version(workflows.GetGraph)),
+    workflows.GetVersionCode: (2, _of_version(workflows.GetVersionCode)),
     workflows.CountEnds: (
         1,
         lambda lot: workflows.CountEnds(lot.account(), [*WORKFLOWS], lot.now - 5_000, lot.of(1, 1_000), lot.of(1, 99)),

@@ -15,13 +15,14 @@ from stepwell.store.snapshot_operations import (
     ListServed,
     ListSnapshotsDue,
     ReadSnapshotFiles,
+    ReadSnapshotSources,
     SaveSnapshot,
     ServeSnapshot,
     SnapshotDue,
     SnapshotFile,
 )
 from stepwell.store.sqlite import SqliteStore
-from stepwell.store.workflow_operations import PutWorkflow
+from stepwell.store.workflow_operations import GetVersionCode, PutWorkflow
 from tests.store.scenes import NOW, control, create, creation, register, release, worker
 
 FILES = [SnapshotFile("data/a.bin", bytes(range(256))), SnapshotFile("flows.py", b"")]
@@ -56,6 +57,32 @@ async def test_snapshot_is_kept_whole(store: Store) -> None:
     assert (found.sha256, found.source, found.python, found.packages) == ("1" * 64, "flows.py", "3.13.1", '{"a":"1"}')
     assert await store.run(ReadSnapshotFiles(number)) == FILES
     assert await store.run(GetSnapshot(number + 1)) is None
+
+
+async def test_python_files_of_a_folder_are_read_as_far_as_there_is_room(store: Store) -> None:
+    """The smaller ones; others are named, and what is no Python, or lies elsewhere, is not."""
+    bodies = {"a.py": b"1" * 30, "b.PY": b"", "flows/big.py": b"2" * 20, "flows/x.py": b"3", "flowspy": b""}
+    files = [SnapshotFile(path, body) for path, body in bodies.items()]
+    number = await store.run(SaveSnapshot("acme", "4" * 64, ".", "3.13.1", "{}", files, NOW))
+
+    every = await store.run(ReadSnapshotSources(number, "", 21))
+    folder = await store.run(ReadSnapshotSources(number, "flows/", 99))
+
+    assert ([file.path for file in every.files], every.left_out) == (["flows/big.py", "flows/x.py"], ["a.py"])
+    assert folder.files == [files[2], files[3]]
+
+
+async def test_version_knows_its_code(store: Store) -> None:
+    """Its hash, and the snapshot that it was made with; without one there is none."""
+    await store.run(_orders(0, "first"))
+    number = await _save(store)
+    await _serve(store, number, "second")
+
+    first, second = [await store.run(GetVersionCode("acme", "orders", f"v-{code}")) for code in ("first", "second")]
+
+    assert (first.sha256, first.snapshot, first.version.id) == ("first", None, "v-first")
+    assert second.snapshot is not None
+    assert (second.sha256, second.snapshot.row, second.params_schema) == ("second", number, None)
 
 
 async def test_same_code_is_kept_once(store: Store) -> None:

@@ -69,7 +69,7 @@ _PAGES = (
     "/ui/static/{digest}/{file_path}",
     "/ui/session",
 )
-_SHOWN = ("/ui/ends", "/ui/live", "/ui/outcomes", "/ui/overview")
+_SHOWN = ("/ui/ends", "/ui/live", "/ui/outcomes", "/ui/overview", "/ui/peaks")
 _OWN_NEEDS |= {**dict.fromkeys(_PAGES, Need.NOTHING), **dict.fromkeys(_SHOWN, Need.READ)}
 # What runs code of the caller's, or other code than runs now; and what tells of it.
 _DEPLOYMENTS = {

@@ -1,4 +1,4 @@
-"""The graph of a version, its source, and what an instance has done of it: all that is known. Stepwell's own routes.
+"""The graph of a version, and what an instance has done of it: all that is known. Stepwell's own routes.
 
 Each gives its graph as a drawing too. Names in it are the author's: opened on its own, it may load and run nothing.
 """
@@ -36,12 +36,6 @@ async def get_graph_of_version(engine: Engine, request: ApiRequest) -> Response:
         return envelope.success(await graphs.show_version(engine, *where))
     _, graph, note = await graphs.of_version(engine, *where)
     return await _draw(theme, graph, note)
-
-
-async def get_source_of_version(engine: Engine, request: ApiRequest) -> Response:
-    """Answer with the files that the graph of a version was read from."""
-    where = request.account, request.workflow, request.path["version_id"].lower()
-    return envelope.success(await graphs.show_source(engine, *where))
 
 
 async def get_graph_of_instance(engine: Engine, request: ApiRequest) -> Response:

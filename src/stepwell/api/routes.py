@@ -154,8 +154,9 @@ ROUTES = (
         _OWN_WORKFLOW + "/versions/{version_id}/source",
         None,
         "Get the source of a version",
-        graph.get_source_of_version,
+        versions.get_source,
     ),
+    Route("GET", _OWN_WORKFLOW + "/versions/{version_id}", None, "What a version is made of", versions.get_code),
     Route(
         "GET",
         _OWN + "/instances",
@@ -289,6 +290,7 @@ DASHBOARD = (
     Route("GET", "/ui/overview", None, "What goes on", overview.get_overview),
     Route("GET", "/ui/outcomes", None, "How the latest instances have ended", outcomes.get_outcomes, ("workflow",)),
     Route("GET", "/ui/ends", None, "How many instances ended in each of the last hours", outcomes.get_ends),
+    Route("GET", "/ui/peaks", None, "How many instances ran and waited in the last day", outcomes.get_peaks),
     Route("GET", "/ui/live", None, "What changes", live.stream_changes, ("topics", "after")),
 )
 

@@ -1,11 +1,11 @@
-"""Versions of a workflow: list them, show one.
+"""Versions of a workflow: list them, show one; and, by our own routes, what one is made of.
 
 Source: developers.cloudflare.com/api/resources/workflows/subresources/versions/
 """
 
 from starlette.responses import Response
 
-from stepwell import answers, graphs
+from stepwell import answers, graphs, version_code
 from stepwell.api import envelope
 from stepwell.api.paging import NumberedPage
 from stepwell.api.request import ApiRequest
@@ -37,6 +37,16 @@ async def get_dag(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the graph of a version in its older form."""
     row, graph, _ = await graphs.of_version(engine, request.account, request.workflow, _id(request))
     return envelope.success(answers.version_dag(row, graph))
+
+
+async def get_code(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with what a version is made of."""
+    return envelope.success(await version_code.show_code(engine, request.account, request.workflow, _id(request)))
+
+
+async def get_source(engine: Engine, request: ApiRequest) -> Response:
+    """Answer with the source of a version."""
+    return envelope.success(await version_code.show_source(engine, request.account, request.workflow, _id(request)))
 
 
 def _id(request: ApiRequest) -> str:

@@ -68,6 +68,21 @@ class ReadSnapshotFiles(Operation[list[SnapshotFile]], frozen=True):
     row: int
 
 
+class SnapshotSources(msgspec.Struct, frozen=True, array_like=True):
+    """Python files of a snapshot, by path; `left_out` are the paths of those for which there was no room."""
+
+    files: list[SnapshotFile]
+    left_out: list[str]
+
+
+class ReadSnapshotSources(Operation[SnapshotSources], frozen=True):
+    """Return the Python files of a snapshot whose path begins with `folder`: the small ones, up to `most_bytes`."""
+
+    row: int
+    folder: str
+    most_bytes: int
+
+
 class ServeSnapshot(Operation[list[Registered]], frozen=True):
     """Let what is on no snapshot run on this one: instances and workflows of an account. 0: let all run on none.
 

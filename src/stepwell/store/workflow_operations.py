@@ -5,6 +5,7 @@ import msgspec
 from stepwell.limits import SCHEDULES_PER_ACCOUNT
 from stepwell.store.code_graph import CodeGraph
 from stepwell.store.operations import Operation, VersionSettings, WorkflowRow
+from stepwell.store.snapshot_operations import Snapshot
 
 
 class PutWorkflow(Operation[WorkflowRow], frozen=True):
@@ -117,6 +118,26 @@ class VersionGraph(msgspec.Struct, frozen=True, array_like=True):
 
 class GetGraph(Operation[VersionGraph], frozen=True):
     """Return a version of a workflow with its graph. Raises WorkflowNotFound or VersionNotFound."""
+
+    account: str
+    workflow: str
+    id: str
+
+
+class VersionCode(msgspec.Struct, frozen=True, array_like=True):
+    """What a version is made of: the hash of its code, and the JSON Schema of its params; None: any JSON.
+
+    `snapshot` None: the files of its code are not in the store.
+    """
+
+    version: VersionRow
+    sha256: str
+    params_schema: str | None
+    snapshot: Snapshot | None
+
+
+class GetVersionCode(Operation[VersionCode], frozen=True):
+    """Return what a version of a workflow is made of. Raises WorkflowNotFound or VersionNotFound."""
 
     account: str
     workflow: str

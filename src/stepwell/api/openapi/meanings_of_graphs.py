@@ -113,6 +113,30 @@ _OF_A_VERSION: Mapping[str, Meaning] = {
 OF_GRAPHS: Mapping[str, Mapping[str, Meaning]] = {
     **_OF_CLOUDFLARE,
     "VersionGraphShown": _OF_A_VERSION,
+    "VersionCodeShown": {
+        "version_id": _OF_A_VERSION["version_id"],
+        "class_name": _OF_A_VERSION["class_name"],
+        "script_name": _text("The script that has the class.", "shop"),
+        "created_on": {
+            "description": "When it became the workflow's newest version.",
+            "format": "date-time",
+            "examples": ["2026-11-23T10:00:00.130Z"],
+        },
+        "sha256": _text(
+            "The hash of its code: of all files of its snapshot; where there is none, of the sources of its script.",
+            "401539be52237930288fc5e897a1d9b16899339ed4af4a8c0ca85219c0ba4770",
+        ),
+        "snapshot": {
+            "description": "The number of its snapshot; null: the store has none, as under `stepwell dev`.",
+            "examples": [3],
+        },
+        "source": {"description": 'The file or folder of it that is served; ".": the whole.', "examples": ["order.py"]},
+        "python": {"description": "The Python that it was served with first.", "examples": ["3.13.1"]},
+        "params_schema": {
+            "description": "The JSON Schema that params of new instances have to fit; null: any JSON does.",
+            "examples": [{"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}],
+        },
+    },
     "SourceFile": {
         "path": _text("Its path in the script's folder, as `place` has it.", "shop.py"),
         "text": _text("What is in it.", "class Order(WorkflowEntrypoint): ..."),
@@ -121,8 +145,8 @@ OF_GRAPHS: Mapping[str, Mapping[str, Meaning]] = {
         "version_id": _OF_A_VERSION["version_id"],
         "class_name": _OF_A_VERSION["class_name"],
         "files": {"description": "The files, the script itself first."},
-        "left_out": {"description": "Files that nodes lie in and that are too large to be kept.", "examples": [[]]},
-        "note": _text("Why there are no files; else empty.", ""),
+        "left_out": {"description": "Files that are too large to be kept or shown.", "examples": [[]]},
+        "note": _text("Why there are no files, and what helps; else empty.", ""),
     },
     "InstanceGraphShown": {
         **_OF_A_VERSION,

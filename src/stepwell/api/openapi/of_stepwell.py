@@ -40,9 +40,10 @@ from stepwell.api.openapi.operation import (
 )
 from stepwell.api.retention import InstanceRetention
 from stepwell.api.tree import InstanceTree
-from stepwell.graphs import InstanceGraphShown, VersionGraphShown, VersionSourceShown
+from stepwell.graphs import InstanceGraphShown, VersionGraphShown
 from stepwell.reasons import InstanceWhy
 from stepwell.searches import SearchedInstance
+from stepwell.version_code import VersionCodeShown, VersionSourceShown
 
 STEPWELL = "Stepwell's own"
 
@@ -216,10 +217,19 @@ OPERATIONS: Mapping[Key, Operation] = {
     f"GET {OWN_WORKFLOW}/versions/{{version_id}}/source": Operation(
         id="stepwell-versions-source",
         tag=STEPWELL,
-        description="Gets the source files that the graph of a version lies in, at most 256 KiB together; files that "
-        "are too large are named in `left_out`. Where there are none, `note` says why. A token with `Workers Tail "
-        "Read` alone may not read code.",
+        description="Gets the source files that the graph of a version lies in, at most 256 KiB together; of a version "
+        "that has none, the Python files of its script's folder, as they were served. Files that are too large are "
+        "named in `left_out`. Where there are none, `note` says why, and what helps. A token with `Workers Tail Read` "
+        "alone may not read code.",
         answer=Answer(VersionSourceShown),
+        refused=(NO_WORKFLOW, NO_VERSION),
+    ),
+    f"GET {OWN_WORKFLOW}/versions/{{version_id}}": Operation(
+        id="stepwell-versions-get",
+        tag=STEPWELL,
+        description="Gets what a version is made of: the hash of its code, the snapshot that the store has of it, and "
+        "the JSON Schema of its params.",
+        answer=Answer(VersionCodeShown),
         refused=(NO_WORKFLOW, NO_VERSION),
     ),
     f"GET {OWN_INSTANCE}/graph": Operation(

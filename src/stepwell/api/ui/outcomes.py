@@ -1,4 +1,4 @@
-"""How instances have ended: the latest of some workflows, as their list draws them, and of all in the last hours."""
+"""How many instances there were: the latest ends of some workflows, all ends of the last hours, and those that ran."""
 
 import msgspec
 from starlette.responses import Response
@@ -7,7 +7,9 @@ from stepwell import limits
 from stepwell.api import envelope
 from stepwell.api.refusals import invalid
 from stepwell.api.request import ApiRequest
+from stepwell.core.steplog import iso
 from stepwell.engine import Engine
+from stepwell.samples import STRETCH_MS, STRETCHES
 from stepwell.store.workflow_operations import CountEnds, ListOutcomes
 
 MOST_WORKFLOWS = 100
@@ -21,6 +23,17 @@ class Ends(msgspec.Struct):
 
     hours: list[dict[str, int]]
     is_partial: bool
+
+
+class Peaks(msgspec.Struct):
+    """The most that were seen in each stretch of a day, the present one last; null: nobody looked then.
+
+    `since`: when the first of those begins in which somebody looked, if that is not the whole day ago.
+    """
+
+    stretch_ms: int
+    since: str | None
+    most: dict[str, list[int | None]]
 
 
 async def get_outcomes(engine: Engine, request: ApiRequest) -> Response:
@@ -44,3 +57,11 @@ async def get_ends(engine: Engine, request: ApiRequest) -> Response:
         hour = hours[min(one.stretch, HOURS - 1)]
         hour[one.status] = hour.get(one.status, 0) + one.n
     return envelope.success(Ends(hours, ends.is_partial or found.total > len(found.rows)))
+
+
+async def get_peaks(engine: Engine, request: ApiRequest) -> Response:
+    """Answer how many instances of an account ran and waited at most, in each stretch of the last day."""
+    most = engine.samples.of(request.account)
+    before = next((at for at, one in enumerate(most["running"]) if one is not None), 0)
+    first = engine.clock.now() // STRETCH_MS - STRETCHES + 1 + before
+    return envelope.success(Peaks(STRETCH_MS, iso(first * STRETCH_MS) if before else None, most))

@@ -18,7 +18,7 @@ import { PHONE, useMedia } from "./views/window.js";
 import { Workflows } from "./views/workflows.js";
 
 const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, nothing: Nothing };
-for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs", settings: "Settings", about: "About" })) PAGES[page] = later(name);
+for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs", settings: "Settings", compare: "Compare", about: "About" })) PAGES[page] = later(name);
 const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"]];
 const ABOUT = ["/about", "About"];
 // So many of them a phone shows; the others are in a menu.

@@ -2,6 +2,7 @@
 export { About } from "./views/about.js";
 export { Dialogs } from "./views/acting.js";
 export { Ask, AskEvent } from "./views/bulk_ask.js";
+export { Compare } from "./views/compare.js";
 export { Create } from "./views/create.js";
 export { Data } from "./views/data.js";
 export { Family } from "./views/family.js";

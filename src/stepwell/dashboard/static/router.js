@@ -16,6 +16,9 @@ export const sourceUrl = (workflow, version, { file, line, last_line: last }) =>
 // A step of an instance, on the tab that is open.
 export const stepUrl = ({ workflow, id, query }, step, attempt = "") => instanceUrl(workflow, id, { ...query, step, attempt });
 
+// Two instances side by side; without the second one it is chosen there.
+export const compareUrl = (workflow, a, b, more) => workflowUrl(workflow, "compare") + queryText({ a, b, ...more });
+
 // Members that are empty are left out, so that what is not set is not in the address. Each line of one is given by itself.
 export function queryText(query) {
   const search = new URLSearchParams();
@@ -58,7 +61,7 @@ function pageAt(pathname) {
   if (name === undefined || name === "") return { page: Object.hasOwn(pages, first) ? pages[first] : "nothing" };
   if (first !== "workflows") return { page: "nothing" };
   if (tab === "instances" && rest.length && rest[0] !== "") return { page: "instance", workflow: name, id: rest.join("/") };
-  const tabs = { graph: "graph", source: "source", versions: "versions", schedules: "schedules", limits: "limits", settings: "settings" };
+  const tabs = { graph: "graph", source: "source", versions: "versions", schedules: "schedules", limits: "limits", settings: "settings", compare: "compare" };
   if (tab === undefined || tab === "" || (tab === "instances" && !rest[0])) return { page: "instances", workflow: name };
   return Object.hasOwn(tabs, tab) && !rest.length ? { page: tabs[tab], workflow: name } : { page: "nothing" };
 }

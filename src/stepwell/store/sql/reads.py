@@ -33,7 +33,14 @@ from stepwell.store.retention_operations import FindExpired, GetRetention
 from stepwell.store.schedule_operations import GetSchedule, ListSchedules
 from stepwell.store.search_operations import SearchInstances
 from stepwell.store.situation_operations import ReadSituation
-from stepwell.store.snapshot_operations import FindServed, GetSnapshot, ListServed, ListSnapshotsDue, ReadSnapshotFiles
+from stepwell.store.snapshot_operations import (
+    FindServed,
+    GetSnapshot,
+    ListServed,
+    ListSnapshotsDue,
+    ReadSnapshotFiles,
+    ReadSnapshotSources,
+)
 from stepwell.store.sql.accounts import get_account_settings, get_triggers
 from stepwell.store.sql.children import list_relatives, read_family
 from stepwell.store.sql.counts import count_ends, list_outcomes, read_counts
@@ -51,18 +58,32 @@ from stepwell.store.sql.rows import Connection, Values, every, only
 from stepwell.store.sql.schedules import get_schedule, list_schedules
 from stepwell.store.sql.search import search_instances
 from stepwell.store.sql.situation import read_situation
-from stepwell.store.sql.snapshots import find_served, get_snapshot, list_served, list_snapshots_due, read_snapshot_files
+from stepwell.store.sql.snapshots import (
+    find_served,
+    get_snapshot,
+    list_served,
+    list_snapshots_due,
+    read_snapshot_files,
+    read_snapshot_sources,
+)
 from stepwell.store.sql.streams import read_piece
 from stepwell.store.sql.targets import INSTANCE_COLUMNS, is_turn
 from stepwell.store.sql.terminations import is_terminating, list_terminations
 from stepwell.store.sql.tokens import find_token, list_tokens
 from stepwell.store.sql.transfers import export_instance, list_streams, read_notes, read_records
-from stepwell.store.sql.versions import get_graph, get_version, list_versions
+from stepwell.store.sql.versions import get_graph, get_version, get_version_code, list_versions
 from stepwell.store.sql.workflows import get_params_schema, get_workflow, list_workflows
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.transfer_operations import ExportInstance, ListStreams, ReadNotes, ReadRecords
-from stepwell.store.workflow_operations import CountEnds, GetGraph, GetVersion, ListOutcomes, ListVersions
+from stepwell.store.workflow_operations import (
+    CountEnds,
+    GetGraph,
+    GetVersion,
+    GetVersionCode,
+    ListOutcomes,
+    ListVersions,
+)
 
 _HOLDINGS = """
     select i.row, w.name, i.id
@@ -160,6 +181,7 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     FindServed: find_served,
     ListServed: list_served,
     ReadSnapshotFiles: read_snapshot_files,
+    ReadSnapshotSources: read_snapshot_sources,
     ListSnapshotsDue: list_snapshots_due,
     ReadHistory: _read_history,
     ListHoldings: _list_holdings,
@@ -179,6 +201,7 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     ListOpenJobs: list_open_jobs,
     GetVersion: get_version,
     GetGraph: get_graph,
+    GetVersionCode: get_version_code,
     ListVersions: list_versions,
     ListOutcomes: list_outcomes,
     CountEnds: count_ends,

@@ -10,11 +10,13 @@ from stepwell.store.snapshot_operations import (
     ListServed,
     ListSnapshotsDue,
     ReadSnapshotFiles,
+    ReadSnapshotSources,
     SaveSnapshot,
     ServeSnapshot,
     Snapshot,
     SnapshotDue,
     SnapshotFile,
+    SnapshotSources,
 )
 from stepwell.store.sql.named import find_workflow_or_none
 from stepwell.store.sql.rows import Connection, Damaged, every, first, of_leases, only
@@ -69,6 +71,20 @@ _FILES = """
     from snapshot_files
     where snapshot = :row
     order by path
+    """
+_SOURCE_SIZES = """
+    select path, length(body)
+    from snapshot_files
+    where snapshot = :row
+        and substr(path, 1, length(cast(:folder as text))) = :folder
+        and substr(path, length(path) - 2) = '.py'
+    order by length(body), path
+    """
+_FILE = """
+    select path, body, crc
+    from snapshot_files
+    where snapshot = :row
+        and path = :path
     """
 # The workflows are few: they say whether there can be instances to move, of which there may be millions.
 _ARE_ON_NONE = """
@@ -160,12 +176,27 @@ def list_served(connection: Connection, operation: ListServed) -> list[Snapshot]
 
 def read_snapshot_files(connection: Connection, operation: ReadSnapshotFiles) -> list[SnapshotFile]:
     """Do ReadSnapshotFiles."""
-    files = []
-    for path, body, crc in every(connection, _FILES, (operation.row,)):
-        if crc != crc32(body):
-            raise Damaged(f'the file "{path}" of the snapshot {operation.row} is damaged')
-        files.append(SnapshotFile(path, body))
-    return files
+    return [_checked(operation.row, *columns) for columns in every(connection, _FILES, (operation.row,))]
+
+
+def read_snapshot_sources(connection: Connection, operation: ReadSnapshotSources) -> SnapshotSources:
+    """Do ReadSnapshotSources."""
+    row, left = operation.row, operation.most_bytes
+    files, left_out = [], []
+    for path, size in every(connection, _SOURCE_SIZES, (row, operation.folder)):
+        left -= size
+        if left < 0:
+            left_out.append(path)
+        else:
+            files.append(_checked(row, *only(connection, _FILE, (row, path))))
+    return SnapshotSources(sorted(files, key=lambda file: file.path), sorted(left_out))
+
+
+def _checked(snapshot: int, path: str, body: bytes, crc: int) -> SnapshotFile:
+    """Return a file as it was. Raises Damaged."""
+    if crc != crc32(body):
+        raise Damaged(f'the file "{path}" of the snapshot {snapshot} is damaged')
+    return SnapshotFile(path, body)
 
 
 def serve_snapshot(transaction: Transaction, operation: ServeSnapshot) -> list[Registered]:

@@ -3,6 +3,7 @@
 from stepwell.errors import InvalidInput, UnknownScript, VersionNotFound, WorkflowBelongs
 from stepwell.store.code_graph import CodeGraph
 from stepwell.store.operations import WorkflowRow
+from stepwell.store.snapshot_operations import Snapshot
 from stepwell.store.sql.gates import refuse_more_than_the_account
 from stepwell.store.sql.named import find_workflow, find_workflow_or_none
 from stepwell.store.sql.rows import Connection, Row, Statement, every, first, only
@@ -11,8 +12,10 @@ from stepwell.store.sql.workflows import Code, NewVersion, code_of, put_version,
 from stepwell.store.workflow_operations import (
     GetGraph,
     GetVersion,
+    GetVersionCode,
     ListVersions,
     PutWorkflow,
+    VersionCode,
     VersionGraph,
     VersionRow,
     Versions,
@@ -64,6 +67,12 @@ _GRAPH = f"""
     {_OF_CODE}
     where v.id = :id
     """
+_MADE_OF = """
+    select v.sha256, v.params_schema, s.row, s.sha256, s.source, s.python, s.packages, s.created_at, s.served_at
+    from versions as v
+    left join snapshots as s on s.row = v.snapshot
+    where v.id = :id
+    """
 _PAGE = f"""
     select {_COLUMNS}
     from versions as v
@@ -109,6 +118,13 @@ def get_graph(connection: Connection, operation: GetGraph) -> VersionGraph:
     version = get_version(connection, GetVersion(operation.account, operation.workflow, operation.id))
     body, note = only(connection, _GRAPH, (version.id,))
     return VersionGraph(version, None if note is None else CodeGraph(body, note))
+
+
+def get_version_code(connection: Connection, operation: GetVersionCode) -> VersionCode:
+    """Do GetVersionCode."""
+    version = get_version(connection, GetVersion(operation.account, operation.workflow, operation.id))
+    sha256, params_schema, *snapshot = only(connection, _MADE_OF, (version.id,))
+    return VersionCode(version, sha256, params_schema, None if snapshot[0] is None else Snapshot(*snapshot))
 
 
 def list_versions(connection: Connection, operation: ListVersions) -> Versions:

@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from "../dom.js";
 import { get, instancePath, onceKey, patch, post, remove } from "../api.js";
 import { count, plural, visible } from "../format.js";
 import { later } from "../later.js";
-import { go } from "../router.js";
+import { compareUrl, go } from "../router.js";
 import { Button, ErrorBox, FINAL, Menu, toast } from "../ui.js";
 import { PHONE, useMedia } from "./window.js";
 
@@ -82,6 +82,9 @@ export function Bulk({ rows, all, setAll, clear, bulk }) {
     const many = all?.isChosen ? rows.length : rows.filter(action.fits).length;
     return many ? { word: action.verb + (many < rows.length ? ` ${many}` : ""), kind: action.kind, act: () => bulk.start(action, chosen) } : [];
   });
+  // The one that came first is A.
+  const [a, b] = [...rows].reverse().sort((one, other) => one.created_on.localeCompare(other.created_on));
+  if (rows.length === 2 && a.workflow_name === b.workflow_name && !all?.isChosen) items.unshift({ word: "Compare", act: () => go(compareUrl(a.workflow_name, a.id, b.id)) });
   return !bulk.isBusy && html`<div class="bulk" role="region" aria-label="Ticked instances"><b>${said}</b>
     ${all && !all.isChosen && html`<${Button} kind="quiet" onClick=${setAll}>Select ${every}<//>`}
     ${isPhone ? html`<${Menu} label="Actions" isWord items=${items} />` : items.map(({ word, kind = "", act }) => html`<${Button} key=${word} kind=${kind} onClick=${act}>${word}<//>`)}

@@ -4,7 +4,7 @@ import { curl, getText, instancePath, ownInstancePath, useRead } from "../api.js
 import { count, duration, exact, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { later } from "../later.js";
-import { changeQuery, instanceUrl, queryText, workflowUrl } from "../router.js";
+import { changeQuery, compareUrl, go, instanceUrl, queryText, workflowUrl } from "../router.js";
 import { session } from "../session.js";
 import { Copy, ErrorBox, Labels, Loading, Menu, Old, SignButton, StatusBadge, Time, copyText, download, toast, useNow, useTitle } from "../ui.js";
 import { Actions } from "./actions.js";
@@ -64,10 +64,11 @@ export function Instance({ workflow, id, query }) {
     ${dialog && html`<${Dialogs} dialog=${dialog} close=${() => setDialog(null)} ...${given} />`}`;
 }
 
-// The same instance in a shell, or as a file.
+// The same instance beside another one, in a shell, or as a file.
 function Elsewhere({ workflow, id }) {
   const save = () => getText(instancePath(workflow, id)).then((text) => download(`${id}.json`, text), (error) => toast(`Not downloaded: ${error.message}`, "bad"));
   const items = [
+    { word: "Compare with ...", act: () => go(compareUrl(workflow, id)) },
     { word: "Copy as a command", act: () => copyText(command("instances describe", [workflow, id])) },
     { word: "Copy as curl", act: () => copyText(curl(instancePath(workflow, id))) },
     { word: "Download as JSON", act: save },

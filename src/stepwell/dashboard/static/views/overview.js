@@ -1,7 +1,7 @@
 // What goes on: how many instances are how, what failed lately, what came last.
 import { html } from "../dom.js";
 import { instancePath, useRead } from "../api.js";
-import { count, plural, visible } from "../format.js";
+import { count, exact, plural, visible } from "../format.js";
 import { go, instanceUrl, queryText, workflowUrl } from "../router.js";
 import { session } from "../session.js";
 import { Copy, Duration, Empty, Loaded, Sign, StatusBadge, Table, Time, useTitle } from "../ui.js";
@@ -19,7 +19,7 @@ export function Overview() {
   const read = useRead("/ui/overview", { topics: ["overview"] });
   const { result: standing } = useRead("/stepwell/hosts", { every: HOSTS_MS });
   return html`<div class="head"><h1>Overview</h1><${Find} set=${(found, typing) => typing || go(`/instances${queryText(found)}`)} /></div>
-    <${Troubled} hosts=${standing?.hosts ?? []} /><${Loaded} read=${read}>${(found) => html`<${Seen} ...${found} />`}<//>`;
+    <${Troubled} hosts=${standing?.hosts ?? []} /><${Loaded} read=${read}>${(found) => (found.workflows.length ? html`<${Seen} ...${found} />` : html`<${None} />`)}<//>`;
 }
 
 // Hosts that somebody has to look after.
@@ -29,12 +29,22 @@ function Troubled({ hosts }) {
 }
 
 function Seen({ workflows, errored, recent }) {
-  if (!workflows.length) return html`<${None} />`;
   const sum = (statuses) => workflows.reduce((all, one) => all + statuses.reduce((some, status) => some + (one.instances[status] ?? 0), 0), 0);
-  return html`<ul class="numbers">${NUMBERS.map(([word, statuses]) => html`<li class="s-${word}"><a href=${"/instances" + queryText({ status: statuses.join("\n") })}><b>${count(sum(statuses))}</b><span><${Sign} of=${word} /> ${word}</span></a></li>`)}<${Ends} /></ul>
+  const { result: peaks } = useRead("/ui/peaks", { every: MINUTE_MS });
+  return html`<ul class="numbers">${NUMBERS.map(([word, statuses]) => html`<li class="s-${word}"><a href=${"/instances" + queryText({ status: statuses.join("\n") })}><b>${count(sum(statuses))}</b><span><${Sign} of=${word} /> ${word}</span>${peaks?.most[word] && html`<${Course} word=${word} most=${peaks.most[word]} since=${peaks.since} />`}</a></li>`)}<${Ends} /></ul>
     ${errored.length > 0 && html`<h2>Failed lately</h2><${LatestInstances} rows=${errored} label="Failed lately" isFailed />`}
     <h2>Latest instances</h2>
     ${recent.length ? html`<${LatestInstances} rows=${recent} label="Latest instances" />` : html`<${Empty} title="Nothing has run yet"><p>${session.now.can_write ? "Create an instance of one of the workflows:" : "Instances of these workflows are shown here:"}</p><p class="row-of">${workflows.slice(0, 10).map((one) => html`<a class="button" href=${workflowUrl(one.name) + (session.now.can_write ? "?create=1" : "")}>${visible(one.name)}</a>`)}</p><//>`}<${NextSchedules} />`;
+}
+
+// The most of a day, in steps. Where the server did not look there is nothing, not even the line that a zero has.
+function Course({ word, most, since }) {
+  const seen = most.filter((many) => many !== null);
+  if (!seen.length) return null;
+  const top = Math.max(1, ...seen);
+  const label = `${word} in 24 h: at most ${count(Math.max(...seen))}${since ? `; seen since ${exact(since)}` : ""}`;
+  const path = most.map((many, at) => (many === null ? "" : `M${at} ${BAR_HEIGHT}V${BAR_HEIGHT - Math.max(1, (BAR_HEIGHT * many) / top)}h1V${BAR_HEIGHT}z`)).join("");
+  return html`<svg class="strip course" viewBox="0 0 ${most.length} ${BAR_HEIGHT}" preserveAspectRatio="none" role="img" aria-label=${label}><title>${label}</title><path d=${path} /></svg>`;
 }
 
 // What has ended in a day, with a bar for each hour. It is asked for once a minute, as it is counted anew each time.

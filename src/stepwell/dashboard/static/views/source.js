@@ -1,4 +1,4 @@
-// The source of a version, as its graph was read from it: text, with the lines in question marked.
+// The source of a version, as its graph was read from it, or as its snapshot has it: text, with the lines in question marked.
 import { html, useEffect, useMemo, useRef } from "../dom.js";
 import { ownPath, useRead, workflowPath } from "../api.js";
 import { plural, visible, visibleLines } from "../format.js";
@@ -28,8 +28,8 @@ function VersionSource({ workflow, version, query, children }) {
       ${read.result?.files.length > 1 && html`<div class="field"><label for="file">File</label><select id="file" value=${query.file ?? read.result.files[0].path} onChange=${(event) => changeQuery({ file: event.target.value, line: "", to: "" })}>${read.result.files.map(({ path }) => html`<option value=${path}>${visible(path)}</option>`)}</select></div>`}</div>
     <${Loaded} read=${read}>${(found) => {
       const file = query.file ? found.files.find(({ path }) => path === query.file) : found.files[0];
-      const why = found.note || (found.left_out.includes(query.file) ? "It is too large to be kept." : `The graph of this version lies in no file ${visible(query.file)}.`);
-      if (!file) return html`<${Empty} title="Its source is not here"><p>${visible(why)}</p><//>`;
+      const why = found.note || (found.left_out.includes(query.file) ? "It is too large to be kept" : `The graph of this version lies in no file ${query.file}`);
+      if (!file) return html`<${Empty} title="Its source is not here"><p>${visible(why[0].toUpperCase() + why.slice(1))}.</p><//>`;
       return html`<${Listing} key=${file.path} file=${file} workflow=${workflow} query=${query} />`;
     }}<//>`;
 }

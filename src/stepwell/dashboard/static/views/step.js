@@ -4,6 +4,7 @@ import { ApiError, instancePath, ownInstancePath, urlOf, useRead } from "../api.
 import { count, duration, exact, plural, visible, visibleLines } from "../format.js";
 import { stepUrl } from "../router.js";
 import { Button, Close, Copy, ErrorBox, Loaded, Sign, StatusBadge, useNow } from "../ui.js";
+import { isBeginning } from "./differences.js";
 import { memberText } from "./raw.js";
 import { kindOf, parted, typeWord } from "./rows.js";
 import { Traceback } from "./source.js";
@@ -12,8 +13,7 @@ import { link, moment } from "./why.js";
 
 const BACKOFF = { constant: "each time", linear: "and so much more each time", exponential: "doubled each time" };
 const OUTCOMES = { running: "running", done: "complete", failed: "errored", cut: "cut" };
-const REDACTED = "[REDACTED]";
-const STREAM = /^"\[ReadableStream/;
+export const REDACTED = "[REDACTED]";
 // So many bytes are shown, and up to so many hashed.
 const FIRST = 256;
 const HASHED = 1_024 * 1_024;
@@ -54,7 +54,7 @@ function Body({ row, query, ...given }) {
     ${row.type !== "sleep" && row.type !== "rollback" && row.status === "complete" && html`<h3>${row.type === "step" ? "Output" : "Event"}</h3><${Output} row=${row} ...${given} />`}`;
 }
 
-function configWords({ retries, timeout, sensitive }) {
+export function configWords({ retries, timeout, sensitive }) {
   const limit = Number(retries.limit);
   const tries = limit === 0 ? "no retries" : `up to ${limit === Infinity || Number.isNaN(limit) ? retries.limit : plural(limit, "retry", "retries")}, after ${span(retries.delay)}, ${BACKOFF[retries.backoff] ?? retries.backoff}`;
   return visible(`${tries}; an attempt may take ${span(timeout)}${sensitive ? `; its ${sensitive} is hidden` : ""}.`);
@@ -106,10 +106,10 @@ function useLines(path, state) {
 }
 
 // The whole output is read when the log has only its beginning, or only says that it is a stream.
-function Output({ row, workflow, id }) {
+export function Output({ row, workflow, id }) {
   const text = row.entry.output ?? "null";
-  const isCut = text.endsWith("[truncated output]") || STREAM.test(text) || row.type === "waitForEvent";
-  const path = instancePath(workflow, id, "step") + `?type=${row.type}&name=${encodeURIComponent(row.name)}`;
+  const isCut = isBeginning(text) || row.type === "waitForEvent";
+  const path = outputPath(row, workflow, id);
   const read = useRead(isCut ? path : null, { read: readOutput });
   if (text === REDACTED) return html`<p class="muted">Hidden by the workflow: its output is sensitive.</p>`;
   if (!isCut) return html`<${JsonView} text=${text} name=${row.name} />`;
@@ -120,7 +120,9 @@ function Output({ row, workflow, id }) {
     : html`<${JsonView} text=${found.text} name=${row.name} />`}<//>`;
 }
 
-async function readOutput(path, { signal }) {
+export const outputPath = (row, workflow, id) => instancePath(workflow, id, "step") + `?type=${row.type}&name=${encodeURIComponent(row.name)}`;
+
+export async function readOutput(path, { signal }) {
   const response = await fetch(urlOf(path), { credentials: "same-origin", cache: "no-store", signal });
   if (response.headers.get("content-type") === "application/octet-stream") {
     return { isBytes: true, ...(await looked(response, Number(response.headers.get("content-length")))) };

@@ -1,13 +1,12 @@
 // The versions of a workflow's code, and the graphs of two of them side by side.
 import { html } from "../dom.js";
-import { workflowPath } from "../api.js";
-import { exact, visible } from "../format.js";
+import { ownPath, useRead, workflowPath } from "../api.js";
+import { count, exact, visible } from "../format.js";
 import { workflowTopic } from "../live.js";
 import { changeQuery, queryText, workflowUrl } from "../router.js";
 import { Copy, Empty, Loaded, Pager, Table, Time, usePages, useTitle } from "../ui.js";
 import { VersionGraph } from "./graph_tab.js";
 import { WorkflowHead } from "./workflow_head.js";
-
 
 export function Versions({ workflow, query }) {
   useTitle("Versions", workflow);
@@ -18,8 +17,14 @@ export function Versions({ workflow, query }) {
       const sides = { a: query.a ?? rows[1]?.id, b: query.b ?? rows[0]?.id };
       return html`<${List} rows=${rows} info=${info} page=${page} query=${query} workflow=${workflow} sides=${sides} />
         ${sides.a && html`<h2>Side by side</h2><div class="side-by-side">${Object.entries(sides).map(([side, id]) => html`<section key=${side} aria-label=${`version ${visible(id).slice(0, 8)}`}>
-          <h3 class="mono">${visible(id).slice(0, 8)}</h3><${VersionGraph} key=${id} workflow=${workflow} version=${id} /></section>`)}</div>`}`;
+          <h3 class="mono">${visible(id).slice(0, 8)}</h3><${MadeOf} workflow=${workflow} id=${id} /><${VersionGraph} key=${id} workflow=${workflow} version=${id} /></section>`)}</div>`}`;
     }}<//>`;
+}
+
+// Two versions of one hash differ in what is declared of them, and not in their code.
+function MadeOf({ workflow, id }) {
+  const { result } = useRead(ownPath(workflow, "versions", id));
+  return html`<p class="muted">code <span class="mono" title=${result?.sha256}>${result?.sha256.slice(0, 12) ?? "..."}</span>${result?.snapshot && `, snapshot ${count(result.snapshot)}`}, <a href=${workflowUrl(workflow, "source") + queryText({ version: id })}>source</a></p>`;
 }
 
 function List({ rows, info, page, query, workflow, sides }) {

@@ -255,6 +255,11 @@ class Client:
         if not found.get("is_done"):
             raise ServerUnreachable("the check has ended before its end: the server stops, or its answer was cut off")
 
+    def move(self, workflow: str, ids: Sequence[str], version: str | None, *, is_forced: bool) -> Sequence[Result]:
+        """Move up to 100 instances to a version, None: the newest; return what became of each."""
+        asked = {"instances": list(ids), "version_id": version, "force": is_forced}
+        return self._envelope("POST", f"{self._own_workflow(workflow)}/move", body=asked).objects_of("result")
+
     def served(self) -> Iterator[Result]:
         """Yield the code that was served, the last first."""
         yield from self._envelope("GET", f"{self._own()}/deployments").objects_of("result")

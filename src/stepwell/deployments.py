@@ -12,13 +12,13 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from stepwell import snapshots, wrangler
 from stepwell.adoption import Adoption
 from stepwell.clock import SystemClock
 from stepwell.errors import CodeRefused, InvalidInput, ScriptError, SnapshotNotFound, StoreUnavailable
+from stepwell.moves import Trying
 from stepwell.rehearsals import CheckedInstance, CheckStand, Rehearsals, RehearsalSettings
 from stepwell.server_settings import Settings
 from stepwell.store import Store
@@ -45,15 +45,6 @@ class Deployment:
     snapshot: Snapshot
     load_ms: int
     serves_fetch: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Trying:
-    """Where code that is only tried may lie for a while, and what it is given: as `CodeOptions.secrets`, and so on."""
-
-    folder: Path
-    secrets: str | None = None
-    variables: tuple[str, ...] = ()
 
 
 class Deployments:

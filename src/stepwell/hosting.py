@@ -11,12 +11,13 @@ import msgspec
 
 from stepwell.adoption import Adoption
 from stepwell.clock import SystemClock
-from stepwell.deployments import Deployments, Trying
+from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.errors import InvalidInput, StepwellError
 from stepwell.expiry import Expiry
 from stepwell.firings import Firings
 from stepwell.leftovers import Leftovers
+from stepwell.moves import Moves, Trying
 from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored, layouts_of
 from stepwell.places import place_beside
 from stepwell.project import Project
@@ -69,8 +70,16 @@ class Host:
         """What takes code that is uploaded; None: nothing does."""
         if not self.options.allows_deploy:
             return None
-        trying = Trying(layouts_of(self.place) / "checks", self.code.secrets, self.options.variables)
-        return Deployments(self.store, self.adoption, self.options.account, self.told, trying)
+        return Deployments(self.store, self.adoption, self.options.account, self.told, self._trying)
+
+    @property
+    def moves(self) -> Moves:
+        """What moves instances to other versions."""
+        return Moves(self.store, SystemClock(), self.told, self._trying)
+
+    @property
+    def _trying(self) -> Trying:
+        return Trying(layouts_of(self.place) / "checks", self.code.secrets, self.options.variables)
 
     @contextlib.asynccontextmanager
     async def tending(self, engine: Engine) -> AsyncIterator[None]:

@@ -1,7 +1,9 @@
 """An engine over an empty store, the application over it, and a real server where the socket matters."""
 
 import socket
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +15,8 @@ from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
 from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.http_server import HttpServer
+from stepwell.moves import Moves, Trying
+from stepwell.server_settings import DEFAULT_SETTINGS
 from stepwell.store.sqlite import SqliteStore
 from stepwell.tokens import Tokens
 from tests.api.deploying import deployments
@@ -54,7 +58,13 @@ async def histories(engine: Engine, clock: VirtualClock) -> Histories:
 @pytest.fixture
 def app(engine: Engine) -> ASGIApp:
     """The application as `stepwell dev` runs it."""
-    return create_app(engine, account="local", hosts=LOOPBACK_HOSTS, deployments=deployments(engine))
+    return create_app(
+        engine, account="local", hosts=LOOPBACK_HOSTS, deployments=deployments(engine), moves=_moves(engine)
+    )
+
+
+def _moves(engine: Engine) -> Moves:
+    return Moves(engine.store, engine.clock, DEFAULT_SETTINGS, Trying(Path(tempfile.gettempdir(), "stepwell-tests")))
 
 
 @pytest.fixture
@@ -66,7 +76,9 @@ def tokens(engine: Engine, clock: VirtualClock) -> Tokens:
 @pytest.fixture
 def guarded(engine: Engine, histories: Histories, tokens: Tokens) -> ASGIApp:
     """An application that asks for tokens."""
-    return create_app(engine, account=None, hosts=None, tokens=tokens, deployments=deployments(engine))
+    return create_app(
+        engine, account=None, hosts=None, tokens=tokens, deployments=deployments(engine), moves=_moves(engine)
+    )
 
 
 @pytest.fixture

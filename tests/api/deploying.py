@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import cast
 
 from stepwell.adoption import Adoption
-from stepwell.deployments import Deployments, Trying
+from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.errors import ScriptError
+from stepwell.moves import Trying
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store.snapshot_operations import ServeSnapshot, Snapshot
 

@@ -274,6 +274,7 @@ async def test_example_of_a_change_is_taken(client: httpx.AsyncClient, histories
         "stepwell-instances-step-force": histories.waiting,
         "stepwell-limits-unshare": histories.limited,
         "stepwell-deployments-serve": histories.served,
+        "stepwell-instances-move": histories.served,
     }
     await begin.get(id, histories.queued)("order", "a")
     await histories.job("order")

@@ -35,7 +35,7 @@ class Server(DevServer):
     command = "serve"
     place: tuple[str, ...] = PLACE
 
-    def call(self, path: str, body: Any = None, *, own: bool = False) -> Any:
+    def call(self, path: str, body: Any = None, *, own: bool = False, method: str | None = None) -> Any:
         """Ask the API and return the result, with a token."""
         token = self.folder / "token"
         if not token.exists():
@@ -43,7 +43,7 @@ class Server(DevServer):
             token.write_text(made.stdout.strip())
         url = f"{self.url}/client/v4/accounts/local/{'stepwell/' if own else ''}workflows{path}"
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, {"authorization": f"Bearer {token.read_text()}"})
+        request = urllib.request.Request(url, data, {"authorization": f"Bearer {token.read_text()}"}, method=method)
         with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
             return json.load(answer)["result"]
 
@@ -181,6 +181,42 @@ def test_old_code_that_cannot_be_loaded_is_named_and_keeps_nobody_from_work(fold
             return bool(server.call("/order/instances/old/why", own=True)["reasons"][-1] == named)
 
         wait_until(is_named, lambda: server.log)
+
+
+def test_instances_are_moved_to_code_on_which_they_would_go_on(folder: Path) -> None:
+    """One that would break stays on its own, unless somebody insists; what is paused stays so, also after a kill."""
+    with Server(folder, "app") as server:
+        begin(server, "moved", "paused", "stays", "forced")
+        server.call("/order/instances/paused/status", {"status": "pause"}, method="PATCH")
+        server.wait_for_status("order", "paused", "paused")
+    write(folder, "v2")
+    with Server(folder, "app") as server:
+        (refused,) = server.call("/order/move", {"instances": ["stays"]}, own=True)
+        assert (refused["is_moved"], refused["verdict"]) == (False, "diverges")
+        assert refused["problem"].startswith("first v2-1 would be run anew, and first v1-1, wait-1, on record")
+        assert refused["where"] == "flows.py:10"
+        (forced,) = server.call("/order/move", {"instances": ["forced"], "force": True}, own=True)
+        assert (forced["is_moved"], forced["verdict"]) == (True, None)
+        server.wait_for_status("order", "forced", "waiting")
+        server.wake("forced")
+        assert server.output("forced") == of("v2")
+    write(folder, "v3")
+    code = folder / "app" / "flows.py"
+    code.write_text(code.read_text().replace("first v3", "first v1"))
+    with Server(folder, "app") as server:
+        done = server.call("/order/move", {"instances": ["moved", "paused", "gone", "forced"]}, own=True)
+        assert [one["is_moved"] for one in done] == [True, True, False, False]
+        assert [one["verdict"] for one in done] == ["goes on", "goes on", None, None]
+        assert 'no instance "gone"' in done[2]["problem"]
+        assert "is complete" in done[3]["problem"]
+        server.kill()
+    with Server(folder, "app") as server:
+        assert server.get("order", "paused")["status"] == "paused"
+        server.call("/order/instances/paused/status", {"status": "resume"}, method="PATCH")
+        server.wake("moved", "paused", "stays")
+
+        assert [server.output(id) for id in ("moved", "paused")] == [["v1", ["v3", "v3", "v3"]]] * 2
+        assert server.output("stays") == of("v1")
 
 
 def test_other_packages_than_the_code_was_served_with_are_named(folder: Path) -> None:

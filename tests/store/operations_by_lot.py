@@ -10,6 +10,7 @@ from stepwell.core.records import (
     Action,
     Created,
     EventReceived,
+    Moved,
     PauseAsked,
     Paused,
     Restarted,
@@ -234,6 +235,15 @@ def _restart(lot: Anything) -> Operation[Any]:
     known = (lot.of(None, seen.restarted_seq, seen.restarted_seq + lot.chance(10)), lot.of(None, seen.row))
     what = (lot.number(), lot.of(None, None, lot.now - 10), lot.chance(30))
     return control.RestartInstance(*seen.named, lot.of("api", "cron"), begins, *what, *known)
+
+
+def _move(lot: Anything) -> Operation[Any]:
+    seen = lot.instance("i.ended_at is null") if lot.chance(80) else lot.instance()
+    versions = lot.rows("select w.account, w.name, v.id from versions as v join workflows as w on w.row = v.workflow")
+    found = [id for account, name, id in versions if (account, name) == seen.named[:2]]
+    version = lot.random.choice(found) if found and lot.chance(85) else "none"
+    record = codec.to_row(Moved(lot.now, version, "before"))
+    return control.MoveInstance(*seen.named, version, [record], seen.row, seen.seq - lot.chance(15))
 
 
 def _terminate_some(lot: Anything) -> Operation[Any]:
@@ -661,6 +671,7 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     control.TerminateInstance: (6, _terminate),
     control.ResumeRollback: (4, _resume_rollback),
     control.RestartInstance: (8, _restart),
+    control.MoveInstance: (5, _move),
     control.DeleteInstance: (4, lambda lot: control.DeleteInstance(*lot.named(), lot.now)),
     control.StartTermination: (3, _of_place(control.StartTermination, lambda lot: lot.few(STATUSES, 5))),
     control.TerminateSome: (4, _terminate_some),

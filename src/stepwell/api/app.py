@@ -17,6 +17,7 @@ from stepwell.api.ui import pages
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
+from stepwell.moves import Moves
 from stepwell.subscriptions import Subscription
 from stepwell.tokens import Caller, Tokens
 
@@ -32,6 +33,7 @@ def create_app(  # noqa: PLR0913 - what a server has, by name
     tokens: Tokens | None = None,
     base: str = "",
     deployments: Deployments | None = None,
+    moves: Moves | None = None,
 ) -> "Api":
     """Return the application.
 
@@ -39,9 +41,10 @@ def create_app(  # noqa: PLR0913 - what a server has, by name
     names, without port, that requests may be sent to, `*.x` meaning all below x; None: any name. `tokens` are those
     that callers need; None: none is asked for. `base` is the path that browsers see all of it below, such as
     "/stepwell": what is asked for below it is found, and without it, too, as a proxy may take it away. `deployments`
-    take code that is uploaded; None: nothing does.
+    take code that is uploaded, `moves` give instances another version; None: nothing does.
     """
-    return Api(Served(engine, StreamTokens(engine.clock), tokens, base, deployments=deployments), account, hosts)
+    streams = StreamTokens(engine.clock)
+    return Api(Served(engine, streams, tokens, base, deployments=deployments, moves=moves), account, hosts)
 
 
 @dataclass(frozen=True, slots=True)

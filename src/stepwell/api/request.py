@@ -16,6 +16,7 @@ from stepwell.api.streams import Streams
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
+from stepwell.moves import Moves
 from stepwell.tokens import Caller, Tokens
 
 T = TypeVar("T")
@@ -36,6 +37,8 @@ class Served:
     changes: ChangeCount = field(default_factory=ChangeCount)
     # What takes code that is uploaded; None: nothing does.
     deployments: Deployments | None = None
+    # What moves instances to other versions; None: nothing does.
+    moves: Moves | None = None
 
 
 @dataclass(frozen=True, slots=True)

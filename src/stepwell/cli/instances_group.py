@@ -263,6 +263,44 @@ def instances_resume(workflow: str, chosen: "Chosen", consent: "Consent", out: "
     _change(workflow, chosen, {"status": "resume"}, consent, out, where)
 
 
+@instances_group.command("move")
+@click.argument("workflow", shell_complete=completing.workflows)
+@choosing.IDS
+@searched
+@click.option("--to-version", "to", metavar="ID", help="Of `workflows versions`.  [default: the newest]")
+@click.option(
+    "--force", "is_forced", is_flag=True, help="Also those that would break on it, or may: none is looked at."
+)
+@options.confirmed
+@options.shown
+@options.remote
+def instances_move(  # noqa: PLR0913 - one for each option
+    workflow: str,
+    ids: tuple[str, ...],
+    search: "Search",
+    to: str | None,
+    *,
+    is_forced: bool,
+    consent: "Consent",
+    out: "Output",
+    **where: Any,
+) -> None:
+    """Move instances of WORKFLOW to another version of its code, where they would go on.
+
+    Each is replayed on that version first, as `stepwell check` does it: one that would break on it, or of which that
+    cannot be foretold, stays where it is, and it is said why. Attempts in flight are interrupted, and tried again on
+    the new code; what is paused stays paused.
+
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same. Without an ID, options
+    such as --status say which.
+    """
+    from stepwell.cli import moving, profiles
+
+    chosen = choosing.Chosen(ids, search)
+    client = profiles.connect(**where)
+    raise SystemExit(moving.move(client, workflow, chosen, to, consent, out, is_forced=is_forced))
+
+
 @instances_group.command("resume-rollback")
 @click.argument("workflow", shell_complete=completing.workflows)
 @_IDS

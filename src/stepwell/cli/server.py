@@ -114,6 +114,7 @@ def _app(served: Served, engine: Engine) -> Api:
         tokens=tokens,
         base=options.base_path,
         deployments=served.host.deployments,
+        moves=served.host.moves,
     )
 
 

@@ -84,6 +84,24 @@ class RestartInstance(Operation[str], frozen=True):
     row: int | None = None
 
 
+class MoveInstance(Operation[None], frozen=True):
+    """Give an instance that has not ended another version of its workflow: what runs is ended, and it is due now.
+
+    One that is paused stays so, and one that waits for a slot waits on. The records are those of attempts that this
+    ends, and of the move. `row` is the instance's and `seq` the last one that the caller knows of: RestartedMeanwhile
+    is raised if it has changed since, or if the id is another instance's by now. Raises VersionNotFound or
+    InstanceFinished.
+    """
+
+    account: str
+    workflow: str
+    id: str
+    version: str
+    records: list[RecordRow]
+    row: int
+    seq: int
+
+
 class DeleteInstance(Operation[None], frozen=True):
     """Delete an instance: it is found no more, and its id is free. Its rows go afterwards, as PurgeDeleted says.
 

@@ -43,6 +43,19 @@ OF_DEPLOYMENTS: Mapping[str, Mapping[str, Meaning]] = {
         "served_on": _moment("When it became what is served, the last time."),
         "is_served": {"description": "Whether it is what is served now."},
     },
+    "MoveBody": {
+        "instances": {"description": "Their ids.", "examples": [["order-1"]]},
+        "version_id": {"description": "The version; null: the newest.", "examples": [None]},
+        "force": {"description": "Whether also those are moved that would break on it; none is looked at then."},
+    },
+    "MovedInstance": {
+        "id": {"description": "Its id.", "examples": ["order-1"]},
+        "is_moved": {"description": "Whether it is on that version now."},
+        "version_id": {"description": "The version that it has; null: there is no such instance."},
+        "verdict": {"description": "What its rehearsal has found; null: there was none.", "examples": ["goes on"]},
+        "problem": {"description": "Why it was not moved.", "examples": [None]},
+        "where": {"description": "The line of the code that it hangs on.", "examples": [None]},
+    },
     "ServeBody": {
         "snapshot": {"description": "Which one; null: the last but one.", "examples": [3]},
     },

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from stepwell.api.moving import MoveBody
 from stepwell.api.openapi.of_stepwell import STEPWELL
 from stepwell.api.openapi.operation import (
     ACCOUNT,
@@ -10,13 +11,16 @@ from stepwell.api.openapi.operation import (
     LARGE_BODY,
     MANY_STREAMS,
     NO_SNAPSHOT,
+    NO_VERSION,
     NO_WORKFLOW,
+    OWN_WORKFLOW,
     Answer,
     Body,
     Key,
     Operation,
 )
 from stepwell.api.scripts import ScriptMetadataBody, ServeBody, ServedCode, UploadedScript
+from stepwell.moves import MovedInstance
 
 _BINDING = {"type": "workflow", "name": "ORDER", "workflow_name": "order", "class_name": "Order"}
 _SHOP = (
@@ -57,6 +61,18 @@ OPERATIONS: Mapping[Key, Operation] = {
             is_form=True,
         ),
         refused=(BAD_BODY, BAD_CODE, LARGE_BODY, NO_WORKFLOW, MANY_STREAMS),
+    ),
+    f"POST {OWN_WORKFLOW}/move": Operation(
+        id="stepwell-instances-move",
+        tag=STEPWELL,
+        description="Moves instances to another version of their workflow, and says of each what became of it. Each is "
+        "replayed on that version first: one that would break on it, or of which that cannot be foretold, stays where "
+        "it is, unless `force` is true. Attempts in flight are interrupted, and tried again on the new code. The code "
+        "of the version has to be in the store, as that of `stepwell serve` is.",
+        answer=Answer(list[MovedInstance]),
+        body=Body(MoveBody, "Which ones, and where to.", {"instances": ["order-1"], "version_id": None}),
+        refused=(BAD_BODY, NO_WORKFLOW, NO_VERSION, LARGE_BODY),
+        cli=("stepwell instances move order order-1 --yes",),
     ),
     f"GET {ACCOUNT}/stepwell/deployments": Operation(
         id="stepwell-deployments-list",

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 
 from stepwell.core.instance import TRANSITIONS, Status
 from stepwell.core.records import PauseAsked, Resumed, Terminated
-from stepwell.errors import InstanceFinished, RestartedMeanwhile
+from stepwell.errors import InstanceFinished, RestartedMeanwhile, VersionNotFound
 from stepwell.store import codec
 from stepwell.store.control_operations import (
     DeleteInstance,
+    MoveInstance,
     PauseInstance,
     RestartInstance,
     ResumeInstance,
@@ -24,7 +25,7 @@ from stepwell.store.sql import slots
 from stepwell.store.sql.children import followers, tell_parents
 from stepwell.store.sql.ended_errors import forget_error
 from stepwell.store.sql.labels import take_back_labels
-from stepwell.store.sql.rows import only
+from stepwell.store.sql.rows import first, only
 from stepwell.store.sql.shared_slots import leave_all
 from stepwell.store.sql.targets import Target, change, changing, find_target, find_unfinished
 from stepwell.store.sql.transaction import Transaction
@@ -62,6 +63,18 @@ _RESTART = changing(
         step_count = :step_count,
         {_LET_GO}"""
 )
+_GIVE_VERSION = changing(
+    f"""version = :version,
+        snapshot = :snapshot,
+        due_at = :due_at,
+        {_LET_GO}"""
+)
+_SNAPSHOT = """
+    select snapshot
+    from versions
+    where id = :version
+        and workflow = :workflow
+    """
 _SAID_SINCE = """
     select count(*)
     from log_lines
@@ -186,6 +199,24 @@ def restart_instance(transaction: Transaction, operation: RestartInstance) -> st
     return Status.QUEUED
 
 
+def move_instance(transaction: Transaction, operation: MoveInstance) -> None:
+    """Do MoveInstance."""
+    target = _unfinished(transaction, operation, "move")
+    if (target.row, target.seq) != (operation.row, operation.seq):
+        raise RestartedMeanwhile(operation.id)
+    found = first(transaction.connection, _SNAPSHOT, (operation.version, target.workflow))
+    if found is None:
+        raise VersionNotFound(operation.workflow, operation.version)
+    now = operation.records[-1].at
+    rests = target.status == Status.PAUSED or (target.queued_at is not None and target.due_at is None)
+    due_at = None if rests else now
+    change(transaction, target, operation.records, _GIVE_VERSION, (operation.version, found[0], due_at))
+    # Those of attempts that were under way: their turn has been fenced out, and nobody would give them back.
+    leave_all(transaction, target.row, now)
+    if due_at is not None:
+        transaction.tidings.due(due_at)
+
+
 def delete_instance(transaction: Transaction, operation: DeleteInstance) -> None:
     """Do DeleteInstance."""
     target = find_target(transaction, operation.account, operation.workflow, operation.id)
@@ -218,7 +249,9 @@ def hide(transaction: Transaction, row: int, turn: int) -> None:
     transaction.tidings.has_rubbish = True
 
 
-def _unfinished(transaction: Transaction, operation: PauseInstance | TerminateInstance, verb: str) -> Target:
+def _unfinished(
+    transaction: Transaction, operation: PauseInstance | TerminateInstance | MoveInstance, verb: str
+) -> Target:
     target = find_target(transaction, operation.account, operation.workflow, operation.id)
     if target.ended_at is not None:
         raise InstanceFinished(operation.workflow, operation.id, target.status, verb)

@@ -8,6 +8,7 @@ from stepwell.store.account_operations import ChangeAccountSettings, DeleteTrigg
 from stepwell.store.child_operations import AwaitChild, StartChild
 from stepwell.store.control_operations import (
     DeleteInstance,
+    MoveInstance,
     PauseInstance,
     RestartInstance,
     ResumeInstance,
@@ -54,6 +55,7 @@ from stepwell.store.sql.accounts import change_account_settings, delete_triggers
 from stepwell.store.sql.children import await_child, start_child
 from stepwell.store.sql.control import (
     delete_instance,
+    move_instance,
     pause_instance,
     restart_instance,
     resume_instance,
@@ -323,6 +325,7 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     ResumeRollback: resume_rollback,
     RestartInstance: restart_instance,
     DeleteInstance: delete_instance,
+    MoveInstance: move_instance,
     StartChild: _start_child,
     AwaitChild: await_child,
     StartTermination: start_termination,

@@ -260,6 +260,10 @@ class Client:
         asked = {"instances": list(ids), "version_id": version, "force": is_forced}
         return self._envelope("POST", f"{self._own_workflow(workflow)}/move", body=asked).objects_of("result")
 
+    def fork(self, workflow: str, id: str, asked: Mapping[str, Any]) -> Result:
+        """Make a new instance from a step of another one; return it."""
+        return self._ask("POST", f"{self._own_instance(workflow, id)}/fork", body=asked)
+
     def served(self) -> Iterator[Result]:
         """Yield the code that was served, the last first."""
         yield from self._envelope("GET", f"{self._own()}/deployments").objects_of("result")

@@ -213,12 +213,7 @@ class Engine:
 
         Raises InvalidInstanceId, InvalidInput or WorkflowNotFound.
         """
-        if new.id is not None and not limits.is_new_instance_id(new.id):
-            raise InvalidInstanceId(
-                "instance_id",
-                f'instance.invalid_id: instance_id "{new.id:.300}" must be 1 to {limits.INSTANCE_ID_LENGTH} of: '
-                f"{limits.NAME_RULE}; `cf_` with 64 hex digits, batch, terminate and terminateAll are reserved",
-            )
+        check_id(new.id)
         labels.check(new.labels)
         _check_size("params", new.params, self.settings.payload_size)
         return await self._newest.check(account, workflow, new.params)
@@ -447,6 +442,16 @@ def _fold(records: list[operations.RecordRow]) -> InstanceLog:
 
 def _view(records: list[operations.RecordRow], query: StepQuery) -> StepView | None:
     return view_step(codec.from_rows(records), query)
+
+
+def check_id(id: str | None) -> None:
+    """Hold the id of a new instance against the rule; None: it has none yet. Raises InvalidInstanceId."""
+    if id is not None and not limits.is_new_instance_id(id):
+        raise InvalidInstanceId(
+            "instance_id",
+            f'instance.invalid_id: instance_id "{id:.300}" must be 1 to {limits.INSTANCE_ID_LENGTH} of: '
+            f"{limits.NAME_RULE}; `cf_` with 64 hex digits, batch, terminate and terminateAll are reserved",
+        )
 
 
 def _check_size(what: str, text: str, most: int) -> None:

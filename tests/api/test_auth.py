@@ -191,6 +191,7 @@ RULES = {
     f"PUT {PREFIX}/workers/scripts/{{script_name}}": Need.DEPLOY,
     f"GET {PREFIX}/stepwell/deployments": Need.READ_DEPLOYMENTS,
     f"POST {PREFIX}/stepwell/deployments": Need.DEPLOY,
+    f"POST {PREFIX}/stepwell/workflows/{{workflow_name}}/instances/{{instance_id}}/fork": Need.WRITE,
     f"POST {PREFIX}/stepwell/workflows/{{workflow_name}}/move": Need.WRITE,
     f"POST {PREFIX}/stepwell/checks/{{script_name}}": Need.DEPLOY,
     f"GET {PREFIX}/stepwell/jobs": Need.READ,

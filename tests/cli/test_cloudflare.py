@@ -58,6 +58,7 @@ LACKS = {
     "deploy": f"deploy {Path(__file__).parent}",
     "rollback": "rollback",
     "deployments list": "deployments list",
+    "instances fork": "instances fork order cf",
     "instances move": "instances move order cf --yes",
     "instances logs": "instances logs order cf",
     "instances why": "instances why order cf",

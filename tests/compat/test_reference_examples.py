@@ -118,6 +118,7 @@ SAYS = {
     "stepwell-deployments-serve": '"snapshot":1',
     "stepwell-checks": '"is_done":true',
     "stepwell-instances-move": '"is_moved":true',
+    "stepwell-instances-fork": '"forked_from":"order-1"',
     "stepwell-jobs-list": '"action":"pause"',
     "stepwell-jobs-start": "customer=nobody",
     "stepwell-jobs-get": '"action":"pause"',
@@ -148,6 +149,7 @@ WORDED: Mapping[str, Mapping[str, str]] = {
         "stepwell-instances-retention": "order-1",
         "stepwell-deployments-list": "\tserved\t",
         "stepwell-instances-move": "order-1\t",
+        "stepwell-instances-fork": "\torder-1\t",
         "stepwell-deployments-serve": "1\tserved",
         "stepwell-deployments-upload": "\tserved\t",
         "stepwell-jobs-list": "\tpause\torder",
@@ -180,6 +182,7 @@ LOOK: Mapping[str, Callable[[Shop], Any]] = {
     "stepwell-instances-create": lambda shop: shop.wait_for_status("order", "order-10", "waiting")["params"],
     # Found, it goes.
     "stepwell-search": lambda shop: shop.drop("order-10"),
+    "stepwell-instances-fork": lambda shop: shop.drop("order-11"),
     # What the next example goes on with.
     "workflows-instances-status-edit": lambda shop: (
         shop.wait_for_status("order", "order-1", "waiting")["params"],
@@ -194,6 +197,7 @@ LOOK: Mapping[str, Callable[[Shop], Any]] = {
 LEFT = {
     "stepwell-instances-create": {"orderId": 10},
     "stepwell-search": ["order-9", "order-8", "order-1"],
+    "stepwell-instances-fork": ["order-9", "order-8", "order-1"],
     "stepwell-instances-step-force": ({"by": "ann"}, "waiting"),
     "stepwell-schedules-run": 1,
     "workflows-update": {"steps": 25_000},

@@ -48,10 +48,10 @@ def decode_batch(text: bytes, most: int) -> list[NewInstance]:
 
 def _asked_for(asked: NewInstanceBody) -> NewInstance:
     retention = (asked.instance_retention or Retention()).of_instance("instance_retention")
-    return NewInstance(asked.instance_id, _params(asked.params), retention=retention)
+    return NewInstance(asked.instance_id, params_of(asked.params), retention=retention)
 
 
-def _params(given: msgspec.Raw) -> str:
+def params_of(given: msgspec.Raw) -> str:
     """Return params as JSON text.
 
     SDKs send JSON inside a string, other clients the value itself; a string that is no JSON is the value.

@@ -263,6 +263,44 @@ def instances_resume(workflow: str, chosen: "Chosen", consent: "Consent", out: "
     _change(workflow, chosen, {"status": "resume"}, consent, out, where)
 
 
+@instances_group.command("fork")
+@click.argument("workflow", shell_complete=completing.workflows)
+@choosing.IDS
+@searched
+@options.from_step
+@click.option("--id", "id", metavar="ID", help="Of the new instance.  [default: one is made]")
+@click.option("--params", metavar="JSON", help="Other params: JSON, @FILE or -.")
+@click.option("--output", "outputs", multiple=True, metavar="STEP=JSON", help="Another output of a step. Repeatable.")
+@click.option("--to-version", "to", metavar="ID", help='An id, or "newest".  [default: that of its source]')
+@options.shown
+@options.remote
+def instances_fork(  # noqa: PLR0913, PLR0917 - one for each option
+    workflow: str,
+    ids: tuple[str, ...],
+    search: "Search",
+    step: Mapping[str, Any] | None,
+    id: str | None,
+    params: str | None,
+    outputs: tuple[str, ...],
+    to: str | None,
+    out: "Output",
+    **where: Any,
+) -> None:
+    """Make new instances from a step of instances of WORKFLOW, which stay as they are.
+
+    What each has done before the step of --from is copied, with other params or outputs if they are given; the fork
+    goes on with that step. Without --from it begins at the beginning. A step of --output is named as logs name it, such
+    as charge-1. Forks have the label forked_from, by which `instances list --label forked_from=ID` finds them.
+
+    ID is an id, latest, - for standard input with an id on each line, or @FILE with the same. Without an ID, options
+    such as --status say which.
+    """
+    from stepwell.cli import forking, profiles
+
+    asked = forking.asked_for(step, id, params, outputs, to)
+    raise SystemExit(forking.fork(profiles.connect(**where), workflow, choosing.Chosen(ids, search), asked, out))
+
+
 @instances_group.command("move")
 @click.argument("workflow", shell_complete=completing.workflows)
 @choosing.IDS

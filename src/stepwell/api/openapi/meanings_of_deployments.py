@@ -43,6 +43,26 @@ OF_DEPLOYMENTS: Mapping[str, Mapping[str, Meaning]] = {
         "served_on": _moment("When it became what is served, the last time."),
         "is_served": {"description": "Whether it is what is served now."},
     },
+    "ForkBody": {
+        "from": {"description": "The step that it begins with; null: the beginning."},
+        "instance_id": {"description": "Its id; null: a new one.", "examples": [None]},
+        "params": {"description": "Other params than those of its source; null: the same."},
+        "outputs": {
+            "description": "Other outputs of steps before the one that it begins with, by the names that logs show.",
+            "examples": [{"charge-1": {"paid": False}}],
+        },
+        "version_id": {
+            "description": 'The version that it has: an id, or "newest"; null: that of its source.',
+            "examples": ["newest"],
+        },
+    },
+    "ForkedInstance": {
+        "id": {"description": "Its id.", "examples": ["order-1b"]},
+        "workflow_name": {"description": "Its workflow.", "examples": ["order"]},
+        "version_id": {"description": "Its version."},
+        "status": {"named": "Status", "examples": ["queued"]},
+        "forked_from": {"description": "The id of its source.", "examples": ["order-1"]},
+    },
     "MoveBody": {
         "instances": {"description": "Their ids.", "examples": [["order-1"]]},
         "version_id": {"description": "The version; null: the newest.", "examples": [None]},

@@ -2,18 +2,25 @@
 
 from collections.abc import Mapping
 
+from stepwell.api.forking import ForkBody, ForkedInstance
 from stepwell.api.moving import MoveBody
 from stepwell.api.openapi.of_stepwell import STEPWELL
 from stepwell.api.openapi.operation import (
     ACCOUNT,
     BAD_BODY,
     BAD_CODE,
+    BAD_ID,
+    ID_TAKEN,
     LARGE_BODY,
     MANY_STREAMS,
+    NO_INSTANCE,
     NO_SNAPSHOT,
     NO_VERSION,
     NO_WORKFLOW,
+    NOT_BEGUN,
+    OWN_INSTANCE,
     OWN_WORKFLOW,
+    TOO_FAST,
     Answer,
     Body,
     Key,
@@ -27,6 +34,7 @@ _SHOP = (
     "from stepwell import WorkflowEntrypoint\n\n\nclass Order(WorkflowEntrypoint):\n"
     '    async def run(self, event, step):\n        await step.do("charge", print)\n'
 )
+_FORKED = {"instance_id": "order-11", "params": {"orderId": 11}, "version_id": None}
 
 OPERATIONS: Mapping[Key, Operation] = {
     f"PUT {ACCOUNT}/workers/scripts/{{script_name}}": Operation(
@@ -61,6 +69,17 @@ OPERATIONS: Mapping[Key, Operation] = {
             is_form=True,
         ),
         refused=(BAD_BODY, BAD_CODE, LARGE_BODY, NO_WORKFLOW, MANY_STREAMS),
+    ),
+    f"POST {OWN_INSTANCE}/fork": Operation(
+        id="stepwell-instances-fork",
+        tag=STEPWELL,
+        description="Makes a new instance from any step of another one, which stays as it is: what that one has done "
+        "before the step is copied, with other params and other outputs where they are given, and the new instance "
+        "goes on with the step. Without `from` it begins at the beginning. Its label `forked_from` names its source.",
+        answer=Answer(ForkedInstance),
+        body=Body(ForkBody, "Where it begins, and what is other.", _FORKED, False),
+        refused=(BAD_BODY, NO_WORKFLOW, NO_INSTANCE, NO_VERSION, NOT_BEGUN, BAD_ID, ID_TAKEN, TOO_FAST, LARGE_BODY),
+        cli=("stepwell instances fork order order-1 --id order-11 --params '{\"orderId\": 11}'",),
     ),
     f"POST {OWN_WORKFLOW}/move": Operation(
         id="stepwell-instances-move",

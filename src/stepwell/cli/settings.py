@@ -10,7 +10,8 @@ from stepwell.server_settings import DEFAULT_SETTINGS, SETTINGS, Kind, Told, tel
 
 _COLUMNS = (
     Column("name", lambda setting: setting["name"]),
-    Column("value", lambda setting: setting["shown"]),
+    # A pipe may hand it on, and nothing that is told settings takes separators.
+    Column("value", lambda setting: setting["shown"], piped=lambda setting: setting["shown"].replace(",", "")),
     Column("exact", lambda setting: SETTINGS[setting["name"]].exact(setting["value"]), rank=3),
     Column("from", lambda setting: setting["from"], rank=1),
     Column("meaning", lambda setting: setting["meaning"], rank=2, is_prose=True),

@@ -42,7 +42,8 @@ for command in (backup, doctor, init, migrate, restore, version, login, logout, 
 @main.command()
 @click.argument("path", default=".")
 @click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form.")
-def check(path: str, output: str) -> None:
+@options.CONFIG
+def check(path: str, output: str, config: str | None) -> None:
     """Look for mistakes in the workflows of PATH, without running them.
 
     PATH is a Python file, or a folder with Python files beneath it. Exits with 1 if something is found. A line with
@@ -50,7 +51,7 @@ def check(path: str, output: str) -> None:
     """
     from stepwell.cli.check import report
 
-    raise SystemExit(report(path, as_json=output == "json"))
+    raise SystemExit(report(path, config, as_json=output == "json"))
 
 
 @main.command()
@@ -99,6 +100,7 @@ def print_completion(shell: str) -> None:
 @main.command()
 @click.argument("path", default=".")
 @click.option("--data", default=".stepwell", show_default=True, envvar="STEPWELL_DATA", help="Folder of the database.")
+@click.option("--open", "opens", is_flag=True, help="Show the dashboard in your browser, once the server is ready.")
 @options.serving
 def dev(path: str, data: str, **given: Any) -> None:
     """Serve the workflows of PATH on this machine.
@@ -157,17 +159,18 @@ def worker(path: str | None, **given: Any) -> None:
 
 @main.command("settings")
 @click.argument("path", default=".")
+@options.CONFIG
 @options.SET
 @options.shown
-def show_settings(path: str, settings: tuple[str, ...], out: "Output") -> None:
+def show_settings(path: str, config: str | None, settings: tuple[str, ...], out: "Output") -> None:
     """List the settings that a server of PATH has, and where each came from.
 
     In this order: --set, the environment (STEPWELL_<NAME>), the table [settings] of the file stepwell.toml in the
-    project's folder, the default.
+    project's folder, or of that of --config, the default.
     """
     from stepwell.cli.settings import show
 
-    raise SystemExit(show(path, settings, out))
+    raise SystemExit(show(path, settings, config, out))
 
 
 @main.group()

@@ -18,12 +18,12 @@ _COLUMNS = (
 )
 
 
-def show(path: str, given: Sequence[str], out: Output) -> int:
+def show(path: str, given: Sequence[str], config: str | None, out: Output) -> int:
     """Print every setting with its value and where it came from; return the exit code.
 
     Raises ScriptError or InvalidSetting.
     """
-    told = tell(given, os.environ, Project.at(Path(path)).root)
+    told = tell(given, os.environ, Project.at(Path(path)).root, config)
     out.show_all(_described(told), _COLUMNS, id="name")
     return 0
 

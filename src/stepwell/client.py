@@ -27,7 +27,7 @@ _LINES_PER_PAGE = 1_000
 _NOT_JSON_SHOWN = 200
 _OK = 200
 # What a list of instances is asked for by Cloudflare's route.
-_OF_CLOUDFLARE = frozenset(("status", "date_start", "date_end"))
+_OF_CLOUDFLARE = frozenset(("status", "date_start", "date_end", "direction"))
 # How Cloudflare says that it has no such route.
 _NO_ROUTE = frozenset((7000, 7003))
 _BYTES = "application/octet-stream"

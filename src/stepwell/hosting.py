@@ -47,8 +47,9 @@ class HostOptions:
     allows_deploy: bool = False
     variables: tuple[str, ...] = ()
     keeps_output: bool = True
-    # Settings as they are given on the command line: NAME=VALUE.
+    # Settings as they are given on the command line: NAME=VALUE; and the file that has others, if not the project's.
     settings: tuple[str, ...] = ()
+    config: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +120,16 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
     """
     _check_variables(options.variables)
     # Looked at first: a wrong path or setting leaves nothing behind.
-    files = None if options.is_stored else await asyncio.to_thread(_project, options.path, options)
+    project = None if options.is_stored else await asyncio.to_thread(Project.at, Path(options.path))
+    told = await asyncio.to_thread(_told, options, project)
     async with contextlib.AsyncExitStack() as opened:
-        store = await _open(options.store, _told_first(options, files))
+        store = await _open(options.store, told)
         opened.push_async_callback(store.close)
         await _share(options, store, opened)
         beside = place_beside(options.store)
         place = await asyncio.to_thread(beside.__enter__)
         opened.push_async_callback(asyncio.to_thread, beside.__exit__, None, None, None)
-        project, told, code = await _code(options, store, place, files)
+        project, told, code = await _code(options, store, place, (project, told))
         supervisor = Supervisor(store, code, _settings(options, told, fetch))
         opened.push_async_callback(supervisor.stop)
         pinned = PinnedWorkers(store, supervisor, code, _pinning(options, place, told))
@@ -141,9 +143,10 @@ def _check_variables(names: Sequence[str]) -> None:
             raise InvalidInput("env", f"{problem}; set it, or leave it out")
 
 
-def _told_first(options: HostOptions, files: tuple[Project, Settings] | None) -> Settings:
-    """Return what is needed before the store is open, from which the file of settings may have to come."""
-    return tell(options.settings, os.environ, None).settings if files is None else files[1]
+def _told(options: HostOptions, project: Project | None) -> Settings:
+    """Return the settings; of a project that comes from the store, those that are told before that is open."""
+    folder = None if project is None else project.root
+    return tell(options.settings, os.environ, folder, options.config).settings
 
 
 async def _open(url: str, told: Settings) -> Store:
@@ -165,23 +168,23 @@ async def _share(options: HostOptions, store: Store, opened: contextlib.AsyncExi
         shared.start()
 
 
-def _project(path: str, options: HostOptions) -> tuple[Project, Settings]:
-    project = Project.at(Path(path))
-    return project, tell(options.settings, os.environ, project.root).settings
-
-
 async def _code(
-    options: HostOptions, store: Store, place: Path, files: tuple[Project, Settings] | None
+    options: HostOptions, store: Store, place: Path, found: tuple[Project | None, Settings]
 ) -> tuple[Project | None, Settings, CodeOptions]:
-    """Return what workers run: the files as they are, where they are watched; else a snapshot, of them or stored."""
-    if files is None:
+    """Return what workers run: the files as they are, where they are watched; else a snapshot, of them or stored.
+
+    `found`: the project, if it is there before the store is open, and the settings by then.
+    """
+    project, told = found
+    if project is None:
         if options.allows_deploy and await store.run(FindServed(options.account)) is None:
-            return None, _told_first(options, None), NO_CODE
+            return None, told, NO_CODE
         code = await lay_out_stored(store, options.account, layouts_of(place))
         # What was served in a database is known there; saying it again could undo what another host serves by now.
         code = msgspec.structs.replace(code, is_known=is_database(options.store))
-        return *await asyncio.to_thread(_project, code.path, options), code
-    project, told = files
+        stored = await asyncio.to_thread(Project.at, Path(code.path))
+        # A file that is named has been read already: from a pipe it comes only once.
+        return stored, told if options.config else await asyncio.to_thread(_told, options, stored), code
     if options.reloads:
         return project, told, CodeOptions(options.path)
     return project, told, await keep_served(store, project, options.account, _pinning(options, place, told))

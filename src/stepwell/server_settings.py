@@ -1,7 +1,8 @@
 """What a server can be told: every setting as data, and where its value came from.
 
 A value comes from, in this order: `--set NAME=VALUE`, the environment (`STEPWELL_<NAME>`), the table `[settings]` of
-the project's `stepwell.toml`, the default. What is wrong in any of them is an error, also where another would win.
+a file, the default. The file is the project's `stepwell.toml`, unless `--config FILE` names another one. What is wrong
+in any of them is an error, also where another would win.
 """
 
 import difflib
@@ -325,16 +326,15 @@ class _Saying(NamedTuple):
     origin: str
 
 
-def tell(given: Sequence[str], environment: Mapping[str, str], folder: Path | None) -> Told:
-    """Return the settings by `--set` options, environment, and the file of a project's folder, if there is one.
+def tell(given: Sequence[str], environment: Mapping[str, str], folder: Path | None, named: str | None = None) -> Told:
+    """Return the settings by `--set` options, environment, and a file.
 
-    Raises InvalidSetting.
+    That is the one that is named, else the one of a project's folder, which needs none. Raises InvalidSetting.
     """
     values: dict[str, Value] = {}
     origins = dict.fromkeys(SETTINGS, DEFAULT)
     # From the weakest to the strongest.
-    filed = () if folder is None else _of_file(folder / FILE)
-    for saying in (*filed, *_of_environment(environment), *_of_options(given)):
+    for saying in (*_of_files(folder, named), *_of_environment(environment), *_of_options(given)):
         name = _name_of(saying)
         value = SETTINGS[name].read(saying.value)
         if value is None:
@@ -345,18 +345,28 @@ def tell(given: Sequence[str], environment: Mapping[str, str], folder: Path | No
     return told
 
 
+def settings_file(folder: Path, named: str | None) -> Path:
+    """Return the file that has settings: the one that is named, else that of a project's folder."""
+    return folder / FILE if named is None else Path(named).absolute()
+
+
 def value_of(settings: Settings, name: str) -> Value:
     """Return the value of a setting by its name."""
     value: Value = getattr(settings, name)
     return value
 
 
-def _of_file(file: Path) -> Iterator[_Saying]:
+def _of_files(folder: Path | None, named: str | None) -> Iterator[_Saying]:
+    if folder is not None or named is not None:
+        yield from _of_file(settings_file(folder or Path(), named), is_needed=named is not None)
+
+
+def _of_file(file: Path, *, is_needed: bool) -> Iterator[_Saying]:
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return
     except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and not is_needed:
+            return
         raise InvalidSetting(f"{file} cannot be read: {error}") from error
     for table in content:
         if table not in {_TABLE, _OF_COMMANDS}:

@@ -88,6 +88,8 @@ def test_help_of_dev_explains_every_option() -> None:
     assert "--no-output Do not keep what workflows print and log; it is shown all the same." in text
     assert "--allow-host NAME Also answer requests to this host name (a proxy's). Repeatable." in text
     assert "--base-path PATH What a proxy has the server below, such as /stepwell." in text
+    assert "--config FILE Take settings from this TOML file, not from the project's stepwell.toml." in text
+    assert "--open Show the dashboard in your browser, once the server is ready." in text
     assert "--set NAME=VALUE Change a setting; `stepwell settings` lists all. Repeatable." in text
 
 
@@ -105,6 +107,7 @@ def test_help_of_worker_explains_every_option() -> None:
         "--workers",
         "--no-output",
         "--env",
+        "--config",
         "--set",
         "--help",
     ]

@@ -3,14 +3,17 @@
 import json
 import signal
 import subprocess
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.cli.commands import SOURCE, ask, begin, run
 from tests.cli.screen import STEPWELL, run_on_terminal
-from tests.cli.scripted import Answer, scripted
+from tests.cli.scripted import Answer, listening, scripted
 from tests.crash.processes import running
 from tests.crash.server import DEADLINE_S, DevServer
 
@@ -228,6 +231,115 @@ def test_output_is_indented_on_a_terminal(server: DevServer) -> None:
         '    "\\u202e"',
         "  ]",
         "}",
+    ]
+
+
+OUTPUTS = {
+    "export-1": b"\xff\x00\x1b[31mred\n",
+    "empty-1": b"",
+    "text-1": '"\\u001b[31m\u202e \\n\u65e5\x7f"'.encode(),
+    "number-1": b"1.10",
+    "nothing-1": b"null",
+}
+
+
+@pytest.fixture(scope="module")
+def streamed() -> Iterator[str]:
+    """The address of a server whose steps have returned what is hard to print: streams, and JSON of many kinds."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        name = parse_qs(urlsplit(request.path).query)["name"][0]
+        is_stream = name in {"export-1", "empty-1"}
+        output = OUTPUTS[name]
+        state = b'{"status": "complete", "error": null, "output" : ' + output + b"}"
+        content = output if is_stream else b'{"success": true, "errors": [], "result": ' + state + b"}"
+        request.send_response(200)
+        request.send_header("content-type", "application/octet-stream" if is_stream else "application/json")
+        request.send_header("content-length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content)
+
+    with listening(answer) as url:
+        yield url
+
+
+@pytest.mark.parametrize("step", OUTPUTS)
+def test_raw_output_is_written_byte_for_byte(streamed: str, step: str) -> None:
+    """Nothing is added, not even the end of a line, and nothing is taken out: of a stream, and of JSON."""
+    told = run("instances", "step", "raw", "one", step, "--raw", "--ascii", "--url", streamed)
+
+    assert (told.exit_code, told.stdout_bytes, told.stderr) == (0, OUTPUTS[step], "")
+
+
+def test_raw_output_of_an_attempt_and_of_a_wait(server: DevServer) -> None:
+    """What succeeded has one, and what an event brought is one."""
+    begin(server, "rawly")
+    ask(server, "instances", "send-event", "order", "rawly", '{"n":1.10}', "--type", "approved")
+    server.wait_for_status("order", "rawly", "complete")
+
+    attempt = ask(server, "instances", "step", "order", "rawly", "charge-1", "--attempt", "1", "--raw")
+    wait = ask(server, "instances", "step", "order", "rawly", "approval-1", "--type", "waitForEvent", "--raw")
+
+    assert (attempt.stdout, json.loads(wait.stdout)) == ("42", {"n": 1.1})
+
+
+def test_step_without_an_output_has_nothing_to_write(server: DevServer) -> None:
+    """It is told how the step stands: exit code 5, as it may have one later."""
+    begin(server, "unsent")
+    error = {"name": "ValueError", "message": "no \x1b[31mred"}
+
+    waits = ask(server, "instances", "step", "order", "unsent", "approval-1", "--type", "waitForEvent", "--raw")
+    with scripted([Answer.result({"status": "errored", "error": error})]) as other:
+        failed = run("instances", "step", "order", "a b", "charge-1", "--raw", "--url", other.url)
+
+    assert (waits.exit_code, waits.stdout, failed.exit_code, failed.stdout) == (5, "", 5, "")
+    assert waits.stderr == (
+        'error: step "approval-1" has no output: it is waiting\n'
+        "hint: `stepwell instances step order unsent approval-1 --type waitForEvent` shows how it stands\n"
+    )
+    assert failed.stderr == (
+        'error: step "charge-1" has no output: it is errored, ValueError: no \N{REPLACEMENT CHARACTER}red\n'
+        "hint: `stepwell instances step order 'a b' charge-1 --type step` shows how it stands\n"
+    )
+
+
+def test_raw_output_is_not_written_to_a_terminal() -> None:
+    """Which would obey it; no server is asked."""
+    code, written = run_on_terminal("instances", "step", "raw", "one", "text-1", "--raw", "--url", "http://127.0.0.1:1")
+
+    assert code == 2
+    assert written.splitlines() == [
+        "error: --raw writes an output as it is, with all that a terminal would obey",
+        "hint: send it into a file or a pipe: stepwell instances step ... --raw > FILE; without --raw it is shown",
+    ]
+
+
+@pytest.mark.parametrize("form", ["wide", "json", "ndjson", "ids"])
+def test_raw_output_has_no_form(form: str) -> None:
+    """It is the output alone."""
+    refused = run("instances", "step", "raw", "one", "text-1", "--raw", "-o", form)
+
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.splitlines()[0] == (
+        f"error: --raw is the output alone, and -o {form} all of the step: leave one of them out"
+    )
+
+
+def test_stream_has_no_other_form(streamed: str) -> None:
+    """In a pipe it is written as it is without a word; where JSON is wanted, or on a terminal, the remedy is told."""
+    step = ("instances", "step", "raw", "one", "export-1", "--url", streamed)
+
+    plain, as_json = run(*step), run(*step, "--json")
+    code, written = run_on_terminal(*step)
+
+    assert plain.stdout_bytes == OUTPUTS["export-1"]
+    assert (as_json.exit_code, as_json.stdout, code) == (1, "", 1)
+    assert as_json.stderr == (
+        "error: the output is a stream of 11 bytes, not JSON\nhint: --raw, or no output format, writes it as it is\n"
+    )
+    assert written.splitlines() == [
+        "error: the output is a stream of 11 bytes, not JSON",
+        "hint: send it into a file: stepwell instances step ... > FILE",
     ]
 
 

@@ -1,16 +1,23 @@
 """`stepwell instances list` with filters, and labels, against a real server and a scripted one."""
 
+import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 
-from tests.cli.commands import ask, run
+from stepwell.cli import main
+from stepwell.client import Result
+from tests.cli.commands import ask, begin, run
 from tests.cli.scripted import Answer, scripted
 from tests.crash.server import DevServer
+
+MOMENT = "2026-11-27T10:00:00.000Z"
 
 
 def listed(server: DevServer, *options: str) -> list[str]:
@@ -84,6 +91,87 @@ def test_list_of_all_workflows_names_them(server: DevServer) -> None:
     told = ask(server, "instances", "list", "--prefix", "of-")
 
     assert [line.split("\t")[:2] for line in told.stdout.splitlines()] == [["idle", "of-idle"], ["order", "of-order"]]
+
+
+def _page(ids: range, cursor: str | None, seen: Callable[[], None] = lambda: None) -> Answer:
+    rows = [
+        {
+            "id": f"i{id}", "status": "complete", "created_on": MOMENT, "started_on": MOMENT, "ended_on": MOMENT,
+            "version_id": "v1", "error": None, "current": None,
+        }
+        for id in ids
+    ]  # fmt: skip
+    content = {"success": True, "errors": [], "result": rows, "result_info": {"cursor": cursor}}
+    return Answer(content, first=seen)
+
+
+@pytest.mark.parametrize("form", ["ids", "ndjson", "table"])
+def test_all_are_printed_as_their_pages_come(form: str) -> None:
+    """What is there is printed before the next page is asked for, and is not kept."""
+    written = StringIO()
+    lines: list[int] = []
+    kept: list[int] = []
+
+    def look() -> None:
+        lines.append(written.getvalue().count("\n"))
+        kept.append(sum(isinstance(one, Result) for one in gc.get_objects()))
+
+    pages = [_page(range(n * 100, n * 100 + 100), f"c{n}", look) for n in range(4)]
+    scripts = scripted([*pages, _page(range(400, 403), None, look)])
+    with scripts as server, redirect_stdout(written), pytest.raises(SystemExit) as ended:
+        main(["instances", "list", "order", "--all", "-o", form, "--url", server.url], prog_name="stepwell")
+
+    assert ended.value.code == 0
+    assert lines == [0, 100, 200, 300, 400]
+    assert max(kept) < 150
+    assert written.getvalue().count("\n") == 403
+    assert [path.rpartition("cursor=")[2] for _, path, _ in server.asked[1:]] == ["c0", "c1", "c2", "c3"]
+
+
+def test_all_are_listed_from_the_oldest_on(server: DevServer) -> None:
+    """The server gives them in that order, so none is waited for; without it they are as they always are."""
+    begin(server, "r-1", "r-2", "r-3")
+
+    newest, oldest = (listed(server, "order", "--prefix", "r-", "--all", *more) for more in ((), ("--reverse",)))
+
+    assert (newest, oldest) == (["r-3", "r-2", "r-1"], ["r-1", "r-2", "r-3"])
+
+
+def test_oldest_first_is_asked_for_at_cloudflare() -> None:
+    """Its route knows the direction."""
+    lacks = Answer.refusal(404, 7003, "Could not route to /stepwell")
+    with scripted([lacks, _page(range(2), None)]) as server:
+        told = run("instances", "list", "order", "--all", "--reverse", "-o", "ids", "--url", server.url)
+
+    assert told.stdout == "i0\ni1\n"
+    assert server.asked[1][1] == "instances?per_page=100&direction=asc"
+
+
+def test_fifty_are_listed_where_nothing_is_said() -> None:
+    """Or as many as are asked for; a page begins behind those before it, as wrangler counts them."""
+    for more, ids in {
+        (): range(50),
+        ("--limit", "2"): range(2),
+        ("--page", "2"): range(50, 100),
+        ("--per-page", "3", "--page", "2"): range(3, 6),
+        ("--limit", "2", "--reverse"): reversed(range(2)),
+    }.items():
+        with scripted([_page(range(100), None)]) as server:
+            told = run("instances", "list", "order", *more, "-o", "ids", "--url", server.url)
+
+        assert told.stdout.split() == [f"i{id}" for id in ids]
+
+
+@pytest.mark.parametrize("more", [("--limit", "50"), ("--per-page", "1"), ("--page", "1")])
+def test_all_and_only_some_is_refused(more: tuple[str, ...]) -> None:
+    """Also where what is said is the default."""
+    refused = run("instances", "list", "order", "--all", *more)
+
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "error: --all lists every one, --limit at most so many: leave one of them out\n"
+        "hint: `stepwell instances list --help` shows what can be given\n"
+    )
 
 
 def test_nothing_found_is_said(server: DevServer) -> None:

@@ -47,6 +47,13 @@ OF_OTHERS = {
 }
 
 
+MANY_RETRIES = """
+class Order:
+    async def run(self, event, step):
+        await step.do("a", print, config={"retries": {"limit": 20000, "delay": 0}})
+"""
+
+
 def _write(folder: Path, text: str) -> None:
     (folder / "stepwell.toml").write_text(text)
 
@@ -104,6 +111,69 @@ def test_file_lies_beside_the_code(tmp_path: Path) -> None:
     (tmp_path / "flows.py").write_text("")
 
     assert _json(str(tmp_path / "flows.py"))["retry_limit"]["value"] == 1
+
+
+def test_named_file_is_taken_in_place_of_the_projects(tmp_path: Path) -> None:
+    """Nothing of the other one holds; flag and environment win over it as they do over any file."""
+    _write(tmp_path, "[settings]\nretry_limit = 1\nlost_turns = 1\n")
+    (tmp_path / "of staging.conf").write_text("[settings]\nretry_limit = 2\ngrace = 2000\nretry_delay = 2000\n")
+    config = str(tmp_path / "of staging.conf")
+    env = {"STEPWELL_GRACE": "3 seconds"}
+
+    found = _json(str(tmp_path), "--config", config, "--set", "retry_delay=4000", env=env)
+
+    names = ("retry_limit", "grace", "retry_delay", "lost_turns")
+    assert [(found[name]["value"], found[name]["from"]) for name in names] == [
+        (2, config),
+        (3000, "STEPWELL_GRACE"),
+        (4000, "--set"),
+        (10, "default"),
+    ]
+
+
+def test_named_file_is_told_with_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it was named, and also where something in it is wrong."""
+    (tmp_path / "other.toml").write_text('[settings]\ngrace = "5s"\n')
+    monkeypatch.chdir(tmp_path)
+
+    refused = _run("--config", "other.toml")
+
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith(f'error: grace ({tmp_path / "other.toml"}) is "5s"; it must be a number of milli')
+
+
+@pytest.mark.parametrize("command", ["settings", "check", "doctor", "dev", "serve", "worker"])
+def test_named_file_has_to_be_there(tmp_path: Path, command: str) -> None:
+    """Where the project's own need not be; and it is a file."""
+    for given, problem in {"none.toml": "does not exist.", ".": "is a directory."}.items():
+        path = tmp_path / given
+        refused = CliRunner().invoke(main, [command, "--config", str(path)], prog_name="stepwell")
+
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert refused.stderr == (
+            f"error: Invalid value for '--config': File '{path}' {problem}\n"
+            f"hint: `stepwell {command} --help` shows what can be given\n"
+        )
+
+
+def test_named_file_that_is_gone_meanwhile_is_told(tmp_path: Path) -> None:
+    """Between the command line and its reading."""
+    with pytest.raises(InvalidSetting, match=r"none\.toml cannot be read: .*No such file"):
+        tell([], {}, tmp_path, str(tmp_path / "none.toml"))
+
+
+def test_code_is_held_against_the_named_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `check`, and by `doctor`, which counts what is changed."""
+    (tmp_path / "flows.py").write_text(MANY_RETRIES)
+    (tmp_path / "other.toml").write_text("[settings]\nretries_per_step = 20_000\n")
+    monkeypatch.chdir(tmp_path)
+    config = ("--config", "other.toml")
+
+    plain, checked = (CliRunner().invoke(main, ["check", ".", *more], prog_name="stepwell") for more in ((), config))
+    doctor = CliRunner().invoke(main, ["doctor", *config, "--url", "http://127.0.0.1:1"], prog_name="stepwell")
+
+    assert (plain.exit_code, checked.exit_code) == (1, 0)
+    assert f"ok\tsettings\t{len(SETTINGS)} settings, 1 of them changed\n" in doctor.stdout
 
 
 @pytest.mark.parametrize(

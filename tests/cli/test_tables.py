@@ -1,5 +1,6 @@
 """What each command shows people, whole: on terminals of three widths, and in a pipe. See `tests/cli/tables`."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,15 @@ def test_nothing_that_was_kept_moves_a_terminal() -> None:
     for file in FOLDER.glob("*.txt"):
         for line in file.read_text(encoding="utf-8").split("\n"):
             assert line.replace("\t", "") == clean(line.replace("\t", ""))
+
+
+def test_numbers_in_a_pipe_are_digits_alone() -> None:
+    """Programs read them; on a terminal those from 1,000 on have separators."""
+    for file in FOLDER.glob("*.txt"):
+        piped = file.read_text(encoding="utf-8").partition("--- pipe\n")[2]
+        assert not re.search(r"(?:^|\t)\d{1,3},\d{3}\b", piped, re.MULTILINE), file.name
+    assert "  1,200  " in golden("jobs list")
+    assert "\t1200\t3\t0\t10000\t" in golden("jobs list")
 
 
 def test_no_command_is_forgotten() -> None:

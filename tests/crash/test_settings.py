@@ -30,11 +30,12 @@ class Order(WorkflowEntrypoint):
 """
 
 
-TOLD = "stepwell.toml changed; settings are read when the server starts: start it again"
+def _told(name: str) -> str:
+    return f"{name} changed; settings are read when the server starts: start it again"
 
 
-def _change(folder: Path) -> bool:
-    with (folder / "stepwell.toml").open("a") as file:
+def _change(path: Path) -> bool:
+    with path.open("a") as file:
         file.write("# changed\n")
     return True
 
@@ -58,6 +59,8 @@ def test_settings_hold_in_a_real_server(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(urllib.error.HTTPError) as refused:
             server.create("order", "b", {"text": "x" * 2**23})
         problem = refused.value.read()
+        toml = tmp_path / "stepwell.toml"
+        wait_until(lambda: _change(toml) and _told("stepwell.toml") in server.log, lambda: server.log)
 
     assert json.loads(found["output"]) == [6_000_000, 3_000_000, 5_000_000]
     step = next(step for step in found["steps"] if step["name"] == "fails_once-1")
@@ -81,18 +84,39 @@ def test_server_does_not_start_with_a_wrong_setting(tmp_path: Path) -> None:
     )
 
 
-def test_change_of_the_file_is_told(tmp_path: Path) -> None:
-    """Settings are read when the server starts; whoever changes them later is told so, and no worker is replaced."""
-    (tmp_path / "flows.py").write_text(SOURCE)
-    (tmp_path / "stepwell.toml").write_text("[settings]\n")
+def test_change_of_the_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings are read when the server starts; whoever changes them later is told so, and no worker is replaced.
 
-    with DevServer(tmp_path, "flows.py", "--set", "grace=2 seconds") as server:
+    The file that `--config` names is watched as the project's is, and `--open` shows the page by the way.
+    """
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "flows.py").write_text(SOURCE)
+    (tmp_path / "project" / "stepwell.toml").write_text("[settings]\ngrace = 7000\n")
+    (tmp_path / "other.conf").write_text("[settings]\ngrace = 2000\n")
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/shown\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+
+    with DevServer(
+        tmp_path / "project",
+        "flows.py",
+        "--config",
+        "../other.conf",
+        "--open",
+        "--host",
+        "0.0.0.0",
+        "--base-path",
+        "/s",
+    ) as server:
         # Changed until it is seen: the server is ready a moment before it watches.
-        wait_until(lambda: _change(tmp_path) and TOLD in server.log, lambda: server.log)
+        wait_until(lambda: _change(tmp_path / "other.conf") and _told("other.conf") in server.log, lambda: server.log)
+        wait_until(lambda: (tmp_path / "shown").exists() and (tmp_path / "shown").read_text(), lambda: server.log)
         assert server.terminate() == 0
 
     assert "now serving" not in server.log
     assert "steps in flight have 2 seconds to end" in server.log
+    assert (tmp_path / "shown").read_text() == f"{server.url.replace('0.0.0.0', '127.0.0.1')}/\n"
 
 
 SLOW = """

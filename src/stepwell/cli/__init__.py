@@ -85,6 +85,7 @@ def print_completion(shell: str) -> None:
 @main.command()
 @click.argument("path", default=".")
 @click.option("--data", default=".stepwell", show_default=True, envvar="STEPWELL_DATA", help="Folder of the database.")
+@click.option("--open", "opens", is_flag=True, help="Show the dashboard in your browser, once the server is ready.")
 @options.serving
 def dev(path: str, data: str, **given: Any) -> None:
     """Serve the workflows of PATH on this machine.
@@ -143,17 +144,18 @@ def worker(path: str | None, **given: Any) -> None:
 
 @main.command("settings")
 @click.argument("path", default=".")
+@options.CONFIG
 @options.SET
 @options.shown
-def show_settings(path: str, settings: tuple[str, ...], out: "Output") -> None:
+def show_settings(path: str, config: str | None, settings: tuple[str, ...], out: "Output") -> None:
     """List the settings that a server of PATH has, and where each came from.
 
     In this order: --set, the environment (STEPWELL_<NAME>), the table [settings] of the file stepwell.toml in the
-    project's folder, the default.
+    project's folder, or of that of --config, the default.
     """
     from stepwell.cli.settings import show
 
-    raise SystemExit(show(path, settings, out))
+    raise SystemExit(show(path, settings, config, out))
 
 
 @main.group()

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stepwell.cli.failures import CONFLICT, NOT_FOUND, USAGE, Failure
-from stepwell.cli.output import Column, Output
+from stepwell.cli.output import Column, Output, counted
 from stepwell.cli.progress import Progress, Stand
 from stepwell.cli.terminal import say
 from stepwell.errors import InvalidInput
@@ -16,8 +16,12 @@ from stepwell.store.sqlite.backup import restore as restore_file
 
 _COLUMNS = (
     Column("file", lambda item: str(item["file"])),
-    Column("size", lambda item: f"{item['size'] / 2**20:,.1f} MB"),
-    Column("instances", lambda item: f"{item['instances']:,}"),
+    Column(
+        "size",
+        lambda item: f"{item['size'] / 2**20:,.1f} MB",
+        piped=lambda item: f"{item['size'] / 2**20:.1f} MB",
+    ),
+    counted("instances", lambda item: item["instances"]),
 )
 # Who names no store, or one that is none.
 _STORES = "--store says where the store is: sqlite:///relative.db or sqlite:////absolute.db"

@@ -17,17 +17,17 @@ from stepwell.server_settings import tell
 _LEFT_OUT = {"__pycache__", "node_modules", "site-packages"}
 
 
-def report(path: str, *, as_json: bool) -> int:
+def report(path: str, config: str | None, *, as_json: bool) -> int:
     """Print what is found; return 1 if something is, 0 if not, 2 if there is nothing to look at or to go by.
 
-    The files are held against the settings that a server of the path would have.
+    The files are held against the settings that a server of the path would have, started with this `config`.
     """
     try:
         files = sorted(files_of(Path(path)))
         if not files:
             say(f"error: no Python file at {path}; give a file, or a folder that has some")
             return 2
-        most = tell((), os.environ, Project.at(Path(path)).root).settings.retries_per_step
+        most = tell((), os.environ, Project.at(Path(path)).root, config).settings.retries_per_step
         found = [finding for file in files for finding in checks.check(file, retries_per_step=most)]
     except (InvalidSetting, ScriptError) as error:
         say(f"error: {error}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from stepwell.cli.failures import CONFLICT, NOT_FOUND, USAGE, Failure
-from stepwell.cli.output import Column, Output
+from stepwell.cli.output import Column, Output, counted
 from stepwell.cli.progress import Progress, Stand
 from stepwell.cli.terminal import say
 from stepwell.errors import InvalidInput
@@ -12,7 +12,7 @@ from stepwell.store.copying import Counts, Told, counts_of
 from stepwell.store.copying import copy as copy_rows
 from stepwell.store.opening import check_target, open_source, open_target, shown
 
-_COLUMNS = (Column("table", lambda item: str(item["table"])), Column("rows", lambda item: f"{item['rows']:,}"))
+_COLUMNS = (Column("table", lambda item: str(item["table"])), counted("rows", lambda item: item["rows"]))
 # Which URL is wrong, by what the error says of it.
 _EXITS = {
     "from": (NOT_FOUND, "FROM_URL says where the store is that is to be copied"),

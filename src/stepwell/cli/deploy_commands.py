@@ -75,6 +75,7 @@ def deployments_list(out: "Output", **where: Any) -> None:
 )
 @click.option("--strict", is_flag=True, help="With --store or --to: exit with 1, too, where it cannot be foretold.")
 @click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form.")
+@options.CONFIG
 @options.remote
 def check(  # noqa: PLR0913 - one for each option
     path: str,
@@ -85,6 +86,7 @@ def check(  # noqa: PLR0913 - one for each option
     *,
     strict: bool,
     output: str,
+    config: str | None,
     **where: Any,
 ) -> None:
     """Look for mistakes in the workflows of PATH, or for instances that would break on them.
@@ -104,12 +106,12 @@ def check(  # noqa: PLR0913 - one for each option
             raise click.UsageError("--workflow, --env and --strict go with --store or --to")
         from stepwell.cli.check import report
 
-        raise SystemExit(report(path, as_json=output == "json"))
+        raise SystemExit(report(path, config, as_json=output == "json"))
     from stepwell.cli import deploying, profiles, rehearsing
 
     if store is not None:
         account = where["account"] or "local"
-        found = rehearsing.check_store(path, store, account, workflow, variables)
+        found = rehearsing.check_store(path, config, store, account, (workflow, variables))
     else:
         client = profiles.connect(**{**where, "url": to})
         found = rehearsing.check_server(client, deploying.Uploading.of(path, None), workflow)

@@ -12,7 +12,7 @@ from typing import Any
 from stepwell import snapshots, wrangler
 from stepwell.cli import times
 from stepwell.cli.failures import FAILED, USAGE, Failure, message_of
-from stepwell.cli.output import Column, Output
+from stepwell.cli.output import Column, Output, counted
 from stepwell.cli.terminal import say
 from stepwell.client import Client
 from stepwell.errors import CodeRefused, InvalidSetting, RequestRefused, ScriptError
@@ -35,7 +35,7 @@ _SERVED = (
 )
 _FILES = (
     Column("file", lambda file: str(file["path"])),
-    Column("bytes", lambda file: f"{file['size']:,}"),
+    counted("bytes", lambda file: file["size"]),
 )
 
 

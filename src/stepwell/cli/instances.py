@@ -74,22 +74,30 @@ def trigger(client: Client, workflow: str, new: New, waiting: Waiting, out: Outp
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Which of those that match are shown: how many, behind how many others, and whether the oldest is first."""
+    """Which of those that match are shown: how many, behind how many others, and whether the oldest is first.
 
-    limit: int
+    `limit`: None stands for all.
+    """
+
+    limit: int | None
     behind: int = 0
     is_reversed: bool = False
 
 
 def show_list(client: Client, workflow: str | None, shown: Shown, search: Search, out: Output) -> int:
     """Print instances that match, of a workflow or of all, newest first; return the exit code."""
-    found: Iterable[Item] = itertools.islice(client.search(workflow, search), shown.behind, shown.behind + shown.limit)
-    if shown.is_reversed:
-        found = reversed(list(found))
     columns = _LISTED if workflow is not None else (_WORKFLOW, *_LISTED)
-    if not out.show_all(found, columns) and out.is_text:
+    if not out.show_all(_found(client, workflow, shown, search), columns) and out.is_text:
         say("no instance" + _in_words(search))
     return 0
+
+
+def _found(client: Client, workflow: str | None, shown: Shown, search: Search) -> Iterable[Item]:
+    if shown.limit is None:
+        # Asked for in the order that is wanted, they are printed page by page, however many there are.
+        return client.search(workflow, {**search, "direction": "asc"} if shown.is_reversed else search)
+    found = itertools.islice(client.search(workflow, search), shown.behind, shown.behind + shown.limit)
+    return reversed(list(found)) if shown.is_reversed else found
 
 
 def _in_words(search: Search) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stepwell.cli.searching import Search
 
 _IDS = choosing.IDS
+# How many are listed where nothing is said.
+_LISTED = 50
 
 
 @click.group("instances", cls=Commands)
@@ -32,22 +34,31 @@ def instances_group() -> None:
     "limit",
     cls=options.Aliased,
     type=click.IntRange(1),
-    default=50,
-    show_default=True,
     metavar="N",
-    help="How many at most.",
+    help="How many at most.  [default: 50]",
 )
-@click.option("--page", type=click.IntRange(1), default=1, hidden=True)
+@click.option("--all", "is_all", is_flag=True, help="All of them, however many; page by page as they come.")
+@click.option("--page", type=click.IntRange(1), hidden=True)
 @click.option("--reverse", is_flag=True, help="Print the oldest of them first.")
 @options.shown
 @options.remote
 def instances_list(  # noqa: PLR0913, PLR0917 - one for each argument and option
-    workflow: str | None, search: "Search", limit: int, page: int, reverse: bool, out: "Output", **where: Any
+    workflow: str | None,
+    search: "Search",
+    limit: int | None,
+    is_all: bool,
+    page: int | None,
+    reverse: bool,
+    out: "Output",
+    **where: Any,
 ) -> None:
     """List the instances of WORKFLOW, or of all workflows, newest first."""
     from stepwell.cli import instances, profiles
 
-    shown = instances.Shown(limit, (page - 1) * limit, reverse)
+    if is_all and (limit, page) != (None, None):
+        raise click.UsageError("--all lists every one, --limit at most so many: leave one of them out")
+    most = limit or _LISTED
+    shown = instances.Shown(None if is_all else most, 0 if page is None else (page - 1) * most, reverse)
     raise SystemExit(instances.show_list(profiles.connect(**where), workflow, shown, search, out))
 
 
@@ -152,15 +163,20 @@ def instances_logs(workflow: str, id: str, follow: bool, after: int, out: "Outpu
 @click.argument("step", shell_complete=completing.logged_steps)
 @options.step_type("step", "waitForEvent")
 @click.option("--attempt", type=click.IntRange(1), metavar="N", help="Only how the Nth attempt went.")
+@click.option("--raw", is_flag=True, help="Write the output alone, byte for byte: for files and pipes.")
 @options.shown
 @options.remote
 def instances_step(  # noqa: PLR0913, PLR0917 - one for each argument and option
-    workflow: str, id: str, step: str, type: str, attempt: int | None, out: "Output", **where: Any
+    workflow: str, id: str, step: str, type: str, attempt: int | None, raw: bool, out: "Output", **where: Any
 ) -> None:
     """Show STEP of the instance ID of WORKFLOW with its whole output. STEP is as the log has it, such as charge-1."""
     from stepwell.cli import profiles, steps
 
+    if raw and out.form != "table":
+        raise click.UsageError(f"--raw is the output alone, and -o {out.form} all of the step: leave one of them out")
     asked = steps.AskedStep(step, type, attempt)
+    if raw:
+        raise SystemExit(steps.write(profiles.connect(**where), (workflow, id), asked))
     raise SystemExit(steps.show(profiles.connect(**where), (workflow, id), asked, out))
 
 

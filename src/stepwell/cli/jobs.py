@@ -10,7 +10,7 @@ import click
 from stepwell.cli import terminal, times
 from stepwell.cli.consent import ask
 from stepwell.cli.failures import FAILED, TIMED_OUT
-from stepwell.cli.output import Column, Item, Output
+from stepwell.cli.output import Column, Item, Output, counted
 from stepwell.cli.progress import Progress, Stand, detaching
 from stepwell.cli.redrawing import Drawing
 from stepwell.cli.searching import Search
@@ -31,10 +31,15 @@ _JOB = (
     Column("action", lambda job: str(job["action"])),
     Column("workflow", lambda job: job["workflow_name"] or "all"),
     Column("status", lambda job: str(job["status"]), is_status=True),
-    Column("done", lambda job: f"{job['done']:,}"),
-    Column("passed over", lambda job: f"{job['passed_over']:,}", rank=3),
-    Column("failed", lambda job: f"{job['failed']:,}"),
-    Column("left", lambda job: f"{job['left']:,}{'+' if job['left'] >= _MOST_LEFT else ''}", rank=3),
+    counted("done", lambda job: job["done"]),
+    counted("passed over", lambda job: job["passed_over"], rank=3),
+    counted("failed", lambda job: job["failed"]),
+    Column(
+        "left",
+        lambda job: f"{job['left']:,}{'+' if job['left'] >= _MOST_LEFT else ''}",
+        rank=3,
+        piped=lambda job: str(job["left"]),
+    ),
     Column("which", lambda job: _which(job["filter"]), rank=1),
     Column("begun", lambda job: times.ago(job["created_on"]), rank=2),
     Column("by", lambda job: str(job["created_by"]), rank=4),

@@ -30,7 +30,12 @@ SET = click.option(
     metavar="NAME=VALUE",
     help="Change a setting; `stepwell settings` lists all. Repeatable.",
 )
-
+CONFIG = click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Take settings from this TOML file, not from the project's stepwell.toml.",
+)
 
 # Below which path a proxy may have a server.
 _BASE_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
@@ -61,6 +66,7 @@ _running = combined(
         metavar="NAME",
         help="Give workflows this environment variable. Repeatable.",
     ),
+    CONFIG,
     SET,
 )
 # Of what runs them for others.

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import click
 
 from stepwell.cli import terminal
-from stepwell.cli.tables import Column, lines_of
+from stepwell.cli.tables import Column, counted, lines_of
 from stepwell.cli.terminal import clean
 
-__all__ = ["Column", "Item", "Output"]
+__all__ = ["Column", "Item", "Output", "counted"]
 
 Item = Mapping[str, Any]
 
@@ -107,7 +107,7 @@ class Output:
             click.echo(in_one_line(json_of(item)) if self.form == "ndjson" else clean(item[id]))
 
     def _cell(self, column: Column, item: Item) -> str:
-        text = clean(column.cell(item))
+        text = clean((column.piped or column.cell)(item))
         return terminal.painted(text, is_colored=self.is_colored) if column.is_status else text
 
 

@@ -57,11 +57,17 @@ class Checked:
         return any(self.verdicts.get(verdict, 0) for verdict in Verdict if verdict.breaks)
 
 
-def check_store(path: str, url: str, account: str, workflow: str | None, variables: Sequence[str]) -> Checked:
-    """Hold the code at a path against a store. Raises Failure, behind a report for the author where it is his."""
+def check_store(
+    path: str, config: str | None, url: str, account: str, asked: tuple[str | None, Sequence[str]]
+) -> Checked:
+    """Hold the code at a path against a store: against those of a workflow, or of all (None), with variables.
+
+    Raises Failure, behind a report for the author where it is his.
+    """
+    workflow, variables = asked
     try:
         project = Project.at(Path(path))
-        told = tell((), os.environ, project.root).settings
+        told = tell((), os.environ, project.root, config).settings
     except (ScriptError, InvalidSetting) as error:
         raise Failure(str(error), USAGE, _READ) from error
     if not is_there(url):

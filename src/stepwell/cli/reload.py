@@ -1,5 +1,6 @@
 """New workers whenever a file of the author's changes."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import watchfiles
 
 from stepwell.errors import ScriptError
 from stepwell.project import Project
-from stepwell.server_settings import FILE
 from stepwell.supervisor import Supervisor
 from stepwell.wrangler import CONFIG_FILES, DEV_VARS
 
@@ -25,13 +25,23 @@ def fingerprint(project: Project) -> Fingerprint:
 
 
 async def reload_on_change(
-    project: Project, supervisor: Supervisor, loaded: Fingerprint, print_fetch: Callable[[], None]
+    watched: tuple[Project, Path], supervisor: Supervisor, loaded: Fingerprint, print_fetch: Callable[[], None]
 ) -> None:
-    """Reload at each change since `loaded`, for ever. Code that cannot be loaded is reported; the old keeps serving."""
+    """Reload at each change since `loaded`, for ever. Code that cannot be loaded is reported; the old keeps serving.
+
+    `watched`: the code, and the file of settings, of which a change is only told.
+    """
+    project, named = watched
     is_first = True
-    settings = project.root / FILE
+    # As the watcher spells what lies in the project's folder.
+    settings = named.parent.resolve() / named.name
     async for changes in watchfiles.awatch(
-        project.root, watch_filter=_is_source, debounce=200, step=50, rust_timeout=1_000, yield_on_timeout=True
+        *_places(project, settings),
+        watch_filter=functools.partial(_is_watched, str(settings)),
+        debounce=200,
+        step=50,
+        rust_timeout=1_000,
+        yield_on_timeout=True,
     ):
         # A change before the watcher was at work is not told; so it is looked for once.
         if not changes and not (is_first and loaded != fingerprint(project)):
@@ -54,6 +64,12 @@ async def reload_on_change(
                 print_fetch()
 
 
-def _is_source(change: watchfiles.Change, path: str) -> bool:
-    is_watched = path.endswith(_WATCHED_SUFFIXES) or Path(path).name == DEV_VARS
-    return is_watched and _IGNORES(change, path)
+def _places(project: Project, settings: Path) -> list[Path]:
+    # What is no file, such as a pipe, has been read and never changes.
+    is_elsewhere = settings.is_file() and not settings.is_relative_to(project.root)
+    return [project.root, settings] if is_elsewhere else [project.root]
+
+
+def _is_watched(settings: str, change: watchfiles.Change, path: str) -> bool:
+    is_source = path.endswith(_WATCHED_SUFFIXES) or Path(path).name == DEV_VARS
+    return path == settings or (is_source and _IGNORES(change, path))

@@ -18,6 +18,7 @@ from stepwell.engine import Engine
 from stepwell.hosting import Host, HostOptions, open_host
 from stepwell.hosts import LOOPBACK_HOSTS, without_port
 from stepwell.http_server import HttpServer
+from stepwell.server_settings import settings_file
 from stepwell.store.opening import shown
 from stepwell.tokens import Tokens
 from stepwell.worker_options import FetchOptions
@@ -34,6 +35,8 @@ class ServerOptions(HostOptions):
     allow_hosts: tuple[str, ...] = ()
     base_path: str = ""
     fetch_port: int | None = None
+    # Whether a browser is to show the dashboard.
+    opens: bool = False
 
     @property
     def hosts(self) -> frozenset[str] | None:
@@ -93,6 +96,8 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
     try:
         async with host.tending(engine):
             await _print_start(served, sock)
+            if served.options.opens:
+                _open_browser(served, sock)
             await stop.before(_until_stopped(served, loaded))
             print_stop(host)
     finally:
@@ -121,7 +126,8 @@ def _app(served: Served, engine: Engine) -> Api:
 async def _until_stopped(served: Served, loaded: Fingerprint) -> None:
     host = served.host
     if served.options.reloads and host.project is not None:
-        await reload_on_change(host.project, host.supervisor, loaded, lambda: _print_fetch(served))
+        watched = host.project, settings_file(host.project.root, host.options.config)
+        await reload_on_change(watched, host.supervisor, loaded, lambda: _print_fetch(served))
     await asyncio.Event().wait()
 
 
@@ -135,8 +141,19 @@ async def _print_start(served: Served, sock: socket.socket) -> None:
             "There is no token yet. Make one in another terminal: stepwell token create "
             f"--store {shown(options.store)} --account {options.account} {scopes}"
         )
-    click.echo(f"Stepwell is ready: http://{sockets.shown(options.host, sock.getsockname()[1])}{options.base_path}")
+    click.echo(f"Stepwell is ready: {_address(options.host, served, sock)}")
     sys.stdout.flush()
+
+
+def _open_browser(served: Served, sock: socket.socket) -> None:
+    # Imported here: only those need it who ask for it.
+    from stepwell.cli import browser
+
+    browser.show(f"{_address(sockets.reached(served.options.host), served, sock)}/")
+
+
+def _address(host: str, served: Served, sock: socket.socket) -> str:
+    return f"http://{sockets.shown(host, sock.getsockname()[1])}{served.options.base_path}"
 
 
 def _print_fetch(served: Served) -> None:

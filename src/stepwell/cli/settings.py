@@ -10,19 +10,20 @@ from stepwell.server_settings import DEFAULT_SETTINGS, SETTINGS, Kind, Told, tel
 
 _COLUMNS = (
     Column("name", lambda setting: setting["name"]),
-    Column("value", lambda setting: setting["shown"]),
+    # A pipe may hand it on, and nothing that is told settings takes separators.
+    Column("value", lambda setting: setting["shown"], piped=lambda setting: setting["shown"].replace(",", "")),
     Column("exact", lambda setting: SETTINGS[setting["name"]].exact(setting["value"]), rank=3),
     Column("from", lambda setting: setting["from"], rank=1),
     Column("meaning", lambda setting: setting["meaning"], rank=2, is_prose=True),
 )
 
 
-def show(path: str, given: Sequence[str], out: Output) -> int:
+def show(path: str, given: Sequence[str], config: str | None, out: Output) -> int:
     """Print every setting with its value and where it came from; return the exit code.
 
     Raises ScriptError or InvalidSetting.
     """
-    told = tell(given, os.environ, Project.at(Path(path)).root)
+    told = tell(given, os.environ, Project.at(Path(path)).root, config)
     out.show_all(_described(told), _COLUMNS, id="name")
     return 0
 

@@ -1,12 +1,13 @@
 """`stepwell instances step`: how a step stands, with its whole output, over the API."""
 
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import click
 
-from stepwell.cli.failures import FAILED, Failure
+from stepwell.cli.failures import CONFLICT, FAILED, USAGE, Failure
 from stepwell.cli.output import Output, in_one_line, indented
 from stepwell.cli.targets import named
 from stepwell.cli.terminal import clean, painted
@@ -26,16 +27,48 @@ def show(client: Client, target: tuple[str, str], step: AskedStep, out: Output) 
     """Print how a step of an instance stands, or the bytes that it returned as a stream; return the exit code."""
     workflow, id = target
     with client.step(workflow, named(client, workflow, id), (step.name, step.type), step.attempt) as found:
-        return _write(found, out) if isinstance(found, StepBytes) else _show(step, found, out)
+        return _show_stream(found, out) if isinstance(found, StepBytes) else _show(step, found, out)
 
 
-def _write(found: StepBytes, out: Output) -> int:
+def write(client: Client, target: tuple[str, str], step: AskedStep) -> int:
+    """Write the output of a step as it is: a stream's bytes, or JSON as the server has it; return the exit code.
+
+    Raises Failure where that would go to a terminal, which obeys what is in it, and where there is no output.
+    """
+    if sys.stdout.isatty():
+        raise Failure(
+            "--raw writes an output as it is, with all that a terminal would obey",
+            USAGE,
+            "send it into a file or a pipe: stepwell instances step ... --raw > FILE; without --raw it is shown",
+        )
+    workflow, id = target
+    with client.step(workflow, named(client, workflow, id), (step.name, step.type), step.attempt) as found:
+        return _write(found if isinstance(found, StepBytes) else [_json_in(found, target, step)])
+
+
+def _json_in(found: Result, target: tuple[str, str], step: AskedStep) -> bytes:
+    if "output" in found:
+        return found.text_of("output").encode()
+    why = ": ".join(texts for head, *rest in _more(found) if head == "error" for texts in rest)
+    shown = shlex.join(("stepwell", "instances", "step", *target, step.name, "--type", step.type))
+    raise Failure(
+        f'step "{step.name}" has no output: it is {found["status"]}{f", {why}" if why else ""}',
+        CONFLICT,
+        f"`{shown}` shows how it stands",
+    )
+
+
+def _show_stream(found: StepBytes, out: Output) -> int:
     what = f"the output is a stream of {found.size:,} bytes, not JSON"
     if not out.is_text:
-        raise Failure(what, FAILED, "without an output format it is written as it is")
+        raise Failure(what, FAILED, "--raw, or no output format, writes it as it is")
     if sys.stdout.isatty():
         raise Failure(what, FAILED, "send it into a file: stepwell instances step ... > FILE")
-    for part in found:
+    return _write(found)
+
+
+def _write(parts: Iterable[bytes]) -> int:
+    for part in parts:
         try:
             sys.stdout.buffer.write(part)
             sys.stdout.buffer.flush()

@@ -19,6 +19,7 @@ class Column:
 
     Where there is no room, the column of the highest rank goes first; one of rank 0 stays. `is_wide`: it is only there
     if that is asked for. `is_prose`: its text may be broken into lines. `is_status`: it has a status' glyph and colour.
+    `piped`: the text that a pipe gets, where it is another one.
     """
 
     head: str
@@ -27,6 +28,12 @@ class Column:
     is_wide: bool = False
     is_prose: bool = False
     is_status: bool = False
+    piped: Callable[[Any], str] | None = None
+
+
+def counted(head: str, count: Callable[[Any], int], rank: int = 0) -> Column:
+    """Return a column of counts: with separators for people, and digits alone in a pipe."""
+    return Column(head, lambda item: f"{count(item):,}", rank, piped=lambda item: str(count(item)))
 
 
 def lines_of(columns: Sequence[Column], items: Sequence[Any], width: int, *, is_colored: bool) -> list[str]:

@@ -56,9 +56,10 @@ def restore(file: str, store: str, out: "Output") -> None:
 @click.command(cls=Command)
 @click.argument("path", default=".")
 @options.STORE
+@options.CONFIG
 @options.shown
 @options.remote
-def doctor(path: str, store: str, out: "Output", **where: Any) -> None:
+def doctor(path: str, store: str, config: str | None, out: "Output", **where: Any) -> None:
     """Look for what commonly goes wrong: here, in the code of PATH, in the store, and at the server.
 
     A line for each thing: ok, warning or fault, and what helps. Nothing is changed, and no code of yours is run.
@@ -66,7 +67,7 @@ def doctor(path: str, store: str, out: "Output", **where: Any) -> None:
     """
     from stepwell.cli.doctor import examine
 
-    raise SystemExit(examine(path, store, where, out))
+    raise SystemExit(examine((path, config), store, where, out))
 
 
 @click.command(cls=Command)

@@ -9,7 +9,7 @@ import click
 from stepwell import limits
 from stepwell.cli import times
 from stepwell.cli.consent import Consent, ask
-from stepwell.cli.output import Column, Item, Output
+from stepwell.cli.output import Column, Item, Output, counted
 from stepwell.cli.terminal import clean, say
 from stepwell.client import Client, Result
 
@@ -20,9 +20,9 @@ _NAME = Column("workflow", lambda workflow: str(workflow["name"]))
 _CLASS = Column("class", lambda workflow: str(workflow["class_name"]), rank=3)
 _LISTED = (
     _NAME,
-    Column("instances", lambda workflow: f"{_count(workflow):,}"),
-    Column("running", lambda workflow: f"{_counts(workflow).get('running', 0):,}", rank=1),
-    Column("errored", lambda workflow: f"{_counts(workflow).get('errored', 0):,}", rank=1),
+    counted("instances", lambda workflow: sum(_counts(workflow).values())),
+    counted("running", lambda workflow: _counts(workflow).get("running", 0), rank=1),
+    counted("errored", lambda workflow: _counts(workflow).get("errored", 0), rank=1),
     Column("last instance", lambda workflow: times.ago(workflow.get("triggered_on")), rank=2),
     _CLASS,
     Column("script", lambda workflow: str(workflow["script_name"]), rank=4),

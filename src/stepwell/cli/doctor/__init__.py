@@ -20,12 +20,15 @@ _COLUMNS = (
 )
 
 
-def examine(path: str, store: str, where: Mapping[str, Any], out: Output) -> int:
-    """Print what is found; return the exit code: 1 if something does not work."""
+def examine(code: tuple[str, str | None], store: str, where: Mapping[str, Any], out: Output) -> int:
+    """Print what is found; return the exit code: 1 if something does not work.
+
+    `code`: where it is, and the file of its settings if that is not the project's.
+    """
     found: list[Finding] = []
 
     def told() -> Iterator[Mapping[str, str]]:
-        for finding in _look(path, store, where):
+        for finding in _look(code, store, where):
             found.append(finding)
             yield {
                 "state": finding.state,
@@ -41,8 +44,8 @@ def examine(path: str, store: str, where: Mapping[str, Any], out: Output) -> int
     return FAILED if faults else 0
 
 
-def _look(path: str, store: str, where: Mapping[str, Any]) -> Iterator[Finding]:
+def _look(code: tuple[str, str | None], store: str, where: Mapping[str, Any]) -> Iterator[Finding]:
     yield from look_at_machine()
-    yield from look_at_code(path)
+    yield from look_at_code(*code)
     yield from look_at_store(store)
     yield from look_at_server(where)

@@ -34,11 +34,11 @@ def look_at_machine() -> Iterator[Finding]:
     yield _descriptors()
 
 
-def look_at_code(path: str) -> Iterator[Finding]:
+def look_at_code(path: str, config: str | None) -> Iterator[Finding]:
     """Yield how the workflows of a path are; nothing if there is no Python file."""
     try:
         project = Project.at(Path(path))
-        told = tell((), os.environ, project.root)
+        told = tell((), os.environ, project.root, config)
         found = [
             finding
             for file in sorted(files_of(Path(path)))

@@ -1,11 +1,16 @@
 """Each option of a command is used by some test of this folder; those that no other test uses are used here."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import click
+import pytest
 
 from stepwell.cli import main
 from tests.cli.commands import run
@@ -90,3 +95,107 @@ def test_token_has_permissions_and_an_address(tmp_path: Path) -> None:
 
     assert made.exit_code == 0
     assert "\tgood\tdeploy\tann@example.com\t" in run("token", "list", *store).stdout
+
+
+def test_token_has_a_name_and_an_end(tmp_path: Path) -> None:
+    """As long as it was said from its making on; the secret alone is printed."""
+    store = ("--store", f"sqlite:///{tmp_path / 'store.db'}")
+
+    made = run("token", "create", *store, "--name", "of ci", "--expires", "90 days")
+    (listed,) = json.loads(run("token", "list", *store, "--json").stdout)
+
+    assert re.fullmatch(r"\S+\n", made.stdout)
+    assert (listed["name"], listed["state"]) == ("of ci", "good")
+    created, end = (datetime.fromisoformat(listed[name]) for name in ("created_on", "expires_on"))
+    assert end - created == timedelta(days=90)
+
+
+@pytest.mark.parametrize("given", ["soon", "0", ""])
+def test_token_that_would_never_be_good_is_not_made(tmp_path: Path, given: str) -> None:
+    """The remedy is told."""
+    refused = run("token", "create", "--store", f"sqlite:///{tmp_path / 'store.db'}", "--expires", given)
+
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.splitlines()[0] == (
+        f'error: Invalid value for --expires: {given!r} is no duration; give one such as "90 days"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [("0", "..."), ("4", '"abc...'), ("11", '"abcdefghij...'), ("12", '"abcdefghij"'), ("13", '"abcdefghij"')],
+)
+def test_output_of_a_step_is_cut_at_its_limit(limit: str, shown: str) -> None:
+    """Three dots stand where it was; the instance's own output is whole in a pipe, and it is JSON."""
+    moment = "2026-11-27T10:00:00.000Z"
+    step = {"type": "step", "name": "charge-1", "start": moment, "end": moment, "success": True}
+    instance = {
+        "status": "complete", "queued": moment, "start": moment, "end": moment, "versionId": "v1",
+        "trigger": {"source": "api"}, "steps": [{**step, "output": '"abcdefghij"'}], "error": None, "output": True,
+    }  # fmt: skip
+    with scripted([Answer.result(instance), Answer.result({}), Answer.result({"kept_until": moment})]) as server:
+        told = run(
+            "instances", "describe", "order", "i1", "--step-output", "--output-limit", limit, "--url", server.url
+        )
+
+    assert told.stdout.splitlines()[2:] == [f"returned\tcharge-1\tstep\t{shown}", "output\ttrue"]
+
+
+# Each with what the API is told of it.
+SEARCHED: dict[str, tuple[str, Any]] = {
+    "--status=errored": ("status", ["errored"]),
+    "--label=by=ann": ("label", ["by=ann"]),
+    "--prefix=a-": ("prefix", "a-"),
+    "--version=v1": ("version", "v1"),
+    "--trigger=cron": ("trigger", "cron"),
+    "--error=CardDeclined": ("error", "CardDeclined"),
+    "--error-text=no funds": ("error_text", "no funds"),
+    "--longer-than=1 minute": ("duration_min", "60000"),
+    "--shorter-than=2 minutes": ("duration_max", "120000"),
+    "--since=2026-11-23": ("date_start", "2026-11-23T00:00:00.000Z"),
+    "--until=2026-11-24": ("date_end", "2026-11-24T00:00:00.000Z"),
+    "--ended-since=2026-11-23T01:00Z": ("ended_start", "2026-11-23T01:00:00.000Z"),
+    "--ended-until=2026-11-24T01:00Z": ("ended_end", "2026-11-24T01:00:00.000Z"),
+}
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "terminate", "restart", "delete"])
+def test_every_search_reaches_the_job(action: str) -> None:
+    """Of each command that changes all that match, and of `jobs start`, which is told the same."""
+    begun = {
+        "id": "j", "action": action, "workflow_name": "order", "filter": {}, "status": "running", "left": 1,
+        "created_on": "2026-11-23T10:00:00.000Z", "created_by": "ann", "looked_to": None, "done": 0,
+        "passed_over": 0, "failed": 0, "failures": [],
+    }  # fmt: skip
+    asks = () if action in {"pause", "resume"} else ("-y",)
+    with scripted([Answer.result(begun)] * 2) as server:
+        where = (*SEARCHED, "--url", server.url)
+        changed = run("instances", action, "order", *where, "--no-wait", *asks)
+        started = run("jobs", "start", action, "order", *where, "-y")
+
+    asked = {"action": action, "workflow_name": "order", "filter": dict(SEARCHED.values())}
+    assert (changed.exit_code, started.exit_code) == (0, 0)
+    assert changed.stdout == started.stdout
+    assert server.asked == [("POST", "jobs", asked)] * 2
+
+
+def test_every_search_reaches_the_list() -> None:
+    """Under the names of the API's parameters."""
+    with scripted([Answer.result([])]) as server:
+        told = run("instances", "list", "order", *SEARCHED, "--url", server.url)
+
+    asked = parse_qs(urlsplit(server.asked[0][1]).query)
+    assert told.exit_code == 0
+    assert asked == {"per_page": ["100"]} | {
+        name: value if isinstance(value, list) else [value] for name, value in SEARCHED.values()
+    }
+
+
+def test_serve_takes_what_dev_does() -> None:
+    """Where it listens, how it is called, and what its workflows get: a real server is told so as `dev` is."""
+    dev, serve = ({tuple(one.opts): one for one in main.commands[name].params} for name in ("dev", "serve"))
+
+    shared = {*dev} - {("path",), ("--data",), ("--open",)}
+
+    assert shared <= {*serve}
+    assert all((dev[one].name, dev[one].default) == (serve[one].name, serve[one].default) for one in shared)

@@ -50,6 +50,26 @@ RECEIPT = {"step": "charge-1", "action": "retry", "by": "ann", "timestamp": "202
             },
             id="fail with an error",
         ),
+        pytest.param(
+            ["step-fail", "order", "a", "approval-1", "no", "--type", "waitForEvent"],
+            {
+                "action": "fail",
+                "step": "approval-1",
+                "type": "waitForEvent",
+                "error": {"name": "Error", "message": "no"},
+            },
+            id="fail a wait",
+        ),
+        pytest.param(
+            ["step-fail", "order", "a", "charge-1", "no", "--type", "rollback"],
+            {
+                "action": "fail",
+                "step": "charge-1",
+                "type": "rollback",
+                "error": {"name": "Error", "message": "no"},
+            },
+            id="fail a rollback",
+        ),
     ],
 )
 def test_command_asks_for_what_it_says(arguments: list[str], body: dict[str, Any]) -> None:

@@ -180,6 +180,20 @@ def test_server_is_asked_for_a_version() -> None:
     assert (told.exit_code, server.asked) == (0, [("GET", "graph", None)])
 
 
+def test_graph_of_a_named_workflow_takes_the_same_options(tmp_path: Path) -> None:
+    """Version, file and theme: the file is what `graph` prints, and nothing is printed then."""
+    form = ("order", "--version", "v2", "--theme", "dark", "--url")
+    with scripted([Answer.result(SHOWN)] * 3) as server:
+        printed = run("graph", *form, server.url, "--format", "svg")
+        written = run("workflows", "graph", *form, server.url, "--file", str(tmp_path / "order.svg"))
+        light = run("workflows", "graph", *form[:3], "--theme", "light", "--url", server.url, "--format", "svg")
+
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert (tmp_path / "order.svg").read_text() == printed.stdout
+    assert light.stdout != printed.stdout
+    assert server.asked == [("GET", "graph", None)] * 3
+
+
 def test_instance_is_drawn_with_how_it_stands() -> None:
     """In the tree behind each node, in a picture in its box; a flowchart has no place for it."""
     state = {"status": "errored", "runs": 12, "failed": 1, "entries": [], "rollback": None}

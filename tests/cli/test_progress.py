@@ -336,6 +336,27 @@ def test_watched_job_gives_a_pipe_a_line_for_each_change() -> None:
     assert told.stdout.splitlines(keepends=True)[-1] == END
 
 
+def test_job_that_is_begun_is_watched() -> None:
+    """As one that is described: a line for each change, and the exit code tells whether some could not be changed."""
+    for failed, code in ((0, 0), (1, 1)):
+        with scripted([job(), job(done=3, left=1), job(**{**OVER, "done": 4 - failed, "failed": failed})]) as server:
+            told = run(
+                *("jobs", "start", "pause", "order", "--status", "errored", "--watch", "-y", "--url", server.url)
+            )
+
+        assert (told.exit_code, told.stderr) == (code, "")
+        assert [line.split("\t")[3:8] for line in told.stdout.splitlines()] == [
+            ["running", "0", "0", "0", "4"],
+            ["running", "3", "0", "0", "1"],
+            ["complete", str(4 - failed), "0", str(failed), "0"],
+        ]
+        assert server.asked[0] == (
+            "POST",
+            "jobs",
+            {"action": "pause", "workflow_name": "order", "filter": {"status": ["errored"]}},
+        )
+
+
 def test_watched_job_is_redrawn_in_place() -> None:
     """In the end there is one table."""
     with scripted([job(), job(done=2, left=2), job(**OVER)]) as server:

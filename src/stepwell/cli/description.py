@@ -142,7 +142,7 @@ def _head(target: tuple[str, str], instance: Result, outputs: Outputs, *, is_col
     if instance.get("error"):
         yield clean(f"error   {instance['error']['name']}: {instance['error']['message']}{_where(instance)}")
     if instance.get("output") is not None:
-        yield clean(f"output  {outputs.shown(instance['output'])}")
+        yield clean(f"output  {outputs.shown(_json_of(instance))}")
 
 
 def _where(instance: Result) -> str:
@@ -187,7 +187,7 @@ def _rows(target: tuple[str, str], instance: Result, outputs: Outputs) -> Iterat
         place = () if failed is None else place_of(failed)
         yield _Row(("error",), ("error", str(error["name"]), str(error["message"]), *place))
     if instance.get("output") is not None:
-        yield _Row(("output",), ("output", str(instance["output"])))
+        yield _Row(("output",), ("output", _json_of(instance)))
 
 
 def _moment(moment: str | None) -> str:

@@ -20,12 +20,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench import search
 from bench.server import INSTANCES, Connection, complete, cpu_s, ms, serving
 
 PAGES = "/workflows/steps/instances"
 TICKS = 80
 W1_INSTANCES, W1_STEPS = 1_000, 10
 OPEN_PAGES = 200
+MANY = 100_000
 _OWN = INSTANCES.replace("/local/", "/local/stepwell/")
 _LIST = ("workflow:steps", (INSTANCES.removesuffix("/instances"), f"{_OWN}?per_page=50"))
 _OVERVIEW = ("overview", ("/ui/overview",))
@@ -50,8 +52,12 @@ _WATCH = """
 async def measure(folder: Path) -> dict[str, float]:
     """Return all figures; without Chromium only what open pages cost."""
     folder.mkdir()
+    figures: dict[str, float] = {}
+    if IS_THERE:
+        async with _browser() as browser:
+            figures |= await many(folder / "many", browser)
     async with serving(folder, STEPWELL_LOG_STREAMS=str(OPEN_PAGES + 10)) as (port, pid):
-        figures = await open_pages(port, pid)
+        figures |= await open_pages(port, pid)
         if IS_THERE:
             async with _browser() as browser:
                 figures |= await ticks(port, browser)
@@ -225,6 +231,39 @@ async def first_views(port: int, browser: Any) -> dict[str, float]:
         "D3: list of 50 rows, ms from the address to the last row": first,
         "D3: timeline of 500 steps, ms of script": script,
     }
+
+
+async def many(folder: Path, browser: Any) -> dict[str, float]:
+    """Open the list of 100,000 instances, filter it, and go to the next page."""
+    data = folder / "data"
+    data.mkdir(parents=True)
+    url = f"sqlite:///{data / 'stepwell.db'}"
+    await search.register(url)
+    await asyncio.to_thread(search.fill, url, MANY)
+    async with serving(folder) as (port, _):
+        address = f"http://127.0.0.1:{port}"
+        # The first page of a browser, and of a server, takes a while of its own.
+        async with _page(browser, address) as (page, _):
+            await page.locator("tbody tr").first.wait_for()
+        async with _page(browser, f"{address}/workflows/many") as (page, _):
+            await page.locator("tbody a.row").nth(49).wait_for()
+            first = await page.evaluate("performance.now()")
+            chip = page.locator("ul.chips").get_by_role("link", name="errored")
+            errored = await _clicked(page, chip, f"order-{MANY - 5}")
+            beyond = await _clicked(page, page.get_by_role("link", name="Next"), f"order-{MANY - 250}")
+    return {
+        "D4: list of 100,000, ms from the address to the last of 50 rows": first,
+        "D4: those that are errored, ms from the click": errored,
+        "D4: the next page of them, ms from the click": beyond,
+    }
+
+
+async def _clicked(page: Any, link: Any, row: str) -> float:
+    """Return how long it takes from a click until a row is there."""
+    begun = await page.evaluate("performance.now()")
+    await link.click()
+    await page.get_by_role("link", name=row, exact=True).wait_for()
+    return float(await page.evaluate("performance.now()") - begun)
 
 
 def main() -> None:

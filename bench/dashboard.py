@@ -20,12 +20,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench import search
 from bench.server import INSTANCES, Connection, complete, cpu_s, ms, serving
 
 PAGES = "/workflows/steps/instances"
 TICKS = 80
 W1_INSTANCES, W1_STEPS = 1_000, 10
 OPEN_PAGES = 200
+MANY = 100_000
+_OWN = INSTANCES.replace("/local/", "/local/stepwell/")
+_LIST = ("workflow:steps", (INSTANCES.removesuffix("/instances"), f"{_OWN}?per_page=50"))
+_OVERVIEW = ("overview", ("/ui/overview",))
+_WAITS = INSTANCES.replace("/steps/", "/waits/") + "/open"
+_INSTANCE = ("instance:waits/open", (f"{_WAITS}?per_page=1000", f"{_WAITS.replace('/local/', '/local/stepwell/')}"))
+# What is looked at, and what such a page reads: two lists, the overview, and an instance that waits.
+PAGES_OPEN: tuple[tuple[str, tuple[str, ...]], ...] = (_LIST, _OVERVIEW, _LIST, _INSTANCE)
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
 IS_THERE = PROGRAM is not None and find_spec("playwright") is not None
 # When each step is first seen to be complete.
@@ -43,8 +52,12 @@ _WATCH = """
 async def measure(folder: Path) -> dict[str, float]:
     """Return all figures; without Chromium only what open pages cost."""
     folder.mkdir()
+    figures: dict[str, float] = {}
+    if IS_THERE:
+        async with _browser() as browser:
+            figures |= await many(folder / "many", browser)
     async with serving(folder, STEPWELL_LOG_STREAMS=str(OPEN_PAGES + 10)) as (port, pid):
-        figures = await open_pages(port, pid)
+        figures |= await open_pages(port, pid)
         if IS_THERE:
             async with _browser() as browser:
                 figures |= await ticks(port, browser)
@@ -53,17 +66,17 @@ async def measure(folder: Path) -> dict[str, float]:
 
 
 async def open_pages(port: int, pid: int) -> dict[str, float]:
-    """Measure W1 with and without open pages, in turn: three quarters are of lists, which hear of all that happens."""
+    """Measure W1 with and without open pages, in turn: three quarters hear of all that happens, and read it again."""
     connection = await Connection.open(port)
     await connection.ask("POST", INSTANCES.replace("/steps/", "/waits/"), b'{"instance_id":"open"}')
     await _w1(connection, pid, "first")
-    without, beside = [], []
+    without, beside, read = [], [], []
     # Either comes first as often: a store that has more in it is a little slower.
     for number, are_open in enumerate((False, True, True, False, False, True, True, False)):
         if are_open:
-            async with _listening(port) as heard:
+            async with _opened(port) as answers:
                 beside.append(await _w1(connection, pid, f"i{number}"))
-                assert heard[0] > OPEN_PAGES
+            read.append(answers[0] / OPEN_PAGES)
         else:
             without.append(await _w1(connection, pid, f"i{number}"))
     connection.close()
@@ -73,6 +86,7 @@ async def open_pages(port: int, pid: int) -> dict[str, float]:
     return {
         "D2: W1 over HTTP, steps/s": rate,
         f"D2: the same with {OPEN_PAGES} pages open": rate_beside,
+        "D2: how often each of them was read": statistics.median(read),
         "D2: what they cost, % of the steps": (1 - rate_beside / rate) * 100,
         "D2: what they cost, % of the CPU time of server and worker": (cpu_beside / cpu - 1) * 100,
     }
@@ -92,27 +106,56 @@ async def _w1(connection: Connection, pid: int, prefix: str) -> tuple[float, flo
 
 
 @asynccontextmanager
-async def _listening(port: int) -> AsyncIterator[list[int]]:
-    """Hold so many streams open; give how many events they have got."""
-    heard = [0]
+async def _opened(port: int) -> AsyncIterator[list[int]]:
+    """Hold so many pages open, each as its modules do: a stream, and what is read again when it has told of a change.
 
-    async def listen(number: int) -> None:
-        topics = "instance:waits/open" if number % 4 == 0 else "workflow:steps"
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    Give how many answers they have got.
+    """
+    answers = [0]
+    async with asyncio.TaskGroup() as tasks:
+        pages = [
+            tasks.create_task(_Page(*PAGES_OPEN[number % len(PAGES_OPEN)], answers).look(port))
+            for number in range(OPEN_PAGES)
+        ]
+        while answers[0] < OPEN_PAGES:
+            await asyncio.sleep(0.02)
+        answers[0] = 0
+        yield answers
+        for page in pages:
+            page.cancel()
+
+
+class _Page:
+    """A page that is open: what it hears of, and what it reads then."""
+
+    def __init__(self, topic: str, paths: tuple[str, ...], answers: list[int]) -> None:
+        self._topic = topic
+        self._paths = paths
+        self._answers = answers
+        self._changed = asyncio.Event()
+
+    async def look(self, port: int) -> None:
+        """Read it, and again after each change; once at a time, however often that is told."""
+        connection = await Connection.open(port)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen(port))
+            while True:
+                for path in self._paths:
+                    await connection.ask("GET", path, headers="x-stepwell-page: 1\r\n")
+                self._answers[0] += 1
+                await self._changed.wait()
+                self._changed.clear()
+
+    async def _listen(self, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
         try:
-            writer.write(f"GET /ui/live?topics={topics} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
-            while await reader.readuntil(b"event:"):
-                heard[0] += 1
+            writer.write(f"GET /ui/live?topics={self._topic} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+            while True:
+                await reader.readuntil(b"event: ")
+                if await reader.readline() == b"changed\n":
+                    self._changed.set()
         finally:
             writer.close()
-
-    listeners = [asyncio.create_task(listen(number)) for number in range(OPEN_PAGES)]
-    while heard[0] < OPEN_PAGES:
-        await asyncio.sleep(0.02)
-    yield heard
-    for listener in listeners:
-        listener.cancel()
-    await asyncio.gather(*listeners, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -188,6 +231,39 @@ async def first_views(port: int, browser: Any) -> dict[str, float]:
         "D3: list of 50 rows, ms from the address to the last row": first,
         "D3: timeline of 500 steps, ms of script": script,
     }
+
+
+async def many(folder: Path, browser: Any) -> dict[str, float]:
+    """Open the list of 100,000 instances, filter it, and go to the next page."""
+    data = folder / "data"
+    data.mkdir(parents=True)
+    url = f"sqlite:///{data / 'stepwell.db'}"
+    await search.register(url)
+    await asyncio.to_thread(search.fill, url, MANY)
+    async with serving(folder) as (port, _):
+        address = f"http://127.0.0.1:{port}"
+        # The first page of a browser, and of a server, takes a while of its own.
+        async with _page(browser, address) as (page, _):
+            await page.locator("tbody tr").first.wait_for()
+        async with _page(browser, f"{address}/workflows/many") as (page, _):
+            await page.locator("tbody a.row").nth(49).wait_for()
+            first = await page.evaluate("performance.now()")
+            chip = page.locator("ul.chips").get_by_role("link", name="errored")
+            errored = await _clicked(page, chip, f"order-{MANY - 5}")
+            beyond = await _clicked(page, page.get_by_role("link", name="Next"), f"order-{MANY - 250}")
+    return {
+        "D4: list of 100,000, ms from the address to the last of 50 rows": first,
+        "D4: those that are errored, ms from the click": errored,
+        "D4: the next page of them, ms from the click": beyond,
+    }
+
+
+async def _clicked(page: Any, link: Any, row: str) -> float:
+    """Return how long it takes from a click until a row is there."""
+    begun = await page.evaluate("performance.now()")
+    await link.click()
+    await page.get_by_role("link", name=row, exact=True).wait_for()
+    return float(await page.evaluate("performance.now()") - begun)
 
 
 def main() -> None:

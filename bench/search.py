@@ -54,6 +54,12 @@ _ERRORS = """
     from instances
     where status = 'errored'
     """
+_COUNTS = """
+    insert into ended_counts (workflow, status, host, n)
+    select workflow, status, 0, count(*)
+    from instances
+    group by workflow, status
+    """
 
 
 def filters(count: int) -> dict[str, Wanted]:
@@ -92,8 +98,8 @@ def main() -> None:
     parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL server instead of a file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stepwell-bench-") as folder, _store(Path(folder), options.postgres) as url:
-        asyncio.run(_register(url))
-        _fill(url, options.instances)
+        asyncio.run(register(url))
+        fill(url, options.instances)
         print(asyncio.run(measure(Path(folder) / "work", url, options.instances, options.searches)))
 
 
@@ -149,13 +155,14 @@ def _store(folder: Path, on_a_server: bool) -> Iterator[str]:
         server.remove()
 
 
-async def _register(url: str) -> None:
+async def register(url: str) -> None:
+    """Make the workflow `many` known in a store, which is made if there is none."""
     store = await asyncio.to_thread(open_store, url)
     await store.run(RegisterWorkflow(ACCOUNT, "many", "many", "Many", "aa", "w", "v", NOW))
     await store.close()
 
 
-def _fill(url: str, instances: int) -> None:
+def fill(url: str, instances: int) -> None:
     """Write the instances, as quickly as a database can make them."""
     is_file = url.startswith("sqlite")
     counted = (
@@ -167,6 +174,7 @@ def _fill(url: str, instances: int) -> None:
         _LABELS.format(name="'env'", value="case when row % 10 = 0 then 'test' else 'prod' end"),
         _LABELS.format(name="'customer'", value="'c' || (row % 1000)"),
         _ERRORS,
+        _COUNTS,
     ]
     if is_file:
         with closing(apsw.Connection(url.removeprefix("sqlite:///"))) as connection:

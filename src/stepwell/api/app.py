@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from stepwell.api.query import Query
 from stepwell.api.refusals import RouteNotFound, invalid
 from stepwell.api.request import ApiRequest, Served
 from stepwell.api.routes import Route
+from stepwell.api.shared_reads import Question
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
 from stepwell.api.ui import pages
 from stepwell.deployments import Deployments
@@ -73,7 +75,11 @@ class Api:
     async def _respond(self, http: Request, id: str) -> Response:
         try:
             route, request = await self._admit(http)
-            return await route.handler(self._served.engine, request)
+            read = partial(route.handler, self._served.engine, request)
+            if not routes.is_shared(route, http):
+                return await read()
+            question = Question(request.account, _raw_path(http.scope), http.scope["query_string"])
+            return await self._served.reads.read(question, read, self._served.streams.count)
         except RouteNotFound as error:
             # Somebody who mistyped an address in a browser gets a page that says so.
             is_person = http.method == "GET" and "text/html" in http.headers.get("accept", "")

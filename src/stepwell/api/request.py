@@ -11,6 +11,7 @@ from stepwell.api.changes import ChangeCount
 from stepwell.api.kept import KeptAnswers
 from stepwell.api.query import Query
 from stepwell.api.refusals import invalid
+from stepwell.api.shared_reads import SharedReads
 from stepwell.api.stream_tokens import StreamTokens
 from stepwell.api.streams import Streams
 from stepwell.deployments import Deployments
@@ -35,6 +36,7 @@ class Served:
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     streams: Streams = field(default_factory=Streams)
     changes: ChangeCount = field(default_factory=ChangeCount)
+    reads: SharedReads = field(default_factory=SharedReads)
     # What takes code that is uploaded; None: nothing does.
     deployments: Deployments | None = None
     # What moves instances to other versions; None: nothing does.

@@ -14,6 +14,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.api import (
@@ -48,6 +49,7 @@ from stepwell.api import (
 )
 from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
 from stepwell.api.request import ApiRequest
+from stepwell.api.sessions import PAGE_HEADER
 from stepwell.api.ui import live, outcomes, overview, pages, session
 from stepwell.engine import Engine
 
@@ -297,6 +299,23 @@ DASHBOARD = (
     Route("GET", "/ui/peaks", None, "How many instances ran and waited in the last day", outcomes.get_peaks),
     Route("GET", "/ui/live", None, "What changes", live.stream_changes, ("topics", "after")),
 )
+
+
+# What pages read again when they hear of a change, and what is the same for all who may read it.
+_SHARED = frozenset(
+    {
+        *(_ONE, _WORKFLOWS, _INSTANCE, _OWN_INSTANCE, _OWN_INSTANCE + "/why", _OWN_INSTANCE + "/history"),
+        *(_OWN_WORKFLOW + "/instances", _OWN + "/instances", _OWN_WORKFLOW + "/limits", _OWN + "/limits"),
+        *(_OWN + "/hosts", _JOBS, _SCHEDULES, _ONE + "/versions"),
+        *("/ui/overview", "/ui/outcomes", "/ui/ends", "/ui/peaks"),
+    }
+)
+
+
+def is_shared(route: Route, http: Request) -> bool:
+    """Tell whether one reading may answer this request and others like it: a page asks, and waits for nothing."""
+    headers = http.headers
+    return http.method == "GET" and route.pattern in _SHARED and PAGE_HEADER in headers and "prefer" not in headers
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:

@@ -20,6 +20,11 @@ class Streams:
         # Whose each is.
         self._open: dict[Callable[[], None], str | None] = {}
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
     def take(self, limit: int, close: Callable[[], None], token: str | None) -> Callable[[], None]:
         """Take a place among at most `limit` streams; return what closes the stream and gives its place back.
 

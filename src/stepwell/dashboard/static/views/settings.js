@@ -62,7 +62,7 @@ function Declared({ workflow, found, reload }) {
   ];
   return html`<div class="settings"><p class="muted">What the code, the wrangler file or the API declare, in the newest version, which new instances get.</p>
     <h2>Code</h2><${Facts} rows=${code.filter(Boolean)} />
-    ${made && html`<h2>Params</h2>${made.params_schema === null ? html`<p>Any JSON. Where the class names a type, new instances are held to it: <code>${TYPED}</code></p>` : html`<p class="muted">What params of new instances have to be, as JSON Schema.</p><${JsonView} text=${made.schema} name="schema of the params" />`}`}
+    ${made && html`<h2>Params</h2>${made.params_schema === null ? html`<p>Any JSON. Where the class names a type, new instances are held to it: <code class="mono">${TYPED}</code></p>` : html`<p class="muted">What params of new instances have to be, as JSON Schema.</p><${JsonView} text=${made.schema} name="schema of the params" />`}`}
     <h2>Limits</h2><${Facts} rows=${most} /><p>${tab("limits", "Who runs and who waits")}</p>
     <h2>Kept after the end</h2><${Facts} rows=${[["complete", kept("success_retention")], ["errored, terminated", kept("error_retention")]]} />
     <h2>Schedules</h2>${schedules.length ? html`<${Fired} rows=${schedules} reload=${reload} />` : html`<p>None. A workflow gets them from the wrangler file, or from its class: <code>schedules = "0 9 * * MON-FRI"</code></p>`}

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stepwell.cli import options
+from stepwell.cli import completing, options
 from stepwell.cli.failures import Command, Commands
 
 if TYPE_CHECKING:
@@ -69,7 +69,12 @@ def deployments_list(out: "Output", **where: Any) -> None:
 @click.argument("path", default=".")
 @click.option("--store", metavar="URL", help="Hold it against the instances of a store, which may be in use.")
 @click.option("--to", metavar="URL", help="Hold it against the instances of a server, as --url.")
-@click.option("--workflow", metavar="NAME", help="With --store or --to: against those of this workflow.")
+@click.option(
+    "--workflow",
+    metavar="NAME",
+    shell_complete=completing.workflows,
+    help="With --store or --to: against those of this workflow.",
+)
 @click.option(
     "--env", "variables", multiple=True, metavar="NAME", help="With --store: an environment variable. Repeatable."
 )

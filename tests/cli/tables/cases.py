@@ -301,6 +301,13 @@ CASES: Mapping[str, Case] = {
         ],
     ),
     "instances logs": _asked("order i1", _LINES),
+    "instances fork": _asked(
+        "order i1", {"id": HOSTILE, "status": "queued", "forked_from": LONG, "version_id": HOSTILE}
+    ),
+    "instances move": _asked(
+        "order i1 i2 -y",
+        [{"id": "i1", "is_moved": True, "version_id": HOSTILE}, {"id": LONG, "is_moved": True, "version_id": "v2"}],
+    ),
     "instances pause": _asked("order i1", {"status": "waitingForPause"}),
     "instances restart": _asked("order i1 i2 -y", {"status": "queued"}, {"status": HOSTILE}),
     "instances resume": _asked("order i1", {"status": "queued"}),

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
@@ -16,6 +17,39 @@ from tests import postgres
 settings.register_profile("stepwell", deadline=None, print_blob=True)
 settings.load_profile("stepwell")
 HAS_POSTGRES = postgres.is_there()
+# The files that take longest, in this order: each is run whole by one process of the tests.
+LONGEST = (
+    "api/test_schemathesis.py",
+    "crash/test_worker_faults.py",
+    "store/test_difference.py",
+    "compat/test_wrangler.py",
+    "crash/test_fleet.py",
+    "compat/test_reference_examples.py",
+    "cli/test_terminal.py",
+    "dashboard/test_pages.py",
+    "flows/test_flows.py",
+    "crash/test_hostile.py",
+    "dashboard/test_lists.py",
+    "test_wheel.py",
+    "crash/test_pinned.py",
+    "dashboard/test_looking.py",
+    "crash/test_fetch_server.py",
+    "cli/test_log.py",
+    "store/test_copying.py",
+    "embedded/test_embedded.py",
+    "embedded/test_fastapi.py",
+    "crash/test_prefixes.py",
+    "typing/test_typing.py",
+    "crash/test_fleet_chaos.py",
+    "crash/test_sigkill.py",
+    "engine/test_two_at_once.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process is left with it when the others have ended."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 def pytest_collection_finish() -> None:

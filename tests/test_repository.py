@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
+
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "stepwell"
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -210,3 +212,8 @@ def _comments(path: Path) -> Iterator[tuple[str, str]]:
     for token in tokenize.generate_tokens(read_line):
         if token.type == tokenize.COMMENT:
             yield f"{_name(path)}:{token.start[0]}", token.string
+
+
+def test_what_takes_longest_is_there() -> None:
+    """A file that begins first and is renamed, or goes, is renamed there, or goes, too."""
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []

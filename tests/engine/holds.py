@@ -94,12 +94,12 @@ class Hold:
             alarm_at = engine.clock.next_alarm_at()
             if not self.is_reached:
                 if alarm_at is None:
-                    await self._come_out_of_a_thread()
+                    await self.comes_by_itself()
                 else:
                     engine.clock.move_to(alarm_at)
 
-    async def _come_out_of_a_thread(self) -> None:
-        """Wait for what is looked for in a thread, of which the loop knows nothing."""
+    async def comes_by_itself(self) -> None:
+        """Wait, while the clock stands, for what is looked for in a thread first: of it, the loop knows nothing."""
         try:
             await asyncio.wait_for(self._reached.wait(), 10)
         except TimeoutError:

@@ -317,7 +317,7 @@ async def test_restart_from_a_step_meets_a_later_one(when: str, bodies: list[str
         await scene.engine.advance(HOUR_MS - 1)
         restart = scene.store.hold("restart")
         asked = asyncio.create_task(scene.instance.restart("two"))
-        await restart.reached(scene.engine)
+        await restart.comes_by_itself()
         # Meanwhile the sleep ends, and the wait begins and ends.
         await scene.engine.crash()
         await scene.engine.start_worker()
@@ -342,7 +342,7 @@ async def test_restart_from_a_step_meets_another_restart() -> None:
         await scene.engine.crash()
         hold = scene.store.hold("restart")
         asked = asyncio.create_task(scene.instance.restart("two"))
-        await hold.reached(scene.engine)
+        await hold.comes_by_itself()
 
         await scene.instance.restart()
         hold.let_go()
@@ -361,7 +361,7 @@ async def test_restart_from_a_step_meets_another_instance_of_the_id() -> None:
         await scene.engine.crash()
         hold = scene.store.hold("restart")
         asked = asyncio.create_task(scene.instance.restart("two"))
-        await hold.reached(scene.engine)
+        await hold.comes_by_itself()
 
         await delete_and_create(scene)
         hold.let_go()

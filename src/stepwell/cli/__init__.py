@@ -10,6 +10,7 @@ from stepwell.cli.deploy_commands import COMMANDS as DEPLOY_COMMANDS
 from stepwell.cli.failures import Commands
 from stepwell.cli.hosts_group import hosts_group
 from stepwell.cli.instances_group import instances_group
+from stepwell.cli.instances_on_versions import COMMANDS as INSTANCE_COMMANDS
 from stepwell.cli.jobs_group import jobs_group
 from stepwell.cli.limits_group import limits_group
 from stepwell.cli.schedules_group import schedules_group
@@ -30,6 +31,8 @@ def main() -> None:
 
 
 main.add_command(hosts_group)
+for more in INSTANCE_COMMANDS:
+    instances_group.add_command(more)
 main.add_command(instances_group)
 main.add_command(jobs_group)
 main.add_command(limits_group)

@@ -106,7 +106,7 @@ class Screen:
             self._tell(instance)
 
     def _lines(self, instance: Result) -> list[str]:
-        steps = _steps(instance)
+        steps = steps_of(instance)
         lines = list(_head((self._workflow, self._id), instance, self._outputs, is_colored=self._out.is_colored))
         if self.kept_until is not None:
             lines.append(clean(f"kept until {times.short(self.kept_until)}"))
@@ -177,9 +177,11 @@ def _rows(target: tuple[str, str], instance: Result, outputs: Outputs) -> Iterat
     yield _Row(("instance",), ("instance", workflow, id, instance["status"], *moments, *origin), 3)
     if instance.get("labels"):
         yield _Row(("labels",), ("labels", *(f"{name}={value}" for name, value in instance["labels"].items())))
-    for step in _steps(instance):
+    for step in steps_of(instance):
         name = (step["name"], step["type"])
-        yield _Row(name, ("step", *name, _state(step), _tries(step), _moment(step["start"]), _moment(step["end"])), 3)
+        yield _Row(
+            name, ("step", *name, state_of(step), tries_of(step), _moment(step["start"]), _moment(step["end"])), 3
+        )
         if outputs.are_of_steps and step.get("output") is not None:
             yield _Row(("returned", *name), ("returned", *name, outputs.shown(_json_of(step))), 0)
     if instance.get("error"):
@@ -194,7 +196,8 @@ def _moment(moment: str | None) -> str:
     return times.exact(moment) if moment else "-"
 
 
-def _steps(instance: Result) -> list[Step]:
+def steps_of(instance: Mapping[str, Any]) -> list[Step]:
+    """Return the steps of an instance, without what is none."""
     return [step for step in instance.get("steps") or [] if "name" in step]
 
 
@@ -206,19 +209,21 @@ def _columns(steps: Sequence[Step]) -> tuple[Column, ...]:
     return (
         Column("step", lambda step: str(step["name"])),
         Column("type", lambda step: str(step["type"]), rank=2),
-        Column("status", _state, is_status=True),
-        Column("tries", _tries, rank=3),
+        Column("status", state_of, is_status=True),
+        Column("tries", tries_of, rank=3),
         Column("start", lambda step: f"+{times.span_of(times.moment_of(step['start']) - first)}", rank=4),
         Column("duration", lambda step: times.span(step["start"], step["end"]) if step["end"] else "-", rank=1),
         Column("timeline", lambda step: f"|{_bar(step, (first, last))}|", rank=5),
     )
 
 
-def _tries(step: Step) -> str:
+def tries_of(step: Step) -> str:
+    """Return how many attempts a step has had; "-": it has none."""
     return str(len(step["attempts"])) if "attempts" in step else "-"
 
 
-def _state(step: Step) -> str:
+def state_of(step: Step) -> str:
+    """Return how a step stands, in words."""
     if "finished" in step:
         done = "timed out" if step["error"] else "done"
         return done if step["finished"] else "waiting"

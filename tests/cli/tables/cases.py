@@ -50,6 +50,8 @@ def _at(clock: str) -> str:
 
 
 _ERROR = {"name": f"Card{HOSTILE}", "message": f"no {HOSTILE}"}
+_COMPARED = {"status": "complete", "versionId": "v1", "start": _at("10:00:00"), "end": _at("10:00:02")}
+_COMPARED_STEP = {"type": "step", "start": _at("10:00:00"), "end": _at("10:00:01"), "success": True, "attempts": [{}]}
 _RETRIES = {"limit": 2, "delay": 1000, "backoff": "constant"}
 
 
@@ -301,6 +303,11 @@ CASES: Mapping[str, Case] = {
         ],
     ),
     "instances logs": _asked("order i1", _LINES),
+    "instances compare": _asked(
+        "order i1 i2",
+        {**_COMPARED, "output": HOSTILE, "steps": [{**_COMPARED_STEP, "name": f"charge {HOSTILE}-1"}]},
+        {**_COMPARED, "output": LONG, "steps": [{**_COMPARED_STEP, "name": LONG}]},
+    ),
     "instances fork": _asked(
         "order i1", {"id": HOSTILE, "status": "queued", "forked_from": LONG, "version_id": HOSTILE}
     ),

@@ -126,6 +126,21 @@ async def test_restart_from_a_step_says_what_stays(shop: Shop) -> None:
         await page.locator(".why li", has_text="failed 1 time").wait_for()
 
 
+async def test_fork_from_a_step_is_a_new_instance(shop: Shop) -> None:
+    """What came before is copied, this one stays as it is, and the page of the new one is shown."""
+    path = await shop.order("forked", declines=9, then="30 seconds")
+
+    async with shop.open(path) as page:
+        await page.get_by_role("group", name="Actions").get_by_role("button", name="Fork").click()
+        await page.get_by_label("From").select_option(index=2)
+        await shop.sees(page, "Are copied, with their results: reserve-1.")
+        await page.locator("dialog").get_by_role("button", name="Fork").click()
+
+        await page.wait_for_url(lambda url: "/instances/" in url and not url.endswith("/forked"))
+        await page.get_by_text("forked_from").first.wait_for()
+        await page.get_by_text("reserve-1").first.wait_for()
+
+
 @pytest.mark.long
 async def test_termination_asks_with_the_focus_on_cancel(shop: Shop) -> None:
     """What is in flight is named; an end takes the buttons away that make no sense any more."""
@@ -139,6 +154,7 @@ async def test_termination_asks_with_the_focus_on_cancel(shop: Shop) -> None:
         await shop.goes_to(page, "terminated")
         assert await page.get_by_role("group", name="Actions").get_by_role("button").all_inner_texts() == [
             "Restart",
+            "Fork",
             "Delete",
         ]
 
@@ -151,7 +167,7 @@ async def test_actions_are_a_sheet_on_a_phone(shop: Shop) -> None:
         button = page.get_by_role("button", name="Actions")
         await button.click()
         sheet = page.get_by_role("menu", name="Actions")
-        words = ["Pause", "Send event", "Restart", "Terminate", "Delete"]
+        words = ["Pause", "Send event", "Restart", "Fork", "Terminate", "Delete"]
         await sheet.wait_for()
         await expect(sheet.get_by_role("menuitem")).to_have_text(words)
         box = await sheet.bounding_box()

@@ -2,14 +2,14 @@
 import { html, useState } from "../dom.js";
 import { instancePath, onceKey, ownInstancePath, patch, post, remove } from "../api.js";
 import { count, plural, visible } from "../format.js";
-import { go, workflowUrl } from "../router.js";
+import { go, instanceUrl, workflowUrl } from "../router.js";
 import { FINAL, Form, toast } from "../ui.js";
 import { JsonField, problemOf } from "./json_field.js";
 import { childOf, parted } from "./rows.js";
 
 const NAMED = 12;
 
-const DIALOGS = { event: SendEvent, restart: Restart, terminate: Terminate, delete: Delete, rollback: GoOn, force: Force };
+const DIALOGS = { event: SendEvent, restart: Restart, fork: Fork, terminate: Terminate, delete: Delete, rollback: GoOn, force: Force };
 
 export function Dialogs({ dialog, ...given }) {
   const Shown = DIALOGS[dialog.kind];
@@ -41,17 +41,44 @@ function SendEvent({ workflow, id, instance, close, type: given = "" }) {
 
 const TYPES = { step: "do", sleep: "sleep", waitForEvent: "waitForEvent" };
 
-function Restart({ workflow, id, instance, row, close }) {
+// The steps to begin at, the one that is chosen of them, and what the API is told of it.
+function useStart(instance, row) {
   const [from, setFrom] = useState(row?.key ?? "");
   const steps = instance.rows.filter((one) => one.type !== "rollback");
   const at = steps.findIndex((one) => one.key === from);
   const chosen = at < 0 ? null : steps[at];
   const { base, count: nth } = chosen ? parted(chosen.name) : {};
-  const act = () => patch(instancePath(workflow, id, "status"), { body: { status: "restart", ...(chosen && { from: { name: base, count: nth, type: TYPES[chosen.type] } }) } });
+  return { steps, at, chosen, setFrom, from, said: chosen && { from: { name: base, count: nth, type: TYPES[chosen.type] } } };
+}
+
+const From = ({ start: { steps, chosen, from, setFrom } }) => html`<div class="field"><label for="from">From</label><select id="from" value=${from} onChange=${(event) => setFrom(event.target.value)}>
+      <option value="">the beginning</option>${(steps.length > 500 ? steps.filter((one) => one.status !== "complete" || one === chosen) : steps).map((one) => html`<option value=${one.key}>${visible(one.name)}, ${one.words}</option>`)}</select></div>`;
+
+function Fork({ workflow, id, instance, row, close }) {
+  const start = useStart(instance, row);
+  const [params, setParams] = useState("");
+  const [isNewest, setNewest] = useState(false);
+  const act = async () => {
+    const said = [start.said && `"from":${JSON.stringify(start.said.from)}`, params.trim() && `"params":${params}`, isNewest && '"version_id":"newest"'];
+    const { result } = await post(ownInstancePath(workflow, id, "fork"), { text: `{${said.filter(Boolean).join(",")}}` });
+    toast(`Forked: this is ${result.id}.`);
+    go(instanceUrl(workflow, result.id));
+  };
+  return html`<${Form} title="Fork" verb="Fork" close=${close} act=${act} dirty=${params !== ""} disabled=${params.trim() !== "" && isWrong(params)}>
+    <${From} start=${start} />
+    <p>${start.chosen ? `Are copied, with their results: ${names(start.steps.slice(0, start.at))}.` : "Nothing is copied but the params."}</p>
+    <${JsonField} name="params" label="Other params" value=${params} onInput=${setParams} />
+    <p><label><input type="checkbox" checked=${isNewest} onChange=${() => setNewest(!isNewest)} /> with the newest version of the workflow</label></p>
+    <p class="muted">A new instance goes on from there; this one stays as it is.</p><//>`;
+}
+
+function Restart({ workflow, id, instance, row, close }) {
+  const start = useStart(instance, row);
+  const { steps, at, chosen } = start;
+  const act = () => patch(instancePath(workflow, id, "status"), { body: { status: "restart", ...start.said } });
   const done = () => (toast(chosen ? `Restarted from ${chosen.name}.` : "Restarted."), instance.reload());
   return html`<${Form} title="Restart" verb="Restart" close=${close} act=${act} done=${done}>
-    <div class="field"><label for="from">From</label><select id="from" value=${from} onChange=${(event) => setFrom(event.target.value)}>
-      <option value="">the beginning</option>${(steps.length > 500 ? steps.filter((one) => one.status !== "complete" || one === chosen) : steps).map((one) => html`<option value=${one.key}>${visible(one.name)}, ${one.words}</option>`)}</select></div>
+    <${From} start=${start} />
     ${chosen
       ? html`<p>Stay, with their results: ${names(steps.slice(0, at))}.</p><p>Are cleared and run again: ${names(steps.slice(at))}.</p>`
       : html`<p>The results of all ${plural(steps.length, "step")} are cleared, and all is run again with the same params.</p>`}

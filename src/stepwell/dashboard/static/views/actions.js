@@ -22,6 +22,7 @@ export function Actions({ instance, canWrite, ask, workflow, id, isPhone }) {
     (status === "paused" || status === "waitingForPause") && to("Resume", "resume", "pause", "primary"),
     !isFinal && dialog("Send event", "event"),
     dialog("Restart", "restart"),
+    dialog("Fork", "fork"),
     !isFinal && dialog("Terminate", "terminate", "danger"),
     dialog("Delete", "delete", "danger"),
   ].filter(Boolean);

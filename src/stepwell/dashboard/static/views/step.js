@@ -171,5 +171,5 @@ function Decisions({ row, canWrite, ask }) {
     ${isOpen && row.status === "waiting" && row.attempts.length > 0 && force("Retry now", "retry")}
     ${isOpen && row.type === "sleep" && force("Skip", "skip")}
     ${isOpen && row.type !== "sleep" && html`${force("Complete by hand", "complete")}${force("Fail by hand", "fail")}`}
-    ${row.type !== "rollback" && html`<${Button} onClick=${() => ask({ kind: "restart", row })}>Restart from here<//>`}</div>`;
+    ${row.type !== "rollback" && html`<${Button} onClick=${() => ask({ kind: "restart", row })}>Restart from here<//><${Button} onClick=${() => ask({ kind: "fork", row })}>Fork from here<//>`}</div>`;
 }

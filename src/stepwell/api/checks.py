@@ -33,11 +33,16 @@ async def check_script(engine: Engine, request: ApiRequest) -> Response:
         # Refused before the answer begins.
         await engine.store.run(GetWorkflow(request.account, workflow))
     upload = await scripts.read(request, scripts.name_of(request))
-    answers = deployments.check(request.account, upload, workflow)
-    # What is wrong with the code is known by then.
-    first = await anext(answers)
     ended = asyncio.Event()
+    # Before a process is started.
     end = request.take_stream(ended.set)
+    answers = deployments.check(request.account, upload, workflow)
+    try:
+        # What is wrong with the code is known by then.
+        first = await anext(answers)
+    except BaseException:
+        end()
+        raise
     return Stream(_lines(first, answers, ended), "application/x-ndjson", _HEADERS, end)
 
 

@@ -6,24 +6,19 @@ transaction that makes it what is served, nothing has changed: who runs goes on,
 
 import asyncio
 import json
-import os
-import shutil
 import time
-import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from stepwell import snapshots, wrangler
 from stepwell.adoption import Adoption
 from stepwell.clock import SystemClock
-from stepwell.errors import CodeRefused, InvalidInput, ScriptError, SnapshotNotFound, StoreUnavailable
-from stepwell.moves import Trying
-from stepwell.rehearsals import CheckedInstance, CheckStand, Rehearsals, RehearsalSettings
-from stepwell.server_settings import Settings
+from stepwell.errors import CodeRefused, InvalidInput, ScriptError, SnapshotNotFound
+from stepwell.rehearsals import CheckedInstance, CheckStand, Trying
 from stepwell.store import Store
 from stepwell.store.snapshot_operations import FindServed, ListServed, SaveSnapshot, Snapshot
-from stepwell.worker_options import CodeOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +45,17 @@ class Deployment:
 class Deployments:
     """Takes code for an account, and goes back to what was served before."""
 
-    def __init__(self, store: Store, adoption: Adoption, account: str, told: Settings, trying: Trying) -> None:
+    def __init__(self, store: Store, adoption: Adoption, account: str, trying: Trying) -> None:
         self._store = store
         self._adoption = adoption
         self._account = account
-        self._told = told
         self._trying = trying
         # One check at a time: each runs code.
         self._checking = asyncio.Lock()
 
     async def check(
         self, account: str, upload: Upload, workflow: str | None = None
-    ) -> AsyncIterator[CheckedInstance | CheckStand]:
+    ) -> AsyncGenerator[CheckedInstance | CheckStand, None]:
         """Yield what would become of instances, of a workflow or of all (None), if they ran on what is uploaded.
 
         Nothing is kept, and nothing changed. Raises CodeRefused with a report for the author, InvalidInput,
@@ -69,21 +63,16 @@ class Deployments:
         """
         self._check(account)
         taken = self._taken(upload)
-        async with self._checking:
-            folder = self._trying.folder / uuid.uuid4().hex
-            try:
-                await asyncio.to_thread(snapshots.lay_out, taken.files, folder)
-                code = CodeOptions(str(folder / taken.source), secrets=self._trying.secrets)
-                settings = RehearsalSettings(str(folder), account, self._trying.variables, self._told)
-                async with Rehearsals(self._store, code, settings) as rehearsals:
-                    async for answer in rehearsals.check(account, workflow):
-                        yield answer
-            except ScriptError as error:
-                raise CodeRefused(str(error).replace(f"{folder}{os.sep}", "")) from error
-            except OSError as error:
-                raise StoreUnavailable(f"the code cannot be laid out in {folder}: {error}") from error
-            finally:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            async with (
+                self._checking,
+                self._trying.rehearsing(self._store, account, taken.files, taken.source) as rehearsals,
+                aclosing(rehearsals.check(account, workflow)) as answers,
+            ):
+                async for answer in answers:
+                    yield answer
+        except ScriptError as error:
+            raise CodeRefused(str(error)) from error
 
     async def deploy(self, account: str, upload: Upload) -> Deployment:
         """Serve what is uploaded. Raises CodeRefused with a report for the author, InvalidInput or StoreError."""
@@ -124,7 +113,7 @@ class Deployments:
         if upload.config and files.keys().isdisjoint(wrangler.FILES):
             files[wrangler.WRITTEN_FILE] = json.dumps(upload.config, indent=2, sort_keys=True).encode()
         try:
-            return snapshots.of_files(files, upload.source, self._told.snapshot_size)
+            return snapshots.of_files(files, upload.source, self._trying.told.snapshot_size)
         except ScriptError as error:
             raise CodeRefused(str(error)) from error
 

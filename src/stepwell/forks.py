@@ -33,6 +33,7 @@ from stepwell.core.records import (
 )
 from stepwell.core.standing import KINDS, find_start, standing
 from stepwell.errors import InvalidInput, StepNotInHistory
+from stepwell.limits import LABELS
 from stepwell.store import Store, codec
 from stepwell.store.label_operations import KeptLabel
 from stepwell.store.operations import GetWorkflow, InstanceRow, RecordRow
@@ -93,12 +94,12 @@ class Forks:
         now = self.clock.now()
         records = _edited(_copied(source, history, fork.step, now), fork, now)
         id = fork.id or str(uuid.uuid4())
+        made = _facts(facts, records, source, now)
         row = await self.store.run(BeginImport(account, workflow, id, f"fork-{uuid.uuid4().hex}", 0, now))
         try:
             written = await self._with_streams(records, exported, row)
             for start in range(0, len(written), _AT_ONCE):
                 await self.store.run(ImportRecords(row, written[start : start + _AT_ONCE]))
-            made = _facts(facts, records, source, now)
             return (await self.store.run(FinishImport(row, account, workflow, id, made))).row
         except BaseException:
             await self.store.run(AbandonImport(row))
@@ -192,12 +193,21 @@ def _edited(copied: Sequence[Recorded], fork: Fork, now: int) -> list[Record]:
 
 
 def _facts(facts: InstanceFacts, records: Sequence[Record], source: str, now: int) -> InstanceFacts:
-    """Return what a fork is beside its records: as new, with the labels of its source, and what it is a fork of."""
+    """Return what a fork is beside its records: as new, with the labels of its source, and what it is a fork of.
+
+    Raises InvalidInput where there is no room for that.
+    """
     given = tuple(
         KeptLabel(label.name, label.given, label.given)
         for label in facts.labels
         if label.given is not None and label.name != FORKED_FROM
     )
+    if len(given) == LABELS:
+        raise InvalidInput(
+            "labels",
+            f'instance "{source}" was given {LABELS} labels, the most there may be, and its fork needs one more, '
+            f"{FORKED_FROM}: begin another instance by hand, with fewer",
+        )
     return structs.replace(
         facts,
         trigger="api",

@@ -17,10 +17,11 @@ from stepwell.errors import InvalidInput, StepwellError
 from stepwell.expiry import Expiry
 from stepwell.firings import Firings
 from stepwell.leftovers import Leftovers
-from stepwell.moves import Moves, Trying
+from stepwell.moves import Moves
 from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored, layouts_of
 from stepwell.places import place_beside
 from stepwell.project import Project
+from stepwell.rehearsals import Trying
 from stepwell.server_settings import Settings, tell
 from stepwell.store import Store
 from stepwell.store.opening import file_of, is_database, open_store
@@ -71,16 +72,16 @@ class Host:
         """What takes code that is uploaded; None: nothing does."""
         if not self.options.allows_deploy:
             return None
-        return Deployments(self.store, self.adoption, self.options.account, self.told, self._trying)
+        return Deployments(self.store, self.adoption, self.options.account, self._trying)
 
     @property
     def moves(self) -> Moves:
         """What moves instances to other versions."""
-        return Moves(self.store, SystemClock(), self.told, self._trying)
+        return Moves(self.store, SystemClock(), self._trying)
 
     @property
     def _trying(self) -> Trying:
-        return Trying(layouts_of(self.place) / "checks", self.code.secrets, self.options.variables)
+        return Trying(layouts_of(self.place) / "checks", self.told, self.code.secrets, self.options.variables)
 
     @contextlib.asynccontextmanager
     async def tending(self, engine: Engine) -> AsyncIterator[None]:

@@ -4,17 +4,12 @@ Each is rehearsed on that version, and moved as it was when it was: one that has
 again.
 """
 
-import asyncio
-import shutil
-import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
-from stepwell import snapshots
 from stepwell.clock import Clock
 from stepwell.core.open_calls import fold_calls
 from stepwell.core.records import AttemptInterrupted, Moved, Record
@@ -24,29 +19,17 @@ from stepwell.errors import (
     InvalidInput,
     RestartedMeanwhile,
     ScriptError,
-    StoreUnavailable,
 )
 from stepwell.outlook import Outlook, Verdict
-from stepwell.rehearsals import Rehearsals, RehearsalSettings
-from stepwell.server_settings import Settings
+from stepwell.rehearsals import Rehearsals, Trying
 from stepwell.store import Store, codec
 from stepwell.store.control_operations import MoveInstance
 from stepwell.store.operations import GetInstance, GetWorkflow, InstanceHistory
-from stepwell.store.snapshot_operations import ReadSnapshotFiles, Snapshot
+from stepwell.store.snapshot_operations import ReadSnapshotFiles
 from stepwell.store.workflow_operations import GetVersionCode, VersionCode
-from stepwell.worker_options import CodeOptions
 
 # One that gets further each time is not waited for.
 _TRIES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Trying:
-    """Where code that is only tried may lie for a while, and what it is given: as `CodeOptions.secrets`, and so on."""
-
-    folder: Path
-    secrets: str | None = None
-    variables: tuple[str, ...] = ()
 
 
 class MovedInstance(msgspec.Struct, frozen=True):
@@ -70,7 +53,6 @@ class Moves:
 
     store: Store
     clock: Clock
-    told: Settings
     trying: Trying
 
     async def move(
@@ -87,25 +69,6 @@ class Moves:
         async with AsyncExitStack() as opened:
             moving = _Moving(self, opened, code, is_forced=is_forced)
             return [await moving.move(account, workflow, id) for id in ids]
-
-    @asynccontextmanager
-    async def rehearsals(self, account: str, snapshot: Snapshot) -> AsyncIterator[Rehearsals]:
-        """Give what rehearses on the code of a snapshot. Raises InvalidInput, or StoreUnavailable."""
-        folder = self.trying.folder / uuid.uuid4().hex
-        try:
-            files = await self.store.run(ReadSnapshotFiles(snapshot.row))
-            await asyncio.to_thread(snapshots.lay_out, files, folder)
-            code = CodeOptions(str(folder / snapshot.source), secrets=self.trying.secrets)
-            settings = RehearsalSettings(str(folder), account, self.trying.variables, self.told)
-            async with Rehearsals(self.store, code, settings) as rehearsals:
-                yield rehearsals
-        except ScriptError as error:
-            problem = str(error).replace(f"{folder}/", "")
-            raise InvalidInput("version_id", f"body: version_id: its code cannot be loaded here: {problem}") from error
-        except OSError as error:
-            raise StoreUnavailable(f"the code cannot be laid out in {folder}: {error}") from error
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 class _Moving:
@@ -156,9 +119,14 @@ class _Moving:
             )
         if self._is_forced:
             return None
-        if self._rehearsals is None:
-            self._rehearsals = await self._opened.enter_async_context(self._moves.rehearsals(account, snapshot))
-        return await self._rehearsals.rehearse(account, workflow, id)
+        try:
+            if self._rehearsals is None:
+                files = await self._store.run(ReadSnapshotFiles(snapshot.row))
+                rehearsing = self._moves.trying.rehearsing(self._store, account, files, snapshot.source)
+                self._rehearsals = await self._opened.enter_async_context(rehearsing)
+            return await self._rehearsals.rehearse(account, workflow, id)
+        except ScriptError as error:
+            raise InvalidInput("version_id", f"body: version_id: its code cannot be loaded here: {error}") from error
 
     def _moving(self, found: InstanceHistory) -> MoveInstance:
         row, now, version = found.row, self._moves.clock.now(), self._code.version.id

@@ -6,18 +6,20 @@ and replaced when an instance makes it hang or die.
 
 import asyncio
 import os
+import shutil
 import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import suppress
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import msgspec
 
-from stepwell import obituary
-from stepwell.core.instance import FINAL, Status
-from stepwell.errors import InstanceNotFound, ScriptError
+from stepwell import obituary, snapshots, worker_options
+from stepwell.core.instance import UNFINISHED
+from stepwell.errors import InstanceNotFound, ScriptError, StoreUnavailable
 from stepwell.outlook import Call, Outlook, Verdict
 from stepwell.rehearsal import ReadingStore
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
@@ -26,13 +28,14 @@ from stepwell.store.link import Loaded, LoadFailed, Message, Rehearse, Rehearsed
 from stepwell.store.operations import Claim, InstanceRow
 from stepwell.store.search_operations import SearchInstances, Wanted
 from stepwell.store.serving import WorkerLine
+from stepwell.store.snapshot_operations import SnapshotFile
 from stepwell.store.transfer_operations import ExportInstance
 from stepwell.worker_options import CodeOptions, WorkerOptions
 
-UNFINISHED = tuple(status.value for status in Status if status not in FINAL)
-
 _AT_ONCE = 100
 _SAY_EVERY_S = 1.0
+# Whether there are too many is decided where they run.
+_MOST_STEPS = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,40 @@ class RehearsalSettings:
     loading_s: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """Where code that is only tried may lie for a while, and what it is given: as `CodeOptions.secrets`, and so on."""
+
+    folder: Path
+    told: Settings = DEFAULT_SETTINGS
+    secrets: str | None = None
+    variables: tuple[str, ...] = ()
+
+    @asynccontextmanager
+    async def rehearsing(
+        self, store: Store, account: str, files: Sequence[SnapshotFile], source: str
+    ) -> AsyncIterator["Rehearsals"]:
+        """Lay files out, and give what rehearses on them; nothing of them is left.
+
+        Raises ScriptError or StoreUnavailable.
+        """
+        folder = self.folder / uuid.uuid4().hex
+        try:
+            await self._lay_out(files, folder)
+            code = CodeOptions(str(folder / source), secrets=self.secrets)
+            settings = RehearsalSettings(str(folder), account, self.variables, self.told)
+            async with Rehearsals(store, code, settings) as rehearsals:
+                yield rehearsals
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _lay_out(self, files: Sequence[SnapshotFile], folder: Path) -> None:
+        try:
+            await asyncio.to_thread(snapshots.lay_out, files, folder)
+        except OSError as error:
+            raise StoreUnavailable(f"the code cannot be laid out in {folder}: {error}") from error
+
+
 class CheckedInstance(msgspec.Struct, frozen=True):
     """An instance that has not ended, and what would become of it; see `Outlook`."""
 
@@ -63,11 +100,6 @@ class CheckedInstance(msgspec.Struct, frozen=True):
     anew: tuple[Call, ...]
     unused: tuple[str, ...]
     skipped: tuple[str, ...]
-
-    @property
-    def breaks(self) -> bool:
-        """Whether it would not do what it has begun to do."""
-        return Verdict(self.verdict).breaks
 
 
 class CheckStand(msgspec.Struct, frozen=True):
@@ -85,19 +117,21 @@ class Rehearsals:
         self._store = store
         self._code = code
         self._settings = settings
-        self._actor: _Actor | None = None
+        self._running: _Process | None = None
+        # What is left out of the places of its files.
+        self._root = f"{settings.root}{os.sep}"
 
     async def __aenter__(self) -> "Rehearsals":
         """Start the process. Raises ScriptError if it cannot load the code."""
-        self._actor = await self._start()
+        self._running = await self._start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the process."""
-        if self._actor is not None:
-            await self._actor.end()
+        if self._running is not None:
+            await self._running.end()
 
     async def rehearse(self, account: str, workflow: str, id: str) -> Outlook:
         """Return what would become of an instance. Raises WorkflowNotFound or InstanceNotFound."""
@@ -116,19 +150,18 @@ class Rehearsals:
                 0,
                 script=facts.script,
                 class_name=facts.class_name,
+                step_limit=_MOST_STEPS,
             )
             outlook = await self._ask(claim)
             if outlook is not None:
                 return self._placed(outlook)
 
-    async def all(
-        self, account: str, workflow: str | None = None, wanted: Wanted | None = None
-    ) -> AsyncIterator[tuple[InstanceRow, Outlook]]:
+    async def all(self, account: str, workflow: str | None = None) -> AsyncIterator[tuple[InstanceRow, Outlook]]:
         """Yield each instance that has not ended, newest first, and what would become of it.
 
-        Of a workflow, or of all (None); `wanted`: of those alone. Raises WorkflowNotFound.
+        Of a workflow, or of all (None). Raises WorkflowNotFound.
         """
-        sought = msgspec.structs.replace(wanted or Wanted(), statuses=_unfinished(wanted))
+        sought = Wanted(statuses=tuple(UNFINISHED))
         after: tuple[int, int] | None = None
         while True:
             page = await self._store.run(SearchInstances(account, workflow, sought, 0, _AT_ONCE, after))
@@ -140,7 +173,9 @@ class Rehearsals:
             if after is None:
                 return
 
-    async def check(self, account: str, workflow: str | None = None) -> AsyncIterator[CheckedInstance | CheckStand]:
+    async def check(
+        self, account: str, workflow: str | None = None
+    ) -> AsyncGenerator[CheckedInstance | CheckStand, None]:
         """Yield each instance that would not simply go on, and how far that is: at first, now and then, and at the end.
 
         Raises WorkflowNotFound.
@@ -171,7 +206,7 @@ class Rehearsals:
 
     def _placed(self, outlook: Outlook) -> Outlook:
         """Return an outlook that names files by where they lie below the code's folder."""
-        root = f"{self._settings.root}{os.sep}"
+        root = self._root
         return msgspec.structs.replace(
             outlook,
             problem=outlook.problem and outlook.problem.replace(root, ""),
@@ -182,42 +217,38 @@ class Rehearsals:
         )
 
     async def _ask(self, claim: Claim) -> Outlook | None:
-        actor = self._actor
-        if actor is None:
-            actor = self._actor = await self._start()
+        process = self._running
+        if process is None:
+            process = self._running = await self._start()
         try:
             async with asyncio.timeout(self._settings.instance_s):
-                return await actor.rehearse(claim)
+                return await process.rehearse(claim)
         except TimeoutError:
             problem = f"it has not come to rest within {self._settings.instance_s:.0f} s: its code runs on, or blocks"
         except ChildProcessError as error:
             problem = f"the process that replayed it {error}"
-        self._actor = None
-        await actor.end()
+        self._running = None
+        await process.end()
         return Outlook(Verdict.UNKNOWN, problem=problem)
 
-    async def _start(self) -> "_Actor":
-        actor = _Actor(self._store)
+    async def _start(self) -> "_Process":
+        process = _Process(self._store)
         try:
             async with asyncio.timeout(self._settings.loading_s):
-                await actor.start(self._code, self._settings)
+                await process.start(self._code, self._settings)
         except TimeoutError:
-            await actor.end()
+            await process.end()
             raise ScriptError(f"the code was not loaded within {self._settings.loading_s:.0f} s") from None
+        except ScriptError as error:
+            await process.end()
+            raise ScriptError(str(error).replace(self._root, "")) from error
         except BaseException:
-            await actor.end()
+            await process.end()
             raise
-        return actor
+        return process
 
 
-def _unfinished(wanted: Wanted | None) -> tuple[str, ...]:
-    if wanted is None or not wanted.statuses:
-        return UNFINISHED
-    # None would mean all of them.
-    return tuple(status for status in wanted.statuses if status in UNFINISHED) or UNFINISHED
-
-
-class _Actor:
+class _Process:
     """The process that rehearses, from outside."""
 
     def __init__(self, store: Store) -> None:
@@ -248,19 +279,9 @@ class _Actor:
                 settings=settings.told,
                 rehearses=True,
             )
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-m",
-                "stepwell.worker_process",
-                options.to_argument(),
-                pass_fds=(theirs.fileno(), self._lifeline),
-                stdin=asyncio.subprocess.DEVNULL,
-                # What the code prints it has printed before.
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            # What the code prints it has printed before.
+            descriptors = (theirs.fileno(), self._lifeline)
+            self._process = await worker_options.start(options, descriptors, asyncio.subprocess.DEVNULL)
         await self._line.connect(ours)
         await self._loaded
 

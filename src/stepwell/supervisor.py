@@ -9,14 +9,13 @@ import itertools
 import logging
 import os
 import socket
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 
-from stepwell import obituary
+from stepwell import obituary, worker_options
 from stepwell.clock import SystemClock
 from stepwell.core.open_calls import fold_calls
 from stepwell.errors import ScriptError, StoreError
@@ -301,18 +300,8 @@ class WorkerChild:
                 self._settings.account,
                 self._settings.told,
             )
-            # -P: a module of the working directory must not stand in for one of ours or of Python's.
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-m",
-                "stepwell.worker_process",
-                options.to_argument(),
-                pass_fds=(theirs.fileno(), lifeline, reports, *([] if fetch is None else [fetch.socket])),
-                stdin=asyncio.subprocess.DEVNULL,
-                # Out of the terminal's reach: Ctrl-C is for the parent, which drains the workers.
-                start_new_session=True,
-            )
+            served = () if fetch is None else (fetch.socket,)
+            self._process = await worker_options.start(options, (theirs.fileno(), lifeline, reports, *served))
         await self._line.connect(ours)
 
     async def watch(self) -> None:

@@ -1,4 +1,7 @@
-"""What a worker process is started with, as its parent hands it over on the command line."""
+"""What a worker process is started with, as its parent hands it over on the command line; and its start."""
+
+import asyncio
+import sys
 
 import msgspec
 
@@ -69,3 +72,23 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     def of_argument(cls, argument: str) -> "WorkerOptions":
         """Return the options that an argument says."""
         return msgspec.json.decode(argument, type=cls)
+
+
+async def start(
+    options: WorkerOptions, descriptors: tuple[int, ...], output: int | None = None
+) -> asyncio.subprocess.Process:
+    """Start a worker process, which inherits these descriptors; `output` is where it writes, None: where we do."""
+    # -P: a module of the working directory must not stand in for one of ours or of Python's.
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        "stepwell.worker_process",
+        options.to_argument(),
+        pass_fds=descriptors,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        # Out of the terminal's reach: Ctrl-C is for the parent, which drains the workers.
+        start_new_session=True,
+    )

@@ -56,7 +56,8 @@ class WorkerProcess:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._store = RemoteStore(self._heard, self._hung_up)
-        self._dry = DryStore(self._store)
+        # What takes the place of the store where nothing is to be done.
+        self._dry = DryStore(self._store) if options.rehearses else None
         self._rehearser: Rehearser | None = None
         self._worker: Worker | None = None
         self._fetch: FetchServer | None = None
@@ -70,8 +71,8 @@ class WorkerProcess:
             scripts = load(project, self._options.settings)
             workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
             env = self._env(project, workflows)
-            if self._options.rehearses:
-                await self._rehearse(project, scripts, env)
+            if self._dry is not None:
+                await self._rehearse(project, scripts, env, self._dry)
             sock = self._fetch_socket(scripts)
             warnings = await self._make_known(scripts)
         except ScriptError as error:
@@ -90,12 +91,12 @@ class WorkerProcess:
             await self._fetch.stopped()
         return await self._leave(0)
 
-    async def _rehearse(self, project: Project, scripts: list[Script], env: Env) -> None:
+    async def _rehearse(self, project: Project, scripts: list[Script], env: Env, dry: DryStore) -> None:
         """Replay what the parent names, and write nothing, until that hangs up."""
         context = self._context(project, env)
         # Nobody waits for long: what the code waits for outside of its steps is told soon.
         patient = replace(context.settings, foreign_wait_ms=_FOREIGN_WAIT_MS)
-        rehearser = self._rehearser = Rehearser(replace(context, settings=patient), self._dry, *_made_of(scripts))
+        rehearser = self._rehearser = Rehearser(replace(context, settings=patient), dry, *_made_of(scripts))
         self._store.say(Loaded(0, sorted({name for script in scripts for name in script.workflows})))
         await rehearser.run(self._store.say)
 
@@ -196,8 +197,7 @@ class WorkerProcess:
         """Make what `self.env` is: bindings and variables of the wrangler file, `.dev.vars`, the environment."""
         # Without a wrangler file each workflow has a binding: ORDER_WORKFLOW is `order-workflow`.
         named = wrangler.bindings(project.config) or {name.upper().replace("-", "_"): name for name in workflows}
-        store = self._dry if self._options.rehearses else self._store
-        engine = Engine(store, settings=self._options.settings)
+        engine = Engine(self._dry or self._store, settings=self._options.settings)
         bindings = {binding: WorkflowBinding(engine, self._options.account, name) for binding, name in named.items()}
         environment = {name: os.environ[name] for name in self._options.variables if name in os.environ}
         secrets = Path(self._options.code.secrets or project.root)

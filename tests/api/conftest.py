@@ -15,8 +15,8 @@ from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
 from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.http_server import HttpServer
-from stepwell.moves import Moves, Trying
-from stepwell.server_settings import DEFAULT_SETTINGS
+from stepwell.moves import Moves
+from stepwell.rehearsals import Trying
 from stepwell.store.sqlite import SqliteStore
 from stepwell.tokens import Tokens
 from tests.api.deploying import deployments
@@ -64,7 +64,7 @@ def app(engine: Engine) -> ASGIApp:
 
 
 def _moves(engine: Engine) -> Moves:
-    return Moves(engine.store, engine.clock, DEFAULT_SETTINGS, Trying(Path(tempfile.gettempdir(), "stepwell-tests")))
+    return Moves(engine.store, engine.clock, Trying(Path(tempfile.gettempdir(), "stepwell-tests")))
 
 
 @pytest.fixture

@@ -123,6 +123,17 @@ async def test_fork_of_an_instance_that_runs_leaves_it_alone() -> None:
         assert (await second.labels())[FORKED_FROM] == "new"
 
 
+async def test_fork_needs_room_for_the_label_that_names_its_source() -> None:
+    """Else it could not leave the store and come into another one; nothing of it is there."""
+    async with TestEngine.open([Order]) as engine:
+        await engine.create(Order, id="old", params={"amount": 1}, labels={f"n{n}": "x" for n in range(16)})
+
+        with pytest.raises(InvalidInput, match="was given 16 labels"):
+            await _fork(engine, Fork(id="new"))
+        with pytest.raises(InstanceNotFound):
+            await engine.engine.get(ACCOUNT, "order", "new")
+
+
 @pytest.mark.parametrize(
     ("fork", "source", "error"),
     [

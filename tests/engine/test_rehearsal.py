@@ -17,6 +17,7 @@ from stepwell.outlook import Outlook, Verdict
 from stepwell.rehearsal import DryStore, rehearse
 from stepwell.rehearsals import Rehearsals, RehearsalSettings
 from stepwell.scripts import workflow_name
+from stepwell.server_settings import Settings
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.store.opening import open_store
 from stepwell.store.operations import Claim, ListInstances, ReadHistory, RegisterWorkflow
@@ -190,8 +191,13 @@ async def test_code_that_hangs_or_kills_its_process_is_told_and_the_next_is_look
         for id in ("hangs", "dies", "fits"):
             await engine.create(ACCOUNT, "shop", NewInstance(id))
         line = "{'hangs': lambda: [0 for _ in iter(int, 1)], 'dies': lambda: os._exit(3)}.get(event.instance_id, int)()"
-        (tmp_path / "shop.py").write_text(_flow(before=line))
-        settings = RehearsalSettings(str(tmp_path), ACCOUNT, instance_s=1.0)
+        (tmp_path / "shop.py").write_text(
+            _flow(before=line).replace(
+                'step.do("a", lambda: 1)', 'asyncio.gather(step.do("a", lambda: 1), step.do("a", lambda: 1))'
+            )
+        )
+        # How many steps there may be is said where they run, and may be said for a workflow alone.
+        settings = RehearsalSettings(str(tmp_path), ACCOUNT, told=Settings(steps_per_instance=1), instance_s=1.0)
         async with Rehearsals(store, CodeOptions(str(tmp_path / "shop.py")), settings) as rehearsals:
             found = {row.id: outlook async for row, outlook in rehearsals.all(ACCOUNT)}
 

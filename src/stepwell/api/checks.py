@@ -1,7 +1,8 @@
 """What would become of instances on code that is uploaded; nothing is kept or changed. Stepwell's own route."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import msgspec
 from starlette.responses import Response
@@ -47,17 +48,17 @@ async def check_script(engine: Engine, request: ApiRequest) -> Response:
 
 
 async def _lines(
-    first: CheckedInstance | CheckStand, answers: AsyncIterator[CheckedInstance | CheckStand], ended: asyncio.Event
+    first: CheckedInstance | CheckStand,
+    answers: AsyncGenerator[CheckedInstance | CheckStand, None],
+    ended: asyncio.Event,
 ) -> AsyncGenerator[bytes, None]:
     yield _encode(first) + b"\n"
-    try:
-        async for answer in answers:
-            if ended.is_set():
-                return
-            yield _encode(answer) + b"\n"
-    except StepwellError as error:
-        # The answer has begun, and can say so in no other way.
-        yield _encode(CheckFailed(str(error))) + b"\n"
-    finally:
-        if isinstance(answers, AsyncGenerator):
-            await answers.aclose()
+    async with aclosing(answers):
+        try:
+            async for answer in answers:
+                if ended.is_set():
+                    return
+                yield _encode(answer) + b"\n"
+        except StepwellError as error:
+            # The answer has begun, and can say so in no other way.
+            yield _encode(CheckFailed(str(error))) + b"\n"

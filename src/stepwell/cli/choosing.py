@@ -3,7 +3,7 @@
 import functools
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +16,7 @@ from stepwell.cli.terminal import say
 if TYPE_CHECKING:
     from stepwell.cli.consent import Consent
     from stepwell.cli.output import Output
+    from stepwell.cli.targets import Targets
     from stepwell.client import Client
 
 IDS = click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=completing.instances)
@@ -37,17 +38,16 @@ class Chosen:
         return any(self.search.values())
 
 
-def chosen(command: Command) -> Command:
-    """Give a command that changes instances what says which; it gets a Chosen as `chosen`. Raises click.UsageError."""
+def which(command: Command) -> Command:
+    """Give a command what says which instances it is about: ids, or what they have to match.
 
-    @combined(
-        IDS,
-        searched,
-        click.option("--no-wait", is_flag=True, help="Of all that match: do not wait for the end of the job."),
-    )
+    It gets a Chosen as `chosen`. Raises click.UsageError.
+    """
+
+    @combined(IDS, searched)
     @functools.wraps(command)
-    def with_chosen(*arguments: Any, ids: Sequence[str], search: Search, no_wait: bool, **more: Any) -> None:
-        found = Chosen(ids, search, waits=not no_wait)
+    def with_chosen(*arguments: Any, ids: Sequence[str], search: Search, **more: Any) -> None:
+        found = Chosen(ids, search)
         if found.is_search and (ids or more.get("filename")):
             raise click.UsageError(
                 "ids name instances, options such as --status say which match; give the ones or the others"
@@ -55,6 +55,33 @@ def chosen(command: Command) -> Command:
         command(*arguments, chosen=found, **more)
 
     return with_chosen
+
+
+def chosen(command: Command) -> Command:
+    """Give a command that changes instances what says which, and whether it waits; it gets a Chosen as `chosen`."""
+
+    @which
+    @combined(click.option("--no-wait", is_flag=True, help="Of all that match: do not wait for the end of the job."))
+    @functools.wraps(command)
+    def with_wait(*arguments: Any, chosen: Chosen, no_wait: bool, **more: Any) -> None:
+        command(*arguments, chosen=replace(chosen, waits=not no_wait), **more)
+
+    return with_wait
+
+
+def find(client: "Client", workflow: str, chosen: Chosen) -> "Targets":
+    """Return the instances of a workflow that are meant, each by its id; none, which is said, where none is like that.
+
+    Raises Failure.
+    """
+    from stepwell.cli import targets
+
+    if not chosen.is_search:
+        return targets.find(client, workflow, chosen.ids)
+    ids = tuple(str(one["id"]) for one in client.search(workflow, chosen.search))
+    if not ids:
+        say("no instance is like that, so there is nothing to do")
+    return targets.Targets(client, workflow, ids)
 
 
 def change_all(client: "Client", asked: tuple[str, str], chosen: Chosen, consent: "Consent", out: "Output") -> int:

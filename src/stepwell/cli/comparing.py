@@ -49,26 +49,19 @@ def _side(side: Mapping[str, Any] | None) -> str:
 
 def _rows(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Item]:
     """Yield the instances themselves, and each step of either, in the order of A; what B alone has where it came."""
-    yield _row("(instance)", "instance", _whole(a), _whole(b))
-    ours, theirs = ({(step["type"], step["name"]): step for step in steps_of(one)} for one in (a, b))
-    left = [*theirs]
-    for key, step in ours.items():
-        if key in theirs:
-            while (other := left.pop(0)) != key:
-                if other not in ours:
-                    yield _row(other[1], other[0], None, _facts(theirs[other]))
-                else:
-                    # It comes later in A.
-                    left.append(other)
-            yield _row(key[1], key[0], _facts(step), _facts(theirs[key]))
-        else:
-            yield _row(key[1], key[0], _facts(step), None)
-    for key in left:
-        if key not in ours:
-            yield _row(key[1], key[0], None, _facts(theirs[key]))
+    yield _row("instance", "(instance)", _whole(a), _whole(b))
+    ours, theirs = ({(step["type"], step["name"]): _facts(step) for step in steps_of(one)} for one in (a, b))
+    only_in_b = [(place, key) for place, key in enumerate(theirs) if key not in ours]
+    places = {key: place for place, key in enumerate(theirs)}
+    for key, facts in ours.items():
+        while only_in_b and only_in_b[0][0] < places.get(key, 0):
+            yield _row(*(other := only_in_b.pop(0)[1]), None, theirs[other])
+        yield _row(*key, facts, theirs.get(key))
+    for _, key in only_in_b:
+        yield _row(*key, None, theirs[key])
 
 
-def _row(step: str, type: str, a: Item | None, b: Item | None) -> Item:
+def _row(type: str, step: str, a: Item | None, b: Item | None) -> Item:
     return {"step": step, "type": type, "differs": _differing(a, b), "a": a, "b": b}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from stepwell.cli import arguments, targets
+from stepwell.cli import arguments, choosing
 from stepwell.cli.choosing import Chosen
 from stepwell.cli.failures import FAILED, failure_of, reason_of
 from stepwell.cli.output import Column, Item, Output
@@ -42,17 +42,7 @@ def _output(given: str) -> tuple[str, Any]:
 
 def fork(client: Client, workflow: str, chosen: Chosen, asked: Mapping[str, Any], out: Output) -> int:
     """Make a fork of each instance; print them, and why others have none; return the exit code. Raises Failure."""
-    if chosen.is_search and chosen.ids:
-        raise click.UsageError(
-            "ids name instances, options such as --status say which match; give the ones or the others"
-        )
-    if chosen.is_search:
-        ids: Sequence[str] = [str(one["id"]) for one in client.search(workflow, chosen.search)]
-    else:
-        ids = targets.find(client, workflow, chosen.ids).ids
-    if not ids:
-        say("no instance is like that, so there is nothing to do")
-        return 0
+    ids = choosing.find(client, workflow, chosen).ids
     if len(ids) > 1 and "instance_id" in asked:
         raise click.UsageError(f"--id is for one fork, and {len(ids):,} instances are to have one; leave it out")
     failed: list[str] = []

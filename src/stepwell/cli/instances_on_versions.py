@@ -7,12 +7,11 @@ import click
 
 from stepwell.cli import choosing, completing, options
 from stepwell.cli.failures import Command
-from stepwell.cli.searching import searched
 
 if TYPE_CHECKING:
+    from stepwell.cli.choosing import Chosen
     from stepwell.cli.consent import Consent
     from stepwell.cli.output import Output
-    from stepwell.cli.searching import Search
 
 
 @click.command("compare", cls=Command)
@@ -35,8 +34,7 @@ def instances_compare(workflow: str, a: str, b: str, *, shows_all: bool, out: "O
 
 @click.command("fork", cls=Command)
 @click.argument("workflow", shell_complete=completing.workflows)
-@choosing.IDS
-@searched
+@choosing.which
 @options.from_step
 @click.option("--id", "id", metavar="ID", help="Of the new instance.  [default: one is made]")
 @click.option("--params", metavar="JSON", help="Other params: JSON, @FILE or -.")
@@ -46,8 +44,7 @@ def instances_compare(workflow: str, a: str, b: str, *, shows_all: bool, out: "O
 @options.remote
 def instances_fork(  # noqa: PLR0913, PLR0917 - one for each option
     workflow: str,
-    ids: tuple[str, ...],
-    search: "Search",
+    chosen: "Chosen",
     step: Mapping[str, Any] | None,
     id: str | None,
     params: str | None,
@@ -68,13 +65,12 @@ def instances_fork(  # noqa: PLR0913, PLR0917 - one for each option
     from stepwell.cli import forking, profiles
 
     asked = forking.asked_for(step, id, params, outputs, to)
-    raise SystemExit(forking.fork(profiles.connect(**where), workflow, choosing.Chosen(ids, search), asked, out))
+    raise SystemExit(forking.fork(profiles.connect(**where), workflow, chosen, asked, out))
 
 
 @click.command("move", cls=Command)
 @click.argument("workflow", shell_complete=completing.workflows)
-@choosing.IDS
-@searched
+@choosing.which
 @click.option("--to-version", "to", metavar="ID", help="Of `workflows versions`.  [default: the newest]")
 @click.option(
     "--force", "is_forced", is_flag=True, help="Also those that would break on it, or may: none is looked at."
@@ -84,8 +80,7 @@ def instances_fork(  # noqa: PLR0913, PLR0917 - one for each option
 @options.remote
 def instances_move(  # noqa: PLR0913 - one for each option
     workflow: str,
-    ids: tuple[str, ...],
-    search: "Search",
+    chosen: "Chosen",
     to: str | None,
     *,
     is_forced: bool,
@@ -104,7 +99,6 @@ def instances_move(  # noqa: PLR0913 - one for each option
     """
     from stepwell.cli import moving, profiles
 
-    chosen = choosing.Chosen(ids, search)
     client = profiles.connect(**where)
     raise SystemExit(moving.move(client, workflow, chosen, to, consent, out, is_forced=is_forced))
 

@@ -4,15 +4,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import click
-
-from stepwell.cli import targets
+from stepwell.cli import choosing
 from stepwell.cli.choosing import Chosen
 from stepwell.cli.consent import Consent
 from stepwell.cli.failures import FAILED
 from stepwell.cli.output import Column, Item, Output
 from stepwell.cli.progress import Progress, Stand
-from stepwell.cli.targets import Targets
 from stepwell.cli.terminal import say
 from stepwell.client import Client
 from stepwell.limits import BATCH_INSTANCES
@@ -35,20 +32,10 @@ def move(  # noqa: PLR0913, PLR0917 - which ones, where to, and how that is show
     is_forced: bool,
 ) -> int:
     """Move instances, if that is wanted; print those that were, and why others were not; return the exit code."""
-    if chosen.is_search and chosen.ids:
-        raise click.UsageError(
-            "ids name instances, options such as --status say which match; give the ones or the others"
-        )
-    if chosen.is_search:
-        found = Targets(client, workflow, tuple(str(one["id"]) for one in client.search(workflow, chosen.search)))
-        if not found.ids:
-            say("no instance is like that, so there is nothing to do")
-            return 0
-    else:
-        found = targets.find(client, workflow, chosen.ids)
-    ids = found.ids
-    if not consent.covers("move", found, out):
+    found = choosing.find(client, workflow, chosen)
+    if not found.ids or not consent.covers("move", found, out):
         return 0
+    ids = found.ids
     left: list[Item] = []
     with Progress("move", is_shown=not out.is_line_by_line) as progress:
         out.show_all(_moved(client, workflow, ids, (version, is_forced), left, progress), _COLUMNS)

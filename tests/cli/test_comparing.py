@@ -73,6 +73,16 @@ def test_instances_that_are_the_same_have_nothing_to_show() -> None:
     assert json.loads(shown.stdout) == []
 
 
+def test_what_still_waits_has_taken_no_time_yet() -> None:
+    """Its end is the one that it has at the latest."""
+    waiting = {"name": "go-1", "type": "waitForEvent", "start": START, "end": "2026-12-04T10:00:00.000Z", "error": None}
+    answers = [_instance({**waiting, "finished": finished, "output": None}) for finished in (False, True)]
+    with scripted(answers) as server:
+        told = run("instances", "compare", "order", "a", "b", "--url", server.url)
+
+    assert told.stdout == "go-1\twaitForEvent\tstatus\twaiting\tdone, 7 d\n"
+
+
 def test_columns_are_called_after_the_instances() -> None:
     """So that one knows which is which."""
     with scripted([A, B]) as server:

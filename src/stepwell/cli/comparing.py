@@ -101,7 +101,8 @@ def _facts(step: Step) -> Item:
 
 
 def _times(of: Mapping[str, Any]) -> Item:
-    has_both = of["start"] and of["end"]
+    # What waits has the moment at which it ends at the latest.
+    has_both = of["start"] and of["end"] and of.get("finished", True)
     return {
         "duration": times.span(of["start"], of["end"]) if has_both else _NONE,
         "seconds": times.moment_of(of["end"]) - times.moment_of(of["start"]) if has_both else None,

@@ -127,7 +127,11 @@ def test_pipe_gets_a_line_for_each_change(server: DevServer) -> None:
     with running(command) as process:
         assert process.stdout is not None
         first = [process.stdout.readline() for _ in range(3)]
+        # Between the two looks that are meant it may run for a moment, which a look would tell.
+        process.send_signal(signal.SIGSTOP)
         end(server, "piped")()
+        server.wait_for_status("order", "piped", "complete")
+        process.send_signal(signal.SIGCONT)
         rest = process.stdout.read().splitlines()
 
     lines = [line.rstrip("\n").split("\t") for line in [*first, *rest]]

@@ -63,7 +63,8 @@ _FEWEST_SEEDS = 5
 LOOK_EVERY = 5
 _NUMBERS = "select seq, name from sqlite_sequence where name in ('instances', 'idempotency_keys') order by name"
 
-_DELETIONS = (workflows.DeleteWorkflow, control.DeleteInstance)
+# A writer goes on with what these leave, or begins them, whenever it has nothing else to do.
+_IN_PAUSES = (workflows.DeleteWorkflow, control.DeleteInstance, retention.DeleteExpired)
 
 Errors = set[type[errors.StepwellError]]
 _OF_WORKFLOW: Errors = {errors.WorkflowNotFound}
@@ -344,13 +345,14 @@ def _drawn(seed: int, steps: int) -> list[Operation[Any]]:
 async def _all_at_once(store: Store, operations: Sequence[Operation[Any]]) -> list[object]:
     """Ask for operations, fifty at a time, without waiting for any; and for nothing to be left of what was deleted.
 
-    That is asked at once: whether a turn of a deleted instance is refused already would be a question of time.
+    That is asked at once: whether a turn of a deleted instance is refused already would be a question of time. So would
+    be what sees that something has expired, as a writer deletes that in a pause: nothing is asked behind it.
     """
     answers: list[object] = []
     waiting: list[Operation[Any]] = []
     for place, operation in enumerate(operations, 1):
         waiting.append(operation)
-        if len(waiting) == 50 or isinstance(operation, _DELETIONS) or place == len(operations):
+        if len(waiting) == 50 or isinstance(operation, _IN_PAUSES) or place == len(operations):
             answers += await outcomes(store, waiting)
             waiting.clear()
             while await store.run(workflows.PurgeDeleted()):

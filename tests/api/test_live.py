@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from stepwell.api import Api, create_app
 from stepwell.api.refusals import TooManyStreams
 from stepwell.api.streams import Streams
+from stepwell.api.ui import live
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
 from stepwell.hosts import LOOPBACK_HOSTS
@@ -68,6 +69,34 @@ async def test_lists_are_named_at_most_once_a_second(port: int, histories: Histo
         second = time()
 
     assert 0.9 < second - first < 3
+
+
+@pytest.mark.parametrize(
+    ("is_list", "pages", "pause"),
+    [(True, 1, 1.0), (True, 50, 1.0), (True, 200, 4.0), (False, 1, 0.1), (False, 50, 0.1), (False, 200, 0.4)],
+)
+def test_more_pages_are_told_no_more_in_all(is_list: bool, pages: int, pause: float) -> None:
+    """Of lists 50 in a second, of instances 500, however many are open."""
+    assert live.pause_s(is_list=is_list, pages=pages) == pause
+
+
+async def test_open_pages_are_what_a_pause_is_made_of(
+    port: int, histories: Histories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where ten pages are told in a second, one of four hears nothing for 400 ms."""
+    monkeypatch.setattr(live, "LIST_S", 0)
+    monkeypatch.setattr(live, "LISTS_A_SECOND", 10)
+    time = asyncio.get_running_loop().time
+    async with AsyncExitStack() as pages:
+        first, *_ = [await pages.enter_async_context(listening(port, "overview")) for _ in range(4)]
+        await anext(first)
+        await histories.queued("order", "a")
+        await anext(first)
+        told = time()
+        await histories.queued("order", "b")
+        await anext(first)
+
+        assert time() - told > 0.35
 
 
 async def test_instance_is_named_when_it_changes_and_no_other(port: int, histories: Histories) -> None:

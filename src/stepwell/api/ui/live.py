@@ -28,9 +28,12 @@ from stepwell.errors import InstanceNotFound, WorkflowNotFound
 from stepwell.store.operations import GetInstance, InstanceRow
 
 MOST_TOPICS = 8
-# How long after a change the next is told.
+# How long after a change the next is told, at least; and how often in a second pages are told of any, whatever number of
+# them is open: each reads again then, and is answered in the process that writes everybody's steps.
 LIST_S = 1.0
+LISTS_A_SECOND = 50
 INSTANCE_S = 0.1
+INSTANCES_A_SECOND = 500
 # A page that comes back shows its session again: one whose token was revoked hears no more.
 LONGEST_S = 600.0
 
@@ -49,11 +52,12 @@ class Topics:
 class _Changes:
     """The topics that have changed and were not told yet. `lists` change with anything that does.
 
-    `stops` end what the store tells of instances.
+    `streams` are those of all pages. `stops` end what the store tells of instances.
     """
 
     lists: tuple[str, ...]
     count: ChangeCount
+    streams: Streams
     stops: list[Callable[[], None]] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)
     told_at: dict[str, float] = field(default_factory=dict)
@@ -95,7 +99,12 @@ class _Changes:
         return []
 
     def _at(self, topic: str) -> float:
-        return self.told_at.get(topic, 0) + (LIST_S if topic in self.lists else INSTANCE_S)
+        return self.told_at.get(topic, 0) + pause_s(is_list=topic in self.lists, pages=self.streams.count)
+
+
+def pause_s(*, is_list: bool, pages: int) -> float:
+    """Return how long after a change the next one is told of a topic, with so many pages open, in seconds."""
+    return max(LIST_S, pages / LISTS_A_SECOND) if is_list else max(INSTANCE_S, pages / INSTANCES_A_SECOND)
 
 
 async def stream_changes(engine: Engine, request: ApiRequest) -> Response:
@@ -104,7 +113,7 @@ async def stream_changes(engine: Engine, request: ApiRequest) -> Response:
     seen = request.query.text("after", 100)
     count = request.served.changes
     count.mark(engine.store)
-    changes = _Changes(topics.lists, count)
+    changes = _Changes(topics.lists, count, request.served.streams)
     end = request.take_stream(changes.end)
     try:
         await _watch(engine, request.account, topics, changes)

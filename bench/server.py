@@ -24,17 +24,19 @@ W6_SECONDS = 3.0
 class Connection:
     """A connection that is kept open, with the least that a client has to do."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, headers: str) -> None:
         self._reader = reader
         self._writer = writer
+        self._headers = headers
 
     @classmethod
-    async def open(cls, port: int) -> "Connection":
-        """Connect to a server on this machine."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def open(cls, port: int, headers: str = "") -> "Connection":
+        """Connect to a server on this machine; the headers are those of each request."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port), headers)
 
     async def ask(self, method: str, path: str, body: bytes = b"", headers: str = "") -> bytes:
         """Send a request and return the body of its answer."""
+        headers += self._headers
         head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {len(body)}\r\n\r\n"
         self._writer.write(head.encode() + body)
         answer = await self._reader.readuntil(b"\r\n\r\n")
@@ -153,11 +155,15 @@ async def _rate(port: int, path: str) -> float:
 
 
 @asynccontextmanager
-async def serving(folder: Path, **environment: str) -> AsyncIterator[tuple[int, int]]:
-    """Start a server on the benchmark's workflows, and stop it; give its port and its process id."""
-    source = Path(__file__).with_name("workflows.py")
+async def serving(folder: Path, store: str | None = None, **environment: str) -> AsyncIterator[tuple[int, int]]:
+    """Start a server on the benchmark's workflows, and stop it; give its port and its process id.
+
+    Without a store it makes a file in the folder.
+    """
+    source = str(Path(__file__).with_name("workflows.py"))
+    told = ("dev", source, "--data", str(folder / "data")) if store is None else ("serve", source, "--store", store)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "stepwell", "dev", str(source), "--port", "0", "--data", str(folder / "data"),
+        sys.executable, "-m", "stepwell", *told, "--port", "0",
         stdout=asyncio.subprocess.PIPE, env={**os.environ, **environment},
     )  # fmt: skip
     assert process.stdout is not None

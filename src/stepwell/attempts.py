@@ -5,67 +5,66 @@ or the end of the turn, whatever it still returns or raises is ignored, and what
 """
 
 import asyncio
-import os
-import traceback
 from collections import defaultdict
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import structs
 
 from stepwell import durations, values
 from stepwell.bodies import DelayQuestion, ask_delay, base_delay_ms, call_body, step_facts, stored
 from stepwell.calls import CallPort, CallScope, StepCall
 from stepwell.capture import SINK
 from stepwell.clock import Alarm, Clock
-from stepwell.core.failures import Failure, describe, leaves
-from stepwell.core.records import Key, StreamRef
-from stepwell.core.retries import delay_function, may_retry
+from stepwell.core.failures import Failure, describe
+from stepwell.core.records import Key
+from stepwell.core.retries import delay_function
 from stepwell.core.step_answers import Attempt
 from stepwell.core.steplog import timed_out
 from stepwell.errors import (
     InstanceTooLarge,
     NonRetryableDelayError,
-    NonRetryableError,
     NotSerialisable,
-    RetryAfter,
     TurnClosed,
     UnreadableValue,
-    WorkflowFatalError,
     WorkflowInternalError,
     WorkflowTimeoutError,
 )
+from stepwell.isolation import Isolation
 from stepwell.notes import AttemptSink, Notebook
+from stepwell.problems import Problem, problem_of, ruin_of
 from stepwell.scope import AuthorExit, TaskScope
 from stepwell.shared_slots import HELD_LIMITS, SharedSlots
+from stepwell.step_processes import StepProcesses
 from stepwell.steps import StepContext
-from stepwell.streams import StoredStream, StreamRefused, TurnStreams
+from stepwell.store.link import RunStep
+from stepwell.store.operations import Claim
+from stepwell.streams import StoredResult, StreamRefused, TurnStreams
 from stepwell.threads import Threads
 from stepwell.values import Classes
-
-# Where frames of a traceback are ours, not the author's.
-_OURS = str(Path(__file__).parent) + os.sep
-
-_NOT_RETRYABLE = (NonRetryableError, WorkflowFatalError, NonRetryableDelayError)
 
 
 class AttemptHost(CallPort, Protocol):
     """The turn, as its attempts see it."""
 
+    claim: Claim
     clock: Clock
     threads: Threads
     streams: TurnStreams
     classes: Classes
     notebook: Notebook
     slots: SharedSlots
+    # Where steps run in processes of their own; None: those run where all do.
+    processes: StepProcesses | None
 
     def instance_key(self) -> str:
         """Return what tells the instance from all others."""
 
-    async def before_body(self) -> None:
-        """Wait until an attempt's body may run."""
+    async def before_body(self, *, is_elsewhere: bool) -> None:
+        """Wait until an attempt's body may run, which it does in this process or elsewhere."""
 
     def quiet(self, scope: TaskScope) -> None:
         """All tasks of a scope are blocked."""
@@ -162,22 +161,27 @@ class Attempts:
         nested = self._nested[call.key] = [key for key in self._nested[call.key] if key in execution.outcomes]
         scope.results.extend(nested)
         sink = self._host.notebook.attempt_sink(call.key, attempt.number, sensitive=bool(attempt.config.sensitive))
-        signals = AttemptSignals(lambda: self._hear(running), self._host.classes)
+        signals = AttemptSignals(lambda: self.hear(running), self._host.classes)
         running = self._running[call.key] = RunningAttempt(call, attempt, scope, signals, sink)
         return running
 
     def launch(self, running: RunningAttempt, now: int) -> None:
         """Run the body of an attempt that was started."""
+        if self._isolation(running.call) is None:
+            self.begin_time(running, now)
+        context = running.call.context.copy()
+        context.run(SINK.set, running.sink)
+        if (limit := running.call.body.traits.limit) is not None:
+            context.run(HELD_LIMITS.set, context.get(HELD_LIMITS, frozenset()) | {limit})
+        running.task = running.scope.run_in(context, self._attempt(running), running.call.key.label)
+
+    def begin_time(self, running: RunningAttempt, now: int) -> None:
+        """Let the time of an attempt begin."""
         timeout_ms = durations.to_ms(running.attempt.config.timeout) or 0
         timed_out_at = now + timeout_ms
         running.alarms.append(self._host.clock.call_at(timed_out_at, lambda: self._time_out(running, timeout_ms)))
         running.heard_at = now
         self._watch_heartbeat(running)
-        context = running.call.context.copy()
-        context.run(SINK.set, running.sink)
-        if (limit := running.call.body.limit) is not None:
-            context.run(HELD_LIMITS.set, context.get(HELD_LIMITS, frozenset()) | {limit})
-        running.task = running.scope.run_in(context, self._attempt(running), running.call.key.label)
 
     def route_nested(self, parent: Key, key: Key) -> CallScope | None:
         """Queue a result for the body that called it; None if that is over."""
@@ -211,13 +215,18 @@ class Attempts:
         """Return what still lives of attempts that have ended."""
         return list(self._left)
 
+    def _isolation(self, call: StepCall) -> Isolation | None:
+        return None if self._host.processes is None else call.body.traits.isolation
+
     async def _attempt(self, running: RunningAttempt) -> None:
+        isolation = self._isolation(running.call)
         try:
-            await self._host.before_body()
-            if running.attempt.ordinal > 1:
-                await self._take_details(running)
-            context = StepContext(step_facts(running.attempt, self._host.instance_key()), running.signals)
-            result = await call_body(running.call, context, self._host.threads)
+            await self._host.before_body(is_elsewhere=isolation is not None)
+            details = await self._details(running) if running.attempt.ordinal > 1 else None
+            if isolation is not None:
+                result = await self._elsewhere(running, isolation, details)
+            else:
+                result = await self._here(running, details)
             # One that was ended, and goes on all the same, must not touch what the next one stores.
             if isinstance(result, AsyncIterable) and not running.is_closed:
                 result = await self._host.streams.store(result, running.call.key, running.attempt.ordinal)
@@ -229,6 +238,24 @@ class Attempts:
             if not running.is_closed:
                 self._succeed(running, result)
 
+    async def _here(self, running: RunningAttempt, details: str | None) -> Any:
+        """Run the body of an attempt in this process."""
+        if details is not None:
+            # What cannot be read any more is nothing.
+            with suppress(UnreadableValue):
+                running.signals.details = values.decode(details, self._host.classes)
+        context = StepContext(step_facts(running.attempt, self._host.instance_key()), running.signals)
+        return await call_body(running.call, context, self._host.threads)
+
+    async def _elsewhere(self, running: RunningAttempt, isolation: Isolation, details: str | None) -> StoredResult:
+        """Run the body of an attempt in a process of its own. Raises BodyFailed or StepProcessDied."""
+        assert self._host.processes is not None
+        claim = structs.replace(self._host.claim, history=None)
+        asked = RunStep(claim, running.attempt, isolation, details)
+        # An empty context: the process, and what it asks of the store, are no work of the author's tasks.
+        work = self._host.processes.run(asked, _Listener(self, running, self._host))
+        return await asyncio.get_running_loop().create_task(work, context=Context())
+
     def _succeed(self, running: RunningAttempt, result: object) -> None:
         key = running.call.key
         try:
@@ -237,45 +264,41 @@ class Attempts:
             self._host.execution.succeeded(key, text, self._host.clock.now(), stream)
             self._host.advance()
         except (NotSerialisable, InstanceTooLarge) as error:
-            self._ruin(running, error)
+            self._fail(running, ruin_of(error, self._host.classes))
         except WorkflowInternalError as error:
             self._conclude(running, error)
         except Exception as error:  # a defect must end this turn, not hang it
             self._host.broke(error)
 
-    def _text(self, call: StepCall, result: object) -> tuple[str, StreamRef | None]:
-        if isinstance(result, StoredStream):
-            return result.text, result.ref
-        return stored(call, result, self._host.classes, self._host.execution.rules.result_bytes), None
-
-    def _ruin(self, running: RunningAttempt, error: Exception) -> None:
-        """End the instance, as it has returned what cannot be stored.
-
-        Source: developers.cloudflare.com/workflows/build/rules-of-workflows/
-        """
-        failure = self._describe(running, error)
-        self._give_up(running.call.key, failure)
-        self._host.fatal(failure)
+    def _text(self, call: StepCall, result: object) -> StoredResult:
+        if isinstance(result, StoredResult):
+            return result
+        return StoredResult(stored(call, result, self._host.classes, self._host.execution.rules.result_bytes))
 
     def _conclude(self, running: RunningAttempt, error: BaseException) -> None:
         try:
-            self._fail(running, error.error if isinstance(error, AuthorExit) else error)
+            self._fail(running, self._problem(running, error.error if isinstance(error, AuthorExit) else error))
         except Exception as defect:  # a defect must end this turn, not hang it
             self._host.broke(defect)
 
-    def _fail(self, running: RunningAttempt, error: BaseException) -> None:
+    def _problem(self, running: RunningAttempt, error: BaseException) -> Problem:
         if isinstance(error, StreamRefused):
-            self._ruin(running, error.problem)
-            return
-        key, failure, now = running.call.key, self._describe(running, error), self._host.clock.now()
-        found = list(leaves(error))
-        wait_ms = next((leaf.wait_ms for leaf in found if isinstance(leaf, RetryAfter)), None)
-        if any(map(_ends_the_step, found)) or not may_retry(running.call.config, found):
+            return ruin_of(error.problem, self._host.classes)
+        return problem_of(error, running.call.config, self._host.classes)
+
+    def _fail(self, running: RunningAttempt, problem: Problem) -> None:
+        key, failure, now = running.call.key, problem.failure, self._host.clock.now()
+        self._host.notebook.failure(key, running.attempt.number, problem.trace)
+        if problem.ruins:
+            # It has returned what cannot be stored.
+            self._give_up(key, failure)
+            self._host.fatal(failure)
+        elif problem.is_last:
             self._give_up(key, failure)
             self._host.advance()
-        elif wait_ms is not None:
+        elif problem.wait_ms is not None:
             self.end(key)
-            self._host.execution.failed_until(key, failure, wait_ms, now)
+            self._host.execution.failed_until(key, failure, problem.wait_ms, now)
             self._host.advance()
         elif delay_function(running.call.config) is not None and not self._host.execution.is_last_attempt(key):
             self._close(running)
@@ -285,11 +308,6 @@ class Attempts:
             delay_ms = base_delay_ms(running.attempt.config, self._host.execution.rules.defaults)
             self._host.execution.failed(key, failure, delay_ms, now)
             self._host.advance()
-
-    def _describe(self, running: RunningAttempt, error: BaseException) -> Failure:
-        """Return what is recorded of an attempt's error, and let the log have its traceback."""
-        self._host.notebook.failure(running.call.key, running.attempt.number, trace_of(error))
-        return describe(error, self._host.classes)
 
     def _give_up(self, key: Key, failure: Failure) -> None:
         self.end(key)
@@ -340,23 +358,20 @@ class Attempts:
         del running.alarms[1:]
         running.alarms.append(self._host.clock.call_at(due_at, lambda: self._watch_heartbeat(running)))
 
-    def _hear(self, running: RunningAttempt) -> None:
+    def hear(self, running: RunningAttempt) -> None:
         """Take note of the last sign of life, if there is one that was not heard yet."""
         details, running.signals.latest = running.signals.latest, None
         if details is not None and not running.is_closed:
             running.heard_at = self._host.clock.now()
             self._host.notebook.heartbeat(running.call.key, running.attempt.generation, details)
 
-    async def _take_details(self, running: RunningAttempt) -> None:
-        """Hand what an earlier attempt said of itself to this one; what cannot be read any more is nothing."""
-        text = await self._host.notebook.heartbeat_details(running.call.key, running.attempt.generation)
-        if text is not None:
-            with suppress(UnreadableValue):
-                running.signals.details = values.decode(text, self._host.classes)
+    async def _details(self, running: RunningAttempt) -> str | None:
+        """Return what an earlier attempt said of itself last, as stored text."""
+        return await self._host.notebook.heartbeat_details(running.call.key, running.attempt.generation)
 
     def _close(self, running: RunningAttempt) -> None:
         """Let nothing more come of an attempt, and end what its body had begun."""
-        self._hear(running)
+        self.hear(running)
         running.is_closed = True
         running.signals.end()
         running.sink.close()
@@ -377,19 +392,29 @@ class Attempts:
         self._left.pop(task, None)
 
 
+class _Listener:
+    """Hears of an attempt in a process of its own."""
+
+    def __init__(self, attempts: Attempts, running: RunningAttempt, host: AttemptHost) -> None:
+        self._attempts = attempts
+        self._running = running
+        self._host = host
+
+    def begins(self) -> None:
+        if not self._running.is_closed:
+            self._attempts.begin_time(self._running, self._host.clock.now())
+
+    def said(self, level: str, text: str, *, always: bool) -> None:
+        self._running.sink.take(level, text, always=always)
+
+    def beat(self, details: str) -> None:
+        self._running.signals.latest = details
+        self._attempts.hear(self._running)
+
+    def progressed(self, value: str) -> None:
+        if not self._running.is_closed:
+            self._host.notebook.progress(value, from_run=False)
+
+
 def _nothing() -> None:
     """Nobody hears it."""
-
-
-def _ends_the_step(error: BaseException) -> bool:
-    """Tell whether no attempt may follow. As on Cloudflare a class of the author's own with that name will do."""
-    return isinstance(error, _NOT_RETRYABLE) or type(error).__name__ == NonRetryableError.__name__
-
-
-def trace_of(error: BaseException) -> str:
-    """Return the traceback of an author's error, from his first line on."""
-    tracebacks = traceback.TracebackException.from_exception(error)
-    frames = tracebacks.stack
-    own = next((i for i, frame in enumerate(frames) if not frame.filename.startswith(_OURS)), len(frames))
-    tracebacks.stack = traceback.StackSummary.from_list(frames[own:])
-    return "".join(tracebacks.format()).rstrip()

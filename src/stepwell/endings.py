@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, assert_never
 
 from stepwell import values
-from stepwell.attempts import Attempts, trace_of
+from stepwell.attempts import Attempts
 from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure, describe
 from stepwell.core.instance import Status
 from stepwell.core.records import Paused, Record, Waiting
 from stepwell.errors import UnreadableValue, WorkflowInternalError
 from stepwell.notes import Notebook
+from stepwell.problems import trace_of
 from stepwell.recorder import Ending, Recorder
 from stepwell.scope import AuthorExit
 from stepwell.settings import TurnContext

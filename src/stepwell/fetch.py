@@ -19,9 +19,9 @@ from starlette.responses import Response as HttpResponse
 from starlette.types import Receive, Scope, Send
 
 from stepwell import limits
-from stepwell.attempts import trace_of
 from stepwell.hosts import READING, is_served, is_served_origin
 from stepwell.http_server import HttpServer, Texts
+from stepwell.problems import trace_of
 from stepwell.scope import AuthorExit
 from stepwell.threads import Threads
 from stepwell.web import Request, Response, WorkerContext, WorkerEntrypoint, check_header

@@ -8,7 +8,8 @@ def limit(size: int) -> None:
     """Let what asks for more memory than this fail with MemoryError; 0: as much as there is."""
     if size:
         # Linux counts what is private here, not what programs map and never touch; elsewhere it may have no effect.
-        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+        # The process of a step may have more than its worker, which starts it.
+        resource.setrlimit(resource.RLIMIT_DATA, (size, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def calm_garbage_collection() -> None:

@@ -102,13 +102,15 @@ class TurnPort:
     async def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody) -> Any:
         """Run a step's body, or return what it returned before."""
         scope = self._scope()
-        if body.limit in HELD_LIMITS.get():
+        if body.traits.limit in HELD_LIMITS.get():
             expected = "another one than that of the step in whose body it is called: it would wait for itself"
-            raise InvalidStepConfig(name, "the limit", body.limit, expected)
+            raise InvalidStepConfig(name, "the limit", body.traits.limit, expected)
+        if body.traits.isolation is not None and scope is not self._host.main:
+            raise InvalidStepConfig(name, "isolated", True, "left out in the body of a step")
         key = self._key(StepKind.DO, name, scope.counts)
         call = StepCall(key, config, body)
         self._host.rollbacks.register(call)
-        now, has_rollback = self._host.clock.now(), body.rollback is not None
+        now, has_rollback = self._host.clock.now(), body.traits.rollback is not None
         answer = self._host.execution.ask_step(key, config, now, has_rollback=has_rollback)
         return await self._host.result_of(scope, call, answer)
 

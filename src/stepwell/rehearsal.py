@@ -213,7 +213,7 @@ async def rehearse(
     state = fold(record for _, record in codec.from_rows(rows))
     if state.ended_at is not None:
         return Outlook(Verdict.GOES_ON)
-    rows += _claimed(state.status, rows[-1])
+    rows += claimed(state.status, rows[-1])
     still = replace(context, store=dry, clock=StillClock(rows[-1].at))
     turn = DryTurn(structs.replace(claim, history=rows), workflow, still)
     await turn.run()
@@ -239,7 +239,7 @@ class _NotingPort(TurnPort):
 class DryTurn(Turn):
     """A turn in which no attempt begins, and that ends when the code waits."""
 
-    _port_class = _NotingPort
+    _port_class: type[TurnPort] = _NotingPort
 
     def __init__(self, claim: Claim, workflow: type[WorkflowEntrypoint[Any]], context: TurnContext) -> None:
         super().__init__(claim, workflow, context)
@@ -282,7 +282,7 @@ class DryTurn(Turn):
         super().broke(error)
 
 
-def _claimed(status: Status | None, last: RecordRow) -> list[RecordRow]:
+def claimed(status: Status | None, last: RecordRow) -> list[RecordRow]:
     """Return the records with which a turn would begin, that of its claim; what is paused is resumed."""
     is_pausing = status in {Status.PAUSED, Status.WAITING_FOR_PAUSE}
     records: list[Record] = [*([Resumed(last.at)] if is_pausing else []), Running(last.at)]

@@ -7,7 +7,6 @@ and replaced when an instance makes it hang or die.
 import asyncio
 import os
 import shutil
-import socket
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -17,17 +16,17 @@ from types import TracebackType
 
 import msgspec
 
-from stepwell import obituary, snapshots, worker_options
+from stepwell import snapshots
+from stepwell.code_process import CodeProcess
 from stepwell.core.instance import UNFINISHED
 from stepwell.errors import InstanceNotFound, ScriptError, StoreUnavailable
 from stepwell.outlook import Call, Outlook, Verdict
 from stepwell.rehearsal import ReadingStore
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store
-from stepwell.store.link import Loaded, LoadFailed, Message, Rehearse, Rehearsed
+from stepwell.store.link import Message, Rehearse, Rehearsed
 from stepwell.store.operations import Claim, InstanceRow
 from stepwell.store.search_operations import SearchInstances, Wanted
-from stepwell.store.serving import WorkerLine
 from stepwell.store.snapshot_operations import SnapshotFile
 from stepwell.store.transfer_operations import ExportInstance
 from stepwell.worker_options import CodeOptions, WorkerOptions
@@ -252,77 +251,40 @@ class _Process:
     """The process that rehearses, from outside."""
 
     def __init__(self, store: Store) -> None:
-        self._line = WorkerLine(ReadingStore(store), self._heard, self._hung_up)
-        self._process: asyncio.subprocess.Process | None = None
-        loop = asyncio.get_running_loop()
-        self._loaded: asyncio.Future[None] = loop.create_future()
+        self._process = CodeProcess(ReadingStore(store), self._heard)
         self._number = 0
         self._waiting: asyncio.Future[Outlook | None] | None = None
-        self._is_gone = False
-        # Closes when this process dies, which ends the other one, whatever it does.
-        self._lifeline, self._lifeline_end = os.pipe()
 
     async def start(self, code: CodeOptions, settings: RehearsalSettings) -> None:
         """Start the process; return when it has loaded the code. Raises ScriptError."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        with theirs:
-            options = WorkerOptions(
-                theirs.fileno(),
-                self._lifeline,
-                self._lifeline,
-                msgspec.structs.replace(code, is_known=True),
-                "rehearsal",
-                list(settings.variables),
-                keeps_output=False,
-                account=settings.account,
-                settings=settings.told,
-                rehearses=True,
-            )
-            # What the code prints it has printed before.
-            descriptors = (theirs.fileno(), self._lifeline)
-            self._process = await worker_options.start(options, descriptors, asyncio.subprocess.DEVNULL)
-        await self._line.connect(ours)
-        await self._loaded
+        options = WorkerOptions(
+            0,
+            0,
+            0,
+            msgspec.structs.replace(code, is_known=True),
+            "rehearsal",
+            list(settings.variables),
+            keeps_output=False,
+            account=settings.account,
+            settings=settings.told,
+            rehearses=True,
+        )
+        # What the code prints it has printed before.
+        await self._process.start(options, asyncio.subprocess.DEVNULL)
 
     async def rehearse(self, claim: Claim) -> Outlook | None:
         """Return what would become of an instance; None: it has changed meanwhile. Raises ChildProcessError."""
         self._number += 1
         self._waiting = asyncio.get_running_loop().create_future()
-        self._line.say(Rehearse(self._number, claim))
-        if self._is_gone:
-            self._hung_up()
-        try:
-            return await self._waiting
-        except ConnectionError:
-            assert self._process is not None
-            raise ChildProcessError(obituary.how(await self._process.wait())) from None
+        self._process.say(Rehearse(self._number, claim))
+        return await self._process.answered(self._waiting)
 
     async def end(self) -> None:
         """End the process."""
-        self._line.close()
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
-        for end in (self._lifeline, self._lifeline_end):
-            os.close(end)
+        await self._process.end()
 
     def _heard(self, message: Message) -> None:
         match message:
-            case Loaded() if not self._loaded.done():
-                self._loaded.set_result(None)
-            case LoadFailed(report=report) if not self._loaded.done():
-                self._loaded.set_exception(ScriptError(report))
             case Rehearsed(number=number, outlook=outlook) if number == self._number:
                 if self._waiting is not None and not self._waiting.done():
                     self._waiting.set_result(outlook)
-
-    def _hung_up(self) -> None:
-        self._is_gone = True
-        if not self._loaded.done():
-            self._loaded.set_exception(ScriptError("the process that was to load the code ended while it did"))
-            # Whoever starts it sees it; if that was cancelled, nobody does.
-            self._loaded.exception()
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(ConnectionError())

@@ -48,7 +48,7 @@ class Rollbacks:
 
     def register(self, call: StepCall) -> None:
         """Take note of what undoes a step. Raises WorkflowFatalError or InvalidStepConfig."""
-        rollback, key = call.body.rollback, call.key
+        rollback, key = call.body.traits.rollback, call.key
         if rollback is None:
             return
         if self._host.execution.parent_of(key) is not None:
@@ -66,7 +66,7 @@ class Rollbacks:
 
     async def _run_one(self, key: Key) -> None:
         call, undoing = self._known.get(key), _undoing(key)
-        rollback = None if call is None else call.body.rollback
+        rollback = None if call is None else call.body.traits.rollback
         if call is None or rollback is None:
             if not isinstance(self._host.execution.outcomes.get(undoing), StepSucceeded):
                 raise RollbackMissing(key.label)

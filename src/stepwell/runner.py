@@ -64,6 +64,7 @@ class Turn:
         self.abandoned = 0
         self.clock = context.clock
         self.threads = context.threads
+        self.processes = context.processes
         self.execution = Execution((), 0)
         self._workflow = workflow
         self._env = context.env
@@ -376,12 +377,12 @@ class Turn:
         claim = self.claim
         return f"{claim.account}\0{claim.workflow}\0{claim.id}\0{self.execution.state.created_at}"
 
-    async def before_body(self) -> None:
+    async def before_body(self, *, is_elsewhere: bool) -> None:
         """Wait until an attempt's body may run: after a lost turn its start is durable first, so that it counts.
 
-        Only until the instance has an outcome again: it waits for each start.
+        Only until the instance has an outcome again: it waits for each start. A body elsewhere finds it in the store.
         """
-        if self.losses:
+        if self.losses or is_elsewhere:
             await self._recorder.durable()
             if self.is_over:
                 raise TurnClosed("the turn ended before the attempt could begin")

@@ -6,19 +6,18 @@ in any of them is an error, also where another would win.
 """
 
 import difflib
-import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, NamedTuple, TypeAlias, get_type_hints
 
-from stepwell import durations, limits
+from stepwell import durations, limits, sizes
 from stepwell.core import retries
 from stepwell.durations import DAY_MS, HOUR_MS, SECOND_MS
 from stepwell.errors import InvalidSetting
+from stepwell.sizes import GIB, MIB
 
 FILE = "stepwell.toml"
 PREFIX = "STEPWELL_"
@@ -33,10 +32,6 @@ _EVENTS = "developers.cloudflare.com/workflows/build/events-and-parameters/"
 _BATCHES = "developers.cloudflare.com/api/resources/workflows/subresources/instances/methods/bulk/"
 _REQUESTS = "developers.cloudflare.com/workers/platform/limits/#request-and-response-limits"
 
-_KIB, _MIB, _GIB = 2**10, 2**20, 2**30
-_UNITS = {"GiB": _GIB, "MiB": _MIB, "KiB": _KIB, "GB": 10**9, "MB": 10**6, "kB": 10**3}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([a-zA-Z]*)", re.ASCII)
-_BYTES = {"": 1, "b": 1, "byte": 1, "bytes": 1, **{unit.lower(): size for unit, size in _UNITS.items()}}
 # A longer text is no number of anything.
 _LONGEST_TEXT = 40
 # How alike a variable of the environment is to a setting that it is taken for a slip: others may use the prefix too.
@@ -74,7 +69,7 @@ class Setting:
         bounds = f"from {self.in_words(self.least)} to {self.in_words(self.most)}"
         match self.kind:
             case Kind.SIZE:
-                return f'a number of bytes or a size such as "4 MiB", {bounds}'
+                return f"{sizes.EXPECTED}, {bounds}"
             case Kind.COUNT:
                 return f"a whole number, {bounds}"
             case Kind.DURATION:
@@ -93,7 +88,7 @@ class Setting:
         """Return a value as people write it."""
         match self.kind:
             case Kind.SIZE:
-                return _size_in_words(int(value))
+                return sizes.in_words(int(value))
             case Kind.COUNT:
                 return f"{value:,}"
             case Kind.DURATION:
@@ -133,13 +128,13 @@ class Settings:
     """What a server has been told, or holds by itself. Sizes in bytes, durations in milliseconds."""
 
     payload_size: Annotated[
-        int, _size(64 * _MIB, "params of an instance, or payload of an event, as JSON: no larger", _LIMITS)
+        int, _size(64 * MIB, "params of an instance, or payload of an event, as JSON: no larger", _LIMITS)
     ] = limits.PAYLOAD_BYTES
-    step_result_size: Annotated[int, _size(16 * _MIB, "result of a step, as JSON: no larger", _LIMITS)] = (
+    step_result_size: Annotated[int, _size(16 * MIB, "result of a step, as JSON: no larger", _LIMITS)] = (
         limits.STEP_RESULT_BYTES
     )
     instance_size: Annotated[
-        int, _size(1_024 * _GIB, "params, event payloads and step results of an instance, together: no larger", _LIMITS)
+        int, _size(1_024 * GIB, "params, event payloads and step results of an instance, together: no larger", _LIMITS)
     ] = limits.INSTANCE_BYTES
     steps_per_instance: Annotated[
         int, _count(1, _MANY, "steps of an instance whose workflow has no `limits.steps`: no more", _LIMITS)
@@ -240,23 +235,23 @@ class Settings:
     attempt_lines: Annotated[int, _count(0, _MANY, "lines of an attempt that are kept: the first")] = (
         limits.ATTEMPT_LINES
     )
-    attempt_characters: Annotated[int, _count(0, 64 * _MIB, "characters of an attempt that are kept: the first")] = (
+    attempt_characters: Annotated[int, _count(0, 64 * MIB, "characters of an attempt that are kept: the first")] = (
         limits.ATTEMPT_CHARACTERS
     )
-    line_characters: Annotated[int, _count(16, _MIB, "characters of a line of the log; the middle is left out")] = (
+    line_characters: Annotated[int, _count(16, MIB, "characters of a line of the log; the middle is left out")] = (
         limits.LINE_CHARACTERS
     )
-    trace_characters: Annotated[int, _count(16, _MIB, "characters of a traceback; the middle is left out")] = (
+    trace_characters: Annotated[int, _count(16, MIB, "characters of a traceback; the middle is left out")] = (
         limits.TRACE_CHARACTERS
     )
     log_streams: Annotated[int, _count(0, 10_000, "callers that may follow logs or events at a time")] = (
         limits.LOG_STREAMS
     )
     fetch_body_size: Annotated[
-        int, _size(_GIB, "body of a request to the `fetch` of your code: no larger", _REQUESTS)
+        int, _size(GIB, "body of a request to the `fetch` of your code: no larger", _REQUESTS)
     ] = limits.FETCH_BODY_BYTES
     snapshot_size: Annotated[
-        int, _size(_GIB, "files of the folder that `stepwell serve` serves, together: no larger")
+        int, _size(GIB, "files of the folder that `stepwell serve` serves, together: no larger")
     ] = limits.SNAPSHOT_BYTES
     worker_memory: Annotated[
         int,
@@ -265,7 +260,7 @@ class Settings:
             "memory of a worker (Linux): an attempt that wants more fails with `MemoryError`; 0: as much as there is",
             None,
             0,
-            1_024 * _GIB,
+            1_024 * GIB,
         ),
     ] = 0
     pinned_workers: Annotated[
@@ -428,17 +423,6 @@ def _shown(value: object) -> str:
     return f'"{value:.100}"' if isinstance(value, str) else f"{value!r:.100}"
 
 
-def _size_of(value: object) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    found = _SIZE.fullmatch(value) if isinstance(value, str) and len(value) <= _LONGEST_TEXT else None
-    unit = _BYTES.get(found[2].lower()) if found else None
-    if found is None or unit is None:
-        return None
-    size = Fraction(found[1]) * unit
-    return int(size) if size.denominator == 1 else None
-
-
 def _count_of(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -446,11 +430,4 @@ def _count_of(value: object) -> int | None:
     return int(str(value)) if is_number else None
 
 
-def _size_in_words(size: int) -> str:
-    for unit, bytes_of_it in _UNITS.items():
-        if size and size % bytes_of_it == 0:
-            return f"{size // bytes_of_it:,} {unit}"
-    return f"{size:,} bytes"
-
-
-_READERS = {Kind.SIZE: _size_of, Kind.COUNT: _count_of, Kind.DURATION: durations.to_ms}
+_READERS = {Kind.SIZE: sizes.to_bytes, Kind.COUNT: _count_of, Kind.DURATION: durations.to_ms}

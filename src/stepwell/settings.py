@@ -10,6 +10,7 @@ from stepwell.core.records import StepConfig
 from stepwell.core.rules import Rules
 from stepwell.notes import OUTPUT, OutputSettings
 from stepwell.server_settings import Settings
+from stepwell.step_processes import StepProcesses
 from stepwell.store import Store
 from stepwell.threads import Threads
 from stepwell.values import NO_CLASSES, Classes
@@ -69,6 +70,8 @@ class TurnContext:
     # What `self.env` is, and the classes that stored values may become.
     env: Any = None
     classes: Classes = NO_CLASSES
+    # Where isolated steps run; None: where all do.
+    processes: StepProcesses | None = None
 
 
 def _defaults(told: Settings) -> StepConfig:

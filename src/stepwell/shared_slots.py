@@ -89,7 +89,9 @@ class SharedSlots:
 
     def admitted(self, calls: Iterable[StepCall]) -> list[StepCall]:
         """Return which attempts may begin now; slots are asked for the others."""
-        return [call for call in calls if call.body.limit is None or self._has_slot(call, call.body.limit)]
+        return [
+            call for call in calls if call.body.traits.limit is None or self._has_slot(call, call.body.traits.limit)
+        ]
 
     def hear(self, record: Record) -> None:
         """Take note of a record from outside: a step may have got a slot. One that has not asked in this turn will."""

@@ -13,6 +13,7 @@ from types import FunctionType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from stepwell.errors import InvalidStepConfig, WorkflowFatalError
+from stepwell.isolation import Isolation, Limits, isolation_of
 from stepwell.limits import LIMIT_NAME_RULE, is_limit_name
 
 P = ParamSpec("P")
@@ -192,16 +193,40 @@ def limit_of(name: object, limit: object) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class StepBody:
-    """What an attempt calls: the author's `function` with its arguments bound, and what undoes it.
+class StepTraits:
+    """What an author gives a step beside its config.
 
-    `limit`: the name of the limit that it shares with other steps.
+    What undoes it, the name of the limit that it shares with other steps, and that it has a process of its own.
     """
+
+    rollback: StepRollback | None = None
+    limit: str | None = None
+    isolation: Isolation | None = None
+
+
+NO_TRAITS = StepTraits()
+# The options that say them.
+TRAITS = ("rollback", "rollback_config", "limit", "isolated")
+
+
+def traits_of(name: object, given: Mapping[str, Any]) -> StepTraits:
+    """Return the traits that an author has given a step. Raises WorkflowFatalError or InvalidStepConfig."""
+    if all(value is None for value in given.values()):
+        return NO_TRAITS
+    return StepTraits(
+        rollback_of(name, given.get("rollback"), given.get("rollback_config")),
+        limit_of(name, given.get("limit")),
+        isolation_of(name, given.get("isolated")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StepBody:
+    """What an attempt calls: the author's `function` with its arguments bound, and the step's traits."""
 
     call: Callable[[StepContext], Any]
     function: Callable[..., Any]
-    rollback: StepRollback | None = None
-    limit: str | None = None
+    traits: StepTraits = NO_TRAITS
 
     @property
     def is_async(self) -> bool:
@@ -247,11 +272,7 @@ CURRENT_PORT: ContextVar[StepPort | None] = ContextVar("stepwell_port", default=
 
 
 def bind(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    rollback: StepRollback | None = None,
-    limit: str | None = None,
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], traits: StepTraits = NO_TRAITS
 ) -> StepBody:
     """Return the body that calls a function with these arguments, and with `ctx` where it takes that."""
     target = function.function if isinstance(function, StepFunction) else function
@@ -260,7 +281,7 @@ def bind(
     def call(ctx: StepContext) -> Any:
         return target(*args, **kwargs, ctx=ctx) if wants_ctx else target(*args, **kwargs)
 
-    return StepBody(call, target, rollback, limit)
+    return StepBody(call, target, traits)
 
 
 class StepFunction(Generic[P, R]):
@@ -271,8 +292,7 @@ class StepFunction(Generic[P, R]):
         function: Callable[P, R | Coroutine[Any, Any, R]],
         name: str | None,
         config: Mapping[str, Any] | None,
-        rollback: StepRollback | None = None,
-        limit: str | None = None,
+        traits: StepTraits = NO_TRAITS,
     ) -> None:
         functools.update_wrapper(self, function)
         # Said once more for type checkers.
@@ -280,14 +300,13 @@ class StepFunction(Generic[P, R]):
         self.function = function
         self.name = name or function.__name__
         self.config = config
-        self.rollback = rollback
-        self.limit = limit
+        self.traits = traits
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the step with these arguments, or return what it returned before."""
         port = CURRENT_PORT.get()
         if port is not None:
-            body = bind(self.function, args, kwargs, self.rollback, self.limit)
+            body = bind(self.function, args, kwargs, self.traits)
             result: R = await port.do(self.name, self.config, body)
             return result
         outcome = self.function(*args, **kwargs)
@@ -320,6 +339,7 @@ def step(
     rollback: Callable[..., Any] | None = None,
     rollback_config: Mapping[str, Any] | None = None,
     limit: str | None = None,
+    isolated: bool | Limits | None = None,
 ) -> _Marking: ...
 def step(  # noqa: PLR0913  # the options of a step
     function: Callable[..., Any] | None = None,
@@ -330,16 +350,19 @@ def step(  # noqa: PLR0913  # the options of a step
     rollback: Callable[..., Any] | None = None,
     rollback_config: Mapping[str, Any] | None = None,
     limit: str | None = None,
+    isolated: bool | Limits | None = None,
 ) -> Any:
     """Mark a function as a step, for any workflow: `await charge(order)` in a workflow is a step named `charge`.
 
-    Bare, or with `name`, `config`, `rollback`, `rollback_config` and `limit` as `step.do` has them. A parameter `ctx`
-    that is not given receives the step's context. Outside of a workflow, in a test for example, the function just runs.
+    Bare, or with `name`, `config`, `rollback`, `rollback_config`, `limit` and `isolated` as `step.do` has them. A
+    parameter `ctx` that is not given receives the step's context. Outside of a workflow, in a test for example, the
+    function just runs.
     """
     if function is not None:
         return StepFunction(function, name, config)
-    undo = rollback_of(name or "step", rollback, rollback_config)
-    return lambda function: StepFunction(function, name, config, undo, limit_of(name or "step", limit))
+    given = {"rollback": rollback, "rollback_config": rollback_config, "limit": limit, "isolated": isolated}
+    traits = traits_of(name or "step", given)
+    return lambda function: StepFunction(function, name, config, traits)
 
 
 class StepOwner(Protocol):
@@ -356,8 +379,7 @@ class StepOptions:
     depends: Sequence["DecoratedStep[Any]"] | None
     concurrent: bool
     config: Mapping[str, Any] | None
-    rollback: StepRollback | None = None
-    limit: str | None = None
+    traits: StepTraits = NO_TRAITS
 
 
 class DecoratedStep(Generic[R_co]):
@@ -375,8 +397,7 @@ class DecoratedStep(Generic[R_co]):
         self._depends = options.depends
         self._concurrent = options.concurrent
         self._config = options.config
-        self._rollback = options.rollback
-        self._limit = options.limit
+        self._traits = options.traits
         # By whose calls they are: what a step's body has called is unknown to a replay, which does not run it.
         self._latest: dict[object, asyncio.Future[Any]] = {}
         self._check_depends()
@@ -415,7 +436,7 @@ class DecoratedStep(Generic[R_co]):
         def call(ctx: StepContext) -> Any:
             return function(*(ctx if name == "ctx" else arguments[name] for name in parameters))
 
-        return await self._owner.port.do(self.name, self._config, StepBody(call, function, self._rollback, self._limit))
+        return await self._owner.port.do(self.name, self._config, StepBody(call, function, self._traits))
 
     async def _resolve(self) -> dict[str, Any]:
         needed = self._needed()

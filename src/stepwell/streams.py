@@ -49,11 +49,11 @@ class StreamRefused(Exception):
         super().__init__(str(problem))
 
 
-class StoredStream(NamedTuple):
-    """Where a stream lies, and the stored text that people are shown of it."""
+class StoredResult(NamedTuple):
+    """The stored text of a step's result; of a stream where it lies, and the text that people are shown of it."""
 
-    ref: StreamRef
     text: str
+    stream: StreamRef | None = None
 
 
 class TurnStreams:
@@ -65,7 +65,7 @@ class TurnStreams:
         self._work = work
         self._loop = asyncio.get_running_loop()
 
-    async def store(self, chunks: AsyncIterable[Any], key: Key, attempt: int) -> StoredStream:
+    async def store(self, chunks: AsyncIterable[Any], key: Key, attempt: int) -> StoredResult:
         """Store what a step gives piece by piece. One piece is on its way while the next is gathered.
 
         Raises StreamRefused, and whatever the author's iterator raises.
@@ -82,7 +82,7 @@ class TurnStreams:
                 on_its_way = self._ask(WritePiece(*self._turn(), stream, n, piece))
         if on_its_way is not None:
             await on_its_way
-        return StoredStream(StreamRef(stream, size), values.encode(_shown(head, size)))
+        return StoredResult(values.encode(_shown(head, size)), StreamRef(stream, size))
 
     def replay(self, stream: StreamRef) -> StepStream:
         """Return a stream as a step returns it."""

@@ -44,7 +44,8 @@ NO_CODE = CodeOptions("")
 class WorkerOptions(msgspec.Struct, frozen=True):
     """What a worker process needs to know.
 
-    `rehearses`: it claims nothing, and replays what the parent names without doing anything.
+    `rehearses`: it claims nothing, and replays what the parent names without doing anything. `isolates`: it runs one
+    attempt of a step instead, on code that has these hashes, as the worker has loaded it.
     `line`, `lifeline` and `reports` are inherited file descriptors: its end of the line, the reading end of a pipe that
     closes when the parent dies, and the writing end of one for where it hangs. `variables` are names of environment
     variables for `self.env`.
@@ -63,6 +64,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     # What the server has been told.
     settings: Settings = DEFAULT_SETTINGS
     rehearses: bool = False
+    isolates: list[str] | None = None
 
     def to_argument(self) -> str:
         """Return the options as one argument of a command."""

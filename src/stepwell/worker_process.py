@@ -23,12 +23,14 @@ from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import SystemClock
 from stepwell.engine import Engine
 from stepwell.errors import CannotListen, ScriptError, WorkflowBelongs
+from stepwell.isolated import StepRunner
 from stepwell.logs import configure
 from stepwell.project import Project
 from stepwell.rehearsal import DryStore, Rehearser
 from stepwell.scripts import Script, load, own_modules
 from stepwell.settings import TurnContext, TurnSettings
-from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong, Rehearse
+from stepwell.step_processes import StepProcesses
+from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong, Rehearse, RunStep
 from stepwell.store.operations import RegisterWorkflow, VersionSettings
 from stepwell.store.remote import RemoteStore
 from stepwell.store.snapshot_operations import ServeSnapshot
@@ -59,6 +61,7 @@ class WorkerProcess:
         # What takes the place of the store where nothing is to be done.
         self._dry = DryStore(self._store) if options.rehearses else None
         self._rehearser: Rehearser | None = None
+        self._step: StepRunner | None = None
         self._worker: Worker | None = None
         self._fetch: FetchServer | None = None
         self._is_done = False
@@ -71,6 +74,8 @@ class WorkerProcess:
             scripts = load(project, self._options.settings)
             workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
             env = self._env(project, workflows)
+            if self._options.isolates is not None:
+                await self._run_step(project, scripts, env, self._options.isolates)
             if self._dry is not None:
                 await self._rehearse(project, scripts, env, self._dry)
             sock = self._fetch_socket(scripts)
@@ -100,10 +105,23 @@ class WorkerProcess:
         self._store.say(Loaded(0, sorted({name for script in scripts for name in script.workflows})))
         await rehearser.run(self._store.say)
 
+    async def _run_step(self, project: Project, scripts: list[Script], env: Env, hashes: list[str]) -> None:
+        """Run the step that the worker names, until that ends this process. Raises ScriptError."""
+        if _hashes(scripts) != hashes:
+            raise ScriptError(
+                "its code is another one by now than its worker has loaded: start the server again, or let "
+                "`stepwell dev --watch` do it when a file changes"
+            )
+        step = self._step = StepRunner(self._context(project, env), *_made_of(scripts))
+        self._store.say(Loaded(0, sorted({name for script in scripts for name in script.workflows})))
+        await step.run(self._store.say)
+
     def _make_worker(self, project: Project, scripts: list[Script], env: Env) -> Worker:
         workflows, classes = _made_of(scripts)
         role = WorkerSettings(self._options.name, snapshot=self._options.code.snapshot)
-        return Worker(self._context(project, env), workflows, classes=classes, settings=role)
+        processes = StepProcesses(self._store, self._options, _hashes(scripts))
+        context = replace(self._context(project, env), processes=processes)
+        return Worker(context, workflows, classes=classes, settings=role)
 
     def _context(self, project: Project, env: Env) -> TurnContext:
         classes = Classes(lambda: own_modules(project.folder))
@@ -209,6 +227,8 @@ class WorkerProcess:
                 self._store.say(Pong(number))
             case Rehearse() if self._rehearser is not None:
                 self._rehearser.ask(message)
+            case RunStep() if self._step is not None:
+                self._step.ask(message)
             case Drain() if self._worker is not None:
                 self._drain(self._worker)
             case Interrupt() if self._worker is not None:
@@ -259,6 +279,10 @@ def _made_of(scripts: list[Script]) -> tuple[dict[str, WorkflowClass], dict[tupl
     workflows = {name: kind for script in scripts for name, kind in script.workflows.items()}
     classes = {(script.name, kind.__name__): kind for script in scripts for kind in script.workflows.values()}
     return workflows, classes
+
+
+def _hashes(scripts: list[Script]) -> list[str]:
+    return sorted(script.sha256 for script in scripts)
 
 
 def _settings(script: Script, name: str) -> VersionSettings:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Protocol, T
 from stepwell import values
 from stepwell.errors import InvalidStepConfig, UnfitValue, WorkflowFatalError
 from stepwell.flow import Flow
-from stepwell.steps import DecoratedStep, StepOptions, StepPort, bind, limit_of, rollback_of
+from stepwell.isolation import Limits
+from stepwell.steps import TRAITS, DecoratedStep, StepOptions, StepPort, bind, traits_of
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -160,6 +161,7 @@ class WorkflowStep:
         *args: *Ts,
         config: Mapping[str, Any] | None,
         limit: str | None = None,
+        isolated: bool | Limits | None = None,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -170,6 +172,7 @@ class WorkflowStep:
         *args: *Ts,
         config: Mapping[str, Any] | None,
         limit: str | None = None,
+        isolated: bool | Limits | None = None,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -179,6 +182,7 @@ class WorkflowStep:
         /,
         *args: *Ts,
         limit: str,
+        isolated: bool | Limits | None = None,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -188,6 +192,25 @@ class WorkflowStep:
         /,
         *args: *Ts,
         limit: str,
+        isolated: bool | Limits | None = None,
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        function: Callable[[*Ts], Coroutine[Any, Any, R]],
+        /,
+        *args: *Ts,
+        isolated: bool | Limits,
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        function: Callable[[*Ts], R],
+        /,
+        *args: *Ts,
+        isolated: bool | Limits,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -200,6 +223,7 @@ class WorkflowStep:
         rollback_config: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
         limit: str | None = None,
+        isolated: bool | Limits | None = None,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -212,6 +236,7 @@ class WorkflowStep:
         rollback_config: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
         limit: str | None = None,
+        isolated: bool | Limits | None = None,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -224,6 +249,7 @@ class WorkflowStep:
         rollback: Callable[..., Any] | None = None,
         rollback_config: Mapping[str, Any] | None = None,
         limit: str | None = None,
+        isolated: bool | Limits | None = None,
     ) -> _Decorating: ...
     def do(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # it does accept all of them
         """Make a step of a function: as a decorator, or at once.
@@ -246,14 +272,16 @@ class WorkflowStep:
         `limit` names a limit that steps of all instances share: an attempt begins when it has a slot of that, as the
         flow of a class declares it, or `stepwell limits share` has set it. Stepwell's own.
 
+        `isolated` gives the step a process of its own, with limits such as `{"memory": "512 MiB", "cpu": "30 seconds"}`
+        or, if it is True, those of a worker. Its body calls no steps. Stepwell's own.
+
         Source: developers.cloudflare.com/workflows/python/python-workers-api/
         """
         if len(args) > 1 and callable(args[1]):
             name, function, *arguments = args
             config = kwargs.pop("config", None)
-            rollback = rollback_of(name, kwargs.pop("rollback", None), kwargs.pop("rollback_config", None))
-            limit = limit_of(name, kwargs.pop("limit", None))
-            return self._run(name, config, bind(function, tuple(arguments), kwargs, rollback, limit))
+            traits = traits_of(name, {trait: kwargs.pop(trait, None) for trait in TRAITS})
+            return self._run(name, config, bind(function, tuple(arguments), kwargs, traits))
         return self._decorator(*args, **kwargs)
 
     async def sleep(self, name: str, duration: object) -> None:
@@ -328,9 +356,10 @@ class WorkflowStep:
         rollback: Callable[..., Any] | None = None,
         rollback_config: Mapping[str, Any] | None = None,
         limit: str | None = None,
+        isolated: bool | Limits | None = None,
     ) -> Any:
-        undo = rollback_of("step" if name is None else name, rollback, rollback_config)
-        options = StepOptions(depends, concurrent, config, undo, limit_of("step" if name is None else name, limit))
+        given = {"rollback": rollback, "rollback_config": rollback_config, "limit": limit, "isolated": isolated}
+        options = StepOptions(depends, concurrent, config, traits_of("step" if name is None else name, given))
         if inspect.isroutine(name):
             return self._decorate(name, name.__name__, options)
         return lambda function: self._decorate(function, function.__name__ if name is None else name, options)

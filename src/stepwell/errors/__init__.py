@@ -53,6 +53,7 @@
         |   |-- InstanceTooLarge  a result for which the instance has no room
         |   `-- NotSerialisable   a value that cannot be stored
         |-- ChildFailed           a child that was awaited did not complete
+        |-- StepProcessDied       the process of an isolated step has ended before the step
         |-- RollbackMissing       what undoes a step is not in the code any more
         |-- NonRetryableDelayError a delay function failed
         |-- SleepInThePast        sleep_until was given a moment that is over
@@ -146,6 +147,7 @@ __all__ = [
     "StepLimitReached",
     "StepNotFound",
     "StepNotInHistory",
+    "StepProcessDied",
     "StepwellError",
     "StoreDamaged",
     "StoreError",
@@ -349,6 +351,12 @@ class NotSerialisable(WorkflowFatalError):
     def __init__(self, path: str, problem: str) -> None:
         self.path, self.problem = path, problem
         super().__init__(f"{path} is not serialisable: {problem}.")
+
+
+class StepProcessDied(AuthorError):
+    """The process of an isolated step has ended, or was ended, before the step: it wanted more than it may have."""
+
+    name = "StepProcessDied"
 
 
 class ChildFailed(AuthorError):

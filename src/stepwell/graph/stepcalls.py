@@ -21,6 +21,7 @@ from stepwell.graph.meanings import (
 )
 from stepwell.graph.naming import config_of, duration_of, name_of, options_of, text_of
 from stepwell.graph.nodes import Block, Parallel, StepDo, StepSleep, StepSleepUntil, StepWait
+from stepwell.steps import TRAITS
 
 # Stepwell's own decorator.
 MARK = "stepwell.step"
@@ -131,7 +132,7 @@ def _asked_name(step: Decorated) -> ast.expr | None:
 def _do(frame: Frame, node: ast.Call, given: Arguments) -> Draft:
     asked = _keywords(node)
     body = given.positional[1] if len(given.positional) > 1 else None
-    named = {name: one for name, one in given.named.items() if name not in ("config", "rollback", "rollback_config")}
+    named = {name: one for name, one in given.named.items() if name != "config" and name not in TRAITS}
     return frame.draft(
         StepDo,
         node,

@@ -10,7 +10,11 @@ from typing import Any, cast
 
 import msgspec
 
+from stepwell.core.records import StreamRef
+from stepwell.core.step_answers import Attempt
+from stepwell.isolation import Isolation
 from stepwell.outlook import Outlook
+from stepwell.problems import Problem
 from stepwell.store.operations import Claim, InstanceRow
 
 _HEAD_BYTES = 4
@@ -129,6 +133,46 @@ class Rehearsed(Message, frozen=True):
     outlook: Outlook | None
 
 
+class RunStep(Message, frozen=True):
+    """Parent: replay this instance up to a step, and run that attempt of it.
+
+    `details` is what an earlier attempt said of itself last, as stored text.
+    """
+
+    claim: Claim
+    attempt: Attempt
+    isolation: Isolation
+    details: str | None
+
+
+class StepSaid(Message, frozen=True):
+    """Worker: the step has printed or logged a line; `always`: by `step.log`."""
+
+    level: str
+    text: str
+    always: bool
+
+
+class StepBeat(Message, frozen=True):
+    """Worker: the step gives a sign of life, with details as stored text."""
+
+    details: str
+
+
+class StepProgress(Message, frozen=True):
+    """Worker: the step says how far the instance is, as JSON text."""
+
+    value: str
+
+
+class StepRan(Message, frozen=True):
+    """Worker: the step has returned this, as stored text, or as a stream; or it has failed."""
+
+    text: str | None
+    stream: StreamRef | None = None
+    problem: Problem | None = None
+
+
 class Drain(Message, frozen=True):
     """Parent: claim no more, and end when the attempts in flight have."""
 
@@ -165,6 +209,11 @@ AnyMessage = (
     | LoadFailed
     | Rehearse
     | Rehearsed
+    | RunStep
+    | StepSaid
+    | StepBeat
+    | StepProgress
+    | StepRan
     | Drain
     | Interrupt
     | Ping

@@ -28,8 +28,8 @@ from stepwell.errors import InstanceNotFound, WorkflowNotFound
 from stepwell.store.operations import GetInstance, InstanceRow
 
 MOST_TOPICS = 8
-# How long after a change the next is told, at least; and how often in a second pages are told of any, whatever number of
-# them is open: each reads again then, and is answered in the process that writes everybody's steps.
+# How long after a change the next is told, at least; and how often in a second pages are told of any, however many are
+# open: each reads again then, and is answered in the process that writes everybody's steps.
 LIST_S = 1.0
 LISTS_A_SECOND = 50
 INSTANCE_S = 0.1

@@ -1,0 +1,76 @@
+"""What the error of an attempt means: what is recorded of it, what people see, and whether another may follow."""
+
+import os
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stepwell.core.failures import Failure, describe, leaves
+from stepwell.core.retries import may_retry
+from stepwell.errors import NonRetryableDelayError, NonRetryableError, RetryAfter, WorkflowFatalError
+from stepwell.values import Classes
+
+# Where frames of a traceback are ours, not the author's.
+_OURS = str(Path(__file__).parent) + os.sep
+
+_NOT_RETRYABLE = (NonRetryableError, WorkflowFatalError, NonRetryableDelayError)
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """The error of an attempt.
+
+    `is_last`: no attempt may follow, and `ruins`: the instance has to end. `wait_ms`: after how long the author wants
+    the next one.
+    """
+
+    failure: Failure
+    trace: str
+    is_last: bool = False
+    ruins: bool = False
+    wait_ms: int | None = None
+
+
+class BodyFailed(Exception):
+    """A step's body has failed, in a process of its own."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(problem.failure.message)
+
+
+def problem_of(error: BaseException, config: Mapping[str, Any] | None, classes: Classes) -> Problem:
+    """Return what the error of an attempt means; `config` is what the author gave the step."""
+    if isinstance(error, BodyFailed):
+        return error.problem
+    found = list(leaves(error))
+    return Problem(
+        describe(error, classes),
+        trace_of(error),
+        is_last=any(map(_ends_the_step, found)) or not may_retry(config, found),
+        wait_ms=next((leaf.wait_ms for leaf in found if isinstance(leaf, RetryAfter)), None),
+    )
+
+
+def ruin_of(error: Exception, classes: Classes) -> Problem:
+    """Return what it means that a step has returned what cannot be stored: the instance ends.
+
+    Source: developers.cloudflare.com/workflows/build/rules-of-workflows/
+    """
+    return Problem(describe(error, classes), trace_of(error), is_last=True, ruins=True)
+
+
+def _ends_the_step(error: BaseException) -> bool:
+    """Tell whether no attempt may follow. As on Cloudflare a class of the author's own with that name will do."""
+    return isinstance(error, _NOT_RETRYABLE) or type(error).__name__ == NonRetryableError.__name__
+
+
+def trace_of(error: BaseException) -> str:
+    """Return the traceback of an author's error, from his first line on."""
+    tracebacks = traceback.TracebackException.from_exception(error)
+    frames = tracebacks.stack
+    own = next((i for i, frame in enumerate(frames) if not frame.filename.startswith(_OURS)), len(frames))
+    tracebacks.stack = traceback.StackSummary.from_list(frames[own:])
+    return "".join(tracebacks.format()).rstrip()

@@ -15,7 +15,7 @@ import msgspec
 
 from stepwell.clock import Clock, SystemClock
 from stepwell.errors import ScriptError, StoreError
-from stepwell.pinned import PinnedWorkers, lay_out_served, remove_served_but
+from stepwell.pinned import FailedSnapshots, PinnedWorkers, lay_out_served, remove_served_but
 from stepwell.store import DueListener, Store
 from stepwell.store.snapshot_operations import FindServed, Snapshot
 from stepwell.supervisor import Supervisor
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 _EAR = -2
 # Between two looks there is at least the one time, and at most the other: what is told may not arrive.
 _LOOK_AFTER_S, _LOOK_EVERY_S = 2.0, 20.0
-_RETRY_AFTER_MS = 60_000
 
 
 class Adoption(DueListener):
@@ -40,7 +39,7 @@ class Adoption(DueListener):
         self._code = code
         self._store = store
         self._supervisor = supervisor
-        self._failed: dict[int, int] = {}
+        self._failed = FailedSnapshots(self)
         self._look = asyncio.Event()
         # One change at a time: each is between what runs and what is to run.
         self._changing = asyncio.Lock()
@@ -108,17 +107,19 @@ class Adoption(DueListener):
             try:
                 await self._run(served, is_known=True)
             except ScriptError as error:
-                self._failed[served.row] = self.clock.now() + _RETRY_AFTER_MS
+                again = self._failed.add(served.row)
                 logger.error(  # noqa: TRY400 - the author's error, whose report this is
-                    "snapshot %d, which is served now, cannot be run here; it is tried again in a minute: %s",
+                    "snapshot %d, which is served now, cannot be run here; it is tried again in %s: %s",
                     served.row,
+                    again,
                     error,
                 )
                 return
+            self._failed.forget(served.row)
         logger.info("snapshot %d is served now, and run here", served.row)
 
     def _has_failed(self, snapshot: int) -> bool:
-        return self._failed.get(snapshot, 0) > self.clock.now()
+        return self._failed.until(snapshot) > self.clock.now()
 
     async def _run(self, snapshot: Snapshot, *, is_known: bool) -> None:
         """Put workers with a snapshot in the place of those that there are. Raises ScriptError, or StoreError."""

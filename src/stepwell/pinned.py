@@ -6,12 +6,12 @@ However many snapshots have sleeping instances, they cost rows alone.
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 _EAR = -1
 # What becomes due comes in bursts; it is looked at once.
 _GATHER_S = 0.05
+_FIRST_RETRY_AFTER_MS = 1_000
 _RETRY_AFTER_MS = 60_000
 _SHA_SHOWN = 12
 _NAMED_AT_MOST = 5
@@ -85,6 +86,38 @@ class _Running:
         return self.crew.failures > 0 and all(child.is_gone for child in self.crew)
 
 
+class FailedSnapshots:
+    """The snapshots whose code could not be started, and when that is tried again; iterated over, those moments."""
+
+    def __init__(self, owner: "HasClock") -> None:
+        self._owner = owner
+        self._until: dict[int, int] = {}
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._until.values())
+
+    def add(self, snapshot: int) -> str:
+        """Take note of one more; say after how long it is tried again."""
+        # The first time it may have been somebody who killed the process.
+        is_first = snapshot not in self._until
+        self._until[snapshot] = self._owner.clock.now() + (_FIRST_RETRY_AFTER_MS if is_first else _RETRY_AFTER_MS)
+        return "a second" if is_first else "a minute"
+
+    def until(self, snapshot: int) -> int:
+        """Return when one may be tried, in milliseconds since the epoch."""
+        return self._until.get(snapshot, 0)
+
+    def forget(self, snapshot: int) -> None:
+        """Take note that one runs."""
+        self._until.pop(snapshot, None)
+
+
+class HasClock(Protocol):
+    """Whoever keeps time by a clock, which tests exchange."""
+
+    clock: Clock
+
+
 class PinnedWorkers(DueListener):
     """Keeps workers for the snapshots of an account that are not the one that is served."""
 
@@ -97,8 +130,7 @@ class PinnedWorkers(DueListener):
         self._running: dict[int, _Running] = {}
         # Those that are being started, or ended: code may take long to load, or to be left.
         self._changing: dict[int, asyncio.Task[None]] = {}
-        # Those that could not be started, and when that is tried again.
-        self._failed: dict[int, int] = {}
+        self._failed = FailedSnapshots(self)
         self._has_compared: set[int] = set()
         self._look = asyncio.Event()
 
@@ -157,7 +189,7 @@ class PinnedWorkers(DueListener):
 
     def _is_to_start(self, snapshot: int, now: int) -> bool:
         has_none = snapshot not in self._running and snapshot not in self._changing
-        return has_none and self._failed.get(snapshot, 0) <= now
+        return has_none and self._failed.until(snapshot) <= now
 
     def _change(self, snapshot: int, work: Coroutine[Any, Any, None]) -> None:
         change = self._changing[snapshot] = asyncio.get_running_loop().create_task(work)
@@ -166,14 +198,14 @@ class PinnedWorkers(DueListener):
     def _changed(self, snapshot: int, change: asyncio.Task[None]) -> None:
         del self._changing[snapshot]
         if not change.cancelled() and (error := change.exception()) is not None:
-            self._failed[snapshot] = self.clock.now() + _RETRY_AFTER_MS
+            self._failed.add(snapshot)
             logger.error("a worker for snapshot %d could not be started, or ended", snapshot, exc_info=error)
         self._look.set()
 
     def _wait_s(self, due: list[SnapshotDue], now: int) -> float | None:
         """Return when to look again by the clock: for what will be due, for who may be idle, for what has failed."""
         moments = [one.due_at for one in due if one.due_at > now and one.snapshot not in self._running]
-        moments += [moment for moment in self._failed.values() if moment > now]
+        moments += [moment for moment in self._failed if moment > now]
         if self._running:
             moments.append(now + self._settings.idle_ms // 4)
         wait_s = None if not moments else max(min(moments) - now, 0) / 1000
@@ -205,7 +237,7 @@ class PinnedWorkers(DueListener):
         for snapshot in ending:
             running = self._running.pop(snapshot)
             if running.is_gone:
-                self._failed[snapshot] = now + _RETRY_AFTER_MS
+                self._failed.add(snapshot)
             self._change(snapshot, self._end(running.crew))
 
     async def _holds_any(self, crew: Crew) -> bool:
@@ -224,15 +256,16 @@ class PinnedWorkers(DueListener):
             secrets = self._served.secrets
             crew = await self._supervisor.start_pinned(msgspec.structs.replace(code, is_served=False, secrets=secrets))
         except (ScriptError, StoreError, OSError) as error:
-            self._failed[number] = self.clock.now() + _RETRY_AFTER_MS
+            again = self._failed.add(number)
             logger.error(  # noqa: TRY400 - the author's error, whose report this is
-                "the code of snapshot %d (%s) cannot be run; its instances wait, and it is tried again in a minute: %s",
+                "the code of snapshot %d (%s) cannot be run; its instances wait, and it is tried again in %s: %s",
                 number,
                 snapshot.sha256[:_SHA_SHOWN],
+                again,
                 error,
             )
             return
-        self._failed.pop(number, None)
+        self._failed.forget(number)
         self._compare(snapshot)
         self._running[number] = _Running(crew, self.clock.now(), self.clock.now())
         logger.info("a worker runs the instances that stay on snapshot %d", number)

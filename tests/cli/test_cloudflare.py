@@ -128,7 +128,7 @@ def test_code_is_not_held_against_instances_of_cloudflare(there: Cloudflare) -> 
     )
 
 
-@pytest.mark.parametrize("form", ["text", "svg", "mermaid"])
+@pytest.mark.parametrize("form", ["text", "svg", "mermaid", "dot"])
 def test_graph_is_drawn_from_cloudflares_form(there: Cloudflare, server: DevServer, form: str) -> None:
     """Its nodes have no keys, places and heads of loops: no step is lost."""
     theirs, ours = (run("graph", "order", "--format", form, "--url", url) for url in (there.url, server.url))

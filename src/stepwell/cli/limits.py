@@ -106,7 +106,7 @@ def unshare(client: Client, name: str, out: Output) -> int:
 
 
 def _show_account(found: Item, out: Output) -> int:
-    if out.form == "json":
+    if out.is_whole:
         out.show_one(found, (), "account")
         return 0
     if not out.is_text:

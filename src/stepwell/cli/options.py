@@ -262,7 +262,7 @@ def from_step(command: Command) -> Command:
     return with_step
 
 
-_FORMS = ("table", "wide", "json", "ndjson", "ids")
+_FORMS = ("table", "wide", "json", "ndjson", "ids", "yaml")
 
 
 def shown(command: Command) -> Command:
@@ -275,7 +275,7 @@ def shown(command: Command) -> Command:
             type=click.Choice(_FORMS),
             default="table",
             show_default=True,
-            help="Form: table is text with tabs in a pipe; json is what the API answers.",
+            help="Form: table is text with tabs in a pipe; json is what the API answers, and yaml the same.",
         ),
         click.option(
             "--color",
@@ -321,7 +321,7 @@ drawn = combined(
         "-o",
         "--format",
         "form",
-        type=click.Choice(["text", "svg", "mermaid", "json"]),
+        type=click.Choice(["text", "svg", "mermaid", "dot", "json", "yaml"]),
         help="Form.  [default: as --file ends, else text]",
     ),
     click.option("--file", metavar="FILE", help="Write to this file."),

@@ -12,7 +12,7 @@ def show(client: Client, workflow: str, id: str, out: Output) -> int:
     """Print a line for each instance, below the one that awaits it; return the exit code."""
     wanted = named(client, workflow, id)
     found = client.tree(workflow, wanted)
-    if out.form == "json":
+    if out.is_whole:
         out.show_one(found, (), wanted)
         return 0
     if not out.is_text:

@@ -87,6 +87,43 @@ def test_outputs_of_steps_are_left_out() -> None:
     assert ("returned" in without, "returned\tcharge-1\tstep\t42" in with_them) == (False, True)
 
 
+def test_instance_is_shown_without_its_steps() -> None:
+    """People are told where it failed all the same; programs get the shorter answer of the API."""
+    moment = "2026-11-27T10:00:00.000Z"
+    error = {"name": "CardDeclined", "message": "no funds"}
+    step = {
+        "type": "step", "name": "charge-1", "start": moment, "end": moment, "success": False, "output": None,
+        "attempts": [{"success": False, "error": error}],
+    }  # fmt: skip
+    instance = {
+        "status": "errored", "queued": moment, "start": moment, "end": moment, "versionId": "v1",
+        "trigger": {"source": "api"}, "steps": [step], "error": error, "output": None,
+    }  # fmt: skip
+    whole, kept = Answer.result(instance), Answer.result({"kept_until": moment})
+    with scripted([whole, Answer.result({}), kept] * 2 + [Answer.result({**instance, "steps": []})]) as server:
+        command = ("instances", "describe", "order", "i1", "--url", server.url)
+        without, with_them, short = (
+            run(*command, *more).stdout.splitlines() for more in (["--no-steps"], ["--steps"], ["--no-steps", "--json"])
+        )
+
+    assert [line.split("\t")[0] for line in without] == ["instance", "error"]
+    assert without[1] == "error\tCardDeclined\tno funds\tcharge-1\t1"
+    assert [line.split("\t")[0] for line in with_them] == ["instance", "step", "error"]
+    assert json.loads(short[0])["steps"] == []
+    assert [path for _, path, _ in server.asked] == [
+        *("i1", "i1", "retention") * 2,
+        "i1?simple=true",
+    ]
+
+
+def test_outputs_of_steps_that_are_not_shown_are_a_wrong_call() -> None:
+    """Nothing is asked of a server."""
+    refused = run("instances", "describe", "order", "--no-steps", "--step-output", "--url", "http://127.0.0.1:1")
+
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("error: --step-output is of the steps, which --no-steps leaves out")
+
+
 def test_token_has_permissions_and_an_address(tmp_path: Path) -> None:
     """By Cloudflare's names, and for X-Auth-Email."""
     store = ("--store", f"sqlite:///{tmp_path / 'store.db'}")

@@ -33,10 +33,11 @@ _BAR = 24
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """How many characters of an output people are shown, and whether they are shown those of steps."""
+    """How many characters of an output people are shown, and whether those of steps are shown, and steps at all."""
 
     limit: int = 200
     are_of_steps: bool = False
+    has_steps: bool = True
 
     def shown(self, output: object) -> str:
         """Return an output, cut."""
@@ -51,22 +52,25 @@ def describe(client: Client, target: tuple[str, str], out: Output, outputs: Outp
     """Print an instance with its steps, and its changes if it is watched; return the exit code."""
     workflow, wanted = target[0], named(client, *target)
     screen = Screen(workflow, wanted, out, outputs)
-    shown = look(client, workflow, wanted, out)
+    shown = look(client, workflow, wanted, out, outputs)
     with detaching(f"stepwell instances describe {workflow} {wanted} --watch") if watch else nullcontext():
         while watch and shown["status"] not in ENDS:
             screen.update(shown)
             time.sleep(_LOOK_EVERY_S)
-            shown = look(client, workflow, wanted, out)
-    if shown["status"] in ENDS:
+            shown = look(client, workflow, wanted, out, outputs)
+    if out.is_text and shown["status"] in ENDS:
         with suppress(NotOfThisServer):
             screen.kept_until = client.retention(workflow, wanted)["kept_until"]
     screen.show(shown)
     return 0
 
 
-def look(client: Client, workflow: str, id: str, out: Output) -> Result:
-    """Return an instance, for people with its labels; programs get what Cloudflare's route answers."""
-    instance = client.instance(workflow, id)
+def look(client: Client, workflow: str, id: str, out: Output, outputs: Outputs = _SHORT) -> Result:
+    """Return an instance, for people with its labels; programs get what Cloudflare's route answers.
+
+    People are told at which step it failed, also where no steps are shown.
+    """
+    instance = client.instance(workflow, id, simple=not (out.is_text or outputs.has_steps))
     if out.is_text:
         with suppress(NotOfThisServer):
             instance["labels"] = client.labels(workflow, id)
@@ -106,7 +110,7 @@ class Screen:
             self._tell(instance)
 
     def _lines(self, instance: Result) -> list[str]:
-        steps = steps_of(instance)
+        steps = steps_of(instance) if self._outputs.has_steps else []
         lines = list(_head((self._workflow, self._id), instance, self._outputs, is_colored=self._out.is_colored))
         if self.kept_until is not None:
             lines.append(clean(f"kept until {times.short(self.kept_until)}"))
@@ -177,7 +181,7 @@ def _rows(target: tuple[str, str], instance: Result, outputs: Outputs) -> Iterat
     yield _Row(("instance",), ("instance", workflow, id, instance["status"], *moments, *origin), 3)
     if instance.get("labels"):
         yield _Row(("labels",), ("labels", *(f"{name}={value}" for name, value in instance["labels"].items())))
-    for step in steps_of(instance):
+    for step in steps_of(instance) if outputs.has_steps else ():
         name = (step["name"], step["type"])
         yield _Row(
             name, ("step", *name, state_of(step), tries_of(step), _moment(step["start"]), _moment(step["end"])), 3

@@ -49,6 +49,7 @@ WORKS = {
     "workflows graph": ("workflows graph order", 0, "GET workflows/order/versions"),
     "graph": ("graph order", 0, "GET workflows/order/versions"),
     "instances compare": ("instances compare order cf cf --all", 0, "GET workflows/order/instances/cf"),
+    "workflows compare": ("workflows compare order newest newest --all", 0, "GET workflows/order/versions"),
     "workflows delete": ("workflows delete idle --dry-run", 0, "GET workflows/idle"),
 }
 # They tell what kind of server it is, or who asks; tests of their own ask Cloudflare.

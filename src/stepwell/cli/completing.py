@@ -22,6 +22,7 @@ Offer = tuple[str, str]
 _LIMIT_S = 0.3
 _INSTANCES = 50
 _JOBS = 50
+_VERSIONS = 50
 _WORKFLOWS = 1_000
 
 
@@ -45,6 +46,19 @@ def instances(ctx: "click.Context", param: "click.Parameter", incomplete: str) -
         return [("latest", "the newest one"), *((str(one["id"]), str(one["status"])) for one in newest)]
 
     return _from_server(ctx, param, incomplete, ask, "instances", workflow)
+
+
+def versions(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
+    """Offer the ids of the newest versions of the workflow that is named, and when each was made."""
+    workflow = _given(ctx).get("workflow")
+    if not workflow:
+        return []
+
+    def ask(client: "Client") -> Iterable[Offer]:
+        newest = itertools.islice(client.versions(workflow), _VERSIONS)
+        return [(str(one["id"]), str(one["created_on"])) for one in newest]
+
+    return _from_server(ctx, param, incomplete, ask, "versions", workflow)
 
 
 def logged_steps(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":

@@ -39,7 +39,13 @@ def instances_compare(workflow: str, a: str, b: str, *, shows_all: bool, out: "O
 @click.option("--id", "id", metavar="ID", help="Of the new instance.  [default: one is made]")
 @click.option("--params", metavar="JSON", help="Other params: JSON, @FILE or -.")
 @click.option("--output", "outputs", multiple=True, metavar="STEP=JSON", help="Another output of a step. Repeatable.")
-@click.option("--to-version", "to", metavar="ID", help='An id, or "newest".  [default: that of its source]')
+@click.option(
+    "--to-version",
+    "to",
+    metavar="ID",
+    shell_complete=completing.versions,
+    help='An id, or "newest".  [default: that of its source]',
+)
 @options.shown
 @options.remote
 def instances_fork(  # noqa: PLR0913, PLR0917 - one for each option
@@ -71,7 +77,13 @@ def instances_fork(  # noqa: PLR0913, PLR0917 - one for each option
 @click.command("move", cls=Command)
 @click.argument("workflow", shell_complete=completing.workflows)
 @choosing.which
-@click.option("--to-version", "to", metavar="ID", help="Of `workflows versions`.  [default: the newest]")
+@click.option(
+    "--to-version",
+    "to",
+    metavar="ID",
+    shell_complete=completing.versions,
+    help="Of `workflows versions`.  [default: the newest]",
+)
 @click.option(
     "--force", "is_forced", is_flag=True, help="Also those that would break on it, or may: none is looked at."
 )

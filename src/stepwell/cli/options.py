@@ -313,9 +313,18 @@ def shown(command: Command) -> Command:
 
 # Of what draws the graph of a workflow.
 drawn = combined(
-    click.option("--version", metavar="ID", help="Of WORKFLOW: this version.  [default: the newest]"),
     click.option(
-        "--instance", "id", metavar="ID", help="Of WORKFLOW: with how this instance stands; latest for the newest one."
+        "--version",
+        metavar="ID",
+        shell_complete=completing.versions,
+        help="Of WORKFLOW: this version.  [default: the newest]",
+    ),
+    click.option(
+        "--instance",
+        "id",
+        metavar="ID",
+        shell_complete=completing.instances,
+        help="Of WORKFLOW: with how this instance stands; latest for the newest one.",
     ),
     click.option(
         "-o",

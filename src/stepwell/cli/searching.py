@@ -67,7 +67,13 @@ _OPTIONS: Mapping[str, Callable[[Command], Command]] = {
         help="Only those with this label. Repeatable: and this.",
     ),
     "prefix": click.option("--prefix", "prefix", metavar="TEXT", help="Only those whose id begins so."),
-    "version": click.option("--version", "version", metavar="ID", help="Only those of this version."),
+    "version": click.option(
+        "--version",
+        "version",
+        metavar="ID",
+        shell_complete=completing.versions,
+        help="Only those of this version.",
+    ),
     "trigger": click.option(
         "--trigger", "trigger", metavar="SOURCE", help="Only those that this created: api, cron..."
     ),

@@ -103,6 +103,25 @@ def statuses(_ctx: "click.Context", _param: "click.Parameter", incomplete: str) 
     return _offered([(status.value, "") for status in Status], incomplete, ())
 
 
+def files(_ctx: "click.Context", _param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
+    """Let the shell offer its files."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def folders(_ctx: "click.Context", _param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
+    """Let the shell offer its folders."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def workflows_and_files(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
+    """Offer the names of the workflows that there are, and let the shell offer its files."""
+    return [*workflows(ctx, param, incomplete), *files(ctx, param, incomplete)]
+
+
 def profiles(_ctx: "click.Context", _param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
     """Offer the names of the profiles."""
     from stepwell.cli.profiles import Profiles

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("path", default=".")
+@click.argument("path", default=".", shell_complete=completing.files)
 @click.option("--to", metavar="URL", help="The server, as --url.")
 @click.option("--name", metavar="SCRIPT", help="Of the script, where no wrangler file names it.  [default: its file]")
 @click.option("--dry-run", "is_for_show", is_flag=True, help="List the files, and do nothing.")
@@ -66,7 +66,7 @@ def deployments_list(out: "Output", **where: Any) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("path", default=".")
+@click.argument("path", default=".", shell_complete=completing.files)
 @click.option("--store", metavar="URL", help="Hold it against the instances of a store, which may be in use.")
 @click.option("--to", metavar="URL", help="Hold it against the instances of a server, as --url.")
 @click.option(

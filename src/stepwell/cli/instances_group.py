@@ -359,7 +359,9 @@ def instances_restart(
 @instances_group.command("delete")
 @click.argument("workflow", shell_complete=completing.workflows)
 @choosing.chosen
-@click.option("--filename", metavar="FILE", help="Also those of this JSON array of ids.")
+@click.option(
+    "--filename", metavar="FILE", shell_complete=completing.files, help="Also those of this JSON array of ids."
+)
 @options.confirmed
 @options.shown
 @options.remote

@@ -333,7 +333,7 @@ drawn = combined(
         type=click.Choice(["text", "svg", "mermaid", "dot", "json", "yaml"]),
         help="Form.  [default: as --file ends, else text]",
     ),
-    click.option("--file", metavar="FILE", help="Write to this file."),
+    click.option("--file", metavar="FILE", shell_complete=completing.files, help="Write to this file."),
     click.option(
         "--theme",
         type=click.Choice(["auto", "light", "dark"]),

@@ -17,8 +17,8 @@ from tests.cli.commands import run
 from tests.cli.scripted import Answer, scripted
 
 _FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
-# Without its hyphens, else it would be found here. It needs a server that has served before: tests/crash has such ones.
-ELSEWHERE = {"stored"}
+# Without their hyphens, else they would be found here. They need real servers, which tests/crash has.
+ELSEWHERE = {"no-watch", "stored"}
 
 
 def flags_of(command: click.Command) -> Iterator[str]:
@@ -232,7 +232,7 @@ def test_serve_takes_what_dev_does() -> None:
     """Where it listens, how it is called, and what its workflows get: a real server is told so as `dev` is."""
     dev, serve = ({tuple(one.opts): one for one in main.commands[name].params} for name in ("dev", "serve"))
 
-    shared = {*dev} - {("path",), ("--data",), ("--open",)}
+    shared = {*dev} - {("path",), ("--data",), ("--open",), ("--watch",)}
 
     assert shared <= {*serve}
     assert all((dev[one].name, dev[one].default) == (serve[one].name, serve[one].default) for one in shared)

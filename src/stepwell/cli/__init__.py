@@ -95,6 +95,9 @@ def print_completion(shell: str) -> None:
     shell_complete=completing.folders,
     help="Folder of the database.",
 )
+@click.option(
+    "--watch/--no-watch", "watches", default=True, show_default=True, help="Reload code when one of its files changes."
+)
 @click.option("--open", "opens", is_flag=True, help="Show the dashboard in your browser, once the server is ready.")
 @options.serving
 def dev(path: str, data: str, **given: Any) -> None:
@@ -102,8 +105,9 @@ def dev(path: str, data: str, **given: Any) -> None:
 
     PATH is a Python file, a folder of them, or a folder whose wrangler file names one in `main`.
 
-    Code is reloaded when a file changes. Everything is kept in the data folder; start again and it goes on where it
-    was. Ctrl-C stops: steps in flight have 5 seconds to end (--set grace=...), a second Ctrl-C ends at once.
+    Code is reloaded when a file changes, unless --no-watch is given. Everything is kept in the data folder; start again
+    and it goes on where it was. Ctrl-C stops: steps in flight have 5 seconds to end (--set grace=...), a second Ctrl-C
+    ends at once.
     """
     # Imported here: `stepwell --version` should not wait for a web server.
     from stepwell.cli.dev import serve

@@ -138,7 +138,7 @@ def labels_in_words(labels: Mapping[str, str]) -> str:
 def _head(target: tuple[str, str], instance: Result, outputs: Outputs, *, is_colored: bool) -> Iterator[str]:
     workflow, id = target
     status = terminal.painted_mark(clean(instance["status"]), is_colored=is_colored)
-    yield f"{clean(workflow)} / {clean(id)}   {status}  ({times.span(instance['start'], instance['end'])})"
+    yield f"{clean(workflow)} / {clean(id)}   {status}  ({_course(instance)})"
     created = times.ago(instance["queued"])
     yield clean(f"trigger {instance['trigger']['source']}   version {instance['versionId']}   created {created}")
     if instance.get("labels"):
@@ -147,6 +147,14 @@ def _head(target: tuple[str, str], instance: Result, outputs: Outputs, *, is_col
         yield clean(f"error   {instance['error']['name']}: {instance['error']['message']}{_where(instance)}")
     if instance.get("output") is not None:
         yield clean(f"output  {outputs.shown(_json_of(instance))}")
+
+
+def _course(instance: Result) -> str:
+    """Return in words how long an instance took, or has taken so far, and how many attempts have failed."""
+    attempts = (attempt for step in steps_of(instance) for attempt in step.get("attempts") or ())
+    failed = sum(attempt.get("success") is False for attempt in attempts)
+    told = f", {failed:,} attempt{'' if failed == 1 else 's'} failed" if failed else ""
+    return times.span(instance["start"], instance["end"]) + told
 
 
 def _where(instance: Result) -> str:

@@ -154,14 +154,14 @@ def _to_seconds(_context: click.Context, _option: click.Parameter, given: str | 
     """Return a time in seconds: a number of them, or a duration in words."""
     if given is None:
         return None
-    from stepwell import durations
+    from stepwell.cli import times
 
     with contextlib.suppress(ValueError):
         if (seconds := float(given)) >= 0 and math.isfinite(seconds):
             return seconds
-    ms = durations.to_ms(given)
+    ms = times.to_ms(given)
     if ms is None or ms < 0 or given.lstrip("+-").replace(".", "").isdigit():
-        raise click.BadParameter(f"{given!r:.100} is no time; give seconds, or such as '5 minutes'")
+        raise click.BadParameter(f"{given!r:.100} is no time; give seconds, or such as 5min or '5 minutes'")
     return ms / 1000
 
 

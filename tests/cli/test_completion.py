@@ -56,6 +56,7 @@ def shell(
         pytest.param("instances pause order on\t", "instances|pause|order|one-", id="no file"),
         pytest.param("instances list order --status er\t", "instances|list|order|--status|errored", id="status"),
         pytest.param("instances list order --status=er\t", "instances|list|order|--status=errored", id="after ="),
+        pytest.param("jobs start pause --status errored,te\t", "jobs|start|pause|--status|errored,terminated", id=","),
         pytest.param("instances step order two nap\t", "instances|step|order|two|nap 0-1", id="step with a blank"),
         pytest.param("instances step order two 'nap\t", "instances|step|order|two|nap 0-1", id="in quotes"),
         pytest.param("instances step order two nap\\ \t", "instances|step|order|two|nap 0-1", id="behind a backslash"),

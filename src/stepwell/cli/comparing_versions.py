@@ -205,7 +205,8 @@ def _show(found: Mapping[str, Any], out: Output) -> None:
         out.show_one(found, (), "steps")
         return
     if not out.is_text:
-        out.show_all([*found["steps"], *found["files"]] if out.form == "ndjson" else found["steps"], (), "step")
+        steps = [row for row in found["steps"] if row["type"] != _VERSION]
+        out.show_all([*found["steps"], *found["files"]] if out.form == "ndjson" else steps, (), "step")
         return
     out.show_all(found["steps"], _COLUMNS)
     lines = [line for file in found["files"] for line in file["diff"].removesuffix("\n").split("\n") if file["diff"]]

@@ -97,10 +97,12 @@ def schedules(ctx: "click.Context", param: "click.Parameter", incomplete: str) -
 
 
 def statuses(_ctx: "click.Context", _param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
-    """Offer what the status of an instance can be."""
+    """Offer what the status of an instance can be, behind those that are there with commas between them."""
     from stepwell.core.instance import Status
 
-    return _offered([(status.value, "") for status in Status], incomplete, ())
+    before = incomplete[: incomplete.rfind(",") + 1]
+    there = before.split(",")
+    return _offered([(f"{before}{status}", "") for status in Status if status not in there], incomplete, ())
 
 
 def files(_ctx: "click.Context", _param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":

@@ -116,7 +116,7 @@ class Screen:
             lines.append(clean(f"kept until {times.short(self.kept_until)}"))
         if steps:
             said = _outputs_of(steps, self._outputs) if self._outputs.are_of_steps else []
-            lines += ["", *self._out.table(steps, _columns(steps)), *([""] if said else []), *said]
+            lines += ["", *self._out.table(steps, _columns(steps, instance["end"])), *([""] if said else []), *said]
         command = next_command(self._workflow, self._id, instance)
         return lines if command is None else [*lines, f"next: {command}"]
 
@@ -213,10 +213,15 @@ def steps_of(instance: Mapping[str, Any]) -> list[Step]:
     return [step for step in instance.get("steps") or [] if "name" in step]
 
 
-def _columns(steps: Sequence[Step]) -> tuple[Column, ...]:
-    """Return the columns of steps, whose times are told from the first one's start."""
+def _columns(steps: Sequence[Step], end: str | None) -> tuple[Column, ...]:
+    """Return the columns of steps, whose times are told from the first one's start.
+
+    `end` is that of the instance: until then, or now, goes on what has no end.
+    """
     moments = [times.moment_of(step["start"]) for step in steps]
-    ends = [times.moment_of(step["end"]) for step in steps if step["end"]]
+    ends = [times.moment_of(step["end"]) for step in steps if _is_over(step)]
+    if len(ends) < len(steps):
+        ends.append(times.now() if end is None else times.moment_of(end))
     first, last = min(moments, default=0.0), max([*ends, *moments], default=0.0)
     return (
         Column("step", lambda step: str(step["name"])),
@@ -224,7 +229,7 @@ def _columns(steps: Sequence[Step]) -> tuple[Column, ...]:
         Column("status", state_of, is_status=True),
         Column("tries", tries_of, rank=3),
         Column("start", lambda step: f"+{times.span_of(times.moment_of(step['start']) - first)}", rank=4),
-        Column("duration", lambda step: times.span(step["start"], step["end"]) if step["end"] else "-", rank=1),
+        Column("duration", lambda step: _duration(step, is_live=end is None), rank=1),
         Column("timeline", lambda step: f"|{_bar(step, (first, last))}|", rank=5),
     )
 
@@ -242,12 +247,24 @@ def state_of(step: Step) -> str:
     return {True: "complete", False: "errored", None: "running"}[step["success"]]
 
 
+def _is_over(step: Step) -> bool:
+    """Tell whether a step has its end; what waits has the moment at which it ends at the latest."""
+    return bool(step["end"]) and step.get("finished", True)
+
+
+def _duration(step: Step, *, is_live: bool) -> str:
+    """Return how long a step took; of what waits, how far its end is ahead."""
+    if _is_over(step):
+        return times.span(step["start"], step["end"])
+    return times.ahead(step["end"]) if is_live and step["end"] else "-"
+
+
 def _bar(step: Step, frame: tuple[float, float]) -> str:
     """Return where in the whole time a step lies."""
     first, last = frame
     whole = max(last - first, 0.001)
     start = times.moment_of(step["start"])
-    end = times.moment_of(step["end"]) if step["end"] else last
+    end = times.moment_of(step["end"]) if _is_over(step) else last
     left = min(int((start - first) / whole * _BAR), _BAR - 1)
     length = max(min(round((end - start) / whole * _BAR), _BAR - left), 1)
     mark = "." if "finished" in step else "x" if step.get("success") is False else "#"

@@ -39,6 +39,11 @@ def moment_of(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
+def now() -> float:
+    """Return what this machine's clock says, in seconds since 1970."""
+    return datetime.now(UTC).timestamp()
+
+
 def ago(moment: str | None) -> str:
     """Return how long a moment is ago: `3 min ago`; or when it is, if that is wanted."""
     if moment is None:
@@ -75,7 +80,7 @@ def exact(moment: str) -> str:
 
 
 def _relative(moment: str) -> str:
-    return ahead(moment) if moment_of(moment) > datetime.now(UTC).timestamp() else ago(moment)
+    return ahead(moment) if moment_of(moment) > now() else ago(moment)
 
 
 def _told(moment: str) -> str:

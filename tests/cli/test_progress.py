@@ -2,13 +2,16 @@
 
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
 
-from stepwell.cli.progress import Progress, Stand, line_of
+from stepwell.cli.progress import Progress, Stand, detaching, line_of
 from tests.cli.commands import ask, begin, run
 from tests.cli.screen import STEPWELL, Screen, run_on_terminal
 from tests.cli.scripted import Answer, scripted
@@ -290,6 +293,43 @@ def test_interrupted_watch_tells_how_to_look_again() -> None:
 
     code, _, said = interrupted([job(), job()], "jobs", "start", "pause", "--wait", "-y", at=1)
     assert (code, said.splitlines()[0]) == (130, "it goes on; look again with: stepwell jobs describe j --watch")
+
+
+class Terminal(StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "is_interrupted_again", "is_cancelled"),
+    [
+        pytest.param(Terminal(), True, True, id="twice"),
+        pytest.param(Terminal(), False, False, id="once"),
+        pytest.param(StringIO(), True, False, id="pipe"),
+    ],
+)
+def test_second_interruption_cancels_a_job(
+    monkeypatch: pytest.MonkeyPatch, stream: StringIO, is_interrupted_again: bool, is_cancelled: bool
+) -> None:
+    """Where somebody types, and only then; a first one lets it go on. It ends as an interruption either way."""
+
+    def sleep(_seconds: float) -> None:
+        if is_interrupted_again:
+            raise KeyboardInterrupt
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(time, "sleep", sleep)
+    cancelled: list[str] = []
+
+    with pytest.raises(KeyboardInterrupt), detaching("look", lambda: cancelled.append("j")):
+        raise KeyboardInterrupt
+
+    assert cancelled == (["j"] if is_cancelled else [])
+    assert stream.getvalue().startswith("it goes on; look again with: look\n")
+    assert ("it is cancelled; what is done stays done" in stream.getvalue()) is is_cancelled
 
 
 # ---- jobs

@@ -35,6 +35,7 @@ _COLORS = {
     "errored": "red",
     "timed out": "red",
     "terminated": "bright_black",
+    "cancelled": "bright_black",
     # What the doctor says.
     "ok": "green",
     "warning": "yellow",
@@ -54,6 +55,7 @@ _GLYPHS = {
     "errored": ("\N{BALLOT X}", "x"),
     "timed out": ("\N{BALLOT X}", "x"),
     "terminated": ("\N{BLACK SQUARE}", "#"),
+    "cancelled": ("\N{BLACK SQUARE}", "#"),
     "ok": ("\N{CHECK MARK}", "+"),
     "warning": ("!", "!"),
     "fault": ("\N{BALLOT X}", "x"),

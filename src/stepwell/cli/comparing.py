@@ -14,6 +14,8 @@ from stepwell.client import Client
 # A duration differs when it is so many times the other, and so much longer.
 _SLOWER, _SLOWER_S = 2, 1.0
 _NONE = "-"
+# What has come to an end that may have an output.
+_RETURNED = frozenset(("complete", "done"))
 
 
 def compare(client: Client, workflow: str, ids: tuple[str, str], out: Output, *, shows_all: bool) -> int:
@@ -63,9 +65,10 @@ def _row(type: str, step: str, a: Item | None, b: Item | None) -> Item:
 def _differing(a: Item | None, b: Item | None) -> list[str]:
     if a is None or b is None:
         return only_in(a, b)
-    found = [
-        name for name in ("status", "attempts", "error", "params", "output", "version") if a.get(name) != b.get(name)
-    ]
+    # What has failed has no output, and its error says so.
+    have_outputs = {a["status"], b["status"]} <= _RETURNED
+    compared = ("status", "attempts", "error", "params", *(["output"] if have_outputs else []), "config", "version")
+    found = [name for name in compared if a.get(name) != b.get(name)]
     long, short = sorted((a["seconds"] or 0.0, b["seconds"] or 0.0), reverse=True)
     if a["seconds"] is not None and b["seconds"] is not None and long >= _SLOWER * short and long - short >= _SLOWER_S:
         found.append("slower in A" if a["seconds"] > b["seconds"] else "slower in B")
@@ -92,6 +95,7 @@ def _facts(step: Step) -> Item:
         **_times(step),
         "error": _error(error),
         "output": step.get("output"),
+        "config": step.get("config"),
     }
 
 

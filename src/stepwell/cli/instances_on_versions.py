@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 def instances_compare(workflow: str, a: str, b: str, *, shows_all: bool, out: "Output", **where: Any) -> None:
     """Show what ran in one of two instances of WORKFLOW and not in the other, and what ran otherwise.
 
-    Steps belong together by type, name and count. Compared are status, attempts, error, output and, where one took at
-    least twice as long, durations. A and B are ids, or latest. Exits with 0, also where they differ.
+    Steps belong together by type, name and count. Compared are status, attempts, error, config, the outputs of what is
+    complete in both and, where one took at least twice as long, durations. A and B are ids, or latest. Exits with 0,
+    also where they differ.
     """
     from stepwell.cli import comparing, profiles
 

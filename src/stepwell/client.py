@@ -202,6 +202,19 @@ class Client:
             else:
                 yield self._checked(response).object_of("result")
 
+    def version(self, workflow: str, id: str) -> Result:
+        """Return a version of a workflow, with what is declared of it."""
+        return self._ask("GET", f"{self._workflow(workflow)}/versions/{quote(id, safe='')}")
+
+    def version_code(self, workflow: str, id: str) -> Result:
+        """Return what a version is made of: the hash of its code, its snapshot, the schema of its params."""
+        return self._ask("GET", f"{self._own_workflow(workflow)}/versions/{quote(id, safe='')}")
+
+    def version_source(self, workflow: str, id: str, *, is_whole: bool) -> Result:
+        """Return the source that a version's graph was read from; `is_whole`: all files of its snapshot instead."""
+        path = f"{self._own_workflow(workflow)}/versions/{quote(id, safe='')}/source"
+        return self._ask("GET", path, {"whole": "true" if is_whole else None})
+
     def newest_version(self, workflow: str) -> str:
         """Return the id of a workflow's newest version."""
         page = self._envelope("GET", f"{self._workflow(workflow)}/versions", {"per_page": "1"})

@@ -23,6 +23,10 @@ _NOT_READ = (
     "its source was not kept: its steps cannot be read from it ({note}), and then `stepwell dev` keeps nothing of it. "
     "`stepwell serve` keeps all files of what it serves: the version that it makes of this code has its source"
 )
+_NO_SNAPSHOT = (
+    "the store has no snapshot of it: `stepwell serve` and `stepwell deploy` make one of what they serve, "
+    "`stepwell dev` makes none"
+)
 _TOO_LARGE = f"its source is too large to be shown: more than {MOST_BYTES:,} bytes"
 
 
@@ -89,6 +93,17 @@ async def show_source(engine: Engine, account: str, workflow: str, id: str) -> V
         why = _NOT_READ.format(note=note) if is_unreadable else _NOT_KEPT
         return VersionSourceShown(row.id, row.class_name, [], [], why)
     return await _of_snapshot(engine, row.id, row.class_name, code.snapshot)
+
+
+async def show_whole_source(engine: Engine, account: str, workflow: str, id: str) -> VersionSourceShown:
+    """Show the source of a version as its snapshot has it: all Python files of the script's folder.
+
+    Raises WorkflowNotFound or VersionNotFound.
+    """
+    code = await engine.store.run(GetVersionCode(account, workflow, id))
+    if code.snapshot is None:
+        return VersionSourceShown(code.version.id, code.version.class_name, [], [], _NO_SNAPSHOT)
+    return await _of_snapshot(engine, code.version.id, code.version.class_name, code.snapshot)
 
 
 async def _of_snapshot(engine: Engine, version: str, class_name: str, snapshot: Snapshot) -> VersionSourceShown:

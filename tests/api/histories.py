@@ -173,20 +173,22 @@ class Histories:
 
     async def draw(self, graph: Graph | None, note: str = "") -> None:
         """Make the graph of the code known, as the worker does that loads it."""
-        found = CodeGraph(None if graph is None else msgspec.json.encode(graph).decode(), note)
+        found = CodeGraph(None, note) if graph is None else _kept(graph)
         made_of = ("order", "shop", "Order", "0" * 64)
         now = self.clock.now()
         await self.engine.store.run(RegisterWorkflow(ACCOUNT, *made_of, WORKFLOW_ID, VERSION_ID, now, graph=found))
 
-    async def serve(self, source: str, texts: Mapping[str, str], params_schema: str | None = None) -> str:
-        """Make a version of code that is served and has no graph, as a worker does; return its id."""
+    async def serve(
+        self, source: str, texts: Mapping[str, str], params_schema: str | None = None, graph: Graph | None = None
+    ) -> str:
+        """Make a version of code that is served, as a worker does, with a graph or with none; return its id."""
         now, version = self.clock.now(), str(uuid4())
         files = [SnapshotFile(path, text.encode()) for path, text in sorted(texts.items())]
         saved = SaveSnapshot(ACCOUNT, "1" * 64, source, "3.13.1", "{}", files, now)
         snapshot = await self.engine.store.run(saved)
         made_of = ("order", "shop", "Order", "1" * 64, WORKFLOW_ID, version)
-        graph = CodeGraph(None, "it cannot be followed")
-        code = RegisterWorkflow(ACCOUNT, *made_of, now, params_schema, snapshot=snapshot, graph=graph)
+        read = CodeGraph(None, "it cannot be followed") if graph is None else _kept(graph)
+        code = RegisterWorkflow(ACCOUNT, *made_of, now, params_schema, snapshot=snapshot, graph=read)
         await self.engine.store.run(ServeSnapshot(ACCOUNT, snapshot, now, (code,)))
         return version
 
@@ -315,3 +317,8 @@ class Histories:
             AttemptStarted(turn.now(), cancelled, 1, CONFIG),
             StepCancelled(turn.now(), cancelled),
         )
+
+
+def _kept(graph: Graph) -> CodeGraph:
+    """Return a graph as stores have it."""
+    return CodeGraph(msgspec.json.encode(graph).decode())

@@ -188,6 +188,24 @@ async def test_source_without_a_graph_is_that_of_the_snapshot(
     assert source["files"][0]["text"] == (SOURCE if paths[0] == "shop.py" else "")
 
 
+async def test_source_as_a_whole_is_that_of_the_snapshot(client: httpx.AsyncClient, histories: Histories) -> None:
+    """All Python files of the script's folder, also where the graph lies in one of them; without a snapshot none."""
+    files = {"bank.py": "x = 1\n", "shop.py": SOURCE}
+    graph = graph_of(files, "shop.py", "Order")
+    assert graph is not None
+    await histories.draw(with_sources(graph, files, "shop.py"))
+    version = await histories.serve("shop.py", files, graph=with_sources(graph, files, "shop.py"))
+
+    short, whole, none = [
+        await result(client, f"{OWN}/versions/{path}")
+        for path in (f"{version}/source?whole=false", f"{version}/source?whole=true", f"{VERSION_ID}/source?whole=true")
+    ]
+
+    assert [[file["path"] for file in one["files"]] for one in (short, whole)] == [["shop.py"], ["shop.py", "bank.py"]]
+    assert (none["files"], none["note"].partition(":")[0]) == ([], "the store has no snapshot of it")
+    assert (await client.get(f"{OWN}/versions/{version}/source?whole=1")).status_code == 400
+
+
 async def test_snapshot_shows_as_much_source_as_fits(client: httpx.AsyncClient, histories: Histories) -> None:
     """The script itself first; what has no room is named."""
     texts = {"a.py": "#" * 200_000, "huge.py": "#" * 5_000_000, "shop.py": SOURCE + "#" * 100_000}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from stepwell.engine import Engine, NewInstance
 from stepwell.store.opening import open_store
@@ -111,9 +112,10 @@ def test_instances_of_a_server_are_shown_by_their_fate(code: Path) -> None:
     unknown = _one("u", "unknown", "it waits for x\x1b[2J", None)
     end = _stand(goes_on=12, diverges=7, fails=1, unknown=1)
 
-    with scripted([Answer.stream(_stand(is_done=False), *alike, failing, unknown, end)] * 2) as server:
+    with scripted([Answer.stream(_stand(is_done=False), *alike, failing, unknown, end)] * 3) as server:
         told = run("check", str(code), "--to", server.url)
         whole = run("check", str(code), "--to", server.url, "-o", "json", "--workflow", "order")
+        same = run("check", str(code), "--to", server.url, "-o", "yaml")
 
     assert told.exit_code == 1
     assert told.stdout.splitlines() == [
@@ -133,7 +135,8 @@ def test_instances_of_a_server_are_shown_by_their_fate(code: Path) -> None:
         "verdicts": end["verdicts"],
         "instances": [*alike, failing, unknown],
     }
-    (_, path, _), (_, narrowed, _) = server.asked
+    assert yaml.safe_load(same.stdout) == json.loads(whole.stdout)
+    (_, path, _), (_, narrowed, _), _ = server.asked
     assert (path, narrowed) == ("shop", "shop?workflow=order")
 
 

@@ -49,6 +49,7 @@ WORKS = {
     "workflows graph": ("workflows graph order", 0, "GET workflows/order/versions"),
     "graph": ("graph order", 0, "GET workflows/order/versions"),
     "instances compare": ("instances compare order cf cf --all", 0, "GET workflows/order/instances/cf"),
+    "workflows compare": ("workflows compare order newest newest --all", 0, "GET workflows/order/versions"),
     "workflows delete": ("workflows delete idle --dry-run", 0, "GET workflows/idle"),
 }
 # They tell what kind of server it is, or who asks; tests of their own ask Cloudflare.
@@ -128,7 +129,7 @@ def test_code_is_not_held_against_instances_of_cloudflare(there: Cloudflare) -> 
     )
 
 
-@pytest.mark.parametrize("form", ["text", "svg", "mermaid"])
+@pytest.mark.parametrize("form", ["text", "svg", "mermaid", "dot"])
 def test_graph_is_drawn_from_cloudflares_form(there: Cloudflare, server: DevServer, form: str) -> None:
     """Its nodes have no keys, places and heads of loops: no step is lost."""
     theirs, ours = (run("graph", "order", "--format", form, "--url", url) for url in (there.url, server.url))

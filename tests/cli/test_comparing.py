@@ -1,12 +1,17 @@
 """`stepwell instances compare`: what ran in one of two instances and not in the other, and what ran otherwise."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from stepwell.cli.pairs import paired
 from tests.cli.commands import run
 from tests.cli.screen import run_on_terminal
 from tests.cli.scripted import Answer, scripted
 
+PAIRS = Path(__file__).parents[1] / "dashboard" / "node" / "pairs.json"
 START = "2026-11-27T10:00:00.000Z"
 
 
@@ -51,7 +56,7 @@ def test_steps_of_one_alone_and_what_ran_otherwise_are_shown() -> None:
         [
             "pay-1",
             "step",
-            "status, attempts, error, output",
+            "status, attempts, error",
             "complete, 1 attempt, 100 ms",
             "errored, 3 attempts, 100 ms",
         ],
@@ -61,6 +66,27 @@ def test_steps_of_one_alone_and_what_ran_otherwise_are_shown() -> None:
     assert told.stderr == "a and b: 6 rows, 5 of 6 differ\n"
     assert whole.stdout.splitlines()[1].split("\t")[:3] == ["begin-1", "step", "="]
     assert [path for _, path, _ in server.asked] == ["a", "b", "a", "b"]
+
+
+def test_outputs_and_config_of_what_is_complete_in_both_are_compared() -> None:
+    """By what the log has of them."""
+    other = _instance({**_step("begin-1", output=2), "config": {"timeout": 1}})
+    with scripted([_instance(_step("begin-1")), other]) as server:
+        told = run("instances", "compare", "order", "a", "b", "--url", server.url)
+
+    assert [line.split("\t")[2] for line in told.stdout.splitlines()] == ["output, config"]
+
+
+@pytest.mark.parametrize(
+    "case", json.loads(PAIRS.read_text(encoding="utf-8")), ids=lambda case: ",".join(case["pairs"])
+)
+def test_steps_go_together_by_the_rule_of_the_dashboard(case: Any) -> None:
+    """Which is held against the same pairs."""
+    ours, theirs = (dict.fromkeys(case[side], True) for side in ("a", "b"))
+
+    found = [f"{key}{'A' if a else ''}{'B' if b else ''}" for key, a, b in paired(ours, theirs)]
+
+    assert found == case["pairs"]
 
 
 def test_instances_that_are_the_same_have_nothing_to_show() -> None:

@@ -35,10 +35,11 @@ def shell(
     require: Callable[..., None],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Shell]:
-    """A shell that completes, in a folder with a file whose name is like an instance's."""
+    """A shell that completes, in a folder with another one, and with a file whose name is like an instance's."""
     require(request.param, "its completion")
     folder = tmp_path_factory.mktemp("shell")
     (folder / "one-file").write_text("")
+    (folder / "in-folder").mkdir()
     env = {"STEPWELL_URL": known.url, "XDG_CACHE_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     with shell_with_completion(request.param, env, folder) as shell:
         yield shell
@@ -55,16 +56,23 @@ def shell(
         pytest.param("instances pause order on\t", "instances|pause|order|one-", id="no file"),
         pytest.param("instances list order --status er\t", "instances|list|order|--status|errored", id="status"),
         pytest.param("instances list order --status=er\t", "instances|list|order|--status=errored", id="after ="),
+        pytest.param("jobs start pause --status errored,te\t", "jobs|start|pause|--status|errored,terminated", id=","),
         pytest.param("instances step order two nap\t", "instances|step|order|two|nap 0-1", id="step with a blank"),
         pytest.param("instances step order two 'nap\t", "instances|step|order|two|nap 0-1", id="in quotes"),
         pytest.param("instances step order two nap\\ \t", "instances|step|order|two|nap 0-1", id="behind a backslash"),
         pytest.param("instances restart order two --from n\t", "instances|restart|order|two|--from|nap 0", id="from"),
         pytest.param("schedules run idle \t", "schedules|run|idle|0 0 1 1 *", id="pattern"),
+        pytest.param("serve --config one-f\t", "serve|--config|one-file", id="file of an option"),
+        pytest.param("serve --config=one-f\t", "serve|--config=one-file", id="file after ="),
+        pytest.param("dev one-f\t", "dev|one-file", id="file"),
+        pytest.param("graph one-f\t", "graph|one-file", id="file or workflow"),
+        pytest.param("graph or\t", "graph|order", id="workflow or file"),
+        pytest.param("init in-f\t", "init|in-folder", id="folder"),
     ],
 )
 def test_shell_completes_what_is_typed(shell: Shell, typed: str, words: str) -> None:
     """Commands, options, and values of the server, which become one word each, whatever is in them."""
-    assert shell.words_of(f"stepwell {typed}") == ["stepwell", *words.split("|")]
+    assert [word.rstrip("/") for word in shell.words_of(f"stepwell {typed}")] == ["stepwell", *words.split("|")]
 
 
 def test_word_with_a_colon_is_one_word(shell: Shell, known: DevServer) -> None:
@@ -124,6 +132,25 @@ def test_jobs_and_profiles_are_offered(offered: Callable[..., list[str]]) -> Non
 
     assert offered("stepwell profile use h", "", shell="fish") == ["plain,home\thttp://127.0.0.1:1"]
     assert offered("stepwell hosts list --profile ", "") == ["plain,home"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "workflows compare order ",
+        "workflows compare order v1 ",
+        "graph order --version ",
+        "instances list order --version ",
+        "instances move order --to-version ",
+    ],
+)
+def test_versions_are_offered(offered: Callable[..., list[str]], line: str) -> None:
+    """Their ids, the newest first, with when each was made."""
+    found = [{"id": id, "created_on": "2026-11-27"} for id in ("v2", "v1")]
+    with scripted([Answer.result(found)]) as server:
+        told = offered(f"stepwell {line}", server.url, shell="fish")
+
+    assert told == ["plain,v2\t2026-11-27", "plain,v1\t2026-11-27"]
 
 
 def test_ids_that_are_there_are_not_offered_again(offered: Callable[..., list[str]]) -> None:
@@ -284,14 +311,14 @@ def test_question_without_a_line_disturbs_nobody(asked: str, monkeypatch: pytest
 
 
 def test_every_workflow_and_instance_is_completed() -> None:
-    """Whatever command is given a name of a workflow, or the id of an instance."""
+    """Whatever command is given a name of a workflow, the id of an instance, a file or a folder."""
 
     def plain(command: click.Command, path: str) -> Iterator[str]:
         for name, one in getattr(command, "commands", {}).items():
             yield from plain(one, f"{path} {name}")
         for param in command.params:
-            if param.name in {"workflow", "ids"} and param._custom_shell_complete is None:
+            is_known = param.name in {"workflow", "ids", "path", "file", "folder", "data", "config", "filename"}
+            if is_known and param._custom_shell_complete is None and not isinstance(param.type, click.Path):
                 yield f"{path} {param.name}"
 
-    # That one takes a path, too, which shells complete by themselves.
-    assert [*plain(main, "stepwell")] == ["stepwell graph workflow"]
+    assert [*plain(main, "stepwell")] == []

@@ -17,8 +17,8 @@ from tests.cli.commands import run
 from tests.cli.scripted import Answer, scripted
 
 _FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
-# Without its hyphens, else it would be found here. It needs a server that has served before: tests/crash has such ones.
-ELSEWHERE = {"stored"}
+# Without their hyphens, else they would be found here. They need real servers, which tests/crash has.
+ELSEWHERE = {"no-watch", "stored"}
 
 
 def flags_of(command: click.Command) -> Iterator[str]:
@@ -85,6 +85,43 @@ def test_outputs_of_steps_are_left_out() -> None:
         )
 
     assert ("returned" in without, "returned\tcharge-1\tstep\t42" in with_them) == (False, True)
+
+
+def test_instance_is_shown_without_its_steps() -> None:
+    """People are told where it failed all the same; programs get the shorter answer of the API."""
+    moment = "2026-11-27T10:00:00.000Z"
+    error = {"name": "CardDeclined", "message": "no funds"}
+    step = {
+        "type": "step", "name": "charge-1", "start": moment, "end": moment, "success": False, "output": None,
+        "attempts": [{"success": False, "error": error}],
+    }  # fmt: skip
+    instance = {
+        "status": "errored", "queued": moment, "start": moment, "end": moment, "versionId": "v1",
+        "trigger": {"source": "api"}, "steps": [step], "error": error, "output": None,
+    }  # fmt: skip
+    whole, kept = Answer.result(instance), Answer.result({"kept_until": moment})
+    with scripted([whole, Answer.result({}), kept] * 2 + [Answer.result({**instance, "steps": []})]) as server:
+        command = ("instances", "describe", "order", "i1", "--url", server.url)
+        without, with_them, short = (
+            run(*command, *more).stdout.splitlines() for more in (["--no-steps"], ["--steps"], ["--no-steps", "--json"])
+        )
+
+    assert [line.split("\t")[0] for line in without] == ["instance", "error"]
+    assert without[1] == "error\tCardDeclined\tno funds\tcharge-1\t1"
+    assert [line.split("\t")[0] for line in with_them] == ["instance", "step", "error"]
+    assert json.loads(short[0])["steps"] == []
+    assert [path for _, path, _ in server.asked] == [
+        *("i1", "i1", "retention") * 2,
+        "i1?simple=true",
+    ]
+
+
+def test_outputs_of_steps_that_are_not_shown_are_a_wrong_call() -> None:
+    """Nothing is asked of a server."""
+    refused = run("instances", "describe", "order", "--no-steps", "--step-output", "--url", "http://127.0.0.1:1")
+
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("error: --step-output is of the steps, which --no-steps leaves out")
 
 
 def test_token_has_permissions_and_an_address(tmp_path: Path) -> None:
@@ -195,7 +232,7 @@ def test_serve_takes_what_dev_does() -> None:
     """Where it listens, how it is called, and what its workflows get: a real server is told so as `dev` is."""
     dev, serve = ({tuple(one.opts): one for one in main.commands[name].params} for name in ("dev", "serve"))
 
-    shared = {*dev} - {("path",), ("--data",), ("--open",)}
+    shared = {*dev} - {("path",), ("--data",), ("--open",), ("--watch",)}
 
     assert shared <= {*serve}
     assert all((dev[one].name, dev[one].default) == (serve[one].name, serve[one].default) for one in shared)

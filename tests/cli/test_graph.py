@@ -5,10 +5,12 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+import yaml
 
 from tests.cli.commands import ask, begin, run
 from tests.cli.scripted import Answer, scripted
 from tests.crash.server import DevServer
+from tests.graph.dot_reader import read_dot
 
 SOURCE = """
 import nowhere
@@ -65,12 +67,25 @@ def test_svg_goes_into_a_file(flows: Path, tmp_path: Path) -> None:
     assert drawing.get("class") == "stepwell-graph dark"
 
 
+@pytest.mark.parametrize(
+    ("ending", "begin"),
+    [(".gv", "digraph"), (".dot", "digraph"), (".MMD", "flowchart"), (".yml", "---"), ("", "Order")],
+)
+def test_file_says_its_form_by_its_end(flows: Path, tmp_path: Path, ending: str, begin: str) -> None:
+    """Where no form is given."""
+    run("graph", str(flows), "--file", str(tmp_path / f"order{ending}"))
+
+    assert (tmp_path / f"order{ending}").read_text().startswith(begin)
+
+
 def test_form_is_chosen(flows: Path) -> None:
-    """Mermaid and JSON are printed alone; JSON has what Cloudflare's form has, and ours."""
-    mermaid = run("graph", str(flows), "-o", "mermaid")
+    """Each is printed alone; JSON has what Cloudflare's form has, and ours, and so has YAML."""
+    mermaid, dot, same = (run("graph", str(flows), "-o", form) for form in ("mermaid", "dot", "yaml"))
     told = json.loads(run("graph", str(flows), "--format", "json").stdout)
 
     assert mermaid.stdout.startswith('flowchart TD\n  n1(["Order<br/>payload {gift}"])\n  n2["charge"]\n')
+    assert [said["label"] for said in read_dot(dot.stdout).nodes.values()][1] == '"charge"'
+    assert yaml.safe_load(same.stdout) == told
     assert (told["class_name"], [node["type"] for node in told["nodes"]]) == ("Order", ["step_do", "if"])
     assert told["nodes"][0]["place"] == PLACE
 
@@ -145,10 +160,12 @@ def test_hostile_name_in_the_source_does_nothing(flows: Path) -> None:
     """Escapes in a literal are shown as marks in each form, and JSON stays JSON."""
     flows.write_text(SOURCE.replace('"charge"', r'"\ud800\x1b[31m\u202e<b>"'))
 
-    told = {form: run("graph", str(flows), "-o", form) for form in ("text", "svg", "mermaid", "json")}
+    told = {form: run("graph", str(flows), "-o", form) for form in ("text", "svg", "mermaid", "dot", "json", "yaml")}
 
     assert told["text"].stdout.splitlines()[1] == "├─ \ufffd\ufffd[31m\ufffd<b>"
     assert json.loads(told["json"].stdout)["nodes"][0]["name"] == "\ufffd\x1b[31m\u202e<b>"
+    assert yaml.safe_load(told["yaml"].stdout) == json.loads(told["json"].stdout)
+    assert [*read_dot(told["dot"].stdout).nodes.values()][1]["label"] == '"\ufffd\ufffd[31m\ufffd<b>"'
     for one in told.values():
         assert one.exit_code == 0
         assert not {"\x1b", "\u202e", "\ud800"} & set(one.stdout)
@@ -198,14 +215,15 @@ def test_instance_is_drawn_with_how_it_stands() -> None:
     """In the tree behind each node, in a picture in its box; a flowchart has no place for it."""
     state = {"status": "errored", "runs": 12, "failed": 1, "entries": [], "rollback": None}
     answer = Answer.result({**SHOWN, "status": "errored", "states": {"1": state}, "others": []})
-    with scripted([answer] * 3) as server:
-        text, drawing, mermaid = (
+    with scripted([answer] * 4) as server:
+        text, drawing, dot, mermaid = (
             run("graph", "order", "--instance", "a", "-o", form, "--url", server.url)
-            for form in ("text", "svg", "mermaid")
+            for form in ("text", "svg", "dot", "mermaid")
         )
 
     assert text.stdout.splitlines() == ["Order", "└─ charge\ufffd  [12 runs, 1 failed]"]
     assert 'class="item step errored"' in drawing.stdout
+    assert 'label="charge\ufffd\\n[12 runs, 1 failed]"' in dot.stdout
     assert (mermaid.exit_code, mermaid.stdout) == (2, "")
 
 

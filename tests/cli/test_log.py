@@ -223,7 +223,7 @@ def test_output_is_indented_on_a_terminal(server: DevServer) -> None:
     )
 
     assert written.splitlines() == [
-        "approval-1   \x1b[32mcomplete\x1b[0m",
+        "approval-1   \x1b[32m✓ complete\x1b[0m",
         "event   approved",
         "{",
         '  "a": [',

@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.cells import cell_len
 
 from stepwell.cli import terminal
@@ -66,7 +67,7 @@ def test_json_is_what_the_api_answers(server: DevServer) -> None:
 def test_every_command_that_shows_something_has_every_form(
     server: DevServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, is_list: bool
 ) -> None:
-    """Text with tabs, JSON, JSON by the line, and ids: of the same things, and in a pipe without colours."""
+    """Text with tabs, JSON, JSON by the line, ids, and YAML: of the same things, and in a pipe without colours."""
     monkeypatch.setenv("STEPWELL_URL", server.url)
     monkeypatch.setenv("STEPWELL_STORE", f"sqlite:///{tmp_path / 'store.db'}")
     run("profile", "set", "home")
@@ -74,13 +75,14 @@ def test_every_command_that_shows_something_has_every_form(
     run("trigger", "order", '{"waits": true}', "--id", "one")
     server.wait_for_status("order", "one", "waiting")
 
-    results = {form: run(*command.split(), "-o", form) for form in ("table", "wide", "json", "ndjson", "ids")}
+    results = {form: run(*command.split(), "-o", form) for form in ("table", "wide", "json", "ndjson", "ids", "yaml")}
 
     assert {form: result.exit_code for form, result in results.items()} == dict.fromkeys(results, 0)
-    table, wide, whole, by_line, ids = ([*result.stdout.splitlines()] for result in results.values())
+    table, wide, whole, by_line, ids, _ = ([*result.stdout.splitlines()] for result in results.values())
     assert len(whole) == 1
     decoded = json.loads(whole[0])
     assert isinstance(decoded, list) is is_list
+    assert isinstance(yaml.safe_load(results["yaml"].stdout), list) is is_list
     assert len(ids) == len(by_line) == (len(decoded) if is_list else 1)
     assert [type(json.loads(line)) for line in by_line] == [dict] * len(by_line)
     assert all(id and "\t" not in id for id in ids)

@@ -2,13 +2,16 @@
 
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
 
-from stepwell.cli.progress import Progress, Stand, line_of
+from stepwell.cli.progress import Progress, Stand, detaching, line_of
 from tests.cli.commands import ask, begin, run
 from tests.cli.screen import STEPWELL, Screen, run_on_terminal
 from tests.cli.scripted import Answer, scripted
@@ -234,10 +237,10 @@ def test_exit_code_tells_how_an_instance_ended(option: str, status: str, code: i
 
 
 @pytest.mark.parametrize("option", ["--wait", "--watch"])
-@pytest.mark.parametrize("timeout", [pytest.param("0", id="seconds"), pytest.param("1 second", id="words")])
+@pytest.mark.parametrize("timeout", [pytest.param("0", id="seconds"), pytest.param("0.5s", id="short")])
 def test_wait_that_takes_too_long_ends_with_9(server: DevServer, option: str, timeout: str) -> None:
     """The instance goes on, and how it stands is told."""
-    id = f"long{option}-{timeout[0]}"
+    id = f"long{option}-{timeout[-1]}"
 
     told = ask(server, "trigger", "order", '{"waits": true}', "--id", id, option, "--timeout", timeout)
 
@@ -252,7 +255,7 @@ def test_time_that_is_none_is_refused(text: str) -> None:
     refused = run("trigger", "order", "--wait", f"--timeout={text}", "--url", "http://127.0.0.1:1")
 
     assert refused.exit_code == 2
-    assert f"{text!r} is no time; give seconds, or such as '5 minutes'" in refused.stderr
+    assert f"{text!r} is no time; give seconds, or such as 5min or '5 minutes'" in refused.stderr
 
 
 def test_timeout_without_a_wait_is_refused() -> None:
@@ -290,6 +293,43 @@ def test_interrupted_watch_tells_how_to_look_again() -> None:
 
     code, _, said = interrupted([job(), job()], "jobs", "start", "pause", "--wait", "-y", at=1)
     assert (code, said.splitlines()[0]) == (130, "it goes on; look again with: stepwell jobs describe j --watch")
+
+
+class Terminal(StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "is_interrupted_again", "is_cancelled"),
+    [
+        pytest.param(Terminal(), True, True, id="twice"),
+        pytest.param(Terminal(), False, False, id="once"),
+        pytest.param(StringIO(), True, False, id="pipe"),
+    ],
+)
+def test_second_interruption_cancels_a_job(
+    monkeypatch: pytest.MonkeyPatch, stream: StringIO, is_interrupted_again: bool, is_cancelled: bool
+) -> None:
+    """Where somebody types, and only then; a first one lets it go on. It ends as an interruption either way."""
+
+    def sleep(_seconds: float) -> None:
+        if is_interrupted_again:
+            raise KeyboardInterrupt
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(time, "sleep", sleep)
+    cancelled: list[str] = []
+
+    with pytest.raises(KeyboardInterrupt), detaching("look", lambda: cancelled.append("j")):
+        raise KeyboardInterrupt
+
+    assert cancelled == (["j"] if is_cancelled else [])
+    assert stream.getvalue().startswith("it goes on; look again with: look\n")
+    assert ("it is cancelled; what is done stays done" in stream.getvalue()) is is_cancelled
 
 
 # ---- jobs
@@ -502,10 +542,12 @@ def test_filter_that_nothing_matches_starts_no_job() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(("pause", "order", "a", "--status", "x"), "give the ones or the others", id="ids too"),
-        pytest.param(("delete", "order", "--filename", "f", "--status", "x"), "give the ones or the others", id="file"),
-        pytest.param(("terminate", "order", "--status", "x", "--rollback"), "--rollback needs ids", id="rollback"),
-        pytest.param(("restart", "order", "--status", "x", "--from", "s"), "--from needs ids", id="from"),
+        pytest.param(("pause", "order", "a", "--status", "paused"), "give the ones or the others", id="ids too"),
+        pytest.param(
+            ("delete", "order", "--filename", "f", "--status", "paused"), "give the ones or the others", id="file"
+        ),
+        pytest.param(("terminate", "order", "--status", "paused", "--rollback"), "--rollback needs ids", id="rollback"),
+        pytest.param(("restart", "order", "--status", "paused", "--from", "s"), "--from needs ids", id="from"),
         pytest.param(("pause", "order"), "no instance is named; give ids, latest, - or @FILE", id="neither"),
     ],
 )

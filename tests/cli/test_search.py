@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from stepwell.cli import main
+from stepwell.cli import main, times
 from stepwell.client import Result
 from tests.cli.commands import ask, begin, run
 from tests.cli.scripted import Answer, scripted
@@ -195,6 +195,12 @@ def test_nothing_found_is_said(server: DevServer) -> None:
         pytest.param(
             ["instances", "list", "order", "--longer-than", "long"], "'long' is not a number of", id="duration"
         ),
+        pytest.param(
+            ["instances", "list", "order", "--status", "errored,odd"],
+            "'odd' is none of: complete, errored, paused, queued,",
+            id="status",
+        ),
+        pytest.param(["jobs", "start", "pause", "--status", ""], "'' is none of: complete,", id="no status"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_asked(arguments: Sequence[str], message: str) -> None:
@@ -204,6 +210,46 @@ def test_wrong_arguments_are_refused_before_anything_is_asked(arguments: Sequenc
 
     assert (refused.exit_code, refused.stdout, server.asked) == (2, "", [])
     assert message in " ".join(refused.stderr.split())
+
+
+def test_argument_has_several_statuses() -> None:
+    """Between commas, each asked for once, and times ago are as short as people write them."""
+    with scripted([Answer.result([])]) as told:
+        run(
+            "instances", "list", "--status", "errored,paused", "--status", "errored", "--since", "2h", "--url", told.url
+        )
+
+    query = parse_qs(told.asked[0][1].partition("?")[2])
+    assert query["status"] == ["errored", "paused"]
+    assert timedelta(hours=2) - timedelta(minutes=5) < datetime.now(UTC) - datetime.fromisoformat(
+        query["date_start"][0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("90s", 90_000),
+        ("1.5 min", 90_000),
+        ("15m", 900_000),
+        ("1h", 3_600_000),
+        ("7d", 604_800_000),
+        ("2w", 1_209_600_000),
+        ("40ms", 40),
+        ("5 minutes", 300_000),
+        ("5", 5),
+        ("1H", None),
+        ("1 h ", None),
+        ("h", None),
+        ("-1h", None),
+        ("1e3s", None),
+        (f"{'9' * 21}h", None),
+        ("\N{ARABIC-INDIC DIGIT ONE}h", None),
+    ],
+)
+def test_span_of_time_is_written_shortly(text: str, ms: int | None) -> None:
+    """As tables show it, as others write it, or as settings do."""
+    assert times.to_ms(text) == ms
 
 
 def test_options_are_what_the_api_is_asked() -> None:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stepwell.cli.redrawing import fitted
 from tests.cli.commands import ask, begin
 from tests.cli.screen import STEPWELL, Screen, run_on_terminal
+from tests.cli.scripted import Answer, scripted
 from tests.crash.processes import running
 from tests.crash.server import DEADLINE_S, DevServer
 
@@ -68,6 +70,53 @@ def test_terminal_obeys_nothing_that_an_instance_says(server: DevServer) -> None
 
     assert "error   ValueError: no \N{REPLACEMENT CHARACTER}red\r\n" in written
     assert re.findall(r"\x1b\[31m(\W*\w*)", written) == ["\N{BALLOT X} errored"]
+
+
+def _waiting(end: str | None) -> Answer:
+    """Return an instance with a step of five seconds, one that runs, and a wait of a thousand years."""
+    start, later = "2026-11-27T10:00:00.000Z", "2026-11-27T10:00:05.000Z"
+    step: dict[str, Any] = {"type": "step", "start": start, "success": None, "attempts": []}
+    steps = [
+        {**step, "name": "charge-1", "end": later, "success": True},
+        {**step, "name": "ship-1", "start": later, "end": None},
+        {
+            "type": "waitForEvent",
+            "name": "ok-1",
+            "start": later,
+            "end": "3026-11-27T10:00:05.000Z",
+            "finished": False,
+            "error": None,
+        },
+    ]
+    return Answer.result(
+        {
+            "status": "terminated" if end else "waiting",
+            "queued": start,
+            "start": start,
+            "end": end,
+            "versionId": "v1",
+            "trigger": {"source": "api"},
+            "steps": steps,
+            "error": None,
+            "output": None,
+        }
+    )
+
+
+def test_what_has_no_end_goes_on_until_now() -> None:
+    """Not until the moment at which a wait ends at the latest: that is told, and all before it would have no room."""
+    command = ("instances", "describe", "order", "i", "--color", "never", "--url")
+    with scripted([_waiting(None), Answer.result({})]) as server:
+        _, live = run_on_terminal(*command, server.url, columns=120)
+    ended = [_waiting("2026-11-27T10:00:10.000Z"), Answer.result({}), Answer.result({"kept_until": "2026-12-04"})]
+    with scripted(ended) as server:
+        _, over = run_on_terminal(*command, server.url, columns=120)
+
+    rows = {line.split()[0]: line for line in over.splitlines() if line.endswith("|")}
+    assert re.search(r"\+5\.0 s +in 365\d{3} d +\|", live)
+    assert rows["charge-1"].endswith("5.0 s     |############            |")
+    assert rows["ship-1"].endswith("+5.0 s  -         |            ############|")
+    assert rows["ok-1"].endswith("+5.0 s  -         |            ............|")
 
 
 @pytest.mark.parametrize("columns", [100, 40, 20])

@@ -124,7 +124,8 @@ def check_refused(server: Server, code: Path, files: dict[str, str], report: lis
 def test_code_is_uploaded_to_a_server_that_has_none(folder: Path, place: Path) -> None:
     """What sleeps stays on its code while other code is deployed, or earlier code again; what is bad changes nothing.
 
-    A server that is killed serves what was deployed when it starts again, from the store alone.
+    A server that is killed serves what was deployed when it starts again, from the store alone, by the settings of the
+    file that `--config` names then.
     """
     with Server(place, "", "--allow-deploy", "--workers", "1") as server:
         let_in(place, Server.place[1])
@@ -147,9 +148,13 @@ def test_code_is_uploaded_to_a_server_that_has_none(folder: Path, place: Path) -
         begin(server, "back")
         server.kill()
 
-    with Server(place, "", "--workers", "1") as server:
+    (folder / "server.toml").write_text('[settings]\npayload_size = "1 KiB"\nretry_limit = 3\n')
+    with Server(place, "", "--workers", "1", "--config", "../server.toml") as server:
         assert "Code: snapshot 1; instances that are running stay on theirs" in server.log
         begin(server, "newest")
+        assert server.get("order", "newest")["steps"][0]["config"]["retries"]["limit"] == 3
+        assert server.get("order", "kept")["steps"][0]["config"]["retries"]["limit"] == 5
+        assert "at most 1,024 are allowed" in ask(server, "trigger", "order", f'"{"x" * 1_024}"').stderr
         server.wake("kept", "back", "newest")
         refused = ask(server, "deploy", str(folder / "app"))
 

@@ -48,14 +48,19 @@ def _ask(server: DevServer, method: str, path: str, body: Any = None) -> Any:
 
 
 def test_workflow_that_a_put_has_made_runs_and_outlives_a_crash(tmp_path: Path) -> None:
-    """A name that only a PUT has given is run by the worker, with its limit, before and after a `kill -9`."""
+    """A name that only a PUT has given is run by the worker, with its limit, before and after a `kill -9`.
+
+    By the way: a server that is not to watch does not load the code that changes meanwhile.
+    """
     _write(tmp_path)
-    with DevServer(tmp_path) as server:
+    with DevServer(tmp_path, "flows.py", "--no-watch") as server:
+        (tmp_path / "flows.py").write_text(f"{FLOWS}# changed\n")
         _ask(server, "PUT", "/count-eu", PUT)
         server.create("count-eu", "before", 5)
         server.create("count", "declared", 4)
         assert server.wait_for_status("count-eu", "before", "complete")["output"] == "count-eu"
         assert "limit of 3 steps" in server.wait_for_status("count", "declared", "errored")["error"]["message"]
+        assert "flows.py changed" not in server.log
 
     with DevServer(tmp_path) as server:
         server.create("count-eu", "after", 5)

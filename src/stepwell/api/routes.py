@@ -161,6 +161,7 @@ ROUTES = (
         None,
         "Get the source of a version",
         versions.get_source,
+        ("whole",),
     ),
     Route("GET", _OWN_WORKFLOW + "/versions/{version_id}", None, "What a version is made of", versions.get_code),
     Route(

@@ -46,7 +46,9 @@ async def get_code(engine: Engine, request: ApiRequest) -> Response:
 
 async def get_source(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the source of a version."""
-    return envelope.success(await version_code.show_source(engine, request.account, request.workflow, _id(request)))
+    is_whole = request.query.choice("whole", ("true", "false")) == "true"
+    show = version_code.show_whole_source if is_whole else version_code.show_source
+    return envelope.success(await show(engine, request.account, request.workflow, _id(request)))
 
 
 def _id(request: ApiRequest) -> str:

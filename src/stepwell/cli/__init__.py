@@ -43,7 +43,7 @@ for command in (backup, doctor, init, migrate, restore, version, login, logout, 
 
 
 @main.command()
-@click.argument("workflow", metavar="[PATH|WORKFLOW]", default=".")
+@click.argument("workflow", metavar="[PATH|WORKFLOW]", default=".", shell_complete=completing.workflows_and_files)
 @click.option("--workflow", "--class", "name", metavar="NAME", help="Of PATH: this workflow, by its name or its class.")
 @options.drawn
 @options.remote
@@ -86,8 +86,18 @@ def print_completion(shell: str) -> None:
 
 
 @main.command()
-@click.argument("path", default=".")
-@click.option("--data", default=".stepwell", show_default=True, envvar="STEPWELL_DATA", help="Folder of the database.")
+@click.argument("path", default=".", shell_complete=completing.files)
+@click.option(
+    "--data",
+    default=".stepwell",
+    show_default=True,
+    envvar="STEPWELL_DATA",
+    shell_complete=completing.folders,
+    help="Folder of the database.",
+)
+@click.option(
+    "--watch/--no-watch", "watches", default=True, show_default=True, help="Reload code when one of its files changes."
+)
 @click.option("--open", "opens", is_flag=True, help="Show the dashboard in your browser, once the server is ready.")
 @options.serving
 def dev(path: str, data: str, **given: Any) -> None:
@@ -95,8 +105,9 @@ def dev(path: str, data: str, **given: Any) -> None:
 
     PATH is a Python file, a folder of them, or a folder whose wrangler file names one in `main`.
 
-    Code is reloaded when a file changes. Everything is kept in the data folder; start again and it goes on where it
-    was. Ctrl-C stops: steps in flight have 5 seconds to end (--set grace=...), a second Ctrl-C ends at once.
+    Code is reloaded when a file changes, unless --no-watch is given. Everything is kept in the data folder; start again
+    and it goes on where it was. Ctrl-C stops: steps in flight have 5 seconds to end (--set grace=...), a second Ctrl-C
+    ends at once.
     """
     # Imported here: `stepwell --version` should not wait for a web server.
     from stepwell.cli.dev import serve
@@ -106,7 +117,7 @@ def dev(path: str, data: str, **given: Any) -> None:
 
 
 @main.command()
-@click.argument("path", required=False)
+@click.argument("path", required=False, shell_complete=completing.files)
 @options.hosting
 @click.option("--stored", is_flag=True, help="Serve what was served last, from the store alone: as without PATH.")
 @click.option("--allow-deploy", "allows_deploy", is_flag=True, help="Take code that is uploaded: `stepwell deploy`.")
@@ -130,7 +141,7 @@ def serve(path: str | None, *, stored: bool, **given: Any) -> None:
 
 
 @main.command()
-@click.argument("path", required=False)
+@click.argument("path", required=False, shell_complete=completing.files)
 @options.working
 def worker(path: str | None, **given: Any) -> None:
     """Run the workflows of a PostgreSQL database, beside its servers and on any number of hosts. No HTTP.
@@ -146,7 +157,7 @@ def worker(path: str | None, **given: Any) -> None:
 
 
 @main.command("settings")
-@click.argument("path", default=".")
+@click.argument("path", default=".", shell_complete=completing.files)
 @options.CONFIG
 @options.SET
 @options.shown
@@ -271,7 +282,7 @@ def export_instances(workflow: str, ids: tuple[str, ...], store: str, account: s
 
 
 @main.command("import")
-@click.argument("file", default="-")
+@click.argument("file", default="-", shell_complete=completing.files)
 @options.STORE
 @options.ACCOUNT
 @click.option("--as", "id", metavar="ID", help="The id that it gets; FILE then has one instance.")

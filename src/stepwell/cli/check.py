@@ -5,19 +5,23 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import click
 
 from stepwell import checks
-from stepwell.cli.terminal import say
+from stepwell.cli.output import in_yaml
+from stepwell.cli.terminal import be_ascii, say
 from stepwell.errors import InvalidSetting, ScriptError
 from stepwell.project import Project
 from stepwell.server_settings import tell
 
+Form = Literal["text", "json", "yaml"]
+
 _LEFT_OUT = {"__pycache__", "node_modules", "site-packages"}
 
 
-def report(path: str, config: str | None, *, as_json: bool) -> int:
+def report(path: str, config: str | None, form: Form) -> int:
     """Print what is found; return 1 if something is, 0 if not, 2 if there is nothing to look at or to go by.
 
     The files are held against the settings that a server of the path would have, started with this `config`.
@@ -35,15 +39,17 @@ def report(path: str, config: str | None, *, as_json: bool) -> int:
     except OSError as error:
         say(f"error: {error.filename} cannot be read: {error.strerror}")
         return 2
-    if as_json:
-        click.echo(
-            json.dumps(
-                [dataclasses.asdict(finding) | {"path": str(finding.path)} for finding in found], ensure_ascii=True
-            )
-        )
-    else:
+    if form == "text":
         _print(found, len(files))
+    else:
+        print_in_form([dataclasses.asdict(finding) | {"path": str(finding.path)} for finding in found], form)
     return 1 if found else 0
+
+
+def print_in_form(found: Any, form: Form) -> None:
+    """Print what a check has found for programs, in ASCII."""
+    be_ascii(is_ascii=True)
+    click.echo(json.dumps(found) if form == "json" else in_yaml(found))
 
 
 def _print(found: list[checks.Finding], files: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from stepwell.cli import times
 from stepwell.cli.description import Step, state_of, steps_of, tries_of
 from stepwell.cli.output import Column, Item, Output
+from stepwell.cli.pairs import only_in, paired
 from stepwell.cli.targets import named
 from stepwell.cli.terminal import say
 from stepwell.client import Client
@@ -13,6 +14,8 @@ from stepwell.client import Client
 # A duration differs when it is so many times the other, and so much longer.
 _SLOWER, _SLOWER_S = 2, 1.0
 _NONE = "-"
+# What has come to an end that may have an output.
+_RETURNED = frozenset(("complete", "done"))
 
 
 def compare(client: Client, workflow: str, ids: tuple[str, str], out: Output, *, shows_all: bool) -> int:
@@ -48,17 +51,11 @@ def _side(side: Mapping[str, Any] | None) -> str:
 
 
 def _rows(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Item]:
-    """Yield the instances themselves, and each step of either, in the order of A; what B alone has where it came."""
+    """Yield the instances themselves, and each step of either."""
     yield _row("instance", "(instance)", _whole(a), _whole(b))
     ours, theirs = ({(step["type"], step["name"]): _facts(step) for step in steps_of(one)} for one in (a, b))
-    only_in_b = [(place, key) for place, key in enumerate(theirs) if key not in ours]
-    places = {key: place for place, key in enumerate(theirs)}
-    for key, facts in ours.items():
-        while only_in_b and only_in_b[0][0] < places.get(key, 0):
-            yield _row(*(other := only_in_b.pop(0)[1]), None, theirs[other])
-        yield _row(*key, facts, theirs.get(key))
-    for _, key in only_in_b:
-        yield _row(*key, None, theirs[key])
+    for key, facts, others in paired(ours, theirs):
+        yield _row(*key, facts, others)
 
 
 def _row(type: str, step: str, a: Item | None, b: Item | None) -> Item:
@@ -67,10 +64,11 @@ def _row(type: str, step: str, a: Item | None, b: Item | None) -> Item:
 
 def _differing(a: Item | None, b: Item | None) -> list[str]:
     if a is None or b is None:
-        return ["only in B"] if a is None else ["only in A"]
-    found = [
-        name for name in ("status", "attempts", "error", "params", "output", "version") if a.get(name) != b.get(name)
-    ]
+        return only_in(a, b)
+    # What has failed has no output, and its error says so.
+    have_outputs = {a["status"], b["status"]} <= _RETURNED
+    compared = ("status", "attempts", "error", "params", *(["output"] if have_outputs else []), "config", "version")
+    found = [name for name in compared if a.get(name) != b.get(name)]
     long, short = sorted((a["seconds"] or 0.0, b["seconds"] or 0.0), reverse=True)
     if a["seconds"] is not None and b["seconds"] is not None and long >= _SLOWER * short and long - short >= _SLOWER_S:
         found.append("slower in A" if a["seconds"] > b["seconds"] else "slower in B")
@@ -97,6 +95,7 @@ def _facts(step: Step) -> Item:
         **_times(step),
         "error": _error(error),
         "output": step.get("output"),
+        "config": step.get("config"),
     }
 
 

@@ -22,6 +22,7 @@ Offer = tuple[str, str]
 _LIMIT_S = 0.3
 _INSTANCES = 50
 _JOBS = 50
+_VERSIONS = 50
 _WORKFLOWS = 1_000
 
 
@@ -45,6 +46,19 @@ def instances(ctx: "click.Context", param: "click.Parameter", incomplete: str) -
         return [("latest", "the newest one"), *((str(one["id"]), str(one["status"])) for one in newest)]
 
     return _from_server(ctx, param, incomplete, ask, "instances", workflow)
+
+
+def versions(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
+    """Offer the ids of the newest versions of the workflow that is named, and when each was made."""
+    workflow = _given(ctx).get("workflow")
+    if not workflow:
+        return []
+
+    def ask(client: "Client") -> Iterable[Offer]:
+        newest = itertools.islice(client.versions(workflow), _VERSIONS)
+        return [(str(one["id"]), str(one["created_on"])) for one in newest]
+
+    return _from_server(ctx, param, incomplete, ask, "versions", workflow)
 
 
 def logged_steps(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
@@ -83,10 +97,31 @@ def schedules(ctx: "click.Context", param: "click.Parameter", incomplete: str) -
 
 
 def statuses(_ctx: "click.Context", _param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
-    """Offer what the status of an instance can be."""
+    """Offer what the status of an instance can be, behind those that are there with commas between them."""
     from stepwell.core.instance import Status
 
-    return _offered([(status.value, "") for status in Status], incomplete, ())
+    before = incomplete[: incomplete.rfind(",") + 1]
+    there = before.split(",")
+    return _offered([(f"{before}{status}", "") for status in Status if status not in there], incomplete, ())
+
+
+def files(_ctx: "click.Context", _param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
+    """Let the shell offer its files."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def folders(_ctx: "click.Context", _param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
+    """Let the shell offer its folders."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def workflows_and_files(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
+    """Offer the names of the workflows that there are, and let the shell offer its files."""
+    return [*workflows(ctx, param, incomplete), *files(ctx, param, incomplete)]
 
 
 def profiles(_ctx: "click.Context", _param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":

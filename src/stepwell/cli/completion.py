@@ -1,7 +1,7 @@
 """`stepwell completion`: the scripts by which shells complete what is typed, and the answers to what those ask.
 
-click makes all of it, but for bash. There, click's script lets a value be taken for a pattern of files, and reads a
-word with a colon in it, such as a URL, as several.
+click makes all of it, but for bash and zsh. In bash click's script lets a value be taken for a pattern of files, and
+reads a word with a colon in it, such as a URL, as several; in zsh it offers no file behind `--option=`.
 """
 
 import os
@@ -15,6 +15,7 @@ from click.shell_completion import (
     BashComplete,
     CompletionItem,
     ShellComplete,
+    ZshComplete,
     add_completion_class,
     get_completion_class,
     shell_complete,
@@ -79,6 +80,12 @@ class _Bash(BashComplete):
         return f"plain,{_escaped(item.value[has_it:])}"
 
 
+class _Zsh(ZshComplete):
+    """Completion that offers files behind `--option=`, too."""
+
+    source_template = ZshComplete.source_template.replace("_path_files", "compset -P '--*='; _path_files")
+
+
 def show(shell: str) -> int:
     """Print the script of a shell; return the exit code. Raises Failure if click does not know the shell."""
     kind = _kind_of(shell)
@@ -103,7 +110,10 @@ def answer(commands: click.Command, asked: str) -> int:
 
 def _kind_of(shell: str) -> Any:
     known = get_completion_class(shell)
-    return _Bash if known is BashComplete else known
+    return _OURS.get(known, known)
+
+
+_OURS: dict[Any, Any] = {BashComplete: _Bash, ZshComplete: _Zsh}
 
 
 def _start_of_last_word(line: str) -> int:

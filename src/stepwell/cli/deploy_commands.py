@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("path", default=".")
+@click.argument("path", default=".", shell_complete=completing.files)
 @click.option("--to", metavar="URL", help="The server, as --url.")
 @click.option("--name", metavar="SCRIPT", help="Of the script, where no wrangler file names it.  [default: its file]")
 @click.option("--dry-run", "is_for_show", is_flag=True, help="List the files, and do nothing.")
@@ -66,7 +66,7 @@ def deployments_list(out: "Output", **where: Any) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("path", default=".")
+@click.argument("path", default=".", shell_complete=completing.files)
 @click.option("--store", metavar="URL", help="Hold it against the instances of a store, which may be in use.")
 @click.option("--to", metavar="URL", help="Hold it against the instances of a server, as --url.")
 @click.option(
@@ -79,7 +79,9 @@ def deployments_list(out: "Output", **where: Any) -> None:
     "--env", "variables", multiple=True, metavar="NAME", help="With --store: an environment variable. Repeatable."
 )
 @click.option("--strict", is_flag=True, help="With --store or --to: exit with 1, too, where it cannot be foretold.")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form.")
+@click.option(
+    "-o", "form", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True, help="Form."
+)
 @options.CONFIG
 @options.remote
 def check(  # noqa: PLR0913 - one for each option
@@ -90,7 +92,7 @@ def check(  # noqa: PLR0913 - one for each option
     variables: tuple[str, ...],
     *,
     strict: bool,
-    output: str,
+    form: Any,
     config: str | None,
     **where: Any,
 ) -> None:
@@ -111,7 +113,7 @@ def check(  # noqa: PLR0913 - one for each option
             raise click.UsageError("--workflow, --env and --strict go with --store or --to")
         from stepwell.cli.check import report
 
-        raise SystemExit(report(path, config, as_json=output == "json"))
+        raise SystemExit(report(path, config, form))
     from stepwell.cli import deploying, profiles, rehearsing
 
     if store is not None:
@@ -120,7 +122,7 @@ def check(  # noqa: PLR0913 - one for each option
     else:
         client = profiles.connect(**{**where, "url": to})
         found = rehearsing.check_server(client, deploying.Uploading.of(path, None), workflow)
-    raise SystemExit(rehearsing.report(found, as_json=output == "json", is_strict=strict))
+    raise SystemExit(rehearsing.report(found, form, is_strict=strict))
 
 
 COMMANDS = (check, deploy, rollback, deployments_group)

@@ -76,7 +76,7 @@ def deploy(client: Client, code: Uploading, out: Output, *, is_for_show: bool) -
     list(client.served())
     with reporting(client):
         done = client.upload(code.script, code.metadata, code.files)
-    if out.form == "json":
+    if out.is_whole:
         out.show_one(done, (), "script")
         return 0
     served = next(iter(client.served()))
@@ -122,7 +122,7 @@ def show(client: Client, out: Output) -> int:
 def roll_back(client: Client, snapshot: int | None, out: Output) -> int:
     """Let the server serve what was served before; return the exit code."""
     served = client.serve_earlier(snapshot)
-    if out.form == "json":
+    if out.is_whole:
         out.show_one(served, (), "snapshot")
         return 0
     _tell(served, out, f"{client.url} serves it again; {_STAYS}")

@@ -33,10 +33,11 @@ _BAR = 24
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """How many characters of an output people are shown, and whether they are shown those of steps."""
+    """How many characters of an output people are shown, and whether those of steps are shown, and steps at all."""
 
     limit: int = 200
     are_of_steps: bool = False
+    has_steps: bool = True
 
     def shown(self, output: object) -> str:
         """Return an output, cut."""
@@ -51,22 +52,25 @@ def describe(client: Client, target: tuple[str, str], out: Output, outputs: Outp
     """Print an instance with its steps, and its changes if it is watched; return the exit code."""
     workflow, wanted = target[0], named(client, *target)
     screen = Screen(workflow, wanted, out, outputs)
-    shown = look(client, workflow, wanted, out)
+    shown = look(client, workflow, wanted, out, outputs)
     with detaching(f"stepwell instances describe {workflow} {wanted} --watch") if watch else nullcontext():
         while watch and shown["status"] not in ENDS:
             screen.update(shown)
             time.sleep(_LOOK_EVERY_S)
-            shown = look(client, workflow, wanted, out)
-    if shown["status"] in ENDS:
+            shown = look(client, workflow, wanted, out, outputs)
+    if out.is_text and shown["status"] in ENDS:
         with suppress(NotOfThisServer):
             screen.kept_until = client.retention(workflow, wanted)["kept_until"]
     screen.show(shown)
     return 0
 
 
-def look(client: Client, workflow: str, id: str, out: Output) -> Result:
-    """Return an instance, for people with its labels; programs get what Cloudflare's route answers."""
-    instance = client.instance(workflow, id)
+def look(client: Client, workflow: str, id: str, out: Output, outputs: Outputs = _SHORT) -> Result:
+    """Return an instance, for people with its labels; programs get what Cloudflare's route answers.
+
+    People are told at which step it failed, also where no steps are shown.
+    """
+    instance = client.instance(workflow, id, simple=not (out.is_text or outputs.has_steps))
     if out.is_text:
         with suppress(NotOfThisServer):
             instance["labels"] = client.labels(workflow, id)
@@ -106,13 +110,13 @@ class Screen:
             self._tell(instance)
 
     def _lines(self, instance: Result) -> list[str]:
-        steps = steps_of(instance)
+        steps = steps_of(instance) if self._outputs.has_steps else []
         lines = list(_head((self._workflow, self._id), instance, self._outputs, is_colored=self._out.is_colored))
         if self.kept_until is not None:
             lines.append(clean(f"kept until {times.short(self.kept_until)}"))
         if steps:
             said = _outputs_of(steps, self._outputs) if self._outputs.are_of_steps else []
-            lines += ["", *self._out.table(steps, _columns(steps)), *([""] if said else []), *said]
+            lines += ["", *self._out.table(steps, _columns(steps, instance["end"])), *([""] if said else []), *said]
         command = next_command(self._workflow, self._id, instance)
         return lines if command is None else [*lines, f"next: {command}"]
 
@@ -134,7 +138,7 @@ def labels_in_words(labels: Mapping[str, str]) -> str:
 def _head(target: tuple[str, str], instance: Result, outputs: Outputs, *, is_colored: bool) -> Iterator[str]:
     workflow, id = target
     status = terminal.painted_mark(clean(instance["status"]), is_colored=is_colored)
-    yield f"{clean(workflow)} / {clean(id)}   {status}  ({times.span(instance['start'], instance['end'])})"
+    yield f"{clean(workflow)} / {clean(id)}   {status}  ({_course(instance)})"
     created = times.ago(instance["queued"])
     yield clean(f"trigger {instance['trigger']['source']}   version {instance['versionId']}   created {created}")
     if instance.get("labels"):
@@ -143,6 +147,14 @@ def _head(target: tuple[str, str], instance: Result, outputs: Outputs, *, is_col
         yield clean(f"error   {instance['error']['name']}: {instance['error']['message']}{_where(instance)}")
     if instance.get("output") is not None:
         yield clean(f"output  {outputs.shown(_json_of(instance))}")
+
+
+def _course(instance: Result) -> str:
+    """Return in words how long an instance took, or has taken so far, and how many attempts have failed."""
+    attempts = (attempt for step in steps_of(instance) for attempt in step.get("attempts") or ())
+    failed = sum(attempt.get("success") is False for attempt in attempts)
+    told = f", {failed:,} attempt{'' if failed == 1 else 's'} failed" if failed else ""
+    return times.span(instance["start"], instance["end"]) + told
 
 
 def _where(instance: Result) -> str:
@@ -177,7 +189,7 @@ def _rows(target: tuple[str, str], instance: Result, outputs: Outputs) -> Iterat
     yield _Row(("instance",), ("instance", workflow, id, instance["status"], *moments, *origin), 3)
     if instance.get("labels"):
         yield _Row(("labels",), ("labels", *(f"{name}={value}" for name, value in instance["labels"].items())))
-    for step in steps_of(instance):
+    for step in steps_of(instance) if outputs.has_steps else ():
         name = (step["name"], step["type"])
         yield _Row(
             name, ("step", *name, state_of(step), tries_of(step), _moment(step["start"]), _moment(step["end"])), 3
@@ -201,10 +213,15 @@ def steps_of(instance: Mapping[str, Any]) -> list[Step]:
     return [step for step in instance.get("steps") or [] if "name" in step]
 
 
-def _columns(steps: Sequence[Step]) -> tuple[Column, ...]:
-    """Return the columns of steps, whose times are told from the first one's start."""
+def _columns(steps: Sequence[Step], end: str | None) -> tuple[Column, ...]:
+    """Return the columns of steps, whose times are told from the first one's start.
+
+    `end` is that of the instance: until then, or now, goes on what has no end.
+    """
     moments = [times.moment_of(step["start"]) for step in steps]
-    ends = [times.moment_of(step["end"]) for step in steps if step["end"]]
+    ends = [times.moment_of(step["end"]) for step in steps if _is_over(step)]
+    if len(ends) < len(steps):
+        ends.append(times.now() if end is None else times.moment_of(end))
     first, last = min(moments, default=0.0), max([*ends, *moments], default=0.0)
     return (
         Column("step", lambda step: str(step["name"])),
@@ -212,7 +229,7 @@ def _columns(steps: Sequence[Step]) -> tuple[Column, ...]:
         Column("status", state_of, is_status=True),
         Column("tries", tries_of, rank=3),
         Column("start", lambda step: f"+{times.span_of(times.moment_of(step['start']) - first)}", rank=4),
-        Column("duration", lambda step: times.span(step["start"], step["end"]) if step["end"] else "-", rank=1),
+        Column("duration", lambda step: _duration(step, is_live=end is None), rank=1),
         Column("timeline", lambda step: f"|{_bar(step, (first, last))}|", rank=5),
     )
 
@@ -230,12 +247,24 @@ def state_of(step: Step) -> str:
     return {True: "complete", False: "errored", None: "running"}[step["success"]]
 
 
+def _is_over(step: Step) -> bool:
+    """Tell whether a step has its end; what waits has the moment at which it ends at the latest."""
+    return bool(step["end"]) and step.get("finished", True)
+
+
+def _duration(step: Step, *, is_live: bool) -> str:
+    """Return how long a step took; of what waits, how far its end is ahead."""
+    if _is_over(step):
+        return times.span(step["start"], step["end"])
+    return times.ahead(step["end"]) if is_live and step["end"] else "-"
+
+
 def _bar(step: Step, frame: tuple[float, float]) -> str:
     """Return where in the whole time a step lies."""
     first, last = frame
     whole = max(last - first, 0.001)
     start = times.moment_of(step["start"])
-    end = times.moment_of(step["end"]) if step["end"] else last
+    end = times.moment_of(step["end"]) if _is_over(step) else last
     left = min(int((start - first) / whole * _BAR), _BAR - 1)
     length = max(min(round((end - start) / whole * _BAR), _BAR - left), 1)
     mark = "." if "finished" in step else "x" if step.get("success") is False else "#"

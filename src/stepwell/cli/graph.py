@@ -12,13 +12,24 @@ from stepwell.cli.failures import FAILED, USAGE, Failure
 from stepwell.cli.graph_sources import Drawn
 from stepwell.cli.output import indented
 from stepwell.cli.terminal import clean
+from stepwell.cli.yaml import document
+from stepwell.graph.dot import dot
 from stepwell.graph.mermaid import mermaid
 from stepwell.graph.svg import Theme, svg
 from stepwell.graph.tree import tree
 
-Form = Literal["text", "svg", "mermaid", "json"]
+Form = Literal["text", "svg", "mermaid", "dot", "json", "yaml"]
 
-_FORM_BY_ENDING: Mapping[str, Form] = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".json": "json"}
+_FORM_BY_ENDING: Mapping[str, Form] = {
+    ".svg": "svg",
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".json": "json",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+}
 _LINES = "├─└│"
 
 
@@ -39,7 +50,7 @@ class Wanted:
 def draw(drawn: Drawn, wanted: Wanted) -> int:
     """Write a graph in the form that is wanted; return the exit code. Raises Failure."""
     if drawn.marks is not None and wanted.chosen == "mermaid":
-        hint = "-o text, -o svg and -o json show how an instance stands"
+        hint = "-o text, svg, dot, json and yaml show how an instance stands"
         raise Failure("a flowchart of Mermaid does not show how an instance stands", USAGE, hint)
     if wanted.file is None:
         _print(_text(drawn, wanted, is_ascii=not _has_lines()))
@@ -60,8 +71,12 @@ def _text(drawn: Drawn, wanted: Wanted, *, is_ascii: bool) -> str:
             return f"{svg(drawn.graph, drawn.marks, theme=wanted.theme)}\n"
         case "mermaid":
             return mermaid(drawn.graph)
+        case "dot":
+            return dot(drawn.graph, drawn.marks)
         case "json":
             return f"{indented(drawn.json)}\n"
+        case "yaml":
+            return f"{document(drawn.json)}\n"
 
 
 def _has_lines() -> bool:

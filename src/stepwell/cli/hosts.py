@@ -39,7 +39,7 @@ _HOSTS = (
 def show(client: Client, out: Output) -> int:
     """Print the hosts of the store, and how it stands; return the exit code."""
     found = client.hosts()
-    if out.form == "json":
+    if out.is_whole:
         out.show_one(found, (), "hosts")
         return 0
     out.show_all(found["hosts"], _HOSTS)

@@ -66,6 +66,12 @@ def instances_list(  # noqa: PLR0913, PLR0917 - one for each argument and option
 @click.argument("workflow", shell_complete=completing.workflows)
 @click.argument("id", default="latest", shell_complete=completing.instances)
 @click.option("--watch", is_flag=True, help="Show each change until the instance ends; in a pipe, a line for each.")
+@click.option(
+    "--steps/--no-steps",
+    "has_steps",
+    default=True,
+    help="Show its steps; without them, -o json and yaml are the shorter answer of the API.  [default: yes]",
+)
 @click.option("--step-output/--no-step-output", help="Show what steps returned, too.  [default: no]")
 @click.option(
     "--output-limit",
@@ -81,12 +87,21 @@ def instances_list(  # noqa: PLR0913, PLR0917 - one for each argument and option
 @options.shown
 @options.remote
 def instances_describe(  # noqa: PLR0913, PLR0917 - one for each argument and option
-    workflow: str, id: str, watch: bool, step_output: bool, output_limit: int, out: "Output", **where: Any
+    workflow: str,
+    id: str,
+    watch: bool,
+    has_steps: bool,
+    step_output: bool,
+    output_limit: int,
+    out: "Output",
+    **where: Any,
 ) -> None:
     """Show the instance ID of WORKFLOW with its steps; the latest if no id is given."""
     from stepwell.cli import description, profiles
 
-    outputs = description.Outputs(output_limit, step_output)
+    if step_output and not has_steps:
+        raise click.UsageError("--step-output is of the steps, which --no-steps leaves out: leave one of them out")
+    outputs = description.Outputs(output_limit, step_output, has_steps)
     raise SystemExit(description.describe(profiles.connect(**where), (workflow, id), out, outputs, watch=watch))
 
 
@@ -344,7 +359,9 @@ def instances_restart(
 @instances_group.command("delete")
 @click.argument("workflow", shell_complete=completing.workflows)
 @choosing.chosen
-@click.option("--filename", metavar="FILE", help="Also those of this JSON array of ids.")
+@click.option(
+    "--filename", metavar="FILE", shell_complete=completing.files, help="Also those of this JSON array of ids."
+)
 @options.confirmed
 @options.shown
 @options.remote

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 def instances_compare(workflow: str, a: str, b: str, *, shows_all: bool, out: "Output", **where: Any) -> None:
     """Show what ran in one of two instances of WORKFLOW and not in the other, and what ran otherwise.
 
-    Steps belong together by type, name and count. Compared are status, attempts, error, output and, where one took at
-    least twice as long, durations. A and B are ids, or latest. Exits with 0, also where they differ.
+    Steps belong together by type, name and count. Compared are status, attempts, error, config, the outputs of what is
+    complete in both and, where one took at least twice as long, durations. A and B are ids, or latest. Exits with 0,
+    also where they differ.
     """
     from stepwell.cli import comparing, profiles
 
@@ -39,7 +40,13 @@ def instances_compare(workflow: str, a: str, b: str, *, shows_all: bool, out: "O
 @click.option("--id", "id", metavar="ID", help="Of the new instance.  [default: one is made]")
 @click.option("--params", metavar="JSON", help="Other params: JSON, @FILE or -.")
 @click.option("--output", "outputs", multiple=True, metavar="STEP=JSON", help="Another output of a step. Repeatable.")
-@click.option("--to-version", "to", metavar="ID", help='An id, or "newest".  [default: that of its source]')
+@click.option(
+    "--to-version",
+    "to",
+    metavar="ID",
+    shell_complete=completing.versions,
+    help='An id, or "newest".  [default: that of its source]',
+)
 @options.shown
 @options.remote
 def instances_fork(  # noqa: PLR0913, PLR0917 - one for each option
@@ -71,7 +78,13 @@ def instances_fork(  # noqa: PLR0913, PLR0917 - one for each option
 @click.command("move", cls=Command)
 @click.argument("workflow", shell_complete=completing.workflows)
 @choosing.which
-@click.option("--to-version", "to", metavar="ID", help="Of `workflows versions`.  [default: the newest]")
+@click.option(
+    "--to-version",
+    "to",
+    metavar="ID",
+    shell_complete=completing.versions,
+    help="Of `workflows versions`.  [default: the newest]",
+)
 @click.option(
     "--force", "is_forced", is_flag=True, help="Also those that would break on it, or may: none is looked at."
 )

@@ -3,6 +3,7 @@
 import itertools
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import click
@@ -78,7 +79,7 @@ def start_and_wait(client: Client, asked: Mapping[str, Any], out: Output, waitin
     if waiting.watches:
         return _watch(client, job, waiting, out)
     deadline = waiting.deadline()
-    with detaching(_how_to_look(job)), Progress(job["action"]) as progress:
+    with _detaching(client, job), Progress(job["action"]) as progress:
         while job["status"] == "running":
             progress.tell(_stand(job))
             if not deadline.pause(_LOOK_EVERY_S):
@@ -100,7 +101,7 @@ def describe(client: Client, id: str, out: Output, waiting: Waiting) -> int:
 def _watch(client: Client, job: Result, waiting: Waiting, out: Output) -> int:
     """Show each change of a job until it ends: on a terminal in place of what it was, in a pipe as a line."""
     deadline, drawing, told = waiting.deadline(), Drawing(), ""
-    with detaching(_how_to_look(job)):
+    with _detaching(client, job):
         while job["status"] == "running":
             if out.is_text and terminal.can_go_back():
                 drawing.draw(out.table([job], _JOB))
@@ -115,8 +116,10 @@ def _watch(client: Client, job: Result, waiting: Waiting, out: Output) -> int:
     return _show(job, out)
 
 
-def _how_to_look(job: Item) -> str:
-    return f"stepwell jobs describe {job['id']} --watch"
+def _detaching(client: Client, job: Item) -> AbstractContextManager[None]:
+    """Give what lets a job go on at Ctrl-C, and cancels it at a second one."""
+    id = job["id"]
+    return detaching(f"stepwell jobs describe {id} --watch", lambda: client.cancel_job(id))
 
 
 def _out_of_time(job: Item, waiting: Waiting) -> int:

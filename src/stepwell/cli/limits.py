@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from stepwell import durations
 from stepwell.cli import times
 from stepwell.cli.output import Column, Output
 from stepwell.cli.terminal import say
@@ -80,7 +79,7 @@ def to_rate(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     found = _RATE.fullmatch(text)
-    ms = None if found is None else durations.to_ms(found[2].strip())
+    ms = None if found is None else times.to_ms(found[2].strip())
     if found is None or ms is None or ms < 1 or int(found[1]) < 1:
         raise click.BadParameter(
             f'must be a number and a duration, as "500 in 1 minute", got {text!r:.100}', param_hint="--rate"
@@ -106,7 +105,7 @@ def unshare(client: Client, name: str, out: Output) -> int:
 
 
 def _show_account(found: Item, out: Output) -> int:
-    if out.form == "json":
+    if out.is_whole:
         out.show_one(found, (), "account")
         return 0
     if not out.is_text:

@@ -154,14 +154,14 @@ def _to_seconds(_context: click.Context, _option: click.Parameter, given: str | 
     """Return a time in seconds: a number of them, or a duration in words."""
     if given is None:
         return None
-    from stepwell import durations
+    from stepwell.cli import times
 
     with contextlib.suppress(ValueError):
         if (seconds := float(given)) >= 0 and math.isfinite(seconds):
             return seconds
-    ms = durations.to_ms(given)
+    ms = times.to_ms(given)
     if ms is None or ms < 0 or given.lstrip("+-").replace(".", "").isdigit():
-        raise click.BadParameter(f"{given!r:.100} is no time; give seconds, or such as '5 minutes'")
+        raise click.BadParameter(f"{given!r:.100} is no time; give seconds, or such as 5min or '5 minutes'")
     return ms / 1000
 
 
@@ -262,7 +262,7 @@ def from_step(command: Command) -> Command:
     return with_step
 
 
-_FORMS = ("table", "wide", "json", "ndjson", "ids")
+_FORMS = ("table", "wide", "json", "ndjson", "ids", "yaml")
 
 
 def shown(command: Command) -> Command:
@@ -275,7 +275,7 @@ def shown(command: Command) -> Command:
             type=click.Choice(_FORMS),
             default="table",
             show_default=True,
-            help="Form: table is text with tabs in a pipe; json is what the API answers.",
+            help="Form: table is text with tabs in a pipe; json is what the API answers, and yaml the same.",
         ),
         click.option(
             "--color",
@@ -313,18 +313,27 @@ def shown(command: Command) -> Command:
 
 # Of what draws the graph of a workflow.
 drawn = combined(
-    click.option("--version", metavar="ID", help="Of WORKFLOW: this version.  [default: the newest]"),
     click.option(
-        "--instance", "id", metavar="ID", help="Of WORKFLOW: with how this instance stands; latest for the newest one."
+        "--version",
+        metavar="ID",
+        shell_complete=completing.versions,
+        help="Of WORKFLOW: this version.  [default: the newest]",
+    ),
+    click.option(
+        "--instance",
+        "id",
+        metavar="ID",
+        shell_complete=completing.instances,
+        help="Of WORKFLOW: with how this instance stands; latest for the newest one.",
     ),
     click.option(
         "-o",
         "--format",
         "form",
-        type=click.Choice(["text", "svg", "mermaid", "json"]),
+        type=click.Choice(["text", "svg", "mermaid", "dot", "json", "yaml"]),
         help="Form.  [default: as --file ends, else text]",
     ),
-    click.option("--file", metavar="FILE", help="Write to this file."),
+    click.option("--file", metavar="FILE", shell_complete=completing.files, help="Write to this file."),
     click.option(
         "--theme",
         type=click.Choice(["auto", "light", "dark"]),

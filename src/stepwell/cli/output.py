@@ -1,4 +1,4 @@
-"""What commands print on standard output: tables for people, tabs for pipes, JSON for programs, ids for other commands.
+"""What commands print on standard output: tables for people, tabs for pipes, JSON and YAML for programs, ids.
 
 Messages go to standard error. Whatever a server says is stripped of what a terminal would obey.
 """
@@ -24,7 +24,7 @@ Item = Mapping[str, Any]
 class Output:
     """In which form a command shows what it has, and whether in colours."""
 
-    form: Literal["table", "wide", "json", "ndjson", "ids"] = "table"
+    form: Literal["table", "wide", "json", "ndjson", "ids", "yaml"] = "table"
     color: Literal["auto", "always", "never"] = "auto"
 
     @property
@@ -33,9 +33,14 @@ class Output:
         return self.form in {"table", "wide"}
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is all that the API answers, of a command of which other forms have a part."""
+        return self.form in {"json", "yaml"}
+
+    @property
     def is_line_by_line(self) -> bool:
-        """Whether a terminal gets a line for each item as soon as it is there."""
-        return self.form in {"ndjson", "ids"} and sys.stdout.isatty()
+        """Whether a terminal gets a line for each item, or several, as soon as it is there."""
+        return self.form in {"ndjson", "ids", "yaml"} and sys.stdout.isatty()
 
     @property
     def is_colored(self) -> bool:
@@ -60,6 +65,8 @@ class Output:
                 for item in items:
                     self._print_line(item, columns, id)
                     count += 1
+                if self.form == "yaml" and not count:
+                    click.echo("[]")
                 return count
 
     def show_one(self, item: Item, columns: Sequence[Column], id: str) -> None:
@@ -67,6 +74,8 @@ class Output:
         match self.form:
             case "json":
                 _print_json(json_of(item))
+            case "yaml":
+                click.echo(in_yaml(item))
             case "ids":
                 click.echo(clean(id))
             case _:
@@ -103,8 +112,17 @@ class Output:
     def _print_line(self, item: Item, columns: Sequence[Column], id: str) -> None:
         if self.is_text:
             click.echo("\t".join(self._cell(column, item) for column in self._chosen(columns)), color=True)
-        else:
-            click.echo(in_one_line(json_of(item)) if self.form == "ndjson" else clean(item[id]))
+            return
+        match self.form:
+            case "yaml":
+                # Imported here: most commands print none.
+                from stepwell.cli import yaml
+
+                click.echo(yaml.item(json_of(item)))
+            case "ndjson":
+                click.echo(in_one_line(json_of(item)))
+            case _:
+                click.echo(clean(item[id]))
 
     def _cell(self, column: Column, item: Item) -> str:
         text = clean((column.piped or column.cell)(item))
@@ -115,6 +133,14 @@ def json_of(item: Item) -> str:
     """Return the JSON of an item: as a server wrote it, if it comes from one."""
     text = getattr(item, "text", None)
     return text if isinstance(text, str) else json.dumps(item, ensure_ascii=False)
+
+
+def in_yaml(item: Any) -> str:
+    """Return an item, or a list of them, as a document of YAML."""
+    # Imported here: most commands print none.
+    from stepwell.cli import yaml
+
+    return yaml.document(json_of(item))
 
 
 def indented(text: str) -> str:

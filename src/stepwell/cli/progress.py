@@ -16,6 +16,8 @@ from stepwell.cli.terminal import clean
 # At most four times a second, as eyes see no more.
 _DRAW_EVERY_S = 0.25
 _SAY_EVERY_S = 5.0
+# How long somebody has to interrupt a second time.
+_SECOND_THOUGHT_S = 1.5
 _BAR = 24
 
 
@@ -113,13 +115,27 @@ def line_of(what: str, stand: Stand, elapsed_s: float, columns: int) -> str:
 
 
 @contextmanager
-def detaching(how_to_look: str) -> Iterator[None]:
-    """Say at Ctrl-C how to look again at what goes on without us."""
+def detaching(how_to_look: str, cancel: Callable[[], object] | None = None) -> Iterator[None]:
+    """Say at Ctrl-C how to look again at what goes on without us; one more soon after it cancels that, if it can be.
+
+    Where nobody types there is no second one, and none is waited for.
+    """
     try:
         yield
     except KeyboardInterrupt:
         terminal.say(f"it goes on; look again with: {how_to_look}")
+        if cancel is not None and terminal.can_go_back(sys.stderr):
+            _cancel_if_interrupted(cancel)
         raise
+
+
+def _cancel_if_interrupted(cancel: Callable[[], object]) -> None:
+    terminal.say("Ctrl-C once more, now, cancels it")
+    try:
+        time.sleep(_SECOND_THOUGHT_S)
+    except KeyboardInterrupt:
+        cancel()
+        terminal.say("it is cancelled; what is done stays done")
 
 
 class Interrupt:

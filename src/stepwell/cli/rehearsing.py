@@ -1,6 +1,5 @@
 """`stepwell check --store` and `--to`: what would become of the instances that have not ended, on other code."""
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from stepwell.cli.check import Form, print_in_form
 from stepwell.cli.deploying import Uploading, reporting
 from stepwell.cli.failures import FAILED, NOT_FOUND, USAGE, Failure
 from stepwell.cli.progress import Progress, Stand
@@ -110,13 +110,13 @@ def insist(client: Client, code: Uploading) -> None:
         raise Failure(f"nothing has changed at {client.url}: instances would break on this code", FAILED, _HINT)
 
 
-def report(found: Checked, *, as_json: bool, is_strict: bool) -> int:
+def report(found: Checked, form: Form, *, is_strict: bool) -> int:
     """Print what was found; return 1 if an instance would break, or, being strict, cannot be foretold."""
-    if as_json:
-        shown_ones = {"looked_at": found.looked_at, "verdicts": found.verdicts, "instances": found.instances}
-        click.echo(json.dumps(shown_ones, ensure_ascii=True))
-    else:
+    if form == "text":
         _print(found, click.echo)
+    else:
+        whole = {"looked_at": found.looked_at, "verdicts": found.verdicts, "instances": found.instances}
+        print_in_form(whole, form)
     return 1 if found.breaks or (is_strict and found.verdicts.get(Verdict.UNKNOWN, 0)) else 0
 
 

@@ -8,20 +8,20 @@ from typing import Any
 import click
 
 from stepwell import durations
-from stepwell.cli import completing
+from stepwell.cli import completing, times
 from stepwell.cli.options import Aliased, Command, combined
 
 # What the API is asked, by the names of its parameters.
 Search = Mapping[str, str | Sequence[str] | None]
 
-_MOMENT = "a date and time such as 2026-11-23T10:00Z, or how long ago, such as '2 hours'"
+_MOMENT = "a date and time such as 2026-11-23T10:00Z, or how long ago, such as 2h or '2 hours'"
 
 
 def _to_moment(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
     """Return a moment as the API is told it: without an offset it is UTC, as there."""
     if given is None:
         return None
-    ago_ms = durations.to_ms(given.removesuffix(" ago"))
+    ago_ms = times.to_ms(given.removesuffix(" ago"))
     try:
         if ago_ms is not None:
             return _iso(datetime.now(UTC) - timedelta(milliseconds=ago_ms))
@@ -35,10 +35,23 @@ def _to_duration(_context: click.Context, _option: click.Parameter, given: str |
     """Return a duration as the API is told it: in milliseconds."""
     if given is None:
         return None
-    ms = durations.to_ms(given)
+    ms = times.to_ms(given)
     if ms is None:
         raise click.BadParameter(f"{given!r:.100} is not {durations.EXPECTED}")
     return str(ms)
+
+
+def _to_statuses(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return statuses, of which each argument may have several."""
+    if not given:
+        return given
+    # Imported here: most commands are told none.
+    from stepwell.core.instance import Status
+
+    found = tuple(dict.fromkeys(status for argument in given for status in argument.split(",")))
+    if unknown := [status for status in found if status not in {*Status}]:
+        raise click.BadParameter(f"{unknown[0]!r:.100} is none of: {', '.join(sorted(Status))}")
+    return found
 
 
 def _moment(name: str, alias: str, parameter: str, text: str) -> Callable[[Command], Command]:
@@ -55,9 +68,10 @@ _OPTIONS: Mapping[str, Callable[[Command], Command]] = {
         "--status",
         "status",
         multiple=True,
+        callback=_to_statuses,
         metavar="STATUS",
         shell_complete=completing.statuses,
-        help="Only those with this status. Repeatable: or this.",
+        help="Only those with this status, or one of several: errored,terminated. Repeatable.",
     ),
     "label": click.option(
         "--label",
@@ -67,7 +81,13 @@ _OPTIONS: Mapping[str, Callable[[Command], Command]] = {
         help="Only those with this label. Repeatable: and this.",
     ),
     "prefix": click.option("--prefix", "prefix", metavar="TEXT", help="Only those whose id begins so."),
-    "version": click.option("--version", "version", metavar="ID", help="Only those of this version."),
+    "version": click.option(
+        "--version",
+        "version",
+        metavar="ID",
+        shell_complete=completing.versions,
+        help="Only those of this version.",
+    ),
     "trigger": click.option(
         "--trigger", "trigger", metavar="SOURCE", help="Only those that this created: api, cron..."
     ),
@@ -80,7 +100,7 @@ _OPTIONS: Mapping[str, Callable[[Command], Command]] = {
     ),
     "duration_max": _lasting("--shorter-than", "duration_max", "Only those that took no longer, or have not so far."),
     "date_start": _moment(
-        "--since", "--date-start", "date_start", "Only those created then or later; TIME may be '2 hours'."
+        "--since", "--date-start", "date_start", "Only those created then or later; TIME may be 2h or '2 hours'."
     ),
     "date_end": _moment("--until", "--date-end", "date_end", "Only those created then or earlier."),
     "ended_start": _moment("--ended-since", "--ended-start", "ended_start", "Only those that ended then or later."),

@@ -37,6 +37,8 @@ class ServerOptions(HostOptions):
     fetch_port: int | None = None
     # Whether a browser is to show the dashboard.
     opens: bool = False
+    # Whether code that reloads does so by itself, when a file changes.
+    watches: bool = True
 
     @property
     def hosts(self) -> frozenset[str] | None:
@@ -125,7 +127,7 @@ def _app(served: Served, engine: Engine) -> Api:
 
 async def _until_stopped(served: Served, loaded: Fingerprint) -> None:
     host = served.host
-    if served.options.reloads and host.project is not None:
+    if served.options.reloads and served.options.watches and host.project is not None:
         watched = host.project, settings_file(host.project.root, host.options.config)
         await reload_on_change(watched, host.supervisor, loaded, lambda: _print_fetch(served))
     await asyncio.Event().wait()

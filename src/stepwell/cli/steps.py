@@ -10,7 +10,7 @@ import click
 from stepwell.cli.failures import CONFLICT, FAILED, USAGE, Failure
 from stepwell.cli.output import Output, in_one_line, indented
 from stepwell.cli.targets import named
-from stepwell.cli.terminal import clean, painted
+from stepwell.cli.terminal import clean, painted, painted_mark
 from stepwell.client import Client, Result, StepBytes
 
 
@@ -89,7 +89,8 @@ def _show(step: AskedStep, found: Result, out: Output) -> int:
 
 
 def _on_terminal(step: AskedStep, found: Result, out: Output) -> Iterator[str]:
-    yield f"{clean(step.name)}   {_status(found, out)}"
+    status = painted_mark(clean(found["status"]), is_colored=out.is_colored)
+    yield f"{clean(step.name)}   {status}"
     for head, *texts in _more(found):
         yield clean(f"{head:<8}{': '.join(texts)}")
     if "output" in found:
@@ -97,15 +98,12 @@ def _on_terminal(step: AskedStep, found: Result, out: Output) -> Iterator[str]:
 
 
 def _in_pipe(step: AskedStep, found: Result, out: Output) -> Iterator[str]:
-    yield "\t".join(("step", clean(step.name), step.type, _status(found, out)))
+    status = painted(clean(found["status"]), is_colored=out.is_colored)
+    yield "\t".join(("step", clean(step.name), step.type, status))
     for texts in _more(found):
         yield "\t".join(map(clean, texts))
     if "output" in found:
         yield f"output\t{in_one_line(found.text_of('output'))}"
-
-
-def _status(found: Result, out: Output) -> str:
-    return painted(clean(found["status"]), is_colored=out.is_colored)
 
 
 def _more(found: Result) -> Iterator[tuple[str, ...]]:

@@ -52,7 +52,7 @@ def lines_of(columns: Sequence[Column], items: Sequence[Any], width: int, *, is_
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, _GAP, 0, 0))
     for place in kept:
         column = columns[place]
-        table.add_column(column.head.upper(), no_wrap=not column.is_prose, min_width=widths[place])
+        table.add_column(column.head.upper(), no_wrap=not column.is_prose, min_width=widths[place], overflow="fold")
     for number in range(len(items)):
         table.add_row(
             *(

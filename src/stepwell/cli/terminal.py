@@ -18,6 +18,9 @@ _UNSAFE = re.compile(
     r"|[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]"
 )
 _UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
+# Marks of the order of bytes, and what is no character, may not stand in YAML either.
+_UNSAFE_IN_YAML = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufffe\uffff]")
+_HALF_OF_A_PAIR = re.compile(r"[\ud800-\udfff]")
 
 # Of the 16 colours that every terminal's theme has.
 _COLORS = {
@@ -32,6 +35,7 @@ _COLORS = {
     "errored": "red",
     "timed out": "red",
     "terminated": "bright_black",
+    "cancelled": "bright_black",
     # What the doctor says.
     "ok": "green",
     "warning": "yellow",
@@ -51,12 +55,16 @@ _GLYPHS = {
     "errored": ("\N{BALLOT X}", "x"),
     "timed out": ("\N{BALLOT X}", "x"),
     "terminated": ("\N{BLACK SQUARE}", "#"),
+    "cancelled": ("\N{BLACK SQUARE}", "#"),
     "ok": ("\N{CHECK MARK}", "+"),
     "warning": ("!", "!"),
     "fault": ("\N{BALLOT X}", "x"),
 }
 
 DEFAULT_SIZE = (80, 24)
+
+# JSON writes this character, and those behind it, as a pair of surrogates; YAML by its number.
+_FIRST_OF_PAIRS = 0x10000
 
 _is_ascii = ContextVar("_is_ascii", default=False)
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -81,6 +89,20 @@ def clean_json(text: str) -> str:
     """Return JSON that means the same and has nothing that a terminal would obey."""
     unsafe = _BEYOND_ASCII_IN_JSON if _is_ascii.get() else _UNSAFE_IN_JSON
     return unsafe.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f", text)
+
+
+def clean_yaml(text: str) -> str:
+    """Return a quoted text of YAML that means the same and has nothing that a terminal would obey.
+
+    But for halves of surrogate pairs, which YAML has no escape for: a mark says where one was.
+    """
+    unsafe = _BEYOND_ASCII_IN_JSON if _is_ascii.get() else _UNSAFE_IN_YAML
+    return unsafe.sub(_escape_of_yaml, _HALF_OF_A_PAIR.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def _escape_of_yaml(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\u{code:04x}" if code < _FIRST_OF_PAIRS else f"\\U{code:08x}"
 
 
 def say(text: str) -> None:

@@ -1,18 +1,47 @@
 """Moments and spans of time, as people say them."""
 
+import math
+import re
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal
 
+from stepwell import durations
+
 # How moments are told; None: as suits the place.
 style: ContextVar[Literal["relative", "iso", "local", "utc"] | None] = ContextVar("style", default=None)
 
+_MS_BY_UNIT = {
+    "ms": 1,
+    "s": durations.SECOND_MS,
+    "m": durations.MINUTE_MS,
+    "min": durations.MINUTE_MS,
+    "h": durations.HOUR_MS,
+    "d": durations.DAY_MS,
+    "w": 7 * durations.DAY_MS,
+}
+_SHORT = re.compile(rf"(\d{{1,20}}(?:\.\d{{1,20}})?) ?({'|'.join(_MS_BY_UNIT)})", re.ASCII)
 _LONG_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def to_ms(text: str) -> int | None:
+    """Return a span of time in whole milliseconds, None if it is none: as settings say it, or as `1h` and `1.5 min`."""
+    found = _SHORT.fullmatch(text)
+    if found is None:
+        return durations.to_ms(text)
+    number, unit = found.groups()
+    ms = float(number) * _MS_BY_UNIT[unit]
+    return math.ceil(ms) if math.isfinite(ms) else None
 
 
 def moment_of(text: str) -> float:
     """Return a moment that the API says, in seconds since 1970."""
     return datetime.fromisoformat(text).timestamp()
+
+
+def now() -> float:
+    """Return what this machine's clock says, in seconds since 1970."""
+    return datetime.now(UTC).timestamp()
 
 
 def ago(moment: str | None) -> str:
@@ -51,7 +80,7 @@ def exact(moment: str) -> str:
 
 
 def _relative(moment: str) -> str:
-    return ahead(moment) if moment_of(moment) > datetime.now(UTC).timestamp() else ago(moment)
+    return ahead(moment) if moment_of(moment) > now() else ago(moment)
 
 
 def _told(moment: str) -> str:

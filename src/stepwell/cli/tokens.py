@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from stepwell import durations
 from stepwell.cli import times
 from stepwell.cli.failures import NOT_FOUND, Failure
 from stepwell.cli.output import Column, Item, Output
@@ -33,7 +32,7 @@ def create(store: str, account: str, scopes: Sequence[str], permissions: Sequenc
     """Make a token and print its secret and nothing else; return the exit code."""
     wanted = [*(_SCOPES[scope] for scope in scopes), *map(Permission, permissions)] or [Permission.SCRIPTS_READ]
     expires = more.pop("expires", None)
-    lifetime_ms = None if expires is None else durations.to_ms(expires)
+    lifetime_ms = None if expires is None else times.to_ms(expires)
     if expires is not None and not lifetime_ms:
         raise click.BadParameter(f'{expires!r:.60} is no duration; give one such as "90 days"', param_hint="--expires")
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stepwell.cli import options
+from stepwell.cli import completing, options
 from stepwell.cli.failures import Command
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("folder", default=".")
+@click.argument("folder", default=".", shell_complete=completing.folders)
 def init(folder: str) -> None:
     """Make a small project in FOLDER: a workflow, its test, and what belongs beside them.
 
@@ -24,7 +24,7 @@ def init(folder: str) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("file")
+@click.argument("file", shell_complete=completing.files)
 @options.STORE
 @options.shown
 def backup(file: str, store: str, out: "Output") -> None:
@@ -39,7 +39,7 @@ def backup(file: str, store: str, out: "Output") -> None:
 
 
 @click.command(cls=Command)
-@click.argument("file")
+@click.argument("file", shell_complete=completing.files)
 @options.STORE
 @options.shown
 def restore(file: str, store: str, out: "Output") -> None:
@@ -54,7 +54,7 @@ def restore(file: str, store: str, out: "Output") -> None:
 
 
 @click.command(cls=Command)
-@click.argument("path", default=".")
+@click.argument("path", default=".", shell_complete=completing.files)
 @options.STORE
 @options.CONFIG
 @options.shown

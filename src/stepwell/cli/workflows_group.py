@@ -53,6 +53,28 @@ def workflows_versions(workflow: str, limit: int, out: "Output", **where: Any) -
     raise SystemExit(workflows.show_versions(profiles.connect(**where), workflow, limit, out))
 
 
+@workflows_group.command("compare")
+@click.argument("workflow", metavar="NAME", shell_complete=completing.workflows)
+@click.argument("a", required=False, shell_complete=completing.versions)
+@click.argument("b", required=False, shell_complete=completing.versions)
+@click.option("--all", "shows_all", is_flag=True, help="Also the steps and files that are the same in both.")
+@options.shown
+@options.remote
+def workflows_compare(
+    workflow: str, a: str | None, b: str | None, *, shows_all: bool, out: "Output", **where: Any
+) -> None:
+    """Show how two versions of the workflow NAME differ: in their steps, what is said of them, and their source.
+
+    A and B are ids of `stepwell workflows versions`, or newest. Without B, A is compared with the newest version;
+    without either, the newest one with the one before it. Steps belong together by type and name, as graphs have them;
+    the source is that of the versions' snapshots, or the files that their graphs lie in. Exits with 0, also where they
+    differ.
+    """
+    from stepwell.cli import comparing_versions, profiles
+
+    raise SystemExit(comparing_versions.compare(profiles.connect(**where), workflow, (a, b), out, shows_all=shows_all))
+
+
 @workflows_group.command("delete")
 @click.argument("workflow", metavar="NAME", shell_complete=completing.workflows)
 @options.confirmed

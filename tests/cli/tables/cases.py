@@ -286,6 +286,17 @@ _SERVED = {
     "is_served": True,
 }
 
+_NODE = {
+    "type": "step_do",
+    "key": "1",
+    "place": {"file": f"{HOSTILE}.py", "line": 3, "last_line": 3},
+    "name": f"charge {HOSTILE}",
+    "config": {"retries": _RETRIES, "timeout": 600_000},
+}
+_CODE = {"version_id": "v1", "class_name": "Order", "created_on": _at("11:00:00"), "sha256": "a" * 64}
+_GRAPH: dict[str, Any] = {**_CODE, "nodes": [_NODE], "functions": {}, "payload": None, "remarks": [], "note": ""}
+_SOURCE = {"files": [{"path": "flow.py", "text": f"{HOSTILE}\n"}], "left_out": [LONG], "note": ""}
+
 CASES: Mapping[str, Case] = {
     "deployments list": _asked(
         "",
@@ -352,6 +363,17 @@ CASES: Mapping[str, Case] = {
     "trigger": _asked("order", {**_CREATED, "id": LONG}),
     "version": _asked("", {**_CALLER, "version": HOSTILE}),
     "whoami": _asked("", _CALLER),
+    "workflows compare": _asked(
+        "order v1 v2",
+        _VERSION,
+        {**_CODE, "params_schema": None},
+        _GRAPH,
+        {**_VERSION, "class_name": HOSTILE},
+        {**_CODE, "params_schema": {}},
+        {**_GRAPH, "nodes": [{**_NODE, "name": LONG, "config": {"retries": _RETRIES, "timeout": HOSTILE}}]},
+        _SOURCE,
+        {**_SOURCE, "files": [{"path": "flow.py", "text": f"{LONG}\n"}]},
+    ),
     "workflows delete": _asked("order -y", _WORKFLOW, {"status": "ok"}),
     "workflows describe": _asked("order", {**_WORKFLOW, "class_name": HOSTILE}, _VERSIONS),
     "workflows list": _asked(

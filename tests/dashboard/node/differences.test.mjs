@@ -1,5 +1,6 @@
 // Two instances side by side: which steps belong together, and what differs.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { differing, folded, isUnknown, lineDiff, paired } from "../../../src/stepwell/dashboard/static/views/differences.js";
 
@@ -8,18 +9,11 @@ const row = (key, more = {}) => ({ key, words: "complete", status: "complete", e
 const keys = (pairs) => pairs.map(({ key, a, b }) => `${key}${a ? "A" : ""}${b ? "B" : ""}`);
 const shown = (lines) => lines.map(({ sign, text, left }) => (left ? `..${left}` : `${sign || " "}${text}`));
 
-test("steps go together by their names, and what only one has stands where it came", () => {
-  const rows = ["a-1", "b-1", "c-1"].map((key) => row(key));
-  const others = ["a-1", "x-1", "c-1", "y-1"].map((key) => row(key));
+// The command line has the same rule, and is held against the same pairs.
+const PAIRS = JSON.parse(readFileSync(new URL("pairs.json", import.meta.url), "utf8"));
 
-  assert.deepEqual(keys(paired(rows, others)), ["a-1AB", "b-1A", "x-1B", "c-1AB", "y-1B"]);
-  assert.deepEqual(keys(paired([], others)), ["a-1B", "x-1B", "c-1B", "y-1B"]);
-});
-
-test("steps that came in another order are there once", () => {
-  const pairs = paired(["a-1", "b-1", "c-1"].map((key) => row(key)), ["c-1", "b-1", "x-1", "a-1"].map((key) => row(key)));
-
-  assert.deepEqual(keys(pairs), ["x-1B", "a-1AB", "b-1AB", "c-1AB"]);
+test("steps go together by their names, each is there once, and what only one has stands where it came", () => {
+  for (const { a, b, pairs } of PAIRS) assert.deepEqual(keys(paired(...[a, b].map((names) => names.map((key) => row(key))))), pairs);
 });
 
 test("what differs is said in words", () => {

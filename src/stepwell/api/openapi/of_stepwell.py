@@ -218,11 +218,13 @@ OPERATIONS: Mapping[Key, Operation] = {
         id="stepwell-versions-source",
         tag=STEPWELL,
         description="Gets the source files that the graph of a version lies in, at most 256 KiB together; of a version "
-        "that has none, the Python files of its script's folder, as they were served. Files that are too large are "
+        "that has none, the Python files of its script's folder, as they were served, and so with `whole=true` of any "
+        "version that the store has a snapshot of. Files that are too large are "
         "named in `left_out`. Where there are none, `note` says why, and what helps. A token with `Workers Tail Read` "
         "alone may not read code.",
         answer=Answer(VersionSourceShown),
         refused=(NO_WORKFLOW, NO_VERSION),
+        cli=("stepwell workflows compare order",),
     ),
     f"GET {OWN_WORKFLOW}/versions/{{version_id}}": Operation(
         id="stepwell-versions-get",

@@ -273,6 +273,13 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
     },
     f"GET {OWN_INSTANCE}/graph": _DRAWN,
     f"GET {OWN_WORKFLOW}/versions/{{version_id}}/graph": _DRAWN,
+    f"GET {OWN_WORKFLOW}/versions/{{version_id}}/source": {
+        "whole": _choice(
+            "`true`: all Python files of the version's snapshot, not only those that its graph lies in.",
+            ("true", "false"),
+            "false",
+        ),
+    },
     f"GET {OWN_INSTANCE}/logs": {
         "after": _parameter(
             "Only lines behind the one of this number. 0: all.",

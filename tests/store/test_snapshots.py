@@ -113,6 +113,22 @@ async def test_what_was_served_last_is_found_again(store: Store) -> None:
     assert [[one.row for one in page] for page in listed] == [[first], [first, second]]
 
 
+async def test_server_that_starts_again_has_served_since_it_was_deployed(store: Store) -> None:
+    """What is deployed once more, or again behind other code, is served since then."""
+    first, second = await _save(store), await _save(store, "2" * 64)
+
+    async def served_at(number: int, at: int, *, takes_over: bool = True) -> int:
+        await store.run(ServeSnapshot("acme", number, at, takes_over=takes_over))
+        served = await store.run(FindServed("acme"))
+        return 0 if served is None else served.served_at
+
+    started = [await served_at(first, NOW), await served_at(first, NOW + 1)]
+    deployed = [await served_at(first, NOW + 2, takes_over=False), await served_at(second, NOW + 3)]
+
+    assert (started, deployed) == ([NOW, NOW], [NOW + 2, NOW + 3])
+    assert await served_at(first, NOW + 4) == NOW + 4
+
+
 async def _upload(store: Store, sha256: str, script: str, *, until: int = NOW, said: str = "{}") -> int:
     files = (FILES, NOW, until, script, said)
     return await store.run(SaveSnapshot("acme", sha256, "flows.py", "3.13.1", "{}", *files))

@@ -123,7 +123,8 @@ class ServeSnapshot(Operation[list[Registered]], frozen=True):
 
     To be asked when the code has been loaded: it is what was served last then, and the `workflows` that are in it are
     made known with it. Raises WorkflowBelongs where one is another script's, unless it is to be taken over; nothing is
-    done then. `deployed` is what is said of it, JSON.
+    done then. `deployed` is what is said of it, JSON. A server that starts takes over, and what was served last before
+    keeps the moment since when it is.
     """
 
     account: str

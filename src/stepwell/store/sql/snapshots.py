@@ -282,13 +282,19 @@ def serve_snapshot(transaction: Transaction, operation: ServeSnapshot) -> list[R
     account, snapshot = operation.account, operation.snapshot
     if not operation.takes_over:
         _refuse_what_belongs_to_others(transaction, operation)
-    transaction.execute(_SERVED, (operation.now, operation.deployed, snapshot))
+    transaction.execute(_SERVED, (_served_at(transaction, operation), operation.deployed, snapshot))
     # Hosts that follow what is served look now.
     transaction.tidings.due(0)
     if first(transaction.connection, _ARE_ON_NONE if snapshot else _ARE_ON_SOME, (account,)) is not None:
         transaction.execute(_MOVE_WORKFLOWS, (snapshot, account))
         transaction.execute(_MOVE_INSTANCES, (snapshot, account))
     return [register_workflow(transaction, workflow) for workflow in operation.workflows]
+
+
+def _served_at(transaction: Transaction, operation: ServeSnapshot) -> int:
+    last = first(transaction.connection, _SERVED_LAST, (operation.account, 0))
+    is_started_again = operation.takes_over and last is not None and last[0] == operation.snapshot
+    return Snapshot(*last).served_at if last is not None and is_started_again else operation.now
 
 
 def _refuse_what_belongs_to_others(transaction: Transaction, operation: ServeSnapshot) -> None:

@@ -277,13 +277,15 @@ class Client:
         """Make a new instance from a step of another one; return it."""
         return self._ask("POST", f"{self._own_instance(workflow, id)}/fork", body=asked)
 
-    def served(self) -> Iterator[Result]:
-        """Yield the code that was served, the last first."""
-        yield from self._envelope("GET", f"{self._own()}/deployments").objects_of("result")
+    def served(self, script: str | None = None) -> Iterator[Result]:
+        """Yield the code that was served, of all scripts or of one, the last first."""
+        target = _target(f"{self._own()}/deployments", {"script": script})
+        yield from self._envelope("GET", target).objects_of("result")
 
-    def serve_earlier(self, snapshot: int | None) -> Result:
-        """Let the server serve code again that was served before; None: the last but one."""
-        return self._ask("POST", f"{self._own()}/deployments", body={"snapshot": snapshot})
+    def serve_earlier(self, snapshot: int | None, script: str | None = None) -> Result:
+        """Let the server serve code again that was served before; None: the last but one of a script."""
+        asked = {"snapshot": snapshot, **({} if script is None else {"script": script})}
+        return self._ask("POST", f"{self._own()}/deployments", body=asked)
 
     def hosts(self) -> Result:
         """Return who has the store open, what waits for them, and what the store is kept in."""

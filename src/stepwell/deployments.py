@@ -12,13 +12,43 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from stepwell import snapshots, wrangler
 from stepwell.adoption import Adoption
 from stepwell.clock import SystemClock
 from stepwell.errors import CodeRefused, InvalidInput, ScriptError, SnapshotNotFound
 from stepwell.rehearsals import CheckedInstance, CheckStand, Trying
 from stepwell.store import Store
-from stepwell.store.snapshot_operations import FindServed, ListServed, SaveSnapshot, Snapshot
+from stepwell.store.snapshot_operations import (
+    DropSnapshots,
+    FindServed,
+    GetSnapshot,
+    ListServed,
+    SaveSnapshot,
+    Snapshot,
+)
+
+KEPT_MS = 30 * 86_400_000
+"""How long a version that was uploaded is kept if it is not deployed."""
+
+
+class Said(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is said of an upload, or of a deployment: by which tool it came, and what people wrote."""
+
+    source: str = "api"
+    triggered_by: str | None = None
+    message: str | None = None
+    tag: str | None = None
+
+    def to_text(self) -> str:
+        """Return it as the store keeps it."""
+        return msgspec.json.encode(self).decode()
+
+
+ROLLBACK = Said(triggered_by="rollback")
+
+to_said = msgspec.json.Decoder(Said).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +58,11 @@ class Upload:
     `config` is what a wrangler file would say, if anything; a file of that name among the others says it instead.
     """
 
+    script: str
     files: Mapping[str, bytes]
     source: str
     config: Mapping[str, Any]
+    said: Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +106,73 @@ class Deployments:
         except ScriptError as error:
             raise CodeRefused(str(error)) from error
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the environment variables that all code here is given."""
+        return self._trying.variables
+
     async def deploy(self, account: str, upload: Upload) -> Deployment:
-        """Serve what is uploaded. Raises CodeRefused with a report for the author, InvalidInput or StoreError."""
+        """Serve what is uploaded; what cannot be served leaves nothing.
+
+        Raises CodeRefused with a report for the author, InvalidInput or StoreError.
+        """
+        self._check(account)
+        kept_until = SystemClock().now() + snapshots.TRIED_MS
+        snapshot = await self._save(account, upload, self._taken(upload), kept_until)
+        try:
+            return await self.serve(account, snapshot, upload.said)
+        except CodeRefused:
+            await self._store.run(DropSnapshots(kept_until, snapshot.row))
+            raise
+
+    async def keep(self, account: str, upload: Upload) -> Deployment:
+        """Keep what is uploaded for 30 days, to be deployed later, if it can be loaded; nothing is served.
+
+        Raises CodeRefused with a report for the author, InvalidInput or StoreError.
+        """
         self._check(account)
         taken = self._taken(upload)
-        packages = json.dumps(await asyncio.to_thread(snapshots.packages))
-        made_with = (snapshots.python(), packages, list(taken.files), SystemClock().now())
-        row = await self._store.run(SaveSnapshot(account, taken.sha256, taken.source, *made_with))
-        return await self._serve(Snapshot(row, taken.sha256, taken.source, *made_with[:2], made_with[3], 0))
+        began = time.monotonic()
+        try:
+            async with self._checking, self._trying.rehearsing(self._store, account, taken.files, taken.source):
+                load_ms = _since(began)
+        except ScriptError as error:
+            raise CodeRefused(str(error)) from error
+        snapshot = await self._save(account, upload, taken, SystemClock().now() + KEPT_MS)
+        return Deployment(snapshot, load_ms, self._adoption.serves_fetch)
 
-    async def roll_back(self, account: str, row: int | None) -> Deployment:
-        """Serve again what was served before: the snapshot of that number; None: the last but one.
+    async def roll_back(self, account: str, row: int | None, script: str = "", said: Said = ROLLBACK) -> Deployment:
+        """Serve again what was served before: the snapshot of that number; None: the last but one of a script.
+
+        No script is named: the one that was deployed last. All others stay as they are.
 
         Raises SnapshotNotFound, CodeRefused, InvalidInput or StoreError.
         """
         self._check(account)
         if row is None:
-            served = await self._store.run(ListServed(account, 2))
+            last = None if script else await self._store.run(FindServed(account))
+            script = last.script if last else script
+            served = await self._store.run(ListServed(account, 2, script))
             found = served[1] if len(served) > 1 else None
         else:
             found = await self._store.run(FindServed(account, row))
-        if found is None:
-            raise SnapshotNotFound(row)
-        return await self._serve(found)
+        if found is None or (script and found.script != script):
+            raise SnapshotNotFound(row, script)
+        return await self.serve(account, found, said)
+
+    async def serve(self, account: str, snapshot: Snapshot, said: Said) -> Deployment:
+        """Serve a snapshot that is kept. Raises CodeRefused, InvalidInput or StoreError."""
+        self._check(account)
+        return await self._serve(msgspec.structs.replace(snapshot, deployed=said.to_text()))
+
+    async def _save(self, account: str, upload: Upload, taken: snapshots.TakenSnapshot, kept_until: int) -> Snapshot:
+        packages = json.dumps(await asyncio.to_thread(snapshots.packages))
+        python, now, said = snapshots.python(), SystemClock().now(), upload.said.to_text()
+        made_with = (taken.source, python, packages)
+        saved = SaveSnapshot(account, taken.sha256, *made_with, list(taken.files), now, kept_until, upload.script, said)
+        row = await self._store.run(saved)
+        found = await self._store.run(GetSnapshot(row))
+        return found or Snapshot(row, taken.sha256, *made_with, now, 0, upload.script, said)
 
     async def _serve(self, snapshot: Snapshot) -> Deployment:
         began = time.monotonic()
@@ -104,7 +180,7 @@ class Deployments:
             await self._adoption.deploy(snapshot)
         except ScriptError as error:
             raise CodeRefused(str(error)) from error
-        load_ms = int((time.monotonic() - began) * 1000)
+        load_ms = _since(began)
         found = await self._store.run(FindServed(self._account, snapshot.row))
         return Deployment(snapshot if found is None else found, load_ms, self._adoption.serves_fetch)
 
@@ -123,3 +199,7 @@ class Deployments:
             raise InvalidInput(
                 "account_id", f"{problem}; deploy to a server that was started with --account {account:.100}"
             )
+
+
+def _since(began: float) -> int:
+    return int((time.monotonic() - began) * 1000)

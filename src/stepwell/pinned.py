@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from stepwell import snapshots
+from stepwell import snapshots, wrangler
 from stepwell.clock import Clock, SystemClock
 from stepwell.errors import ScriptError, StoreError
 from stepwell.project import Project
@@ -329,7 +329,10 @@ async def keep_served(store: Store, project: Project, account: str, settings: Pi
     taken = await asyncio.to_thread(snapshots.take, project, settings.most_bytes, settings.store)
     packages = json.dumps(await asyncio.to_thread(snapshots.packages))
     made_with = (snapshots.python(), packages, list(taken.files), SystemClock().now())
-    number = await store.run(SaveSnapshot(account, taken.sha256, taken.source, *made_with))
+    kept_until = SystemClock().now() + snapshots.TRIED_MS
+    script = wrangler.script_name(project.config, project.source) if project.source.is_file() else ""
+    saved = SaveSnapshot(account, taken.sha256, taken.source, *made_with, kept_until, script)
+    number = await store.run(saved)
     await asyncio.to_thread(rmtree, settings.folder, ignore_errors=True)
     place = settings.folder / taken.sha256[:_SHA_SHOWN]
     await _write(taken.files, place)
@@ -340,7 +343,7 @@ async def _lay_out(store: Store, snapshot: Snapshot, folder: Path) -> CodeOption
     files = await store.run(ReadSnapshotFiles(snapshot.row))
     place = folder / snapshot.sha256[:_SHA_SHOWN]
     await _write(files, place)
-    return CodeOptions(str(place / snapshot.source), snapshot.row, snapshot.sha256)
+    return CodeOptions(str(place / snapshot.source), snapshot.row, snapshot.sha256, deployed=snapshot.deployed)
 
 
 async def _write(files: Sequence[SnapshotFile], place: Path) -> None:

@@ -27,6 +27,10 @@ from stepwell.workflow import WorkflowEntrypoint
 
 logger = logging.getLogger(__name__)
 
+# Where pywrangler puts the packages that a project depends on.
+_VENDORED = "python_modules"
+_PACKAGES = {"site-packages", "dist-packages", _VENDORED}
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -56,6 +60,10 @@ def load(project: Project, told: Settings = DEFAULT_SETTINGS) -> list[Script]:
     """
     if str(project.folder) not in sys.path:
         sys.path.insert(0, str(project.folder))
+    vendored = project.root / _VENDORED
+    # Behind all others: what is installed here was made for this Python.
+    if vendored.is_dir() and str(vendored) not in sys.path:
+        sys.path.append(str(vendored))
     workers_package.offer()
     scripts = [script for file in project.files if (script := _load_file(file, project, told)) is not None]
     if not any(script.workflows for script in scripts):
@@ -77,7 +85,7 @@ def own_modules(folder: Path) -> list[ModuleType]:
         module
         for module in list(sys.modules.values())
         if (origin := getattr(module, "__dict__", {}).get("__file__") or "").startswith(beneath)
-        and not {"site-packages", "dist-packages"} & set(Path(origin).parts)
+        and not _PACKAGES & set(Path(origin).parts)
     ]
 
 
@@ -251,6 +259,7 @@ def _sources(file: Path, folder: Path, loaded: Iterable[str]) -> list[Path]:
     """Return the script's file and the modules of its folder that loading it brought in."""
     origins = (getattr(sys.modules.get(name), "__file__", None) for name in loaded)
     beside = {Path(origin) for origin in origins if origin and Path(origin).is_relative_to(folder)}
+    beside = {path for path in beside if _VENDORED not in path.relative_to(folder).parts}
     return sorted({file, *beside})
 
 

@@ -24,6 +24,8 @@ _SUFFIXES = (".pyc", ".db", ".db-wal", ".db-shm", ".sqlite", ".sqlite3", ".log")
 _VENV = "pyvenv.cfg"
 _MOST_FILES = 10_000
 _LONGEST_PATH = 250
+TRIED_MS = 3_600_000
+"""How long a snapshot that was never served is kept at least: nothing takes so long to be tried."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 Steps that end as they should give the slots of shared limits back at once. A worker that dies keeps those of its
 instances, whose next turns go on with them; only if an instance ended or was deleted at that moment is something left.
 Limits are forgotten when code declares them no more, and nobody uses them; the queues of keys, when they are empty.
+Code that was uploaded and never served goes when it need not be kept: whoever tried it may be gone.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from stepwell.clock import Clock
 from stepwell.rounds import rounds
 from stepwell.store import Store
 from stepwell.store.flow_operations import ForgetLimits, ForgetQueues, GiveSlots, SweepSlots
+from stepwell.store.snapshot_operations import DropSnapshots
 
 logger = logging.getLogger(__name__)
 
@@ -33,13 +35,16 @@ class Sweeps:
     async def run(self) -> None:
         """Look for it, for ever."""
         await asyncio.sleep(SWEEP_EVERY_S)
-        await rounds("slots and limits that are left", SWEEP_EVERY_S, self.sweep)
+        await rounds("slots, limits and code that are left", SWEEP_EVERY_S, self.sweep)
 
     async def sweep(self) -> None:
         """Take back, and forget, what is left. Raises StoreError."""
         count = await self._store.run(SweepSlots(self._clock.now(), _SPARED_MS))
         if count:
             logger.info("%d slots of limits that steps share were left, and have been taken back", count)
+        dropped = await self._store.run(DropSnapshots(self._clock.now()))
+        if dropped:
+            logger.info("code that was never served was left, and is gone: %d of the snapshots", dropped)
         # Who has begun to give many slots may be gone.
         await self._store.run(GiveSlots(self._clock.now()))
         await self._store.run(ForgetLimits(self._clock.now()))

@@ -26,7 +26,7 @@ class CodeOptions(msgspec.Struct, frozen=True):
     `snapshot` is the number of the one that this is, whose instances are run; 0: of none, as are its instances then;
     `sha256` is that one's hash. `is_served`: its workflows are the ones that new instances are of; `is_known`: the
     store has been told so; `is_deployed`: it takes no workflow from another script. `.dev.vars`, which no snapshot has,
-    lies in the folder `secrets`; None: beside the code.
+    lies in the folder `secrets`; None: beside the code. `deployed` is what ServeSnapshot says of it.
     """
 
     path: str
@@ -36,6 +36,7 @@ class CodeOptions(msgspec.Struct, frozen=True):
     is_known: bool = False
     is_deployed: bool = False
     secrets: str | None = None
+    deployed: str = "{}"
 
 
 NO_CODE = CodeOptions("")

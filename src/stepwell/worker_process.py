@@ -176,7 +176,8 @@ class WorkerProcess:
         account, now = self._options.account, SystemClock().now()
         made = tuple(self._registrations(scripts, now))
         try:
-            served = ServeSnapshot(account, code.snapshot, now, made, takes_over=not code.is_deployed)
+            takes_over = not code.is_deployed
+            served = ServeSnapshot(account, code.snapshot, now, made, takes_over, code.deployed)
             registered = await self._store.run(served)
         except WorkflowBelongs as error:
             raise ScriptError(_belongs(error)) from error

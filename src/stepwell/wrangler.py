@@ -36,10 +36,16 @@ def read_config(folder: Path) -> Config:
         file = folder / name
         if file.exists():
             try:
-                return _checked(_parse(file), file)
+                return _checked(_parse(file.read_bytes(), name), file)
             except ValueError as error:
                 raise ScriptError(f"{file} cannot be read: {error}") from error
     return {}
+
+
+def parsed(text: bytes, name: str) -> Config:
+    """Return what a wrangler file of this name says, which was read without complaint before."""
+    config = _parse(text, name)
+    return config if isinstance(config, dict) else {}
 
 
 def names(config: Config) -> dict[str, str]:
@@ -155,9 +161,9 @@ def _checked(config: object, file: Path) -> Config:
     return config
 
 
-def _parse(file: Path) -> object:
-    text = file.read_text(encoding="utf-8-sig")
-    if file.suffix == ".toml":
+def _parse(read: bytes, name: str) -> object:
+    text = read.decode("utf-8-sig").replace("\r\n", "\n")
+    if name.endswith(".toml"):
         return tomllib.loads(text)
     for unwanted in (_COMMENT, _LAST_COMMA):
         text = unwanted.sub(lambda found: found[0] if found[0].startswith('"') else "", text)

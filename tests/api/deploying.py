@@ -30,12 +30,20 @@ class Adopting:
         if self.report is not None:
             raise ScriptError(self.report)
         self.ran.append(snapshot.row)
-        await self._engine.store.run(ServeSnapshot(ACCOUNT, snapshot.row, 1_000 * len(self.ran)))
+        await self._engine.store.run(
+            ServeSnapshot(ACCOUNT, snapshot.row, 1_000 * len(self.ran), deployed=snapshot.deployed)
+        )
 
 
 def deployments(
-    engine: Engine, adopting: Adopting | None = None, told: Settings = DEFAULT_SETTINGS, folder: Path | None = None
+    engine: Engine,
+    adopting: Adopting | None = None,
+    told: Settings = DEFAULT_SETTINGS,
+    folder: Path | None = None,
+    variables: tuple[str, ...] = (),
 ) -> Deployments:
     """Return deployments to the account `local`; what is tried lies in a folder."""
     folder = folder or Path(tempfile.gettempdir(), "stepwell-tests")
-    return Deployments(engine.store, cast(Adoption, adopting or Adopting(engine)), ACCOUNT, Trying(folder, told))
+    return Deployments(
+        engine.store, cast(Adoption, adopting or Adopting(engine)), ACCOUNT, Trying(folder, told, variables=variables)
+    )

@@ -192,6 +192,13 @@ class Histories:
         await self.engine.store.run(ServeSnapshot(ACCOUNT, snapshot, now, (code,)))
         return version
 
+    async def uploaded(self) -> None:
+        """Let there be a version of the script `shop`, which was deployed."""
+        text = b"from stepwell import WorkflowEntrypoint\n\n\nclass Order(WorkflowEntrypoint):\n    pass\n"
+        files, now = [SnapshotFile("shop.py", text)], self.clock.now()
+        saved = SaveSnapshot(ACCOUNT, "1" * 64, "shop.py", "3.13.1", "{}", files, now, script="shop")
+        await self.engine.store.run(ServeSnapshot(ACCOUNT, await self.engine.store.run(saved), now))
+
     async def queued(self, workflow: str, id: str, params: str = "{}") -> str:
         """Create an instance that no worker takes. Write it last: the next turn would take it too."""
         self.clock.move_to(self.clock.now() + 10)

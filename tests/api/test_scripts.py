@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from stepwell.api import create_app
 from stepwell.engine import Engine
 from stepwell.server_settings import Settings
-from stepwell.store.snapshot_operations import ReadSnapshotFiles
+from stepwell.store.snapshot_operations import ListUploads, ReadSnapshotFiles
 from stepwell.upload_form import form_of
 from tests.api.asgi import Answer, ask
 from tests.api.deploying import Adopting, deployments
@@ -36,11 +36,17 @@ def app(engine: Engine, adopting: Adopting) -> ASGIApp:
 
 
 async def upload(
-    app: ASGIApp, files: Mapping[str, bytes], metadata: Mapping[str, Any] = METADATA, script: str = "shop"
+    app: ASGIApp,
+    files: Mapping[str, bytes],
+    metadata: Mapping[str, Any] = METADATA,
+    script: str = "shop",
+    *,
+    method: str = "PUT",
+    headers: Mapping[str, str] = {},
 ) -> Answer:
     """Upload files."""
     media_type, form = form_of(metadata, files)
-    return await _put(app, form, media_type, SCRIPTS + script)
+    return await ask(app, SCRIPTS + script, method, form, {"content-type": media_type, **headers})
 
 
 async def _put(app: ASGIApp, body: bytes, media_type: str, target: str = SCRIPTS + "shop") -> Answer:
@@ -118,6 +124,30 @@ async def test_code_that_cannot_be_loaded_is_told(app: ASGIApp, adopting: Adopti
 
     assert refused == (400, 10021, f"workflows.api.error.script.invalid: {adopting.report}")
     assert listed.json()["result"] == []
+
+
+async def test_upload_that_is_refused_leaves_nothing(app: ASGIApp, engine: Engine, adopting: Adopting) -> None:
+    """Neither its files nor its name; the same files that were served, or uploaded as a version, stay."""
+    await upload(app, {"shop.py": b"served"})
+    adopting.report = "shop.py cannot be loaded"
+
+    for code in (b"refused", b"served"):
+        await upload(app, {"shop.py": code})
+
+    assert [one.row for one in await engine.store.run(ListUploads("local", "shop", 9))] == [1]
+    assert await _kept(engine, 1) == {"shop.py": b"served"}
+    assert await _kept(engine, 2) == {}
+
+
+async def test_notes_of_packages_beside_the_code_are_left_out(app: ASGIApp, engine: Engine) -> None:
+    """What pywrangler hides in its folder is no code; what leads out of it is refused all the same."""
+    packages = {"python_modules/a/b.py": b"", "python_modules/.synced": b"x", "python_modules/a/.x/y": b""}
+
+    await upload(app, {"shop.py": FLOW, **packages})
+    refused = await upload(app, {"shop.py": FLOW, "python_modules/../x.py": b""})
+
+    assert await _kept(engine, 1) == {"shop.py": FLOW, "python_modules/a/b.py": b""}
+    assert refused.refusal()[:2] == (400, 10021)
 
 
 WRONG_PATHS = [
@@ -319,12 +349,43 @@ async def test_what_was_served_is_listed_and_served_again(app: ASGIApp, adopting
 
 async def test_nothing_is_served_again_where_nothing_was(app: ASGIApp) -> None:
     """Nor where there is only what is served now."""
+    nothing = (await ask(app, DEPLOYMENTS, "POST", b"{}")).refusal()
     await upload(app, {"shop.py": FLOW})
 
     refused = (await ask(app, DEPLOYMENTS, "POST", b"{}")).refusal()
 
-    assert refused[:2] == (404, 10503)
-    assert "nothing was served before what is served now" in refused[2]
+    assert nothing[:2] == refused[:2] == (404, 10503)
+    assert "nothing was served before what is served now" in nothing[2]
+    assert 'nothing of the script "shop" was served before what is served now' in refused[2]
+
+
+async def test_script_goes_back_alone(app: ASGIApp, adopting: Adopting) -> None:
+    """That which is named, else that which was deployed last; of each the last deployment is served."""
+    for script, code in (("shop", b"s1"), ("bills", b"b1"), ("shop", b"s2"), ("bills", b"b2")):
+        await upload(app, {f"{script}.py": code}, {"main_module": f"{script}.py"}, script)
+
+    async def listed(query: str = "") -> list[tuple[int, str]]:
+        result = (await ask(app, DEPLOYMENTS + query)).json()["result"]
+        return [(one["snapshot"], one["script"]) for one in result if one["is_served"]]
+
+    before = await listed()
+    named = (await ask(app, DEPLOYMENTS, "POST", b'{"script": "shop"}')).json()["result"]
+    after = await listed()
+    unnamed = (await ask(app, DEPLOYMENTS, "POST", b"{}")).json()["result"]
+    foreign = (await ask(app, DEPLOYMENTS, "POST", b'{"script": "bills", "snapshot": 1}')).refusal()
+
+    odd = [(await ask(app, DEPLOYMENTS, "POST", b'{"script": "a\\u0000"}')).refusal()]
+    odd += [(await ask(app, DEPLOYMENTS + "?script=a%00")).refusal()]
+
+    assert {(status, code) for status, code, _ in odd} == {(400, 10002)}
+    assert before == [(4, "bills"), (3, "shop")]
+    assert (named["snapshot"], after) == (1, [(1, "shop"), (4, "bills")])
+    assert unnamed["snapshot"] == 3
+    assert foreign[2].endswith(
+        'no snapshot 1 of the script "bills" was ever served; `stepwell deployments list` shows what was'
+    )
+    assert await listed("?script=bills") == [(4, "bills")]
+    assert adopting.ran == [1, 2, 3, 4, 1, 3]
 
 
 async def test_server_that_takes_no_code_says_what_would(engine: Engine) -> None:

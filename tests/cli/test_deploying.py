@@ -34,11 +34,12 @@ def _served(number: int, *, is_served: bool = False, **ago: int) -> dict[str, An
         "created_on": at,
         "served_on": at,
         "is_served": is_served,
+        "script": "shop",
     }
 
 
 SERVED = _served(2, is_served=True, days=5)
-ROW = "2\tserved\t5 d ago\tsrc/order.py\t222222222222\t3.13.1\n"
+ROW = "2\tserved\t5 d ago\tshop\tsrc/order.py\t222222222222\t3.13.1\n"
 # Before it uploads a command asks what is served: whoever is no Stepwell gets no code.
 NOTHING = Answer.result([])
 
@@ -241,13 +242,13 @@ def test_what_was_served_is_listed() -> None:
         )
         _, shown = run_on_terminal("deployments", "list", "--url", server.url, columns=50)
 
-    assert piped.stdout == (f"{ROW}11\t-\t3 d ago\tsrc/order.py\tbbbbbbbbbbbb\t3.13.1\n")
+    assert piped.stdout == (f"{ROW}11\t-\t3 d ago\tshop\tsrc/order.py\tbbbbbbbbbbbb\t3.13.1\n")
     assert ids.stdout == "2\n11\n"
     assert json.loads(whole.stdout) == found
     assert _lines(shown) == [
-        "SNAPSHOT STATE SERVED SOURCE",
-        "2 served 5 d ago src/order.py",
-        "11 - 3 d ago src/order.py",
+        "SNAPSHOT STATE SERVED SCRIPT SOURCE",
+        "2 served 5 d ago shop src/order.py",
+        "11 - 3 d ago shop src/order.py",
     ]
     assert {(method, path) for method, path, _ in server.asked} == {("GET", "deployments")}
 
@@ -272,6 +273,19 @@ def test_earlier_code_is_served_again() -> None:
     assert refused.stderr == (
         "error: nothing was served before (10503)\nhint: `stepwell deployments list` shows those there are\n"
     )
+
+
+def test_script_is_named() -> None:
+    """Where several are served, its deployments are listed apart, and it goes back alone."""
+    with scripted([Answer.result([SERVED]), Answer.result(SERVED)]) as server:
+        listed = run("deployments", "list", "--script", "shop", "--url", server.url)
+        back = run("rollback", "--script", "shop", "--url", server.url)
+
+    assert (listed.stdout, back.stdout) == (ROW, ROW)
+    assert [(path, body) for _, path, body in server.asked] == [
+        ("deployments?script=shop", None),
+        ("deployments", {"snapshot": None, "script": "shop"}),
+    ]
 
 
 async def test_form_is_read_as_it_was_written() -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stepwell.api.openapi.of_scripts import EXAMPLE_VERSION
 from tests.compat.node.clients import COMPILED, HERE, Node, Server
 from tests.crash.processes import running
 from tests.crash.server import DEADLINE_S, stepwell
@@ -68,6 +69,8 @@ class Shop(Server):
         """Return the examples on the page of an operation, by language; what it calls a placeholder is replaced."""
         with urllib.request.urlopen(f"{self.url}/docs/{id}", timeout=DEADLINE_S) as answer:
             page = answer.read().decode()
+        if id.startswith("workers-scripts-"):
+            page = page.replace(EXAMPLE_VERSION, self._script_version())
         for placeholder in _PLACEHOLDER.findall(page):
             page = page.replace(placeholder, self._job() if "-jobs-" in id else self.call("/order/versions")[0]["id"])
         return {language: html.unescape(text) for language, text in _EXAMPLE.findall(page)}
@@ -104,6 +107,15 @@ class Shop(Server):
     def names(self) -> list[str]:
         """Return the names of the workflows."""
         return [workflow["name"] for workflow in self.call("")]
+
+    def _script_version(self) -> str:
+        """Return the id of the version of the script that is served."""
+        asked = urllib.request.Request(
+            f"{self.api}/accounts/local/workers/scripts/shop/deployments",
+            headers={"Authorization": f"Bearer {self.token}"},
+        )
+        with urllib.request.urlopen(asked, timeout=DEADLINE_S) as answer:
+            return str(json.load(answer)["result"]["deployments"][0]["versions"][0]["version_id"])
 
     def _job(self) -> str:
         """Return the id of a job, which this begins, and which finds nothing to do."""

@@ -1,5 +1,6 @@
 """Code that is uploaded to real servers, which are killed, and started again without any files."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,7 @@ from click.testing import CliRunner, Result
 from stepwell.cli import main
 from tests import postgres
 from tests.crash.fleet import FleetServer
-from tests.crash.server import stepwell
+from tests.crash.server import ask_store, stepwell
 from tests.crash.test_pinned import Server, begin, of, write
 
 NONE_YET = "Workflows: none yet; upload them: stepwell deploy PATH --to URL"
@@ -141,6 +142,8 @@ def test_code_is_uploaded_to_a_server_that_has_none(folder: Path, place: Path) -
         for number, (files, report) in enumerate(REFUSED):
             check_refused(server, folder / f"bad {number}", files, report)
         assert served(server) == [("2", "served"), ("1", "-")]
+        # What was refused is nowhere any more.
+        assert ask_store(place / "data" / "store.db", "select count(*) from snapshots") == [(2,)]
 
         back = ask(server, "rollback")
         assert back.stderr == f"{server.url} serves it again; instances that are running stay on their code\n"
@@ -165,6 +168,56 @@ def test_code_is_uploaded_to_a_server_that_has_none(folder: Path, place: Path) -
             "hint: `stepwell token create --scope deploy` makes a token that may; `stepwell serve --allow-deploy` "
             "takes code",
         ]
+
+
+ONE = """
+from stepwell import WorkflowEntrypoint
+
+
+class {NAME}(WorkflowEntrypoint):
+    async def run(self, event, step):
+        return await step.do("say", lambda: "{SAYS}")
+"""
+
+
+def deploy_one(server: Server, code: Path, script: str, name: str, says: str) -> Result:
+    """Deploy a script of one workflow, which says something."""
+    code.mkdir(exist_ok=True)
+    (code / "flows.py").write_text(ONE.replace("{NAME}", name).replace("{SAYS}", says))
+    (code / "wrangler.toml").write_text(f'name = "{script}"\nmain = "flows.py"\n')
+    return ask(server, "deploy", str(code))
+
+
+def said(server: Server, id: str) -> list[object]:
+    """Return what a new instance of each of the two workflows says."""
+    for name in ("pay", "bill"):
+        server.create(name, id)
+    return [server.wait_for_status(name, id, "complete")["output"] for name in ("pay", "bill")]
+
+
+def test_scripts_that_were_deployed_apart_are_served_together(folder: Path, place: Path) -> None:
+    """Each goes on and back alone, none takes another's workflow, and a server that starts again has all of them."""
+    with Server(place, "", "--allow-deploy", "--workers", "1") as server:
+        let_in(place, Server.place[1])
+        for script, name, says in (("payments", "Pay", "1"), ("bills", "Bill", "bill"), ("payments", "Pay", "2")):
+            deploy_one(server, folder / script, script, name, says)
+        both = said(server, "both")
+        back = ask(server, "rollback", "--script", "payments")
+        apart = said(server, "apart")
+        foreign = deploy_one(server, folder / "other", "others", "Pay", "not this")
+        server.kill()
+
+    with Server(place, "", "--workers", "1") as server:
+        again = said(server, "again")
+        listed = ask(server, "deployments", "list", "-o", "json").stdout
+
+    assert (both, apart, again) == (["2", "bill"], ["1", "bill"], ["1", "bill"])
+    assert back.exit_code == 0
+    assert 'the workflow "pay" belongs to the script "payments", and this is the script "others"' in foreign.stderr
+    assert [(one["script"], one["snapshot"]) for one in json.loads(listed) if one["is_served"]] == [
+        ("payments", 1),
+        ("bills", 2),
+    ]
 
 
 ENV = """

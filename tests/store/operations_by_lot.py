@@ -123,7 +123,7 @@ def _serve_snapshot(lot: Anything) -> Operation[Any]:
     who, snapshot = lot.account(), lot.snapshot()
     drawn = [_register_workflow(lot) for _ in range(lot.of(0, 1, 2))]
     made = {one.name: msgspec.structs.replace(one, account=who, snapshot=snapshot) for one in drawn}
-    return snapshots.ServeSnapshot(who, snapshot, lot.now, (*made.values(),), lot.chance(50))
+    return snapshots.ServeSnapshot(who, snapshot, lot.now, (*made.values(),), lot.chance(50), lot.of("{}", '{"b":2}'))
 
 
 def _put_workflow(lot: Anything) -> Operation[Any]:
@@ -499,7 +499,13 @@ def _save(lot: Anything) -> Operation[Any]:
         snapshots.SnapshotFile(path, lot.text().encode())
         for path in lot.random.sample(paths, lot.random.randint(0, len(paths)))
     ]
-    return snapshots.SaveSnapshot(lot.account(), lot.of("aa", "bb", "cc"), "src", "3.11", "{}", files, lot.now)
+    said = (lot.now + lot.of(0, 20, 10_000), lot.of("", "shop", "Shop"), lot.of("{}", '{"a":1}'))
+    return snapshots.SaveSnapshot(lot.account(), lot.of("aa", "bb", "cc"), "src", "3.11", "{}", files, lot.now, *said)
+
+
+def _drop(lot: Anything) -> Operation[Any]:
+    unserved = lot.one("select row from snapshots where served_at = 0", 0)
+    return snapshots.DropSnapshots(lot.now + lot.of(0, 0, 20_000), lot.of(0, unserved, lot.snapshot()))
 
 
 # ---- accounts
@@ -702,9 +708,14 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     schedules.RunSchedule: (6, _run_schedule),
     schedules.FireSchedules: (10, _fire),
     snapshots.SaveSnapshot: (3, _save),
+    snapshots.DropSnapshots: (2, _drop),
     snapshots.GetSnapshot: (2, lambda lot: snapshots.GetSnapshot(lot.one("select row from snapshots", 9))),
     snapshots.FindServed: (2, lambda lot: snapshots.FindServed(lot.account(), lot.of(0, lot.snapshot()))),
-    snapshots.ListServed: (1, lambda lot: snapshots.ListServed(lot.account(), lot.of(1, 9))),
+    snapshots.ListServed: (1, lambda lot: snapshots.ListServed(lot.account(), lot.of(1, 9), lot.of("", "shop"))),
+    snapshots.ListUploads: (
+        2,
+        lambda lot: snapshots.ListUploads(lot.account(), lot.of("shop", "Shop"), lot.of(1, 9), lot.of("", "a", "bb")),
+    ),
     snapshots.ReadSnapshotFiles: (2, lambda lot: snapshots.ReadSnapshotFiles(lot.one("select row from snapshots", 9))),
     snapshots.ReadSnapshotSources: (
         2,

@@ -10,10 +10,12 @@ from stepwell.errors import StoreDamaged, WorkflowBelongs
 from stepwell.store import Store
 from stepwell.store.operations import NO_SETTINGS, ClaimDue, EndLease, GetWorkflow, RegisterWorkflow
 from stepwell.store.snapshot_operations import (
+    DropSnapshots,
     FindServed,
     GetSnapshot,
     ListServed,
     ListSnapshotsDue,
+    ListUploads,
     ReadSnapshotFiles,
     ReadSnapshotSources,
     SaveSnapshot,
@@ -109,6 +111,79 @@ async def test_what_was_served_last_is_found_again(store: Store) -> None:
     assert [None if one is None else one.row for one in found] == [first, None]
     assert [None if one is None else one.served_at for one in asked] == [NOW + 1, None]
     assert [[one.row for one in page] for page in listed] == [[first], [first, second]]
+
+
+async def test_server_that_starts_again_has_served_since_it_was_deployed(store: Store) -> None:
+    """What is deployed once more, or again behind other code, is served since then."""
+    first, second = await _save(store), await _save(store, "2" * 64)
+
+    async def served_at(number: int, at: int, *, takes_over: bool = True) -> int:
+        await store.run(ServeSnapshot("acme", number, at, takes_over=takes_over))
+        served = await store.run(FindServed("acme"))
+        return 0 if served is None else served.served_at
+
+    started = [await served_at(first, NOW), await served_at(first, NOW + 1)]
+    deployed = [await served_at(first, NOW + 2, takes_over=False), await served_at(second, NOW + 3)]
+
+    assert (started, deployed) == ([NOW, NOW], [NOW + 2, NOW + 3])
+    assert await served_at(first, NOW + 4) == NOW + 4
+
+
+async def _upload(store: Store, sha256: str, script: str, *, until: int = NOW, said: str = "{}") -> int:
+    files = (FILES, NOW, until, script, said)
+    return await store.run(SaveSnapshot("acme", sha256, "flows.py", "3.13.1", "{}", *files))
+
+
+async def test_uploads_of_a_script_are_listed_apart(store: Store) -> None:
+    """The last first, served or not, with what was said of each; one is found by the beginning of its hash."""
+    shop = [await _upload(store, sha256, "shop", said='{"n":1}') for sha256 in ("1" * 64, "2" * 64)]
+    bills = await _upload(store, "3" * 64, "bills")
+    for number in (shop[0], bills):
+        await store.run(ServeSnapshot("acme", number, NOW, deployed='{"why":"rollback"}'))
+
+    uploads = await store.run(ListUploads("acme", "shop", 9))
+    found = [await store.run(ListUploads("acme", "shop", 9, start)) for start in ("11", "12", "3")]
+    served = [await store.run(ListServed("acme", 9, script)) for script in ("shop", "bills", "none")]
+
+    assert [(one.row, one.annotations, one.deployed) for one in uploads] == [
+        (shop[1], '{"n":1}', "{}"),
+        (shop[0], '{"n":1}', '{"why":"rollback"}'),
+    ]
+    assert [[one.row for one in page] for page in found] == [[shop[0]], [], []]
+    assert [[one.row for one in page] for page in served] == [[shop[0]], [bills], []]
+    assert await store.run(ListUploads("acme", "shop", 1)) == uploads[:1]
+
+
+async def test_same_code_says_what_was_said_last(store: Store) -> None:
+    """What is served from files says nothing of it, and so takes nothing away."""
+    number = await _upload(store, "1" * 64, "shop", said='{"n":1}')
+    await _save(store)
+    first = await store.run(ListUploads("acme", "shop", 9))
+    await _upload(store, "1" * 64, "shop", said='{"n":2}')
+
+    second = await store.run(ListUploads("acme", "shop", 9))
+
+    assert [(one.row, one.annotations) for one in (*first, *second)] == [(number, '{"n":1}'), (number, '{"n":2}')]
+
+
+async def test_what_was_never_served_is_dropped(store: Store) -> None:
+    """With its files, as soon as it need not be kept; what was served, or a version is of, stays."""
+    served, named, kept = await _save(store), await _upload(store, "2" * 64, ""), await _upload(store, "4" * 64, "shop")
+    refused = await _upload(store, "3" * 64, "shop", until=NOW + 5)
+    await store.run(ServeSnapshot("acme", served, NOW))
+    await store.run(_orders(named))
+    await _upload(store, "4" * 64, "shop", until=NOW + 60)
+
+    early = await store.run(DropSnapshots(NOW + 4))
+    alone = await store.run(DropSnapshots(NOW + 99, served))
+    dropped = await store.run(DropSnapshots(NOW + 5, refused))
+    later = await store.run(DropSnapshots(NOW + 5))
+
+    assert (early, alone, dropped, later) == (0, 0, 1, 0)
+    there = [await store.run(GetSnapshot(number)) for number in (served, named, refused, kept)]
+    assert [one is not None for one in there] == [True, True, False, True]
+    assert await store.run(ReadSnapshotFiles(refused)) == []
+    assert await store.run(DropSnapshots(NOW + 60)) == 1
 
 
 async def test_code_that_takes_over_no_workflow_is_not_served_where_one_is_anothers(store: Store) -> None:

@@ -72,8 +72,21 @@ _PAGES = (
 _SHOWN = ("/ui/ends", "/ui/live", "/ui/outcomes", "/ui/overview", "/ui/peaks")
 _OWN_NEEDS |= {**dict.fromkeys(_PAGES, Need.NOTHING), **dict.fromkeys(_SHOWN, Need.READ)}
 # What runs code of the caller's, or other code than runs now; and what tells of it.
+_SCRIPT = "/client/v4/accounts/{account_id}/workers/scripts/{script_name}"
 _DEPLOYMENTS = {
-    ("PUT", "/client/v4/accounts/{account_id}/workers/scripts/{script_name}"): Need.DEPLOY,
+    ("PUT", _SCRIPT): Need.DEPLOY,
+    ("POST", f"{_SCRIPT}/versions"): Need.DEPLOY,
+    ("POST", f"{_SCRIPT}/deployments"): Need.DEPLOY,
+    ("PATCH", f"{_SCRIPT}/script-settings"): Need.DEPLOY,
+    ("POST", f"{_SCRIPT}/subdomain"): Need.DEPLOY,
+    ("PUT", f"{_SCRIPT}/schedules"): Need.DEPLOY,
+    ("GET", f"{_SCRIPT}/secrets"): Need.READ_DEPLOYMENTS,
+    ("GET", f"{_SCRIPT}/versions"): Need.READ_DEPLOYMENTS,
+    ("GET", f"{_SCRIPT}/versions/{{script_version_id}}"): Need.READ_DEPLOYMENTS,
+    ("GET", f"{_SCRIPT}/deployments"): Need.READ_DEPLOYMENTS,
+    ("GET", "/client/v4/accounts/{account_id}/workers/services/{script_name}"): Need.READ_DEPLOYMENTS,
+    ("GET", "/client/v4/accounts/{account_id}/workers/workers/{script_name}"): Need.READ_DEPLOYMENTS,
+    ("GET", "/client/v4/accounts/{account_id}/workers/subdomain"): Need.READ_DEPLOYMENTS,
     ("POST", "/client/v4/accounts/{account_id}/stepwell/deployments"): Need.DEPLOY,
     ("POST", "/client/v4/accounts/{account_id}/stepwell/checks/{script_name}"): Need.DEPLOY,
     ("GET", "/client/v4/accounts/{account_id}/stepwell/deployments"): Need.READ_DEPLOYMENTS,

@@ -23,7 +23,7 @@ MOST_PER_PAGE = 50
 
 # Cloudflare's message where a token is good.
 _ACTIVE = Problem(10000, "This API Token is valid and active")
-_OWNER = "owner@stepwell.invalid"
+OWNER = "owner@stepwell.invalid"
 _ROLE = "Super Administrator - All Privileges"
 
 
@@ -80,7 +80,7 @@ async def verify_token(engine: Engine, request: ApiRequest) -> Response:  # noqa
 
 async def get_user(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both
     """Answer with the one user that there is."""
-    return envelope.success(User(_id("user", request), _OWNER))
+    return envelope.success(User(_id("user", request), OWNER))
 
 
 async def list_accounts(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - all handlers take both

@@ -36,6 +36,38 @@ class MethodNotAllowed(Refusal):
         super().__init__(f"{method} is not a method of {path:.300}; use one of: {self.headers['allow']}")
 
 
+class ScriptNotFound(Refusal):
+    """No code was uploaded as this script. Cloudflare's tools know that by the code."""
+
+    code = 10007
+    http_status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f'workers.api.error.script_not_found: no code was uploaded as the script "{name:.300}"; `wrangler deploy` '
+            "or `stepwell deploy` does that"
+        )
+
+
+class ServiceNotFound(ScriptNotFound):
+    """The same, where the script is called a service."""
+
+    code = 10090
+
+
+class ScriptVersionNotFound(Refusal):
+    """The script has no version of this id."""
+
+    code = 10222
+    http_status = 404
+
+    def __init__(self, script: str, id: str) -> None:
+        super().__init__(
+            f'workers.api.error.version_not_found: the script "{script:.300}" has no version "{id:.100}"; `wrangler '
+            "versions list` shows those there are"
+        )
+
+
 class Unauthorized(Refusal):
     """The request has no credentials, or none that are good."""
 

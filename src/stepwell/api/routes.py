@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.api import (
+    absent,
     account_settings,
     caller,
     checks,
@@ -39,12 +40,14 @@ from stepwell.api import (
     reference,
     retention,
     schedules,
+    script_versions,
     scripts,
     site,
     tree,
     triggers,
     versions,
     why,
+    workers,
     workflows,
 )
 from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
@@ -83,7 +86,13 @@ _SEARCHED = (
     *("date_start", "date_end", "ended_start", "ended_end", "direction", "per_page", "cursor"),
 )
 # Of Cloudflare's Workers, not of its Workflows.
-_SCRIPT = "/client/v4/accounts/{account_id}/workers/scripts/{script_name}"
+_WORKERS = "/client/v4/accounts/{account_id}/workers"
+_SERVICE = _WORKERS + "/services/{script_name}"
+_WORKER = _WORKERS + "/workers/{script_name}"
+_SCRIPT = _WORKERS + "/scripts/{script_name}"
+_SCRIPT_VERSIONS = _SCRIPT + "/versions"
+_SCRIPT_VERSION = _SCRIPT_VERSIONS + "/{script_version_id}"
+_SCRIPT_DEPLOYMENTS = _SCRIPT + "/deployments"
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 
@@ -117,7 +126,7 @@ ROUTES = (
     Route("GET", _OWN + "/whoami", None, "Who calls, and who answers", caller.whoami),
     Route("GET", _OWN + "/hosts", None, "List who has the store open", hosts.list_hosts),
     Route("PUT", _SCRIPT, None, "Upload a script, and serve it", scripts.upload_script),
-    Route("GET", _DEPLOYMENTS, None, "List the code that was served", scripts.list_served),
+    Route("GET", _DEPLOYMENTS, None, "List the code that was served", scripts.list_served, ("script",)),
     Route("POST", _DEPLOYMENTS, None, "Serve code again that was served before", scripts.serve_earlier),
     Route("POST", _CHECK, None, "Check instances against other code", checks.check_script, ("workflow",)),
     Route("GET", _JOBS, None, "List jobs", jobs.list_jobs, _PAGE),
@@ -201,6 +210,19 @@ ROUTES = (
     Route("GET", "/client/v4/memberships", None, "List the user's memberships", identity.list_memberships, _PAGE),
     Route("GET", "/client/v4/accounts", None, "List the user's accounts", identity.list_accounts, _PAGE),
     Route("GET", "/client/v4/accounts/{account_id}", None, "Get an account", identity.get_account),
+    # what Cloudflare's tools ask beside an upload
+    Route("GET", _SERVICE, None, "Whether a script was uploaded", workers.get_service),
+    Route("GET", _WORKER, None, "Get a script", workers.get_worker),
+    Route("GET", _SCRIPT + "/secrets", None, "List the variables that scripts are given", workers.list_secrets),
+    Route("PATCH", _SCRIPT + "/script-settings", None, "Get the settings of a script", workers.change_settings),
+    Route("POST", _SCRIPT + "/subdomain", None, "Whether a script is below workers.dev", workers.set_subdomain),
+    Route("PUT", _SCRIPT + "/schedules", None, "Replace the cron triggers of a script", workers.replace_cron_triggers),
+    Route("GET", _WORKERS + "/subdomain", None, "Get an account's name below workers.dev", workers.get_subdomain),
+    Route("GET", _SCRIPT_VERSIONS, None, "List versions of a script", script_versions.list_versions, _PAGE),
+    Route("POST", _SCRIPT_VERSIONS, None, "Upload a version of a script", script_versions.upload_version),
+    Route("GET", _SCRIPT_VERSION, None, "Get a version of a script", script_versions.get_version),
+    Route("GET", _SCRIPT_DEPLOYMENTS, None, "List deployments of a script", script_versions.list_deployments),
+    Route("POST", _SCRIPT_DEPLOYMENTS, None, "Deploy a version of a script", script_versions.deploy_version),
     # fixed words
     Route("GET", _WORKFLOWS + "/settings", 23, "Get the account's retention", account_settings.get_settings),
     Route("PATCH", _WORKFLOWS + "/settings", 24, "Change the account's retention", account_settings.change_settings),
@@ -328,10 +350,13 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
         found = pattern.fullmatch(path.removesuffix("/") or "/")
         if found is not None:
             route = by_method.get("GET" if method == "HEAD" else method)
+            if route is None and (reason := absent.reason_for(path)) is not None:
+                raise RouteNotFound(method, path, reason)
             if route is None:
                 raise MethodNotAllowed(method, path, [*by_method, *(["HEAD"] if "GET" in by_method else [])])
             return route, found.groupdict()
-    raise RouteNotFound(method, path, "no such route; docs/compatibility.md lists them all")
+    reason = absent.reason_for(path) or "no such route; docs/compatibility.md lists them all"
+    raise RouteNotFound(method, path, reason)
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

@@ -3,7 +3,8 @@
 Source: developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/update/
 """
 
-from collections.abc import AsyncGenerator, Mapping
+import uuid
+from collections.abc import AsyncGenerator, Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -14,15 +15,15 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell import limits
+from stepwell import limits, wrangler
 from stepwell.api import body, envelope
 from stepwell.api.refusals import BodyTooLarge, Forbidden, invalid
 from stepwell.api.request import ApiRequest
 from stepwell.core.steplog import iso
-from stepwell.deployments import Deployment, Deployments, Upload
+from stepwell.deployments import Deployment, Deployments, Said, Upload
 from stepwell.engine import Engine
 from stepwell.errors import InvalidInput
-from stepwell.store.snapshot_operations import ListServed, Snapshot
+from stepwell.store.snapshot_operations import FindServed, ListServed, Snapshot
 
 _MOST_PARTS = 10_001
 # What stands round the files of an upload, and what is said of them.
@@ -31,6 +32,10 @@ _METADATA = "metadata"
 # What a binding of an upload becomes in the wrangler file that is written; workflows aside.
 _VALUES = {"plain_text": "text", "json": "json"}
 _LISTED = 100
+# As Cloudflare cuts them off, in bytes.
+_MESSAGE_SIZE = 1_000
+
+Config = Mapping[str, Any]
 
 
 class ScriptMetadataBody(msgspec.Struct):
@@ -41,6 +46,9 @@ class ScriptMetadataBody(msgspec.Struct):
 
     main_module: str
     bindings: list[dict[str, Any]] = []
+    annotations: dict[str, str | None] = {}
+    compatibility_date: str | None = None
+    compatibility_flags: list[str] = []
     stepwell_source: str | None = None
 
 
@@ -54,6 +62,7 @@ class UploadedScript(msgspec.Struct):
     has_modules: bool
     created_on: str
     modified_on: str
+    deployment_id: str
     startup_time_ms: int
 
 
@@ -67,12 +76,14 @@ class ServedCode(msgspec.Struct):
     created_on: str
     served_on: str
     is_served: bool
+    script: str
 
 
 class ServeBody(msgspec.Struct):
-    """Which snapshot is to be served again; None: the last but one."""
+    """Which snapshot is to be served again; None: the last but one, of a script, if that is named."""
 
     snapshot: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
+    script: Annotated[str, Meta(max_length=limits.SCRIPT_NAME_LENGTH)] | None = None
 
 
 async def upload_script(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - whoever deploys has the store
@@ -85,14 +96,18 @@ async def upload_script(engine: Engine, request: ApiRequest) -> Response:  # noq
 
 async def list_served(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the code that was served, the last first."""
-    served = await engine.store.run(ListServed(request.account, _LISTED))
-    return envelope.success([_shown(one, is_served=place == 0) for place, one in enumerate(served)])
+    script = _named(request.query.text("script", limits.SCRIPT_NAME_LENGTH))
+    served = await engine.store.run(ListServed(request.account, _LISTED, script))
+    now = await engine.store.run(FindServed(request.account))
+    # Of each script its last deployment makes new instances.
+    newest = {one.script: one.row for one in reversed(served) if one.script} | ({} if now is None else {"": now.row})
+    return envelope.success([_shown(one, is_served=one.row in newest.values()) for one in served])
 
 
 async def serve_earlier(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - as above
     """Serve code again that was served before."""
     asked = await request.decode(ServeBody)
-    done = await deployments_of(request).roll_back(request.account, asked.snapshot)
+    done = await deployments_of(request).roll_back(request.account, asked.snapshot, _named(asked.script))
     return envelope.success(_shown(done.snapshot, is_served=True))
 
 
@@ -102,6 +117,13 @@ def name_of(request: ApiRequest) -> str:
     if not limits.is_workflow_name(script):
         raise InvalidInput("script_name", f'path: "{script:.300}" cannot name a script: {limits.NAME_RULE}')
     return script
+
+
+def _named(script: str | None) -> str:
+    """Return the script that is meant; none: all of them. Raises InvalidInput for what no database takes."""
+    if script is not None and not script.isprintable():
+        raise invalid("script", f"script: {script!r:.300} cannot name a script; give printable characters")
+    return script or ""
 
 
 def deployments_of(request: ApiRequest) -> Deployments:
@@ -121,7 +143,28 @@ async def read(request: ApiRequest, script: str) -> Upload:
         raise invalid("body", f"the part {nameless[0]!r:.300} is no file, as it has no `filename`; send one with it")
     metadata = body.decode(fields[_METADATA], ScriptMetadataBody, _METADATA)
     source = metadata.main_module if metadata.stepwell_source is None else metadata.stepwell_source
-    return Upload(files, source, _config(script, metadata))
+    files = {path: content for path, content in files.items() if not _is_note_of_vendoring(path)}
+    message, tag = (bounded(metadata.annotations.get(f"workers/{key}")) for key in ("message", "tag"))
+    given = request.served.deployments.variables if request.served.deployments else ()
+    return Upload(
+        script, files, source, _config(script, metadata, given), Said(tool_of(request), "upload", message, tag)
+    )
+
+
+def _is_note_of_vendoring(path: str) -> bool:
+    """Tell whether a file is what pywrangler notes of the packages that it has put there: hidden, and no code."""
+    top, *parts = path.split("/")
+    return top == "python_modules" and any(part.startswith(".") and part not in {".", ".."} for part in parts)
+
+
+def bounded(text: str | None) -> str | None:
+    """Return what people say of an upload, cut off as Cloudflare does; nothing is None."""
+    return (text or "").encode()[:_MESSAGE_SIZE].decode(errors="ignore") or None
+
+
+def tool_of(request: ApiRequest) -> str:
+    """Return which tool asks, in Cloudflare's words."""
+    return "wrangler" if request.http.headers.get("user-agent", "").startswith("wrangler/") else "api"
 
 
 async def _parts(http: Request, most: int) -> tuple[dict[str, bytes], dict[str, bytes]]:
@@ -157,8 +200,17 @@ async def _bounded(http: Request, most: int) -> AsyncGenerator[bytes, None]:
         yield part
 
 
-def _config(script: str, metadata: ScriptMetadataBody) -> Mapping[str, Any]:
-    """Return the wrangler file that says what an upload says; empty: its files say as much. Raises InvalidInput."""
+def config_of(files: Mapping[str, bytes]) -> Config:
+    """Return what the wrangler file of a snapshot says, which may have been written for an upload; {}: it has none."""
+    name = next((name for name in wrangler.FILES if name in files), None)
+    return {} if name is None else wrangler.parsed(files[name], name)
+
+
+def _config(script: str, metadata: ScriptMetadataBody, given: Collection[str]) -> Config:
+    """Return the wrangler file that says what an upload says; empty: its files say as much. Raises InvalidInput.
+
+    `given` are the names of the variables that the server gives to code.
+    """
     workflows: list[dict[str, Any]] = []
     values: dict[str, Any] = {}
     for binding in metadata.bindings:
@@ -175,7 +227,10 @@ def _config(script: str, metadata: ScriptMetadataBody) -> Mapping[str, Any]:
             workflows.append({key: text for key, text in {**named, **of_another}.items() if text is not None})
         elif kind in _VALUES:
             values[name] = binding.get(_VALUES[kind])
-        elif kind == "secret_text":
+        elif kind == "inherit" and name in given:
+            # It is there already, as each server gives its variables to all code.
+            continue
+        elif kind in {"inherit", "secret_text"}:
             raise invalid(
                 _METADATA,
                 f"metadata: the binding {name!r:.100} is a secret, and code is kept as it is; give the server an "
@@ -184,14 +239,26 @@ def _config(script: str, metadata: ScriptMetadataBody) -> Mapping[str, Any]:
         else:
             raise invalid(
                 _METADATA,
-                f"metadata: the binding {name!r:.100} has the type {kind!r:.100}, which Stepwell does not have",
+                f"metadata: the binding {name!r:.100} has the type {kind!r:.100}, which Stepwell does not have; take "
+                "it out of the wrangler file, and reach a service of your own from a step",
             )
     # Each file of a folder is a script of its own, as it is where the folder is served from files.
     is_named = metadata.stepwell_source != "." and script != PurePosixPath(metadata.main_module).stem
     if not (is_named or workflows or values):
         return {}
     main = {} if metadata.stepwell_source == "." else {"name": script, "main": metadata.main_module}
-    return {**main, "workflows": workflows, "vars": values}
+    told = {"compatibility_date": metadata.compatibility_date, "compatibility_flags": metadata.compatibility_flags}
+    said = {key: value for key, value in told.items() if value}
+    return {**main, **said, "workflows": workflows, "vars": values}
+
+
+def version_id(snapshot: Snapshot) -> str:
+    """Return the id of the version that a snapshot is: a UUID of the kind that everybody makes as they like.
+
+    Source: www.rfc-editor.org/rfc/rfc9562#name-uuid-version-8
+    """
+    digits = snapshot.sha256[:32]
+    return str(uuid.UUID(f"{digits[:12]}8{digits[13:16]}a{digits[17:]}"))
 
 
 def _uploaded(script: str, done: Deployment) -> UploadedScript:
@@ -205,6 +272,7 @@ def _uploaded(script: str, done: Deployment) -> UploadedScript:
         has_modules=True,
         created_on=created,
         modified_on=modified,
+        deployment_id=version_id(snapshot),
         startup_time_ms=done.load_ms,
     )
 
@@ -218,4 +286,5 @@ def _shown(snapshot: Snapshot, *, is_served: bool) -> ServedCode:
         iso(snapshot.created_at),
         iso(snapshot.served_at),
         is_served,
+        snapshot.script,
     )

@@ -41,13 +41,17 @@ def deploy(  # noqa: PLR0913 - one for each option
 
 @click.command(cls=Command)
 @click.argument("snapshot", type=click.IntRange(1), required=False)
+@click.option("--script", metavar="NAME", help="Which script.  [default: the one that was deployed last]")
 @options.shown
 @options.remote
-def rollback(snapshot: int | None, out: "Output", **where: Any) -> None:
-    """Serve code again that was served before: SNAPSHOT, a number of `deployments list`; else the last but one."""
+def rollback(snapshot: int | None, script: str | None, out: "Output", **where: Any) -> None:
+    """Serve code again that was served before: SNAPSHOT, a number of `deployments list`; else the last but one.
+
+    That is of one script: all others stay as they are.
+    """
     from stepwell.cli import deploying, profiles
 
-    raise SystemExit(deploying.roll_back(profiles.connect(**where), snapshot, out))
+    raise SystemExit(deploying.roll_back(profiles.connect(**where), snapshot, script, out))
 
 
 @click.group("deployments", cls=Commands)
@@ -56,13 +60,14 @@ def deployments_group() -> None:
 
 
 @deployments_group.command("list")
+@click.option("--script", metavar="NAME", help="Of this script alone.")
 @options.shown
 @options.remote
-def deployments_list(out: "Output", **where: Any) -> None:
+def deployments_list(script: str | None, out: "Output", **where: Any) -> None:
     """List the code that was served, the last first: up to 100."""
     from stepwell.cli import deploying, profiles
 
-    raise SystemExit(deploying.show(profiles.connect(**where), out))
+    raise SystemExit(deploying.show(profiles.connect(**where), script, out))
 
 
 @click.command(cls=Command)

@@ -29,6 +29,7 @@ _SERVED = (
     Column("snapshot", lambda one: str(one["snapshot"])),
     Column("state", lambda one: "served" if one["is_served"] else "-"),
     Column("served", lambda one: times.ago(one["served_on"])),
+    Column("script", lambda one: str(one.get("script") or "-")),
     Column("source", lambda one: str(one["source"]), rank=1),
     Column("sha256", lambda one: str(one["sha256"])[:_SHA_SHOWN], rank=2),
     Column("python", lambda one: str(one["python"]), rank=3),
@@ -113,15 +114,15 @@ def _script_of(project: Project) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", project.root.name).strip("-")[:_NAME_LENGTH] or "code"
 
 
-def show(client: Client, out: Output) -> int:
-    """Print what was served; return the exit code."""
-    out.show_all(client.served(), _SERVED, "snapshot")
+def show(client: Client, script: str | None, out: Output) -> int:
+    """Print what was served, of all scripts or of one; return the exit code."""
+    out.show_all(client.served(script), _SERVED, "snapshot")
     return 0
 
 
-def roll_back(client: Client, snapshot: int | None, out: Output) -> int:
+def roll_back(client: Client, snapshot: int | None, script: str | None, out: Output) -> int:
     """Let the server serve what was served before; return the exit code."""
-    served = client.serve_earlier(snapshot)
+    served = client.serve_earlier(snapshot, script)
     if out.is_whole:
         out.show_one(served, (), "snapshot")
         return 0

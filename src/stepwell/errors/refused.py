@@ -120,14 +120,17 @@ class JobNotFound(StepwellError):
 
 
 class SnapshotNotFound(StepwellError):
-    """No snapshot of that number that the account has ever served; None: nothing was served before."""
+    """No snapshot of that number that the account has ever served; None: nothing was served before. `script`: of it."""
 
     code = 10503
     http_status = 404
 
-    def __init__(self, row: int | None) -> None:
+    def __init__(self, row: int | None, script: str = "") -> None:
         self.row = row
-        what = "nothing was served before what is served now" if row is None else f"no snapshot {row} was ever served"
+        self.script = script
+        of = f' of the script "{script:.100}"' if script else ""
+        what = f"nothing{of} was served before what is served now" if row is None else f"no snapshot {row}{of}"
+        what += "" if row is None else " was ever served"
         super().__init__(f"snapshot.not_found: {what}; `stepwell deployments list` shows what was")
 
 

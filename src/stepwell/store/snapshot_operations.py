@@ -15,7 +15,9 @@ class SnapshotFile(msgspec.Struct, frozen=True, array_like=True):
 class SaveSnapshot(Operation[int], frozen=True):
     """Keep a snapshot, and answer its number; that of this hash, if the account has it already.
 
-    `source` is the path of the file or folder that is served, below the root. `packages` is JSON.
+    `source` is the path of the file or folder that is served, below the root. `packages` is JSON. `kept_until` is the
+    moment until which it stays although it is not served; a later one that was said before holds. `script` is the one
+    as which it was uploaded, and `annotations`, JSON, what was said of it then; what has none keeps what it had.
     """
 
     account: str
@@ -25,10 +27,27 @@ class SaveSnapshot(Operation[int], frozen=True):
     packages: str
     files: list[SnapshotFile]
     now: int
+    kept_until: int = 0
+    script: str = ""
+    annotations: str = "{}"
+
+
+class DropSnapshots(Operation[int], frozen=True):
+    """Drop snapshots that were never served, are named by nothing, and were to be kept until a moment that is over.
+
+    Up to 100 at a time; `row`: that one alone. Answer how many. No instance can be on one: it gets its snapshot from
+    its workflow, which has that of what was served.
+    """
+
+    until: int
+    row: int = 0
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
-    """A snapshot without its files. `served_at`: when it has become what is served last; 0: never."""
+    """A snapshot without its files. `served_at`: when it has become what is served last; 0: never.
+
+    `deployed` is what was said then, as `annotations` of the snapshot: JSON.
+    """
 
     row: int
     sha256: str
@@ -37,6 +56,9 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     packages: str
     created_at: int
     served_at: int
+    script: str = ""
+    annotations: str = "{}"
+    deployed: str = "{}"
 
 
 class GetSnapshot(Operation[Snapshot | None], frozen=True):
@@ -56,10 +78,23 @@ class FindServed(Operation[Snapshot | None], frozen=True):
 
 
 class ListServed(Operation[list[Snapshot]], frozen=True):
-    """Return up to `limit` snapshots that an account has served, the last first."""
+    """Return up to `limit` snapshots that an account has served, the last first; `script`: those of this one."""
 
     account: str
     limit: int
+    script: str = ""
+
+
+class ListUploads(Operation[list[Snapshot]], frozen=True):
+    """Return up to `limit` snapshots that were uploaded as a script, the last first, whether they were served or not.
+
+    `sha256`: those whose hash begins with that.
+    """
+
+    account: str
+    script: str
+    limit: int
+    sha256: str = ""
 
 
 class ReadSnapshotFiles(Operation[list[SnapshotFile]], frozen=True):
@@ -88,7 +123,8 @@ class ServeSnapshot(Operation[list[Registered]], frozen=True):
 
     To be asked when the code has been loaded: it is what was served last then, and the `workflows` that are in it are
     made known with it. Raises WorkflowBelongs where one is another script's, unless it is to be taken over; nothing is
-    done then.
+    done then. `deployed` is what is said of it, JSON. A server that starts takes over, and what was served last before
+    keeps the moment since when it is.
     """
 
     account: str
@@ -96,6 +132,7 @@ class ServeSnapshot(Operation[list[Registered]], frozen=True):
     now: int
     workflows: tuple[RegisterWorkflow, ...] = ()
     takes_over: bool = True
+    deployed: str = "{}"
 
 
 class SnapshotDue(msgspec.Struct, frozen=True, array_like=True):

@@ -284,6 +284,7 @@ _SERVED = {
     "created_on": _at("10:00:00"),
     "served_on": _at("11:00:00"),
     "is_served": True,
+    "script": "shop",
 }
 
 _NODE = {

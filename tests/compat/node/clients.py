@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -36,7 +36,7 @@ class Server(DevServer):
     account = ACCOUNT
     place = STORE
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         return self
 
     @cached_property

@@ -13,6 +13,7 @@ from stepwell.api.openapi import (
     of_instances,
     of_jobs,
     of_schedules,
+    of_scripts,
     of_stepwell,
     of_workflows,
 )
@@ -45,6 +46,7 @@ OPERATIONS = {
     **of_schedules.OPERATIONS,
     **of_jobs.OPERATIONS,
     **of_deployments.OPERATIONS,
+    **of_scripts.OPERATIONS,
 }
 
 _SOURCE = "https://developers.cloudflare.com/api/resources/"
@@ -57,6 +59,7 @@ _TAGS = {
     of_instances.INSTANCES: "An instance is one execution of a workflow, by id.",
     of_workflows.VERSIONS: "A version is one immutable snapshot of a workflow's code and settings.",
     of_accounts.TRIGGERS: "An event trigger says which events start a workflow.",
+    of_scripts.SCRIPTS: "A script is code that was uploaded, by name; a version of it is what was uploaded at a time.",
     of_accounts.ACCOUNT_TAG: "Who calls, and what holds for all workflows of an account.",
     of_stepwell.STEPWELL: "What Cloudflare does not have.",
 }
@@ -223,7 +226,11 @@ def _counted(example: Any) -> Any:
     """Return an example of an answer whose `result_info` counts what is in it."""
     if "result_info" not in example:
         return example
-    entries = example["result"] if isinstance(example["result"], list) else example["result"]["steps"]
+    result = example["result"]
+    # Of an object, the page is its one list.
+    entries = (
+        result if isinstance(result, list) else next(result[name] for name in ("steps", "items") if name in result)
+    )
     counts = {name: len(entries) for name in ("count", "total_count") if name in example["result_info"]}
     return {**example, "result_info": {**example["result_info"], **counts}}
 

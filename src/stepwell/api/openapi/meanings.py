@@ -17,6 +17,7 @@ from stepwell.api.openapi.meanings_of_hosts import OF_HOSTS
 from stepwell.api.openapi.meanings_of_limits import OF_LIMITS
 from stepwell.api.openapi.meanings_of_logs import OF_LOGS
 from stepwell.api.openapi.meanings_of_schedules import OF_SCHEDULES
+from stepwell.api.openapi.meanings_of_scripts import OF_SCRIPTS
 from stepwell.api.openapi.meanings_of_search import LABELS, OF_A_FOUND_ONE, OF_SEARCH
 from stepwell.api.openapi.meanings_of_why import OF_CHILDREN, OF_FORCING, OF_HISTORY, OF_WHY
 from stepwell.core.notices import NoticeType
@@ -462,6 +463,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     **OF_CALLERS,
     **OF_HOSTS,
     **OF_DEPLOYMENTS,
+    **OF_SCRIPTS,
     "Progress": {
         "value": {"description": "Whatever JSON value the code gave.", "examples": [{"done": 3, "of": 10}]},
         "at": _moment("When it said so."),

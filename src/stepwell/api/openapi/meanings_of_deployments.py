@@ -19,6 +19,12 @@ OF_DEPLOYMENTS: Mapping[str, Mapping[str, Meaning]] = {
             "description": "Those of workflows and of variables (`plain_text`, `json`). Where a wrangler file is among "
             "the files, it says them instead."
         },
+        "annotations": {
+            "description": "What people say of it: `workers/message` and `workers/tag`.",
+            "examples": [{"workers/message": "cheaper"}],
+        },
+        "compatibility_date": {"description": "Kept and shown, without effect.", "examples": ["2026-08-01"]},
+        "compatibility_flags": {"description": "The same.", "examples": [["python_workers"]]},
         "stepwell_source": {
             "description": 'Ours: "." where all files of the folder are served, or the file that is, in the place of '
             "`main_module`."
@@ -32,6 +38,11 @@ OF_DEPLOYMENTS: Mapping[str, Mapping[str, Meaning]] = {
         "has_modules": {"description": "True: it is made of modules."},
         "created_on": _moment("When this code came first."),
         "modified_on": _moment("When it became what is served."),
+        "deployment_id": {
+            "description": "The id of its version.",
+            "format": "uuid",
+            "examples": ["401539be-5223-8930-a88f-c5e897a1d9b1"],
+        },
         "startup_time_ms": {"description": "How long it took to load.", "minimum": 0, "examples": [350]},
     },
     "ServedCode": {
@@ -41,7 +52,8 @@ OF_DEPLOYMENTS: Mapping[str, Mapping[str, Meaning]] = {
         "python": {"description": "The Python that it was served with first.", "examples": ["3.13.1"]},
         "created_on": _moment("When it came first."),
         "served_on": _moment("When it became what is served, the last time."),
-        "is_served": {"description": "Whether it is what is served now."},
+        "is_served": {"description": "Whether it is what is served now, of its script."},
+        "script": {"description": "The script as which it was uploaded; empty: as none.", "examples": ["shop"]},
     },
     "ForkBody": {
         "from": {"description": "The step that it begins with; null: the beginning."},
@@ -77,6 +89,7 @@ OF_DEPLOYMENTS: Mapping[str, Mapping[str, Meaning]] = {
         "where": {"description": "The line of the code that it hangs on.", "examples": [None]},
     },
     "ServeBody": {
-        "snapshot": {"description": "Which one; null: the last but one.", "examples": [3]},
+        "snapshot": {"description": "Which one; null: the last but one of a script.", "examples": [3]},
+        "script": {"description": "Of which script; null: of the one that was deployed last.", "examples": ["shop"]},
     },
 }

@@ -106,7 +106,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="Serves code again that was served before, where the server was started with --allow-deploy. "
         "Instances that are running stay on the code that they began with. The token needs `deploy`.",
         answer=Answer(ServedCode),
-        body=Body(ServeBody, "Which snapshot; no body asks for the last but one.", {"snapshot": 1}, False),
+        body=Body(ServeBody, "Which snapshot; no body asks for the last but one of a script.", {"snapshot": 1}, False),
         refused=(BAD_BODY, NO_SNAPSHOT, BAD_CODE, LARGE_BODY),
         cli=("stepwell rollback 1",),
     ),

@@ -10,6 +10,9 @@ from stepwell.api.refusals import (
     Forbidden,
     NoDrawing,
     RouteNotFound,
+    ScriptNotFound,
+    ScriptVersionNotFound,
+    ServiceNotFound,
     TooManyStreams,
     Unauthorized,
     UpgradeRequired,
@@ -79,6 +82,9 @@ NO_SCHEDULE = Refused(ScheduleNotFound, "The workflow has no such cron expressio
 NO_LIMIT = Refused(LimitNotFound, "Steps of the account share no limit of this name.", "limit.not_found")
 NO_SNAPSHOT = Refused(SnapshotNotFound, "The account has never served this.", "snapshot.not_found")
 BAD_CODE = Refused(CodeRefused, "The code cannot be served; the message is a report for its author.", "script.invalid")
+NO_UPLOAD = Refused(ScriptNotFound, "No code was uploaded as this script.")
+NO_SERVICE = Refused(ServiceNotFound, "No code was uploaded as this script.")
+NO_SCRIPT_VERSION = Refused(ScriptVersionNotFound, "The script has no version of this id.")
 NO_JOB = Refused(JobNotFound, "The account has no job of this id.", "job.not_found")
 NO_VERSION = Refused(VersionNotFound, "The workflow has no version of this id.", "version.not_found")
 BAD_BODY = Refused(InvalidInput, "The body is no JSON, or not of this form, or too large or too deep a value.", "body")

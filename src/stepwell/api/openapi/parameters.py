@@ -106,6 +106,11 @@ PATH: Mapping[str, Schema] = {
         "schema": {"type": "string", "minLength": 1, "maxLength": limits.SCRIPT_NAME_LENGTH},
         "example": "shop",
     },
+    "script_version_id": {
+        "description": "The version's id: of the script, not of a workflow.",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": "11111111-1111-8111-a111-111111111111",
+    },
     "operation_id": {
         "description": "The `operationId` of an operation in this document.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z-]+$"},
@@ -254,6 +259,13 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
     f"GET {ACCOUNT}/stepwell/jobs": {
         "page": _number("Which page. One past the last is empty.", 1),
         "per_page": _number("How many jobs a page has.", jobs.PER_PAGE, jobs.MOST_PER_PAGE),
+    },
+    f"GET {ACCOUNT}/stepwell/deployments": {
+        "script": _text("Only what was uploaded as this script.", limits.SCRIPT_NAME_LENGTH),
+    },
+    f"GET {ACCOUNT}/workers/scripts/{{script_name}}/versions": {
+        "page": _number("Which page. One past the last is empty.", 1),
+        "per_page": _number("How many versions a page has.", versions.PER_PAGE, versions.MOST_PER_PAGE),
     },
     "GET /client/v4/accounts": _ACCOUNTS,
     "GET /client/v4/memberships": _ACCOUNTS,

@@ -17,6 +17,9 @@ from stepwell.api.reference.call import Call
 
 # What the clients want as JSON in a text.
 _TEXTS = ("params",)
+# What these give, one by one; one that is called a list is no page.
+_PAGED = (".list", ".bulk")
+_NOT_PAGED = ("workers.scripts.deployments.list",)
 
 
 def all_of(call: Call, commands: list[str]) -> dict[str, str]:
@@ -68,7 +71,7 @@ def python(call: Call, method: str) -> str:
     given = {**_arguments(call), **call.query}
     lines = "".join(f"    {name}={_py(value)},\n" for name, value in given.items())
     arguments = f"\n{lines}" if lines else ""
-    if method.endswith((".list", ".bulk")):
+    if _gives_many(method):
         return f"{head}for one in client.{method}({arguments}):\n    print(one)"
     return f"{head}answer = client.{method}({arguments})\nprint(answer)"
 
@@ -86,9 +89,13 @@ def typescript(call: Call, method: str) -> str:
     first = "" if last is None else _ts(given.pop(last))
     lines = "".join(f"  {name}: {_ts(value)},\n" for name, value in given.items())
     arguments = ", ".join(part for part in (first, f"{{\n{lines}}}" if lines else "") if part)
-    if method.endswith((".list", ".bulk")):
+    if _gives_many(method):
         return f"{head}for await (const one of client.{method}({arguments})) {{\n  console.log(one);\n}}"
     return f"{head}const answer = await client.{method}({arguments});\nconsole.log(answer);"
+
+
+def _gives_many(method: str) -> bool:
+    return method.endswith(_PAGED) and method not in _NOT_PAGED
 
 
 def _programs(call: Call, commands: list[str]) -> dict[str, str]:

@@ -36,7 +36,7 @@ from stepwell.store.note_operations import WriteNotes
 from stepwell.store.once import Once
 from stepwell.store.operations import AppendEvent, Commit, CreateInstance, Operation, RegisterWorkflow, Release
 from stepwell.store.schedule_operations import ChangeSchedule, RunSchedule
-from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
+from stepwell.store.snapshot_operations import DropSnapshots, SaveSnapshot, ServeSnapshot
 from stepwell.store.sql.rows import Connection
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.workflow_operations import DeleteWorkflow, PutWorkflow
@@ -47,6 +47,7 @@ _CATALOGUE = (
     DeleteWorkflow,
     ServeSnapshot,
     SaveSnapshot,
+    DropSnapshots,
     StartTermination,
     ChangeSchedule,
     RunSchedule,

@@ -38,6 +38,7 @@ from stepwell.store.snapshot_operations import (
     GetSnapshot,
     ListServed,
     ListSnapshotsDue,
+    ListUploads,
     ReadSnapshotFiles,
     ReadSnapshotSources,
 )
@@ -63,6 +64,7 @@ from stepwell.store.sql.snapshots import (
     get_snapshot,
     list_served,
     list_snapshots_due,
+    list_uploads,
     read_snapshot_files,
     read_snapshot_sources,
 )
@@ -183,6 +185,7 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     ReadSnapshotFiles: read_snapshot_files,
     ReadSnapshotSources: read_snapshot_sources,
     ListSnapshotsDue: list_snapshots_due,
+    ListUploads: list_uploads,
     ReadHistory: _read_history,
     ListHoldings: _list_holdings,
     ReadNote: read_note,

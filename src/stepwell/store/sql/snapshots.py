@@ -5,10 +5,12 @@ from zlib import crc32
 from stepwell.errors import WorkflowBelongs
 from stepwell.store.operations import Registered
 from stepwell.store.snapshot_operations import (
+    DropSnapshots,
     FindServed,
     GetSnapshot,
     ListServed,
     ListSnapshotsDue,
+    ListUploads,
     ReadSnapshotFiles,
     ReadSnapshotSources,
     SaveSnapshot,
@@ -31,19 +33,66 @@ _FIND = """
     """
 _SERVED = """
     update snapshots
-    set served_at = :now
+    set served_at = :now,
+        deployed = :deployed
     where row = :row
     """
 _INSERT = """
-    insert into snapshots (account, sha256, source, python, packages, created_at, served_at)
-    values (:account, :sha256, :source, :python, :packages, :now, 0)
+    insert into snapshots (
+        account, sha256, source, python, packages, created_at, served_at, kept_until, script, annotations
+    )
+    values (:account, :sha256, :source, :python, :packages, :now, 0, :kept_until, :script, :annotations)
     returning row
+    """
+# Whoever tries the same code meanwhile keeps it by this: a moment that is later holds.
+_KEEP = """
+    update snapshots
+    set kept_until = case when kept_until < :kept_until then :kept_until else kept_until end
+    where row = :row
+    """
+_SAY = """
+    update snapshots
+    set script = :script,
+        annotations = :annotations
+    where row = :row
+    """
+_UNUSED = """
+    select s.row
+    from snapshots as s
+    where s.served_at = 0
+        and s.kept_until <= :until
+        and (:row = 0 or s.row = :row)
+        and not exists (
+            select 1
+            from versions as v
+            where v.snapshot = s.row
+        )
+        and not exists (
+            select 1
+            from workflows as w
+            where w.snapshot = s.row
+        )
+        and not exists (
+            select 1
+            from scripts as c
+            where c.snapshot = s.row
+        )
+    order by s.row
+    limit 100
+    """
+_DELETE_FILES = """
+    delete from snapshot_files
+    where snapshot = :row
+    """
+_DELETE = """
+    delete from snapshots
+    where row = :row
     """
 _INSERT_FILE = """
     insert into snapshot_files (snapshot, path, body, crc)
     values (:snapshot, :path, :body, :crc)
     """
-_COLUMNS = "row, sha256, source, python, packages, created_at, served_at"
+_COLUMNS = "row, sha256, source, python, packages, created_at, served_at, script, annotations, deployed"
 _SNAPSHOT = f"""
     select {_COLUMNS}
     from snapshots
@@ -63,7 +112,17 @@ _LIST = f"""
     from snapshots
     where account = :account
         and served_at > 0
+        and (:script = '' or script = :script)
     order by served_at desc, row desc
+    limit :limit
+    """
+_UPLOADS = f"""
+    select {_COLUMNS}
+    from snapshots
+    where account = :account
+        and script = :script
+        and substr(sha256, 1, length(cast(:sha256 as text))) = :sha256
+    order by row desc
     limit :limit
     """
 _FILES = """
@@ -146,14 +205,27 @@ _DUE = of_leases(
 
 def save_snapshot(transaction: Transaction, operation: SaveSnapshot) -> int:
     """Do SaveSnapshot."""
+    said = (operation.script, operation.annotations)
     found = first(transaction.connection, _FIND, (operation.account, operation.sha256))
     if found is not None:
+        transaction.execute(_KEEP, (operation.kept_until, *found))
+        if operation.script:
+            transaction.execute(_SAY, (*said, *found))
         return int(found[0])
-    made_with = (operation.source, operation.python, operation.packages, operation.now)
-    (row,) = only(transaction.connection, _INSERT, (operation.account, operation.sha256, *made_with))
+    made_with = (operation.source, operation.python, operation.packages, operation.now, operation.kept_until)
+    (row,) = only(transaction.connection, _INSERT, (operation.account, operation.sha256, *made_with, *said))
     for file in operation.files:
         transaction.execute(_INSERT_FILE, (row, file.path, file.body, crc32(file.body)))
     return int(row)
+
+
+def drop_snapshots(transaction: Transaction, operation: DropSnapshots) -> int:
+    """Do DropSnapshots."""
+    unused = every(transaction.connection, _UNUSED, (operation.until, operation.row))
+    for (row,) in unused:
+        transaction.execute(_DELETE_FILES, (row,))
+        transaction.execute(_DELETE, (row,))
+    return len(unused)
 
 
 def get_snapshot(connection: Connection, operation: GetSnapshot) -> Snapshot | None:
@@ -170,8 +242,14 @@ def find_served(connection: Connection, operation: FindServed) -> Snapshot | Non
 
 def list_served(connection: Connection, operation: ListServed) -> list[Snapshot]:
     """Do ListServed."""
-    found = every(connection, _LIST, (operation.account, operation.limit))
+    found = every(connection, _LIST, (operation.account, operation.script, operation.limit))
     return [Snapshot(*columns) for columns in found]
+
+
+def list_uploads(connection: Connection, operation: ListUploads) -> list[Snapshot]:
+    """Do ListUploads."""
+    values = (operation.account, operation.script, operation.sha256, operation.limit)
+    return [Snapshot(*columns) for columns in every(connection, _UPLOADS, values)]
 
 
 def read_snapshot_files(connection: Connection, operation: ReadSnapshotFiles) -> list[SnapshotFile]:
@@ -204,13 +282,19 @@ def serve_snapshot(transaction: Transaction, operation: ServeSnapshot) -> list[R
     account, snapshot = operation.account, operation.snapshot
     if not operation.takes_over:
         _refuse_what_belongs_to_others(transaction, operation)
-    transaction.execute(_SERVED, (operation.now, snapshot))
+    transaction.execute(_SERVED, (_served_at(transaction, operation), operation.deployed, snapshot))
     # Hosts that follow what is served look now.
     transaction.tidings.due(0)
     if first(transaction.connection, _ARE_ON_NONE if snapshot else _ARE_ON_SOME, (account,)) is not None:
         transaction.execute(_MOVE_WORKFLOWS, (snapshot, account))
         transaction.execute(_MOVE_INSTANCES, (snapshot, account))
     return [register_workflow(transaction, workflow) for workflow in operation.workflows]
+
+
+def _served_at(transaction: Transaction, operation: ServeSnapshot) -> int:
+    last = first(transaction.connection, _SERVED_LAST, (operation.account, 0))
+    is_started_again = operation.takes_over and last is not None and last[0] == operation.snapshot
+    return Snapshot(*last).served_at if last is not None and is_started_again else operation.now
 
 
 def _refuse_what_belongs_to_others(transaction: Transaction, operation: ServeSnapshot) -> None:

@@ -195,7 +195,9 @@ TABLES = (
     Table(
         "snapshots",
         _ROW,
-        _columns("row account sha256 source python packages created_at served_at"),
+        _columns(
+            "row account sha256 source python packages created_at served_at script annotations deployed kept_until"
+        ),
         is_numbered=True,
         at_once=100,
     ),

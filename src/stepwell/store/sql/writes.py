@@ -49,7 +49,7 @@ from stepwell.store.operations import (
 from stepwell.store.retention_operations import DeleteExpired
 from stepwell.store.schedule_operations import ChangeSchedule, Fired, FireSchedules, RunSchedule
 from stepwell.store.situation_operations import NoteBlocked
-from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
+from stepwell.store.snapshot_operations import DropSnapshots, SaveSnapshot, ServeSnapshot
 from stepwell.store.sql import slots, turns
 from stepwell.store.sql.accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
 from stepwell.store.sql.children import await_child, start_child
@@ -76,7 +76,7 @@ from stepwell.store.sql.schedules import change_schedule, fire_schedules, run_sc
 from stepwell.store.sql.shared_slots import ask_slot, give_slots, leave_slot, share_limit, sweep_slots
 from stepwell.store.sql.situation import note_blocked
 from stepwell.store.sql.slots import gate_of
-from stepwell.store.sql.snapshots import save_snapshot, serve_snapshot
+from stepwell.store.sql.snapshots import drop_snapshots, save_snapshot, serve_snapshot
 from stepwell.store.sql.streams import begin_stream, write_piece
 from stepwell.store.sql.targets import INSTANCE_BY_ROW
 from stepwell.store.sql.terminations import start_termination, terminate_some
@@ -343,6 +343,7 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     Release: turns.release,
     WriteNotes: write_notes,
     SetLabels: set_labels,
+    DropSnapshots: drop_snapshots,
     SaveSnapshot: save_snapshot,
     ServeSnapshot: serve_snapshot,
     BeginStream: begin_stream,

@@ -330,7 +330,8 @@ async def keep_served(store: Store, project: Project, account: str, settings: Pi
     packages = json.dumps(await asyncio.to_thread(snapshots.packages))
     made_with = (snapshots.python(), packages, list(taken.files), SystemClock().now())
     kept_until = SystemClock().now() + snapshots.TRIED_MS
-    script = wrangler.script_name(project.config, project.source) if project.source.is_file() else ""
+    is_file = await asyncio.to_thread(project.source.is_file)
+    script = wrangler.script_name(project.config, project.source) if is_file else ""
     saved = SaveSnapshot(account, taken.sha256, taken.source, *made_with, kept_until, script)
     number = await store.run(saved)
     await asyncio.to_thread(rmtree, settings.folder, ignore_errors=True)

@@ -49,14 +49,16 @@ def test_failed_rollback_is_gone_on_with() -> None:
     """Of one, or of many; what has no failed rollback is told, and the others are gone on with."""
     status = {"status": "rollingBack", "timestamp": "2026-11-23T10:00:00.000Z"}
     refusal = Answer.refusal(400, 10403, "workflows.api.error.instance.no_failed_rollback: no")
-    with scripted([Answer.result(status), Answer.result(status), refusal]) as server:
+    with scripted([Answer.result(status), Answer.result(status), refusal, refusal]) as server:
         one = run("instances", "resume-rollback", "order", "a", "--url", server.url)
         many = run("instances", "resume-rollback", "order", "b", "c", "--url", server.url)
+        none = run("instances", "resume-rollback", "order", "c", "--url", server.url)
 
+    assert (none.exit_code, none.stdout) == (5, "")
     assert (one.exit_code, one.stdout) == (0, "a\trollingBack\n")
     assert (many.exit_code, many.stdout) == (1, "b\trollingBack\n")
     assert many.stderr == "error: c: no (10403)\ndone: 1 of 2\n"
-    assert server.asked == [("POST", "rollback", None)] * 3
+    assert server.asked == [("POST", "rollback", None)] * 4
 
 
 def test_latest_is_named_and_controlled(server: DevServer) -> None:

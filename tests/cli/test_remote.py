@@ -157,7 +157,7 @@ def test_list_goes_through_all_pages(server: DevServer) -> None:
             ["instances", "list", "nothing"], 4, 'no workflow "nothing" in this account (10200)', id="workflow"
         ),
         pytest.param(
-            ["instances", "send-event", "order", "gone", "--type", "a.b"], 1, 'event type "a.b" must be', id="type"
+            ["instances", "send-event", "order", "gone", "--type", "a.b"], 2, 'event type "a.b" must be', id="type"
         ),
     ],
 )

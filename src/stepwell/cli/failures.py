@@ -15,8 +15,10 @@ from stepwell.errors import (
     InstanceAlreadyExists,
     InstanceFinished,
     InstanceNotFound,
+    InvalidInput,
     JobNotFound,
     LimitNotFound,
+    NoFailedRollback,
     NotAuthenticated,
     NotOfThisServer,
     RequestRefused,
@@ -42,6 +44,8 @@ _EXIT_BY_CODE = {
     InstanceAlreadyExists.code: CONFLICT,
     InstanceFinished.code: CONFLICT,
     StepNotInHistory.code: NOT_FOUND,
+    NoFailedRollback.code: CONFLICT,
+    InvalidInput.code: USAGE,
 }
 _HINT_BY_CODE = {
     WorkflowNotFound.code: "`stepwell workflows list` shows those there are; --url, --account or a profile may name "

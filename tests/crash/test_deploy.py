@@ -208,6 +208,7 @@ def test_scripts_that_were_deployed_apart_are_served_together(folder: Path, plac
         server.kill()
 
     with Server(place, "", "--workers", "1") as server:
+        assert "Beside them, on the code that had them last: bill" in server.lines
         again = said(server, "again")
         listed = ask(server, "deployments", "list", "-o", "json").stdout
 

@@ -11,6 +11,9 @@ from stepwell.errors import CannotListen, InvalidInput, InvalidSetting, ScriptEr
 from stepwell.hosting import Host
 from stepwell.logs import configure
 from stepwell.store.opening import is_database, shown
+from stepwell.store.operations import ListWorkflows
+
+_NAMED_AT_MOST = 100
 
 
 def run_to_end(serving: Coroutine[Any, Any, None]) -> int:
@@ -25,7 +28,7 @@ def run_to_end(serving: Coroutine[Any, Any, None]) -> int:
         return 1
 
 
-def print_start(host: Host) -> None:
+async def print_start(host: Host) -> None:
     """Print what is run, and where it is kept."""
     store = host.options.store
     click.echo(f"Data: {shown(store) if is_database(store) else host.place.parent}")
@@ -33,8 +36,17 @@ def print_start(host: Host) -> None:
         click.echo(f"Code: snapshot {host.code.snapshot}; instances that are running stay on theirs")
     if host.code.path:
         click.echo(f"Workflows: {', '.join(host.supervisor.workflows)}")
+        if host.code.snapshot and (beside := await _beside(host)):
+            click.echo(f"Beside them, on the code that had them last: {', '.join(beside)}")
     else:
         click.echo("Workflows: none yet; upload them: stepwell deploy PATH --to URL")
+
+
+async def _beside(host: Host) -> list[str]:
+    """Return what is served, but not by the code that was deployed last: workflows of other scripts, most of all."""
+    found = await host.store.run(ListWorkflows(host.options.account, _NAMED_AT_MOST, 0))
+    names = [workflow.name for workflow in found.rows if workflow.name not in host.supervisor.workflows]
+    return names if found.total <= _NAMED_AT_MOST else [*names, "..."]
 
 
 def print_stop(host: Host) -> None:

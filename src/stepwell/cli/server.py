@@ -135,7 +135,7 @@ async def _until_stopped(served: Served, loaded: Fingerprint) -> None:
 
 async def _print_start(served: Served, sock: socket.socket) -> None:
     options = served.options
-    print_start(served.host)
+    await print_start(served.host)
     _print_fetch(served)
     if options.wants_tokens and not await Tokens(served.host.store, SystemClock()).list():
         scopes = "--scope write --scope deploy" if options.allows_deploy else "--scope write"

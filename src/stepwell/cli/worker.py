@@ -40,7 +40,7 @@ async def _work(options: HostOptions) -> None:
             opened.push_async_callback(engine.terminations.stop)
             opened.push_async_callback(engine.jobs.stop)
             async with host.tending(engine):
-                print_start(host)
+                await print_start(host)
                 number = len(host.supervisor.worker_pids)
                 click.echo(f"Stepwell is ready: {number} worker{'s' if number > 1 else ''}, no HTTP")
                 sys.stdout.flush()

@@ -46,6 +46,11 @@ LONGEST = (
 )
 
 
+def pytest_collection() -> None:
+    """Do not look through what is collected for what nobody needs, again and again."""
+    memory.collect_seldom()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no process is left with it when the others have ended."""
     ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
@@ -77,23 +82,22 @@ def blockbuster() -> Iterator[BlockBuster]:
         yield calls
 
 
-@pytest.fixture(autouse=True)
-def _only_on_sqlite(request: pytest.FixtureRequest) -> None:
-    if os.environ.get("STEPWELL_TEST_STORE") == "postgres" and request.node.get_closest_marker("sqlite"):
-        pytest.skip("is about a store's file")
+# Nobody else is to wait for them: there are ten thousand tests.
+if os.environ.get("STEPWELL_TEST_STORE") == "postgres":
 
+    @pytest.fixture(autouse=True)
+    def _only_on_sqlite(request: pytest.FixtureRequest) -> None:
+        if request.node.get_closest_marker("sqlite"):
+            pytest.skip("is about a store's file")
 
-@pytest.fixture(autouse=True)
-def store_in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """With STEPWELL_TEST_STORE=postgres, let tests that want a store in memory have one in PostgreSQL."""
-    if os.environ.get("STEPWELL_TEST_STORE") != "postgres":
+    @pytest.fixture(autouse=True)
+    def store_in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """Let tests that want a store in memory have one in PostgreSQL."""
+        _require(postgres.REASON, "a store in it", HAS_POSTGRES)
+        stores = postgres.Stores()
+        monkeypatch.setattr(SqliteStore, "in_memory", stores.open)
         yield
-        return
-    _require(postgres.REASON, "a store in it", HAS_POSTGRES)
-    stores = postgres.Stores()
-    monkeypatch.setattr(SqliteStore, "in_memory", stores.open)
-    yield
-    stores.close()
+        stores.close()
 
 
 def _require(name: str, what: str, found: bool | None = None) -> None:

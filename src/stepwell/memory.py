@@ -1,12 +1,14 @@
 """The memory of a process: how much it may have, and how often it is looked through for what nobody needs."""
 
 import gc
-import resource
 
 
 def limit(size: int) -> None:
     """Let what asks for more memory than this fail with MemoryError; 0: as much as there is."""
     if size:
+        # Imported here: it is Unix's, and commands load this module everywhere.
+        import resource  # noqa: PLC0415 - see above
+
         # Linux counts what is private here, not what programs map and never touch; elsewhere it may have no effect.
         # The process of a step may have more than its worker, which starts it.
         resource.setrlimit(resource.RLIMIT_DATA, (size, resource.getrlimit(resource.RLIMIT_DATA)[1]))
@@ -20,4 +22,9 @@ def calm_garbage_collection() -> None:
     """
     gc.collect()
     gc.freeze()
+    collect_seldom()
+
+
+def collect_seldom() -> None:
+    """Collect cycles less often: what a start loads stays, and a tenth of its time was spent looking through it."""
     gc.set_threshold(50_000, 50, 100)

@@ -3,6 +3,12 @@
 Started by the supervisor as `python -m stepwell.worker_process` with its options as an argument.
 """
 
+from stepwell import memory
+
+# Before what takes time to load.
+if __name__ == "__main__":
+    memory.collect_seldom()
+
 import asyncio
 import io
 import logging
@@ -18,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepwell import capture, memory, sockets, watchdog, wrangler
+from stepwell import capture, sockets, watchdog, wrangler
 from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import SystemClock
 from stepwell.engine import Engine

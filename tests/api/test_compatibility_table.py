@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -55,6 +56,7 @@ def _states(heading: str) -> dict[str, str]:
     return {row.what: row.state for row in ROWS if row.heading == heading}
 
 
+@cache
 def _tests_of(file: str) -> set[str]:
     path = ROOT / file
     if not path.exists():

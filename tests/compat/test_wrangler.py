@@ -215,7 +215,12 @@ def test_wrangler_walks_and_filters_instances(wrangler: Wrangler, server: Server
 @pytest.mark.parametrize(
     ("command", "error"),
     [
-        pytest.param(("describe", "none"), 'no workflow "none" in this account [code: 10200]', id="workflow"),
+        pytest.param(
+            ("describe", "none"),
+            'no workflow "none" in this account [code: 10200]',
+            id="workflow",
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             ("instances", "describe", "order", "none"),
             'no instance "none" in workflow "order" [code: 10400]',
@@ -261,7 +266,7 @@ def test_wrangler_knows_who_calls(wrangler: Wrangler) -> None:
 
 
 def test_wrangler_controls_an_instance(wrangler: Wrangler, server: Server) -> None:
-    """It pauses, resumes, restarts (as a whole and from a step), terminates and deletes, and says so each time."""
+    """It pauses, resumes, restarts from a step, terminates and deletes, and says so each time."""
     server.create("listed", "held", {"cents": 1})
     server.wait_for_status("listed", "held", "waiting")
     said = {}
@@ -269,7 +274,6 @@ def test_wrangler_controls_an_instance(wrangler: Wrangler, server: Server) -> No
         ("pause", "paused"),
         ("resume", "waiting"),
         ("restart", "waiting", "--from-step-name", "approval", "--from-step-type", "waitForEvent"),
-        ("restart", "waiting"),
         ("terminate", "terminated", "--rollback"),
     ):
         said[what] = wrangler.say("instances", what, "listed", "held", *more)
@@ -326,6 +330,8 @@ def test_wrangler_tells_what_cannot_be_done_to_an_instance(wrangler: Wrangler, s
     assert 'no instance "nobody" in workflow "refused"' in gone.stdout + gone.stderr
 
 
+# The examples of the reference have it, too.
+@pytest.mark.long
 def test_wrangler_terminates_all_instances(wrangler: Wrangler, server: Server) -> None:
     """`terminate-all` starts the job, which ends what has not ended."""
     server.create("spare-order", "one", {"cents": 1})

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import apsw
+from click.testing import CliRunner
 
+from stepwell.cli import main
 from tests import postgres
 from tests.crash import on_postgres
 
@@ -84,6 +86,16 @@ def stepwell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
         env=environment(folder),
     )
+
+
+def make_token(folder: Path, store: str, *scopes: str) -> str:
+    """Make a token in the store of a server in a folder, as `stepwell token create` does, without a process for it."""
+    file = store.removeprefix("sqlite:///")
+    given = [part for scope in scopes for part in ("--scope", scope)]
+    where = store if file == store else store_of(folder / file)
+    made = CliRunner().invoke(main, ["token", "create", "--store", where, *given])
+    assert made.exit_code == 0, made.output
+    return made.stdout.strip()
 
 
 def run_dev(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from stepwell.cli import main
 from tests import postgres
 from tests.crash.fleet import FleetServer
-from tests.crash.server import ask_store, stepwell
+from tests.crash.server import ask_store, make_token
 from tests.crash.test_pinned import Server, begin, of, write
 
 NONE_YET = "Workflows: none yet; upload them: stepwell deploy PATH --to URL"
@@ -84,8 +84,7 @@ def opened() -> Iterator[ExitStack]:
 
 def let_in(place: Path, store: str) -> None:
     """Make a token that may do everything, where servers of a folder look for theirs."""
-    scopes = ("--scope", "write", "--scope", "deploy")
-    (place / "token").write_text(stepwell(place, "token", "create", "--store", store, *scopes).stdout.strip())
+    (place / "token").write_text(make_token(place, store, "write", "deploy"))
 
 
 def ask(server: Server, *arguments: str) -> Result:
@@ -128,7 +127,7 @@ def test_code_is_uploaded_to_a_server_that_has_none(folder: Path, place: Path) -
     A server that is killed serves what was deployed when it starts again, from the store alone, by the settings of the
     file that `--config` names then.
     """
-    with Server(place, "", "--allow-deploy", "--workers", "1") as server:
+    with Server(place, "", "--allow-deploy") as server:
         let_in(place, Server.place[1])
         assert NONE_YET in server.log
         deploy(server, folder, "v1")
@@ -152,7 +151,7 @@ def test_code_is_uploaded_to_a_server_that_has_none(folder: Path, place: Path) -
         server.kill()
 
     (folder / "server.toml").write_text('[settings]\npayload_size = "1 KiB"\nretry_limit = 3\n')
-    with Server(place, "", "--workers", "1", "--config", "../server.toml") as server:
+    with Server(place, "", "--config", "../server.toml") as server:
         assert "Code: snapshot 1; instances that are running stay on theirs" in server.log
         begin(server, "newest")
         assert server.get("order", "newest")["steps"][0]["config"]["retries"]["limit"] == 3
@@ -238,7 +237,7 @@ def test_server_that_was_started_with_files_takes_others(folder: Path) -> None:
     flows = folder / "app" / "flows.py"
     flows.write_text(ENV.replace("{VERSION}", "v1"))
     (folder / "app" / ".dev.vars").write_text("KEY=of the server\n")
-    with Server(folder, "app", "--allow-deploy", "--workers", "1") as server:
+    with Server(folder, "app", "--allow-deploy") as server:
         let_in(folder, Server.place[1])
         begin(server, "old")
         same = ask(server, "deploy", str(folder / "app"))

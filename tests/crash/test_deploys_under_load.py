@@ -90,7 +90,7 @@ class Hosts:
     def _server(self, number: int) -> Server:
         place = self.folder / f"host {number}"
         if self.count == 1:
-            return Server(place, "", *OPTIONS, "--workers", "1")
+            return Server(place, "", *OPTIONS)
         return FleetServer(place, self.store, "", *OPTIONS)
 
 

@@ -351,7 +351,7 @@ def _hold_against(fleet: Fleet, instances: int, took_s: float) -> None:
 @pytest.mark.timeout(150)
 def test_fleet_in_chaos_loses_nothing_and_does_nothing_twice(tmp_path: Path, own_database: postgres.Server) -> None:
     """Hosts and database fail in every way once: all ends right, each step has one success, and no lost turn wrote."""
-    _soak(Fleet(tmp_path, 2026, own_database, own_database.url), instances=60, disturbances=6)
+    _soak(Fleet(tmp_path, 2026, own_database, own_database.url), instances=40, disturbances=4)
 
 
 @pytest.mark.long

@@ -151,14 +151,14 @@ class ManySteps(WorkflowEntrypoint):
     async def run(self, event, step):
         async def one(n):
             return await step.do(f"step {n}", lambda: n)
-        return sum(await asyncio.gather(*map(one, range(9_999))))
+        return sum(await asyncio.gather(*map(one, range(999))))
 
 
 class TooManySteps(WorkflowEntrypoint):
     async def run(self, event, step):
         async def one(n):
             return n
-        for n in range(10_001):
+        for n in range(1_001):
             await step.do(f"step {n}", one, n)
 
 
@@ -176,12 +176,12 @@ class Names(WorkflowEntrypoint):
 
 class LargeResult(WorkflowEntrypoint):
     async def run(self, event, step):
-        await step.do("large", lambda: "x" * 100_000_000, config=ONCE)
+        await step.do("large", lambda: "x" * 10_000_000, config=ONCE)
 
 
 class LargeOutput(WorkflowEntrypoint):
     async def run(self, event, step):
-        return "x" * 100_000_000
+        return "x" * 10_000_000
 
 
 class Busy(WorkflowEntrypoint):
@@ -220,7 +220,7 @@ class NoCoroutine(WorkflowEntrypoint):
 class Prints(WorkflowEntrypoint):
     async def run(self, event, step):
         def flood():
-            for n in range(20_000):
+            for n in range(2_000):
                 print("\\x1b[2J" + "y" * 1_000)
             return "flooded"
         return await step.do("flood", flood)
@@ -245,16 +245,22 @@ ENDS: dict[str, tuple[str, Any]] = {
     "exits-hard-in-run": ("errored", ("WorkflowInternalError", GIVEN_UP)),
     "forks": ("complete", 0),
     "forks-and-returns": ("complete", "parent"),
-    "many-steps": ("complete", sum(range(9_999))),
-    "too-many-steps": ("errored", ("WorkflowFatalError", "The limit of 10000 steps has been reached.")),
-    "large-result": ("errored", ("WorkflowInternalError", "Step large-1 output is too large: 100,000,002 bytes")),
-    "large-output": ("errored", ("WorkflowInternalError", "The output is too large: 100,000,002 bytes as JSON.")),
+    "many-steps": ("complete", sum(range(999))),
+    "too-many-steps": ("errored", ("WorkflowFatalError", "The limit of 1000 steps has been reached.")),
+    "large-result": ("errored", ("WorkflowInternalError", "Step large-1 output is too large: 10,000,002 bytes")),
+    "large-output": ("errored", ("WorkflowInternalError", "The output is too large: 10,000,002 bytes as JSON.")),
     "busy": ("complete", "rested"),
     "unhashable": ("errored", ("Odd", "<no text: RuntimeError>")),
     "no-coroutine": ("complete", "[1,2]"),
     "prints": ("complete", "flooded"),
 }
-SETTINGS = ("stuck_after=5 seconds", "blocked_after=1 second", "lost_turns=6", "foreign_wait=2 seconds")
+SETTINGS = (
+    "stuck_after=5 seconds",
+    "blocked_after=1 second",
+    "lost_turns=6",
+    "foreign_wait=2 seconds",
+    "steps_per_instance=1000",
+)
 
 
 class Watcher(threading.Thread):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.crash.server import DEADLINE_S, ON_POSTGRES, DevServer, ask_store, layouts, stepwell, wait_until
+from tests.crash.server import DEADLINE_S, ON_POSTGRES, DevServer, ask_store, layouts, make_token, stepwell, wait_until
 
 FLOWS = """
 from pathlib import Path
@@ -30,17 +30,16 @@ PLACE = ("--store", "sqlite:///data/store.db")
 
 
 class Server(DevServer):
-    """A `stepwell serve` with two workers, whose token is there from the first start on."""
+    """A `stepwell serve` with one worker, whose token is there from the first start on."""
 
     command = "serve"
-    place: tuple[str, ...] = PLACE
+    place: tuple[str, ...] = (*PLACE, "--workers", "1")
 
     def call(self, path: str, body: Any = None, *, own: bool = False, method: str | None = None) -> Any:
         """Ask the API and return the result, with a token."""
         token = self.folder / "token"
         if not token.exists():
-            made = stepwell(self.folder, "token", "create", *self.place[:2], "--scope", "write")
-            token.write_text(made.stdout.strip())
+            token.write_text(make_token(self.folder, self.place[1], "write"))
         url = f"{self.url}/client/v4/accounts/local/{'stepwell/' if own else ''}workflows{path}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, {"authorization": f"Bearer {token.read_text()}"}, method=method)
@@ -98,7 +97,7 @@ def test_both_generations_end_on_their_own_code_from_the_store_alone(folder: Pat
     for layout in layouts(folder):
         shutil.rmtree(layout)
 
-    with Server(folder, "--stored") as server:
+    with Server(folder, "--stored", "--workers", "2") as server:
         server.wake("old", "new")
         outputs = [server.output(id) for id in ("old", "new")]
         begin(server, "newest")
@@ -110,7 +109,7 @@ def test_both_generations_end_on_their_own_code_from_the_store_alone(folder: Pat
 
 def test_replaced_worker_runs_what_was_served_not_what_the_files_say_now(folder: Path) -> None:
     """A file that changes under a running server changes nothing, also when a worker dies."""
-    with Server(folder, "app", "--workers", "1") as server:
+    with Server(folder, "app") as server:
         begin(server, "a")
         write(folder, "v2")
         (pid,) = server.workers()
@@ -126,14 +125,14 @@ def test_few_workers_run_many_old_versions_one_after_the_other(folder: Path) -> 
     """Sleeping instances of many snapshots take no process; those that are due get their turn, and go again."""
     for number in range(1, 4):
         write(folder, f"v{number}")
-        with Server(folder, "app", "--workers", "1") as server:
+        with Server(folder, "app") as server:
             begin(server, f"i{number}")
             server.kill()
     write(folder, "v4")
 
     # Nobody has tidied up behind servers of a database that were killed.
     before = set(layouts(folder)) if ON_POSTGRES else set()
-    options = ("--workers", "1", "--set", "pinned_workers=1", "--set", "pinned_idle=1 second")
+    options = ("--set", "pinned_workers=1", "--set", "pinned_idle=1 second")
     with Server(folder, "app", *options) as server:
         assert len(server.workers()) == 1
         server.wake("i1", "i2", "i3")
@@ -242,7 +241,7 @@ def test_dev_moves_everything_to_the_newest_code(folder: Path) -> None:
     """What began on a snapshot goes on with the files, step by step by their names."""
 
     class Served(Server):
-        place = ("--store", "sqlite:///data/stepwell.db")
+        place = ("--store", "sqlite:///data/stepwell.db", "--workers", "1")
 
     with Served(folder, "app") as server:
         begin(server, "old")
@@ -263,10 +262,10 @@ def test_store_beside_the_code_is_no_part_of_it(folder: Path) -> None:
     (folder / "app" / "data").mkdir()
 
     class Beside(Server):
-        place = ("--store", "sqlite:///app/data/kept")
+        place = ("--store", "sqlite:///app/data/kept", "--workers", "1")
 
     for _ in range(3):
-        with Beside(folder, "app", "--workers", "1") as server:
+        with Beside(folder, "app") as server:
             line = server.wait_for_line("Code: snapshot")
             assert line == "Code: snapshot 1; instances that are running stay on theirs"
             server.terminate()
@@ -277,13 +276,13 @@ def test_store_beside_the_code_is_no_part_of_it(folder: Path) -> None:
 
 def test_code_that_was_never_loaded_is_not_what_was_served_last(folder: Path) -> None:
     """A failed start leaves nothing that `--stored` would take."""
-    with Server(folder, "app", "--workers", "1") as server:
+    with Server(folder, "app") as server:
         begin(server, "old")
         server.terminate()
     (folder / "app" / "flows.py").write_text("def broken(:\n")
 
     failed = stepwell(folder, "serve", "app", "--port", "0", *PLACE)
-    with Server(folder, "--stored", "--workers", "1") as server:
+    with Server(folder, "--stored") as server:
         server.wake("old")
 
         assert failed.returncode == 1

@@ -154,13 +154,24 @@ def _soak(folder: Path, seed: int, instances: int, kills: int, disturb: Disturb 
 
 
 def test_killed_at_random_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
-    """Kill server or worker six times under load: every instance ends right, and no recorded step runs again."""
-    _soak(tmp_path, seed=2026, instances=120, kills=6)
+    """Kill server or worker four times under load: every instance ends right, and no recorded step runs again."""
+    _soak(tmp_path, seed=2026, instances=80, kills=4)
 
 
 def test_restart_under_load_loses_nothing_and_counts_no_attempt(tmp_path: Path) -> None:
-    """Stop the server five times, and start it again: what it interrupts is no failure, and none of it is lost."""
-    ended = _soak(tmp_path, seed=2027, instances=100, kills=5, disturb=_stop_at_random)
+    """Stop the server three times, and start it again: what it interrupts is no failure, and none of it is lost."""
+    _restart(tmp_path, instances=60, stops=3)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_many_restarts_under_load_lose_nothing_and_count_no_attempt(tmp_path: Path) -> None:
+    """The same with more instances and more stops."""
+    _restart(tmp_path, instances=400, stops=20)
+
+
+def _restart(folder: Path, instances: int, stops: int) -> None:
+    ended = _soak(folder, seed=2027, instances=instances, kills=stops, disturb=_stop_at_random)
 
     attempts = [
         (step["name"], attempt) for one in ended for step in one["steps"] for attempt in step.get("attempts", [])
@@ -168,7 +179,7 @@ def test_restart_under_load_loses_nothing_and_counts_no_attempt(tmp_path: Path) 
     errors = Counter(attempt["error"]["name"] for _, attempt in attempts if attempt["error"])
     assert set(errors) <= {"ValueError", "AttemptInterrupted"}
     # Two of the four first steps fail once or twice, and each of the others once, whatever was interrupted beside.
-    assert errors["ValueError"] == 100 * (0 + 1 + 2 + 0 + 3 * 1)
+    assert errors["ValueError"] == instances * (0 + 1 + 2 + 0 + 3 * 1)
 
 
 @pytest.mark.long

@@ -55,7 +55,9 @@ async def _site(chromium: Any, *, wants_tokens: bool) -> AsyncIterator[browser.S
     server = HttpServer(app)
     await server.start(sock)
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    yield browser.Site(url, engine, histories, tokens, chromium)
+    site = browser.Site(url, engine, histories, tokens, chromium)
+    yield site
+    await site.close()
     app.end_streams()
     await server.stop(0.5)
     await engine.store.close()

@@ -48,5 +48,6 @@ async def open_shop(chromium: Any) -> AsyncIterator[Shop]:
         shop = Shop(url, engine, Histories(engine, clock), Tokens(engine.store, clock), chromium)
         shop.workers = workers
         yield shop
+        await shop.close()
         app.end_streams()
         await server.stop(0.5)

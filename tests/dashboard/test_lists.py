@@ -369,7 +369,7 @@ async def test_page_works_below_a_path_of_a_proxy(shop: Shop) -> None:
         async with shop.open("/login") as page:
             asked: list[str] = []
             await page.goto(f"{root}/instances?label=customer%3Dbob")
-            page.on("request", lambda request: asked.append(request.url))
+            page.on("request", note := lambda request: asked.append(request.url))
             await page.get_by_role("link", name="report-2").click()
             await page.wait_for_url(f"{root}/workflows/report/instances/report-2")
             await page.get_by_role("switch", name="Live updates: Live").wait_for()
@@ -386,5 +386,6 @@ async def test_page_works_below_a_path_of_a_proxy(shop: Shop) -> None:
             await page.get_by_role("link", name="Stepwell").click()
             await page.wait_for_url(f"{root}/")
             assert [url for url in asked if not url.startswith(f"{root}/")] == []
+            page.remove_listener("request", note)
         app.end_streams()
         await server.stop(0.5)

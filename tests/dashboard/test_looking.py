@@ -214,6 +214,7 @@ async def test_params_are_remembered_unless_that_is_switched_off(shop: Shop) -> 
         await page.keyboard.press("Escape")
         await expect(params).to_be_visible()
         assert asked == ["Close this and lose what was typed?"]
+        page.remove_listener("dialog", stay)
     await shop.workers.run_until_idle()
 
 

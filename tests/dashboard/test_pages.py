@@ -468,7 +468,7 @@ async def test_nothing_hostile_becomes_more_than_text(site: Site) -> None:
         await turn.step(do(attack[:200].replace("\0", "")), '"x"')
         await turn.complete(f'"{"b" * 100}"')
     async with site.open("/workflows/order", size=PHONE) as page:
-        page.on("dialog", lambda dialog: alerts.append(dialog.message))
+        page.on("dialog", note := lambda dialog: alerts.append(dialog.message))
         for number in range(len(ATTACKS)):
             await page.goto(f"{site.url}/workflows/order/instances/hostile-{number}")
             await page.wait_for_selector(".badge")
@@ -481,6 +481,7 @@ async def test_nothing_hostile_becomes_more_than_text(site: Site) -> None:
             await page.wait_for_selector(".problem, .empty")
             assert await page.locator("main img, main b b").count() == 0
             assert not await is_wider_than_its_window(page)
+        page.remove_listener("dialog", note)
 
     assert alerts == []
 

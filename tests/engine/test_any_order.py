@@ -224,7 +224,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 QUICK = settings(
-    max_examples=60,
+    max_examples=30,
     stateful_step_count=30,
     derandomize=True,
     deadline=None,

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from stepwell import memory
 from stepwell.cli.terminal import say
 from stepwell.errors import (
     InstanceAlreadyExists,
@@ -116,6 +117,7 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Do what the command line says, or answer a shell that completes it, and exit."""
+        memory.collect_seldom()
         if asked := os.environ.get(COMPLETES):
             from stepwell.cli import completion
 

@@ -34,9 +34,10 @@ from stepwell.core.records import (
 from stepwell.core.standing import KINDS, find_start, standing
 from stepwell.errors import InvalidInput, StepNotInHistory
 from stepwell.limits import LABELS
+from stepwell.newest_versions import check_of, hold
 from stepwell.store import Store, codec
 from stepwell.store.label_operations import KeptLabel
-from stepwell.store.operations import GetWorkflow, InstanceRow, RecordRow
+from stepwell.store.operations import GetParamsSchema, GetWorkflow, InstanceRow, RecordRow
 from stepwell.store.stream_operations import BeginStream, ReadPiece, WritePiece
 from stepwell.store.transfer_operations import (
     AbandonImport,
@@ -86,10 +87,12 @@ class Forks:
         """Make a fork of an instance; return its row.
 
         Raises WorkflowNotFound, InstanceNotFound, VersionNotFound, StepNotInHistory, InstanceAlreadyExists, or
-        InvalidInput for an output of a step that is not copied.
+        InvalidInput for an output of a step that is not copied, or params that do not fit its version.
         """
         exported = await self.store.run(ExportInstance(account, workflow, source))
         facts = await self._on_version(account, workflow, exported.facts, fork.version)
+        if fork.params is not None:
+            facts = await self._with_params(account, workflow, facts, fork.params)
         history = [Recorded(row.seq, codec.from_row(row).record) async for row in self._rows(exported)]
         now = self.clock.now()
         records = _edited(_copied(source, history, fork.step, now), fork, now)
@@ -117,6 +120,13 @@ class Forks:
         return structs.replace(
             facts, version=version, sha256=code.sha256, script=found.script, class_name=found.class_name
         )
+
+    async def _with_params(self, account: str, workflow: str, facts: InstanceFacts, params: str) -> InstanceFacts:
+        """Hold other params against the version's schema, and let the fork queue where they belong."""
+        code = await self.store.run(GetVersionCode(account, workflow, facts.version))
+        newest = await self.store.run(GetParamsSchema(account, workflow))
+        place = await hold(params, await check_of(code.params_schema), newest.flow)
+        return structs.replace(facts, key=place.key, bias_ms=place.bias_ms)
 
     async def _rows(self, exported: ExportedInstance) -> AsyncIterator[RecordRow]:
         seq = 0

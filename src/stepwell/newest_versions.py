@@ -30,18 +30,30 @@ class _Known:
 
     async def hold(self, params: str) -> Checked:
         """Hold params against it. Raises InvalidInput."""
-        if self.check is None:
-            pass
-        elif len(params) > _CHECKED_AT_ONCE:
-            # It may take a while, and others are to be answered meanwhile.
-            await asyncio.to_thread(self.check.check, params)
-        else:
-            self.check.check(params)
-        try:
-            place = flow.place_of(flow.from_text(self.found.flow), params)
-        except ValueError as error:
-            raise InvalidInput("params", f"body: {error}") from error
-        return Checked(self.found.version, place)
+        return Checked(self.found.version, await hold(params, self.check, self.found.flow))
+
+
+async def check_of(schema: str | None) -> "ParamsCheck | None":
+    """Return what holds params against a schema; None: any will do."""
+    return None if schema is None else await asyncio.to_thread(_params_check, schema)
+
+
+async def hold(params: str, check: "ParamsCheck | None", declared: str | None) -> flow.Place:
+    """Hold params against a schema, and against what is declared of a workflow's flow; return where they queue.
+
+    Raises InvalidInput.
+    """
+    if check is None:
+        pass
+    elif len(params) > _CHECKED_AT_ONCE:
+        # It may take a while, and others are to be answered meanwhile.
+        await asyncio.to_thread(check.check, params)
+    else:
+        check.check(params)
+    try:
+        return flow.place_of(flow.from_text(declared), params)
+    except ValueError as error:
+        raise InvalidInput("params", f"body: {error}") from error
 
 
 class NewestVersions:
@@ -76,8 +88,7 @@ class NewestVersions:
             if known is None or known is outdated:
                 found = await self._store.run(operations.GetParamsSchema(account, workflow))
                 if known is None or found != known.found:
-                    check = None if found.schema is None else await asyncio.to_thread(_params_check, found.schema)
-                    known = self._known[account, workflow] = _Known(found, check)
+                    known = self._known[account, workflow] = _Known(found, await check_of(found.schema))
             return known
 
 

@@ -1,14 +1,16 @@
 """Forks: a new instance from any step of another one, which stays as it is."""
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 
-from stepwell import WorkflowEntrypoint
+from stepwell import Flow, WorkflowEntrypoint
 from stepwell.control import FromStep
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, InvalidInput, StepNotInHistory, VersionNotFound
 from stepwell.forks import FORKED_FROM, NEWEST, Fork, Forks
 from stepwell.store.operations import ReadHistory
+from stepwell.store.transfer_operations import ExportInstance
 from stepwell.testing import ACCOUNT, TestEngine, TestInstance
 
 ran: list[str] = []
@@ -100,6 +102,40 @@ async def test_fork_has_other_params_and_outputs() -> None:
         assert await again.output() == [9, "abcd", "later", "box", 1]
         assert await edited.output() == [7, "abcd", "later", "box", 1]
         assert ran.count("charge") == 1
+
+
+@dataclass
+class Amount:
+    """What is asked for of whom."""
+
+    cents: int
+    who: str
+
+
+class Limited(WorkflowEntrypoint[Amount]):
+    """One at a time for each of those who pay."""
+
+    flow = Flow(key="who", limit_per_key=1)
+
+    async def run(self, event, step):
+        go = await step.wait_for_event("go", "go")
+        return await step.do("pay", lambda: [event.payload.who, go["payload"]])
+
+
+async def test_other_params_have_to_fit_and_say_where_the_fork_queues() -> None:
+    """They are held against the schema of its version, and its key is that of them."""
+    async with TestEngine.open([Limited]) as engine:
+        await engine.create(Limited, id="old", params={"cents": 1, "who": "ann"})
+        forks = Forks(engine.store, engine.clock)
+
+        with pytest.raises(InvalidInput, match=r"params\.cents does not fit"):
+            await forks.fork(ACCOUNT, "limited", "old", Fork(id="bad", params='{"cents":"x","who":"bob"}'))
+        await forks.fork(ACCOUNT, "limited", "old", Fork(id="new", params='{"cents":1,"who":"bob"}'))
+        queued = (await engine.store.run(ExportInstance(ACCOUNT, "limited", "new"))).facts
+
+        assert queued.key == "bob"
+        with pytest.raises(InstanceNotFound):
+            await engine.engine.get(ACCOUNT, "limited", "bad")
 
 
 async def test_fork_of_an_instance_that_runs_leaves_it_alone() -> None:

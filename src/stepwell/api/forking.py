@@ -12,8 +12,8 @@ from stepwell.api.control import FromStepBody
 from stepwell.api.new_instance import params_of
 from stepwell.api.request import ApiRequest
 from stepwell.control import FromStep
-from stepwell.engine import Engine, NewInstance, check_id
-from stepwell.forks import NEWEST, Fork, Forks
+from stepwell.engine import Engine, check_id
+from stepwell.forks import Fork, Forks
 
 _NOTHING = msgspec.Raw(b"null")
 _Output = Annotated[str, Meta(min_length=1, max_length=limits.LOGGED_NAME_LENGTH)]
@@ -47,8 +47,6 @@ async def fork_instance(engine: Engine, request: ApiRequest) -> Response:
     outputs = {label: body.json_text(value, "outputs") for label, value in asked.outputs.items()}
     params = None if bytes(asked.params) == b"null" else params_of(asked.params)
     fork = Fork(step, asked.instance_id, params, outputs, asked.version_id)
-    if params is not None and asked.version_id == NEWEST:
-        await engine.check(request.account, request.workflow, NewInstance(None, params))
     engine.count_creations(request.account, request.workflow, 1)
     row = await Forks(engine.store, engine.clock).fork(request.account, request.workflow, request.instance, fork)
     return envelope.success(ForkedInstance(row.id, row.workflow, row.version, row.status, request.instance))

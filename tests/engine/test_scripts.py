@@ -1,12 +1,13 @@
 """Loading an author's files: names, hashes, warnings, and reports of what is wrong."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from stepwell.errors import ScriptError
 from stepwell.project import Project
-from stepwell.scripts import load
+from stepwell.scripts import load, own_modules
 
 SOURCE = """
 from stepwell import WorkflowEntrypoint
@@ -91,6 +92,27 @@ def test_module_that_a_script_imports_is_looked_at_too(tmp_path: Path) -> None:
     assert [warning.partition(": step.")[0] for warning in script.warnings] == [
         f"{tmp_path}/parts_of_a_flow.py:2:5: not-awaited"
     ]
+
+
+def test_packages_beside_the_code_are_imported_and_are_no_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What pywrangler puts there is used where nothing of that name is installed; it is not the author's code."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for package in ("put_beside_the_code", "msgspec"):
+        (tmp_path / "python_modules" / package).mkdir(parents=True)
+        (tmp_path / "python_modules" / package / "__init__.py").write_text("SAYS = 1\n")
+    path = _write(tmp_path)
+    path.write_text(f"import msgspec\nimport put_beside_the_code\n\nENCODE = msgspec.json.encode\n{path.read_text()}")
+
+    (script,) = load(Project.at(path))
+    (tmp_path / "python_modules" / "put_beside_the_code" / "__init__.py").write_text("SAYS = 2\n")
+    (same,) = load(Project.at(path))
+
+    own = [module.__name__ for module in own_modules(tmp_path)]
+    assert script.sha256 == same.sha256
+    assert "put_beside_the_code" in sys.modules
+    assert "put_beside_the_code" not in own
 
 
 def test_folder_is_loaded_file_by_file(tmp_path: Path) -> None:

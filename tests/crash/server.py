@@ -214,7 +214,8 @@ def wait_until(condition: Callable[[], Found | None], explain: Callable[[], str]
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        # A killed orphan that init has not collected yet is as good as gone.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        # Also between the one and the other.
         return False
-    # A killed orphan that init has not collected yet is as good as gone.
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

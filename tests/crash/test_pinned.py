@@ -264,7 +264,7 @@ def test_store_beside_the_code_is_no_part_of_it(folder: Path) -> None:
     class Beside(Server):
         place = ("--store", "sqlite:///app/data/kept", "--workers", "1")
 
-    for _ in range(3):
+    for _ in range(2):
         with Beside(folder, "app") as server:
             line = server.wait_for_line("Code: snapshot")
             assert line == "Code: snapshot 1; instances that are running stay on theirs"

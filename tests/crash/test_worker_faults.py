@@ -329,13 +329,22 @@ def test_taken_port_is_refused_with_a_free_one(tmp_path: Path) -> None:
         assert "Traceback" not in refused.stderr
 
 
+# The workers of a server say so too of what is deployed there, as test_deploy.py has it.
+_AS_DEPLOYED = pytest.mark.long
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
         pytest.param(None, "does not exist", id="missing"),
-        pytest.param("x = 1\n", "no workflow in", id="no-workflow"),
+        pytest.param("x = 1\n", "no workflow in", id="no-workflow", marks=_AS_DEPLOYED),
         pytest.param("def f(:\n", "line 1", id="syntax-error"),
-        pytest.param("import nothing_of_that_name\n", "No module named 'nothing_of_that_name'", id="import-error"),
+        pytest.param(
+            "import nothing_of_that_name\n",
+            "No module named 'nothing_of_that_name'",
+            id="import-error",
+            marks=_AS_DEPLOYED,
+        ),
     ],
 )
 def test_file_that_cannot_be_served_is_refused_plainly(tmp_path: Path, source: str | None, said: str) -> None:

@@ -261,7 +261,7 @@ def test_files_are_the_same_in_each_process() -> None:
         subprocess.run(
             [sys.executable, "-c", program], check=True, env=environ | {"PYTHONHASHSEED": seed}, capture_output=True
         ).stdout
-        for seed in ("1", "2", "3")
+        for seed in ("1", "2")
     }
 
     assert len(seen) == 1

@@ -30,13 +30,25 @@ GOING_ON = [history for history, path in zip(HISTORIES, PATHS, strict=True) if r
 
 @pytest.mark.parametrize("path", GOING_ON)
 async def test_history_that_was_kept_ends_as_it_did(path: Path) -> None:
-    """Cut off anywhere, as if its worker had died there, it goes on to the same end; no step succeeds twice."""
+    """Cut off in each third of the places, as if its worker had died there, it goes on to the same end."""
+    await _ends_as_it_did(path, apart=3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("path", GOING_ON)
+async def test_history_that_was_kept_ends_as_it_did_from_anywhere(path: Path) -> None:
+    """The same, cut off in each of them."""
+    await _ends_as_it_did(path, apart=1)
+
+
+async def _ends_as_it_did(path: Path, apart: int) -> None:
+    """See that from each cut a history goes on to the same end; no step succeeds twice."""
     kept, workflows = read(path), load(path.parent)
-    expected = await _as_it_ended(path)
+    expected, cuts = await _as_it_ended(path), list(kept.cuts())[::apart]
 
-    found = {count: await replayed(kept, count, workflows) for count in kept.cuts()}
+    found = {count: await replayed(kept, count, workflows) for count in cuts}
 
-    assert found == dict.fromkeys(kept.cuts(), expected)
+    assert found == dict.fromkeys(cuts, expected)
 
 
 @pytest.mark.parametrize("path", HISTORIES)

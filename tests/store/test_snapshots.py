@@ -186,6 +186,15 @@ async def test_what_was_never_served_is_dropped(store: Store) -> None:
     assert await store.run(DropSnapshots(NOW + 60)) == 1
 
 
+async def test_number_that_no_snapshot_has_is_not_found(store: Store) -> None:
+    """However large it is."""
+    number = await _save(store)
+    await store.run(ServeSnapshot("acme", number, NOW))
+
+    assert await store.run(FindServed("acme", 2**53 - 1)) is None
+    assert await store.run(DropSnapshots(NOW, 2**53 - 1)) == 0
+
+
 async def test_code_that_takes_over_no_workflow_is_not_served_where_one_is_anothers(store: Store) -> None:
     """Nothing of it is done: what was served before is still served, as it was."""
     first, second = await _save(store), await _save(store, "2" * 64)

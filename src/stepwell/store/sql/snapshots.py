@@ -61,7 +61,7 @@ _UNUSED = """
     from snapshots as s
     where s.served_at = 0
         and s.kept_until <= :until
-        and (:row = 0 or s.row = :row)
+        and (cast(:row as bigint) = 0 or s.row = :row)
         and not exists (
             select 1
             from versions as v
@@ -103,7 +103,7 @@ _SERVED_LAST = f"""
     from snapshots
     where account = :account
         and served_at > 0
-        and (:row = 0 or row = :row)
+        and (cast(:row as bigint) = 0 or row = :row)
     order by served_at desc, row desc
     limit 1
     """

@@ -25,6 +25,8 @@ from stepwell.core.records import Key, StepKind
 from stepwell.errors import (
     InstanceTooLarge,
     NotSerialisable,
+    StoreError,
+    TurnLost,
     UnreadableValue,
     WorkflowFatalError,
     WorkflowInternalError,
@@ -81,7 +83,10 @@ class StepRunner:
         if workflow is None:
             return _not_reached(asked, f'the code has no workflow "{asked.claim.workflow}"')
         store = _StepStore(self._context.store)
-        rows = await store.run(ReadHistory(asked.claim.row, turn=asked.claim.turn))
+        try:
+            rows = await store.run(ReadHistory(asked.claim.row, turn=asked.claim.turn))
+        except (StoreError, TurnLost) as error:
+            return _not_reached(asked, f"its history cannot be read: {error}")
         state = fold(record for _, record in codec.from_rows(rows))
         rows += claimed(state.status, rows[-1])
         still = replace(self._context, store=store, clock=StillClock(rows[-1].at))

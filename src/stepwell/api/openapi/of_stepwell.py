@@ -224,7 +224,6 @@ OPERATIONS: Mapping[Key, Operation] = {
         "alone may not read code.",
         answer=Answer(VersionSourceShown),
         refused=(NO_WORKFLOW, NO_VERSION),
-        cli=("stepwell workflows compare order",),
     ),
     f"GET {OWN_WORKFLOW}/versions/{{version_id}}": Operation(
         id="stepwell-versions-get",

@@ -1,6 +1,7 @@
 """`.../stepwell/hosts`: who has the store open, what waits for them, and what the store is kept in."""
 
 import httpx
+import pytest
 
 from stepwell import __version__
 from stepwell.store.operations import ClaimDue, RegisterWorker
@@ -10,6 +11,7 @@ from tests.api.histories import Histories
 HOSTS = "stepwell/hosts"
 
 
+@pytest.mark.sqlite
 async def test_host_is_shown_with_what_it_holds(client: httpx.AsyncClient, histories: Histories) -> None:
     """Of a file there is one, without a lease; its workers lag by as long as the first of what is due has been."""
     await histories.register("order")

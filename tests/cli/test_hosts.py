@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from stepwell import __version__
 from tests.cli.commands import ask, run
 from tests.cli.scripted import Answer, scripted
@@ -23,6 +25,7 @@ LOST: dict[str, Any] = {
 DATABASE = {"kind": "postgresql", "version": "17.5", "size": 3 * 2**20}
 
 
+@pytest.mark.sqlite
 def test_host_is_listed(server: DevServer) -> None:
     """The one of a file, with its worker; behind it, on standard error, what the store is kept in."""
     line = ask(server, "hosts", "list")

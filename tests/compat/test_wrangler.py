@@ -293,6 +293,7 @@ def test_wrangler_controls_an_instance(wrangler: Wrangler, server: Server) -> No
     assert [instance["id"] for instance in server.call("/listed/instances") if instance["id"] == "held"] == []
 
 
+@pytest.mark.sqlite
 def test_wrangler_finds_the_instance_of_a_firing(wrangler: Wrangler, server: Server) -> None:
     """It escapes nothing of an id: stars and slashes lead to the instance all the same, and `Cron` is its trigger."""
     id = asyncio.run(_fire(server.folder / "data" / "store.db"))

@@ -12,7 +12,20 @@ import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Protocol, TypeVarTuple, get_args, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    NotRequired,
+    ParamSpec,
+    Protocol,
+    TypedDict,
+    TypeVarTuple,
+    Unpack,
+    get_args,
+    overload,
+)
 
 from stepwell import values
 from stepwell.errors import InvalidStepConfig, UnfitValue, WorkflowFatalError
@@ -133,6 +146,21 @@ class _Decorating(Protocol):
     def __call__(self, function: Callable[..., R], /) -> DecoratedStep[R]: ...
 
 
+class _Given(TypedDict, total=False):
+    """What may be said of a step beside its function and that one's arguments."""
+
+    config: Mapping[str, Any] | None
+    limit: str | None
+    isolated: bool | Limits | None
+
+
+class _GivenRollback(_Given):
+    """The same, of one that is undone."""
+
+    rollback: Callable[..., Any]
+    rollback_config: NotRequired[Mapping[str, Any] | None]
+
+
 class WorkflowStep:
     """The step object of one run."""
 
@@ -159,20 +187,11 @@ class WorkflowStep:
         function: Callable[[*Ts], Coroutine[Any, Any, R]],
         /,
         *args: *Ts,
-        config: Mapping[str, Any] | None,
-        limit: str | None = None,
-        isolated: bool | Limits | None = None,
+        **given: Unpack[_Given],
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
-        self,
-        name: str,
-        function: Callable[[*Ts], R],
-        /,
-        *args: *Ts,
-        config: Mapping[str, Any] | None,
-        limit: str | None = None,
-        isolated: bool | Limits | None = None,
+        self, name: str, function: Callable[[*Ts], R], /, *args: *Ts, **given: Unpack[_Given]
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
@@ -181,62 +200,11 @@ class WorkflowStep:
         function: Callable[[*Ts], Coroutine[Any, Any, R]],
         /,
         *args: *Ts,
-        limit: str,
-        isolated: bool | Limits | None = None,
+        **given: Unpack[_GivenRollback],
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(
-        self,
-        name: str,
-        function: Callable[[*Ts], R],
-        /,
-        *args: *Ts,
-        limit: str,
-        isolated: bool | Limits | None = None,
-    ) -> Coroutine[Any, Any, R]: ...
-    @overload
-    def do(
-        self,
-        name: str,
-        function: Callable[[*Ts], Coroutine[Any, Any, R]],
-        /,
-        *args: *Ts,
-        isolated: bool | Limits,
-    ) -> Coroutine[Any, Any, R]: ...
-    @overload
-    def do(
-        self,
-        name: str,
-        function: Callable[[*Ts], R],
-        /,
-        *args: *Ts,
-        isolated: bool | Limits,
-    ) -> Coroutine[Any, Any, R]: ...
-    @overload
-    def do(
-        self,
-        name: str,
-        function: Callable[[*Ts], Coroutine[Any, Any, R]],
-        /,
-        *args: *Ts,
-        rollback: Callable[..., Any],
-        rollback_config: Mapping[str, Any] | None = None,
-        config: Mapping[str, Any] | None = None,
-        limit: str | None = None,
-        isolated: bool | Limits | None = None,
-    ) -> Coroutine[Any, Any, R]: ...
-    @overload
-    def do(
-        self,
-        name: str,
-        function: Callable[[*Ts], R],
-        /,
-        *args: *Ts,
-        rollback: Callable[..., Any],
-        rollback_config: Mapping[str, Any] | None = None,
-        config: Mapping[str, Any] | None = None,
-        limit: str | None = None,
-        isolated: bool | Limits | None = None,
+        self, name: str, function: Callable[[*Ts], R], /, *args: *Ts, **given: Unpack[_GivenRollback]
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def do(

@@ -49,6 +49,7 @@ class Shop(WorkflowEntrypoint[Order]):
         assert_type(await step.do("measure", measure, "a", isolated=True), int)
         assert_type(await step.do("charge", charge, event.payload, isolated={"memory": "1 GiB", "cpu": 5}), Receipt)
         await step.do("measure", measure, "a", isolated={"disk": 5})  # error
+        await step.do("measure", measure, "a", rollback_config={"timeout": 5})  # error
         await step.do("charge", charge, "book")  # error
         await step.do("charge", charge, event.payload, currency=5)  # error
         await step.do("charge", charge, event.payload, colour="red")  # error

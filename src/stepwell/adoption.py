@@ -39,7 +39,7 @@ class Adoption(DueListener):
         self._code = code
         self._store = store
         self._supervisor = supervisor
-        self._failed = FailedSnapshots(self)
+        self._failed = FailedSnapshots()
         self._look = asyncio.Event()
         # One change at a time: each is between what runs and what is to run.
         self._changing = asyncio.Lock()
@@ -58,7 +58,7 @@ class Adoption(DueListener):
                 await asyncio.sleep(_LOOK_AFTER_S)
                 # Not `wait_for`: before Python 3.12 it may lose the cancellation that ends this.
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_EVERY_S):
+                    async with asyncio.timeout(self._wait_s()):
                         await self._look.wait()
                 self._look.clear()
                 try:
@@ -107,16 +107,21 @@ class Adoption(DueListener):
             try:
                 await self._run(served, is_known=True)
             except ScriptError as error:
-                again = self._failed.add(served.row)
+                self._failed.add(served.row, self.clock.now())
                 logger.error(  # noqa: TRY400 - the author's error, whose report this is
-                    "snapshot %d, which is served now, cannot be run here; it is tried again in %s: %s",
+                    "snapshot %d, which is served now, cannot be run here; it is tried again soon, and then each "
+                    "minute: %s",
                     served.row,
-                    again,
                     error,
                 )
                 return
             self._failed.forget(served.row)
         logger.info("snapshot %d is served now, and run here", served.row)
+
+    def _wait_s(self) -> float:
+        """Return for how many seconds there is nothing to look for, unless it is told."""
+        now = self.clock.now()
+        return min([_LOOK_EVERY_S, *(max(moment - now, 0) / 1000 for moment in self._failed)])
 
     def _has_failed(self, snapshot: int) -> bool:
         return self._failed.until(snapshot) > self.clock.now()

@@ -27,7 +27,6 @@ from stepwell.core.steplog import timed_out
 from stepwell.errors import (
     InstanceTooLarge,
     NonRetryableDelayError,
-    NotSerialisable,
     TurnClosed,
     UnreadableValue,
     WorkflowInternalError,
@@ -35,14 +34,14 @@ from stepwell.errors import (
 )
 from stepwell.isolation import Isolation
 from stepwell.notes import AttemptSink, Notebook
-from stepwell.problems import Problem, problem_of, ruin_of
+from stepwell.problems import Unstorable, problem_of
 from stepwell.scope import AuthorExit, TaskScope
 from stepwell.shared_slots import HELD_LIMITS, SharedSlots
 from stepwell.step_processes import StepProcesses
 from stepwell.steps import StepContext
 from stepwell.store.link import RunStep
 from stepwell.store.operations import Claim
-from stepwell.streams import StoredResult, StreamRefused, TurnStreams
+from stepwell.streams import StoredResult, TurnStreams
 from stepwell.threads import Threads
 from stepwell.values import Classes
 
@@ -263,9 +262,9 @@ class Attempts:
             self.end(key)
             self._host.execution.succeeded(key, text, self._host.clock.now(), stream)
             self._host.advance()
-        except (NotSerialisable, InstanceTooLarge) as error:
-            self._fail(running, ruin_of(error, self._host.classes))
-        except WorkflowInternalError as error:
+        except InstanceTooLarge as error:
+            self._conclude(running, Unstorable(error))
+        except (Unstorable, WorkflowInternalError) as error:
             self._conclude(running, error)
         except Exception as error:  # a defect must end this turn, not hang it
             self._host.broke(error)
@@ -277,20 +276,15 @@ class Attempts:
 
     def _conclude(self, running: RunningAttempt, error: BaseException) -> None:
         try:
-            self._fail(running, self._problem(running, error.error if isinstance(error, AuthorExit) else error))
+            self._fail(running, error.error if isinstance(error, AuthorExit) else error)
         except Exception as defect:  # a defect must end this turn, not hang it
             self._host.broke(defect)
 
-    def _problem(self, running: RunningAttempt, error: BaseException) -> Problem:
-        if isinstance(error, StreamRefused):
-            return ruin_of(error.problem, self._host.classes)
-        return problem_of(error, running.call.config, self._host.classes)
-
-    def _fail(self, running: RunningAttempt, problem: Problem) -> None:
+    def _fail(self, running: RunningAttempt, error: BaseException) -> None:
+        problem = problem_of(error, running.call.config, self._host.classes)
         key, failure, now = running.call.key, problem.failure, self._host.clock.now()
         self._host.notebook.failure(key, running.attempt.number, problem.trace)
         if problem.ruins:
-            # It has returned what cannot be stored.
             self._give_up(key, failure)
             self._host.fatal(failure)
         elif problem.is_last:

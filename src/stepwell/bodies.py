@@ -14,7 +14,8 @@ from stepwell.clock import Clock, sleep_ms
 from stepwell.core.failures import Failure
 from stepwell.core.records import DYNAMIC_DELAY, StepConfig
 from stepwell.core.step_answers import Attempt
-from stepwell.errors import NonRetryableDelayError, WorkflowInternalError
+from stepwell.errors import NonRetryableDelayError, NotSerialisable, WorkflowInternalError
+from stepwell.problems import Unstorable
 from stepwell.scope import CURRENT, AuthorExit
 from stepwell.steps import StepContext
 from stepwell.threads import Threads
@@ -75,11 +76,14 @@ async def call_body(call: StepCall, ctx: StepContext, threads: Threads) -> Any:
 def stored(call: StepCall, result: object, classes: Classes, most_bytes: int) -> str:
     """Return the stored text of a step's result, which may have so many bytes.
 
-    Raises NotSerialisable, or WorkflowInternalError for one that is too large.
+    Raises Unstorable, or WorkflowInternalError for one that is too large.
 
     Source: developers.cloudflare.com/workflows/reference/limits/
     """
-    text = values.encode(result, "result", classes_of(call, classes))
+    try:
+        text = values.encode(result, "result", classes_of(call, classes))
+    except NotSerialisable as error:
+        raise Unstorable(error) from error
     if len(text) > most_bytes or len(text.encode()) > most_bytes:
         raise WorkflowInternalError(
             f"Step {call.key.label} output is too large: {len(text.encode()):,} bytes as JSON. "

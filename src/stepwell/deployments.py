@@ -17,6 +17,7 @@ import msgspec
 from stepwell import snapshots, wrangler
 from stepwell.adoption import Adoption
 from stepwell.clock import SystemClock
+from stepwell.durations import DAY_MS
 from stepwell.errors import CodeRefused, InvalidInput, ScriptError, SnapshotNotFound
 from stepwell.rehearsals import CheckedInstance, CheckStand, Trying
 from stepwell.store import Store
@@ -29,8 +30,8 @@ from stepwell.store.snapshot_operations import (
     Snapshot,
 )
 
-KEPT_MS = 30 * 86_400_000
-"""How long a version that was uploaded is kept if it is not deployed."""
+# How long a version that was uploaded is kept if it is not deployed.
+KEPT_MS = 30 * DAY_MS
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -163,7 +164,15 @@ class Deployments:
     async def serve(self, account: str, snapshot: Snapshot, said: Said) -> Deployment:
         """Serve a snapshot that is kept. Raises CodeRefused, InvalidInput or StoreError."""
         self._check(account)
-        return await self._serve(msgspec.structs.replace(snapshot, deployed=said.to_text()))
+        served = msgspec.structs.replace(snapshot, deployed=said.to_text())
+        began = time.monotonic()
+        try:
+            await self._adoption.deploy(served)
+        except ScriptError as error:
+            raise CodeRefused(str(error)) from error
+        load_ms = _since(began)
+        found = await self._store.run(FindServed(account, served.row))
+        return Deployment(found or served, load_ms, self._adoption.serves_fetch)
 
     async def _save(self, account: str, upload: Upload, taken: snapshots.TakenSnapshot, kept_until: int) -> Snapshot:
         packages = json.dumps(await asyncio.to_thread(snapshots.packages))
@@ -173,16 +182,6 @@ class Deployments:
         row = await self._store.run(saved)
         found = await self._store.run(GetSnapshot(row))
         return found or Snapshot(row, taken.sha256, *made_with, now, 0, upload.script, said)
-
-    async def _serve(self, snapshot: Snapshot) -> Deployment:
-        began = time.monotonic()
-        try:
-            await self._adoption.deploy(snapshot)
-        except ScriptError as error:
-            raise CodeRefused(str(error)) from error
-        load_ms = _since(began)
-        found = await self._store.run(FindServed(self._account, snapshot.row))
-        return Deployment(snapshot if found is None else found, load_ms, self._adoption.serves_fetch)
 
     def _taken(self, upload: Upload) -> snapshots.TakenSnapshot:
         files = dict(upload.files)

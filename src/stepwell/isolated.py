@@ -7,6 +7,7 @@ of it goes to the worker that holds the turn. That worker records it: here nothi
 import asyncio
 import math
 import resource
+import sys
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import suppress
@@ -23,8 +24,6 @@ from stepwell.core.instance import fold
 from stepwell.core.keys import Scope
 from stepwell.core.records import Key, StepKind
 from stepwell.errors import (
-    InstanceTooLarge,
-    NotSerialisable,
     StoreError,
     TurnLost,
     UnreadableValue,
@@ -33,7 +32,7 @@ from stepwell.errors import (
 )
 from stepwell.isolation import Isolation
 from stepwell.port import TurnPort
-from stepwell.problems import problem_of, ruin_of
+from stepwell.problems import problem_of
 from stepwell.rehearsal import DryStore, DryTurn, StillClock, claimed
 from stepwell.runner import Turn
 from stepwell.scope import AuthorExit, install
@@ -43,7 +42,7 @@ from stepwell.store import codec
 from stepwell.store.link import Message, RunStep, StepBeat, StepProgress, StepRan, StepSaid
 from stepwell.store.operations import Claim, Operation, ReadHistory
 from stepwell.store.stream_operations import BeginStream, WritePiece
-from stepwell.streams import StoredResult, StreamRefused
+from stepwell.streams import StoredResult
 from stepwell.worker import Classes, class_of
 from stepwell.workflow import WorkflowEntrypoint
 
@@ -90,7 +89,9 @@ class StepRunner:
         state = fold(record for _, record in codec.from_rows(rows))
         rows += claimed(state.status, rows[-1])
         still = replace(self._context, store=store, clock=StillClock(rows[-1].at))
-        turn = _StepTurn(structs.replace(asked.claim, history=rows), workflow, still, asked, say)
+        # What `run` says has been said before.
+        claim = structs.replace(asked.claim, history=rows, logged=sys.maxsize)
+        turn = _StepTurn(claim, workflow, still, asked, say)
         replay = asyncio.get_running_loop().create_task(turn.run())
         either: list[asyncio.Future[Any]] = [replay, turn.ran]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -108,19 +109,6 @@ class _StepStore(DryStore):
         if type(operation) in _STREAMING:
             return self._store.run(operation)
         return super().run(operation)
-
-
-class _Silence:
-    """What `run` says again at a replay is not said."""
-
-    def __init__(self) -> None:
-        self.partial: dict[str, str] = {}
-
-    def take(self, level: str, text: str, *, always: bool = False) -> bool:  # noqa: ARG002 - nothing is taken
-        return False
-
-    def close(self) -> None:
-        """Do nothing: it has taken nothing."""
 
 
 class _StepSink:
@@ -179,10 +167,11 @@ class _StepPort(TurnPort):
         return super()._key(kind, name, counts)
 
     def set_progress(self, progress: object) -> None:
-        """Pass on how far the instance is."""
-        text = values.encode_json(progress, "progress")
-        if self._scope() is not self._host.main:
-            self.say(StepProgress(text))
+        """Pass on how far the step says that the instance is."""
+        if self._scope() is self._host.main:
+            super().set_progress(progress)
+        else:
+            self.say(StepProgress(values.encode_json(progress, "progress")))
 
 
 class _StepTurn(DryTurn):
@@ -198,7 +187,6 @@ class _StepTurn(DryTurn):
         self._asked = asked
         self._say = say
         self._has_begun = False
-        self._sink = _Silence()  # type: ignore[assignment]  # what a replay says is heard by nobody
         assert isinstance(self._port, _StepPort)
         self._port.say = say
 
@@ -223,42 +211,24 @@ class _StepTurn(DryTurn):
         scope.run_in(context, self._body(call, sink), call.key.label)
 
     async def _body(self, call: StepCall, sink: _StepSink) -> None:
-        attempt = self._asked.attempt
-        signals = _StepSignals(self._say, self.classes, self._asked.details)
-        result, problem = None, None
         try:
             _limit_cpu(self._asked.isolation)
-            returned = await call_body(
-                call, StepContext(step_facts(attempt, self.instance_key()), signals), self.threads
-            )
-            if isinstance(returned, AsyncIterable):
-                result = await self.streams.store(returned, call.key, attempt.ordinal)
-            else:
-                result = self._result(call, returned)
-        except StreamRefused as error:
-            problem = ruin_of(error.problem, self.classes)
-        except _Unfit as error:
-            problem = ruin_of(error.problem, self.classes)
+            ran = StepRan(*await self._result(call))
         except BaseException as error:  # the author's code may raise anything
             problem = problem_of(_told(error, self._asked.isolation), call.config, self.classes)
+            ran = StepRan(None, None, problem)
         sink.close()
-        text, stream = (None, None) if result is None else result
         # Behind what the step has said, which may come from a thread.
-        asyncio.get_running_loop().call_soon(self.ran.set_result, StepRan(text, stream, problem))
+        asyncio.get_running_loop().call_soon(self.ran.set_result, ran)
 
-    def _result(self, call: StepCall, returned: object) -> StoredResult:
-        try:
-            return StoredResult(stored(call, returned, self.classes, self.execution.rules.result_bytes))
-        except (NotSerialisable, InstanceTooLarge) as error:
-            raise _Unfit(error) from error
-
-
-class _Unfit(Exception):
-    """The step has returned what cannot be stored, which ends the instance; its body may not raise that."""
-
-    def __init__(self, problem: WorkflowFatalError) -> None:
-        self.problem = problem
-        super().__init__(str(problem))
+    async def _result(self, call: StepCall) -> StoredResult:
+        attempt = self._asked.attempt
+        signals = _StepSignals(self._say, self.classes, self._asked.details)
+        context = StepContext(step_facts(attempt, self.instance_key()), signals)
+        result = await call_body(call, context, self.threads)
+        if isinstance(result, AsyncIterable):
+            return await self.streams.store(result, call.key, attempt.ordinal)
+        return StoredResult(stored(call, result, self.classes, self.execution.rules.result_bytes))
 
 
 def _told(error: BaseException, isolation: Isolation) -> BaseException:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -89,18 +89,17 @@ class _Running:
 class FailedSnapshots:
     """The snapshots whose code could not be started, and when that is tried again; iterated over, those moments."""
 
-    def __init__(self, owner: "HasClock") -> None:
-        self._owner = owner
+    def __init__(self) -> None:
         self._until: dict[int, int] = {}
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._until.values())
 
-    def add(self, snapshot: int) -> str:
+    def add(self, snapshot: int, now: int) -> str:
         """Take note of one more; say after how long it is tried again."""
         # The first time it may have been somebody who killed the process.
         is_first = snapshot not in self._until
-        self._until[snapshot] = self._owner.clock.now() + (_FIRST_RETRY_AFTER_MS if is_first else _RETRY_AFTER_MS)
+        self._until[snapshot] = now + (_FIRST_RETRY_AFTER_MS if is_first else _RETRY_AFTER_MS)
         return "a second" if is_first else "a minute"
 
     def until(self, snapshot: int) -> int:
@@ -110,12 +109,6 @@ class FailedSnapshots:
     def forget(self, snapshot: int) -> None:
         """Take note that one runs."""
         self._until.pop(snapshot, None)
-
-
-class HasClock(Protocol):
-    """Whoever keeps time by a clock, which tests exchange."""
-
-    clock: Clock
 
 
 class PinnedWorkers(DueListener):
@@ -130,7 +123,7 @@ class PinnedWorkers(DueListener):
         self._running: dict[int, _Running] = {}
         # Those that are being started, or ended: code may take long to load, or to be left.
         self._changing: dict[int, asyncio.Task[None]] = {}
-        self._failed = FailedSnapshots(self)
+        self._failed = FailedSnapshots()
         self._has_compared: set[int] = set()
         self._look = asyncio.Event()
 
@@ -198,7 +191,7 @@ class PinnedWorkers(DueListener):
     def _changed(self, snapshot: int, change: asyncio.Task[None]) -> None:
         del self._changing[snapshot]
         if not change.cancelled() and (error := change.exception()) is not None:
-            self._failed.add(snapshot)
+            self._failed.add(snapshot, self.clock.now())
             logger.error("a worker for snapshot %d could not be started, or ended", snapshot, exc_info=error)
         self._look.set()
 
@@ -237,7 +230,7 @@ class PinnedWorkers(DueListener):
         for snapshot in ending:
             running = self._running.pop(snapshot)
             if running.is_gone:
-                self._failed.add(snapshot)
+                self._failed.add(snapshot, now)
             self._change(snapshot, self._end(running.crew))
 
     async def _holds_any(self, crew: Crew) -> bool:
@@ -256,7 +249,7 @@ class PinnedWorkers(DueListener):
             secrets = self._served.secrets
             crew = await self._supervisor.start_pinned(msgspec.structs.replace(code, is_served=False, secrets=secrets))
         except (ScriptError, StoreError, OSError) as error:
-            again = self._failed.add(number)
+            again = self._failed.add(number, self.clock.now())
             logger.error(  # noqa: TRY400 - the author's error, whose report this is
                 "the code of snapshot %d (%s) cannot be run; its instances wait, and it is tried again in %s: %s",
                 number,

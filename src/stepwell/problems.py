@@ -33,6 +33,17 @@ class Problem(msgspec.Struct, frozen=True):
     wait_ms: int | None = None
 
 
+class Unstorable(Exception):
+    """What a step has returned cannot be stored, which ends the instance; no body can raise that.
+
+    Source: developers.cloudflare.com/workflows/build/rules-of-workflows/
+    """
+
+    def __init__(self, problem: WorkflowFatalError) -> None:
+        self.problem = problem
+        super().__init__(str(problem))
+
+
 class BodyFailed(Exception):
     """A step's body has failed, in a process of its own."""
 
@@ -45,6 +56,8 @@ def problem_of(error: BaseException, config: Mapping[str, Any] | None, classes: 
     """Return what the error of an attempt means; `config` is what the author gave the step."""
     if isinstance(error, BodyFailed):
         return error.problem
+    if isinstance(error, Unstorable):
+        return Problem(describe(error.problem, classes), trace_of(error.problem), is_last=True, ruins=True)
     found = list(leaves(error))
     return Problem(
         describe(error, classes),
@@ -52,14 +65,6 @@ def problem_of(error: BaseException, config: Mapping[str, Any] | None, classes: 
         is_last=any(map(_ends_the_step, found)) or not may_retry(config, found),
         wait_ms=next((leaf.wait_ms for leaf in found if isinstance(leaf, RetryAfter)), None),
     )
-
-
-def ruin_of(error: Exception, classes: Classes) -> Problem:
-    """Return what it means that a step has returned what cannot be stored: the instance ends.
-
-    Source: developers.cloudflare.com/workflows/build/rules-of-workflows/
-    """
-    return Problem(describe(error, classes), trace_of(error), is_last=True, ruins=True)
 
 
 def _ends_the_step(error: BaseException) -> bool:

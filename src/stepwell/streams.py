@@ -17,8 +17,9 @@ from stepwell.calls import Work
 from stepwell.core.execution import Execution
 from stepwell.core.records import Key, StreamRef
 from stepwell.core.steplog import TRUNCATED
-from stepwell.errors import InstanceTooLarge, NotSerialisable, TurnClosed, TurnLost, WorkflowFatalError
+from stepwell.errors import InstanceTooLarge, NotSerialisable, TurnClosed, TurnLost
 from stepwell.limits import LOG_OUTPUT_CHARACTERS, STREAM_CHUNK_BYTES, STREAM_PIECE_BYTES
+from stepwell.problems import Unstorable
 from stepwell.reader import Reader
 from stepwell.steps import StepStream
 from stepwell.store.operations import Claim, Operation
@@ -41,14 +42,6 @@ class StreamHost(Protocol):
         """Run something beside the author's code; if it cannot be done at all the turn ends."""
 
 
-class StreamRefused(Exception):
-    """A step's stream cannot be stored, whatever would come of it: `problem` says why."""
-
-    def __init__(self, problem: WorkflowFatalError) -> None:
-        self.problem = problem
-        super().__init__(str(problem))
-
-
 class StoredResult(NamedTuple):
     """The stored text of a step's result; of a stream where it lies, and the text that people are shown of it."""
 
@@ -68,7 +61,7 @@ class TurnStreams:
     async def store(self, chunks: AsyncIterable[Any], key: Key, attempt: int) -> StoredResult:
         """Store what a step gives piece by piece. One piece is on its way while the next is gathered.
 
-        Raises StreamRefused, and whatever the author's iterator raises.
+        Raises Unstorable, and whatever the author's iterator raises.
         """
         stream = await self._ask(BeginStream(*self._turn(), json.dumps(key), attempt))
         head, size, n = b"", 0, 0
@@ -116,7 +109,7 @@ class TurnStreams:
         try:
             self._host.execution.check_room(key, size)
         except InstanceTooLarge as error:
-            raise StreamRefused(error) from None
+            raise Unstorable(error) from None
 
 
 async def _cut(chunks: AsyncIterable[Any]) -> AsyncGenerator[bytes]:
@@ -140,11 +133,11 @@ async def _cut(chunks: AsyncIterable[Any]) -> AsyncGenerator[bytes]:
 def _checked(chunk: Any) -> bytes | bytearray | memoryview:
     if not isinstance(chunk, bytes | bytearray | memoryview):
         problem = f"a stream consists of bytes, and one of its chunks is of type {type(chunk).__name__}"
-        raise StreamRefused(NotSerialisable("result", problem))
+        raise Unstorable(NotSerialisable("result", problem))
     size = memoryview(chunk).nbytes
     if size > STREAM_CHUNK_BYTES:
         problem = f"a chunk of its stream has {size:,} bytes; at most {STREAM_CHUNK_BYTES:,} may come at a time"
-        raise StreamRefused(NotSerialisable("result", problem))
+        raise Unstorable(NotSerialisable("result", problem))
     return chunk
 
 

@@ -292,9 +292,10 @@ def serve_snapshot(transaction: Transaction, operation: ServeSnapshot) -> list[R
 
 
 def _served_at(transaction: Transaction, operation: ServeSnapshot) -> int:
-    last = first(transaction.connection, _SERVED_LAST, (operation.account, 0))
-    is_started_again = operation.takes_over and last is not None and last[0] == operation.snapshot
-    return Snapshot(*last).served_at if last is not None and is_started_again else operation.now
+    """Return since when a snapshot is served: a server that is started again goes on with what it had."""
+    last = find_served(transaction.connection, FindServed(operation.account))
+    is_started_again = operation.takes_over and last is not None and last.row == operation.snapshot
+    return last.served_at if last is not None and is_started_again else operation.now
 
 
 def _refuse_what_belongs_to_others(transaction: Transaction, operation: ServeSnapshot) -> None:

@@ -54,14 +54,13 @@ class BookTrip(WorkflowEntrypoint[Trip]):
         trip = event.payload
         stay = await step.do("plan", self.plan, trip)
         undo: list[Callable[[], Awaitable[Any]]] = []
-        cancel: Callable[..., Awaitable[str]] = self.cancel
         booked: list[str] = []
         try:
             for what in ("flight", "hotel", "car"):
                 config = {**BOOKING, "dont_retry_on": [NothingFree]}
                 number = await step.do(f"book {what}", self.book, what, stay, config=config)
                 booked.append(number)
-                undo.append(lambda what=what, number=number: step.do(f"cancel {what}", cancel, number))
+                undo.append(lambda what=what, number=number: step.do(f"cancel {what}", self.cancel, number))  # type: ignore[arg-type]  # ctx: see pyproject
         except NothingFree as error:
             cancelled = [await compensate() for compensate in reversed(undo)]
             await step.sleep("before we write", "1 hour")

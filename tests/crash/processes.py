@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,4 +28,20 @@ def running(command: Sequence[str | Path], **options: Any) -> Iterator["subproce
 def own_workers() -> set[int]:
     """Return the worker processes that this one has started and that are still there. Linux."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return {pid for pid in map(int, children) if b"worker_process" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    return {pid for pid in map(int, children) if b"worker_process" in _command_of(pid)}
+
+
+def _command_of(pid: int) -> bytes:
+    """Return the command line of a child; b"" if it has ended.
+
+    A process that has just been started has none yet: the kernel lets its parent go on before it has set it.
+    """
+    process = Path(f"/proc/{pid}")
+    try:
+        while not (command := (process / "cmdline").read_bytes()):
+            if (process / "stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+                break
+            time.sleep(0.001)
+    except (FileNotFoundError, ProcessLookupError):  # it was waited for meanwhile
+        return b""
+    return command

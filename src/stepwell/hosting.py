@@ -23,6 +23,7 @@ from stepwell.places import place_beside
 from stepwell.project import Project
 from stepwell.rehearsals import Trying
 from stepwell.server_settings import Settings, tell
+from stepwell.stalls import Stalls
 from stepwell.store import Store
 from stepwell.store.opening import file_of, is_database, open_store
 from stepwell.store.sharing import SharedStore
@@ -98,6 +99,7 @@ class Host:
             tasks.create_task(Firings(self.store, SystemClock(), self.told.schedule_catch_up).run())
             tasks.create_task(Expiry(self.store, SystemClock(), self.told).run())
             tasks.create_task(Sweeps(self.store, SystemClock()).run())
+            tasks.create_task(Stalls(self.store, SystemClock(), engine.settings.hibernate_after).run())
             tasks.create_task(engine.samples.run(self.options.account))
             if is_database(self.options.store):
                 tasks.create_task(Leftovers(self.store, engine.terminations, engine.jobs).run())

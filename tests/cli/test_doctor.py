@@ -1,5 +1,7 @@
 """`stepwell doctor`: what it finds on this machine, in code, in stores and at servers, and what it says helps."""
 
+import asyncio
+import fcntl
 import json
 import os
 import resource
@@ -15,12 +17,15 @@ import pytest
 
 from stepwell import __version__
 from stepwell.cli.doctor import machine, stores
+from stepwell.store.opening import open_store
+from stepwell.store.sqlite import SqliteStore
 from stepwell.store.sqlite.file import open_writer
 from tests import postgres
 from tests.cli.commands import run
 from tests.cli.screen import run_on_terminal
 from tests.cli.scripted import Answer, scripted
 from tests.crash.server import DevServer
+from tests.store.scenes import creation, held, release
 
 WORKFLOW = """
 from stepwell import WorkflowEntrypoint
@@ -243,6 +248,124 @@ def test_hostile_path_is_cleaned(folder: Path) -> None:
     assert "\x1b" not in told.output
 
 
+# ---- what is in a file
+
+
+def _with_instances(file: Path) -> None:
+    """Have an instance that waits for nothing, and one that is due, in a store that nobody has."""
+
+    async def work() -> None:
+        opened = await asyncio.to_thread(SqliteStore.open, file)
+        turn = await held(opened, "asleep")
+        await opened.run(release(turn))
+        await opened.run(creation("due"))
+        await opened.close()
+
+    asyncio.run(work())
+
+
+def _change(file: Path, *statements: str) -> None:
+    connection = apsw.Connection(str(file))
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+_WRONG = (
+    "update instances set step_count = 7 where id = 'due'",
+    "insert into ended_counts (workflow, status, host, n) values (1, 'complete', 0, 3)",
+)
+_ASLEEP = "orders/asleep of account acme does not go on: nobody has it, and nothing will make it due"
+_STEPS = "orders/due of account acme: its row says step_count 7, its history 0"
+_COUNTS = "1 count wrong: 3 instances of workflow row 1 that ended as complete, and 0 are"
+
+
+def test_instances_that_are_well_are_counted_by_their_reasons(store: Path) -> None:
+    """Where nobody serves the store, what is due is none to worry."""
+    _with_instances(store)
+    _change(store, "update instances set due_at = 4000000000000 where id = 'asleep'")
+
+    found = _found()
+
+    assert found["instances"] == ("ok", "2 instances, 1 have no class, 1 are due, 0 have ended, no server runs them")
+    assert found["counts"] == ("ok", "all that is counted is there")
+
+
+def test_what_is_wrong_with_instances_is_told_and_changed_by_fix_alone(store: Path) -> None:
+    """Each with what helps; what was put right is well at the next look."""
+    _with_instances(store)
+    _change(store, *_WRONG)
+
+    looked, again = _states(), _states()
+    mended, after = _states("--fix"), _states()
+
+    assert looked == again == {("warning", _ASLEEP), ("fault", _STEPS), ("fault", _COUNTS)}
+    assert mended == {("fixed", _ASLEEP), ("fixed", _STEPS), ("fixed", _COUNTS)}
+    assert after == set()
+
+
+def test_fix_says_what_was_done_and_leaves_what_it_cannot_mend(store: Path) -> None:
+    """Exit code 1 as long as a fault is left."""
+    _with_instances(store)
+    _change(store, *_WRONG, "update instances set status = 'paused' where id = 'asleep'")
+
+    told = run("doctor", "--fix")
+
+    lines = [line for line in told.stdout.splitlines() if not line.startswith("ok\t")]
+    assert told.exit_code == 1
+    assert lines == [
+        "fault\tinstances\torders/asleep of account acme: its row says status paused, its history waiting; "
+        "`stepwell restore` makes a store of a backup; `stepwell export` of it shows what is wrong",
+        f"fixed\tinstances\t{_STEPS}; 1 instance put right",
+        f"fixed\tcounts\t{_COUNTS}; 1 count put right",
+    ]
+    assert told.stderr.endswith("checks: 1 fault, 0 warnings, 2 fixed\n")
+
+
+def test_many_that_are_wrong_are_some_lines(store: Path) -> None:
+    """And how many more there are; all of them are mended."""
+    _with_instances(store)
+
+    async def more() -> None:
+        opened = await asyncio.to_thread(SqliteStore.open, store)
+        for n in range(12):
+            await opened.run(creation(f"i{n}"))
+        await opened.close()
+
+    asyncio.run(more())
+    _change(store, "update instances set step_count = 7")
+
+    looked = [line for line in run("doctor").stdout.splitlines() if "\tinstances\t" in line]
+    run("doctor", "--fix")
+
+    assert len(looked) == 12
+    assert looked[-1].startswith("fault\tinstances\t4 more are stalled, or not what they should be; ")
+    assert _states() == set()
+
+
+def test_modes_and_leftovers_are_mended(store: Path) -> None:
+    """A copy that goes on is none."""
+    store.chmod(0o644)
+    beside = store.with_name("stepwell.db.copying")
+    beside.write_text("")
+    with beside.open("rb+") as writing:
+        fcntl.flock(writing, fcntl.LOCK_EX)
+        while_written = _json("--fix")["leftovers"]
+
+    mended = _json("--fix")
+
+    assert while_written["state"] == "warning"
+    assert while_written["remedy"].startswith(f"it could not be fixed: {beside} is being written; ")
+    assert (mended["leftovers"]["state"], beside.exists()) == ("fixed", False)
+    assert (_json()["permissions"]["state"], store.stat().st_mode & 0o777) == ("ok", 0o600)
+
+
+def _states(*arguments: str) -> set[tuple[str, str]]:
+    """Return what is not well: state, and what is said without the remedy."""
+    lines = [line.split("\t") for line in run("doctor", *arguments).stdout.splitlines()]
+    return {(state, said.partition(";")[0]) for state, _, said in lines if state != "ok"}
+
+
 # ---- a server
 
 
@@ -367,6 +490,30 @@ def test_database_is_looked_at(require: Callable[..., None]) -> None:
     assert {"durability", "connections"} <= empty.keys()
     assert older["store"][0] == "warning", older["store"]
     assert "lacks 1 part of this release's schema" in older["store"][1]
+
+
+def test_instances_of_a_database_are_looked_at_and_mended(require: Callable[..., None]) -> None:
+    """As those of a file; of each kind of wrong one."""
+    require(postgres.REASON, "a store in it", postgres.is_there())
+    url = postgres.databases.make()
+
+    async def work() -> None:
+        opened = await asyncio.to_thread(open_store, url)
+        turn = await held(opened, "asleep")
+        await opened.run(release(turn))
+        await opened.run(creation("due"))
+        await opened.close()
+
+    asyncio.run(work())
+    for statement in _WRONG:
+        postgres.query(url, f"{statement} returning 1")
+
+    server = {("fault", "fsync and full_page_writes off: a crash of its machine can damage the database")}
+    looked, mended, after = (_states("--store", url, *more) - server for more in ([], ["--fix"], []))
+
+    assert looked == {("warning", _ASLEEP), ("fault", _STEPS), ("fault", _COUNTS)}
+    assert mended == {("fixed", _ASLEEP), ("fixed", _STEPS), ("fixed", _COUNTS)}
+    assert after == set()
 
 
 def test_database_that_is_away_is_a_fault(require: Callable[..., None]) -> None:

@@ -20,12 +20,13 @@ from typing import Any
 import pytest
 
 from stepwell.core.records import Completed, Key, Recorded, StepSucceeded
+from stepwell.stalls import state_of
 from stepwell.store import codec
 from stepwell.store.operations import GetInstance, InstanceHistory
 from tests import pgbouncer, postgres
 from tests.crash.fleet import FleetServer, FleetWorker
 from tests.crash.server import DevServer, wait_until
-from tests.store.scenes import as_state, folded
+from tests.store.scenes import folded
 
 LEASE_S = 1.0
 SHORT = ("--set", f"host_lease={LEASE_S:.0f} second", "--set", "lost_turns=1000")
@@ -275,7 +276,7 @@ def _check(found: InstanceHistory, places: list[tuple[int, int]], lines: list[Li
     keys = {(step, key) for _, step, _, key, _ in lines}
 
     assert found.row.status == "complete"
-    assert as_state(found.row) == folded(found)
+    assert state_of(found.row) == folded(found)
     assert [record.seq for record in records] == list(range(1, found.row.seq + 1))
     assert places == sorted(set(places))
     assert sorted(key.name for key in values) == STEPS

@@ -11,6 +11,7 @@ from stepwell.core.instance import InstanceState, advance
 from stepwell.core.records import RESULTS, AttemptStarted, Key, Recorded, SleepStarted, StepSucceeded, WaitStarted
 from stepwell.core.standing import standing
 from stepwell.errors import InstanceNotFound, StoreUnavailable, WorkflowNotFound
+from stepwell.stalls import state_of
 from stepwell.store import Listener, codec
 from stepwell.store.label_operations import SetLabels
 from stepwell.store.note_operations import WriteNotes
@@ -27,7 +28,6 @@ from stepwell.store.operations import (
 )
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.stream_operations import BeginStream, WritePiece
-from tests.store.scenes import as_state
 
 A = TypeVar("A")
 
@@ -100,7 +100,7 @@ class CheckedStore:
         """Hold an instance's row against its history, and look for results that are on record twice."""
         found = self.inner.run(GetInstance(account, workflow, instance)).result()
         history, state = self._folded(found)
-        assert as_state(found.row) == state
+        assert state_of(found.row) == state
         records = [recorded.record for recorded in standing(history)]
         successes = [record.key for record in records if isinstance(record, StepSucceeded)]
         assert not [key for key, count in Counter(successes).items() if count > 1]

@@ -37,6 +37,7 @@ from stepwell.store import snapshot_operations as snapshots
 from stepwell.store import stream_operations as streams
 from stepwell.store import token_operations as tokens
 from stepwell.store import transfer_operations as transfers
+from stepwell.store import upkeep_operations as upkeep
 from stepwell.store import workflow_operations as workflows
 from stepwell.store.code_graph import CodeGraph
 from stepwell.store.forcing_operations import ForceStep, ListDecisions
@@ -610,6 +611,13 @@ def _of_row(kind: Callable[..., Operation[Any]], *more: Callable[[Anything], Any
     return lambda lot: kind(lot.instance().row, *(draw(lot) for draw in more))
 
 
+def _repair(lot: Anything) -> Operation[Any]:
+    row = lot.instance()
+    seq = row.seq - lot.of(0, 0, 0, 1)
+    told = (lot.of(0, 3), lot.of(None, lot.now), lot.of(None, lot.now))
+    return upkeep.RepairInstance(row.row, row.turn, seq, *told, lot.of(None, lot.now, lot.now + 50))
+
+
 def _moment(lot: Anything) -> int:
     return lot.now
 
@@ -732,6 +740,10 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     tokens.FindToken: (2, lambda lot: tokens.FindToken(_token_id(lot))),
     tokens.ListTokens: (1, lambda lot: tokens.ListTokens()),
     tokens.RevokeToken: (2, lambda lot: tokens.RevokeToken(_token_id(lot), lot.now)),
+    upkeep.ListAccounts: (1, lambda lot: upkeep.ListAccounts()),
+    upkeep.FindMiscounts: (3, lambda lot: upkeep.FindMiscounts()),
+    upkeep.Recount: (2, lambda lot: upkeep.Recount(lot.now)),
+    upkeep.RepairInstance: (4, _repair),
     NoteBlocked: (
         3,
         lambda lot: NoteBlocked(lot.worker(), lot.of(None, lot.now), lot.of(None, lot.text())),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from stepwell.core.instance import InstanceState, Status, fold
+from stepwell.core.instance import InstanceState, fold
 from stepwell.core.records import (
     AttemptStarted,
     Completed,
@@ -113,12 +113,6 @@ async def kinds(store: Store, id: str = "a") -> list[str]:
 def folded(found: InstanceHistory) -> InstanceState:
     """Return the state that a history tells."""
     return fold(recorded.record for recorded in codec.from_rows(found.records))
-
-
-def as_state(row: InstanceRow) -> InstanceState:
-    """Return the state that a row tells."""
-    queued_at = row.created_at if row.renewed_at is None else row.renewed_at
-    return InstanceState(Status(row.status), row.step_count, row.created_at, queued_at, row.started_at, row.ended_at)
 
 
 def commit(turn: Claim, *records: RecordRow, n: int = 1, seen: int = 2, step_count: int = 0, **others: Any) -> Commit:

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from stepwell.errors import InstanceFinished, InstanceNotFound, TurnLost
+from stepwell.stalls import state_of
 from stepwell.store import Store, codec
 from stepwell.store.child_operations import AwaitChild, ChildLink, StartChild
 from stepwell.store.control_operations import DeleteInstance
 from stepwell.store.operations import Claim, Operation
 from tests.store.scenes import (
     NOW,
-    as_state,
     commit,
     control,
     create,
@@ -71,7 +71,7 @@ async def test_two_at_once_are_done_one_after_the_other(store: Store, names: tup
             await instance(store, "a")
         return
     found = await instance(store, "a")
-    assert as_state(found.row) == folded(found)
+    assert state_of(found.row) == folded(found)
     assert [record.seq for record in found.records] == list(range(1, found.row.seq + 1))
 
 

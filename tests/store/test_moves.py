@@ -5,12 +5,12 @@ import pytest
 
 from stepwell.core.records import AttemptInterrupted, Key, Moved, StepKind
 from stepwell.errors import InstanceFinished, RestartedMeanwhile, TurnLost, VersionNotFound
+from stepwell.stalls import state_of
 from stepwell.store import Store, codec
 from stepwell.store.control_operations import MoveInstance
 from stepwell.store.operations import InstanceRow, RecordRow
 from tests.store.scenes import (
     NOW,
-    as_state,
     claim,
     commit,
     control,
@@ -55,7 +55,7 @@ async def test_turn_that_is_held_is_lost_and_the_next_one_has_the_version(store:
         await store.run(commit(turn, succeeded(), n=2, seen=5, step_count=1))
     moved = await instance(store)
     assert (moved.row.version, moved.row.status, moved.row.due_at) == (SECOND, "running", NOW + 5)
-    assert as_state(moved.row) == folded(moved)
+    assert state_of(moved.row) == folded(moved)
     assert (await kinds(store))[-2:] == ["attempt_interrupted", "moved"]
     (again,) = (await claim(store, await worker(store), at=NOW + 5)).turns
     assert (again.version, again.turn) == (SECOND, row.turn + 2)

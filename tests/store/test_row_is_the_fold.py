@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from stepwell.core.records import Paused
 from stepwell.errors import InstanceFinished, TurnLost
+from stepwell.stalls import state_of
 from stepwell.store import Store, codec
 from stepwell.store.operations import Claim, Commit, EndLease, GetWorkflow, Operation, Release
 from stepwell.store.sqlite import SqliteStore
 from tests.store.scenes import (
     NOW,
-    as_state,
     claim,
     commit,
     control,
@@ -54,7 +54,7 @@ class Life:
         """Let something happen, if it can, and return the status then."""
         await (self._control(act) if act in CONTROL else self._do(act))
         found = await instance(self.store, "a")
-        assert as_state(found.row) == folded(found)
+        assert state_of(found.row) == folded(found)
         assert (await self.store.run(GetWorkflow("acme", "orders"))).counts == {found.row.status: 1}
         assert [record.seq for record in found.records] == list(range(1, found.row.seq + 1))
         return found.row.status

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from stepwell.core.records import Completed, Created, Running, Waiting
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, StoreError, WorkflowNotFound
+from stepwell.stalls import state_of
 from stepwell.store import Store, codec
 from stepwell.store.note_operations import LogLine, Note, ReadLog
 from stepwell.store.operations import GetInstance, GetWorkflow, ListInstances, RecordRow, RegisterWorkflow
@@ -27,7 +28,7 @@ from stepwell.store.transfer_operations import (
     ReadRecords,
 )
 from stepwell.store.workflow_operations import PurgeDeleted
-from tests.store.scenes import NOW, as_state, claim, creation, folded, held, instance, kinds, register, worker
+from tests.store.scenes import NOW, claim, creation, folded, held, instance, kinds, register, worker
 
 FACTS = InstanceFacts(
     version="gone",
@@ -143,7 +144,7 @@ async def test_what_comes_in_is_nowhere_until_it_is_whole(store: Store) -> None:
 
     found = await instance(store)
     assert (imported.row, found.row.row) == (found.row, row)
-    assert as_state(found.row) == folded(found)
+    assert state_of(found.row) == folded(found)
     assert (await claim(store, await worker(store), at=NOW + 49)).next_due_at == NOW + 50
     (turn,) = (await claim(store, await worker(store), at=NOW + 50)).turns
     assert (turn.row, turn.turn) == (row, 2)

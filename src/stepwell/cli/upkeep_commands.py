@@ -57,17 +57,18 @@ def restore(file: str, store: str, out: "Output") -> None:
 @click.argument("path", default=".", shell_complete=completing.files)
 @options.STORE
 @options.CONFIG
+@click.option("--fix", "mends", is_flag=True, help="Put right what can be put right safely.")
 @options.shown
 @options.remote
-def doctor(path: str, store: str, config: str | None, out: "Output", **where: Any) -> None:
+def doctor(path: str, store: str, config: str | None, mends: bool, out: "Output", **where: Any) -> None:
     """Look for what commonly goes wrong: here, in the code of PATH, in the store, and at the server.
 
-    A line for each thing: ok, warning or fault, and what helps. Nothing is changed, and no code of yours is run.
-    Exits with 1 if there is a fault.
+    A line for each thing: ok, warning or fault, and what helps. Without --fix nothing is changed; no code of yours is
+    run. Exits with 1 if there is a fault.
     """
     from stepwell.cli.doctor import examine
 
-    raise SystemExit(examine((path, config), store, where, out))
+    raise SystemExit(examine((path, config), store, where, out, mends=mends))
 
 
 @click.command(cls=Command)

@@ -258,7 +258,11 @@ class Why:
 
 def explain(history: Iterable[Recorded], situation: Situation, now: int, parks_after_ms: int) -> Why:
     """Return why an instance does not go on. `parks_after_ms`: a turn stays open for no wait that is longer."""
-    fold = fold_calls(history)
+    return explain_calls(fold_calls(history), situation, now, parks_after_ms)
+
+
+def explain_calls(fold: OpenCalls, situation: Situation, now: int, parks_after_ms: int) -> Why:
+    """Return the same of a history that has been folded."""
     status, ended_at = fold.state.status, fold.state.ended_at
     assert status is not None
     if status in FINAL:

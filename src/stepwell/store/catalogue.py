@@ -22,6 +22,7 @@ from stepwell.store import (
     stream_operations,
     token_operations,
     transfer_operations,
+    upkeep_operations,
     workflow_operations,
 )
 from stepwell.store.operations import Operation
@@ -47,6 +48,7 @@ _MODULES = (
     snapshot_operations,
     stream_operations,
     transfer_operations,
+    upkeep_operations,
 )
 
 OPERATIONS: tuple[type[Operation[Any]], ...] = tuple(

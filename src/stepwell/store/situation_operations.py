@@ -3,12 +3,13 @@
 import msgspec
 
 from stepwell.core.why import Situation
-from stepwell.store.operations import Operation, RecordRow
+from stepwell.store.operations import InstanceRow, Operation, RecordRow
 
 
 class InstanceSituation(msgspec.Struct, frozen=True, array_like=True):
-    """The history of an instance, and what only the store knows of it, both of the same moment."""
+    """The row and the history of an instance, and what only the store knows of it, all of the same moment."""
 
+    row: InstanceRow
     records: list[RecordRow]
     situation: Situation
 

@@ -1,6 +1,7 @@
 """`stepwell doctor`: what commonly goes wrong, looked for: on this machine, in a store, at a server."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from stepwell.cli.doctor.finding import Finding, many
@@ -10,6 +11,7 @@ from stepwell.cli.doctor.stores import look_at_store
 from stepwell.cli.failures import FAILED
 from stepwell.cli.output import Column, Output
 from stepwell.cli.terminal import say
+from stepwell.errors import StepwellError
 
 __all__ = ["examine"]
 
@@ -20,15 +22,19 @@ _COLUMNS = (
 )
 
 
-def examine(code: tuple[str, str | None], store: str, where: Mapping[str, Any], out: Output) -> int:
+def examine(
+    code: tuple[str, str | None], store: str, where: Mapping[str, Any], out: Output, *, mends: bool = False
+) -> int:
     """Print what is found; return the exit code: 1 if something does not work.
 
-    `code`: where it is, and the file of its settings if that is not the project's.
+    `code`: where it is, and the file of its settings if that is not the project's. `mends`: what can be put right
+    safely is.
     """
     found: list[Finding] = []
 
     def told() -> Iterator[Mapping[str, str]]:
-        for finding in _look(code, store, where):
+        for seen in _look(code, store, where):
+            finding = _mended(seen) if mends else seen
             found.append(finding)
             yield {
                 "state": finding.state,
@@ -40,8 +46,21 @@ def examine(code: tuple[str, str | None], store: str, where: Mapping[str, Any], 
     out.show_all(told(), _COLUMNS, "check")
     faults, warnings = (sum(finding.state == state for finding in found) for state in ("fault", "warning"))
     if out.is_text:
-        say(f"{many(len(found), 'check')}: {many(faults, 'fault')}, {many(warnings, 'warning')}")
+        fixed = sum(finding.state == "fixed" for finding in found)
+        also = f", {fixed} fixed" if mends else ""
+        say(f"{many(len(found), 'check')}: {many(faults, 'fault')}, {many(warnings, 'warning')}{also}")
     return FAILED if faults else 0
+
+
+def _mended(finding: Finding) -> Finding:
+    """Do what helps, if that can be done, and return what came of it."""
+    if finding.mend is None:
+        return finding
+    try:
+        done = finding.mend()
+    except (StepwellError, OSError) as error:
+        return replace(finding, remedy=f"it could not be fixed: {error}; {finding.remedy}")
+    return replace(finding, state="fixed", remedy=done or "nothing had to be done any more")
 
 
 def _look(code: tuple[str, str | None], store: str, where: Mapping[str, Any]) -> Iterator[Finding]:

@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stepwell.cli.doctor.finding import Finding, clock, fault, many, ok, warning
+from stepwell.cli.doctor.instances import LOOKED_THROUGH_BYTES, look_at_instances
 from stepwell.errors import InvalidInput
 from stepwell.store import migrations
 from stepwell.store.postgres.address import Address
-from stepwell.store.postgres.connection import close_open
+from stepwell.store.postgres.connection import LoopThread, PostgresConnection, close_open
 from stepwell.store.postgres.faults import translate
+from stepwell.store.postgres.ledger import PostgresReading
 from stepwell.store.postgres.pooler import is_pooled
 from stepwell.store.postgres.schema import OLDEST_POSTGRES, has_store
+from stepwell.store.sql.rows import only
 
 # Read here: on an event loop files would block it.
 _MIGRATIONS = migrations.known("postgres")
@@ -30,30 +33,54 @@ _LOST = """
     from hosts
     where lease_until <= cast(extract(epoch from clock_timestamp()) * 1000 as bigint)
     """
+_IS_SERVED = """
+    select exists (
+            select 1
+            from hosts
+            where lease_until > cast(extract(epoch from clock_timestamp()) * 1000 as bigint)
+        ), pg_database_size(current_database())
+    """
 _SIZE = "select pg_database_size(current_database())"
 
 
-def look_at_database(url: str) -> list[Finding]:
-    """Return how a database is, and the store in it. Raises InvalidInput for a URL that is none."""
+def look_at_database(url: str) -> Iterator[Finding]:
+    """Yield how a database is, and the store in it. Raises InvalidInput for a URL that is none."""
     address = Address.of(url)
+    is_current = False
 
     async def look() -> list[Finding]:
         connection = await address.connect("stepwell doctor")
         try:
-            return [
-                *await _server(connection),
-                *await _store(connection, address),
-            ]
+            nonlocal is_current
+            found = await _store(connection, address)
+            is_current = await has_store(connection) and not await _pending(connection, address)
+            return [*await _server(connection), *found]
         finally:
             await close_open(connection)
 
     try:
-        return asyncio.run(look())
+        yield from asyncio.run(look())
+        if is_current:
+            yield from _instances(url, address)
     except InvalidInput:
         raise
     except Exception as error:  # whatever it is, it is what is wrong
         told = translate(error, address.where)
-        return [fault("store", str(told), "--store names another")]
+        yield fault("store", str(told), "--store names another")
+
+
+def _instances(url: str, address: Address) -> Iterator[Finding]:
+    """Yield how the instances are; this is none of the hosts."""
+    loop = LoopThread()
+    connection = PostgresConnection(loop, address)
+    try:
+        connection.ready()
+        (is_served, size) = only(connection, _IS_SERVED)
+        reading = PostgresReading(connection, address.where)
+        yield from look_at_instances(reading, url, with_ended=size <= LOOKED_THROUGH_BYTES, is_served=bool(is_served))
+    finally:
+        connection.close()
+        loop.close()
 
 
 async def _server(connection: Any) -> list[Finding]:
@@ -107,16 +134,21 @@ def _pooler(connection: object) -> Finding:
 async def _store(connection: Any, address: Address) -> list[Finding]:
     if not await has_store(connection):
         return [ok("store", f"none in {address.where} yet")]
-    rows = await connection.fetch("select n, name, sha256 from schema_version")
-    applied = [migrations.Applied(*row) for row in rows]
-    lacking = migrations.pending(applied, _MIGRATIONS, f"Store {address.where}")
+    lacking = await _pending(connection, address)
     size = f"{address.where}, {await connection.fetchval(_SIZE) / 2**20:,.1f} MB"
     if lacking:
         remedy = "the first server that is started on it brings it up to date; make a backup before"
         return [warning("store", f"{size}, lacks {many(len(lacking), 'part')} of this release's schema", remedy)]
     count, name = await connection.fetchrow(_LOST)
-    found = [ok("store", f"{size}, schema {max(row.n for row in applied)}")]
+    found = [ok("store", f"{size}, schema {_MIGRATIONS[-1].n}")]
     if count:
         remedy = "what they held is claimed by others, and they are forgotten after a week; nothing has to be done"
         found.append(warning("leftovers", f"{many(count, 'host')} lost, such as {name}", remedy))
     return found
+
+
+async def _pending(connection: Any, address: Address) -> Sequence[migrations.Migration]:
+    """Return what the store lacks of this release's schema. Raises StoreTooNew."""
+    rows = await connection.fetch("select n, name, sha256 from schema_version")
+    applied = [migrations.Applied(*row) for row in rows]
+    return migrations.pending(applied, _MIGRATIONS, f"Store {address.where}")

@@ -1,17 +1,23 @@
 """What the doctor finds: a line each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How something is, and what helps if it is not well."""
+    """How something is, and what helps if it is not well.
 
-    state: Literal["ok", "warning", "fault"]
+    `mend` does what helps, where that is safe, and returns what it has done in words, "": there was nothing to do any
+    more. It raises StepwellError or OSError.
+    """
+
+    state: Literal["ok", "warning", "fault", "fixed"]
     check: str
     said: str
     remedy: str = ""
+    mend: Callable[[], str] | None = None
 
 
 def ok(check: str, said: str) -> Finding:
@@ -19,14 +25,14 @@ def ok(check: str, said: str) -> Finding:
     return Finding("ok", check, said)
 
 
-def warning(check: str, said: str, remedy: str) -> Finding:
+def warning(check: str, said: str, remedy: str, mend: Callable[[], str] | None = None) -> Finding:
     """Return that something may go wrong."""
-    return Finding("warning", check, said, remedy)
+    return Finding("warning", check, said, remedy, mend)
 
 
-def fault(check: str, said: str, remedy: str) -> Finding:
+def fault(check: str, said: str, remedy: str, mend: Callable[[], str] | None = None) -> Finding:
     """Return that something does not work."""
-    return Finding("fault", check, said, remedy)
+    return Finding("fault", check, said, remedy, mend)
 
 
 def many(count: int, what: str) -> str:

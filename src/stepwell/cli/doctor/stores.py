@@ -1,5 +1,6 @@
 """A store, whichever kind: a file, which a server may have, or a database."""
 
+import fcntl
 import os
 import shutil
 import socket
@@ -10,11 +11,13 @@ from pathlib import Path
 import apsw
 
 from stepwell.cli.doctor.finding import Finding, fault, many, ok, warning
+from stepwell.cli.doctor.instances import LOOKED_THROUGH_BYTES, look_at_instances
 from stepwell.errors import InvalidInput, StepwellError
 from stepwell.store import migrations
 from stepwell.store.opening import file_of, is_database, require_asyncpg
 from stepwell.store.sharing import socket_path
 from stepwell.store.sql.rows import only
+from stepwell.store.sqlite.connections import FileReading
 from stepwell.store.sqlite.faults import translated
 from stepwell.store.sqlite.file import APPLICATION_ID, BUSY_TIMEOUT_MS, lacking
 
@@ -22,8 +25,6 @@ from stepwell.store.sqlite.file import APPLICATION_ID, BUSY_TIMEOUT_MS, lacking
 _LARGE_LOG_BYTES = 256 * 2**20
 _LITTLE_DISK_BYTES = 2**30
 _NO_DISK_BYTES = 64 * 2**20
-# Looking through more takes minutes.
-_CHECKED_BYTES = 2 * 2**30
 _MB = 2**20
 # For others than the owner.
 _OTHERS = 0o077
@@ -45,15 +46,19 @@ def look_at_store(url: str) -> Iterator[Finding]:
     if not file.exists():
         yield ok("store", f"none at {file} yet")
         return
-    yield from _look_at_file(file)
+    yield from _look_at_file(file, url)
 
 
-def _look_at_file(file: Path) -> Iterator[Finding]:
+def _look_at_file(file: Path, url: str) -> Iterator[Finding]:
     try:
         with translated(file), closing(apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-            yield _schema(connection, file)
+            yield (schema := _schema(connection, file))
             yield _integrity(connection, file)
+            if schema.state == "ok":
+                reading = FileReading(connection, str(file))
+                is_served = _answers(socket_path(file)) or _has_living_owner(file)
+                yield from look_at_instances(reading, url, with_ended=_is_small(file), is_served=is_served)
     except StepwellError as error:
         yield fault("store", str(error), "`stepwell restore` makes one of a backup; --store names another")
     yield _disk(file)
@@ -73,8 +78,13 @@ def _schema(connection: apsw.Connection, file: Path) -> Finding:
     return ok("store", f"{size}, schema {migrations.known('sqlite')[-1].n}")
 
 
+def _is_small(file: Path) -> bool:
+    """Tell whether all of a file is looked at."""
+    return file.stat().st_size <= LOOKED_THROUGH_BYTES
+
+
 def _integrity(connection: apsw.Connection, file: Path) -> Finding:
-    if file.stat().st_size > _CHECKED_BYTES:
+    if not _is_small(file):
         return ok("integrity", "not looked at, as it is large; `stepwell backup` checks all that it copies")
     (verdict,) = only(connection, "pragma quick_check(1)")
     if verdict != "ok":
@@ -104,7 +114,13 @@ def _log(file: Path) -> Finding:
 def _mode(file: Path) -> Finding:
     mode = file.stat().st_mode & 0o777
     if mode & _OTHERS:
-        return warning("permissions", f"{file} has mode {mode:04o}: other users may read it", f"`chmod 600 {file}`")
+
+        def mend() -> str:
+            file.chmod(0o600)
+            return "it has mode 0600"
+
+        said = f"{file} has mode {mode:04o}: other users may read it"
+        return warning("permissions", said, f"`chmod 600 {file}`", mend)
     return ok("permissions", f"mode {mode:04o}, owner {file.stat().st_uid}")
 
 
@@ -123,7 +139,19 @@ def _server(file: Path) -> Iterator[Finding]:
         yield ok("host", "no server has the file")
     beside = file.with_name(f"{file.name}.copying")
     if beside.exists():
-        yield warning("leftovers", f"{beside} is of a copy or backup that was ended", f"`rm {beside}`, if none goes on")
+        said = f"{beside} is of a copy or backup that was ended"
+        yield warning("leftovers", said, f"`rm {beside}`, if none goes on", lambda: _remove(beside))
+
+
+def _remove(beside: Path) -> str:
+    """Remove a file that nobody writes any more; whoever writes it has its lock. Raises InvalidInput."""
+    with beside.open("rb+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InvalidInput("store", f"{beside} is being written") from None
+        beside.unlink()
+    return "it is removed"
 
 
 def _answers(place: Path) -> bool:
@@ -140,6 +168,7 @@ def _has_living_owner(file: Path) -> bool:
     try:
         pid = int(file.with_name(file.name + ".lock").read_text("ascii"))
         os.kill(pid, 0)
-        return b"stepwell" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        # This process had it, if something was put right.
+        return pid != os.getpid() and b"stepwell" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return False

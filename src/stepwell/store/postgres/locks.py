@@ -39,6 +39,7 @@ from stepwell.store.schedule_operations import ChangeSchedule, RunSchedule
 from stepwell.store.snapshot_operations import DropSnapshots, SaveSnapshot, ServeSnapshot
 from stepwell.store.sql.rows import Connection
 from stepwell.store.stream_operations import BeginStream, WritePiece
+from stepwell.store.upkeep_operations import Recount, RepairInstance
 from stepwell.store.workflow_operations import DeleteWorkflow, PutWorkflow
 
 _CATALOGUE = (
@@ -57,6 +58,7 @@ _CATALOGUE = (
     ReplaceTriggers,
     MergeTriggers,
     DeleteTriggers,
+    Recount,
 )
 _NAMED = (
     AppendEvent,
@@ -69,7 +71,7 @@ _NAMED = (
     DeleteInstance,
     AwaitChild,
 )
-_BY_ROW = (Commit, Release, WriteNotes, SetLabels, BeginStream, WritePiece, AskSlot)
+_BY_ROW = (Commit, Release, WriteNotes, SetLabels, BeginStream, WritePiece, AskSlot, RepairInstance)
 
 # What may take slots, or places, from the instance that it names.
 _LEAVING = (

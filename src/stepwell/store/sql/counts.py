@@ -15,7 +15,7 @@ from stepwell.store.workflow_operations import CountEnds, EndCount, EndCounts, L
 # By workflow and status.
 Counts = Mapping[tuple[int, str], int]
 
-_UNFINISHED = ", ".join(f"'{status}'" for status in sorted(UNFINISHED))
+UNFINISHED_STATUSES = ", ".join(f"'{status}'" for status in sorted(UNFINISHED))
 # One statement, as what ends leaves the one part and comes to the other. What hosts have counted each may be below
 # zero: the sum never is.
 COUNTS = f"""
@@ -24,7 +24,7 @@ COUNTS = f"""
         select status, count(*) as n
         from instances indexed by instances_by_status
         where workflow = :workflow
-            and status in ({_UNFINISHED})
+            and status in ({UNFINISHED_STATUSES})
         group by status
         union all
         select status, n

@@ -73,11 +73,13 @@ from stepwell.store.sql.targets import INSTANCE_COLUMNS, is_turn
 from stepwell.store.sql.terminations import is_terminating, list_terminations
 from stepwell.store.sql.tokens import find_token, list_tokens
 from stepwell.store.sql.transfers import export_instance, list_streams, read_notes, read_records
+from stepwell.store.sql.upkeep import find_miscounts, list_accounts
 from stepwell.store.sql.versions import get_graph, get_version, get_version_code, list_versions
 from stepwell.store.sql.workflows import get_params_schema, get_workflow, list_workflows
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.transfer_operations import ExportInstance, ListStreams, ReadNotes, ReadRecords
+from stepwell.store.upkeep_operations import FindMiscounts, ListAccounts
 from stepwell.store.workflow_operations import (
     CountEnds,
     GetGraph,
@@ -194,6 +196,8 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     ListKeptLabels: list_kept_labels,
     SearchInstances: search_instances,
     ReadSituation: read_situation,
+    ListAccounts: list_accounts,
+    FindMiscounts: find_miscounts,
     IsTerminating: is_terminating,
     ListRelatives: list_relatives,
     ReadFamily: read_family,

@@ -3,16 +3,18 @@
 from stepwell import flow
 from stepwell.core.why import SharedSlotWait, Situation, SlotWait
 from stepwell.store import codec
+from stepwell.store.operations import InstanceRow
 from stepwell.store.situation_operations import InstanceSituation, NoteBlocked, ReadSituation
 from stepwell.store.sql.records import history
 from stepwell.store.sql.rows import Connection, every, first, of_leases, only
-from stepwell.store.sql.targets import find_named
+from stepwell.store.sql.targets import INSTANCE_COLUMNS, find_named
 from stepwell.store.sql.transaction import Transaction
 
+_FACTS = len(InstanceRow.__struct_fields__)
 # The row of a worker is there as long as it holds an instance, or is alive.
 _INSTANCE = of_leases(
-    """
-    select i.row, i.snapshot, i.version, i.due_at, holder.name, coalesce(holder.lease_until > :now, false),
+    f"""
+    select {INSTANCE_COLUMNS}, i.snapshot, holder.name, coalesce(holder.lease_until > :now, false),
         i.lost_turns, w.script, w.class_name,
         i.snapshot <> w.snapshot
             or exists (
@@ -135,14 +137,15 @@ def read_situation(connection: Connection, operation: ReadSituation) -> Instance
     now = operation.now
     named = operation.account, operation.workflow, operation.id
     found = find_named(connection, _INSTANCE, named, (now,))
-    row, snapshot, version, due_at, owner, is_alive, lost_turns, script, class_name, is_loaded, *blocked = found
-    before = 0
+    row = InstanceRow(*found[:_FACTS])
+    snapshot, owner, is_alive, lost_turns, script, class_name, is_loaded, *blocked = found[_FACTS:]
+    due_at, before = row.due_at, 0
     if due_at is not None and due_at <= now:
-        (before,) = only(connection, _BEFORE, (snapshot, due_at, row, operation.most))
+        (before,) = only(connection, _BEFORE, (snapshot, due_at, row.row, operation.most))
     workers = [name for (name,) in every(connection, _WORKERS, (now, snapshot))]
     held = (owner, bool(is_alive), lost_turns)
-    waits = _slot_wait(connection, row, operation), _shared_waits(connection, row, operation)
+    waits = _slot_wait(connection, row.row, operation), _shared_waits(connection, row.row, operation)
     situation = Situation(
-        due_at, *held, before, workers, script, class_name, bool(is_loaded), version, blocked[0], blocked[1], *waits
+        due_at, *held, before, workers, script, class_name, bool(is_loaded), row.version, blocked[0], blocked[1], *waits
     )
-    return InstanceSituation(history(connection, row), situation)
+    return InstanceSituation(row, history(connection, row.row), situation)

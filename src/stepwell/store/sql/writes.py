@@ -84,11 +84,13 @@ from stepwell.store.sql.tokens import add_token, revoke_token
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.sql.transfers import abandon_import, begin_import, finish_import, import_notes, import_records
 from stepwell.store.sql.unused_limits import forget_limits, forget_queues
+from stepwell.store.sql.upkeep import recount, repair_instance
 from stepwell.store.sql.versions import put_workflow
 from stepwell.store.sql.workflows import register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.transfer_operations import AbandonImport, BeginImport, FinishImport, ImportNotes, ImportRecords
+from stepwell.store.upkeep_operations import Recount, RepairInstance
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
 
 # Two creates with one id race for the unique index, not for a look before.
@@ -337,6 +339,8 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     RenewLease: renew_lease,
     EndLease: end_lease,
     NoteBlocked: note_blocked,
+    Recount: recount,
+    RepairInstance: repair_instance,
     AbandonUnknown: abandon_unknown,
     ClaimDue: turns.claim_due,
     Commit: turns.commit,

@@ -162,7 +162,7 @@ async def _pages(store: Asked, wanted: Wanted, now: int) -> AsyncIterator[list[I
 
 async def _look(store: Asked, row: InstanceRow, now: int, parks_after_ms: int, census: Census) -> None:
     try:
-        found = await store.run(ReadSituation(row.account, row.workflow, row.id, now))
+        found = await store.run(ReadSituation(row.account, row.workflow, row.id, now, most=1))
         if len(found.records) > _FOLDED_AT_ONCE:
             # It takes a while; others are to be answered meanwhile.
             await asyncio.to_thread(_judge, found, now, parks_after_ms, census)

@@ -71,14 +71,14 @@ def look_at_instances(reading: Reading, url: str, *, with_ended: bool, is_served
 
 
 class _Asked:
-    """What only reads a store, asked on an event loop that has nothing else to do."""
+    """What only reads a store, asked on an event loop that has nothing else to do: it waits meanwhile."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
 
     async def run(self, operation: Operation[A]) -> A:
         """Do an operation that reads."""
-        outcome: Any = await asyncio.to_thread(self._reading.outcome, operation)
+        outcome: Any = self._reading.outcome(operation)
         if isinstance(outcome, Exception):
             raise outcome
         answer: A = outcome

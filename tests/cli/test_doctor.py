@@ -322,6 +322,19 @@ def test_fix_says_what_was_done_and_leaves_what_it_cannot_mend(store: Path) -> N
     assert told.stderr.endswith("checks: 1 fault, 0 warnings, 2 fixed\n")
 
 
+def test_lease_without_a_worker_is_told_and_mended(store: Path) -> None:
+    """Nobody would ever claim what it holds."""
+    _with_instances(store)
+    _change(store, "update instances set owner = 999, due_at = null where id = 'due'")
+    said = "orders/due of account acme does not go on: nobody has it, and nothing will make it due"
+
+    looked, mended, after = _states(), _states("--fix"), _states()
+
+    assert ("warning", said) in looked
+    assert ("fixed", said) in mended
+    assert after == set()
+
+
 def test_many_that_are_wrong_are_some_lines(store: Path) -> None:
     """And how many more there are; all of them are mended."""
     _with_instances(store)

@@ -163,6 +163,19 @@ async def test_what_has_a_reason_not_to_be_due_is_not_made_due(store: Store, how
 
 
 @BOTH
+def test_lease_without_a_worker_is_no_reason(require: Callable[..., None], store: str) -> None:
+    """Nobody claims from a worker that is not even known."""
+    with either(require, store, Flow(limit=1)) as work:
+        _create(work, "a")
+        every(work.connection, "update instances set owner = 999, due_at = null returning row")
+        (row, turn, seq) = every(work.connection, "select row, turn, seq from instances")[0]
+
+        assert work.write([RepairInstance(row, turn, seq, 0, None, None, work.now)]) == [True]
+
+        assert every(work.connection, "select due_at, owner from instances") == [(work.now, None)]
+
+
+@BOTH
 def test_what_waits_for_a_slot_is_not_made_due(require: Callable[..., None], store: str) -> None:
     """Its gate does that."""
     with either(require, store, Flow(limit=1)) as work:

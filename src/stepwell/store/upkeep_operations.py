@@ -43,7 +43,7 @@ class RepairInstance(Operation[bool], frozen=True):
     """Let the row of an instance say what its history says of its steps and its starts; tell whether it was so.
 
     It was not if the instance has gone on meanwhile: it is done for the `turn` and `seq` that it was decided upon.
-    `due_at`: it is made due then, unless somebody has it, it is paused, has ended, or waits for a slot.
+    `due_at`: it is made due then, unless a worker that is known has it, it is paused, has ended, or waits for a slot.
     """
 
     row: int

@@ -104,11 +104,13 @@ _CORRECT = """
         and seq = :seq
     returning row
     """
+# An owner that is not even known is nobody, from whom nobody would claim it.
 _WAKE = """
     update instances
-    set due_at = :due_at
+    set due_at = :due_at,
+        owner = null
     where row = :row
-        and owner is null
+        and (owner is null or owner not in (select row from workers))
         and ended_at is null
         and queued_at is null
         and status <> 'paused'

@@ -29,7 +29,7 @@ def main() -> None:
     if "postgres" in stores and not (postgres.is_there() and postgres.is_local()):
         sys.exit(f"needs {postgres.REASON}")
     seed = options.seed if options.seed is not None else time.time_ns() % 1_000_000
-    each = Options(options.seconds / len(stores), seed, options.rate, options.waiting)
+    each = Options(options.seconds / len(stores), seed, options.rate, options.waiting, options.only)
     folder = Path(tempfile.mkdtemp(prefix="sw-soak-")) if options.keep is None else options.keep
     folder.mkdir(exist_ok=True)
     # PostgreSQL runs as somebody else if this is root.
@@ -58,6 +58,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="of all that is chosen by lot; else one that is printed")
     parser.add_argument("--rate", type=float, default=8.0, help="scenes that clients begin a second (8)")
     parser.add_argument("--waiting", type=int, default=300, help="instances that wait until the end (300)")
+    parser.add_argument("--only", action="append", default=[], metavar="FAULT", help="inject this kind; repeatable")
     parser.add_argument("--output", type=Path, help="write the tables to this file")
     parser.add_argument("--keep", type=Path, help="leave stores, ledgers and logs in this folder")
     parser.add_argument(

@@ -23,7 +23,8 @@ CUT = """
     """
 # A write behind it fails. It leaves no room for more than the beginning of a file.
 _FULL_BYTES = 4_096
-_CLOCK_S = (-8.0, -3.0, -1.0, 1.0, 3.0, 8.0)
+# Far ahead is not among them: what goes to sleep then sleeps as long.
+_CLOCK_S = (-3_600.0, -8.0, -3.0, -1.0, 1.0, 3.0, 8.0)
 
 
 # How late a process that was paused may begin what it had decided on before.
@@ -58,6 +59,8 @@ class Faults:
             ("worker killed", 3.0, self._kill_workers),
             ("parent killed", 2.0, self._kill_parent),
             ("parent and workers killed", 1.5, self._kill_all),
+            ("parent killed, a worker paused", 1.0, self._kill_parent_of_paused),
+            ("all hosts killed", 0.5, self._kill_everybody),
             ("server stopped and started", 1.0, self._restart),
             ("worker paused", 2.0, self._pause_worker),
             ("parent paused", 1.5, self._pause_parent),
@@ -65,7 +68,8 @@ class Faults:
             ("clock set", 2.0, self._set_clock),
         ]
         if self.site.database is None:
-            return [*common, ("disk full", 2.0, self._fill_disk)]
+            full = [("disk full", 2.0, self._fill_disk), ("parent killed, the disk full", 0.5, self._kill_on_full_disk)]
+            return [*common, *full]
         return [*common, ("database killed", 1.5, self._kill_database), ("database cut off", 2.0, self._cut_database)]
 
     @property
@@ -91,6 +95,28 @@ class Faults:
         host.signal(signal.SIGKILL, [*host.workers(), host.pid])
         host.server.kill()
         return self._started(host, began)
+
+    def _kill_parent_of_paused(self) -> Watch:
+        """Kill a parent one of whose workers does not see it for a while."""
+        host, began = self._host, time.monotonic()
+        paused = host.workers()[:1]
+        host.signal(signal.SIGSTOP, paused)
+        host.server.process.kill()
+        time.sleep(self.rng.choice((0, LEASE_S * 1.5)))
+        host.signal(signal.SIGCONT, paused)
+        host.server.kill()
+        return self._started(host, began)
+
+    def _kill_everybody(self) -> Watch:
+        began = time.monotonic()
+        for host in self.site.hosts:
+            host.signal(signal.SIGKILL, [*host.workers(), host.pid])
+            host.server.kill()
+        watch = Watch(self.reading)
+        for number, host in enumerate(self.site.hosts):
+            host.start()
+            self.away.append(Span(began, time.monotonic(), number))
+        return watch
 
     def _restart(self) -> Watch:
         host = self._host
@@ -148,14 +174,21 @@ class Faults:
     def _fill_disk(self) -> Watch:
         """Let the parent write no more than the beginning of a file, as on a disk without space, and then again."""
         host = self._host
-        unlimited = resource.prlimit(host.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(host.pid, resource.RLIMIT_FSIZE, (_FULL_BYTES, unlimited[1]))
+        unlimited = _allow_bytes(host.pid, _FULL_BYTES)
         time.sleep(self.rng.uniform(0.3, 2.5))
         # A worker that was started meanwhile has it from its parent.
         for pid in (host.pid, *host.workers()):
             with suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
+                _allow_bytes(pid, unlimited)
         return Watch(self.reading)
+
+    def _kill_on_full_disk(self) -> Watch:
+        """Kill a parent that has begun to fail; the next one has space."""
+        host, began = self._host, time.monotonic()
+        _allow_bytes(host.pid, _FULL_BYTES)
+        time.sleep(self.rng.uniform(0.1, 1))
+        host.server.kill()
+        return self._started(host, began)
 
     def _kill_database(self) -> Watch:
         assert self.site.database is not None
@@ -173,3 +206,10 @@ class Faults:
             postgres.query(self.site.database.url, CUT)
             time.sleep(0.05)
         return Watch(self.reading)
+
+
+def _allow_bytes(pid: int, size: int) -> int:
+    """Let a process write no file beyond a size; return what it was allowed before."""
+    before, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))
+    return before

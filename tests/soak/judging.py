@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from stepwell.core.records import Completed, StepSucceeded
+from stepwell.core.records import Completed, Running, StepSucceeded
 from stepwell.errors import InstanceNotFound
 from stepwell.store import Store, codec
 from stepwell.store.opening import open_store
@@ -127,9 +127,9 @@ def _count(counts: Counter[str], found: InstanceHistory, facts: Facts) -> None:
     counts[f"instances, {found.row.status}"] += 1
     counts["records"] += len(found.records)
     counts["turns"] += found.row.turn
-    counts["steps that succeeded"] += sum(
-        isinstance(record, StepSucceeded) for _, record in codec.from_rows(found.records)
-    )
+    records = [record for _, record in codec.from_rows(found.records)]
+    counts["turns that were lost"] += sum(isinstance(record, Running) and record.lost for record in records)
+    counts["steps that succeeded"] += sum(isinstance(record, StepSucceeded) for record in records)
     counts["bodies that may have begun late"] += sum(number in facts.late for number, _ in facts.began)
 
 

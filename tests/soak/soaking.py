@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +50,16 @@ _SOME_LEFT = """
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a soak is to be: for how long, how many instances a second, and how many wait until its end."""
+    """What a soak is to be: for how long, how many instances a second, and how many wait until its end.
+
+    `only` are the kinds of fault that are wanted; empty: all.
+    """
 
     seconds: float
     seed: int
     rate: float
     waiting: int
+    only: Sequence[str] = ()
 
 
 def soak(folder: Path, options: Options, *, on_postgres: bool) -> Soaked:
@@ -123,7 +127,8 @@ class _Soak:
 
     def _disturb(self, until: float) -> None:
         """Inject each kind of fault once, if there is time, and then whichever."""
-        kinds = self._faults.kinds()
+        only = self._options.only
+        kinds = [kind for kind in self._faults.kinds() if not only or kind[0] in only]
         first = self._rng.sample(kinds, len(kinds))
         while time.monotonic() < until:
             weights = [weight for _, weight, _ in kinds]

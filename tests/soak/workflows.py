@@ -6,11 +6,14 @@ They are served from a copy of this file, as an author's are.
 import asyncio
 import json
 import os
+import random
 import time
 import uuid
 
 from stepwell import Flow, NonRetryableError, SharedLimit, WorkflowEntrypoint
 
+# How long bodies take, in seconds: some long enough that each fault meets them.
+TAKES_S = (0.01, 0.01, 0.01, 0.05, 0.6)
 CONFIG = {"retries": {"limit": 10_000, "delay": 50, "backoff": "constant"}}
 
 
@@ -33,7 +36,7 @@ async def work(step, instance, name, fails=0, limit=None):
     @step.do(name, limit=limit, config=CONFIG)
     async def body(ctx):
         value = note(instance, name, ctx)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(random.choice(TAKES_S))
         if ctx["attempt"] <= fails:
             raise ValueError("not yet")
         return value
@@ -47,7 +50,7 @@ async def work_in_a_thread(step, instance, name):
     @step.do(name, config=CONFIG)
     def body(ctx):
         value = note(instance, name, ctx)
-        time.sleep(0.01)
+        time.sleep(random.choice(TAKES_S))
         return value
 
     return await body()

@@ -8,6 +8,7 @@ something was broken or `--keep` says where to.
 """
 
 import argparse
+import os
 import shutil
 import signal
 import sys
@@ -25,6 +26,8 @@ def main() -> None:
     options = _options()
     # Whoever ends this, as `timeout` does, is to have no servers left by it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if "STEPWELL_TEST_STORE" in os.environ:
+        sys.exit("STEPWELL_TEST_STORE is for tests: unset it, and say --store")
     stores = ["sqlite", "postgres"] if options.store == "both" else [options.store]
     if "postgres" in stores and not (postgres.is_there() and postgres.is_local()):
         sys.exit(f"needs {postgres.REASON}")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,10 +67,11 @@ class Ledger:
 
 
 def read(path: Path, kind: type[Line]) -> Iterator[Line]:
-    """Yield the lines of a ledger."""
+    """Yield the lines of a ledger. One that a process was killed in is cut off, and another may follow it."""
     if not path.exists():
         return
     decoder = msgspec.json.Decoder(kind)
     with path.open("rb") as file:
         for line in file:
-            yield decoder.decode(line)
+            with suppress(msgspec.DecodeError):
+                yield decoder.decode(line)

@@ -60,7 +60,6 @@ class Faults:
             ("parent killed", 2.0, self._kill_parent),
             ("parent and workers killed", 1.5, self._kill_all),
             ("parent killed, a worker paused", 1.0, self._kill_parent_of_paused),
-            ("all hosts killed", 0.5, self._kill_everybody),
             ("server stopped and started", 1.0, self._restart),
             ("worker paused", 2.0, self._pause_worker),
             ("parent paused", 1.5, self._pause_parent),
@@ -70,7 +69,12 @@ class Faults:
         if self.site.database is None:
             full = [("disk full", 2.0, self._fill_disk), ("parent killed, the disk full", 0.5, self._kill_on_full_disk)]
             return [*common, *full]
-        return [*common, ("database killed", 1.5, self._kill_database), ("database cut off", 2.0, self._cut_database)]
+        return [
+            *common,
+            ("all hosts killed", 0.5, self._kill_everybody),
+            ("database killed", 1.5, self._kill_database),
+            ("database cut off", 2.0, self._cut_database),
+        ]
 
     @property
     def _host(self) -> Host:
@@ -105,6 +109,7 @@ class Faults:
         time.sleep(self.rng.choice((0, LEASE_S * 1.5)))
         host.signal(signal.SIGCONT, paused)
         host.server.kill()
+        self.late += [Span(began, time.monotonic(), worker) for worker in paused]
         return self._started(host, began)
 
     def _kill_everybody(self) -> Watch:

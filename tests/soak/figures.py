@@ -82,13 +82,15 @@ def render(soaked: Soaked) -> str:
     """Return everything as Markdown."""
     parts = [
         f"### {soaked.store}, {soaked.seconds:.0f} s, seed {soaked.seed}",
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        machine(),
         "**Faults, and what came after them**",
         _faults(soaked),
         "**Calls of the clients**",
         _calls(soaked),
         "**How long requests took, in ms**",
         _latencies(soaked),
+        f"The 99th percentile during faults, while the parent lives, is {soaked.p99_ms:.0f} ms; on a machine that has "
+        f"time for it, it is to be under {P99_MS:.0f} ms.",
         "**What was there to be held against the ledgers**",
         table(["", "count"], [[name, f"{count:,}"] for name, count in sorted(soaked.findings.counts.items())]),
         f"All had ended {soaked.drained_s:.1f} s after the last fault. {' '.join(soaked.parents)}",
@@ -99,6 +101,14 @@ def render(soaked: Soaked) -> str:
         parts.append(table(["promise", "broken"], [[name, str(count)] for name, count in counts.items()]))
         parts.append("\n".join(_some_of_each(soaked.broken)))
     return "\n\n".join(parts) + "\n"
+
+
+def machine() -> str:
+    """Return in words what has been measured on, and how busy it is."""
+    return (
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores; "
+        f"load average {os.getloadavg()[1]:.1f} at the end, that of others included."
+    )
 
 
 def _some_of_each(broken: Sequence[Broken]) -> Iterator[str]:

@@ -8,11 +8,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from stepwell.core.records import Completed, Running, StepSucceeded
+from stepwell.core.records import Completed, PayloadRef, Running, StepSucceeded
 from stepwell.errors import InstanceNotFound
 from stepwell.store import Store, codec
 from stepwell.store.opening import open_store
-from stepwell.store.operations import GetInstance, GetWorkflow, InstanceHistory
+from stepwell.store.operations import GetInstance, GetWorkflow, InstanceHistory, ReadPayload
 from tests.soak.calls import Began, Call, read
 from tests.soak.faults import Span
 from tests.soak.hosts import Site
@@ -86,11 +86,13 @@ class _Ledgers:
             if any(span.began <= began.at <= span.ended for span in by_pid[began.pid]):
                 self.late.add(number)
 
-    def facts(self, found: InstanceHistory, places: Sequence[tuple[int, int]], children: Sequence[Any]) -> Facts:
+    def facts(
+        self, found: InstanceHistory, places: Sequence[tuple[int, int]], output: Any, children: Sequence[Any]
+    ) -> Facts:
         """Return what is known of an instance."""
         id = found.row.id
         of_parent = None if id in self.calls else self.calls.get(id.rpartition("-")[0], [])
-        return Facts(found, places, self.began[id], self.calls.get(id, []), self.late, children, of_parent)
+        return Facts(found, places, self.began[id], self.calls.get(id, []), output, self.late, children, of_parent)
 
 
 async def _check_instances(store: Store, reading: Reading, ledgers: _Ledgers, findings: Findings) -> None:
@@ -106,15 +108,25 @@ async def _check_instances(store: Store, reading: Reading, ledgers: _Ledgers, fi
             continue
         if id not in ledgers.calls and id.rpartition("-")[0] not in ledgers.calls:
             findings.broken.append(Broken("nothing is there unasked", id, f"nobody has created it: {workflow}"))
-        facts = ledgers.facts(found, places[id], outputs[id])
+        output = await _output(store, found)
+        facts = ledgers.facts(found, places[id], output, outputs[id])
         findings.broken += check_instance(facts)
         _count(findings.counts, found, facts)
-        if isinstance(end := codec.from_row(found.records[-1]).record, Completed):
-            outputs[id.rpartition("-")[0]].append(json.loads(str(end.value)))
+        if output is not None:
+            outputs[id.rpartition("-")[0]].append(output)
     for id, calls in ledgers.calls.items():
         if id not in there:
             findings.broken += check_absent(id, calls)
     findings.counts["bodies that began"] = sum(map(len, ledgers.began.values()))
+
+
+async def _output(store: Store, found: InstanceHistory) -> Any:
+    """Return what an instance has returned, if it is complete."""
+    end = codec.from_row(found.records[-1]).record
+    if not isinstance(end, Completed):
+        return None
+    text = await store.run(ReadPayload(end.value.id)) if isinstance(end.value, PayloadRef) else end.value
+    return json.loads(text)
 
 
 def _places(reading: Reading) -> Mapping[str, list[tuple[int, int]]]:

@@ -27,17 +27,11 @@ ROOT = Path(__file__).parents[2]
 CLIENTS = 2
 # After the last fault all has to have ended within this.
 DRAINED_WITHIN_S = 60.0
-# They may have to wait for answers that never come.
+# They may have to wait for answers that never come; each then lets go on what it has left waiting.
 CLIENTS_END_WITHIN_S = 100.0
+_LET_GO_S = 0.1
 # Fewer than a parent may have more than at its start when nobody speaks to it: what its libraries keep.
 _SPARE_DESCRIPTORS = 12
-_LEFT = """
-    select status, count(*)
-    from instances
-    where ended_at is null
-        and workflow > 0
-    group by status
-    """
 _SOME_LEFT = """
     select id, status, turn, owner, due_at
     from instances
@@ -104,7 +98,7 @@ class _Soak:
             self._disturb(began + self._options.seconds)
             soaked.seconds, is_over = time.monotonic() - began, time.monotonic()
             self._end(clients)
-        self._drain(is_over)
+        self._drain()
         soaked.drained_s = time.monotonic() - is_over
         self._look_at_parents()
         self._stop()
@@ -129,8 +123,10 @@ class _Soak:
         """Inject each kind of fault once, if there is time, and then whichever."""
         only = self._options.only
         kinds = [kind for kind in self._faults.kinds() if not only or kind[0] in only]
+        if not kinds:
+            sys.exit(f"--only: there are {', '.join(name for name, _, _ in self._faults.kinds())}")
         first = self._rng.sample(kinds, len(kinds))
-        while time.monotonic() < until:
+        while time.monotonic() < until and self._all_live():
             weights = [weight for _, weight, _ in kinds]
             kind, _, inject = first.pop() if first else self._rng.choices(kinds, weights)[0]
             began = time.monotonic()
@@ -143,11 +139,18 @@ class _Soak:
             # Now and then the next one comes before anybody has caught his breath.
             time.sleep(self._rng.choice((0, 0.3, 1.0)))
 
+    def _all_live(self) -> bool:
+        """Tell whether all parents live that nobody has killed."""
+        dead = [host for host in self._site.hosts if host.server.process.poll() is not None]
+        for host in dead:
+            self._soaked.findings.broken.append(Broken("a parent lives", "", host.server.log[-2_000:]))
+        return not dead
+
     def _end(self, clients: list["subprocess.Popen[bytes]"]) -> None:
         """Let clients come to their end."""
         for client in clients:
             client.send_signal(signal.SIGTERM)
-        until = time.monotonic() + CLIENTS_END_WITHIN_S
+        until = time.monotonic() + CLIENTS_END_WITHIN_S + self._options.waiting * _LET_GO_S
         for client in clients:
             try:
                 code = client.wait(max(until - time.monotonic(), 0))
@@ -157,17 +160,20 @@ class _Soak:
                 text = f"it has ended with {code}, see its log; None: it waits and waits"
                 self._soaked.findings.broken.append(Broken("a client gets answers", "", text))
 
-    def _drain(self, since: float) -> None:
+    def _drain(self) -> None:
         """Wait until every instance has ended."""
-        while left := self._reading.ask(_LEFT):
+        since = time.monotonic()
+        while left := live(self._reading):
             if time.monotonic() - since > DRAINED_WITHIN_S:
-                text = f"not within {DRAINED_WITHIN_S:.0f} s: {left}, such as {self._reading.ask(_SOME_LEFT)}"
+                text = f"{left} have not within {DRAINED_WITHIN_S:.0f} s, such as {self._reading.ask(_SOME_LEFT)}"
                 self._soaked.findings.broken.append(Broken("every instance ends as it should", "", text))
                 return
             time.sleep(0.2)
 
     def _look_at_parents(self) -> None:
         """See that a parent which survived has given back what it was lent."""
+        if not self._all_live():
+            return
         for number, host in enumerate(self._site.hosts):
             now = _descriptors(host)
             text = (

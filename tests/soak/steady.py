@@ -15,7 +15,6 @@ import csv
 import io
 import math
 import os
-import platform
 import shutil
 import signal
 import statistics
@@ -31,7 +30,7 @@ from stepwell.sdk.models import Instance
 from tests import postgres
 from tests.crash.fleet import FleetServer
 from tests.crash.server import make_token
-from tests.soak.figures import percentile, table
+from tests.soak.figures import machine, percentile, table
 
 WORKFLOW, STEPS = "steps", 10
 RETENTION_S = 120
@@ -192,8 +191,7 @@ def render(store: str, rate: float, samples: Sequence[dict[str, float]]) -> tupl
     shown = [[_shown(sample[name]) for name in names] for sample in samples[::every]]
     parts = [
         f"### {store}: {samples[-1]['minute']:.0f} minutes of {rate:g} instances of {STEPS} steps a second",
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores; "
-        f"instances are kept for {RETENTION_S} s, and slopes are of what comes {RETENTION_S + 60} s after the start",
+        f"{machine()} Instances are kept for {RETENTION_S} s; slopes leave out the first {RETENTION_S + 60} s.",
         table(["figure", "mean (least to most)", "slope an hour ± 2 standard errors", "tolerance", "is"], rows),
         table(names, shown),
     ]

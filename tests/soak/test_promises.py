@@ -1,5 +1,6 @@
 """The checker of the soak finds each kind of loss, in a history that is right but for that."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,7 @@ from stepwell.core.records import (
 from stepwell.store import codec
 from stepwell.store.operations import InstanceHistory, InstanceRow
 from tests.soak.calls import ACKNOWLEDGED, REFUSED, UNKNOWN, Began, Call
-from tests.soak.promises import Facts, check_absent, check_instance, check_reads
+from tests.soak.promises import PADDING, Facts, check_absent, check_instance, check_reads
 
 ONE, TWO, GO = Key(StepKind.DO, "one", 1), Key(StepKind.DO, "two", 1), Key(StepKind.WAIT, "go", 1)
 CONFIG = StepConfig(10, 50, "constant", 1_000)
@@ -58,7 +59,7 @@ class Scene:
             ((2, 2), WaitEnded(7, GO, 7)),
             ((2, 3), AttemptStarted(8, TWO, 1, CONFIG)),
             ((2, 4), StepSucceeded(9, TWO, 1, '"v2"')),
-            ((2, 5), Completed(9, '["v1","v2",{"for":"a","n":7}]')),
+            ((2, 5), Completed(9, json.dumps(["v1", "v2" + PADDING, PAYLOAD]))),
         ]
     )
     began: list[tuple[int, Began]] = field(
@@ -76,9 +77,10 @@ class Scene:
             1, "local", "waiting", "w", "a", "v", self.status or str(state.status), "api", state.step_count, len(rows),
             2, None, state.created_at, 9, state.started_at, state.ended_at,
         )  # fmt: skip
-        return Facts(
-            InstanceHistory(row, rows), [place for place, _ in self.records], self.began, self.calls, self.late
-        )
+        end = self.records[-1][1]
+        output = json.loads(str(end.value)) if isinstance(end, Completed) else None
+        places = [place for place, _ in self.records]
+        return Facts(InstanceHistory(row, rows), places, self.began, self.calls, output, self.late)
 
 
 def _put(*records: tuple[tuple[int, int], Record], at: int) -> Callable[[Scene], None]:

@@ -18,11 +18,12 @@ _ENDED = """
     select coalesce(sum(n), 0)
     from ended_counts
     """
+# By an index: in hours there come to be many that have ended.
 _LIVE = """
     select count(*)
     from instances
-    where ended_at is null
-        and workflow > 0
+    where workflow in (select row from workflows)
+        and status in ('queued', 'running', 'waiting', 'waitingForPause', 'paused', 'rollingBack')
     """
 # What somebody holds, and what is due. `n` grows with each record of a turn, and begins at 1 with its claim.
 _UNDER_WAY = """
@@ -32,7 +33,8 @@ _UNDER_WAY = """
     union all
     select row, turn, n, owner
     from instances
-    where due_at <= {now}
+    where snapshot in (select row from snapshots)
+        and due_at <= {now}
         and owner is null
     """
 

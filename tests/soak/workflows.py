@@ -14,6 +14,8 @@ from stepwell import Flow, NonRetryableError, SharedLimit, WorkflowEntrypoint
 
 # How long bodies take, in seconds: some long enough that each fault meets them.
 TAKES_S = (0.01, 0.01, 0.01, 0.05, 0.6)
+# With it a result is too large to lie in its record.
+PADDING = "." * 6_000
 CONFIG = {"retries": {"limit": 10_000, "delay": 50, "backoff": "constant"}}
 
 
@@ -30,7 +32,7 @@ def note(instance, step, ctx):
     return value
 
 
-async def work(step, instance, name, fails=0, limit=None):
+async def work(step, instance, name, *, fails=0, limit=None, padding=""):
     """Run a step that fails so many times, or until it is lost as often."""
 
     @step.do(name, limit=limit, config=CONFIG)
@@ -39,7 +41,7 @@ async def work(step, instance, name, fails=0, limit=None):
         await asyncio.sleep(random.choice(TAKES_S))
         if ctx["attempt"] <= fails:
             raise ValueError("not yet")
-        return value
+        return value + padding
 
     return await body()
 
@@ -62,7 +64,7 @@ class Sequence(WorkflowEntrypoint):
     async def run(self, event, step):
         """Return what the steps returned."""
         me, told = event["instanceId"], event["payload"]
-        done = [await work(step, me, "one", told["fails"]), await work_in_a_thread(step, me, "two")]
+        done = [await work(step, me, "one", fails=told["fails"]), await work_in_a_thread(step, me, "two")]
         await step.sleep("nap", told["nap_ms"])
         done.append(await work(step, me, "three"))
         if told["breaks"]:
@@ -79,7 +81,7 @@ class Parallel(WorkflowEntrypoint):
         """Return what the steps returned."""
         me = event["instanceId"]
         names = (("a", 0), ("b", 1), ("c", 0), ("d", 2))
-        done = await asyncio.gather(*(work(step, me, name, fails, "desk") for name, fails in names))
+        done = await asyncio.gather(*(work(step, me, name, fails=fails, limit="desk") for name, fails in names))
         return [*done, await work(step, me, "last")]
 
 
@@ -91,7 +93,7 @@ class Waiting(WorkflowEntrypoint):
         me = event["instanceId"]
         first = await work(step, me, "one")
         went = await step.wait_for_event("go", "go", timeout="300 days")
-        return [first, await work(step, me, "two"), went["payload"]]
+        return [first, await work(step, me, "two", padding=PADDING), went["payload"]]
 
 
 class Family(WorkflowEntrypoint):

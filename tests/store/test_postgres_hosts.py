@@ -143,6 +143,35 @@ async def test_host_that_was_forgotten_is_there_again(hosts: tuple[Store, Store]
     await _until(lambda: _is_alive(other))
 
 
+async def test_host_whose_lease_is_over_claims_nothing_until_it_is_renewed(hosts: tuple[Store, Store]) -> None:
+    """Its workers take nothing from one another, and what became due meanwhile is theirs when it is there again."""
+    late, other = hosts
+    await register(late)
+    await create(late, "a")
+    holder, idle = await _worker(late), await _worker(late)
+    (held,) = (await claim(late, holder)).turns
+    ear = Ear()
+    late.listen(idle, ear)
+    pulse = _pause(late)
+    await _until(lambda: _is_over(other))
+    await create(late, "b")
+
+    meanwhile = await claim(late, idle)
+    _inside(late)._loop.do(pulse.start())
+    while not (again := (await claim(late, idle)).turns):
+        await heard(ear.due)
+
+    assert meanwhile == Claims([], None)
+    assert [turn.id for turn in again] == ["b"]
+    await late.run(commit(held, started()))
+
+
+async def _is_over(store: Store) -> bool:
+    """Tell whether the lease of a host is over."""
+    sql = "select count(*) from leases where lease_until = 0"
+    return bool((await asyncio.to_thread(postgres.query, _inside(store)._opened.address.dsn, sql))[0][0])
+
+
 async def test_pulse_that_has_lost_its_connection_often_comes_back_as_soon_as_ever(
     hosts: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:

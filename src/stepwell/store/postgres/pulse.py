@@ -157,12 +157,16 @@ class Pulse:
         self._has_tidings.clear()
         await connection.add_listener(channel, self._heard)
         await connection.execute(SEND, channel, [greeting(self._host)])
-        renew_at = look_at = time()
+        renew_at = look_at = over_at = time()
         while True:
-            if time() >= renew_at:
-                renew_at = time() + self._lease_ms / 1000 / _BEATS
+            if (now := time()) >= renew_at:
+                renew_at = now + self._lease_ms / 1000 / _BEATS
                 await self._renew(connection)
                 self._waits = delays()
+                if now >= over_at:
+                    # The workers of this host have claimed nothing since: they are told of what there is.
+                    look_at = now
+                over_at = now + self._lease_ms / 1000
             if time() >= look_at:
                 self._tell(await connection.fetch(_LOOK, self._host, self._listeners.watchers.rows))
                 look_at = time() + (LOOK_EVERY_S if self._hears else LOOK_OFTEN_S)

@@ -27,7 +27,7 @@ _FULL_BYTES = 4_096
 _CLOCK_S = (-3_600.0, -8.0, -3.0, -1.0, 1.0, 3.0, 8.0)
 
 
-# How late a process that was paused may begin what it had decided on before.
+# How late a process may begin what it had decided on, or been given, before.
 _LATE_S = 1.0
 
 
@@ -50,7 +50,7 @@ class Faults:
     # When a host had no parent that ran, and when there was no database.
     away: list[Span] = field(default_factory=list)
     without_database: list[Span] = field(default_factory=list)
-    # When workers were paused, or their parents, and might begin late what others have done meanwhile.
+    # When workers were paused, or their parents, or claims had no answer: they may begin late what others have done.
     late: list[Span] = field(default_factory=list)
 
     def kinds(self) -> list[tuple[str, float, Callable[[], Watch]]]:
@@ -140,7 +140,7 @@ class Faults:
         workers = host.workers()
         pids = self.rng.sample(workers, min(len(workers), 1))
         # Longer than others wait; sometimes longer than its parent does.
-        seconds = self.rng.choice((LEASE_S * 1.5, LEASE_S * 2.5, STUCK_S + 1.5))
+        seconds = self.rng.choice((LEASE_S * 0.7, LEASE_S * 1.5, STUCK_S + 1.5))
         self._pause(host, pids, pids, seconds)
         return Watch(self.reading)
 
@@ -149,7 +149,7 @@ class Faults:
         workers = host.workers()
         # With its workers or without them.
         pids = [host.pid, *(workers if self.rng.random() < 0.5 else ())]
-        self._pause(host, pids, workers, LEASE_S * self.rng.uniform(0.5, 3))
+        self._pause(host, pids, workers, LEASE_S * self.rng.uniform(0.3, 2))
         self.away.append(Span(began, time.monotonic(), self.site.hosts.index(host)))
         return Watch(self.reading)
 
@@ -200,16 +200,19 @@ class Faults:
         began = time.monotonic()
         self.site.database.crash()
         # At once, or when leases are over.
-        time.sleep(self.rng.choice((0, 0.5, LEASE_S * 3)))
+        time.sleep(self.rng.choice((0, 0.5, LEASE_S * 1.5)))
         self.site.database.start()
         self.without_database.append(Span(began, time.monotonic()))
+        self.late.append(Span(began, time.monotonic() + _LATE_S))
         return Watch(self.reading)
 
     def _cut_database(self) -> Watch:
         assert self.site.database is not None
+        began = time.monotonic()
         for _ in range(self.rng.randint(1, 5)):
             postgres.query(self.site.database.url, CUT)
             time.sleep(0.05)
+        self.late.append(Span(began, time.monotonic() + _LATE_S))
         return Watch(self.reading)
 
 

@@ -83,7 +83,7 @@ class _Ledgers:
                 self.calls[call.id].append(call)
         for number, began in enumerate(read(site.ledger, Began)):
             self.began[began.instance].append((number, began))
-            if any(span.began <= began.at <= span.ended for span in by_pid[began.pid]):
+            if any(span.began <= began.at <= span.ended for span in (*by_pid[began.pid], *by_pid[None])):
                 self.late.add(number)
 
     def facts(

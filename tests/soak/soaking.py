@@ -132,12 +132,18 @@ class _Soak:
             began = time.monotonic()
             recovery = inject().wait()
             self._soaked.injected.append(Injected(kind, began, time.monotonic(), recovery))
+            self._note(self._soaked.injected[-1])
             if recovery.claimed_s is None:
                 text = f"{kind}: a step was recorded after {recovery.recorded_s} s, and not all was claimed"
                 self._soaked.findings.broken.append(Broken("everything goes on after a fault", "", text))
                 return
             # Now and then the next one comes before anybody has caught his breath.
             time.sleep(self._rng.choice((0, 0.3, 1.0)))
+
+    def _note(self, fault: Injected) -> None:
+        """Keep when a fault was, for whoever looks into what it has brought about."""
+        with (self._site.folder / "faults").open("a", encoding="utf-8") as file:
+            file.write(f"{fault.began:.3f} {fault.ended:.3f} {fault.kind}\n")
 
     def _all_live(self) -> bool:
         """Tell whether all parents live that nobody has killed."""

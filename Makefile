@@ -11,7 +11,7 @@ SOURCES := $(wildcard src tests examples bench tools)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fix vendor reference test-long screenshots histories coverage bench wheel clean
+.PHONY: help run test check fix vendor reference test-long screenshots histories coverage bench soak steady wheel clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,12 @@ coverage: $(READY) ## Run the tests and report which lines they reach
 bench: $(READY) ## Measure this machine and Stepwell on it
 	$(VENV_PYTHON) -m bench
 	$(VENV_PYTHON) -m bench.search
+
+soak: $(READY) ## Do everything to servers that a machine can do, for a minute; SOAK="--seconds 3600" for an hour
+	$(VENV_PYTHON) -m tests.soak $(SOAK)
+
+steady: $(READY) ## See that an hour under steady load leaves all as it was; STEADY="--minutes 10" is shorter
+	$(VENV_PYTHON) -m tests.soak.steady $(STEADY)
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(VENV_PYTHON) -m build --wheel --outdir dist

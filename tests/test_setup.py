@@ -93,6 +93,8 @@ def test_commands_are_listed_by_plain_make(require, tmp_path: Path) -> None:
         "histories",
         "coverage",
         "bench",
+        "soak",
+        "steady",
         "wheel",
         "clean",
     ]

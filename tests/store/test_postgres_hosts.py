@@ -1,7 +1,8 @@
 """Several processes have one database open: what is lost is found, what one writes the others hear."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ HAS_POSTGRES = postgres.is_there()
 if HAS_POSTGRES:
     import asyncpg
 
+    from stepwell.store.postgres.backoff import FIRST_S, delays
     from stepwell.store.postgres.pulse import Pulse
     from stepwell.store.postgres.store import PostgresSettings, PostgresStore
 
@@ -139,6 +141,67 @@ async def test_host_that_was_forgotten_is_there_again(hosts: tuple[Store, Store]
     _inside(away)._loop.do(pulse.start())
 
     await _until(lambda: _is_alive(other))
+
+
+async def test_host_whose_lease_is_over_claims_nothing_until_it_is_renewed(hosts: tuple[Store, Store]) -> None:
+    """Its workers take nothing from one another, and what became due meanwhile is theirs when it is there again."""
+    late, other = hosts
+    await register(late)
+    await create(late, "a")
+    holder, idle = await _worker(late), await _worker(late)
+    (held,) = (await claim(late, holder)).turns
+    ear = Ear()
+    late.listen(idle, ear)
+    pulse = _pause(late)
+    await _until(lambda: _is_over(other))
+    await create(late, "b")
+
+    meanwhile = await claim(late, idle)
+    _inside(late)._loop.do(pulse.start())
+    while not (again := (await claim(late, idle)).turns):
+        await heard(ear.due)
+
+    assert meanwhile == Claims([], None)
+    assert [turn.id for turn in again] == ["b"]
+    await late.run(commit(held, started()))
+
+
+async def _is_over(store: Store) -> bool:
+    """Tell whether the lease of a host is over."""
+    sql = "select count(*) from leases where lease_until = 0"
+    return bool((await asyncio.to_thread(postgres.query, _inside(store)._opened.address.dsn, sql))[0][0])
+
+
+async def test_pulse_that_has_lost_its_connection_often_comes_back_as_soon_as_ever(
+    hosts: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went wrong before a connection was of use does not count: else each loss would make a lease end."""
+    store, other = hosts
+    waited: list[float] = []
+    monkeypatch.setattr("stepwell.store.postgres.pulse.delays", lambda: _noted(waited))
+    dsn = _inside(store)._opened.address.dsn
+    for _ in range(5):
+        renewed = await asyncio.to_thread(postgres.query, dsn, RENEWED)
+        await asyncio.to_thread(postgres.query, dsn, CUT_PULSES)
+        await _until(partial(_are_renewed, other, renewed))
+
+    assert set(waited) == {FIRST_S}
+
+
+RENEWED = "select row, renewed_at from hosts order by row"
+CUT_PULSES = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'stepwell pulse'"
+
+
+def _noted(waited: list[float]) -> Iterator[float]:
+    for delay in delays():
+        waited.append(delay)
+        yield delay
+
+
+async def _are_renewed(store: Store, before: list[tuple[int, int]]) -> bool:
+    """Tell whether all hosts have renewed their leases since."""
+    now = await asyncio.to_thread(postgres.query, _inside(store)._opened.address.dsn, RENEWED)
+    return all(renewed > dict(before)[row] for row, renewed in now)
 
 
 async def test_closed_store_leaves_what_it_held(hosts: tuple[Store, Store]) -> None:

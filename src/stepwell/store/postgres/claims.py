@@ -25,7 +25,7 @@ _CHECKSUM = """cast(cast('x' || left(encode(sha256(convert_to(
                 ), 'UTF8'
             )), 'hex'), 8) as bit(32)) as bigint)"""
 # Rows that another process is about to claim are passed over. The answer has a row at least, which says whether
-# something was lost and what is due next; it has none where the worker's lease has been ended.
+# something was lost and what is due next; it has none where the worker's lease is over, or that of its host.
 _TAKE = f"""
     with lost as materialized (
         select 1
@@ -44,7 +44,7 @@ _TAKE = f"""
             and i.due_at <= :now
             and i.lost_turns < :too_often
             and i.workflow not in (select row from deleted_workflows)
-            and exists (select 1 from workers where row = :worker and lease_until > 0)
+            and exists (select 1 from leases where row = :worker and lease_until > 0)
             and not exists (select 1 from lost)
         order by i.due_at
         limit :limit
@@ -89,7 +89,7 @@ _TAKE = f"""
         ),
         {CLAIMED},
         {_RECORD}
-    from workers as claimer
+    from leases as claimer
     left join (
         taken as i
         join workflows as w on w.row = i.workflow

@@ -100,6 +100,8 @@ class Pulse:
         self._clocks = ClockWatch(SystemClock().now)
         self._held: dict[int, _Held] = {}
         self._watched: dict[int, tuple[Any, ...]] = {}
+        # How long to wait before the next connection; from the beginning when one has been of use.
+        self._waits = delays()
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         # Whether there may be anybody to tell, whether what is told arrives, and what is still to be told.
@@ -129,13 +131,12 @@ class Pulse:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        waits = delays()
         while True:
             try:
                 connection = await self._address.connect("stepwell pulse")
             except Exception as error:  # whatever it is, without a pulse the store would be given up by the others
                 logger.warning("the store's lease cannot be renewed: %s", translate(error, self._address.where))
-                await asyncio.sleep(next(waits))
+                await asyncio.sleep(next(self._waits))
                 continue
             try:
                 with naming_losses(connection):
@@ -143,7 +144,7 @@ class Pulse:
             except Exception as error:  # as above
                 log = logger.warning if is_loss(error) else logger.exception
                 log("the store's lease could not be renewed: %s", translate(error, self._address.where))
-                await asyncio.sleep(next(waits))
+                await asyncio.sleep(next(self._waits))
             finally:
                 connection.terminate()
 
@@ -156,11 +157,16 @@ class Pulse:
         self._has_tidings.clear()
         await connection.add_listener(channel, self._heard)
         await connection.execute(SEND, channel, [greeting(self._host)])
-        renew_at = look_at = time()
+        renew_at = look_at = over_at = time()
         while True:
-            if time() >= renew_at:
-                renew_at = time() + self._lease_ms / 1000 / _BEATS
+            if (now := time()) >= renew_at:
+                renew_at = now + self._lease_ms / 1000 / _BEATS
                 await self._renew(connection)
+                self._waits = delays()
+                if now >= over_at:
+                    # The workers of this host have claimed nothing since: they are told of what there is.
+                    look_at = now
+                over_at = now + self._lease_ms / 1000
             if time() >= look_at:
                 self._tell(await connection.fetch(_LOOK, self._host, self._listeners.watchers.rows))
                 look_at = time() + (LOOK_EVERY_S if self._hears else LOOK_OFTEN_S)

@@ -128,12 +128,16 @@ _CLAIM = """
     where row = :row
         and turn = :turn
     """
-_MAY_CLAIM = """
-    select 1
-    from workers
-    where row = :worker
-        and lease_until > 0
+# Where the lease of its host is over, a worker has none either: what it took would be anybody's at once, and the first
+# to take it, again and again, would be the next worker of the same host.
+_MAY_CLAIM = of_leases(
     """
+    select 1
+    from workers as holder
+    where holder.row = :worker
+        and holder.lease_until > 0
+    """
+)
 # A worker that was claimed from is dead to the store: it must not renew its lease and believe otherwise.
 _END_CLAIMED = """
     update workers

@@ -182,6 +182,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, Any
 
 
 @pytest.mark.long
+@pytest.mark.timeout(180)  # five seconds, on a machine that does nothing else
 @pytest.mark.parametrize("place", range(KILLS))
 def test_kill_behind_a_commit_changes_nothing(
     straight: tuple[Mapping[str, Any], int], tmp_path: Path, place: int

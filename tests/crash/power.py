@@ -202,7 +202,6 @@ class Cuts:
                     connection.execute("pragma wal_autocheckpoint = 0")
                     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                     state = _state(connection)
-            has = -1 if state is None else self._latest.get(state, -1)
             shell = InlineFile(path, Listeners())
             try:
                 if state not in self._whole:
@@ -211,10 +210,18 @@ class Cuts:
                 shell.release()
         except (StepwellError, apsw.Error, AssertionError) as error:
             return f"{type(error).__name__}: {error}"
-        if has < answered:
-            return f"it has the first {has + 1} commits, and {answered + 1} were acknowledged"
         if state is not None:
             self._whole.add(state)
+        return self._lacking(state, answered)
+
+    def _lacking(self, state: bytes | None, answered: int) -> str | None:
+        """Return what a state lacks of the commits up to the last that was acknowledged."""
+        if answered < 0:
+            return None
+        if state not in self._latest:
+            return f"it is what the database was after no commit, and {answered + 1} were acknowledged"
+        if self._latest[state] < answered:
+            return f"it has the first {self._latest[state] + 1} commits, and {answered + 1} were acknowledged"
         return None
 
 

@@ -114,7 +114,7 @@ class DevServer:
         self.folder = folder
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            command_of(self.command, *path.split(), *self.listens, *self.place, *options),
+            self.command_line(self.command, *path.split(), *self.listens, *self.place, *options),
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -130,6 +130,10 @@ class DevServer:
             self.kill()
             raise
         self.url = ready.removeprefix(READY).strip()
+
+    def command_line(self, *arguments: str) -> list[str]:
+        """Return the command line that starts it."""
+        return command_of(*arguments)
 
     def __enter__(self) -> Self:
         return self

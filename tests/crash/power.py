@@ -19,6 +19,7 @@ import pytest
 
 from stepwell.core.instance import fold
 from stepwell.errors import StepwellError
+from stepwell.stalls import state_of
 from stepwell.store import codec
 from stepwell.store.listeners import Listeners
 from stepwell.store.operations import GetInstance
@@ -26,7 +27,6 @@ from stepwell.store.sql.store import SqlStore
 from stepwell.store.sqlite.connections import read
 from tests.crash.disk import Committed, CutOff, Disk, Happening, Image, Made, Removed, Synced, Wrote
 from tests.store.files import InlineFile, open_inline
-from tests.store.scenes import as_state
 
 _LOGS = ("-wal", "-journal")
 # Few for the scenario: its log is taken into the database again and again.
@@ -230,4 +230,4 @@ def _look_through(connection: apsw.Connection) -> None:
     assert list(connection.execute("pragma integrity_check")) == [("ok",)]
     for named in list(connection.execute(_INSTANCES)):
         found: Any = read(connection, GetInstance(*named))
-        assert as_state(found.row) == fold(record for _, record in codec.from_rows(found.records)), named
+        assert state_of(found.row) == fold(record for _, record in codec.from_rows(found.records)), named

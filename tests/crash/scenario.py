@@ -46,6 +46,7 @@ from stepwell.forcing import Decision
 from stepwell.forks import Fork, Forks
 from stepwell.schedules import ScheduleChanges, change
 from stepwell.settings import TurnSettings
+from stepwell.stalls import state_of
 from stepwell.store import codec
 from stepwell.store.account_operations import AccountSettings, Trigger, TriggerTarget
 from stepwell.store.control_operations import MoveInstance
@@ -68,7 +69,6 @@ from stepwell.tokens import Permission, Tokens
 from stepwell.transfers import export, import_next
 from tests.crash import flows
 from tests.crash.flows import EVERY_HOUR, MINUTE_MS, START_MS, WORKFLOWS, World
-from tests.store.scenes import as_state
 
 # An engine that begins makes it known again, without instances.
 DELETED = "keyed"
@@ -430,7 +430,7 @@ async def _outcome(engine: TestEngine, workflow: str, id: str) -> Outcome:
     labels = (await engine.store.run(ReadLabels(view.row.row))).labels
     rows = (await engine.store.run(GetInstance(ACCOUNT, workflow, id))).records
     history = codec.from_rows(rows)
-    assert as_state(view.row) == fold(record for _, record in history)
+    assert state_of(view.row) == fold(record for _, record in history)
     # Tracebacks are for people, and may be lost with the worker.
     said = [line.text for line in page.lines if line.level != "ERROR"]
     facts = [await _fact(engine, record, history) for _, record in history if not isinstance(record, _OF_TURNS)]

@@ -22,10 +22,11 @@ from stepwell.core.records import (
     WaitEnded,
 )
 from stepwell.core.standing import standing
+from stepwell.stalls import state_of
 from stepwell.store import codec
 from stepwell.store.operations import InstanceHistory
 from tests.soak.calls import ACKNOWLEDGED, UNKNOWN, Began, Call
-from tests.store.scenes import as_state, folded
+from tests.store.scenes import folded
 
 # The steps of each workflow: those of a stage run side by side, behind all of the stage before.
 STAGES = {
@@ -135,8 +136,8 @@ def _told(facts: Facts) -> Mapping[str, Any]:
 
 def _row(facts: Facts, records: Sequence[Recorded]) -> Wrong:
     row = facts.found.row
-    if as_state(row) != folded(facts.found):
-        yield "the row is the fold", f"{as_state(row)} is not {folded(facts.found)}"
+    if state_of(row) != folded(facts.found):
+        yield "the row is the fold", f"{state_of(row)} is not {folded(facts.found)}"
     if [record.seq for record in records] != list(range(1, row.seq + 1)):
         yield "history is sound", "its records are not numbered from 1 to the row's seq"
 

@@ -180,16 +180,22 @@ async def test_pulse_that_has_lost_its_connection_often_comes_back_as_soon_as_ev
     waited: list[float] = []
     monkeypatch.setattr("stepwell.store.postgres.pulse.delays", lambda: _noted(waited))
     dsn = _inside(store)._opened.address.dsn
-    for _ in range(5):
+    for _ in range(4):
         renewed = await asyncio.to_thread(postgres.query, dsn, RENEWED)
         await asyncio.to_thread(postgres.query, dsn, CUT_PULSES)
         await _until(partial(_are_renewed, other, renewed))
 
-    assert set(waited) == {FIRST_S}
+    # One that is cut before it has heard that the lease is renewed waits twice as long.
+    assert FIRST_S <= max(waited) <= 2 * FIRST_S
 
 
 RENEWED = "select row, renewed_at from hosts order by row"
-CUT_PULSES = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'stepwell pulse'"
+CUT_PULSES = """
+    select pg_terminate_backend(pid, 5000)
+    from pg_stat_activity
+    where application_name = 'stepwell pulse'
+        and datname = current_database()
+    """
 
 
 def _noted(waited: list[float]) -> Iterator[float]:

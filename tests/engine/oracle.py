@@ -27,6 +27,7 @@ PROGRAMS = {
     "asking": ("wait", "do", "wait", "nap"),
     "trying": ("retry", "do", "hold", "retry"),
     "failing": ("do", "hold", "nap", "fail"),
+    "patient": ("hold", "wait", "do", "wait"),
 }
 
 
@@ -48,7 +49,8 @@ class Model:
     due_at: int | None = None
     paused_at: int | None = None
     is_open: bool = False
-    events: list[int] = field(default_factory=list)
+    # When each was received, and its payload.
+    events: list[tuple[int, str]] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
 
     @property
@@ -115,10 +117,10 @@ class Model:
         self.events.clear()
         del self.output[sum(move == "wait" for move in self.program[:place]) :]
 
-    def send(self, now: int) -> None:
+    def send(self, now: int, payload: str) -> None:
         """Send the event `go`."""
         self._refuse_if_final()
-        self.events.append(now)
+        self.events.append((now, payload))
 
     def _refuse_if_final(self) -> None:
         if self.is_final:
@@ -146,9 +148,8 @@ class Model:
         if self.paused_at is not None:
             self.status = "paused"
             return False
-        if move == "wait" and self.events and self.events[0] <= self.due_at:
-            self.events.pop(0)
-            self.output.append("event")
+        if move == "wait" and self.events and self.events[0][0] <= self.due_at:
+            self.output.append(self.events.pop(0)[1])
             return True
         if now < self.due_at:
             self.status = "waiting"
@@ -168,7 +169,7 @@ class Player(WorkflowEntrypoint):
 
     async def run(self, event, step):
         told = []
-        for i, move in enumerate(PROGRAMS[event["payload"]]):
+        for i, move in enumerate(self._program(event["payload"])):
             if move == "fail":
                 raise ValueError("as the program says")
             if move == "nap":
@@ -181,18 +182,27 @@ class Player(WorkflowEntrypoint):
 
     async def _wait(self, name, step):
         try:
-            await step.wait_for_event(name, "go", timeout=LENGTHS_MS["wait"])
+            event = await step.wait_for_event(name, "go", timeout=LENGTHS_MS["wait"])
         except WorkflowTimeoutError:
             return "late"
-        return "event"
+        return event["payload"]
 
     async def _do(self, instance, name, step):
         @step.do(name, config=_CONFIG)
         async def body(ctx):
-            Player.begins(instance, name)
+            self._begins(instance, name)
             if name.startswith("hold"):
-                await Player.gates[instance].wait()
+                await self._gate(instance).wait()
             if name.startswith("retry") and ctx["attempt"] == 1:
                 raise ValueError("once")
 
         await body()
+
+    def _begins(self, instance, name):
+        Player.begins(instance, name)
+
+    def _program(self, params):
+        return PROGRAMS[params]
+
+    def _gate(self, instance):
+        return Player.gates[instance]

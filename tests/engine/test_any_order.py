@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
@@ -34,6 +34,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.models: dict[str, Model] = {}
+        self.sent = 0
         self.has_worker = True
         self.is_sound = True
         # Bodies that ran for a step whose success stood.
@@ -71,8 +72,11 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(id=ids)
     def send(self, id: str) -> None:
-        """Send an event."""
-        self._do("send", lambda: self._model(id).send(self._now()), self._instance(id).send_event("go"))
+        """Send an event, whose payload no other has."""
+        self.sent += 1
+        payload = f"event {self.sent}"
+        model = lambda: self._model(id).send(self._now(), payload)  # noqa: E731 - as its neighbours
+        self._do("send", model, self._instance(id).send_event("go", payload))
 
     @rule(id=ids)
     def pause(self, id: str) -> None:
@@ -238,10 +242,13 @@ def test_any_order_of_control_operations() -> None:
     """Status, results and output are what the model says after each operation; each was done, and was refused, once."""
     told.clear()
 
-    run_state_machine_as_test(AnyOrder, settings=QUICK)
+    # What is drawn changes with the modules that are loaded: a further round is for what the first has not seen.
+    for number in range(1, 6):
+        run_state_machine_as_test(seed(number)(AnyOrder), settings=QUICK)
+        if not _missing():
+            break
 
-    names = ("create", "send", "pause", "resume", "terminate", "restart", "restart from", "delete")
-    assert not [(name, outcome) for name in names for outcome in ("done", "refused") if not told[name, outcome]]
+    assert _missing() == []
 
 
 @pytest.mark.long
@@ -249,3 +256,8 @@ def test_any_order_of_control_operations() -> None:
 def test_any_order_of_control_operations_at_length() -> None:
     """The same, with other examples each time."""
     run_state_machine_as_test(AnyOrder, settings=settings(QUICK, max_examples=2_000, derandomize=False))
+
+
+def _missing() -> list[tuple[str, str]]:
+    names = ("create", "send", "pause", "resume", "terminate", "restart", "restart from", "delete")
+    return [(name, outcome) for name in names for outcome in ("done", "refused") if not told[name, outcome]]

@@ -177,9 +177,7 @@ class Comparison:
         ]
 
     def _align(self) -> None:
-        last: dict[str, int] = dict(self.sqlite.look("select name, seq from sqlite_sequence"))
-        for table in _WITH_GAPS:
-            self.postgres.look(_GOES_ON.format(table=table).replace(":last", str(last.get(table, 0))))
+        number_as(self.postgres.look, dict(self.sqlite.look("select name, seq from sqlite_sequence")))
 
 
 @dataclass(frozen=True)
@@ -199,6 +197,12 @@ class Table:
         for row in sorted({*here} ^ {*there}, key=repr):
             side = "SQLite" if row in here else "PostgreSQL"
             yield f"{self.name}: only {side} has {dict(zip(self.columns, row, strict=True))}"
+
+
+def number_as(postgres: Look, last: dict[str, int]) -> None:
+    """Let PostgreSQL go on behind the last number of each table that SQLite has given a row."""
+    for table in _WITH_GAPS:
+        postgres(_GOES_ON.format(table=table).replace(":last", str(last.get(table, 0))))
 
 
 def differing_tables(sqlite: Look, postgres: Look) -> list[str]:

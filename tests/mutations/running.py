@@ -14,7 +14,7 @@ from tests.mutations.mutants import SOURCES, Mutant
 
 _MOST_S = 240
 # What pytest ends with: tests have failed; else it was ended, could not begin, or there was nothing to run.
-_FAILED = 1
+_FAILED, _ENDED = 1, 2
 _FAILURE = re.compile(r"^FAILED (\S+)", re.MULTILINE)
 
 
@@ -50,7 +50,10 @@ def outcome_of(mutant: Mutant | None, test: str = "") -> Outcome:
         environ = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", test]
         began = time.monotonic()
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=_MOST_S, check=False)
+        try:
+            done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=_MOST_S, check=False)
+        except subprocess.TimeoutExpired:
+            return Outcome(_ENDED, [], _MOST_S, f"it took more than {_MOST_S} s")
         seconds = time.monotonic() - began
     failed = _FAILURE.findall(done.stdout)
     return Outcome(done.returncode, failed, seconds, "" if failed else (done.stdout + done.stderr)[-400:])

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from stepwell.core.records import Key
@@ -63,14 +63,32 @@ def draw_short_job(rng: random.Random) -> Job:
     return Job(Steady, ["seq", *parts])
 
 
-def share_limits(rng: random.Random, node: Any) -> None:
-    """Let some of the steps of a program that have no steps inside share limits."""
+def draw_crowded_job(rng: random.Random) -> Job:
+    """Return a program of steps that are to share one limit."""
+    works = [["work", asdict(Work(place, "a", rng.choice((0, 0, 1))))] for place in range(1, rng.randint(1, 3) + 1)]
+    return Job(Steady, [rng.choice(("seq", "gather")), *works])
+
+
+def share_limits(rng: random.Random, node: Any, among: Sequence[str | None]) -> None:
+    """Let steps of a program that have no steps inside share some of these limits."""
     if not isinstance(node, list):
         return
     if node[0] == "work" and len(node) == _LEAF:
-        node[1]["limit"] = rng.choice((None, *DESKS))
+        node[1]["limit"] = rng.choice(among)
     for inner in node:
-        share_limits(rng, inner)
+        share_limits(rng, inner, among)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the programs of a world are like. `is_crowded`: all of their steps want the same slot."""
+
+    draw: Callable[[random.Random], Job]
+    is_crowded: bool = False
+
+
+# Which one a world has is a matter of its seed's remainder.
+PLANS = (Plan(draw_short_job), Plan(draw_job), Plan(draw_job), Plan(draw_job), Plan(draw_crowded_job, is_crowded=True))
 
 
 def has_long_bodies(node: Any) -> bool:

@@ -63,7 +63,7 @@ class Process:
         # Now and then one has older code, without the last of the workflows. What it puts back for a minute it would be
         # the first to find due again, each time, if its clock were ahead of all others.
         may_be_older = any(not other.is_dead and not other.is_older for other in fleet.processes)
-        self.is_older: bool = may_be_older and fleet.faults.rng.random() < 0.1 and fleet.has_one_time
+        self.is_older: bool = may_be_older and fleet.faults.rng.random() < 0.4 and fleet.has_one_time
 
     def start(self) -> None:
         """Begin, in a lane of its own."""

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 
 from tests.simulation.faults import Fault
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.plans import draw_job, draw_short_job
+from tests.simulation.plans import PLANS
 from tests.simulation.world import World
-
-# Each so manieth world has short programs only.
-_EACH_SHORT = 5
 
 
 @dataclass(frozen=True)
@@ -50,4 +47,4 @@ def simulate(seed: int) -> Seen:
 
 
 async def _begin(loop: SimulatedLoop, seed: int, rng: random.Random) -> World:
-    return World(loop, rng, draw_job if seed % _EACH_SHORT else draw_short_job)
+    return World(loop, rng, PLANS[seed % len(PLANS)])

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -27,12 +27,12 @@ from stepwell.testing import ACCOUNT, TestEngine
 from stepwell.threads import Threads
 from tests.engine.programs import Work
 from tests.engine.stores import CheckedStore
-from tests.engine.ways import Job, outcome
+from tests.engine.ways import outcome
 from tests.simulation.clients import Client, Told
 from tests.simulation.faults import Fault, Faults
 from tests.simulation.loop import WORLD, SimulatedLoop
 from tests.simulation.pipe import Pipe
-from tests.simulation.plans import DESKS, Steady, has_long_bodies, share_limits
+from tests.simulation.plans import DESKS, Plan, Steady, has_long_bodies, share_limits
 from tests.simulation.processes import Fleet, Process, SimulatedClock
 from tests.simulation.watched import LATEST_MS, WatchedStore
 
@@ -58,10 +58,9 @@ class _AtWork:
 class World:
     """Everything that there is in one simulation."""
 
-    def __init__(self, loop: SimulatedLoop, rng: random.Random, draw: Callable[[random.Random], Job]) -> None:
-        """`draw` draws a program."""
+    def __init__(self, loop: SimulatedLoop, rng: random.Random, plan: Plan) -> None:
         self.rng = rng
-        self._draw = draw
+        self._plan = plan
         self.loop = loop
         self.trace: list[str] = []
         self.faults = Faults(rng)
@@ -140,11 +139,13 @@ class World:
         """Draw programs, and run each of them to its end while nothing disturbs it."""
         told = []
         for number in range(self.rng.randint(1, 4)):
-            job = self._draw(self.rng)
+            job = self._plan.draw(self.rng)
             expected = await outcome(job, CheckedStore())
             assert expected.status == "complete", expected
-            if self.rng.random() < 0.5:
-                share_limits(self.rng, job.params)
+            if self._plan.is_crowded:
+                share_limits(self.rng, job.params, ("desk",))
+            elif self.rng.random() < 0.5:
+                share_limits(self.rng, job.params, (None, *DESKS))
             # A body that sleeps for a month keeps its slot, and its place on its worker.
             name = "free" if has_long_bodies(job.params) else self.rng.choice(sorted(self._workflows))
             told.append(Told(f"i{number}", name, job, expected))

@@ -14,7 +14,6 @@ and lets `asyncio.as_completed` begin with the first of what it is given.
 import asyncio
 import os
 import sys
-import time
 from asyncio.events import Handle, TimerHandle
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextvars import Context, ContextVar, copy_context
@@ -159,11 +158,12 @@ def look_away(task: asyncio.Task[Any]) -> None:
 async def left_after(alive: Callable[[], list[asyncio.Task[Any]]], grace_ms: int) -> list[asyncio.Task[Any]]:
     """Wait a little until no task is alive; return those that are, all the same.
 
-    By the real clock: what the author's `finally` blocks do takes real time. They may start tasks too.
+    By the loop's clock: what the author's `finally` blocks do takes real time. They may start tasks too.
     """
-    end = time.monotonic() + grace_ms / 1000
-    while (left := alive()) and time.monotonic() < end:
-        await asyncio.wait(left, timeout=max(end - time.monotonic(), 0))
+    loop = asyncio.get_running_loop()
+    end = loop.time() + grace_ms / 1000
+    while (left := alive()) and loop.time() < end:
+        await asyncio.wait(left, timeout=max(end - loop.time(), 0))
     return left
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from stepwell.alarms import MovableAlarm
+from stepwell.clock import sleep_ms
 from stepwell.core.instance import Status, fold
 from stepwell.core.records import (
     OUTSIDE,
@@ -323,10 +324,21 @@ class Worker:
             await self._rest(claim, _DEFECT_REST_MS)
 
     async def _rest(self, claim: Claim, rest_ms: int) -> None:
-        """Put an instance back that this worker cannot run: another one, or a later version, may."""
-        while not await self._put_back(claim, rest_ms):
-            # Something has come from outside, which may have been a pause.
-            continue
+        """Put an instance back that this worker cannot run: another one, or a later version, may.
+
+        However long the store takes: until it is back nobody else gets it, as long as this worker lives.
+        """
+        has_complained = False
+        while True:
+            try:
+                if await self._put_back(claim, rest_ms):
+                    return
+                # Something has come from outside, which may have been a pause.
+            except StoreUnavailable as error:
+                if not has_complained:
+                    has_complained = True
+                    logger.warning("%s/%s cannot be put back; it is tried again: %s", claim.workflow, claim.id, error)
+                await sleep_ms(self._context.clock, _RETRY_AFTER_MS)
 
     async def _put_back(self, claim: Claim, rest_ms: int) -> bool:
         rows = await self._context.store.run(ReadHistory(claim.row, turn=claim.turn))

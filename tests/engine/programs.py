@@ -6,10 +6,10 @@ that branches collide.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
@@ -18,6 +18,8 @@ from stepwell.core.records import Key, StepKind
 from stepwell.errors import AuthorError, SleepInThePast, WorkflowTimeoutError
 from tests.engine.ways import Job, Sending
 
+A = TypeVar("A")
+
 DAY_MS = 86_400_000
 # A crash loses attempts, and what is lost counts; here it must not end a step.
 RETRIES = {"limit": 3, "delay": 1000, "backoff": "constant"}
@@ -25,13 +27,17 @@ RETRIES = {"limit": 3, "delay": 1000, "backoff": "constant"}
 
 @dataclass(frozen=True)
 class Work:
-    """A step that fails a few times, does what is inside it, and then returns its place or fails for good."""
+    """A step that fails a few times, does what is inside it, and then returns its place or fails for good.
+
+    `limit` is one that it shares with other steps.
+    """
 
     place: int
     name: str
     failures: int = 0
     succeeds: bool = True
     size: int = 0
+    limit: str | None = None
 
 
 class Interpreter(WorkflowEntrypoint):
@@ -58,9 +64,10 @@ class Interpreter(WorkflowEntrypoint):
     async def work(self, said, *inner):
         work = Work(**said)
 
-        @self.step.do(work.name, config={"retries": RETRIES, "timeout": "1 year"})
+        @self.step.do(work.name, config={"retries": RETRIES, "timeout": "1 year"}, limit=work.limit)
         async def body(ctx):
             type(self).witness(Key(StepKind.DO, ctx["step"]["name"], ctx["step"]["count"]))
+            await self.labour(work, ctx)
             results = [await self.do(node) for node in inner]
             if ctx["attempt"] <= work.failures:
                 raise ValueError("not yet")
@@ -72,6 +79,9 @@ class Interpreter(WorkflowEntrypoint):
             return await body()
         except KeyError as error:
             return [work.place, repr(error)]
+
+    async def labour(self, work: Work, ctx: Any) -> None:
+        """Do what a body takes time for: nothing."""
 
     async def gather(self, *nodes):
         return await asyncio.gather(*(self.do(node) for node in nodes))
@@ -172,25 +182,48 @@ class Interpreter(WorkflowEntrypoint):
         return messages
 
 
+class Choices(Protocol):
+    """What a program is drawn with."""
+
+    def one_of(self, among: Sequence[A]) -> A:
+        """Choose one."""
+
+    def number(self, least: int, most: int) -> int:
+        """Choose a whole number; both bounds are included."""
+
+
+class _Hypothetical:
+    """Lets hypothesis choose."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+
+    def one_of(self, among: Sequence[A]) -> A:
+        return self._draw(st.sampled_from(among))
+
+    def number(self, least: int, most: int) -> int:
+        return self._draw(st.integers(least, most))
+
+
 class _Drawing:
     """Draws a program. Each event type is waited for in one place, so that no wait takes another's event."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
-        self.draw = draw
+    def __init__(self, choices: Choices) -> None:
+        self.choose = choices
         self.sendings: list[Sending] = []
         self._places = 0
 
     def nodes(self, depth: int) -> list[Any]:
-        return [self.node(depth) for _ in range(self.draw(st.integers(1, 3)))]
+        return [self.node(depth) for _ in range(self.choose.number(1, 3))]
 
     def node(self, depth: int) -> list[Any]:
-        name = self.draw(st.sampled_from("aab"))
-        if depth == 0 or self.draw(st.booleans()):
+        name = self.choose.one_of("aab")
+        if depth == 0 or self.choose.one_of([False, True]):
             leaves = (self.work, self.work, self.sleep, self.sleep_until, self.wait, self.other_leaf)
-            leaf: Callable[..., list[Any]] = self.draw(st.sampled_from(leaves))
+            leaf: Callable[..., list[Any]] = self.choose.one_of(leaves)
             return leaf(name)
         branches = (self.nest, self.nest, self.race, self.in_time, self.loop, self.failing_group, self.other_branch)
-        branch: Callable[..., list[Any]] = self.draw(st.sampled_from(branches))
+        branch: Callable[..., list[Any]] = self.choose.one_of(branches)
         return branch(name, depth - 1)
 
     def place(self) -> int:
@@ -201,54 +234,59 @@ class _Drawing:
         return self.nest(name)
 
     def sleep(self, name: str) -> list[Any]:
-        return ["sleep", name, self.draw(st.sampled_from([0, 500, 5000, DAY_MS]))]
+        return ["sleep", name, self.choose.one_of([0, 500, 5000, DAY_MS])]
 
     def sleep_until(self, name: str) -> list[Any]:
         # Never at a moment at which something else ends too.
-        return ["sleep_until", name, self.draw(st.sampled_from([45, 300])) + self.place() / 77]
+        return ["sleep_until", name, self.choose.one_of([45, 300]) + self.place() / 77]
 
     def wait(self, name: str) -> list[Any]:
-        event_type, times = f"type{self.place()}", self.draw(st.integers(1, 2))
-        is_late = self.draw(st.booleans())
+        event_type, times = f"type{self.place()}", self.choose.number(1, 2)
+        is_late = self.choose.one_of([False, True])
         self.sendings += [Sending(event_type, [event_type, i], is_late) for i in range(times)]
         return ["wait", name, event_type, times]
 
     def other_leaf(self, name: str) -> list[Any]:
-        kind = self.draw(st.sampled_from(["wait_in_vain", "refused", "too_late", "depends"]))
+        kind = self.choose.one_of(["wait_in_vain", "refused", "too_late", "depends"])
         return [kind, self.place(), name] if kind == "depends" else [kind, name]
 
     def nest(self, name: str, depth: int | None = None) -> list[Any]:
-        failures = self.draw(st.sampled_from([0, 0, 1, 2]))
-        succeeds = self.draw(st.sampled_from([True, True, True, False]))
-        work = Work(self.place(), name, failures, succeeds, self.draw(st.sampled_from([0, 0, 5000])))
+        failures = self.choose.one_of([0, 0, 1, 2])
+        succeeds = self.choose.one_of([True, True, True, False])
+        work = Work(self.place(), name, failures, succeeds, self.choose.one_of([0, 0, 5000]))
         return ["work", asdict(work), *(self.nodes(depth) if depth is not None else [])]
 
     def quick(self, name: str) -> list[Any]:
         return ["work", asdict(Work(self.place(), name))]
 
     def in_time(self, name: str, depth: int) -> list[Any]:
-        return ["in_time", ["gather", *(self.quick(name) for _ in range(self.draw(st.integers(1, 3))))]]
+        return ["in_time", ["gather", *(self.quick(name) for _ in range(self.choose.number(1, 3)))]]
 
     def loop(self, name: str, depth: int) -> list[Any]:
-        return ["loop", self.draw(st.integers(2, 3)), self.work(name)]
+        return ["loop", self.choose.number(2, 3), self.work(name)]
 
     def race(self, name: str, depth: int) -> list[Any]:
         late: list[Any] = ["sleep", name, 200 * DAY_MS]
         long = ["seq", late, *self.nodes(depth)]
         vain = ["wait_in_vain", name]
         losers = [long, vain, ["gather", long, vain], ["seq", late, ["too_late", name]]]
-        return ["race", self.quick(name), self.draw(st.sampled_from(losers))]
+        return ["race", self.quick(name), self.choose.one_of(losers)]
 
     def failing_group(self, name: str, depth: int) -> list[Any]:
         return ["failing_group", name, *self.nodes(depth)]
 
     def other_branch(self, name: str, depth: int) -> list[Any]:
-        return [self.draw(st.sampled_from(["gather", "group", "seq", "as_completed"])), *self.nodes(depth)]
+        return [self.choose.one_of(["gather", "group", "seq", "as_completed"]), *self.nodes(depth)]
+
+
+def draw_program(choices: Choices, depth: int) -> Job:
+    """Return a program with its events; `depth` bounds how deep it is nested."""
+    drawing = _Drawing(choices)
+    tree = ["seq", *drawing.nodes(depth)]
+    return Job(Interpreter, tree, drawing.sendings)
 
 
 @st.composite
 def programs(draw: st.DrawFn, depth: int) -> Job:
     """Return a random program with its events; `depth` bounds how deep it is nested."""
-    drawing = _Drawing(draw)
-    tree = ["seq", *drawing.nodes(depth)]
-    return Job(Interpreter, tree, drawing.sendings)
+    return draw_program(_Hypothetical(draw), depth)

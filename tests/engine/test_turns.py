@@ -11,7 +11,7 @@ from stepwell.core.records import AttemptStarted, EventReceived, Running, StepSu
 from stepwell.durations import DAY_MS
 from stepwell.errors import StoreError, WorkflowFatalError
 from stepwell.settings import TurnSettings
-from stepwell.store.operations import Commit, Operation, ReadHistory, ReadPayload
+from stepwell.store.operations import Commit, Operation, ReadHistory, ReadPayload, Release
 from stepwell.testing import TestEngine, TestInstance
 from tests.engine.flows import opened, restart
 from tests.engine.stores import CheckedStore, RefusingStore, refused
@@ -669,6 +669,35 @@ async def test_instance_of_an_unknown_workflow_is_put_back() -> None:
         await engine.advance("1 minute")
 
         assert await instance.output() == [1, 2]
+
+
+async def test_instance_that_the_store_does_not_take_back_is_put_back_later() -> None:
+    """A worker that cannot run an instance, and cannot put it back now, tries again: another worker waits for it."""
+
+    class Away(CheckedStore):
+        refusals = 0
+
+        def run(self, operation: Operation[A]) -> asyncio.Future[A]:
+            if isinstance(operation, Release) and self.refusals < 5:
+                self.refusals += 1
+                return refused("the disk is full")
+            return super().run(operation)
+
+    store = Away()
+    async with TestEngine.open([Napping, Paying], store=store) as engine:
+        await engine.crash()
+        known = dict(engine._workflows)
+        del engine._workflows["paying"]
+        await engine.start_worker()
+        instance = await engine.create(Paying)
+        await engine.run_until_idle()
+        assert (await instance.status(), store.refusals) == ("running", 1)
+
+        engine._workflows.update(known)
+        await engine.advance("65 seconds")
+
+        assert (await instance.output(), store.refusals) == ([1, 2], 5)
+    await store.close()
 
 
 async def test_events_before_the_first_turn_are_inputs() -> None:

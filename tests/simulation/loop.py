@@ -104,6 +104,8 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def __init__(self, rng: random.Random) -> None:
         self._now = 0.0
         super().__init__(_NoSelector(self._pass))
+        # Asked when nothing is ready, and no timer is set: whether it has set one, for what is done for ever.
+        self.sets_a_timer: Callable[[], bool] = lambda: False
         self._lanes = _Lanes(self, rng)
         self._ready = self._lanes
         # After a year in seconds a float is not exact to the nanosecond that a loop takes for granted.
@@ -180,6 +182,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         """Wake nobody: who calls from a thread is this thread."""
 
     def _pass(self, timeout: float | None) -> None:
+        if timeout is None and self.sets_a_timer():
+            # Nothing passes: in the next pass of the loop there is a timer to wait for.
+            return
         if timeout is None:
             raise Stuck(f"nothing is ready, and no timer is set; these wait: {self._waiting()}")
         self._now += timeout

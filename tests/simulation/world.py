@@ -21,6 +21,7 @@ from stepwell.core.steplog import fold_log
 from stepwell.engine import Engine
 from stepwell.flow import Flow
 from stepwell.settings import TurnContext, TurnSettings
+from stepwell.store.flow_operations import AskSlot
 from stepwell.store.operations import Operation, ReadPayload
 from stepwell.sweeps import Sweeps
 from stepwell.testing import ACCOUNT, TestEngine
@@ -69,6 +70,9 @@ class World:
         self._errors = _Errors()
         self._at_work: dict[str, list[_AtWork]] = {name: [] for name in DESKS}
         self._is_sweeping = False
+        # How often slots had been asked for at the last sweep for which nothing else gave a reason.
+        self._asked = 0
+        loop.sets_a_timer = self._sweeps_once_more
         self._failure: asyncio.Future[None] = loop.create_future()
         self._workflows = self._make_workflows()
         parks_always = rng.random() < 0.3
@@ -246,6 +250,13 @@ class World:
         if not self._is_sweeping:
             self._is_sweeping = True
             self.loop.call_in(WORLD, 31.0, self._begin_sweep)
+
+    def _sweeps_once_more(self) -> bool:
+        """Sweep, if somebody has asked for slots since it was done for this reason: a server does so for ever."""
+        asked, self._asked = self._asked, self.store.asked[AskSlot.__name__]
+        if asked != self._asked:
+            self._sweep_soon()
+        return asked != self._asked
 
     def _begin_sweep(self) -> None:
         self._is_sweeping = False

@@ -47,6 +47,8 @@ async def hosts(require: Callable[..., None]) -> AsyncIterator[tuple[Store, Stor
     """Two stores in one database, as two processes open them; their leases are half a second long."""
     require(postgres.REASON, "a store in it", HAS_POSTGRES)
     url = await asyncio.to_thread(postgres.databases.take)
+    # A store that an earlier test has kept from saying goodbye is still on the list.
+    await asyncio.to_thread(postgres.query, url, "delete from hosts returning row")
     settings = PostgresSettings(lease_ms=500)
     opened = [await asyncio.to_thread(PostgresStore.open, url, settings) for _ in range(2)]
     yield opened[0], opened[1]
@@ -185,8 +187,8 @@ async def test_pulse_that_has_lost_its_connection_often_comes_back_as_soon_as_ev
         await asyncio.to_thread(postgres.query, dsn, CUT_PULSES)
         await _until(partial(_are_renewed, other, renewed))
 
-    # One that is cut before it has heard that the lease is renewed waits twice as long.
-    assert FIRST_S <= max(waited) <= 2 * FIRST_S
+    # One that is cut before it has heard that the lease is renewed waits twice as long; four in a row, eight times.
+    assert FIRST_S <= max(waited) < 8 * FIRST_S
 
 
 RENEWED = "select row, renewed_at from hosts order by row"

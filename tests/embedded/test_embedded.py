@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import apsw
 import httpx
 import pytest
 
@@ -104,6 +105,36 @@ async def test_result_says_how_an_instance_failed(stepwell: Stepwell) -> None:
     await ended.terminate()
     with pytest.raises(InstanceFailed, match=r'^The instance "t" of workflow "order" is terminated$'):
         await ended.result("20 seconds")
+
+
+async def test_what_is_stalled_is_said_in_the_log(
+    source: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever runs workflows looks now and then whether some do not go on."""
+    monkeypatch.setattr("stepwell.stalls.PATIENCE_MS", 0)
+    monkeypatch.setattr("stepwell.stalls._LOOK_EVERY_S", 0.05)
+    async with Stepwell(source, store="sqlite:///orders.db", env=["FLAVOUR"]) as stepwell:
+        await stepwell.workflow("order").create(id="1", params={"who": "Ann", "waits": True})
+        async with asyncio.timeout(20):
+            while not await asyncio.to_thread(_forgets_to_wake):  # noqa: ASYNC110 - another process puts it back
+                await asyncio.sleep(0.02)
+            while "does not go on" not in caplog.text:  # noqa: ASYNC110 - nobody is told of a line in the log
+                await asyncio.sleep(0.02)
+
+    assert [message for message in caplog.messages if "go on" in message] == [
+        "order/1 of account local does not go on: nobody has it, and nothing will make it due; "
+        "`stepwell doctor --fix` makes it due"
+    ]
+
+
+def _forgets_to_wake() -> bool:
+    """Let nothing make the instance due that has been put back; tell whether it has been."""
+    connection = apsw.Connection("orders.db")
+    connection.set_busy_timeout(1_000)
+    connection.execute("update instances set due_at = null where owner is null and status = 'waiting'")
+    changed = connection.changes() > 0
+    connection.close()
+    return changed
 
 
 async def test_result_of_what_is_not_there_is_refused(stepwell: Stepwell) -> None:

@@ -34,6 +34,8 @@ _LOOK_EVERY_S = 300.0
 # Of the time, in a server that has other work: a look at an instance takes some tenths of a millisecond.
 _SHARE_OF_TIME = 0.02
 _MOST_SAID = 20
+# At which look in which it has gone no further.
+_BELIEVED_AT = 2
 _FOLDED_AT_ONCE = 1_000
 _CORRECT = "`stepwell doctor --fix` corrects the row"
 _RESTORE = "`stepwell restore` makes a store of a backup; `stepwell export` of it shows what is wrong"
@@ -81,14 +83,21 @@ class Seen:
 
     @property
     def said(self) -> str:
-        """What is wrong, and what helps."""
+        """What is wrong."""
         name = f"{self.row.workflow}/{self.row.id} of account {self.row.account}"
         if self.damage:
-            return f"{name} is damaged: {self.damage}; {_RESTORE}"
+            return f"{name} is damaged: {self.damage}"
         if not self.is_fold:
-            return f"{name}: {self._differing()}; {_CORRECT if self.is_mendable else _RESTORE}"
+            return f"{name}: {self._differing()}"
         assert self.stall is not None
-        return f"{name} does not go on: {self.stall.said}; {self.stall.remedy}"
+        return f"{name} does not go on: {self.stall.said}"
+
+    @property
+    def remedy(self) -> str:
+        """What helps."""
+        if self.is_fold and self.stall is not None:
+            return self.stall.remedy
+        return _CORRECT if self.is_mendable else _RESTORE
 
     def _differing(self) -> str:
         """Return how the row differs from the history, in words."""
@@ -101,11 +110,16 @@ class Seen:
 
 @dataclass(slots=True)
 class Census:
-    """How many instances were looked at; the unfinished ones by the type of their first reason; and what is wrong."""
+    """The unfinished instances by the type of their first reason, how many have ended, and what is wrong with some."""
 
-    looked_at: int = 0
     reasons: Counter[type[why.Reason]] = field(default_factory=Counter)
+    ended: int = 0
     wrong: list[Seen] = field(default_factory=list)
+
+    @property
+    def looked_at(self) -> int:
+        """How many there are; of those that are damaged nobody can tell what they are."""
+        return self.reasons.total() + self.ended + sum(one.state is None for one in self.wrong)
 
 
 def state_of(row: InstanceRow) -> InstanceState:
@@ -172,7 +186,6 @@ async def _look(store: Asked, row: InstanceRow, now: int, parks_after_ms: int, c
         return
     except (StoreDamaged, ImpossibleHistory) as error:
         census.wrong.append(Seen(row, None, damage=str(error)))
-    census.looked_at += 1
 
 
 def _judge(found: InstanceSituation, now: int, parks_after_ms: int, census: Census) -> None:
@@ -180,6 +193,8 @@ def _judge(found: InstanceSituation, now: int, parks_after_ms: int, census: Cens
     explained = why.explain_calls(fold, found.situation, now, parks_after_ms)
     if explained.end is None:
         census.reasons[type(explained.reasons[0])] += 1
+    else:
+        census.ended += 1
     stall = stall_of(fold, explained.reasons, found.situation, now, PATIENCE_MS)
     seen = Seen(found.row, fold.state, stall)
     if stall is not None or not seen.is_fold:
@@ -193,8 +208,8 @@ class Stalls:
         self._store = store
         self._clock = clock
         self._parks_after_ms = parks_after_ms
-        self._before: set[tuple[int, int, int]] = set()
-        self._said: set[tuple[int, int, int]] = set()
+        # In how many looks on end something was seen at its place.
+        self._seen: dict[tuple[int, int, int], int] = {}
 
     async def run(self) -> None:
         """Look for it, for ever."""
@@ -205,11 +220,9 @@ class Stalls:
         """Look for it once. Raises StoreError."""
         now = self._clock.now()
         census = await take_census(self._store, now, self._parks_after_ms, share_of_time=_SHARE_OF_TIME)
-        lasting = [one for one in census.wrong if one.place in self._before]
-        news = [one for one in lasting if one.place not in self._said]
+        self._seen = {one.place: self._seen.get(one.place, 0) + 1 for one in census.wrong}
+        news = [one for one in census.wrong if self._seen[one.place] == _BELIEVED_AT]
         for one in news[:_MOST_SAID]:
-            logger.warning("%s", one.said)
+            logger.warning("%s; %s", one.said, one.remedy)
         if len(news) > _MOST_SAID:
             logger.warning("%d more instances do not go on; `stepwell doctor` names them", len(news) - _MOST_SAID)
-        self._before = {one.place for one in census.wrong}
-        self._said = {one.place for one in lasting}

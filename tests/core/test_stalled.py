@@ -48,6 +48,7 @@ def stall(records: Sequence[Record], situation: Situation, now: int = LONG) -> S
         pytest.param([STARTED], HELD, NOW + 9 * MINUTE, id="attempt"),
         pytest.param([STARTED], HELD, NOW + 12 * MINUTE, id="attempt that is about to time out"),
         pytest.param([], HELD, NOW + MINUTE, id="code"),
+        pytest.param([NAP], HELD, LONG, id="a wait in a turn that stays open"),
         pytest.param([STARTED], BLOCKED, NOW + MINUTE, id="blocked for a moment"),
         pytest.param([NAP, PauseAsked(NOW + 2), Paused(NOW + 3)], parked(None), LONG, id="paused"),
         pytest.param([], replace(DUE, before=3), LONG, id="others before it"),

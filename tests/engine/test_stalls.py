@@ -97,7 +97,7 @@ async def test_what_is_stalled_is_told_and_mended(store: Store) -> None:
     done.append(await mend(store, seen, LONG))
 
     assert again == [seen]
-    assert seen.said == (
+    assert f"{seen.said}; {seen.remedy}" == (
         "orders/a of account acme does not go on: nobody has it, and nothing will make it due; "
         "`stepwell doctor --fix` makes it due"
     )
@@ -112,7 +112,7 @@ async def test_row_that_is_not_the_fold_is_told_and_mended(store: Store) -> None
     done = await mend(store, seen, NOW + 5)
 
     found = await instance(store)
-    assert seen.said == (
+    assert f"{seen.said}; {seen.remedy}" == (
         f"orders/a of account acme: its row says step_count 5, its history 0, its row says queued_at {NOW - 3}, its "
         f"history {NOW}; `stepwell doctor --fix` corrects the row"
     )
@@ -131,7 +131,7 @@ async def test_row_of_another_status_is_not_mended(store: Store) -> None:
 
     assert not seen.is_mendable
     assert seen.said.startswith("orders/a of account acme: its row says status complete, its history running, ")
-    assert "`stepwell restore` makes a store of a backup" in seen.said
+    assert "`stepwell restore` makes a store of a backup" in seen.remedy
 
 
 async def test_damage_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,10 +149,10 @@ async def test_damage_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
 
     census = await take_census(store, NOW, PARKS_AFTER_MS)
 
-    assert (census.looked_at, census.reasons) == (2, {why.Queued: 1})
+    assert (census.looked_at, census.reasons, census.ended) == (2, {why.Queued: 1}, 0)
     (seen,) = census.wrong
     assert not seen.is_mendable
-    assert seen.said.startswith("orders/a of account acme is damaged: record 1 is not what was written; ")
+    assert seen.said.startswith("orders/a of account acme is damaged: record 1 is not what was written")
 
 
 async def test_stall_that_lasts_is_said_in_the_log_once(store: Store, caplog: pytest.LogCaptureFixture) -> None:

@@ -24,6 +24,7 @@ from stepwell.store.sql.rows import Connection, Row, every
 from stepwell.store.sql.tables import TABLES
 from stepwell.store.sql.threads import Reading
 from stepwell.store.sql.transaction import Tidings
+from stepwell.store.sql.upkeep import ENDED
 from stepwell.store.sqlite.connections import FileReading, open_ledger
 from stepwell.store.sqlite.file import open_in_memory
 from stepwell.store.workflow_operations import PurgeDeleted
@@ -37,23 +38,6 @@ Look = Callable[[str], list[Row]]
 # What each database counts for itself: transactions; and pieces and starts, whose numbers nobody is told.
 OWN_COLUMNS = ("tx", "pieces.row", "starts.row")
 OWN_TABLES = ("commits", "schema_version", "sqlite_sequence")
-# What each host has counted is its own business: compared, in each store, with what is there.
-_MISCOUNTED = """
-    select workflow, status, cast(sum(counted) as bigint), cast(sum(there) as bigint)
-    from (
-        select workflow, status, n as counted, 0 as there
-        from ended_counts
-        where workflow not in (select row from deleted_workflows)
-        union all
-        select workflow, status, 0, 1
-        from instances
-        where ended_at is not null
-            and workflow in (select row from workflows)
-    ) as both_of_them
-    group by workflow, status
-    having sum(counted) <> sum(there)
-    order by workflow, status
-    """
 # What is errored is found by its error, and nothing else is; labels and errors have workflow and creation of theirs.
 _MISFILED = """
     select i.row, i.status, 'has no error'
@@ -214,7 +198,7 @@ def miscounted(look: Look) -> list[str]:
     """Return in words what is counted or filed as what it is not, or not at all, and what is left of what is gone."""
     counts = [
         f"of the workflow {workflow} {counted} are counted as {status}, and {there} are"
-        for workflow, status, counted, there in look(_MISCOUNTED)
+        for workflow, status, counted, there in look(ENDED)
     ]
     misfiled = [f"the instance {row}, {status}, {what}" for row, status, what in look(_MISFILED)]
     return counts + misfiled + [f"the instance {row} is gone, its {table} are not" for table, row in look(_LEFT)]

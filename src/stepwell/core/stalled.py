@@ -14,13 +14,16 @@ from stepwell.core.steplog import iso
 from stepwell.core.why import (
     AttemptRunning,
     CodeRunning,
+    EventAwaited,
     NotLoaded,
     NoWorker,
     Queued,
     Reason,
+    RetryAwaited,
     SharedSlotAwaited,
     SharedSlotWait,
     Situation,
+    Sleeping,
     SlotAwaited,
     SlotWait,
     WorkerBlocked,
@@ -58,7 +61,10 @@ def stall_of(
         return None
     if not situation.is_held and (unwoken := _unwoken(fold, situation, now, patience_ms)) is not None:
         return unwoken
-    found = (_of_reason(reason, situation, now - patience_ms) for reason in reasons)
+    # What waits in a turn is woken there; whether that should have been put back is a matter of its worker's settings.
+    waits = any(isinstance(reason, EventAwaited | Sleeping | RetryAwaited) for reason in reasons)
+    told = (reason for reason in reasons if not (waits and isinstance(reason, CodeRunning)))
+    found = (_of_reason(reason, situation, now - patience_ms) for reason in told)
     return next((stall for stall in found if stall is not None), None)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stepwell.cli.doctor.finding import Finding, clock, fault, many, ok, warning
@@ -46,20 +46,19 @@ _SIZE = "select pg_database_size(current_database())"
 def look_at_database(url: str) -> Iterator[Finding]:
     """Yield how a database is, and the store in it. Raises InvalidInput for a URL that is none."""
     address = Address.of(url)
-    is_current = False
 
-    async def look() -> list[Finding]:
+    async def look() -> tuple[list[Finding], bool]:
         connection = await address.connect("stepwell doctor")
         try:
-            nonlocal is_current
-            found = await _store(connection, address)
-            is_current = await has_store(connection) and not await _pending(connection, address)
-            return [*await _server(connection), *found]
+            of_server = await _server(connection)
+            found, is_current = await _store(connection, address)
+            return [*of_server, *found], is_current
         finally:
             await close_open(connection)
 
     try:
-        yield from asyncio.run(look())
+        found, is_current = asyncio.run(look())
+        yield from found
         if is_current:
             yield from _instances(url, address)
     except InvalidInput:
@@ -131,24 +130,20 @@ def _pooler(connection: object) -> Finding:
     return ok("pooler", "none is between")
 
 
-async def _store(connection: Any, address: Address) -> list[Finding]:
+async def _store(connection: Any, address: Address) -> tuple[list[Finding], bool]:
+    """Return how the store is, and whether there is one with the schema of this release. Raises StoreTooNew."""
     if not await has_store(connection):
-        return [ok("store", f"none in {address.where} yet")]
-    lacking = await _pending(connection, address)
+        return [ok("store", f"none in {address.where} yet")], False
+    rows = await connection.fetch("select n, name, sha256 from schema_version")
+    lacking = migrations.pending([migrations.Applied(*row) for row in rows], _MIGRATIONS, f"Store {address.where}")
     size = f"{address.where}, {await connection.fetchval(_SIZE) / 2**20:,.1f} MB"
     if lacking:
         remedy = "the first server that is started on it brings it up to date; make a backup before"
-        return [warning("store", f"{size}, lacks {many(len(lacking), 'part')} of this release's schema", remedy)]
+        said = f"{size}, lacks {many(len(lacking), 'part')} of this release's schema"
+        return [warning("store", said, remedy)], False
     count, name = await connection.fetchrow(_LOST)
     found = [ok("store", f"{size}, schema {_MIGRATIONS[-1].n}")]
     if count:
         remedy = "what they held is claimed by others, and they are forgotten after a week; nothing has to be done"
         found.append(warning("leftovers", f"{many(count, 'host')} lost, such as {name}", remedy))
-    return found
-
-
-async def _pending(connection: Any, address: Address) -> Sequence[migrations.Migration]:
-    """Return what the store lacks of this release's schema. Raises StoreTooNew."""
-    rows = await connection.fetch("select n, name, sha256 from schema_version")
-    applied = [migrations.Applied(*row) for row in rows]
-    return migrations.pending(applied, _MIGRATIONS, f"Store {address.where}")
+    return found, True

@@ -105,9 +105,8 @@ def _without_server(seen: Seen) -> Seen:
 
 def _summary(census: Census, *, with_ended: bool, is_served: bool) -> Finding:
     said = [f"{count:,} {_WORDS[reason]}" for reason, count in census.reasons.most_common()]
-    ended = census.looked_at - census.reasons.total()
     if with_ended:
-        said.append(f"{ended:,} have ended")
+        said.append(f"{census.ended:,} have ended")
     if not is_served and census.reasons:
         said.append("no server runs them")
     unfinished = "instance" if with_ended else "unfinished instance"
@@ -115,11 +114,8 @@ def _summary(census: Census, *, with_ended: bool, is_served: bool) -> Finding:
 
 
 def _of_instance(seen: Seen, url: str) -> Finding:
-    said, _, remedy = seen.said.partition("; ")
-    mending = _mending([seen], url)
-    if seen.state is None or not seen.is_fold:
-        return fault("instances", said, remedy, mending)
-    return warning("instances", said, remedy, mending)
+    finding = warning if seen.is_fold else fault
+    return finding("instances", seen.said, seen.remedy, _mending([seen], url))
 
 
 def _mending(seen: Sequence[Seen], url: str) -> Callable[[], str] | None:

@@ -31,14 +31,14 @@ LIMIT_OF_ACCOUNT = """
         and concurrency is not null
     """
 _LOCKED_ACCOUNT = Statement(LIMIT_OF_ACCOUNT, postgres=f"{LIMIT_OF_ACCOUNT} for update")
-_COUNT = """
+COUNT_AT_GATE = """
     update gates
     set held = held + :held,
         queued = queued + :queued
     where workflow = :workflow
     """
 # A new queue is behind those that wait already, and before the one that was served last.
-_COUNT_AT_QUEUE = """
+COUNT_AT_QUEUE = """
     insert into queues (workflow, key, held, served)
     select workflow, cast(:key as text), cast(:change as bigint), served - 1
     from gates
@@ -265,9 +265,9 @@ def _let_go_on(transaction: Transaction, workflow: int, change: GateChange) -> N
 
 
 def _count(transaction: Transaction, workflow: int, change: GateChange) -> None:
-    transaction.execute(_COUNT, (change.held, change.queued, workflow))
+    transaction.execute(COUNT_AT_GATE, (change.held, change.queued, workflow))
     for key in sorted(change.keys):
-        transaction.execute(_COUNT_AT_QUEUE, (key, change.keys[key], workflow))
+        transaction.execute(COUNT_AT_QUEUE, (key, change.keys[key], workflow))
     for key, row in change.left:
         transaction.execute(_HOLDER_LEFT, (workflow, key, row))
 

@@ -2,18 +2,18 @@
 
 from stepwell.store.sql.counts import UNFINISHED_STATUSES, write_counts
 from stepwell.store.sql.rows import Connection, every, first
-from stepwell.store.sql.slots import settle
+from stepwell.store.sql.slots import COUNT_AT_GATE, COUNT_AT_QUEUE, settle
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.upkeep_operations import FindMiscounts, ListAccounts, Miscount, Recount, RepairInstance
 
 _ACCOUNTS = "select distinct account from workflows order by account"
 # What each host has counted is its own business: the sum counts.
-_ENDED = """
+ENDED = """
     select workflow, status, cast(sum(counted) as bigint), cast(sum(there) as bigint)
     from (
         select workflow, status, n as counted, 0 as there
         from ended_counts
-        where workflow in (select row from workflows)
+        where workflow not in (select row from deleted_workflows)
         union all
         select workflow, status, 0, 1
         from instances
@@ -73,22 +73,7 @@ _LIMITS = """
     where counted <> there
     order by row
     """
-# They add what is missing: what others count at the same time is counted, too.
-_CHANGE_GATE = """
-    update gates
-    set {column} = {column} + :missing
-    where workflow = :workflow
-    """
-_CHANGE_SLOTS, _CHANGE_QUEUED = (_CHANGE_GATE.format(column=column) for column in ("held", "queued"))
-_CHANGE_KEY = """
-    insert into queues (workflow, key, held, served)
-    select workflow, cast(:key as text), cast(:missing as bigint), served - 1
-    from gates
-    where workflow = :workflow
-    on conflict (workflow, key) do update set
-        held = queues.held + excluded.held,
-        ready = 1
-    """
+# Like those at gates and queues it adds what is missing: what others count at the same time is counted, too.
 _CHANGE_LIMIT = """
     update shared_limits
     set held = held + :missing
@@ -140,13 +125,13 @@ def recount(transaction: Transaction, operation: Recount) -> int:
             case "ended":
                 write_counts(connection, {(wrong.of, wrong.part): missing})
             case "slots":
-                connection.execute(_CHANGE_SLOTS, (missing, wrong.of))
+                connection.execute(COUNT_AT_GATE, (missing, 0, wrong.of))
                 # It is looked at when the transaction ends: there may be room.
                 transaction.gate(wrong.of, operation.now)
             case "queued":
-                connection.execute(_CHANGE_QUEUED, (missing, wrong.of))
+                connection.execute(COUNT_AT_GATE, (0, missing, wrong.of))
             case "key":
-                connection.execute(_CHANGE_KEY, (wrong.part, missing, wrong.of))
+                connection.execute(COUNT_AT_QUEUE, (wrong.part, missing, wrong.of))
                 transaction.gate(wrong.of, operation.now)
             case "limit":
                 connection.execute(_CHANGE_LIMIT, (missing, wrong.of))
@@ -168,7 +153,7 @@ def repair_instance(transaction: Transaction, operation: RepairInstance) -> bool
 
 def _miscounts(connection: Connection) -> list[Miscount]:
     return [
-        *(Miscount("ended", *wrong) for wrong in every(connection, _ENDED)),
+        *(Miscount("ended", *wrong) for wrong in every(connection, ENDED)),
         *(Miscount("slots", of, "", *wrong) for of, *wrong in every(connection, _SLOTS)),
         *(Miscount("queued", of, "", *wrong) for of, *wrong in every(connection, _QUEUED)),
         *(Miscount("key", *wrong) for wrong in every(connection, _KEYS)),

@@ -277,7 +277,7 @@ _WRONG = (
 )
 _ASLEEP = "orders/asleep of account acme does not go on: nobody has it, and nothing will make it due"
 _STEPS = "orders/due of account acme: its row says step_count 7, its history 0"
-_COUNTS = "1 count wrong: 3 instances of workflow row 1 that ended as complete, and 0 are"
+_COUNTS = "1 count wrong: 3 instances of workflow orders of account acme that ended as complete, and 0 are"
 
 
 def test_instances_that_are_well_are_counted_by_their_reasons(store: Path) -> None:

@@ -60,11 +60,11 @@ def test_what_is_miscounted_is_found_and_put_right(require: Callable[..., None],
 
         (of, limit) = (wrong[0].of, wrong[-1].of)
         assert wrong == [
-            Miscount("ended", of, "terminated", 6, 1),
-            Miscount("slots", of, "", 4, 2),
-            Miscount("queued", of, "", 0, 1),
-            Miscount("key", of, "ann", 3, 2),
-            Miscount("limit", limit, "", 0, 1),
+            Miscount("ended", of, "terminated", 6, 1, "orders of account acme"),
+            Miscount("slots", of, "", 4, 2, "orders of account acme"),
+            Miscount("queued", of, "", 0, 1, "orders of account acme"),
+            Miscount("key", of, "ann", 3, 2, "orders of account acme"),
+            Miscount("limit", limit, "", 0, 1, "desk of account acme"),
         ]
         assert done == [5]
         assert _miscounts(work) == []

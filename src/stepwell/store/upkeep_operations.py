@@ -11,19 +11,23 @@ class ListAccounts(Operation[list[str]], frozen=True):
     """Return the accounts that have workflows."""
 
 
+Counted = Literal["ended", "slots", "queued", "key", "limit"]
+
+
 class Miscount(msgspec.Struct, frozen=True, array_like=True):
     """Something that is counted as what it is not.
 
     `what`: 'ended', the instances of a workflow that ended with the status `part`; 'slots', those with a slot of it;
     'queued', those that wait for one; 'key', those of the key `part` with a slot; 'limit', the steps with a slot of a
-    limit that they share. `of` is the row of the workflow, or of the limit.
+    limit that they share. `of` is the row of the workflow, or of the limit, `named` what people call it.
     """
 
-    what: Literal["ended", "slots", "queued", "key", "limit"]
+    what: Counted
     of: int
     part: str
     counted: int
     there: int
+    named: str
 
 
 class FindMiscounts(Operation[list[Miscount]], frozen=True):

@@ -44,11 +44,11 @@ _WORDS: dict[type[why.Reason], str] = {
     why.RollingBack: "are rolled back",
 }
 _COUNTED = {
-    "ended": "instances of workflow row {of} that ended as {part}",
-    "slots": "slots taken of workflow row {of}",
-    "queued": "instances of workflow row {of} that wait for a slot",
-    "key": "slots taken of the key {part!r} of workflow row {of}",
-    "limit": "slots taken of the shared limit row {of}",
+    "ended": "instances of workflow {named} that ended as {part}",
+    "slots": "slots taken of workflow {named}",
+    "queued": "instances of workflow {named} that wait for a slot",
+    "key": "slots taken of the key {part!r} of workflow {named}",
+    "limit": "slots taken of the shared limit {named}",
 }
 _RECOUNT = "`stepwell doctor --fix` counts anew"
 
@@ -137,7 +137,7 @@ def _counts(wrong: Sequence[Miscount], url: str) -> Finding:
     if not wrong:
         return ok("counts", "all that is counted is there")
     first = wrong[0]
-    named = _COUNTED[first.what].format(of=first.of, part=first.part)
+    named = _COUNTED[first.what].format(named=first.named, part=first.part)
     said = f"{many(len(wrong), 'count')} wrong: {first.counted:,} {named}, and {first.there:,} are"
 
     async def work(store: Store) -> int:

@@ -1,10 +1,12 @@
 """What is looked for, and put right, by those who look whether all is well in a store."""
 
+from collections.abc import Iterator
+
 from stepwell.store.sql.counts import UNFINISHED_STATUSES, write_counts
 from stepwell.store.sql.rows import Connection, every, first
 from stepwell.store.sql.slots import COUNT_AT_GATE, COUNT_AT_QUEUE, settle
 from stepwell.store.sql.transaction import Transaction
-from stepwell.store.upkeep_operations import FindMiscounts, ListAccounts, Miscount, Recount, RepairInstance
+from stepwell.store.upkeep_operations import Counted, FindMiscounts, ListAccounts, Miscount, Recount, RepairInstance
 
 _ACCOUNTS = "select distinct account from workflows order by account"
 # What each host has counted is its own business: the sum counts.
@@ -73,6 +75,12 @@ _LIMITS = """
     where counted <> there
     order by row
     """
+_NAMED = """
+    select name, account
+    from {table}
+    where row = :row
+    """
+_WORKFLOW_NAMED, _LIMIT_NAMED = (_NAMED.format(table=table) for table in ("workflows", "shared_limits"))
 # Like those at gates and queues it adds what is missing: what others count at the same time is counted, too.
 _CHANGE_LIMIT = """
     update shared_limits
@@ -110,7 +118,10 @@ def list_accounts(connection: Connection, _: ListAccounts) -> list[str]:
 
 def find_miscounts(connection: Connection, _: FindMiscounts) -> list[Miscount]:
     """Do FindMiscounts."""
-    return _miscounts(connection)
+    return [
+        Miscount(what, of, part, counted, there, _named(connection, what, of))
+        for what, of, part, counted, there in _miscounts(connection)
+    ]
 
 
 def recount(transaction: Transaction, operation: Recount) -> int:
@@ -118,23 +129,23 @@ def recount(transaction: Transaction, operation: Recount) -> int:
     # What the operations before it in its transaction have changed is counted at its end only.
     settle(transaction)
     transaction.flush()
-    connection, found = transaction.connection, _miscounts(transaction.connection)
-    for wrong in found:
-        missing = wrong.there - wrong.counted
-        match wrong.what:
+    connection, found = transaction.connection, list(_miscounts(transaction.connection))
+    for what, of, part, counted, there in found:
+        missing = there - counted
+        match what:
             case "ended":
-                write_counts(connection, {(wrong.of, wrong.part): missing})
+                write_counts(connection, {(of, part): missing})
             case "slots":
-                connection.execute(COUNT_AT_GATE, (missing, 0, wrong.of))
+                connection.execute(COUNT_AT_GATE, (missing, 0, of))
                 # It is looked at when the transaction ends: there may be room.
-                transaction.gate(wrong.of, operation.now)
+                transaction.gate(of, operation.now)
             case "queued":
-                connection.execute(COUNT_AT_GATE, (0, missing, wrong.of))
+                connection.execute(COUNT_AT_GATE, (0, missing, of))
             case "key":
-                connection.execute(COUNT_AT_QUEUE, (wrong.part, missing, wrong.of))
-                transaction.gate(wrong.of, operation.now)
+                connection.execute(COUNT_AT_QUEUE, (part, missing, of))
+                transaction.gate(of, operation.now)
             case "limit":
-                connection.execute(_CHANGE_LIMIT, (missing, wrong.of))
+                connection.execute(_CHANGE_LIMIT, (missing, of))
     return len(found)
 
 
@@ -151,11 +162,20 @@ def repair_instance(transaction: Transaction, operation: RepairInstance) -> bool
     return True
 
 
-def _miscounts(connection: Connection) -> list[Miscount]:
-    return [
-        *(Miscount("ended", *wrong) for wrong in every(connection, ENDED)),
-        *(Miscount("slots", of, "", *wrong) for of, *wrong in every(connection, _SLOTS)),
-        *(Miscount("queued", of, "", *wrong) for of, *wrong in every(connection, _QUEUED)),
-        *(Miscount("key", *wrong) for wrong in every(connection, _KEYS)),
-        *(Miscount("limit", of, "", *wrong) for of, *wrong in every(connection, _LIMITS)),
-    ]
+def _miscounts(connection: Connection) -> Iterator[tuple[Counted, int, str, int, int]]:
+    """Yield what is counted, of which row, of which part of it, how many are counted, and how many there are."""
+    for of, part, *wrong in every(connection, ENDED):
+        yield ("ended", of, part, *wrong)
+    for of, *wrong in every(connection, _SLOTS):
+        yield ("slots", of, "", *wrong)
+    for of, *wrong in every(connection, _QUEUED):
+        yield ("queued", of, "", *wrong)
+    for of, part, *wrong in every(connection, _KEYS):
+        yield ("key", of, part, *wrong)
+    for of, *wrong in every(connection, _LIMITS):
+        yield ("limit", of, "", *wrong)
+
+
+def _named(connection: Connection, what: Counted, of: int) -> str:
+    found = first(connection, _LIMIT_NAMED if what == "limit" else _WORKFLOW_NAMED, (of,))
+    return f"row {of}" if found is None else "{} of account {}".format(*found)

@@ -268,6 +268,15 @@ MUTANTS = (
         "tests/crash/test_power_loss.py::test_power_cut_leaves_what_was_acknowledged",
     ),
     Mutant(
+        "stopped-host-holds",
+        12,
+        "a host that is stopped in the middle of a transaction keeps the others from what it has locked",
+        "store/postgres/ledger.py",
+        "idle_in_transaction_session_timeout = {kept_ms}",
+        "idle_in_transaction_session_timeout = 0",
+        "tests/store/test_postgres_faults.py::test_host_that_is_stopped_in_a_transaction_stops_no_other",
+    ),
+    Mutant(
         "leases-outlive-their-process",
         12,
         "what a process held that was killed stays its own until the lease is over",

@@ -1,7 +1,8 @@
 """The server fails, and nothing that was acknowledged is lost, and nothing is there twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -44,8 +45,11 @@ if HAS_POSTGRES:
     import asyncpg
 
     from stepwell.store.postgres import connection, creations
-    from stepwell.store.postgres.connection import PostgresConnection
+    from stepwell.store.postgres import ledger as ledgers
+    from stepwell.store.postgres.address import Address
+    from stepwell.store.postgres.connection import LoopHere, PostgresConnection
     from stepwell.store.postgres.faults import ConnectionLost
+    from stepwell.store.postgres.locks import lock
     from stepwell.store.postgres.store import PostgresStore
 
 CUT = """
@@ -184,6 +188,41 @@ async def test_server_that_stays_away_is_named(server: postgres.Server, monkeypa
     assert 'database "postgres": the server does not answer' in str(answers[0])
     assert await kinds(store) == ["created"]
     await store.close()
+
+
+async def test_host_that_is_stopped_in_a_transaction_stops_no_other(
+    url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends its transaction: another writes to the same instance, and then it does all again, once."""
+    await register(store)
+    await create(store, "a")
+    has_locked, may_go_on = threading.Event(), threading.Event()
+
+    def stopped(connection: PostgresConnection, operations: Sequence[Operation[Any]]) -> None:
+        lock(connection, operations)
+        has_locked.set()
+        may_go_on.wait(30)
+
+    def write() -> list[object]:
+        loop = LoopHere()
+        ledger = ledgers.PostgresLedger(PostgresConnection(loop, Address.of(url)), "here")
+        answers = ledger.write([happening(payload="1"), happening(payload="2")]).outcomes
+        ledger.close()
+        loop.close()
+        return answers
+
+    monkeypatch.setattr(ledgers, "lock", stopped)
+    # When it goes on there is no patience left.
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.05)
+    first = asyncio.create_task(asyncio.to_thread(write))
+    await asyncio.to_thread(has_locked.wait, 30)
+    monkeypatch.undo()
+    async with asyncio.timeout(10):
+        others = await store.run(happening(payload="3"))
+    may_go_on.set()
+
+    assert (others, await first) == (2, [3, 4])
+    assert len((await instance(store, "a")).records) == 4
 
 
 async def test_full_slots_are_named(server: postgres.Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,11 @@ logger = logging.getLogger(__name__)
 # Conflicts with other processes are short; one that lasts is a defect, and its caller has to hear of it.
 MOST_TRIES = 20
 
+# How long a transaction is kept by the server, in milliseconds, while its host asks nothing more: one that has been
+# stopped in the middle of it keeps others from what it has locked. A host that is merely slow gets twice as long with
+# each try.
+KEPT_MS = 200
+
 # What every host asks again and again needs no transaction round it.
 _ONE_STATEMENT = (ListSnapshotsDue, FindServed)
 # Numbers of transactions ascend in the order in which they began. Who reads a stream of what has changed has to stop
@@ -168,24 +173,26 @@ class PostgresLedger:
             return each_alone(lambda alone: self._write(alone, rows), operations)
 
     def _patiently(self, operations: Sequence[Operation[Any]], rows: Rows) -> Written:
-        patience, tries = self._connection.patience(), 0
+        patience, tries, kept_ms = self._connection.patience(), 0, KEPT_MS
         while True:
             try:
-                return self._together(operations, rows)
+                return self._together(operations, rows, kept_ms)
             except _FateUnknown as unknown:
                 if self._was_committed(unknown.tx, patience):
                     return unknown.written
-            except LOSSES:
-                if not patience.wait():
+            except LOSSES as error:
+                if not patience.wait(error):
                     raise
             except CONFLICTS:
                 tries += 1
                 if len(operations) > 1 or tries == MOST_TRIES or not patience.wait():
                     raise
+            kept_ms *= 2
 
-    def _together(self, operations: Sequence[Operation[Any]], rows: Rows) -> Written:
+    def _together(self, operations: Sequence[Operation[Any]], rows: Rows, kept_ms: int) -> Written:
         """Do operations in one transaction. Raises whatever goes wrong; then nothing is written."""
-        self._connection.begin()
+        # In one message: it costs no way to the server and back.
+        self._connection.begin(f"; set local idle_in_transaction_session_timeout = {kept_ms}")
         try:
             lock(self._connection, operations)
             transaction = Transaction(self._connection, only(self._connection, _NUMBER)[0], self._room, rows)
@@ -267,7 +274,7 @@ class PostgresReading:
             try:
                 return self._read(operation)
             except Exception as error:  # whatever it is, its caller has to hear of it
-                if not is_loss(error) or not patience.wait():
+                if not is_loss(error) or not patience.wait(error):
                     return translate(error, self._where)
 
     def close(self) -> None:

@@ -112,6 +112,8 @@ class Server:
             self._programs = _readable(programs, self._user, self.folder)
         self._make_data()
         self._process: subprocess.Popen[bytes] | None = None
+        self._settings: Mapping[str, str] = FAST
+        self._environment: Mapping[str, str] = {}
         atexit.register(self.remove)
 
     @property
@@ -119,17 +121,31 @@ class Server:
         """The database `postgres` of this server."""
         return f"postgresql://postgres@/postgres?host={self.folder}"
 
-    def start(self, *, asks_for_passwords: bool = False, settings: Mapping[str, str] = FAST) -> None:
-        """Start it, and wait until it answers."""
+    @property
+    def is_running(self) -> bool:
+        """Tell whether it was started, and has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(
+        self,
+        *,
+        asks_for_passwords: bool = False,
+        settings: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it, and wait until it answers. `environment` is what it has besides ours; None: as the last time."""
+        self._settings = self._settings if settings is None else settings
+        self._environment = self._environment if environment is None else environment
         if asks_for_passwords:
             (self._data / "pg_hba.conf").write_text("local all all scram-sha-256\n")
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._programs / "postgres", "-D", self._data, "-k", self.folder, *options],
                 stdout=log,
                 stderr=log,
                 user=self._user,
+                env={**os.environ, **self._environment},
             )
         until = time.monotonic() + 30
         while not self._answers():

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tests import postgres
+from tests.soak import disk
 from tests.soak.hosts import LEASE_S, STUCK_S, Host, Site
 from tests.soak.watching import Reading, Watch
 
@@ -69,8 +70,10 @@ class Faults:
         if self.site.database is None:
             full = [("disk full", 2.0, self._fill_disk), ("parent killed, the disk full", 0.5, self._kill_on_full_disk)]
             return [*common, *full]
+        full = [("database's disk full", 2.0, self._fill_disk_of_database)] if disk.can_be_filled() else []
         return [
             *common,
+            *full,
             ("all hosts killed", 0.5, self._kill_everybody),
             ("database killed", 1.5, self._kill_database),
             ("database cut off", 2.0, self._cut_database),
@@ -203,6 +206,19 @@ class Faults:
         time.sleep(self.rng.choice((0, 0.5, LEASE_S * 1.5)))
         self.site.database.start()
         self.without_database.append(Span(began, time.monotonic()))
+        self.late.append(Span(began, time.monotonic() + _LATE_S))
+        return Watch(self.reading)
+
+    def _fill_disk_of_database(self) -> Watch:
+        """Let there be no space for anything new; a server that has given up over it is started again."""
+        assert self.site.database is not None
+        database, began = self.site.database, time.monotonic()
+        disk.fill(database.folder)
+        time.sleep(self.rng.uniform(0.3, 2.5))
+        disk.free(database.folder)
+        if not database.is_running:
+            database.start()
+            self.without_database.append(Span(began, time.monotonic()))
         self.late.append(Span(began, time.monotonic() + _LATE_S))
         return Watch(self.reading)
 

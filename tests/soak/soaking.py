@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tests import postgres
+from tests.soak import disk
 from tests.soak.calls import Asked, Call, read
 from tests.soak.faults import Faults
 from tests.soak.figures import Injected, Soaked
@@ -73,9 +74,10 @@ def _database(is_wanted: bool) -> Iterator[postgres.Server | None]:
         yield None
         return
     server = postgres.Server()
-    # As it has it by itself: what is acknowledged has to survive its death.
-    server.start(settings=postgres.FAST | {"fsync": "on", "full_page_writes": "on"})
     try:
+        # As it has it by itself: what is acknowledged has to survive its death.
+        settings = postgres.FAST | {"fsync": "on", "full_page_writes": "on"}
+        server.start(settings=settings, environment=disk.environment(server.folder) if disk.can_be_filled() else {})
         yield server
     finally:
         server.remove()

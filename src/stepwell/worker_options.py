@@ -1,10 +1,12 @@
 """What a worker process is started with, as its parent hands it over on the command line; and its start."""
 
 import asyncio
+import os
 import sys
 
 import msgspec
 
+from stepwell.sealing import KEYS, KEYS_FILE
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 
 
@@ -92,6 +94,8 @@ async def start(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,
         stderr=output,
+        # What opens the store is not for the author's code.
+        env={name: value for name, value in os.environ.items() if name not in (KEYS, KEYS_FILE)},
         # Out of the terminal's reach: Ctrl-C is for the parent, which drains the workers.
         start_new_session=True,
     )

@@ -10,7 +10,7 @@ from click.testing import Result
 
 from stepwell.store import migrations
 from stepwell.store.sqlite.backup import back_up
-from stepwell.store.sqlite.file import migrate, open_writer
+from stepwell.store.sqlite.file import FileConnection, migrate, open_writer
 from tests.cli.commands import run
 from tests.cli.screen import run_on_terminal
 from tests.crash.server import DevServer, wait_until
@@ -170,7 +170,7 @@ def test_mistake_is_named(
 def test_backup_of_an_older_release_is_restored(tmp_path: Path) -> None:
     """Its pages are checked; the first server that is started on it brings it up to date."""
     store = tmp_path / "store.db"
-    connection = apsw.Connection(str(store))
+    connection = FileConnection(str(store))
     migrate(connection, migrations.known("sqlite")[:-1], str(store))
     connection.close()
 

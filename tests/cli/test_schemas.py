@@ -9,7 +9,7 @@ import pytest
 
 from stepwell import __version__
 from stepwell.store import migrations
-from stepwell.store.sqlite.file import migrate, open_writer
+from stepwell.store.sqlite.file import FileConnection, migrate, open_writer
 from tests import postgres
 from tests.cli.commands import ask, run
 from tests.cli.scripted import Answer, scripted
@@ -21,7 +21,7 @@ NEWEST = migrations.known("sqlite")[-1]
 @pytest.fixture
 def older(tmp_path: Path) -> str:
     """The URL of a store of an older release."""
-    connection = apsw.Connection(str(tmp_path / "older.db"))
+    connection = FileConnection(str(tmp_path / "older.db"))
     migrate(connection, migrations.known("sqlite")[:-1], "older")
     connection.close()
     return f"sqlite:///{tmp_path}/older.db"

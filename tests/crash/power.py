@@ -25,6 +25,7 @@ from stepwell.store.listeners import Listeners
 from stepwell.store.operations import GetInstance
 from stepwell.store.sql.store import SqlStore
 from stepwell.store.sqlite.connections import read
+from stepwell.store.sqlite.file import FileConnection
 from tests.crash.disk import Committed, CutOff, Disk, Happening, Image, Made, Removed, Synced, Wrote
 from tests.store.files import InlineFile, open_inline
 
@@ -197,7 +198,7 @@ class Cuts:
         try:
             state = None
             if path.exists():
-                with closing(apsw.Connection(str(path))) as connection:
+                with closing(FileConnection(str(path))) as connection:
                     # Read and closed: the log is as it was.
                     connection.execute("pragma wal_autocheckpoint = 0")
                     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -225,7 +226,7 @@ class Cuts:
         return None
 
 
-def _look_through(connection: apsw.Connection) -> None:
+def _look_through(connection: FileConnection) -> None:
     """Look through a store. Raises AssertionError unless the file is sound, and each row the fold of its history."""
     assert list(connection.execute("pragma integrity_check")) == [("ok",)]
     for named in list(connection.execute(_INSTANCES)):

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from stepwell.core.records import Record
+from stepwell.store.encryption_operations import Reencrypt
 from stepwell.store.operations import AbandonUnknown, RenewLease
 from stepwell.store.situation_operations import NoteBlocked
 from stepwell.store.sql.writes import WRITES
@@ -23,6 +24,7 @@ NOT_PLAYED = {
     AbandonUnknown,  # an answer is lost, and the store is not: tests/store/test_claims.py
     NoteBlocked,  # a worker hangs: tests/crash/test_hangs.py
     Recount,  # a count is wrong, which none is: tests/store/test_upkeep.py
+    Reencrypt,  # the store is encrypted, and its keys change: tests/store/test_encryption.py
     RenewLease,  # a worker that was taken for dead says something: tests/crash/test_fleet.py
     RepairInstance,  # a row is wrong, which none is: tests/store/test_upkeep.py
 }

@@ -30,12 +30,8 @@ def main() -> None:
     if "STEPWELL_TEST_STORE" in os.environ:
         sys.exit("STEPWELL_TEST_STORE is for tests: unset it, and say --store")
     stores = ["sqlite", "postgres"] if options.store == "both" else [options.store]
-    if "postgres" in stores and not (postgres.is_there() and postgres.is_local()):
-        sys.exit(f"needs {postgres.REASON}")
-    if "postgres" in stores and not disk.can_be_filled():
-        if os.environ.get("STEPWELL_TEST_REQUIRE") == "all":
-            sys.exit(f"needs {disk.REASON}")
-        print(f"left out: {disk.REASON}", flush=True)
+    if "postgres" in stores:
+        _require_postgres()
     seed = options.seed if options.seed is not None else time.time_ns() % 1_000_000
     each = Options(options.seconds / len(stores), seed, options.rate, options.waiting, options.only)
     folder = Path(tempfile.mkdtemp(prefix="sw-soak-")) if options.keep is None else options.keep
@@ -57,6 +53,15 @@ def main() -> None:
         shutil.rmtree(folder)
     if options.strict:
         _check_latency(found)
+
+
+def _require_postgres() -> None:
+    if not (postgres.is_there() and postgres.is_local()):
+        sys.exit(f"needs {postgres.REASON}")
+    if not disk.can_be_filled():
+        if os.environ.get("STEPWELL_TEST_REQUIRE") == "all":
+            sys.exit(f"needs {disk.REASON}")
+        print(f"left out: {disk.REASON}", flush=True)
 
 
 def _options() -> argparse.Namespace:

@@ -30,7 +30,7 @@ from stepwell.store.snapshot_operations import SaveSnapshot, SnapshotFile
 from stepwell.store.sql.tables import TABLES
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.sqlite import store as module
-from stepwell.store.sqlite.file import migrate
+from stepwell.store.sqlite.file import FileConnection, migrate
 from stepwell.testing import ACCOUNT, TestEngine
 from stepwell.tokens import Permission, Tokens
 from tests.store.scenes import creation, register
@@ -201,7 +201,7 @@ def tables_of(url: str, *, but: str = "") -> dict[str, list[tuple[Any, ...]]]:
 @contextmanager
 def in_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
     """Return a store in memory with what a file has, as opening the file would make it."""
-    connection = apsw.Connection(":memory:")
+    connection = FileConnection(":memory:")
     with closing(apsw.Connection(str(path))) as file, connection.backup("main", file, "main") as backup:
         backup.step()
     migrate(connection, MIGRATIONS, "here")

@@ -40,6 +40,7 @@ from stepwell.store import transfer_operations as transfers
 from stepwell.store import upkeep_operations as upkeep
 from stepwell.store import workflow_operations as workflows
 from stepwell.store.code_graph import CodeGraph
+from stepwell.store.encryption_operations import Reencrypt
 from stepwell.store.forcing_operations import ForceStep, ListDecisions
 from stepwell.store.host_operations import ListHosts
 from stepwell.store.operations import Operation
@@ -744,6 +745,7 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     upkeep.FindMiscounts: (3, lambda lot: upkeep.FindMiscounts()),
     upkeep.Recount: (2, lambda lot: upkeep.Recount(lot.now)),
     upkeep.RepairInstance: (4, _repair),
+    Reencrypt: (1, lambda lot: Reencrypt("notes", [])),
     NoteBlocked: (
         3,
         lambda lot: NoteBlocked(lot.worker(), lot.of(None, lot.now), lot.of(None, lot.text())),

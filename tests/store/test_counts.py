@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import apsw
 import pytest
 from msgspec.structs import replace
 
@@ -24,7 +23,7 @@ from stepwell.store.operations import (
 )
 from stepwell.store.sql.counts import COUNTS, ENDS, OUTCOMES, read_counts
 from stepwell.store.sqlite.connections import open_ledger
-from stepwell.store.sqlite.file import migrate, open_in_memory
+from stepwell.store.sqlite.file import FileConnection, migrate, open_in_memory
 from stepwell.store.workflow_operations import (
     CountEnds,
     DeleteWorkflow,
@@ -166,7 +165,7 @@ async def test_counts_know_what_the_same_transaction_has_done(store: Store) -> N
 
 def test_what_had_ended_before_the_counts_is_counted() -> None:
     """A file that was written before is counted once, when its schema is brought up to date."""
-    connection = apsw.Connection(":memory:")
+    connection = FileConnection(":memory:")
     migrate(connection, known("sqlite")[:13], "here")
     connection.execute(
         """

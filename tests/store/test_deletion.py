@@ -29,7 +29,7 @@ from stepwell.store.sql import threads
 from stepwell.store.sql.rows import only
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.sqlite.connections import open_ledger
-from stepwell.store.sqlite.file import open_writer
+from stepwell.store.sqlite.file import FileConnection, open_writer
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.workflow_operations import DeleteWorkflow, ListVersions, PurgeDeleted, PutWorkflow
 from tests.store.scenes import (
@@ -212,7 +212,7 @@ async def test_unknown_workflow_cannot_be_deleted(store: Store) -> None:
 # ---- in the file
 
 
-def _count(connection: apsw.Connection) -> dict[str, int]:
+def _count(connection: FileConnection) -> dict[str, int]:
     return {table: only(connection, f"select count(*) from {table}")[0] for table in TABLES}
 
 
@@ -242,7 +242,7 @@ def filled(tmp_path: Path) -> Path:
 
 async def _deletion_has_ended(path: Path) -> dict[str, int]:
     """Wait until another connection sees that nothing is left to be deleted; return what the tables hold then."""
-    connection = await asyncio.to_thread(apsw.Connection, str(path), apsw.SQLITE_OPEN_READONLY)
+    connection = await asyncio.to_thread(FileConnection, str(path), apsw.SQLITE_OPEN_READONLY)
     async with asyncio.timeout(10):
         while any(_count(connection)[table] for table in ("deleted_workflows", "streams")):  # noqa: ASYNC110 - another process would have to look, too
             await asyncio.sleep(0.01)
@@ -281,7 +281,7 @@ async def test_deletion_gets_on_under_load(filled: Path, monkeypatch: pytest.Mon
 
 
 def _left(path: Path) -> dict[str, int]:
-    connection = apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY)
+    connection = FileConnection(str(path), apsw.SQLITE_OPEN_READONLY)
     counts = _count(connection)
     connection.close()
     return counts

@@ -29,6 +29,7 @@ from stepwell.store import transfer_operations as transfers
 from stepwell.store import upkeep_operations as upkeep
 from stepwell.store import workflow_operations as workflows
 from stepwell.store.catalogue import OPERATIONS
+from stepwell.store.encryption_operations import Reencrypt
 from stepwell.store.forcing_operations import ForceStep, ListDecisions
 from stepwell.store.host_operations import ListHosts
 from stepwell.store.operations import Operation
@@ -181,10 +182,11 @@ SAYS_NO: dict[type[Operation[Any]], str] = {
     tokens.RevokeToken: "False if it was so before, or there is none of this id",
     upkeep.RepairInstance: "it was not if the instance has gone on meanwhile",
 }
-# What finds nothing where the stores make no mistake.
+# What finds nothing where the stores make no mistake, and are not encrypted.
 FINDS_NOTHING: dict[type[Operation[Any]], str] = {
     upkeep.FindMiscounts: "what is counted as what it is not",
     upkeep.Recount: "how many counts were wrong",
+    Reencrypt: "None: the store has no keys",
 }
 # What always has an answer, or something to do.
 CANNOT_FAIL: dict[type[Operation[Any]], str] = {

@@ -13,7 +13,7 @@ from stepwell.store.postgres.dialect import to_row
 from stepwell.store.schedule_operations import FireSchedules
 from stepwell.store.search_operations import Found, FoundError, SearchInstances, Wanted
 from stepwell.store.sqlite.connections import open_ledger, read
-from stepwell.store.sqlite.file import migrate, open_in_memory
+from stepwell.store.sqlite.file import FileConnection, migrate, open_in_memory
 from stepwell.store.workflow_operations import DeleteWorkflow, ListVersions, PurgeDeleted, PutWorkflow, Versions
 from tests import postgres
 from tests.store.scenes import creation
@@ -88,7 +88,7 @@ def test_broken_file_leaves_no_trace() -> None:
 
 def test_schedules_that_had_no_effect_are_those_of_their_workflows() -> None:
     """What a store of schema 14 has in its newest versions fires from the first look on; what is wrong never does."""
-    connection = apsw.Connection(":memory:")
+    connection = FileConnection(":memory:")
     migrate(connection, [migration for migration in known("sqlite") if migration.n <= 14], "here")
     connection.execute(
         """
@@ -114,7 +114,7 @@ def test_schedules_that_had_no_effect_are_those_of_their_workflows() -> None:
 
 def test_store_of_schema_2_opens_and_works() -> None:
     """A store from before versions had settings has what it had, and can be used in every new way."""
-    connection = apsw.Connection(":memory:")
+    connection = FileConnection(":memory:")
     migrate(connection, known("sqlite")[:2], "here")
     connection.execute(
         """
@@ -164,7 +164,7 @@ _ERRORED = """
 
 def test_errors_of_an_older_file_are_found() -> None:
     """What had errored before errors were kept apart is found; what was restarted since is not."""
-    connection = apsw.Connection(":memory:")
+    connection = FileConnection(":memory:")
     migrate(connection, [file for file in known("sqlite") if file.name < "0018_search.sql"], "here")
     connection.execute(_ERRORED)
 

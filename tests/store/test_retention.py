@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import apsw
 import pytest
 from msgspec.structs import replace
 
@@ -34,7 +33,7 @@ from stepwell.store.retention_operations import DeleteExpired, Expired, FindExpi
 from stepwell.store.sql import retention
 from stepwell.store.sql.rows import every
 from stepwell.store.sqlite.connections import open_ledger, read
-from stepwell.store.sqlite.file import migrate, open_in_memory
+from stepwell.store.sqlite.file import FileConnection, migrate, open_in_memory
 from stepwell.store.stream_operations import BeginStream, ReadPiece, WritePiece
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
 from tests.store.scenes import (
@@ -382,7 +381,7 @@ def test_look_goes_by_indexes() -> None:
 
 def test_what_has_ended_before_expires() -> None:
     """In a store of an earlier Stepwell what has ended expires as any, by what its version and account say."""
-    connection = apsw.Connection(":memory:")
+    connection = FileConnection(":memory:")
     migrate(connection, [migration for migration in known("sqlite") if migration.n < 17], "here")
     connection.execute(
         """

@@ -99,7 +99,7 @@ async def test_full_disk_refuses_clearly_and_loses_nothing(tmp_path: Path) -> No
     assert "disk" in told["text"]
     assert told["refused"] == ["StoreUnavailable"]
     assert sorted(row.id for row in listed.rows) == sorted(told["acknowledged"])
-    assert len(told["acknowledged"]) > 10
+    assert len(told["acknowledged"]) > 5
     assert set(whole) == {20_002}
 
 

@@ -15,7 +15,7 @@ from stepwell.cli.jobs_group import jobs_group
 from stepwell.cli.limits_group import limits_group
 from stepwell.cli.schedules_group import schedules_group
 from stepwell.cli.signing_in_commands import login, logout, whoami
-from stepwell.cli.upkeep_commands import backup, doctor, init, migrate, restore, version
+from stepwell.cli.upkeep_commands import backup, doctor, init, migrate, reencrypt, restore, version
 from stepwell.cli.workflows_group import workflows_group
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ main.add_command(jobs_group)
 main.add_command(limits_group)
 main.add_command(schedules_group)
 main.add_command(workflows_group)
-for command in (backup, doctor, init, migrate, restore, version, login, logout, whoami, *DEPLOY_COMMANDS):
+for command in (backup, doctor, init, migrate, reencrypt, restore, version, login, logout, whoami, *DEPLOY_COMMANDS):
     main.add_command(command)
 
 

@@ -12,7 +12,7 @@ from stepwell.errors import InvalidInput
 from stepwell.store import migrations
 from stepwell.store.opening import file_of, is_database, is_there, open_store, require_asyncpg, shown
 from stepwell.store.sqlite.faults import translated
-from stepwell.store.sqlite.file import lacking
+from stepwell.store.sqlite.file import FileConnection, lacking
 
 _COLUMNS = (Column("n", lambda item: str(item["n"])), Column("name", lambda item: item["name"]))
 
@@ -50,7 +50,7 @@ def _pending(url: str) -> list[migrations.Migration]:
 
 def _of_file(url: str) -> list[migrations.Migration]:
     file = file_of(url).absolute()
-    with translated(file), closing(apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+    with translated(file), closing(FileConnection(str(file), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
         return lacking(connection, file)
 
 

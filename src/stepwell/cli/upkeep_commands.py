@@ -86,6 +86,21 @@ def migrate(store: str, only_looks: bool, out: "Output") -> None:
 
 
 @click.command(cls=Command)
+@options.STORE
+@options.shown
+def reencrypt(store: str, out: "Output") -> None:
+    """Seal all payloads of the store with the newest key; servers go on meanwhile.
+
+    Keys are in STEPWELL_ENCRYPTION_KEYS, or in the file that STEPWELL_ENCRYPTION_KEYS_FILE names: NAME:KEY, the newest
+    first. Payloads that are not encrypted yet are, then. Prints how many of each table were sealed, and how many could
+    not be opened; exits with 1 if there are such. It can be interrupted, and begun again.
+    """
+    from stepwell.cli import reencrypting
+
+    raise SystemExit(reencrypting.reencrypt(store, out))
+
+
+@click.command(cls=Command)
 @options.shown
 @options.remote
 def version(out: "Output", **where: Any) -> None:

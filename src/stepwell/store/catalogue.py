@@ -6,6 +6,7 @@ from stepwell.store import (
     account_operations,
     child_operations,
     control_operations,
+    encryption_operations,
     flow_operations,
     forcing_operations,
     host_operations,
@@ -29,6 +30,7 @@ from stepwell.store.operations import Operation
 
 _MODULES = (
     operations,
+    encryption_operations,
     note_operations,
     label_operations,
     search_operations,

@@ -1,6 +1,7 @@
 """From a store's URL to the store."""
 
 import asyncio
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 from stepwell.errors import InvalidInput, StoreInUse
 from stepwell.limits import HOST_LEASE_MS, PAGE_TIMEOUT_MS
+from stepwell.sealing import vault_of
 from stepwell.store import Store, sharing
 from stepwell.store.copying import Source, Target
 from stepwell.store.sqlite import SqliteStore
@@ -25,16 +27,17 @@ def open_store(url: str, host_lease_ms: int = HOST_LEASE_MS, page_timeout_ms: in
     """Open the store that a URL names: a file for this process alone, or a database. Blocks for a moment.
 
     `host_lease_ms`: how long others that have the database open wait when this process is lost. `page_timeout_ms`: how
-    long a list may take to be read.
+    long a list may take to be read. Payloads are sealed with the keys that the environment names (`sealing.py`).
 
-    Raises InvalidInput for a URL that names none, and what opening that kind of store raises.
+    Raises InvalidInput for a URL that names none, or keys that are none, and what opening that kind of store raises.
     """
+    vault = vault_of(os.environ)
     if not is_database(url):
-        return SqliteStore.open(file_of(url), page_timeout_ms)
+        return SqliteStore.open(file_of(url), page_timeout_ms, vault)
     require_asyncpg()
     from stepwell.store.postgres.store import PostgresSettings, PostgresStore  # noqa: PLC0415 - asyncpg is an extra
 
-    return PostgresStore.open(url, PostgresSettings(host_lease_ms, page_timeout_ms))
+    return PostgresStore.open(url, PostgresSettings(host_lease_ms, page_timeout_ms, vault=vault))
 
 
 async def reach_store(url: str) -> Store:

@@ -7,6 +7,7 @@ from typing import Any
 
 from stepwell.cli.doctor.finding import Finding, clock, fault, many, ok, warning
 from stepwell.cli.doctor.instances import LOOKED_THROUGH_BYTES, look_at_instances
+from stepwell.cli.doctor.keys import look_at_keys
 from stepwell.errors import InvalidInput
 from stepwell.store import migrations
 from stepwell.store.postgres.address import Address
@@ -75,6 +76,10 @@ def _instances(url: str, address: Address) -> Iterator[Finding]:
     try:
         connection.ready()
         (is_served, size) = only(connection, _IS_SERVED)
+        keys = list(look_at_keys(connection))
+        yield from keys
+        if any(finding.state != "ok" for finding in keys):
+            return
         reading = PostgresReading(connection, address.where)
         yield from look_at_instances(reading, url, with_ended=size <= LOOKED_THROUGH_BYTES, is_served=bool(is_served))
     finally:

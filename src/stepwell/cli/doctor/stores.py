@@ -12,6 +12,7 @@ import apsw
 
 from stepwell.cli.doctor.finding import Finding, fault, many, ok, warning
 from stepwell.cli.doctor.instances import LOOKED_THROUGH_BYTES, look_at_instances
+from stepwell.cli.doctor.keys import look_at_keys
 from stepwell.errors import InvalidInput, StepwellError
 from stepwell.store import migrations
 from stepwell.store.opening import file_of, is_database, require_asyncpg
@@ -19,7 +20,7 @@ from stepwell.store.sharing import socket_path
 from stepwell.store.sql.rows import only
 from stepwell.store.sqlite.connections import FileReading
 from stepwell.store.sqlite.faults import translated
-from stepwell.store.sqlite.file import APPLICATION_ID, BUSY_TIMEOUT_MS, lacking
+from stepwell.store.sqlite.file import APPLICATION_ID, BUSY_TIMEOUT_MS, FileConnection, lacking
 
 # A log is used again when it has 4 MB, unless somebody reads for long.
 _LARGE_LOG_BYTES = 256 * 2**20
@@ -51,11 +52,13 @@ def look_at_store(url: str) -> Iterator[Finding]:
 
 def _look_at_file(file: Path, url: str) -> Iterator[Finding]:
     try:
-        with translated(file), closing(apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        with translated(file), closing(FileConnection(str(file), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             yield (schema := _schema(connection, file))
             yield _integrity(connection, file)
-            if schema.state == "ok":
+            keys = list(look_at_keys(connection)) if schema.state == "ok" else []
+            yield from keys
+            if schema.state == "ok" and all(finding.state == "ok" for finding in keys):
                 reading = FileReading(connection, str(file))
                 is_served = _answers(socket_path(file)) or _has_living_owner(file)
                 yield from look_at_instances(reading, url, with_ended=_is_small(file), is_served=is_served)
@@ -67,7 +70,7 @@ def _look_at_file(file: Path, url: str) -> Iterator[Finding]:
     yield from _server(file)
 
 
-def _schema(connection: apsw.Connection, file: Path) -> Finding:
+def _schema(connection: FileConnection, file: Path) -> Finding:
     if only(connection, "pragma application_id") != (APPLICATION_ID,):
         return fault("store", f"{file} is a database, but not of Stepwell", "--store names another")
     pending = lacking(connection, file)
@@ -83,7 +86,7 @@ def _is_small(file: Path) -> bool:
     return file.stat().st_size <= LOOKED_THROUGH_BYTES
 
 
-def _integrity(connection: apsw.Connection, file: Path) -> Finding:
+def _integrity(connection: FileConnection, file: Path) -> Finding:
     if not _is_small(file):
         return ok("integrity", "not looked at, as it is large; `stepwell backup` checks all that it copies")
     (verdict,) = only(connection, "pragma quick_check(1)")

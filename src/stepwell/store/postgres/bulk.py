@@ -13,9 +13,10 @@ from stepwell.core.instance import Status
 from stepwell.store import codec
 from stepwell.store.operations import Commit, Committed, CreateInstance, Operation, RecordRow, Release, Released
 from stepwell.store.postgres.asked import Asked
-from stepwell.store.sql.ended_errors import error_of
+from stepwell.store.sql.ended_errors import ERROR, error_of
 from stepwell.store.sql.records import new_record
 from stepwell.store.sql.rows import Connection, Values
+from stepwell.store.sql.sealed import seal_text
 from stepwell.store.sql.transaction import Tidings
 
 TurnWrite = Commit | Release
@@ -153,13 +154,14 @@ class Writes:
                 where = (operation.row, operation.seen + place, operation.turn, operation.n + place)
                 yield new_record(connection, where, record, 0)
 
-    def errors(self) -> Iterator[tuple[int, str, str]]:
-        """Yield the error that it ends with, behind its row."""
+    def errors(self, connection: Connection) -> Iterator[tuple[int, str, str]]:
+        """Yield the error that it ends with, as it is to be inserted, behind its row."""
         last = self._last
         if isinstance(last, Release) and last.status == Status.ERRORED:
             error = error_of(last.records[-1])
             if error is not None:
-                yield last.row, *error
+                name, message = error
+                yield last.row, name, seal_text(connection, last.row, message, ERROR)
 
     def answers(self, tidings: Tidings) -> Iterator[tuple[int, Committed | Released]]:
         """Yield what is answered to each, once all is written."""
@@ -219,7 +221,7 @@ def runs(operations: Sequence[Operation[Any]]) -> Iterator[Together | int]:
 def write(connection: Connection, turns: Sequence[Writes], tidings: Tidings) -> Iterator[tuple[int, object]]:
     """Write what matches, in one statement; yield its answers, by place. What is missing is left to do alone."""
     records = [record for writes in turns for record in writes.records(connection)]
-    errors = [error for one in turns for error in one.errors()]
+    errors = [error for one in turns for error in one.errors(connection)]
     parts = [*(["counted"] if any(writes.has_ended for writes in turns) else []), *(["errored"] if errors else [])]
     statement, columns = _WRITE.about([writes.columns() for writes in turns], *parts)
     values = (*columns, *map(list, zip(*errors, strict=True)), *_columns_of(records))

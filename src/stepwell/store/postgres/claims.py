@@ -119,12 +119,14 @@ def take(connection: Connection, operation: ClaimDue, tidings: Tidings) -> Claim
     rows = [columns[2:] for columns in found if columns[2] is not None]
     due = {columns[0]: Due(*columns[:_FACTS]) for columns in rows}
     tidings.went_on |= due.keys()
-    known = _histories(due, [columns[_FACTS:] for columns in rows], running)
+    known = _histories(connection, due, [columns[_FACTS:] for columns in rows], running)
     return Claims([to_claim(one, known.get(one.row)) for one in due.values()], next_due_at)
 
 
-def _histories(due: dict[int, Due], records: Sequence[Row], running: RecordRow) -> dict[int, list[RecordRow]]:
+def _histories(
+    connection: Connection, due: dict[int, Due], records: Sequence[Row], running: RecordRow
+) -> dict[int, list[RecordRow]]:
     """Return the short histories of what was taken, with the record of the claim, which a statement cannot see."""
     ends = {row: one.seq for row, one in due.items() if one.seq < SHORT_HISTORY}
-    known = whole_histories((columns for columns in records if columns[0] is not None), ends)
+    known = whole_histories(connection, (columns for columns in records if columns[0] is not None), ends)
     return {row: [*history, msgspec.structs.replace(running, seq=ends[row] + 1)] for row, history in known.items()}

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
+from stepwell.sealing import Vault
 from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.dialect import to_columns, to_postgres, to_row
@@ -88,11 +89,12 @@ class LoopThread:
 class PostgresConnection:
     """A connection, as the operations use one. It is made when a transaction begins, and again after it was lost."""
 
-    def __init__(self, loop: Loop, address: Address, host: int = 0) -> None:
+    def __init__(self, loop: Loop, address: Address, host: int = 0, vault: Vault | None = None) -> None:
         """`host` is the number of this store among those that have the database open; 0: it has none yet.
 
-        What is done goes over `loop`, which may be that of other connections, too.
+        What is done goes over `loop`, which may be that of other connections, too. Payloads are sealed by `vault`.
         """
+        self.vault = vault
         self._loop = loop
         self._address = address
         self._host = host

@@ -237,7 +237,10 @@ def _labels(operations: Sequence[CreateInstance], rows: Sequence[int]) -> Values
 
 
 def _columns(connection: Connection, operation: CreateInstance, row: int, worker: int | None) -> Values:
-    kind, at, body, value, _, _, crc, _ = new_record(connection, (row, 1, 0, 0), operation.record, 0)[4:]
+    if connection.vault is not None:
+        connection.vault.remember(row, operation.account)
+    created_at = (row, 1, 0, 0)
+    kind, at, body, value, _, _, crc, _ = new_record(connection, created_at, operation.record, 0, operation.id)[4:]
     named = (operation.account, operation.workflow, operation.id)
     created = (*named, operation.checked, operation.trigger, operation.now, kind, at, body, value, crc)
     return (row, *created, worker, new_record(connection, (row, 2, 1, 1), _running(operation), 0)[10])

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from stepwell.limits import HOST_LEASE_MS, PAGE_TIMEOUT_MS
+from stepwell.sealing import Vault
 from stepwell.store.listeners import Listeners
 from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.backoff import Patience
@@ -13,6 +14,7 @@ from stepwell.store.postgres.hosts import FOR_EVER_MS, add_host, end_host
 from stepwell.store.postgres.ledger import PostgresLedger, PostgresReading
 from stepwell.store.postgres.pulse import Pulse
 from stepwell.store.postgres.schema import prepare
+from stepwell.store.sql.sealed import use_keys
 from stepwell.store.sql.store import Inline, SqlStore, Threaded
 from stepwell.store.sql.threads import ReaderThreads, WriterThread
 
@@ -26,12 +28,14 @@ class PostgresSettings:
     """How a store keeps to its database.
 
     `lease_ms`: how long it is believed alive when it says nothing. `page_timeout_ms`: how long a list may take to be
-    read. `patience_s`: how long it waits, when it is opened, for a server that is not there yet.
+    read. `patience_s`: how long it waits, when it is opened, for a server that is not there yet. `vault`: what payloads
+    are sealed with.
     """
 
     lease_ms: int = HOST_LEASE_MS
     page_timeout_ms: int = PAGE_TIMEOUT_MS
     patience_s: float = 60.0
+    vault: Vault | None = None
 
 
 class PostgresStore(SqlStore):
@@ -41,30 +45,34 @@ class PostgresStore(SqlStore):
     def open(cls, url: str, settings: PostgresSettings | None = None) -> "PostgresStore":
         """Open the store in a database, in which tables are made if need be. Blocks.
 
-        Raises InvalidInput, StoreUnavailable, StoreError, StoreDamaged or StoreTooNew.
+        Raises InvalidInput, StoreUnavailable, StoreError (also where its keys are not these), StoreDamaged or
+        StoreTooNew.
         """
         listeners = Listeners()
         return cls(_Threads(Address.of(url), listeners, settings or PostgresSettings()), listeners)
 
     @classmethod
-    def inline(cls, url: str) -> "PostgresStore":
+    def inline(cls, url: str, vault: Vault | None = None) -> "PostgresStore":
         """Open a store that does everything at once, in its caller's thread, and ends with `close`: for tests."""
         listeners = Listeners()
-        return cls(_Inline(Address.of(url), listeners), listeners)
+        return cls(_Inline(Address.of(url), listeners, vault), listeners)
 
 
 class _Opened:
     """A database whose schema is up to date, with this store among its hosts; `first` is a connection to it."""
 
-    def __init__(self, address: Address, loop: Loop, lease_ms: int, patience_s: float) -> None:
+    def __init__(
+        self, address: Address, loop: Loop, lease_ms: int, patience_s: float, vault: Vault | None = None
+    ) -> None:
         """`loop` is that of the first connection."""
         self.address = address
         self.loop = loop
         self.host = 0
-        self.first = PostgresConnection(loop, address)
+        self.first = PostgresConnection(loop, address, vault=vault)
         try:
             self._open(lease_ms, patience_s)
         except Exception as error:  # what is not a fault of the database comes back as it is
+            self.first.close()
             self.loop.close()
             told = translate(error, address.where)
             if told is error:
@@ -85,6 +93,7 @@ class _Opened:
         while True:
             try:
                 self.loop.do(prepare(self.address))
+                self._check_keys()
                 self.host = add_host(self.first, lease_ms)
                 self.first.join(self.host)
                 return
@@ -93,19 +102,28 @@ class _Opened:
                 if not patience.wait():
                     raise
 
+    def _check_keys(self) -> None:
+        self.first.begin()
+        try:
+            use_keys(self.first)
+            self.first.say("commit")
+        finally:
+            self.first.roll_back()
+
 
 class _Threads(Threaded):
     """Threads round a database."""
 
     def __init__(self, address: Address, listeners: Listeners, settings: PostgresSettings) -> None:
         self.where = address.where
-        self._opened = _Opened(address, LoopHere(), settings.lease_ms, settings.patience_s)
+        vault = settings.vault
+        self._opened = _Opened(address, LoopHere(), settings.lease_ms, settings.patience_s, vault)
         ledger = PostgresLedger(self._opened.first, self.where)
         self._loop = LoopThread()
         self._pulse = Pulse(address, self._opened.host, settings.lease_ms, listeners)
         # Each thread drives a loop of its own.
         self._reading_loops = [LoopHere() for _ in range(READERS)]
-        connections = [PostgresConnection(loop, address, self._opened.host) for loop in self._reading_loops]
+        connections = [PostgresConnection(loop, address, self._opened.host, vault) for loop in self._reading_loops]
         readings = [PostgresReading(connection, self.where, settings.page_timeout_ms) for connection in connections]
         writing = WriterThread(ledger, listeners, self._pulse.tell)
         super().__init__(writing, ReaderThreads(readings))
@@ -123,9 +141,9 @@ class _Threads(Threaded):
 class _Inline(Inline):
     """One connection and the caller's own thread."""
 
-    def __init__(self, address: Address, listeners: Listeners) -> None:
+    def __init__(self, address: Address, listeners: Listeners, vault: Vault | None) -> None:
         self.where = address.where
-        self._opened = _Opened(address, LoopThread(), FOR_EVER_MS, 0)
+        self._opened = _Opened(address, LoopThread(), FOR_EVER_MS, 0, vault)
         ledger = PostgresLedger(self._opened.first, self.where)
         super().__init__(ledger, PostgresReading(self._opened.first, self.where), listeners)
 

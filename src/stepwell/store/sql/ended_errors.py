@@ -9,8 +9,11 @@ import json
 from stepwell.core.instance import Status
 from stepwell.store.operations import RecordRow
 from stepwell.store.sql.rows import Connection
+from stepwell.store.sql.sealed import seal_text
 from stepwell.store.sql.transaction import Transaction
 
+# What a message is sealed as.
+ERROR = "error"
 _INSERT = """
     insert into errors (instance, workflow, created_at, name, message)
     select row, workflow, created_at, :name, :message
@@ -34,7 +37,8 @@ def note_error(connection: Connection, row: int, record: RecordRow) -> None:
     """Let an instance be found by the error that its last record has."""
     error = error_of(record)
     if error is not None:
-        connection.execute(_INSERT, (*error, row))
+        name, message = error
+        connection.execute(_INSERT, (name, seal_text(connection, row, message, ERROR), row))
 
 
 def forget_error(transaction: Transaction, row: int, status: str) -> None:

@@ -38,12 +38,12 @@ def get_instance(connection: Connection, operation: GetInstance) -> InstanceHist
     row = InstanceRow(*found[0][:_FACTS])
     if row == known:
         return InstanceHistory(row, [])
-    history = _whole(row, [columns[_FACTS:] for columns in found if columns[_FACTS] is not None])
+    history = _whole(connection, row, [columns[_FACTS:] for columns in found if columns[_FACTS] is not None])
     if operation.with_steps:
         return InstanceHistory(row, history or history_up_to(connection, row.row, row.seq))
     return InstanceHistory(row, summary_of(row, history) or summary(connection, row))
 
 
-def _whole(row: InstanceRow, records: list[Row]) -> list[RecordRow]:
+def _whole(connection: Connection, row: InstanceRow, records: list[Row]) -> list[RecordRow]:
     """Return the history of an instance, if these rows are the whole of it; else nothing: it is to be read."""
-    return whole_histories(records, {row.row: row.seq}).get(row.row, []) if records else []
+    return whole_histories(connection, records, {row.row: row.seq}).get(row.row, []) if records else []

@@ -1,11 +1,16 @@
 """What instances say beside their history: log lines and notes."""
 
+from msgspec.structs import replace
+
 from stepwell.errors import TurnLost
 from stepwell.store.note_operations import PROGRESS, LogLine, LogPage, Note, ReadLog, ReadNote, WriteNotes
-from stepwell.store.sql.rows import Connection, every, first
+from stepwell.store.sql.rows import Connection, Row, every, first
+from stepwell.store.sql.sealed import open_text, open_words, seal_text
 from stepwell.store.sql.targets import find_named
 from stepwell.store.sql.transaction import Transaction
 
+# What they are sealed as.
+LINE, NOTE = "line", "note"
 # Closes the race with the turn's successor (turn), its release (owner), and a first sending of the same (log_n).
 _COUNT = """
     update instances
@@ -78,12 +83,29 @@ def write_notes(transaction: Transaction, operation: WriteNotes) -> int:
         _refuse_unless_done(transaction, operation, last)
         return last
     for n, line in enumerate(operation.lines, operation.log_n + 1):
-        transaction.execute(_INSERT_LINE, (row, n, line.at, line.step, line.attempt, line.level, line.text))
+        insert_line(transaction.connection, row, n, line)
     if count and last > operation.keeps:
         transaction.execute(_DROP_OLDEST, (row, last - operation.keeps))
     for note in operation.notes:
-        transaction.execute(_PUT_NOTE, (row, note.name, note.at, note.value))
+        put_note(transaction.connection, row, note)
     return last
+
+
+def insert_line(connection: Connection, row: int, n: int, line: LogLine) -> None:
+    """Add a log line to an instance."""
+    text = seal_text(connection, row, line.text, LINE, n)
+    connection.execute(_INSERT_LINE, (row, n, line.at, line.step, line.attempt, line.level, text))
+
+
+def put_note(connection: Connection, row: int, note: Note) -> None:
+    """Put a note in the place of the one of its name."""
+    value = seal_text(connection, row, note.value, NOTE, note.name)
+    connection.execute(_PUT_NOTE, (row, note.name, note.at, value))
+
+
+def open_note(connection: Connection, row: int, name: str, at: int, value: str) -> Note:
+    """Return a note from its columns."""
+    return Note(name, at, open_text(connection, row, value, NOTE, name))
 
 
 def read_note(connection: Connection, operation: ReadNote) -> str | None:
@@ -102,12 +124,18 @@ def read_log(connection: Connection, operation: ReadLog) -> LogPage:
         if step is None
         else every(connection, _LINES_OF_STEP, (row, after, step, limit))
     )
-    return LogPage([LogLine(*columns) for columns in found], _note(connection, row, PROGRESS), status, ended_at)
+    lines = [_line(connection, row, columns) for columns in found]
+    return LogPage(lines, _note(connection, row, PROGRESS), status, ended_at)
 
 
 def _note(connection: Connection, row: int, name: str) -> Note | None:
     found = first(connection, _NOTE, (row, name))
-    return None if found is None else Note(*found)
+    return None if found is None else open_note(connection, row, *found)
+
+
+def _line(connection: Connection, row: int, columns: Row) -> LogLine:
+    line = LogLine(*columns)
+    return replace(line, text=open_words(connection, row, line.text, LINE, line.n))
 
 
 def _refuse_unless_done(transaction: Transaction, operation: WriteNotes, last: int) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from stepwell.store import codec
 from stepwell.store.operations import InstanceRow, RecordRow
 from stepwell.store.sql.rows import Connection, Damaged, Row, Statement, Values, every, first, only
+from stepwell.store.sql.sealed import open_record, open_text, seal_record, seal_text
 
 # Where a record is: (instance, seq, turn, n).
 Place = tuple[int, int, int, int]
@@ -97,24 +98,40 @@ _INSERT_PAYLOAD = """
     values (:instance, :body, :crc)
     returning row
     """
+# What a value that lies apart is sealed as.
+PAYLOAD = "payload"
+_FILL_PAYLOAD = """
+    update payloads
+    set body = :body, crc = :crc
+    where row = :payload
+    """
+# Not one that has been sealed otherwise meanwhile.
+_RESEAL = """
+    update records
+    set body = :body, value = :value, crc = :crc
+    where instance = :instance and seq = :seq and crc = :before
+    """
 # The columns before the checksum, as one text.
 _CHECKED = "%s\0" * 10
 # The kind of record that a claim writes.
 _CLAIM = "running"
 _PAYLOAD = """
-    select body, crc
+    select instance, body, crc
     from payloads
     where row = :payload
     """
 
 
-def new_record(connection: Connection, place: Place, record: RecordRow, tx: int) -> Values:
-    """Return a new record as it is to be inserted, its value put apart if it is large."""
+def new_record(connection: Connection, place: Place, record: RecordRow, tx: int, id: str | None = None) -> Values:
+    """Return a new record as it is to be inserted, its value put apart if it is large, and sealed where there are keys.
+
+    `id` is that of an instance which is not there yet.
+    """
     value, payload, size = record.value, record.payload, record.size
     if value is not None and payload is None and codec.lies_apart(record):
         payload, size = _put_apart(connection, place[0], value), len(value.encode())
         value = codec.preview(record)
-    columns = (*place, record.kind, record.at, record.body, value, payload, size)
+    columns = seal_record(connection, (*place, record.kind, record.at, record.body, value, payload, size), id)
     return (*columns, checksum(columns), tx)
 
 
@@ -134,7 +151,7 @@ def history_up_to(
 ) -> list[RecordRow]:
     """Return the records of an instance up to its seq `last`; else as `history` does."""
     most = max(last - after, 0) if limit is None else limit
-    records = [_record(columns) for columns in connection.execute(_HISTORY, (instance, after, most))]
+    records = [_record(connection, columns) for columns in connection.execute(_HISTORY, (instance, after, most))]
     if [record.seq for record in records] != list(range(after + 1, min(last, after + most) + 1)):
         raise Damaged(f"the history of instance row {instance} has a gap")
     return records
@@ -143,10 +160,10 @@ def history_up_to(
 def histories(connection: Connection, ends: Mapping[int, int]) -> dict[int, list[RecordRow]]:
     """Return the histories of instances, by their rows, each up to its last seq; a damaged one is left out."""
     rows = connection.execute(_HISTORIES, (msgspec.json.encode(list(ends)).decode(),))
-    return whole_histories(rows, ends)
+    return whole_histories(connection, rows, ends)
 
 
-def whole_histories(rows: Iterable[Row], ends: Mapping[int, int]) -> dict[int, list[RecordRow]]:
+def whole_histories(connection: Connection, rows: Iterable[Row], ends: Mapping[int, int]) -> dict[int, list[RecordRow]]:
     """Return what rows of records, in order, are of instances, by theirs; one that is not whole is left out."""
     found: dict[int, list[Row]] = {row: [] for row in ends}
     for columns in rows:
@@ -155,19 +172,19 @@ def whole_histories(rows: Iterable[Row], ends: Mapping[int, int]) -> dict[int, l
     for row, columns_of in found.items():
         if [columns[1] for columns in columns_of] == list(range(1, ends[row] + 1)):
             with suppress(Damaged):
-                whole[row] = [_record(columns) for columns in columns_of]
+                whole[row] = [_record(connection, columns) for columns in columns_of]
     return whole
 
 
 def in_turns(connection: Connection, instance: int, after: int, limit: int) -> Iterator[tuple[int, int, RecordRow]]:
     """Yield records of an instance after a seq, each behind its turn and its number there, their values whole."""
     for columns in connection.execute(_HISTORY, (instance, after, limit)):
-        yield columns[2], columns[3], _whole(connection, _record(columns))
+        yield columns[2], columns[3], _whole(connection, _record(connection, columns))
 
 
 def outside(connection: Connection, instance: int, seen: int) -> list[RecordRow]:
     """Return the records from outside after a seq."""
-    return [_record(columns) for columns in connection.execute(_OUTSIDE, (instance, seen))]
+    return [_record(connection, columns) for columns in connection.execute(_OUTSIDE, (instance, seen))]
 
 
 def summary(connection: Connection, row: InstanceRow) -> list[RecordRow]:
@@ -182,7 +199,7 @@ def summary(connection: Connection, row: InstanceRow) -> list[RecordRow]:
     end = every(connection, ends, (row.row, row.restarted_seq)) if has_ended else []
     if not begin or (has_ended and not end):
         raise Damaged(f"the history of instance row {row.row} has a gap")
-    return [_record(columns) for columns in (*begin, *end)]
+    return [_record(connection, columns) for columns in (*begin, *end)]
 
 
 def summary_of(row: InstanceRow, history: Sequence[RecordRow]) -> list[RecordRow]:
@@ -199,21 +216,34 @@ def summary_of(row: InstanceRow, history: Sequence[RecordRow]) -> list[RecordRow
 
 def decisions(connection: Connection, instance: int, limit: int) -> list[RecordRow]:
     """Return the latest records of decisions by hand, latest first."""
-    return [_record(columns) for columns in every(connection, _DECISIONS, (instance, limit))]
+    return [_record(connection, columns) for columns in every(connection, _DECISIONS, (instance, limit))]
 
 
 def end_of(connection: Connection, instance: int) -> RecordRow:
     """Return the record that ended an instance, with its whole value."""
-    return _whole(connection, _record(only(connection, _END, (instance, 0))))
+    return _whole(connection, _record(connection, only(connection, _END, (instance, 0))))
+
+
+def seal_for(connection: Connection, instance: int, id: str) -> None:
+    """Seal the first record of an instance for the id that it is about to get."""
+    if connection.vault is not None:
+        reseal(connection, only(connection, _FIRST, (instance,)), id)
+
+
+def reseal(connection: Connection, columns: Row, id: str | None = None) -> bool:
+    """Seal a record anew, with the newest key; `id` as for `new_record`. Tell whether it was still as it was read."""
+    body, value = open_record(connection, columns)
+    sealed = seal_record(connection, (*columns[:6], body, value, *columns[8:10]), id)
+    connection.execute(_RESEAL, (sealed[6], sealed[7], checksum(sealed), *columns[:2], columns[10]))
+    return connection.changes() > 0
 
 
 def read_payload(connection: Connection, payload: int) -> str:
     """Return a value that lies apart."""
-    body, crc = first(connection, _PAYLOAD, (payload,)) or ("", None)
+    instance, body, crc = first(connection, _PAYLOAD, (payload,)) or (0, "", None)
     if crc != crc32(body.encode()):
         raise Damaged(f"the value {payload} is damaged or missing")
-    text: str = body
-    return text
+    return open_text(connection, instance, body, PAYLOAD, payload)
 
 
 def checksum(columns: Values) -> int:
@@ -247,7 +277,12 @@ def _was_rolled_back(row: InstanceRow) -> bool:
 
 
 def _put_apart(connection: Connection, instance: int, body: str) -> int:
-    (payload,) = only(connection, _INSERT_PAYLOAD, (instance, body, crc32(body.encode())))
+    # Where it is sealed, its own number is sealed with it, which is known only then.
+    begun = body if connection.vault is None else ""
+    (payload,) = only(connection, _INSERT_PAYLOAD, (instance, begun, crc32(begun.encode())))
+    if connection.vault is not None:
+        sealed = seal_text(connection, instance, body, PAYLOAD, payload)
+        connection.execute(_FILL_PAYLOAD, (sealed, crc32(sealed.encode()), payload))
     return int(payload)
 
 
@@ -258,8 +293,9 @@ def _whole(connection: Connection, record: RecordRow) -> RecordRow:
     return msgspec.structs.replace(record, value=read_payload(connection, record.payload), payload=None, size=0)
 
 
-def _record(columns: Row) -> RecordRow:
-    instance, seq, _, _, kind, at, body, value, payload, size, _ = columns
+def _record(connection: Connection, columns: Row) -> RecordRow:
+    instance, seq, _, _, kind, at, _, _, payload, size, _ = columns
     if not is_whole(columns):
         raise Damaged(f"record {seq} of instance row {instance} is damaged")
+    body, value = open_record(connection, columns)
     return RecordRow(kind, at, body, value, payload, size, seq)

@@ -7,6 +7,8 @@ first appearance: that is cheaper, and these statements run at every step.
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
+from stepwell.sealing import Vault
+
 # A value of a row is what its column is in the schema; no type checker can know. Columns get types with their names.
 Row = tuple[Any, ...]
 # PostgreSQL takes lists, too.
@@ -27,6 +29,9 @@ class Rows(Protocol):
 
 class Connection(Protocol):
     """What the operations ask of a database."""
+
+    # What seals payloads, and opens them; None: they are stored as they are.
+    vault: Vault | None
 
     def execute(self, sql: str, values: Values = ..., /) -> Rows:
         """Do a statement."""

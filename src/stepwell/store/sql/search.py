@@ -16,8 +16,10 @@ from stepwell.core.instance import UNFINISHED
 from stepwell.store.operations import InstanceRow, RecordRow
 from stepwell.store.search_operations import TAIL, Found, FoundError, FoundInstance, SearchInstances
 from stepwell.store.sql.conditions import Access, Named, accesses, conditions, place_of, walk
+from stepwell.store.sql.ended_errors import ERROR
 from stepwell.store.sql.named import find_workflow
 from stepwell.store.sql.rows import Connection, Row, Statement, every
+from stepwell.store.sql.sealed import open_record, open_words
 from stepwell.store.sql.targets import INSTANCE_COLUMNS
 
 # What an index has no more of is looked at whole.
@@ -68,7 +70,7 @@ _LABELS = _among(
 # Values are left out, but for that there is one: they may be large, and nobody sees them here.
 _TAILS = _among(
     f"""
-    select r.instance, r.seq, r.kind, r.at, r.body, case when r.value is null then null else 'null' end
+    select r.instance, r.seq, r.turn, r.n, r.kind, r.at, r.body, null, r.payload, r.size, r.value is not null
     from {{asked}}
     cross join records as r on r.instance = i.row and r.seq > i.seq - {TAIL}
     order by r.instance, r.seq
@@ -181,7 +183,10 @@ class _Search:
     def _with_text(self, rows: Sequence[int], text: str) -> list[int]:
         # Neither database takes all capitals alike.
         errors = every(self._connection, _ERRORS, (json.dumps(rows),))
-        return [row for row, _, message in errors if text in message.casefold()]
+        return [row for row, _, message in errors if text in self._said(row, message).casefold()]
+
+    def _said(self, row: int, message: str) -> str:
+        return open_words(self._connection, row, message, ERROR)
 
     def _ask(self, sql: str, **more: Any) -> list[Row]:
         named: Mapping[str, Any] = {**self._named, **more}
@@ -209,11 +214,16 @@ def _shown(connection: Connection, rows: Sequence[InstanceRow]) -> list[FoundIns
     for row, name, value in _about(connection, _LABELS, labels):
         labels[row][name] = value
     errored = [row.row for row in rows if row.status == "errored"]
-    errors = {row: FoundError(name, message) for row, name, message in _about(connection, _ERRORS, errored)}
+    errors = {
+        row: FoundError(name, open_words(connection, row, message, ERROR))
+        for row, name, message in _about(connection, _ERRORS, errored)
+    }
     begun = [row.row for row in rows if row.status in UNFINISHED and row.started_at is not None]
     tails: dict[int, list[RecordRow]] = {row.row: [] for row in rows}
-    for row, seq, kind, at, body, value in _about(connection, _TAILS, begun):
-        tails[row].append(RecordRow(kind, at, body, value, seq=seq))
+    for *columns, has_value in _about(connection, _TAILS, begun):
+        row, seq, _, _, kind, at, *_ = columns
+        body, _ = open_record(connection, tuple(columns))
+        tails[row].append(RecordRow(kind, at, body, "null" if has_value else None, seq=seq))
     return [FoundInstance(row, labels[row.row], errors.get(row.row), tails[row.row]) for row in rows]
 
 

@@ -6,11 +6,15 @@ A stream that was dropped belongs to no instance; its pieces are deleted bit by 
 from zlib import crc32
 
 from stepwell.errors import StreamDropped, TurnLost
+from stepwell.sealing import NotOpened, lacking
 from stepwell.store.sql.rows import Connection, Damaged, Statement, every, first, only
+from stepwell.store.sql.sealed import place_of
 from stepwell.store.sql.targets import hold_turn, is_turn
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.stream_operations import BeginStream, ReadPiece, WritePiece
 
+# What a piece is sealed as.
+PIECE = "piece"
 _IS_LATE = """
     select 1
     from streams
@@ -37,8 +41,8 @@ _INSERT = """
     """
 # Closes the race with an attempt that came later: no piece is left behind of a stream that has been deleted.
 _INSERT_PIECE = """
-    insert into pieces (stream, n, body, crc)
-    select row, :n, :body, :crc
+    insert into pieces (stream, n, body, crc, key)
+    select row, :n, :body, :crc, :key
     from streams
     where row = :stream
     {lock}
@@ -46,10 +50,11 @@ _INSERT_PIECE = """
     """
 _ADD_PIECE = Statement(_INSERT_PIECE.format(lock=""), postgres=_INSERT_PIECE.format(lock="for key share"))
 _PIECE = """
-    select body, crc
-    from pieces
-    where stream = :stream
-        and n = :n
+    select p.body, p.crc, p.key, coalesce(s.instance, 0)
+    from pieces as p
+    left join streams as s on s.row = p.stream
+    where p.stream = :stream
+        and p.n = :n
     """
 _IS_KEPT = """
     select 1
@@ -104,8 +109,12 @@ def begin_stream(transaction: Transaction, operation: BeginStream) -> int:
 def write_piece(transaction: Transaction, operation: WritePiece) -> None:
     """Do WritePiece."""
     _hold_turn(transaction, operation.row, operation.turn)
-    body = operation.body
-    transaction.execute(_ADD_PIECE, (operation.n, body, crc32(body), operation.stream))
+    body, key, vault = operation.body, None, transaction.connection.vault
+    if vault is not None:
+        key = vault.newest
+        place = place_of(transaction.connection, vault, operation.row, PIECE, operation.stream, operation.n)
+        body = vault.seal_bytes(key, place, body)
+    transaction.execute(_ADD_PIECE, (operation.n, body, crc32(body), key, operation.stream))
 
 
 def read_piece(connection: Connection, operation: ReadPiece) -> bytes:
@@ -113,13 +122,26 @@ def read_piece(connection: Connection, operation: ReadPiece) -> bytes:
     row, turn = operation.row, operation.turn
     if row is not None and turn is not None and not is_turn(connection, row, turn):
         raise TurnLost(row, turn)
-    body, crc = first(connection, _PIECE, (operation.stream, operation.n)) or (b"", None)
+    body, crc, key, instance = first(connection, _PIECE, (operation.stream, operation.n)) or (b"", None, None, 0)
     if crc is None and first(connection, _IS_KEPT, (operation.stream,)) is None:
         raise StreamDropped(operation.stream)
     if crc != crc32(body):
         raise Damaged(f"piece {operation.n} of the stream {operation.stream} is damaged or missing")
     piece: bytes = body
-    return piece
+    return piece if key is None else _open(connection, operation, instance, key, piece)
+
+
+def _open(connection: Connection, operation: ReadPiece, instance: int, key: str, body: bytes) -> bytes:
+    vault = connection.vault
+    if vault is None:
+        raise lacking(key)
+    if not instance:
+        raise StreamDropped(operation.stream)
+    place = place_of(connection, vault, instance, PIECE, operation.stream, operation.n)
+    try:
+        return vault.open_bytes(key, place, body)
+    except NotOpened:
+        raise Damaged(f"piece {operation.n} of the stream {operation.stream} is not what was sealed") from None
 
 
 def drop_streams(transaction: Transaction, instance: int) -> None:

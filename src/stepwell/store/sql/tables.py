@@ -151,7 +151,8 @@ TABLES = (
     Table("errors", ("instance",), _columns("instance workflow created_at name message"), at_once=100),
     Table("children", _columns("child parent event_type"), _columns("child parent event_type follows")),
     Table("streams", _ROW, _columns("row instance step turn attempt"), is_numbered=True),
-    Table("pieces", _ROW, _columns("row stream n body crc"), is_numbered=True, at_once=16, is_whole=_is_body_whole),
+    Table("pieces", _ROW, _columns("row stream n key body crc"), is_numbered=True, at_once=16, is_whole=_is_body_whole),
+    Table("encryption_keys", _columns("name"), _columns("name proof")),
     # Whatever hosts there were: the sum is what counts.
     Table("ended_counts", _columns("workflow status host"), _columns("workflow status host n")),
     Table("gates", _columns("workflow"), _columns("workflow account limits most held queued served started")),

@@ -14,7 +14,8 @@ from stepwell.store.operations import InstanceRow
 from stepwell.store.sql.ended_errors import note_error
 from stepwell.store.sql.labels import keep_labels, list_kept_labels
 from stepwell.store.sql.named import Workflow, keep_workflow
-from stepwell.store.sql.records import end_of, in_turns
+from stepwell.store.sql.notes import insert_line, open_note, put_note
+from stepwell.store.sql.records import end_of, in_turns, seal_for
 from stepwell.store.sql.retention import say_retention
 from stepwell.store.sql.rows import Connection, Statement, Values, every, first, only
 from stepwell.store.sql.targets import INSTANCE, find_named
@@ -71,14 +72,6 @@ _BEGIN = """
     insert into instances (account, workflow, id, version, status, trigger, turn, seq, created_at, modified_at, tx)
     values (:account, -1, :token, '', 'queued', '', :turn, 0, :now, :now, :tx)
     returning row
-    """
-_LINE = """
-    insert into log_lines (instance, n, at, step, attempt, level, body)
-    values (:instance, :n, :at, :step, :attempt, :level, :body)
-    """
-_NOTE = """
-    insert into notes (instance, name, at, value)
-    values (:instance, :name, :at, :value)
     """
 _IS_COMING = """
     select 1
@@ -184,7 +177,8 @@ def list_streams(connection: Connection, operation: ListStreams) -> list[KeptStr
 
 def read_notes(connection: Connection, operation: ReadNotes) -> list[Note]:
     """Do ReadNotes."""
-    return [Note(*columns) for columns in every(connection, _NOTES, (operation.row,))]
+    row = operation.row
+    return [open_note(connection, row, *columns) for columns in every(connection, _NOTES, (row,))]
 
 
 def begin_import(transaction: Transaction, operation: BeginImport) -> int:
@@ -206,9 +200,9 @@ def import_notes(transaction: Transaction, operation: ImportNotes) -> None:
     """Do ImportNotes."""
     row = operation.row
     for line in operation.lines:
-        transaction.execute(_LINE, (row, line.n, line.at, line.step, line.attempt, line.level, line.text))
+        insert_line(transaction.connection, row, line.n, line)
     for note in operation.notes:
-        transaction.execute(_NOTE, (row, note.name, note.at, note.value))
+        put_note(transaction.connection, row, note)
 
 
 def finish_import(transaction: Transaction, operation: FinishImport) -> ImportedInstance:
@@ -226,6 +220,7 @@ def finish_import(transaction: Transaction, operation: FinishImport) -> Imported
         (owner,) = only(connection, _DEAD_WORKER, (facts.modified_at, snapshot))
     code = (workflow.row, operation.id, version, snapshot, owner)
     due_at = _due_at(facts)
+    seal_for(connection, row, operation.id)
     transaction.execute(_FINISH, (*code, *_columns(facts, due_at), transaction.tx, row))
     say_retention(transaction, row, facts.success_retention_ms, facts.error_retention_ms)
     transaction.count(workflow.row, facts.status, 1)

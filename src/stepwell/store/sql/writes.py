@@ -17,6 +17,7 @@ from stepwell.store.control_operations import (
     TerminateInstance,
     TerminateSome,
 )
+from stepwell.store.encryption_operations import Reencrypt
 from stepwell.store.flow_operations import (
     AskSlot,
     ForgetLimits,
@@ -70,6 +71,7 @@ from stepwell.store.sql.labels import give_labels, set_labels
 from stepwell.store.sql.named import keep_workflow
 from stepwell.store.sql.notes import write_notes
 from stepwell.store.sql.once import once
+from stepwell.store.sql.reencryption import reencrypt
 from stepwell.store.sql.retention import delete_expired, say_retention
 from stepwell.store.sql.rows import Statement, every, first, only
 from stepwell.store.sql.schedules import change_schedule, fire_schedules, run_schedule
@@ -340,6 +342,7 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     EndLease: end_lease,
     NoteBlocked: note_blocked,
     Recount: recount,
+    Reencrypt: reencrypt,
     RepairInstance: repair_instance,
     AbandonUnknown: abandon_unknown,
     ClaimDue: turns.claim_due,

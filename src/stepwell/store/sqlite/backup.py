@@ -21,7 +21,7 @@ from stepwell.store.copying import Counts, check, counts_of
 from stepwell.store.sql.rows import every, only
 from stepwell.store.sqlite.copying import SqliteSource, refuse_what_is_there, sync
 from stepwell.store.sqlite.faults import translated
-from stepwell.store.sqlite.file import BUSY_TIMEOUT_MS, FileLock, check_sqlite, lacking
+from stepwell.store.sqlite.file import BUSY_TIMEOUT_MS, FileConnection, FileLock, check_sqlite, lacking
 
 # Some megabytes at a time, which take milliseconds.
 _PAGES_AT_ONCE = 1_024
@@ -115,8 +115,8 @@ def _locked(beside: Path, flags: int) -> Iterator[None]:
 def _copy_pages(source: Path, beside: Path, told: Told) -> bool:
     """Copy all pages; tell whether the store has the schema of this release."""
     with (
-        closing(apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READONLY)) as reading,
-        closing(apsw.Connection(str(beside))) as writing,
+        closing(FileConnection(str(source), flags=apsw.SQLITE_OPEN_READONLY)) as reading,
+        closing(FileConnection(str(beside))) as writing,
     ):
         reading.set_busy_timeout(BUSY_TIMEOUT_MS)
         # The moment; and what is no store is refused before anything is copied.
@@ -139,7 +139,7 @@ def _checked(beside: Path, source: Path, told: Told, *, is_current: bool) -> Cou
 
     Of an older schema the pages are checked, and the instances counted.
     """
-    with closing(apsw.Connection(str(beside), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+    with closing(FileConnection(str(beside), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
         told("integrity", 0, 1)
         (verdict,) = only(connection, "pragma integrity_check(1)")
         if verdict != "ok":

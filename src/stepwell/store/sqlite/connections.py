@@ -12,7 +12,7 @@ from stepwell.store.sql.pages import is_page, too_slow
 from stepwell.store.sql.reads import READS
 from stepwell.store.sql.rows import Connection, every, only
 from stepwell.store.sqlite.faults import translate
-from stepwell.store.sqlite.file import BUSY_TIMEOUT_MS
+from stepwell.store.sqlite.file import BUSY_TIMEOUT_MS, FileConnection
 
 # Transaction numbers are reserved this many at a time; those that a process leaves unused are gaps.
 NUMBERS_AT_ONCE = 1_000
@@ -31,7 +31,7 @@ _RESERVE = """
     """
 
 
-def open_ledger(connection: apsw.Connection, where: str) -> Ledger:
+def open_ledger(connection: FileConnection, where: str) -> Ledger:
     """Return the ledger of a file, whose only writer this connection is; `where` names the file in errors."""
     return Ledger(_Writing(connection, where))
 
@@ -39,7 +39,7 @@ def open_ledger(connection: apsw.Connection, where: str) -> Ledger:
 class FileReading:
     """A connection that only reads."""
 
-    def __init__(self, connection: apsw.Connection, where: str, page_timeout_ms: int = limits.PAGE_TIMEOUT_MS) -> None:
+    def __init__(self, connection: FileConnection, where: str, page_timeout_ms: int = limits.PAGE_TIMEOUT_MS) -> None:
         self._connection = connection
         self._where = where
         self._page_timeout_ms = page_timeout_ms
@@ -68,7 +68,7 @@ class FileReading:
             self._connection.set_progress_handler(None)
 
 
-def read(connection: apsw.Connection, operation: Operation[Any]) -> object:
+def read(connection: FileConnection, operation: Operation[Any]) -> object:
     """Do an operation that only reads, at one moment of the store."""
     connection.execute("begin")
     try:
@@ -82,7 +82,7 @@ class _Writing:
 
     connection: Connection
 
-    def __init__(self, connection: apsw.Connection, where: str) -> None:
+    def __init__(self, connection: FileConnection, where: str) -> None:
         self.connection = self._connection = connection
         self._where = where
         self._reserved: int = only(connection, "select reserved from commits")[0]
@@ -141,7 +141,7 @@ class _Writing:
         self._connection.close()
 
 
-def _roll_back(connection: apsw.Connection) -> None:
+def _roll_back(connection: FileConnection) -> None:
     # SQLite has rolled back on its own after some faults of the disk.
     if connection.in_transaction:
         connection.execute("rollback")

@@ -18,6 +18,7 @@ from stepwell.store.sql.tables import GAPS, TABLES, Table
 from stepwell.store.sqlite.faults import translate, translated
 from stepwell.store.sqlite.file import (
     APPLICATION_ID,
+    FileConnection,
     FileLock,
     open_writer,
     prepare_new,
@@ -72,7 +73,7 @@ class SqliteSource:
                 connection.execute("begin")
             yield cls(connection, str(path))
 
-    def __init__(self, connection: apsw.Connection, where: str) -> None:
+    def __init__(self, connection: FileConnection, where: str) -> None:
         self.where = where
         self._connection = connection
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import apsw
 
 from stepwell.errors import StoreDamaged, StoreError, StoreUnavailable
+from stepwell.sealing import Vault
 from stepwell.store import migrations
 from stepwell.store.sql.hosts import view_of_this_host
 from stepwell.store.sql.rows import every, only
@@ -64,7 +65,13 @@ class FileLock:
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
-def open_writer(path: Path) -> apsw.Connection:
+class FileConnection(apsw.Connection):
+    """A connection to a file, or to a store in memory."""
+
+    vault: Vault | None = None
+
+
+def open_writer(path: Path) -> FileConnection:
     """Open the one connection that writes; make the file and its tables if need be.
 
     Raises StoreUnavailable, StoreDamaged or StoreTooNew; and SQLite's and the system's errors, for `translated`.
@@ -72,7 +79,7 @@ def open_writer(path: Path) -> apsw.Connection:
     check_sqlite(apsw.sqlite_lib_version())
     # SQLite would make the file readable for everybody.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    connection = apsw.Connection(str(path))
+    connection = FileConnection(str(path))
     try:
         _prepare(connection, path)
     except BaseException:
@@ -81,9 +88,9 @@ def open_writer(path: Path) -> apsw.Connection:
     return connection
 
 
-def open_reader(path: Path, opened_at: int | None = None) -> apsw.Connection:
+def open_reader(path: Path, opened_at: int | None = None) -> FileConnection:
     """Open a connection that can only read; `opened_at` is when this process opened the file, None: now."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection = FileConnection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     connection.execute(view_of_this_host(_now() if opened_at is None else opened_at))
     connection.execute("pragma query_only = 1")
@@ -92,11 +99,11 @@ def open_reader(path: Path, opened_at: int | None = None) -> apsw.Connection:
     return connection
 
 
-def open_in_memory() -> apsw.Connection:
+def open_in_memory() -> FileConnection:
     """Open a store that lives as long as its connection."""
     check_sqlite(apsw.sqlite_lib_version())
-    connection = apsw.Connection(":memory:")
-    with closing(apsw.Connection(":memory:")) as empty:
+    connection = FileConnection(":memory:")
+    with closing(FileConnection(":memory:")) as empty:
         empty.deserialize("main", _empty())
         with connection.backup("main", empty, "main") as copying:
             copying.step()
@@ -104,14 +111,14 @@ def open_in_memory() -> apsw.Connection:
     return connection
 
 
-def prepare_new(path: Path) -> apsw.Connection:
+def prepare_new(path: Path) -> FileConnection:
     """Make a file with the tables of a store; return the one connection to it.
 
     It undoes nothing: a file in which something goes wrong is to be thrown away.
     """
     check_sqlite(apsw.sqlite_lib_version())
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    connection = apsw.Connection(str(path))
+    connection = FileConnection(str(path))
     try:
         _open_one_way_doors(connection)
         connection.execute("pragma journal_mode = off")
@@ -124,7 +131,7 @@ def prepare_new(path: Path) -> apsw.Connection:
     return connection
 
 
-def migrate(connection: apsw.Connection, files: Sequence[migrations.Migration], where: str) -> None:
+def migrate(connection: FileConnection, files: Sequence[migrations.Migration], where: str) -> None:
     """Bring the schema up to date, all of it or nothing; `where` names the store in errors."""
     with_table = """
         create table if not exists schema_version (
@@ -148,7 +155,7 @@ def migrate(connection: apsw.Connection, files: Sequence[migrations.Migration], 
         raise
 
 
-def lacking(connection: apsw.Connection, path: Path) -> list[migrations.Migration]:
+def lacking(connection: FileConnection, path: Path) -> list[migrations.Migration]:
     """Return what a file lacks of this release's schema; nothing is changed.
 
     Raises StoreDamaged for a database of somebody else's, StoreTooNew for one of a later release.
@@ -160,7 +167,7 @@ def lacking(connection: apsw.Connection, path: Path) -> list[migrations.Migratio
 @cache
 def _empty() -> bytes:
     """Return an empty store: to copy it takes a thirtieth of the time that its tables take."""
-    with closing(apsw.Connection(":memory:")) as connection:
+    with closing(FileConnection(":memory:")) as connection:
         migrate(connection, _MIGRATIONS, ":memory:")
         return connection.serialize("main")
 
@@ -172,7 +179,7 @@ def check_sqlite(version: str) -> None:
         raise StoreError(f"SQLite {version} can damage a store; install apsw {oldest} or newer, which brings its own")
 
 
-def _prepare(connection: apsw.Connection, path: Path) -> None:
+def _prepare(connection: FileConnection, path: Path) -> None:
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     _check_ours(connection, path)
     _open_one_way_doors(connection)
@@ -187,13 +194,13 @@ def _prepare(connection: apsw.Connection, path: Path) -> None:
     migrate(connection, _MIGRATIONS, str(path))
 
 
-def _open_one_way_doors(connection: apsw.Connection) -> None:
+def _open_one_way_doors(connection: FileConnection) -> None:
     """Set what counts only before the first table."""
     connection.execute("pragma auto_vacuum = incremental")
     connection.execute("pragma secure_delete = 1")
 
 
-def _make_durable(connection: apsw.Connection) -> None:
+def _make_durable(connection: FileConnection) -> None:
     """Let what is committed be on disk."""
     connection.execute("pragma synchronous = full")
     if sys.platform == "darwin":
@@ -201,7 +208,7 @@ def _make_durable(connection: apsw.Connection) -> None:
         connection.execute("pragma fullfsync = 1")
 
 
-def _check_ours(connection: apsw.Connection, path: Path) -> None:
+def _check_ours(connection: FileConnection, path: Path) -> None:
     if only(connection, "select count(*) from sqlite_schema") == (0,):
         return
     _refuse_others(connection, path)
@@ -211,17 +218,17 @@ def _check_ours(connection: apsw.Connection, path: Path) -> None:
             raise StoreDamaged(f"Store {path}: the file is damaged: restore it from a backup ({verdict})")
 
 
-def _refuse_others(connection: apsw.Connection, path: Path) -> None:
+def _refuse_others(connection: FileConnection, path: Path) -> None:
     if only(connection, "pragma application_id") != (APPLICATION_ID,):
         raise StoreDamaged(f"Store {path}: the file is a database, but not of Stepwell: give another path")
 
 
-def _applied(connection: apsw.Connection) -> list[migrations.Applied]:
+def _applied(connection: FileConnection) -> list[migrations.Applied]:
     rows = every(connection, "select n, name, sha256 from schema_version order by n")
     return [migrations.Applied(*row) for row in rows]
 
 
-def _apply(connection: apsw.Connection, migration: migrations.Migration) -> None:
+def _apply(connection: FileConnection, migration: migrations.Migration) -> None:
     connection.execute(f"pragma application_id = {APPLICATION_ID}")
     connection.execute(migration.sql)
     connection.execute(
@@ -237,13 +244,13 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _end_leases(connection: apsw.Connection) -> None:
+def _end_leases(connection: FileConnection) -> None:
     """End every lease: workers reach this file through the process that has it, and that one is new."""
     connection.execute("update workers set lease_until = 0")
     connection.execute("delete from workers where row not in (select owner from instances where owner is not null)")
 
 
-def _abandon_imports(connection: apsw.Connection) -> None:
+def _abandon_imports(connection: FileConnection) -> None:
     """Let what has come in of instances be deleted: whoever was bringing them in is gone."""
     if only(connection, "select exists (select 1 from instances where workflow = -1)") == (1,):
         connection.execute("update instances set workflow = 0 where workflow = -1")

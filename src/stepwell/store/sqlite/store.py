@@ -5,7 +5,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from stepwell.limits import PAGE_TIMEOUT_MS
+from stepwell.sealing import Vault
 from stepwell.store.listeners import Listeners
+from stepwell.store.sql.sealed import use_keys
 from stepwell.store.sql.store import Inline, SqlStore, Threaded
 from stepwell.store.sql.threads import ReaderThreads, WriterThread
 from stepwell.store.sqlite.connections import FileReading, open_ledger
@@ -19,35 +21,42 @@ class SqliteStore(SqlStore):
     """A store in one SQLite file. See `Store` for what it promises."""
 
     @classmethod
-    def open(cls, path: Path | str, page_timeout_ms: int = PAGE_TIMEOUT_MS) -> "SqliteStore":
+    def open(
+        cls, path: Path | str, page_timeout_ms: int = PAGE_TIMEOUT_MS, vault: Vault | None = None
+    ) -> "SqliteStore":
         """Open the store in a file, which is made if need be, for this process alone. Blocks for a moment.
 
-        `page_timeout_ms`: how long a list may take to be read.
+        `page_timeout_ms`: how long a list may take to be read. `vault`: what payloads are sealed with.
 
-        Raises StoreUnavailable, StoreDamaged, StoreInUse or StoreTooNew.
+        Raises StoreUnavailable, StoreDamaged, StoreInUse or StoreTooNew; StoreError if its keys are not these.
         """
         listeners = Listeners()
-        return cls(_File(Path(path).absolute(), listeners, page_timeout_ms), listeners)
+        return cls(_File(Path(path).absolute(), listeners, page_timeout_ms, vault), listeners)
 
     @classmethod
-    def in_memory(cls) -> "SqliteStore":
+    def in_memory(cls, vault: Vault | None = None) -> "SqliteStore":
         """Open an empty store that does everything at once, without threads, and ends with `close`."""
         listeners = Listeners()
-        return cls(_InMemory(listeners), listeners)
+        return cls(_InMemory(listeners, vault), listeners)
 
 
 class _File(Threaded):
     """Threads round a file."""
 
-    def __init__(self, path: Path, listeners: Listeners, page_timeout_ms: int) -> None:
+    def __init__(self, path: Path, listeners: Listeners, page_timeout_ms: int, vault: Vault | None) -> None:
         self.where = str(path)
         with ExitStack() as opened, translated(path):
             self._lock = FileLock(path)
             opened.callback(self._lock.release)
             writer = open_writer(path)
             opened.callback(writer.close)
+            writer.vault = vault
+            use_keys(writer)
             opened_at = time.time_ns() // 1_000_000
-            readers = [FileReading(open_reader(path, opened_at), self.where, page_timeout_ms) for _ in range(READERS)]
+            connections = [open_reader(path, opened_at) for _ in range(READERS)]
+            for connection in connections:
+                connection.vault = vault
+            readers = [FileReading(connection, self.where, page_timeout_ms) for connection in connections]
             ledger = open_ledger(writer, self.where)
             opened.pop_all()
         writing = WriterThread(ledger, listeners)
@@ -64,8 +73,10 @@ class _InMemory(Inline):
 
     where = "the store in memory"
 
-    def __init__(self, listeners: Listeners) -> None:
+    def __init__(self, listeners: Listeners, vault: Vault | None) -> None:
         connection = open_in_memory()
+        connection.vault = vault
+        use_keys(connection)
         self._ledger = open_ledger(connection, self.where)
         super().__init__(self._ledger, FileReading(connection, self.where), listeners)
 

@@ -263,6 +263,12 @@ class Settings:
             1_024 * GIB,
         ),
     ] = 0
+    worker_open_files: Annotated[
+        int, _count(0, _MANY, "open files of a worker, sockets too: no more; 0: as many as the server may have")
+    ] = 0
+    worker_niceness: Annotated[
+        int, _count(0, 19, "how much workers give way to the server and to others, as with `nice`; 19: to everybody")
+    ] = 0
     pinned_workers: Annotated[
         int, _count(1, 1_000, "workers at a time for instances that stay on earlier code, of one snapshot each")
     ] = limits.PINNED_WORKERS

@@ -3,7 +3,7 @@
 Started by the supervisor as `python -m stepwell.worker_process` with its options as an argument.
 """
 
-from stepwell import memory
+from stepwell import bounds, memory
 
 # Before what takes time to load.
 if __name__ == "__main__":
@@ -267,6 +267,7 @@ def main() -> None:
         # What is printed is seen at once, also where it goes into a pipe.
         sys.stdout.reconfigure(line_buffering=True)
     memory.limit(options.settings.worker_memory)
+    bounds.keep_to(options.settings.worker_open_files, options.settings.worker_niceness)
     configure()
     # The author's INFO is caught, and shown, too; whoever wants less says so with his own level.
     logging.getLogger().setLevel(logging.INFO)

@@ -37,6 +37,8 @@ OF_OTHERS = {
     "fetch_body_size",
     "snapshot_size",
     "worker_memory",
+    "worker_open_files",
+    "worker_niceness",
     "pinned_workers",
     "pinned_idle",
     "host_lease",

@@ -246,6 +246,30 @@ def test_attempt_that_wants_too_much_memory_fails_and_its_worker_lives(tmp_path:
         assert server.workers() == [pid]
 
 
+def test_worker_has_no_more_files_than_it_may_and_gives_way(tmp_path: Path) -> None:
+    """Its attempt gets the system's own error; its parent, and whoever else is started, has what it had."""
+    _write(tmp_path, "[os.open('/', 0) for _ in range(100)]")
+    with DevServer(tmp_path, "flows.py", "--set", "worker_open_files=64", "--set", "worker_niceness=5") as server:
+        (pid,) = server.workers()
+        server.create("flow", "a")
+
+        found = wait_until(lambda: _first_error(server), lambda: server.log)
+
+        assert "Too many open files" in found["message"]
+        assert _niceness(pid) == _niceness(server.process.pid) + 5
+        assert server.workers() == [pid]
+
+
+def _first_error(server: DevServer) -> dict[str, Any] | None:
+    steps = server.get("flow", "a")["steps"]
+    error: dict[str, Any] | None = steps[1]["attempts"][0]["error"] if len(steps) > 1 else None
+    return error
+
+
+def _niceness(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[16])
+
+
 def test_interrupted_attempt_does_not_count(tmp_path: Path) -> None:
     """An attempt ended by a polite stop is recorded as interrupted, not counted, and tried again at once."""
     _write(tmp_path, "await asyncio.sleep(0 if os.path.exists('again') else 60)")

@@ -44,8 +44,10 @@ async def ask(
     method: str = "GET",
     body: bytes | Iterable[bytes] = b"",
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = (("host", "localhost:8787"),),
+    *,
+    peer: str | None = None,
 ) -> Answer:
-    """Send one request. A target that does not begin with a slash lies below the account."""
+    """Send one request, from an address. A target that does not begin with a slash lies below the account."""
     path, _, query = (target if target.startswith("/") else BASE + target).partition("?")
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     scope = {
@@ -55,12 +57,16 @@ async def ask(
         "raw_path": path.encode("latin-1"),
         "query_string": query.encode("latin-1"),
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs],
+        "client": None if peer is None else (peer, 50_000),
     }
-    parts = [body] if isinstance(body, bytes) else list(body)
+    parts = [body] if isinstance(body, bytes) else list(body) or [b""]
     sent: list[Message] = []
 
     async def receive() -> Message:
-        part = parts.pop(0) if parts else b""
+        if not parts:
+            # The client waits for its answer.
+            await asyncio.Event().wait()
+        part = parts.pop(0)
         return {"type": "http.request", "body": part, "more_body": bool(parts)}
 
     async def send(message: Message) -> None:

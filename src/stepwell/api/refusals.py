@@ -4,7 +4,7 @@ Cloudflare's gateway gives the first three, before any Workflows code sees the r
 carry no `workflows.api.error.` key.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from stepwell.errors import InvalidInput, StepwellError
 
@@ -94,6 +94,21 @@ class NoDrawing(Refusal):
 
     def __init__(self, note: str) -> None:
         super().__init__(f"there is no graph to draw: {note}")
+
+
+class TooManyRequests(Refusal):
+    """More requests come than may. Cloudflare's words come first: people look for them."""
+
+    code = 971
+    http_status = 429
+
+    def __init__(self, whose: str, per_minute: int, burst: int, wait_s: int, headers: Mapping[str, str]) -> None:
+        self.headers = {"retry-after": str(wait_s), **headers}
+        super().__init__(
+            "Please wait and consider throttling your request speed: "
+            f"each {whose} has {per_minute:,} requests a minute, and {burst:,} at once; come back in {wait_s:,} s. "
+            f"The server's settings requests_per_minute_of_{whose} and request_burst_of_{whose} say so"
+        )
 
 
 class TooManyStreams(Refusal):

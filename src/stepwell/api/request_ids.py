@@ -8,6 +8,9 @@ import random
 
 from starlette.types import Message, Send
 
+# Headers of an answer, as ASGI has them.
+Head = list[tuple[bytes, bytes]]
+
 _HEADER = b"x-request-id"
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 
@@ -17,12 +20,17 @@ def new_id() -> str:
     return f"{random.getrandbits(64):016x}"
 
 
-def with_id(send: Send, id: str) -> Send:
-    """Return what sends an answer with a request's id in its head."""
+def head_of(id: str) -> Head:
+    """Return what the head of a request's answer has besides the answer's own headers. More can be added to it."""
+    return [(_HEADER, id.encode())]
 
-    async def send_with_id(message: Message) -> None:
+
+def with_head(send: Send, head: Head) -> Send:
+    """Return what sends an answer with these headers in its head."""
+
+    async def send_with_head(message: Message) -> None:
         if message["type"] in _STARTS:
-            message = {**message, "headers": [*(message.get("headers") or ()), (_HEADER, id.encode())]}
+            message = {**message, "headers": [*(message.get("headers") or ()), *head]}
         await send(message)
 
-    return send_with_id
+    return send_with_head

@@ -260,6 +260,9 @@ class Settings:
     log_streams: Annotated[int, _count(0, 10_000, "callers that may follow logs or events at a time")] = (
         limits.LOG_STREAMS
     )
+    log_streams_of_token: Annotated[
+        int, _count(0, 10_000, "of these with one token; 0: half of `log_streams`, so that none keeps others out")
+    ] = 0
     fetch_body_size: Annotated[
         int, _size(GIB, "body of a request to the `fetch` of your code: no larger", _REQUESTS)
     ] = limits.FETCH_BODY_BYTES

@@ -38,6 +38,7 @@ OF_OTHERS = {
     "longest_poll",
     "waiting_requests",
     "log_streams",
+    "log_streams_of_token",
     "fetch_body_size",
     "snapshot_size",
     "worker_memory",

@@ -1,7 +1,6 @@
 """The HTTP API as an ASGI application: guard, route, handle, and wrap whatever went wrong."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
@@ -12,12 +11,13 @@ from stepwell.api import auth, envelope, event_sockets, events, guards, path, re
 from stepwell.api.arrivals import Arrivals
 from stepwell.api.peers import Proxies
 from stepwell.api.query import Query
-from stepwell.api.refusals import RouteNotFound, invalid
+from stepwell.api.refusals import RouteNotFound, Unauthorized, invalid
 from stepwell.api.request import ApiRequest, Served
 from stepwell.api.request_ids import Head
 from stepwell.api.routes import Route
 from stepwell.api.shared_reads import Question
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
+from stepwell.api.streams import Place, Streams
 from stepwell.api.ui import pages
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
@@ -50,8 +50,15 @@ def create_app(  # noqa: PLR0913 - what a server has, by name
     take code that is uploaded, `moves` give instances another version; None: nothing does. `proxies` are those that
     are believed whose request they hand on; None: none is.
     """
-    streams = StreamTokens(engine.clock)
-    served = Served(engine, streams, tokens, base, deployments=deployments, moves=moves)
+    served = Served(
+        engine,
+        StreamTokens(engine.clock),
+        tokens,
+        base,
+        streams=Streams(tokens),
+        deployments=deployments,
+        moves=moves,
+    )
     return Api(served, account, hosts, Arrivals(engine, proxies or Proxies()))
 
 
@@ -101,14 +108,14 @@ class Api:
     async def _speak(self, connection: tuple[Scope, Receive, Send], id: str, head: Head) -> None:
         scope, receive, send = connection
         try:
-            subscription, end = await self._open(Request({**scope, "type": "http", "method": "GET"}), head)
+            subscription, place = await self._open(Request({**scope, "type": "http", "method": "GET"}), head)
         except Exception as error:  # as above: what is refused is refused before the upgrade
             await envelope.failure(error, f"GET {_raw_path(scope)}", id)(scope, receive, send)
             return
-        await event_sockets.speak(subscription, end, self._served.streams, receive, send)
+        await event_sockets.speak(subscription, place, receive, send)
 
-    async def _open(self, http: Request, head: Head) -> tuple[Subscription, Callable[[], None]]:
-        """Return what a WebSocket is to tell, and what closes that and gives its place among the streams back."""
+    async def _open(self, http: Request, head: Head) -> tuple[Subscription, Place]:
+        """Return what a WebSocket is to tell, and its place among the streams."""
         route, request = await self._admit(http, head)
         if route.number != routes.SUBSCRIBE:
             raise invalid("upgrade", "the header Upgrade asks for a WebSocket, which this route is not; leave it out")
@@ -126,12 +133,20 @@ class Api:
         parts = path.decode(raw_parts)
         account = self._account or parts.get("account_id") or (caller.account if caller else _DEFAULT_ACCOUNT)
         by = LOCAL if caller is None else caller.known_as
-        request = ApiRequest(account, parts, Query(http.scope["query_string"]), http, self._served, by, caller)
-        if route.number == routes.SUBSCRIBE and (token := _token_of(request)) is not None:
-            self._served.stream_tokens.check(token, account, request.workflow, request.instance)
+        token = None if caller is None else caller.token
+        request = ApiRequest(account, parts, Query(http.scope["query_string"]), http, self._served, by, caller, token)
+        if route.number == routes.SUBSCRIBE and (given := _token_of(request)) is not None:
+            request = replace(request, token=await self._token_behind(given, request))
         elif self._served.tokens is not None:
             auth.check(caller, route, account)
         return route, request
+
+    async def _token_behind(self, given: str, request: ApiRequest) -> str | None:
+        """Return by which token a stream's token was asked for. Raises Unauthorized if either is good no more."""
+        id = self._served.stream_tokens.check(given, request.account, request.workflow, request.instance)
+        if id is not None and self._served.tokens is not None and not await self._served.tokens.is_good(id):
+            raise Unauthorized("the token by which the token in the query was asked for is good no more")
+        return id
 
     async def _caller(self, http: Request) -> Caller | None:
         tokens = self._served.tokens

@@ -117,10 +117,12 @@ class TooManyStreams(Refusal):
     code = 10429
     http_status = 429
 
-    def __init__(self, limit: int, whose: str = "") -> None:
+    def __init__(self, limit: int, setting: str, whose: str = "") -> None:
         self.headers = {"retry-after": "5"}
-        streams = f"streams {whose}".rstrip()
-        super().__init__(f"{limit} {streams} are open already, which is the limit; close one, or come back later")
+        super().__init__(
+            f"{limit} streams{whose} are open already, which is the limit; close one, come back later, or raise the "
+            f"server's setting {setting}"
+        )
 
 
 class UpgradeRequired(Refusal):

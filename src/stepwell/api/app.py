@@ -19,6 +19,7 @@ from stepwell.api.shared_reads import Question
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
 from stepwell.api.streams import Place, Streams
 from stepwell.api.ui import pages
+from stepwell.api.wrong_tokens import WrongTokens
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
@@ -50,16 +51,18 @@ def create_app(  # noqa: PLR0913 - what a server has, by name
     take code that is uploaded, `moves` give instances another version; None: nothing does. `proxies` are those that
     are believed whose request they hand on; None: none is.
     """
+    trusted = proxies or Proxies()
     served = Served(
         engine,
         StreamTokens(engine.clock),
         tokens,
         base,
         streams=Streams(tokens),
+        wrong_tokens=WrongTokens(trusted),
         deployments=deployments,
         moves=moves,
     )
-    return Api(served, account, hosts, Arrivals(engine, proxies or Proxies()))
+    return Api(served, account, hosts, Arrivals(engine, trusted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ class Api:
         tokens = self._served.tokens
         if tokens is None:
             return None
-        caller = await auth.identify(http.headers, tokens)
+        caller = await auth.identify(http, tokens, self._served.wrong_tokens)
         return caller if caller is not None else await sessions.identify(http.method, http.headers, tokens)
 
 

@@ -79,6 +79,20 @@ class Unauthorized(Refusal):
         super().__init__(f"Authentication error: {problem}")
 
 
+class TooManyWrongTokens(Refusal):
+    """The credentials are not good, and many from the same address were not."""
+
+    code = 10502
+    http_status = 429
+
+    def __init__(self, problem: str, wait_s: int) -> None:
+        self.headers = {"retry-after": str(wait_s)}
+        super().__init__(
+            f"Too many authentication failures. Please try again later: {problem}. Many wrong tokens came from this "
+            f"address, so no other wrong one is looked at for {wait_s} s; a right one is taken at any time"
+        )
+
+
 class Forbidden(Refusal):
     """The request may not be made from there, or by this caller."""
 

@@ -14,6 +14,7 @@ from stepwell.api.refusals import invalid
 from stepwell.api.shared_reads import SharedReads
 from stepwell.api.stream_tokens import StreamTokens
 from stepwell.api.streams import Place, Streams, Waits
+from stepwell.api.wrong_tokens import WrongTokens
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
@@ -36,6 +37,7 @@ class Served:
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     streams: Streams = field(default_factory=Streams)
     waits: Waits = field(default_factory=Waits)
+    wrong_tokens: WrongTokens = field(default_factory=WrongTokens)
     changes: ChangeCount = field(default_factory=ChangeCount)
     reads: SharedReads = field(default_factory=SharedReads)
     # What takes code that is uploaded; None: nothing does.

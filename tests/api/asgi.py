@@ -79,6 +79,33 @@ async def ask(
     return Answer(start["status"], answered, b"".join(message.get("body", b"") for message in sent[1:]), id)
 
 
+async def ask_socket(
+    app: ASGIApp, target: str, headers: Iterable[tuple[str, str]] = (("host", "localhost:8787"),)
+) -> Answer:
+    """Ask for a WebSocket, and leave as soon as there is one: the status is 101 then."""
+    path, _, query = (target if target.startswith("/") else BASE + target).partition("?")
+    scope = {
+        "type": "websocket",
+        "path": unquote(path),
+        "raw_path": path.encode("latin-1"),
+        "query_string": query.encode("latin-1"),
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
+        "client": None,
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.disconnect", "code": 1006}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    id = answered.pop("x-request-id", None)
+    return Answer(sent[0].get("status", 101), answered, b"".join(message.get("body", b"") for message in sent[1:]), id)
+
+
 async def begun(request: Coroutine[Any, Any, httpx.Response]) -> asyncio.Task[httpx.Response]:
     """Begin a request, and let it come to where it waits."""
     task = asyncio.create_task(request)

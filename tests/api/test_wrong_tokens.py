@@ -54,8 +54,8 @@ async def test_eleventh_wrong_token_is_told_to_wait(guarded: ASGIApp, tokens: To
         429,
         10502,
         "Too many authentication failures. Please try again later: the token is not known here; "
-        "`stepwell token create` makes one. Many wrong tokens came from this address, so no other wrong one is looked at for 1 s; a right one "
-        "is taken at any time",
+        "`stepwell token create` makes one. Many wrong tokens came from this address, so no other wrong one is looked "
+        "at for 1 s; a right one is taken at any time",
     )
     assert elsewhere == [401, 401]
 

@@ -1,10 +1,10 @@
 """Tokens that are not good: an address that sends many is told to slow down, and its right ones are taken all the same.
 
 Nobody finds a secret of 256 bits by trying, so this is against noise: programs that go on with a token that was
-revoked, and what they cost. Behind ten wrong ones from an address the next is 429 and not 401, with a `Retry-After` that
-doubles from a second to a minute. Until then other wrong ones are refused too, those that were tried before without a
-look into the store. A token that is good is never refused, whatever else comes from its address: so nobody locks out
-anybody by guessing.
+revoked, and what they cost. Behind ten wrong ones from an address the next is 429 and not 401, with a `Retry-After`
+that doubles from a second to a minute. Until then other wrong ones are refused too, those that were tried before
+without a look into the store. A token that is good is never refused, whatever else comes from its address: so nobody
+locks out anybody by guessing.
 """
 
 import hashlib

@@ -212,29 +212,28 @@ async def test_each_route_asks_for_its_permission(
                 assert (status, said in text) == (403, True), permission
 
 
-@pytest.mark.parametrize("route", BUILT, ids=lambda route: f"{route.method} {route.pattern}")
-async def test_each_route_asks_for_its_permission_by_websocket(
-    guarded: ASGIApp, tokens: Tokens, clock: VirtualClock, histories: Histories, route: Route
+async def test_upgrade_is_no_way_round_a_permission(
+    guarded: ASGIApp, tokens: Tokens, clock: VirtualClock, histories: Histories
 ) -> None:
-    """An upgrade is no way round: it is refused as the plain request is, and opened by one route alone."""
+    """One that is asked for is refused as the plain request is, and one route alone opens a WebSocket."""
     await histories.queued("order", "a")
     secrets = await Secrets.made(tokens, clock)
-    need = RULES[f"{route.method} {route.pattern}"]
-    is_read, path = route.method == "GET", path_of(route)
+    read = {route.pattern for route in BUILT if route.method == "GET"}
 
-    async def status(*credential: tuple[str, str]) -> int:
+    async def status(path: str, *credential: tuple[str, str]) -> int:
         return (await ask_socket(guarded, path, [*OF_PAGE, *credential])).status
 
-    opens = 101 if route.number == SUBSCRIBE else 400
-    statuses = {permission: await status(WAYS["bearer"](secret)) for permission, secret in secrets.alone.items()}
-    bad = [await status(WAYS["bearer"](secret)) for secret in secrets.bad.values()]
-
-    assert bad == [401] * 3
-    if is_read:
-        assert await status() == (400 if need is Need.NOTHING else 401)
-        assert statuses == {one: opens if is_enough(need, one) else 403 for one in Permission}
-    elif route.pattern not in {one.pattern for one in BUILT if one.method == "GET"}:
-        assert set(statuses.values()) <= {404, 405}
+    for route in BUILT:
+        need, path = RULES[f"{route.method} {route.pattern}"], path_of(route)
+        given = {one: await status(path, WAYS["bearer"](secret)) for one, secret in secrets.alone.items()}
+        bad = [await status(path, WAYS["bearer"](secret)) for secret in secrets.bad.values()]
+        assert bad == [401] * 3, path
+        if route.method == "GET":
+            opens = 101 if route.number == SUBSCRIBE else 400
+            assert given == {one: opens if is_enough(need, one) else 403 for one in Permission}, path
+            assert await status(path) == (400 if need is Need.NOTHING else 401), path
+        elif route.pattern not in read:
+            assert set(given.values()) <= {404, 405}, path
 
 
 def test_every_route_has_the_rule_that_the_table_says() -> None:

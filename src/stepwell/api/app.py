@@ -9,11 +9,11 @@ from starlette.types import Receive, Scope, Send
 
 from stepwell.api import auth, envelope, event_sockets, events, guards, path, request_ids, routes, sessions
 from stepwell.api.arrivals import Arrivals
+from stepwell.api.heads import OVER_TLS, Head, with_head
 from stepwell.api.peers import Proxies
 from stepwell.api.query import Query
 from stepwell.api.refusals import RouteNotFound, Unauthorized, invalid
 from stepwell.api.request import ApiRequest, Served
-from stepwell.api.request_ids import Head
 from stepwell.api.routes import Route
 from stepwell.api.shared_reads import Question
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
@@ -78,13 +78,15 @@ class Api:
         """Answer one request, or speak over one WebSocket. No lifespan is spoken."""
         scope = _below(self._served.base, scope)
         id = request_ids.new_id()
-        head = request_ids.head_of(id)
+        head: Head = [(request_ids.HEADER, id.encode())]
+        if self._arrivals.proxies.is_secure(scope):
+            head.append(OVER_TLS)
         match scope["type"]:
             case "http":
                 response = await self._respond(Request(scope, receive), id, head)
-                await response(scope, receive, request_ids.with_head(send, head))
+                await response(scope, receive, with_head(send, head))
             case "websocket":
-                await self._speak((scope, receive, request_ids.with_head(send, head)), id, head)
+                await self._speak((scope, receive, with_head(send, head)), id, head)
 
     def end_streams(self) -> None:
         """End all streams: the server stops."""

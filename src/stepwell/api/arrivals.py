@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
+from stepwell.api.heads import Head
 from stepwell.api.peers import Proxies
-from stepwell.api.request_ids import Head
 from stepwell.api.request_rate import Buckets, Rate
 from stepwell.engine import Engine
 from stepwell.tokens import Caller

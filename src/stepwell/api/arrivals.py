@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from stepwell.api.heads import Head
 from stepwell.api.peers import Proxies
-from stepwell.api.request_rate import Buckets, Rate
+from stepwell.api.request_rate import Buckets, Rate, rate_of
 from stepwell.engine import Engine
 from stepwell.tokens import Caller
 
@@ -33,14 +33,14 @@ class Arrivals:
         if not told.requests_per_minute_of_address or scope["raw_path"] == _UNCOUNTED:
             return
         if (address := self.proxies.caller(scope)) is not None:
-            rate = Rate("address", told.requests_per_minute_of_address, told.request_burst_of_address)
+            rate = rate_of("address", told.requests_per_minute_of_address, told.request_burst_of_address)
             self._take(self.of_addresses, address, rate, head)
 
     def count_token(self, caller: Caller | None, head: Head) -> None:
         """Count a request by its token, in the same way."""
         told = self.engine.settings
         if told.requests_per_minute_of_token and caller is not None:
-            rate = Rate("token", told.requests_per_minute_of_token, told.request_burst_of_token)
+            rate = rate_of("token", told.requests_per_minute_of_token, told.request_burst_of_token)
             self._take(self.of_tokens, caller.token, rate, head)
 
     @staticmethod

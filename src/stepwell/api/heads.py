@@ -7,6 +7,8 @@ they need.
 Source: owasp.org/www-project-secure-headers/ and cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html
 """
 
+from functools import lru_cache
+
 from starlette.types import Message, Send
 
 # Headers, as ASGI has them.
@@ -24,14 +26,19 @@ OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 
 
+@lru_cache(256)
+def _missing(names: tuple[bytes, ...]) -> Head:
+    """Return the strictest headers but for those of these names: of all answers there are few sets of names."""
+    return [header for header in STRICTEST if header[0] not in names]
+
+
 def with_head(send: Send, head: Head) -> Send:
     """Return what sends an answer with these headers in its head, and with the strictest of those that it has not."""
 
     async def send_with_head(message: Message) -> None:
         if message["type"] in _STARTS:
             own = message.get("headers") or ()
-            said = {name for name, _ in own}
-            message = {**message, "headers": [*own, *(one for one in STRICTEST if one[0] not in said), *head]}
+            message = {**message, "headers": [*own, *_missing(tuple([name for name, _ in own])), *head]}
         elif message["type"] == "websocket.accept":
             message = {**message, "headers": [*(message.get("headers") or ()), *head]}
         await send(message)

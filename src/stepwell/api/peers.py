@@ -36,7 +36,7 @@ class Proxies:
     def caller(self, scope: Scope) -> str | None:
         """Return whose a request is: an address, of IPv6 its network; None: there is none, as within a process."""
         address = self._caller(scope)
-        return None if address is None else counted_as(address)
+        return None if address is None else _counted_as(address)
 
     def is_secure(self, scope: Scope) -> bool:
         """Tell whether a browser has asked over TLS: as this server speaks none, a trusted proxy has to say so."""
@@ -47,7 +47,7 @@ class Proxies:
 
     def _caller(self, scope: Scope) -> Address | None:
         address = _peer(scope)
-        if not self._has(address):
+        if not self.networks or not self._has(address):
             return address
         said = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
         for text in reversed(said.rsplit(",", _MOST_HOPS)[-_MOST_HOPS:]):
@@ -63,7 +63,8 @@ class Proxies:
         return address is not None and any(address in network for network in self.networks)
 
 
-def counted_as(address: Address) -> str:
+@lru_cache(4096)
+def _counted_as(address: Address) -> str:
     """Return what all addresses are counted as that one caller has."""
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 from stepwell.api.refusals import TooManyRequests
 
@@ -21,7 +22,7 @@ _MINUTE_S = 60.0
 _ROUNDING_S = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rate:
     """So many requests a minute, after so many at once. `name` is that of settings and headers."""
 
@@ -29,18 +30,27 @@ class Rate:
     per_minute: int
     burst: int
 
-    @property
+    @cached_property
     def each_s(self) -> float:
         """How long it takes until there is one more."""
         return _MINUTE_S / self.per_minute
 
+    @cached_property
+    def policy(self) -> str:
+        """What clients are told of the limit itself: how many requests, in how many seconds."""
+        return f'"{self.name}";q={self.burst};w={math.ceil(self.burst * self.each_s - _ROUNDING_S)}'
+
     def headers(self, full_in_s: float) -> Mapping[str, str]:
         """Return what tells clients how many are left, where the bucket is full in so many seconds."""
-        left = max(0, math.floor((self.burst * self.each_s - full_in_s + _ROUNDING_S) / self.each_s))
-        return {
-            "ratelimit": f'"{self.name}";r={left};t={math.ceil(full_in_s - _ROUNDING_S)}',
-            "ratelimit-policy": f'"{self.name}";q={self.burst};w={math.ceil(self.burst * self.each_s - _ROUNDING_S)}',
-        }
+        left = max(0, int((self.burst * self.each_s - full_in_s + _ROUNDING_S) / self.each_s))
+        in_s = math.ceil(full_in_s - _ROUNDING_S)
+        return {"ratelimit": f'"{self.name}";r={left};t={in_s}', "ratelimit-policy": self.policy}
+
+
+@lru_cache(64)
+def rate_of(name: str, per_minute: int, burst: int) -> Rate:
+    """Return a rate: of the same numbers the same one, as each request asks for it."""
+    return Rate(name, per_minute, burst)
 
 
 @dataclass(slots=True)

@@ -327,6 +327,8 @@ class _Handshakes(ServerProtocol):
         response.body = self._text
         headers = {"Content-Type": "application/json", "Content-Length": str(len(self._text)), **_HEADERS}
         for name, value in headers.items():
-            del response.headers[name]
+            if name in response.headers:
+                # Else it would be there twice.
+                del response.headers[name]
             response.headers[name] = value
         return response

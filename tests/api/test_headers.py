@@ -13,6 +13,7 @@ from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import Answer, ask, ask_socket
 from tests.api.histories import Histories
 from tests.api.test_auth import BUILT, OF_PAGE, path_of
+from tests.api.test_events import serving
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 DOCUMENT = "text/html; charset=utf-8"
@@ -103,12 +104,13 @@ async def test_browser_over_tls_comes_back_over_tls(engine: Engine, histories: H
         ),
     ],
 )
-async def test_what_the_server_itself_refuses_has_them(port: int, sent: bytes) -> None:
+async def test_what_the_server_itself_refuses_has_them(app: Api, histories: Histories, sent: bytes) -> None:
     """What never reaches a route is JSON that is not kept, and is taken for nothing else."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(sent)
-    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).decode().lower()
-    writer.close()
+    async with serving(app) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).decode().lower()
+        writer.close()
 
     assert "\r\nx-content-type-options: nosniff\r\n" in head
     assert "\r\ncache-control: no-store\r\n" in head

@@ -42,6 +42,9 @@ _MESSAGE_BYTES = 16 * 1024
 _PING_S = 15.0
 _PONG_S = 120.0
 
+# Of what it says of its own accord.
+_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
 # uvicorn tells of every WebSocket with its whole address, in which a token may stand.
 _quiet = logging.getLogger(f"{__name__}.sockets")
 _quiet.setLevel(logging.WARNING)
@@ -121,7 +124,7 @@ class HttpServer:
         if len(self._server.server_state.connections) <= self._max_connections:
             await self._app(scope, receive, send)
             return
-        headers = {"connection": "close", "retry-after": "1"}
+        headers = {"connection": "close", "retry-after": "1", **_HEADERS}
         busy = Response(self._texts.busy, 503, headers, "application/json")
         await busy(scope, receive, send)
 
@@ -281,8 +284,9 @@ class _Protocol(HttpToolsProtocol):
     def _refuse(self, status: str, body: bytes) -> None:
         if self.transport.is_closing():
             return
-        head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
+        headers = {"content-type": "application/json", "content-length": len(body), "connection": "close", **_HEADERS}
+        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items())]
+        self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
         self.transport.close()
 
 
@@ -321,7 +325,10 @@ class _Handshakes(ServerProtocol):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return response
         response.body = self._text
-        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(self._text)))):
-            del response.headers[name]
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(self._text)), **_HEADERS}
+        for name, value in headers.items():
+            if name in response.headers:
+                # Else it would be there twice.
+                del response.headers[name]
             response.headers[name] = value
         return response

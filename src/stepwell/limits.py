@@ -110,6 +110,10 @@ IDEMPOTENCY_KEY_LENGTH = 255
 # Ours: how long a request may wait for a change of an instance, and how many may do so at a time.
 LONGEST_POLL_MS = MINUTE_MS
 WAITING_REQUESTS = 1_000
+# Requests at once where their rate is limited: as many as a token has at Cloudflare in five minutes, an address in a
+# second. Source: developers.cloudflare.com/fundamentals/api/reference/limits/
+REQUEST_BURST_OF_TOKEN = 1_200
+REQUEST_BURST_OF_ADDRESS = 200
 # Ours: how much memory answers about instances may take that are kept while nothing changes: there is room for about a
 # thousand instances of 100 steps.
 KEPT_ANSWERS_BYTES = 32 * 2**20

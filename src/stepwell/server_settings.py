@@ -30,6 +30,7 @@ _LIMITS = "developers.cloudflare.com/workflows/reference/limits/"
 _RETRYING = "developers.cloudflare.com/workflows/build/sleeping-and-retrying/"
 _EVENTS = "developers.cloudflare.com/workflows/build/events-and-parameters/"
 _BATCHES = "developers.cloudflare.com/api/resources/workflows/subresources/instances/methods/bulk/"
+_RATES = "developers.cloudflare.com/fundamentals/api/reference/limits/"
 _REQUESTS = "developers.cloudflare.com/workers/platform/limits/#request-and-response-limits"
 
 # A longer text is no number of anything.
@@ -183,6 +184,18 @@ class Settings:
     creations_per_second_of_workflow: Annotated[
         int, _count(0, _MANY, "instances of one workflow, in the same way; 0: any number", _LIMITS)
     ] = 0
+    requests_per_minute_of_token: Annotated[
+        int, _count(0, _MANY, "requests that one token may send a minute to a process; 0: any number", _RATES)
+    ] = 0
+    request_burst_of_token: Annotated[
+        int, _count(1, _MANY, "requests that it may send at once, where there is such a limit", _RATES)
+    ] = limits.REQUEST_BURST_OF_TOKEN
+    requests_per_minute_of_address: Annotated[
+        int, _count(0, _MANY, "requests from one address, in the same way; 0: any number", _RATES)
+    ] = 0
+    request_burst_of_address: Annotated[
+        int, _count(1, _MANY, "requests from one address at once, where there is such a limit", _RATES)
+    ] = limits.REQUEST_BURST_OF_ADDRESS
     schedule_catch_up: Annotated[
         int,
         _duration(
@@ -247,6 +260,9 @@ class Settings:
     log_streams: Annotated[int, _count(0, 10_000, "callers that may follow logs or events at a time")] = (
         limits.LOG_STREAMS
     )
+    log_streams_of_token: Annotated[
+        int, _count(0, 10_000, "of these with one token; 0: half of `log_streams`, so that none keeps others out")
+    ] = 0
     fetch_body_size: Annotated[
         int, _size(GIB, "body of a request to the `fetch` of your code: no larger", _REQUESTS)
     ] = limits.FETCH_BODY_BYTES

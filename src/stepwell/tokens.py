@@ -95,6 +95,11 @@ class Tokens:
         """Let a token be good for nothing from now on; False if it was so before, or there is none of this id."""
         return await self.store.run(RevokeToken(id, self.clock.now()))
 
+    async def is_good(self, id: str) -> bool:
+        """Tell whether a token that was good when it was sent is so now: neither revoked nor expired."""
+        row = await self.store.run(FindToken(id))
+        return row is not None and self._problem(row) is None
+
     async def authenticate(self, secret: str, email: str | None = None) -> Caller:
         """Return whose secret it is; with an `email`, if it is the token's as well. Raises NotAuthenticated."""
         found = _SECRET.fullmatch(secret)
@@ -103,11 +108,15 @@ class Tokens:
         is_its_email = email is None or _is_its_email(row, email)
         if row is None or not (is_its_secret and is_its_email):
             raise NotAuthenticated("the token is not known here; `stepwell token create` makes one")
-        if row.revoked_at is not None:
-            raise NotAuthenticated("the token has been revoked; `stepwell token create` makes another")
-        if row.expires_at is not None and row.expires_at <= self.clock.now():
-            raise NotAuthenticated("the token has expired; `stepwell token create` makes another")
+        if (problem := self._problem(row)) is not None:
+            raise NotAuthenticated(f"the token has {problem}; `stepwell token create` makes another")
         return Caller(row.id, row.account, frozenset(map(Permission, row.permissions)), row.name, row.expires_at)
+
+    def _problem(self, row: TokenRow) -> str | None:
+        """Return what has become of a token; None: it is good."""
+        if row.revoked_at is not None:
+            return "been revoked"
+        return "expired" if row.expires_at is not None and row.expires_at <= self.clock.now() else None
 
 
 def _check(account: str, permissions: Sequence[Permission], name: str, email: str | None) -> None:

@@ -44,8 +44,10 @@ async def ask(
     method: str = "GET",
     body: bytes | Iterable[bytes] = b"",
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = (("host", "localhost:8787"),),
+    *,
+    peer: str | None = None,
 ) -> Answer:
-    """Send one request. A target that does not begin with a slash lies below the account."""
+    """Send one request, from an address. A target that does not begin with a slash lies below the account."""
     path, _, query = (target if target.startswith("/") else BASE + target).partition("?")
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     scope = {
@@ -55,12 +57,16 @@ async def ask(
         "raw_path": path.encode("latin-1"),
         "query_string": query.encode("latin-1"),
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs],
+        "client": None if peer is None else (peer, 50_000),
     }
-    parts = [body] if isinstance(body, bytes) else list(body)
+    parts = [body] if isinstance(body, bytes) else list(body) or [b""]
     sent: list[Message] = []
 
     async def receive() -> Message:
-        part = parts.pop(0) if parts else b""
+        if not parts:
+            # The client waits for its answer.
+            await asyncio.Event().wait()
+        part = parts.pop(0)
         return {"type": "http.request", "body": part, "more_body": bool(parts)}
 
     async def send(message: Message) -> None:
@@ -71,6 +77,33 @@ async def ask(
     answered = {name.decode(): value.decode() for name, value in start["headers"]}
     id = answered.pop("x-request-id", None)
     return Answer(start["status"], answered, b"".join(message.get("body", b"") for message in sent[1:]), id)
+
+
+async def ask_socket(
+    app: ASGIApp, target: str, headers: Iterable[tuple[str, str]] = (("host", "localhost:8787"),)
+) -> Answer:
+    """Ask for a WebSocket, and leave as soon as there is one: the status is 101 then."""
+    path, _, query = (target if target.startswith("/") else BASE + target).partition("?")
+    scope = {
+        "type": "websocket",
+        "path": unquote(path),
+        "raw_path": path.encode("latin-1"),
+        "query_string": query.encode("latin-1"),
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
+        "client": None,
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.disconnect", "code": 1006}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    id = answered.pop("x-request-id", None)
+    return Answer(sent[0].get("status", 101), answered, b"".join(message.get("body", b"") for message in sent[1:]), id)
 
 
 async def begun(request: Coroutine[Any, Any, httpx.Response]) -> asyncio.Task[httpx.Response]:

@@ -1,19 +1,25 @@
 """Who may make a request: credentials, permissions, accounts; one rule for each route."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import pytest
 from starlette.types import ASGIApp
 
+from stepwell.api import routes
 from stepwell.api.auth import Need, need_of
-from stepwell.api.routes import ROUTES, Route
+from stepwell.api.routes import DASHBOARD, ROUTES, SUBSCRIBE, Route
 from stepwell.clock import VirtualClock
+from stepwell.dashboard import files
 from stepwell.tokens import Permission, Tokens
-from tests.api.asgi import Answer, ask
+from tests.api.asgi import Answer, ask, ask_socket
+from tests.api.histories import Histories
 
 ACME = "/client/v4/accounts/local/workflows"
 ONE_DAY_MS = 86_400_000
+# Reads files, so outside of the loop.
+DIGEST = files.digest()
 
 # What each permission lets its holder do.
 READS = {Permission.TAIL_READ, Permission.SCRIPTS_READ, Permission.SCRIPTS_WRITE}
@@ -100,7 +106,8 @@ async def test_token_is_good_for_its_account_alone(guarded: ASGIApp, tokens: Tok
     assert others == [(403, 10000, 'Authentication error: the token is for another account than "local"')] * 4
 
 
-def _path(route: Route) -> str:
+def path_of(route: Route) -> str:
+    """Return a path that leads to a route."""
     parts = {
         "account_id": "local",
         "workflow_name": "order",
@@ -113,21 +120,51 @@ def _path(route: Route) -> str:
         "limit_name": "desk",
         "job_id": "6f0b6c1e-0000-4000-8000-000000000002",
         "version_id": "6f0b6c1e-0000-4000-8000-000000000001",
+        "page_path": "order/instances/a",
+        "digest": DIGEST,
+        "file_path": "app.js",
     }
     return route.pattern.format(**parts)
 
 
-BUILT = [*ROUTES]
+# All that the application finds; `test_every_route_has_the_rule_that_the_table_says` holds it to that.
+BUILT = [*ROUTES, *DASHBOARD]
+NO_TOKEN = "this request needs a token"
+# What the dashboard's own pages send.
+OF_PAGE = [("host", "localhost:8787"), ("origin", "http://localhost:8787"), ("x-stepwell-page", "1")]
+
+Ways = Mapping[str, Callable[[str], tuple[str, str]]]
+# How a token is sent.
+WAYS: Ways = {
+    "bearer": lambda secret: ("authorization", f"Bearer {secret}"),
+    "cookie": lambda secret: ("cookie", f"stepwell_session_8787={secret}"),
+}
 
 
-@pytest.mark.parametrize("permission", list(Permission))
-@pytest.mark.parametrize("route", BUILT, ids=lambda route: f"{route.method} {route.pattern}")
-async def test_each_route_asks_for_its_permission(
-    guarded: ASGIApp, tokens: Tokens, route: Route, permission: Permission
-) -> None:
-    """Every permission against every route: who may read reads, who may write writes, and `deploy` does neither."""
-    secret = await tokens.create("local", [permission])
-    expected = {
+@dataclass(frozen=True)
+class Secrets:
+    """A token with each permission alone, one of another account with all, and some with all that are not good."""
+
+    alone: Mapping[Permission, str]
+    foreign: str
+    bad: Mapping[str, str]
+
+    @classmethod
+    async def made(cls, tokens: Tokens, clock: VirtualClock) -> "Secrets":
+        """Make them."""
+        everything = list(Permission)
+        expired = await tokens.create("local", everything, lifetime_ms=ONE_DAY_MS)
+        clock.move_to(clock.now() + ONE_DAY_MS)
+        revoked = await tokens.create("local", everything)
+        await tokens.revoke(revoked.split("_")[1])
+        bad = {"has expired": expired, "has been revoked": revoked, "is not known": f"sw_{0:016x}_{'a' * 43}"}
+        alone = {permission: await tokens.create("local", [permission]) for permission in Permission}
+        return cls(alone, await tokens.create("acme", everything), bad)
+
+
+def is_enough(need: Need, permission: Permission) -> bool:
+    """Tell whether a permission is good for what a route needs."""
+    return {
         Need.NOTHING: True,
         Need.ANY_TOKEN: True,
         Need.READ: permission in READS,
@@ -135,21 +172,78 @@ async def test_each_route_asks_for_its_permission(
         Need.WRITE: permission in WRITES,
         Need.DEPLOY: permission == Permission.DEPLOY,
         Need.READ_DEPLOYMENTS: permission in READS or permission == Permission.DEPLOY,
-    }[RULES[f"{route.method} {route.pattern}"]]
-
-    answer = await ask(guarded, _path(route), route.method, headers=[("authorization", f"Bearer {secret}")])
-
-    assert (answer.status == 403) is not expected
-    if not expected:
-        assert f"the token has {permission}; {route.method} {route.pattern} needs " in answer.refusal()[2]
+    }[need]
 
 
 @pytest.mark.parametrize("route", BUILT, ids=lambda route: f"{route.method} {route.pattern}")
-async def test_only_what_is_no_secret_needs_no_token(guarded: ASGIApp, route: Route) -> None:
-    """Without credentials every route is 401, but for the sign of life and the reference."""
-    answer = await ask(guarded, _path(route), route.method)
+async def test_each_route_asks_for_its_permission(
+    guarded: ASGIApp, tokens: Tokens, clock: VirtualClock, route: Route
+) -> None:
+    """Every credential against every route, by header and by session: none, bad ones, a foreign one, each permission.
 
-    assert answer.status == (200 if RULES[f"{route.method} {route.pattern}"] is Need.NOTHING else 401)
+    Those that are to be refused come first: then there still is what they may not touch.
+    """
+    secrets = await Secrets.made(tokens, clock)
+    need = RULES[f"{route.method} {route.pattern}"]
+    is_open, has_account = need is Need.NOTHING, "{account_id}" in route.pattern
+    path = path_of(route)
+
+    async def asked(*credential: tuple[str, str]) -> tuple[int, str]:
+        answer = await ask(guarded, path, route.method, headers=[*OF_PAGE, *credential])
+        is_failure = answer.status >= 400 and answer.headers["content-type"] == "application/json"
+        return answer.status, answer.refusal()[2] if is_failure else ""
+
+    status, text = await asked()
+    assert (status in (200, 400), NO_TOKEN in text) == ((True, False) if is_open else (False, True))
+    for problem, secret in secrets.bad.items():
+        status, text = await asked(WAYS["bearer"](secret))
+        assert (status, f"the token {problem}" in text) == (401, True)
+        status, text = await asked(WAYS["cookie"](secret))
+        assert (status == 401, NO_TOKEN in text) == ((False, False) if is_open else (True, True))
+    for way in WAYS.values():
+        status, text = await asked(way(secrets.foreign))
+        assert (status == 403 and "is for another account" in text) is (has_account and not is_open)
+        for permission, secret in sorted(secrets.alone.items(), key=lambda one: is_enough(need, one[0])):
+            status, text = await asked(way(secret))
+            if is_enough(need, permission):
+                assert status not in (401, 403), permission
+            else:
+                said = f"the token has {permission}; {route.method} {route.pattern} needs "
+                assert (status, said in text) == (403, True), permission
+
+
+async def test_upgrade_is_no_way_round_a_permission(
+    guarded: ASGIApp, tokens: Tokens, clock: VirtualClock, histories: Histories
+) -> None:
+    """One that is asked for is refused as the plain request is, and one route alone opens a WebSocket."""
+    await histories.queued("order", "a")
+    secrets = await Secrets.made(tokens, clock)
+    read = {route.pattern for route in BUILT if route.method == "GET"}
+
+    async def status(path: str, *credential: tuple[str, str]) -> int:
+        return (await ask_socket(guarded, path, [*OF_PAGE, *credential])).status
+
+    for route in BUILT:
+        need, path = RULES[f"{route.method} {route.pattern}"], path_of(route)
+        given = {one: await status(path, WAYS["bearer"](secret)) for one, secret in secrets.alone.items()}
+        bad = [await status(path, WAYS["bearer"](secret)) for secret in secrets.bad.values()]
+        assert bad == [401] * 3, path
+        if route.method == "GET":
+            opens = 101 if route.number == SUBSCRIBE else 400
+            assert given == {one: opens if is_enough(need, one) else 403 for one in Permission}, path
+            assert await status(path) == (400 if need is Need.NOTHING else 401), path
+        elif route.pattern not in read:
+            assert set(given.values()) <= {404, 405}, path
+
+
+def test_every_route_has_the_rule_that_the_table_says() -> None:
+    """A route that is added without a line in the table fails here, and so does a line without a route."""
+    found = {
+        f"{route.method} {route.pattern}": route for _, by_method in routes.all_routes() for route in by_method.values()
+    }
+
+    assert {name: need_of(route) for name, route in found.items()} == RULES
+    assert sorted(found) == sorted(f"{route.method} {route.pattern}" for route in BUILT)
 
 
 PREFIX = "/client/v4/accounts/{account_id}"
@@ -248,11 +342,19 @@ RULES = {
     f"PUT {_TRIGGERS}": Need.WRITE,
     f"PATCH {_TRIGGERS}": Need.WRITE,
     f"DELETE {_TRIGGERS}": Need.WRITE,
+    # The dashboard's: its document and files hold nothing that is anybody's.
+    **{
+        f"GET {page}": Need.NOTHING for page in ("/", "/login", "/instances", "/schedules", "/hosts", "/jobs", "/about")
+    },
+    "GET /workflows": Need.NOTHING,
+    "GET /workflows/{page_path}": Need.NOTHING,
+    "GET /ui/static/{digest}/{file_path}": Need.NOTHING,
+    "GET /ui/session": Need.NOTHING,
+    "POST /ui/session": Need.NOTHING,
+    "DELETE /ui/session": Need.NOTHING,
+    "GET /ui/overview": Need.READ,
+    "GET /ui/outcomes": Need.READ,
+    "GET /ui/ends": Need.READ,
+    "GET /ui/peaks": Need.READ,
+    "GET /ui/live": Need.READ,
 }
-
-
-def test_every_route_has_the_rule_that_the_table_says() -> None:
-    """A route that is added without a line in the table fails here."""
-    assert {f"{route.method} {route.pattern}": need_of(route) for route in ROUTES} == {
-        name: need for name, need in RULES.items() if name in {f"{route.method} {route.pattern}" for route in ROUTES}
-    }

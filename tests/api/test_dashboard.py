@@ -9,12 +9,15 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from stepwell.api import create_app
 from stepwell.api.auth import Need, need_of
 from stepwell.api.routes import DASHBOARD, ROUTES, Route
 from stepwell.dashboard import files, shell
+from stepwell.engine import Engine
 from stepwell.hosts import READING
 from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import Answer, ask
+from tests.api.histories import Histories
 from tools.vendor import PACKAGES
 
 STATIC = Path(files.__file__).parent / "static"
@@ -146,12 +149,39 @@ async def test_session_is_a_cookie_that_no_script_reads(guarded: ASGIApp, tokens
     asked = await ask(guarded, ACME, headers=[HOST, ("cookie", f"other=1; {cookie}")])
     out = await ask(guarded, "/ui/session", "DELETE", headers=[*PAGE, ("cookie", cookie)])
 
-    assert signed.headers["set-cookie"] == f"stepwell_session={secret}; HttpOnly; Path=/; SameSite=strict; Secure"
+    assert (
+        signed.headers["set-cookie"] == f"__Host-stepwell_session={secret}; HttpOnly; Path=/; SameSite=strict; Secure"
+    )
     assert secret not in signed.body.decode()
     result = seen.json()["result"]
     assert (result["account"], result["name"], result["can_write"]) == ("acme", "ann", True)
     assert asked.status == 200
-    assert 'stepwell_session=""; HttpOnly; Max-Age=0' in out.headers["set-cookie"]
+    assert '__Host-stepwell_session=""; HttpOnly; Max-Age=0' in out.headers["set-cookie"]
+
+
+async def test_cookie_of_a_neighbour_does_not_win(guarded: ASGIApp, tokens: Tokens) -> None:
+    """Over TLS the session has a name that no other host may set; another one is forgotten with it."""
+    ann, eve = [await tokens.create(account, [Permission.SCRIPTS_READ]) for account in ("ann", "eve")]
+    both = ("cookie", f"stepwell_session={eve}; __Host-stepwell_session={ann}")
+
+    seen = await ask(guarded, "/ui/session", headers=[HOST, both])
+    old = await ask(guarded, "/ui/session", headers=[HOST, ("cookie", f"stepwell_session={eve}")])
+    out = await ask(guarded, "/ui/session", "DELETE", headers=[*PAGE, ("cookie", f"stepwell_session={eve}")])
+
+    assert [one.json()["result"]["account"] for one in (seen, old)] == ["ann", "eve"]
+    assert 'stepwell_session=""' in out.headers["set-cookie"]
+
+
+async def test_session_below_a_path_has_a_name_for_that(engine: Engine, histories: Histories, tokens: Tokens) -> None:
+    """Browsers take a `__Host-` cookie for the path / alone."""
+    app = create_app(engine, account=None, hosts=None, tokens=tokens, base="/flows")
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
+
+    signed = await _sign_in(app, secret)
+    seen = await ask(app, "/ui/session", headers=[HOST, ("cookie", f"__Secure-stepwell_session={secret}")])
+
+    assert signed.headers["set-cookie"].startswith(f"__Secure-stepwell_session={secret}; HttpOnly; Path=/flows;")
+    assert seen.json()["result"]["account"] == "acme"
 
 
 async def test_session_without_https_is_not_secure_only(guarded: ASGIApp, tokens: Tokens) -> None:

@@ -10,8 +10,6 @@ import pytest
 from starlette.types import ASGIApp
 
 from stepwell.api import Api, create_app
-from stepwell.api.refusals import TooManyStreams
-from stepwell.api.streams import Streams
 from stepwell.api.ui import live
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
@@ -269,19 +267,3 @@ async def test_nobody_listens_without_a_session(guarded: ASGIApp, tokens: Tokens
     useless = await ask(guarded, "/ui/live?topics=overview", headers=[("cookie", f"stepwell_session={deploy}")])
 
     assert (nobody.status, useless.status) == (401, 403)
-
-
-def test_token_has_at_most_half_of_the_streams() -> None:
-    """One that is used everywhere keeps nobody else out; who needs no token is bounded by the server alone."""
-    streams = Streams()
-    ends = [streams.take(5, lambda: None, "ann") for _ in range(2)]
-
-    with pytest.raises(TooManyStreams, match="2 streams with this token are open already"):
-        streams.take(5, lambda: None, "ann")
-    ends[0]()
-    streams.take(5, lambda: None, "ann")
-    streams.take(5, lambda: None, "bob")
-
-    assert [streams.take(5, lambda: None, None) for _ in range(2)] != []
-    with pytest.raises(TooManyStreams, match="5 streams are open already"):
-        streams.take(5, lambda: None, None)

@@ -259,3 +259,11 @@ def test_call_without_a_command_shows_the_help() -> None:
 
     assert "Usage: stepwell [OPTIONS] COMMAND [ARGS]..." in result.output
     assert "dev " in result.output
+
+
+def test_proxy_that_is_trusted_has_an_address() -> None:
+    """A name could lead anywhere, so it is a wrong call."""
+    result = CliRunner().invoke(main, ["serve", "--trust-proxy", "10.0.0.0/8", "--trust-proxy", "proxy.example"])
+
+    assert result.exit_code == 2
+    assert '"proxy.example" is no address or network; give one such as 10.0.0.7 or 10.0.0.0/8' in result.output

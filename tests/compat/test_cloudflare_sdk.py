@@ -1,11 +1,13 @@
 """Cloudflare's own Python package, unchanged, against a real server, whose answers have to fit its models."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, get_args, get_origin
 
 import pytest
-from cloudflare import AsyncCloudflare, BadRequestError, NotFoundError
+from cloudflare import AsyncCloudflare, BadRequestError, NotFoundError, RateLimitError
 from cloudflare._models import BaseModel
 from cloudflare.types.accounts import Account
 from cloudflare.types.user import UserGetResponse
@@ -550,3 +552,23 @@ async def test_sdk_knows_who_calls(sdk: AsyncCloudflare) -> None:
     _check(accounts[0].to_dict(mode="json"), Account)
     assert [account.id for account in accounts] == ["local"]
     assert [member.status for member in members] == ["accepted"]
+
+
+async def test_sdk_waits_as_long_as_it_is_told(port: int, engine: Engine) -> None:
+    """A request that comes too soon is sent again when there is room for it; without tries left it is named."""
+    engine.settings = replace(engine.settings, requests_per_minute_of_address=60, request_burst_of_address=1)
+    base_url = f"http://127.0.0.1:{port}/client/v4"
+    time = asyncio.get_running_loop().time
+
+    async with AsyncCloudflare(base_url=base_url, api_token="x", max_retries=1) as client:
+        began = time()
+        found = [await client.accounts.get(account_id=ACCOUNT) for _ in range(2)]
+        took_s = time() - began
+        with pytest.raises(RateLimitError) as error:
+            await client.with_options(max_retries=0).accounts.get(account_id=ACCOUNT)
+
+    assert None not in found
+    # Its own first pause is half a second at most.
+    assert took_s > 0.9
+    assert error.value.errors[0].code == 971
+    assert error.value.response.headers["ratelimit-policy"] == '"address";q=1;w=1'

@@ -1,7 +1,6 @@
 """The HTTP API as an ASGI application: guard, route, handle, and wrap whatever went wrong."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
@@ -9,13 +8,18 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stepwell.api import auth, envelope, event_sockets, events, guards, path, request_ids, routes, sessions
+from stepwell.api.arrivals import Arrivals
+from stepwell.api.heads import OVER_TLS, Head, with_head
+from stepwell.api.peers import Proxies
 from stepwell.api.query import Query
-from stepwell.api.refusals import RouteNotFound, invalid
+from stepwell.api.refusals import RouteNotFound, Unauthorized, invalid
 from stepwell.api.request import ApiRequest, Served
 from stepwell.api.routes import Route
 from stepwell.api.shared_reads import Question
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
+from stepwell.api.streams import Place, Streams
 from stepwell.api.ui import pages
+from stepwell.api.wrong_tokens import WrongTokens
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
@@ -36,6 +40,7 @@ def create_app(  # noqa: PLR0913 - what a server has, by name
     base: str = "",
     deployments: Deployments | None = None,
     moves: Moves | None = None,
+    proxies: Proxies | None = None,
 ) -> "Api":
     """Return the application.
 
@@ -43,10 +48,21 @@ def create_app(  # noqa: PLR0913 - what a server has, by name
     names, without port, that requests may be sent to, `*.x` meaning all below x; None: any name. `tokens` are those
     that callers need; None: none is asked for. `base` is the path that browsers see all of it below, such as
     "/stepwell": what is asked for below it is found, and without it, too, as a proxy may take it away. `deployments`
-    take code that is uploaded, `moves` give instances another version; None: nothing does.
+    take code that is uploaded, `moves` give instances another version; None: nothing does. `proxies` are those that
+    are believed whose request they hand on; None: none is.
     """
-    streams = StreamTokens(engine.clock)
-    return Api(Served(engine, streams, tokens, base, deployments=deployments, moves=moves), account, hosts)
+    trusted = proxies or Proxies()
+    served = Served(
+        engine,
+        StreamTokens(engine.clock),
+        tokens,
+        base,
+        streams=Streams(tokens),
+        wrong_tokens=WrongTokens(trusted),
+        deployments=deployments,
+        moves=moves,
+    )
+    return Api(served, account, hosts, Arrivals(engine, trusted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +72,29 @@ class Api:
     _served: Served
     _account: str | None
     _hosts: frozenset[str] | None
+    _arrivals: Arrivals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or speak over one WebSocket. No lifespan is spoken."""
         scope = _below(self._served.base, scope)
         id = request_ids.new_id()
+        head: Head = [(request_ids.HEADER, id.encode())]
+        if self._arrivals.proxies.is_secure(scope):
+            head.append(OVER_TLS)
         match scope["type"]:
             case "http":
-                response = await self._respond(Request(scope, receive), id)
-                await response(scope, receive, request_ids.with_id(send, id))
+                response = await self._respond(Request(scope, receive), id, head)
+                await response(scope, receive, with_head(send, head))
             case "websocket":
-                await self._speak(scope, receive, request_ids.with_id(send, id), id)
+                await self._speak((scope, receive, with_head(send, head)), id, head)
 
     def end_streams(self) -> None:
         """End all streams: the server stops."""
         self._served.streams.end()
 
-    async def _respond(self, http: Request, id: str) -> Response:
+    async def _respond(self, http: Request, id: str, head: Head) -> Response:
         try:
-            route, request = await self._admit(http)
+            route, request = await self._admit(http, head)
             read = partial(route.handler, self._served.engine, request)
             if not routes.is_shared(route, http):
                 return await read()
@@ -90,17 +110,18 @@ class Api:
         except Exception as error:  # whatever it is, the caller gets an envelope and the server goes on
             return envelope.failure(error, f"{http.method} {_raw_path(http.scope)}", id)
 
-    async def _speak(self, scope: Scope, receive: Receive, send: Send, id: str) -> None:
+    async def _speak(self, connection: tuple[Scope, Receive, Send], id: str, head: Head) -> None:
+        scope, receive, send = connection
         try:
-            subscription, end = await self._open(Request({**scope, "type": "http", "method": "GET"}))
+            subscription, place = await self._open(Request({**scope, "type": "http", "method": "GET"}), head)
         except Exception as error:  # as above: what is refused is refused before the upgrade
             await envelope.failure(error, f"GET {_raw_path(scope)}", id)(scope, receive, send)
             return
-        await event_sockets.speak(subscription, end, self._served.streams, receive, send)
+        await event_sockets.speak(subscription, place, receive, send)
 
-    async def _open(self, http: Request) -> tuple[Subscription, Callable[[], None]]:
-        """Return what a WebSocket is to tell, and what closes that and gives its place among the streams back."""
-        route, request = await self._admit(http)
+    async def _open(self, http: Request, head: Head) -> tuple[Subscription, Place]:
+        """Return what a WebSocket is to tell, and its place among the streams."""
+        route, request = await self._admit(http, head)
         if route.number != routes.SUBSCRIBE:
             raise invalid("upgrade", "the header Upgrade asks for a WebSocket, which this route is not; leave it out")
         if _token_of(request) is None:
@@ -108,25 +129,35 @@ class Api:
         subscription = await events.open_subscription(self._served.engine, request)
         return subscription, request.take_stream(subscription.close)
 
-    async def _admit(self, http: Request) -> tuple[Route, ApiRequest]:
+    async def _admit(self, http: Request, head: Head) -> tuple[Route, ApiRequest]:
         guards.check(http.method, http.headers, self._hosts)
+        self._arrivals.count_address(http.scope, head)
         caller = await self._caller(http)
+        self._arrivals.count_token(caller, head)
         route, raw_parts = routes.find(http.method, _raw_path(http.scope))
         parts = path.decode(raw_parts)
         account = self._account or parts.get("account_id") or (caller.account if caller else _DEFAULT_ACCOUNT)
         by = LOCAL if caller is None else caller.known_as
-        request = ApiRequest(account, parts, Query(http.scope["query_string"]), http, self._served, by, caller)
-        if route.number == routes.SUBSCRIBE and (token := _token_of(request)) is not None:
-            self._served.stream_tokens.check(token, account, request.workflow, request.instance)
+        token = None if caller is None else caller.token
+        request = ApiRequest(account, parts, Query(http.scope["query_string"]), http, self._served, by, caller, token)
+        if route.number == routes.SUBSCRIBE and (given := _token_of(request)) is not None:
+            request = replace(request, token=await self._token_behind(given, request))
         elif self._served.tokens is not None:
             auth.check(caller, route, account)
         return route, request
+
+    async def _token_behind(self, given: str, request: ApiRequest) -> str | None:
+        """Return by which token a stream's token was asked for. Raises Unauthorized if either is good no more."""
+        id = self._served.stream_tokens.check(given, request.account, request.workflow, request.instance)
+        if id is not None and self._served.tokens is not None and not await self._served.tokens.is_good(id):
+            raise Unauthorized("the token by which the token in the query was asked for is good no more")
+        return id
 
     async def _caller(self, http: Request) -> Caller | None:
         tokens = self._served.tokens
         if tokens is None:
             return None
-        caller = await auth.identify(http.headers, tokens)
+        caller = await auth.identify(http, tokens, self._served.wrong_tokens)
         return caller if caller is not None else await sessions.identify(http.method, http.headers, tokens)
 
 

@@ -9,10 +9,11 @@ developers.cloudflare.com/api/resources/workflows/
 from enum import StrEnum
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 
 from stepwell.api.refusals import Forbidden, Unauthorized, invalid
 from stepwell.api.routes import Route
-from stepwell.errors import NotAuthenticated
+from stepwell.api.wrong_tokens import WrongTokens
 from stepwell.tokens import DEPLOYING, READING, READING_CODE, WRITING, Caller, Permission, Tokens
 
 _HOW = "send `Authorization: Bearer TOKEN`, or `X-Auth-Email` and `X-Auth-Key`; `stepwell token create` makes a token"
@@ -105,21 +106,18 @@ def need_of(route: Route) -> Need:
     return Need.READ if route.method in _READING else Need.WRITE
 
 
-async def identify(headers: Headers, tokens: Tokens) -> Caller | None:
-    """Return who makes a request; None if it has no credentials. Raises Unauthorized, or InvalidInput for half a pair.
+async def identify(http: Request, tokens: Tokens, wrong_tokens: WrongTokens) -> Caller | None:
+    """Return who makes a request; None if it has no credentials.
 
-    Where both schemes come, the bearer's decides.
+    Where both schemes come, the bearer's decides. Raises Unauthorized or TooManyWrongTokens, or InvalidInput for half a
+    pair.
     """
+    headers = http.headers
     bearer = headers.getlist("authorization")
     if len(bearer) > 1:
         raise invalid("authorization", f"the header Authorization is given {len(bearer)} times; give it once")
-    try:
-        if bearer:
-            return await tokens.authenticate(_bearer(bearer[0]))
-        pair = _pair(headers)
-        return None if pair is None else await tokens.authenticate(*pair)
-    except NotAuthenticated as error:
-        raise Unauthorized(str(error)) from None
+    credentials = (_bearer(bearer[0]), None) if bearer else _pair(headers)
+    return None if credentials is None else await wrong_tokens.authenticate(tokens, http.scope, *credentials)
 
 
 def check(caller: Caller | None, route: Route, account: str) -> None:

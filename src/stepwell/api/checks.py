@@ -36,15 +36,15 @@ async def check_script(engine: Engine, request: ApiRequest) -> Response:
     upload = await scripts.read(request, scripts.name_of(request))
     ended = asyncio.Event()
     # Before a process is started.
-    end = request.take_stream(ended.set)
+    place = request.take_stream(ended.set)
     answers = deployments.check(request.account, upload, workflow)
     try:
         # What is wrong with the code is known by then.
         first = await anext(answers)
     except BaseException:
-        end()
+        place.end()
         raise
-    return Stream(_lines(first, answers, ended), "application/x-ndjson", _HEADERS, end)
+    return Stream(_lines(first, answers, ended), "application/x-ndjson", _HEADERS, place.end)
 
 
 async def _lines(

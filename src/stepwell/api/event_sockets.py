@@ -5,44 +5,42 @@ What a client sends is read and thrown away, up to a bound. A refusal is a plain
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from starlette.types import Receive, Send
 
 from stepwell.api.events import encode
-from stepwell.api.streams import Streams
+from stepwell.api.streams import Cut, Place
 from stepwell.subscriptions import Subscription
 
 # How much a client may send on one socket, in all.
 HEARD_BYTES = 64 * 1024
 
 # Source: www.rfc-editor.org/rfc/rfc6455#section-7.4.1, and of the last www.iana.org/assignments/websocket
-_DONE = 1000
 _TOO_MUCH = 1008
 _BROKEN = 1011
-_SERVER_STOPS = 1012
+# Of a stream that has come to its end, and of one that is cut.
+_CODES = {None: 1000, Cut.SERVER_STOPS: 1012, Cut.TOKEN_ENDED: 1008}
 
 _log = logging.getLogger(__name__)
 
 
-async def speak(
-    subscription: Subscription, end: Callable[[], None], streams: Streams, receive: Receive, send: Send
-) -> None:
+async def speak(subscription: Subscription, place: Place, receive: Receive, send: Send) -> None:
     """Accept a socket and tell what happens to an instance, until it has ended or either side leaves.
 
-    `end` is called then. `streams` tell whether it is the server that leaves.
+    Its place among the streams is given back then.
     """
     try:
         await send({"type": "websocket.accept"})
-        code = await _first_of(_listen(receive), _tell(subscription, streams, send))
+        code = await _first_of(_listen(receive), _tell(subscription, place, send))
         if code is not None:
             await send({"type": "websocket.close", "code": code})
     except OSError:
         # The client has gone in this moment.
         pass
     finally:
-        end()
+        place.end()
 
 
 async def _first_of(*ways: Coroutine[Any, Any, int | None]) -> int | None:
@@ -57,7 +55,7 @@ async def _first_of(*ways: Coroutine[Any, Any, int | None]) -> int | None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _tell(subscription: Subscription, streams: Streams, send: Send) -> int | None:
+async def _tell(subscription: Subscription, place: Place, send: Send) -> int | None:
     try:
         while (told := await subscription.next()) is not None:
             if not await _has_sent(encode(subscription, told).decode(), send):
@@ -65,7 +63,7 @@ async def _tell(subscription: Subscription, streams: Streams, send: Send) -> int
     except Exception:  # whatever it is, the client is told that it is not its fault, and can go on where it was
         _log.exception("the stream of an instance broke behind the event %s", subscription.cursor)
         return _BROKEN
-    return _SERVER_STOPS if streams.are_ending else _DONE
+    return _CODES[place.cut]
 
 
 async def _has_sent(text: str, send: Send) -> bool:

@@ -15,7 +15,7 @@ from stepwell import answers, models
 from stepwell.api import envelope
 from stepwell.api.refusals import UpgradeRequired, invalid
 from stepwell.api.request import ApiRequest
-from stepwell.api.streams import SIGN_OF_LIFE_S, Stream, Streams
+from stepwell.api.streams import SIGN_OF_LIFE_S, Place, Stream
 from stepwell.core.notices import PLACES, NoticeType
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
@@ -40,7 +40,9 @@ async def refuse_plain(engine: Engine, request: ApiRequest) -> Response:
 async def get_token(engine: Engine, request: ApiRequest) -> Response:
     """Answer with a token for the WebSocket of an instance."""
     await engine.subscriptions.open(request.account, request.workflow, request.instance, Wanted())
-    token, expires_at = request.served.stream_tokens.make(request.account, request.workflow, request.instance)
+    token, expires_at = request.served.stream_tokens.make(
+        request.token, request.account, request.workflow, request.instance
+    )
     return envelope.success(models.StreamToken(token, iso(expires_at)))
 
 
@@ -53,8 +55,8 @@ async def stream_events(engine: Engine, request: ApiRequest) -> Response:
     subscription = await open_subscription(engine, request, last)
     if last is not None and _has_nothing_behind(subscription, last):
         return Response(status_code=204, headers=_HEADERS)
-    end = request.take_stream(subscription.close)
-    return Stream(_events(subscription, request.served.streams), "text/event-stream", _HEADERS, end)
+    place = request.take_stream(subscription.close)
+    return Stream(_events(subscription, place), "text/event-stream", _HEADERS, place.end)
 
 
 async def open_subscription(engine: Engine, request: ApiRequest, last: int | None = None) -> Subscription:
@@ -73,7 +75,7 @@ def encode(subscription: Subscription, told: Told) -> bytes:
     return _encoder.encode(answers.instance_event(subscription.row.id, told))
 
 
-async def _events(subscription: Subscription, streams: Streams) -> AsyncIterator[bytes]:
+async def _events(subscription: Subscription, place: Place) -> AsyncIterator[bytes]:
     """Yield each event, and a comment now and then; at the instance's end the number up to which all has been told."""
     while True:
         try:
@@ -85,7 +87,7 @@ async def _events(subscription: Subscription, streams: Streams) -> AsyncIterator
         if told is None:
             break
         yield _block(told.notice.id, encode(subscription, told))
-    if not streams.are_ending:
+    if place.cut is None:
         yield b"id: %d\n\n" % subscription.cursor
 
 

@@ -15,6 +15,7 @@ from stepwell.api.paging import StepPage, cut
 from stepwell.api.query import needed
 from stepwell.api.request import ApiRequest
 from stepwell.api.step_bytes import StepBytes
+from stepwell.api.streams import unless_gone
 from stepwell.core.steplog import iso
 from stepwell.core.stepview import StepQuery
 from stepwell.engine import Engine, InstanceView
@@ -25,8 +26,6 @@ from stepwell.waits import wait_for_change
 STEP_TYPES = ("step", "waitForEvent")
 
 _SHOWN_AT_ONCE = 1_000
-
-_waiting: set[object] = set()
 
 
 async def create_instance(engine: Engine, request: ApiRequest) -> Response:
@@ -134,13 +133,12 @@ async def _wait(engine: Engine, request: ApiRequest) -> tuple[int | None, Instan
     Where there was nothing to wait for, what was found comes along.
     """
     wait_s = wishes.wait_s(request.http.headers, engine.settings.longest_poll)
-    if wait_s is None or len(_waiting) >= engine.settings.waiting_requests:
+    if wait_s is None or (give_back := request.served.waits.take(engine.settings, request.token)) is None:
         return None, None
-    waiting = object()
-    _waiting.add(waiting)
     try:
         asked = GetInstance(request.account, request.workflow, request.instance, with_steps=False)
         seen = wishes.seen(request.http.headers)
-        return wait_s, await wait_for_change(engine.store, asked, seen=seen, timeout_s=wait_s)
+        change = wait_for_change(engine.store, asked, seen=seen, timeout_s=wait_s)
+        return wait_s, await unless_gone(request.http, change)
     finally:
-        _waiting.discard(waiting)
+        give_back()

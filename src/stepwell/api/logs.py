@@ -75,9 +75,9 @@ async def _page(engine: Engine, request: ApiRequest, after: int, limit: int, ste
 
 def _follow(engine: Engine, request: ApiRequest, after: int, step: str | None) -> Response:
     ended = asyncio.Event()
-    end = request.take_stream(ended.set)
+    place = request.take_stream(ended.set)
     lines = _lines(engine, request, after, step, ended)
-    return Stream(lines, "application/x-ndjson", _HEADERS, end)
+    return Stream(lines, "application/x-ndjson", _HEADERS, place.end)
 
 
 async def _lines(

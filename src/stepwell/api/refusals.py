@@ -4,7 +4,7 @@ Cloudflare's gateway gives the first three, before any Workflows code sees the r
 carry no `workflows.api.error.` key.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from stepwell.errors import InvalidInput, StepwellError
 
@@ -79,6 +79,20 @@ class Unauthorized(Refusal):
         super().__init__(f"Authentication error: {problem}")
 
 
+class TooManyWrongTokens(Refusal):
+    """The credentials are not good, and many from the same address were not."""
+
+    code = 10502
+    http_status = 429
+
+    def __init__(self, problem: str, wait_s: int) -> None:
+        self.headers = {"retry-after": str(wait_s)}
+        super().__init__(
+            f"Too many authentication failures. Please try again later: {problem}. Many wrong tokens came from this "
+            f"address, so no other wrong one is looked at for {wait_s} s; a right one is taken at any time"
+        )
+
+
 class Forbidden(Refusal):
     """The request may not be made from there, or by this caller."""
 
@@ -96,16 +110,33 @@ class NoDrawing(Refusal):
         super().__init__(f"there is no graph to draw: {note}")
 
 
+class TooManyRequests(Refusal):
+    """More requests come than may. Cloudflare's words come first: people look for them."""
+
+    code = 971
+    http_status = 429
+
+    def __init__(self, whose: str, per_minute: int, burst: int, wait_s: int, headers: Mapping[str, str]) -> None:
+        self.headers = {"retry-after": str(wait_s), **headers}
+        super().__init__(
+            "Please wait and consider throttling your request speed: "
+            f"each {whose} has {per_minute:,} requests a minute, and {burst:,} at once; come back in {wait_s:,} s. "
+            f"The server's settings requests_per_minute_of_{whose} and request_burst_of_{whose} say so"
+        )
+
+
 class TooManyStreams(Refusal):
     """As many callers follow instances as may do so at a time."""
 
     code = 10429
     http_status = 429
 
-    def __init__(self, limit: int, whose: str = "") -> None:
+    def __init__(self, limit: int, setting: str, whose: str = "") -> None:
         self.headers = {"retry-after": "5"}
-        streams = f"streams {whose}".rstrip()
-        super().__init__(f"{limit} {streams} are open already, which is the limit; close one, or come back later")
+        super().__init__(
+            f"{limit} streams{whose} are open already, which is the limit; close one, come back later, or raise the "
+            f"server's setting {setting}"
+        )
 
 
 class UpgradeRequired(Refusal):

@@ -13,7 +13,8 @@ from stepwell.api.query import Query
 from stepwell.api.refusals import invalid
 from stepwell.api.shared_reads import SharedReads
 from stepwell.api.stream_tokens import StreamTokens
-from stepwell.api.streams import Streams
+from stepwell.api.streams import Place, Streams, Waits
+from stepwell.api.wrong_tokens import WrongTokens
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
@@ -35,6 +36,8 @@ class Served:
     base: str = ""
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     streams: Streams = field(default_factory=Streams)
+    waits: Waits = field(default_factory=Waits)
+    wrong_tokens: WrongTokens = field(default_factory=WrongTokens)
     changes: ChangeCount = field(default_factory=ChangeCount)
     reads: SharedReads = field(default_factory=SharedReads)
     # What takes code that is uploaded; None: nothing does.
@@ -55,6 +58,8 @@ class ApiRequest:
     # Who acts, as histories have it.
     by: str = LOCAL
     caller: Caller | None = None
+    # The id of the token by which it is made, also where it is a stream's token that was sent.
+    token: str | None = None
 
     @property
     def workflow(self) -> str:
@@ -81,13 +86,12 @@ class ApiRequest:
         """The schedule's cron expression in the path."""
         return self.path["cron"]
 
-    def take_stream(self, close: Callable[[], None]) -> Callable[[], None]:
-        """Take a place among the streams of the server and of the caller; return what gives it back.
+    def take_stream(self, close: Callable[[], None]) -> Place:
+        """Take a place among the streams of the server and of the token.
 
-        `close` is called then, and when the server stops. Raises TooManyStreams.
+        `close` is called when it is given back, when the server stops and when the token ends. Raises TooManyStreams.
         """
-        token = None if self.caller is None else self.caller.token
-        return self.served.streams.take(self.served.engine.settings.log_streams, close, token)
+        return self.served.streams.take(self.served.engine.settings, close, self.token)
 
     async def body(self) -> bytes:
         """Return the body, without white space around it; it may be empty. Raises BodyTooLarge."""

@@ -6,23 +6,9 @@ would let him write into the log. It counts nothing: nobody learns from it how m
 
 import random
 
-from starlette.types import Message, Send
-
-_HEADER = b"x-request-id"
-_STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+HEADER = b"x-request-id"
 
 
 def new_id() -> str:
     """Return an id that no other request has."""
     return f"{random.getrandbits(64):016x}"
-
-
-def with_id(send: Send, id: str) -> Send:
-    """Return what sends an answer with a request's id in its head."""
-
-    async def send_with_id(message: Message) -> None:
-        if message["type"] in _STARTS:
-            message = {**message, "headers": [*(message.get("headers") or ()), (_HEADER, id.encode())]}
-        await send(message)
-
-    return send_with_id

@@ -11,7 +11,7 @@ Source: developers.cloudflare.com/api/resources/workflows/
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -357,6 +357,11 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
             return route, found.groupdict()
     reason = absent.reason_for(path) or "no such route; docs/compatibility.md lists them all"
     raise RouteNotFound(method, path, reason)
+
+
+def all_routes() -> Sequence[tuple[re.Pattern[str], Mapping[str, Route]]]:
+    """Return what `find` looks through: each pattern, and the route of each of its methods."""
+    return _TABLE
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

@@ -30,6 +30,9 @@ class _Kept(TypedDict):
 
 
 COOKIE = "stepwell_session"
+# By these names browsers take a cookie over TLS alone; by the first also from no other host, and with the path / alone.
+# Source: developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes
+_PREFIXES = ("__Host-", "__Secure-")
 # What our pages send with each change.
 PAGE_HEADER = "x-stepwell-page"
 
@@ -61,27 +64,45 @@ def check_page(method: str, headers: Headers) -> None:
 
 def sign_in(response: Response, headers: Headers, secret: str, base: str) -> None:
     """Let the answer's browser keep a token until it is closed, and send it below the path `base`."""
-    response.set_cookie(_name(headers), secret, **_kept(headers, base))
+    response.set_cookie(_name(headers, base), secret, **_kept(headers, base))
 
 
 def sign_out(response: Response, headers: Headers, base: str) -> None:
-    """Let the answer's browser forget its token."""
-    response.set_cookie(_name(headers), "", max_age=0, **_kept(headers, base))
+    """Let the answer's browser forget its token, by whatever name it sends it."""
+    for name in {*_sent(headers), _name(headers, base)}:
+        response.set_cookie(name, "", max_age=0, **_kept(headers, base))
 
 
 def _kept(headers: Headers, base: str) -> _Kept:
+    return _Kept(secure=_is_secure(headers), httponly=True, samesite="strict", path=base or "/")
+
+
+def _is_secure(headers: Headers) -> bool:
     # What the browser sees decides: TLS may end at a proxy before this server.
-    is_secure = headers.get("origin", "").startswith("https://")
-    return _Kept(secure=is_secure, httponly=True, samesite="strict", path=base or "/")
+    return headers.get("origin", "").startswith("https://")
 
 
 def _secret(headers: Headers) -> str | None:
+    return next(iter(_sent(headers).values()), None)
+
+
+def _sent(headers: Headers) -> dict[str, str]:
+    """Return the cookies of ours that a request has: first those that only a page over TLS can have set."""
     # Not by http.cookies, which drops all cookies where another program has put one of a form that it does not know.
-    return cookie_parser("; ".join(headers.getlist("cookie"))).get(_name(headers)) or None
+    cookies = cookie_parser("; ".join(headers.getlist("cookie")))
+    names = [f"{prefix}{_plain_name(headers)}" for prefix in (*_PREFIXES, "")]
+    return {name: cookies[name] for name in names if cookies.get(name)}
 
 
-def _name(headers: Headers) -> str:
-    """Return what the cookie is called: with the port, as cookies of one host are sent to all of its ports."""
+def _name(headers: Headers, base: str) -> str:
+    """Return what the cookie is called that is set now."""
+    of_host, of_path = _PREFIXES
+    prefix = "" if not _is_secure(headers) else of_path if base else of_host
+    return prefix + _plain_name(headers)
+
+
+def _plain_name(headers: Headers) -> str:
+    """Return its name without a prefix: with the port, as cookies of one host are sent to all of its ports."""
     host = headers.get("host", "").lower()
     port = host.removeprefix(without_port(host)).removeprefix(":")
     return f"{COOKIE}_{port}" if port else COOKIE

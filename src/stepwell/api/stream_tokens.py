@@ -1,7 +1,8 @@
 """Short-lived tokens for the stream of one instance, for browsers, whose WebSockets send no headers of the caller's.
 
-A token says when it ends, and is signed with a key that lives in the server's process alone: nothing is stored, and a
-token ends with the server that made it. It stands in an address, so no address is logged with its query.
+A token says when it ends and by which token of the API it was asked for, and is signed with a key that lives in the
+server's process alone: nothing is stored, and a token ends with the server that made it. It stands in an address, so no
+address is logged with its query.
 """
 
 import base64
@@ -20,7 +21,9 @@ LIFETIME_MS = MINUTE_MS
 LONGEST = 100
 
 _KEY_BYTES = 32
-_TOKEN = re.compile(r"(\d{1,15})\.([A-Za-z0-9_-]{43})", re.ASCII)
+_TOKEN = re.compile(r"(\d{1,15})\.([0-9a-f]{16}|-)\.([A-Za-z0-9_-]{43})", re.ASCII)
+# Who asked for it, where nobody needs a token to ask.
+_NOBODY = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +33,29 @@ class StreamTokens:
     clock: Clock
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(_KEY_BYTES), repr=False)
 
-    def make(self, *address: str) -> tuple[str, int]:
-        """Return a token for the stream of this account, workflow and instance, and when it ends."""
-        expires_at = self.clock.now() + LIFETIME_MS
-        return f"{expires_at}.{self._sign(expires_at, address)}", expires_at
+    def make(self, by: str | None, *address: str) -> tuple[str, int]:
+        """Return a token for the stream of this account, workflow and instance, and when it ends.
 
-    def check(self, token: str, *address: str) -> None:
-        """Raise Unauthorized if a token is not one for the stream at this address, or has ended."""
+        `by`: the token of the API by which it is asked for.
+        """
+        expires_at, id = self.clock.now() + LIFETIME_MS, by or _NOBODY
+        return f"{expires_at}.{id}.{self._sign(expires_at, id, address)}", expires_at
+
+    def check(self, token: str, *address: str) -> str | None:
+        """Return by which token of the API a token was asked for that opens the stream at this address.
+
+        Raises Unauthorized if it does not, or has ended.
+        """
         found = _TOKEN.fullmatch(token)
-        expires_at, signature = (0, "") if found is None else (int(found[1]), found[2])
-        if not hmac.compare_digest(signature, self._sign(expires_at, address)):
+        expires_at, id, signature = (0, "", "") if found is None else (int(found[1]), found[2], found[3])
+        if not hmac.compare_digest(signature, self._sign(expires_at, id, address)):
             raise Unauthorized("the token in the query is not for the stream of this instance; ask /subscribe/token")
         if expires_at <= self.clock.now():
             raise Unauthorized("the token in the query has expired; ask /subscribe/token for another")
+        return None if id == _NOBODY else id
 
-    def _sign(self, expires_at: int, address: tuple[str, ...]) -> str:
+    def _sign(self, expires_at: int, id: str, address: tuple[str, ...]) -> str:
         # Names hold no NUL, so no two addresses are the same text.
-        text = "\0".join((*address, str(expires_at)))
+        text = "\0".join((*address, str(expires_at), id))
         digest = hmac.digest(self._key, text.encode(), "sha256")
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -94,6 +94,21 @@ def _path_of_proxy(ctx: click.Context, param: click.Parameter, value: str) -> st
     return path
 
 
+def _networks(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return addresses and networks as they are, if all are ones."""
+    # Imported here: few servers stand behind a proxy.
+    import ipaddress
+
+    for text in value:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            raise click.BadParameter(
+                f'"{text:.200}" is no address or network; give one such as 10.0.0.7 or 10.0.0.0/8'
+            ) from None
+    return value
+
+
 # Of a server.
 serving = combined(
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
@@ -104,6 +119,14 @@ serving = combined(
         multiple=True,
         metavar="NAME",
         help="Also answer requests to this host name (a proxy's). Repeatable.",
+    ),
+    click.option(
+        "--trust-proxy",
+        "trust_proxies",
+        multiple=True,
+        callback=_networks,
+        metavar="NETWORK",
+        help="Believe X-Forwarded-For and -Proto of proxies there, such as 10.0.0.0/8. Repeatable.",
     ),
     click.option(
         "--base-path",

@@ -10,6 +10,7 @@ import click
 
 from stepwell import memory, sockets
 from stepwell.api import Api, create_app
+from stepwell.api.peers import Proxies
 from stepwell.cli.host import print_start, print_stop, run_to_end
 from stepwell.cli.reload import Fingerprint, fingerprint, reload_on_change
 from stepwell.cli.stop import Stop
@@ -33,6 +34,8 @@ class ServerOptions(HostOptions):
     # A server that asks for tokens has accounts; one that does not takes every account id for its own.
     wants_tokens: bool = False
     allow_hosts: tuple[str, ...] = ()
+    # The proxies that are believed whose request they hand on.
+    trust_proxies: tuple[str, ...] = ()
     base_path: str = ""
     fetch_port: int | None = None
     # Whether a browser is to show the dashboard.
@@ -122,6 +125,7 @@ def _app(served: Served, engine: Engine) -> Api:
         base=options.base_path,
         deployments=served.host.deployments,
         moves=served.host.moves,
+        proxies=Proxies.of(options.trust_proxies),
     )
 
 

@@ -171,7 +171,8 @@ OPERATIONS: Mapping[Key, Operation] = {
         tag=INSTANCES,
         description="A WebSocket that tells what happens to an instance: first all that has happened, then each new "
         "event, one JSON object in each text frame, as below. It is closed with 1000 behind the end of the instance, "
-        "also if the filter hides that, and when the instance is deleted; with 1012 when the server stops. To go on "
+        "also if the filter hides that, and when the instance is deleted; with 1012 when the server stops, "
+        "and with 1008 within seconds when the token ends. To go on "
         "later, give the last `eventId` as `cursor`. A browser, which cannot send headers, gives a token in the query.",
         answer=Answer(media=(("application/json", models.InstanceEvent),), status=101),
         refused=(*_NO_INSTANCE, NO_UPGRADE, MANY_STREAMS),

@@ -22,7 +22,7 @@ from stepwell import limits
 from stepwell.api.changes import ChangeCount
 from stepwell.api.refusals import invalid
 from stepwell.api.request import ApiRequest
-from stepwell.api.streams import SIGN_OF_LIFE_S, Stream, Streams
+from stepwell.api.streams import SIGN_OF_LIFE_S, Place, Stream, Streams
 from stepwell.engine import Engine
 from stepwell.errors import InstanceNotFound, WorkflowNotFound
 from stepwell.store.operations import GetInstance, InstanceRow
@@ -114,14 +114,14 @@ async def stream_changes(engine: Engine, request: ApiRequest) -> Response:
     count = request.served.changes
     count.mark(engine.store)
     changes = _Changes(topics.lists, count, request.served.streams)
-    end = request.take_stream(changes.end)
+    place = request.take_stream(changes.end)
     try:
         await _watch(engine, request.account, topics, changes)
     except BaseException:
-        end()
+        place.end()
         raise
-    events = _events(changes, partial(count.mark, engine.store), seen, request.served.streams)
-    return Stream(events, "text/event-stream", _HEADERS, end)
+    events = _events(changes, partial(count.mark, engine.store), seen, place)
+    return Stream(events, "text/event-stream", _HEADERS, place.end)
 
 
 async def _watch(engine: Engine, account: str, topics: Topics, changes: _Changes) -> None:
@@ -141,9 +141,7 @@ async def _find(engine: Engine, account: str, workflow: str, id: str) -> Instanc
         return None
 
 
-async def _events(
-    changes: _Changes, mark: Callable[[], str], seen: str | None, streams: Streams
-) -> AsyncIterator[bytes]:
+async def _events(changes: _Changes, mark: Callable[[], str], seen: str | None, place: Place) -> AsyncIterator[bytes]:
     now = mark()
     yield b"retry: 1000\n" + _event("hello", now, b"" if seen == now else b"changed")
     time = asyncio.get_running_loop().time
@@ -157,7 +155,7 @@ async def _events(
             continue
         if told:
             yield _event("changed", mark(), msgspec.json.encode(told))
-    if streams.are_ending:
+    if place.cut is not None:
         yield _event("bye", mark())
 
 

@@ -4,10 +4,9 @@ import msgspec
 from starlette.responses import Response
 
 from stepwell.api import envelope, sessions
-from stepwell.api.refusals import Forbidden, Unauthorized
+from stepwell.api.refusals import Forbidden
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
-from stepwell.errors import NotAuthenticated
 from stepwell.tokens import READING, WRITING, Caller
 
 
@@ -37,17 +36,17 @@ async def get_session(engine: Engine, request: ApiRequest) -> Response:
 
 
 async def sign_in(engine: Engine, request: ApiRequest) -> Response:
-    """Make a token the browser's session. Raises Unauthorized, or Forbidden for a token that may not read."""
+    """Make a token the browser's session.
+
+    Raises Unauthorized, TooManyWrongTokens, or Forbidden for a token that may not read.
+    """
     sessions.check_page("POST", request.http.headers)
     given = await request.decode(SignIn)
     tokens = request.served.tokens
     if tokens is None:
         return envelope.success(_session(engine, request, None))
     secret = given.token.strip()
-    try:
-        caller = await tokens.authenticate(secret)
-    except NotAuthenticated as error:
-        raise Unauthorized(str(error)) from None
+    caller = await request.served.wrong_tokens.authenticate(tokens, request.http.scope, secret)
     if not READING & caller.permissions:
         raise Forbidden(
             f"the token has {', '.join(sorted(caller.permissions))}, which shows nothing here; "

@@ -125,7 +125,7 @@ BUILT = [*ROUTES]
 async def test_each_route_asks_for_its_permission(
     guarded: ASGIApp, tokens: Tokens, route: Route, permission: Permission
 ) -> None:
-    """Every permission against every route: who may read reads, who may write writes, and `deploy` does neither."""
+    """Every permission against every route: who reads, who writes; `deploy` and `audit` let do neither."""
     secret = await tokens.create("local", [permission])
     expected = {
         Need.NOTHING: True,
@@ -135,6 +135,7 @@ async def test_each_route_asks_for_its_permission(
         Need.WRITE: permission in WRITES,
         Need.DEPLOY: permission == Permission.DEPLOY,
         Need.READ_DEPLOYMENTS: permission in READS or permission == Permission.DEPLOY,
+        Need.AUDIT: permission == Permission.AUDIT,
     }[RULES[f"{route.method} {route.pattern}"]]
 
     answer = await ask(guarded, _path(route), route.method, headers=[("authorization", f"Bearer {secret}")])
@@ -189,6 +190,7 @@ RULES = {
     f"GET {_OWN.partition('/instances')[0]}/limits": Need.READ,
     f"GET {PREFIX}/stepwell/whoami": Need.ANY_TOKEN,
     f"GET {PREFIX}/stepwell/hosts": Need.READ,
+    f"GET {PREFIX}/stepwell/audit": Need.AUDIT,
     f"PUT {PREFIX}/workers/scripts/{{script_name}}": Need.DEPLOY,
     f"POST {PREFIX}/workers/scripts/{{script_name}}/versions": Need.DEPLOY,
     f"POST {PREFIX}/workers/scripts/{{script_name}}/deployments": Need.DEPLOY,

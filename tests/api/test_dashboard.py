@@ -31,6 +31,7 @@ ACME = "/client/v4/accounts/acme/workflows"
         "/instances",
         "/schedules",
         "/hosts",
+        "/audit",
         "/jobs",
         "/about",
         "/workflows",

@@ -8,14 +8,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from stepwell.api import auth, envelope, event_sockets, events, guards, path, request_ids, routes, sessions
+from stepwell.api import audit, auth, envelope, event_sockets, events, guards, path, request_ids, routes, sessions
 from stepwell.api.query import Query
-from stepwell.api.refusals import RouteNotFound, invalid
+from stepwell.api.refusals import Forbidden, RouteNotFound, Unauthorized, invalid
 from stepwell.api.request import ApiRequest, Served
 from stepwell.api.routes import Route
 from stepwell.api.shared_reads import Question
 from stepwell.api.stream_tokens import LONGEST, StreamTokens
 from stepwell.api.ui import pages
+from stepwell.audit import asking
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
@@ -77,7 +78,9 @@ class Api:
             route, request = await self._admit(http)
             read = partial(route.handler, self._served.engine, request)
             if not routes.is_shared(route, http):
-                return await read()
+                now = self._served.engine.clock.now()
+                with asking(audit.asked_by(http, request.caller, request.by, now)):
+                    return await read()
             question = Question(request.account, _raw_path(http.scope), http.scope["query_string"])
             return await self._served.reads.read(question, read, self._served.streams.count)
         except RouteNotFound as error:
@@ -88,15 +91,22 @@ class Api:
             # Nobody reads this; the server drops it.
             return Response(status_code=400)
         except Exception as error:  # whatever it is, the caller gets an envelope and the server goes on
+            self._note(http, error)
             return envelope.failure(error, f"{http.method} {_raw_path(http.scope)}", id)
 
     async def _speak(self, scope: Scope, receive: Receive, send: Send, id: str) -> None:
+        http = Request({**scope, "type": "http", "method": "GET"})
         try:
-            subscription, end = await self._open(Request({**scope, "type": "http", "method": "GET"}))
+            subscription, end = await self._open(http)
         except Exception as error:  # as above: what is refused is refused before the upgrade
+            self._note(http, error)
             await envelope.failure(error, f"GET {_raw_path(scope)}", id)(scope, receive, send)
             return
         await event_sockets.speak(subscription, end, self._served.streams, receive, send)
+
+    def _note(self, http: Request, error: Exception) -> None:
+        if isinstance(error, Unauthorized | Forbidden):
+            self._served.denials.note(http, error, error.caller)
 
     async def _open(self, http: Request) -> tuple[Subscription, Callable[[], None]]:
         """Return what a WebSocket is to tell, and what closes that and gives its place among the streams back."""
@@ -119,7 +129,11 @@ class Api:
         if route.number == routes.SUBSCRIBE and (token := _token_of(request)) is not None:
             self._served.stream_tokens.check(token, account, request.workflow, request.instance)
         elif self._served.tokens is not None:
-            auth.check(caller, route, account)
+            try:
+                auth.check(caller, route, account)
+            except Forbidden as error:
+                error.caller = by
+                raise
         return route, request
 
     async def _caller(self, http: Request) -> Caller | None:

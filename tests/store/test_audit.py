@@ -49,7 +49,7 @@ _NOT_AUDITED = {
     *("AbandonImport", "AbandonUnknown", "AdvanceJob", "AppendEvent", "AskSlot", "Audited", "AwaitChild"),
     *("BeginImport", "BeginStream", "ClaimDue", "Commit", "CreateInstance", "DeleteExpired", "DropSnapshots"),
     *("EndLease", "FireSchedules", "ForgetAudit", "ForgetLimits", "ForgetQueues", "GiveSlots", "ImportNotes"),
-    *("ImportRecords", "LeaveSlot", "NoteBlocked", "Once", "PurgeDeleted", "Recount", "RegisterWorker"),
+    *("ImportRecords", "LeaveSlot", "NoteBlocked", "Once", "PurgeDeleted", "Recount", "Reencrypt", "RegisterWorker"),
     *("RegisterWorkflow", "Release", "RenewLease", "RepairInstance", "SetLabels", "StartChild", "SweepSlots"),
     *("TerminateSome", "WriteNotes", "WritePiece"),
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from stepwell.audit import who_asks
 from stepwell.clock import Clock, SystemClock
 from stepwell.errors import ScriptError, StoreError
 from stepwell.pinned import FailedSnapshots, PinnedWorkers, lay_out_served, remove_served_but
@@ -132,6 +133,8 @@ class Adoption(DueListener):
         laid_out = await lay_out_served(self._store, snapshot, folder)
         # `.dev.vars` is this server's, for whatever code it runs.
         code = msgspec.structs.replace(laid_out, is_known=is_known, is_deployed=True, secrets=before.secrets)
+        # Its worker has it served, in a process that nobody asks anything of.
+        code = msgspec.structs.replace(code, asked=None if is_known else who_asks())
         await self._supervisor.change_code(code)
         self._code = code
         self.pinned.serve(code)

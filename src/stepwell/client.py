@@ -176,7 +176,7 @@ class Client:
 
     def schedules(self, workflow: str | None = None) -> Iterator[Result]:
         """Yield the schedules of the account, or of a workflow, page by page as they are asked for."""
-        return self._numbered(self._schedules(), {"workflow": workflow})
+        return self._numbered(f"{self._own()}/schedules", {"workflow": workflow})
 
     def change_schedule(self, workflow: str, cron: str, changes: Mapping[str, Any]) -> Result:
         """Change a schedule, as the body asks; return it as it is then."""
@@ -291,6 +291,10 @@ class Client:
         """Return who has the store open, what waits for them, and what the store is kept in."""
         return self._ask("GET", f"{self._own()}/hosts")
 
+    def audit(self, query: "_Query") -> Iterator[Result]:
+        """Yield entries of the audit log, newest first, page by page as they are asked for."""
+        return self._pages(f"{self._own()}/audit", query)
+
     def limits_of(self, workflow: str) -> Result:
         """Return the limits of a workflow, and how they stand."""
         return self._ask("GET", f"{self._own_workflow(workflow)}/limits")
@@ -379,11 +383,8 @@ class Client:
     def _own(self) -> str:
         return f"/accounts/{quote(self.account, safe='')}/stepwell"
 
-    def _schedules(self) -> str:
-        return f"{self._own()}/schedules"
-
     def _schedule(self, workflow: str, cron: str) -> str:
-        return f"{self._schedules()}/{quote(workflow, safe='')}/{quote(cron, safe='')}"
+        return f"{self._own()}/schedules/{quote(workflow, safe='')}/{quote(cron, safe='')}"
 
     def _own_workflow(self, name: str) -> str:
         return f"{self._own()}/workflows/{quote(name, safe='')}"

@@ -16,6 +16,7 @@ import msgspec
 
 from stepwell import snapshots, wrangler
 from stepwell.adoption import Adoption
+from stepwell.audit import asking
 from stepwell.clock import SystemClock
 from stepwell.durations import DAY_MS
 from stepwell.errors import CodeRefused, InvalidInput, ScriptError, SnapshotNotFound
@@ -119,7 +120,9 @@ class Deployments:
         """
         self._check(account)
         kept_until = SystemClock().now() + snapshots.TRIED_MS
-        snapshot = await self._save(account, upload, self._taken(upload), kept_until)
+        # What is deployed is told when it is served: what cannot be served has never been there.
+        with asking(None):
+            snapshot = await self._save(account, upload, self._taken(upload), kept_until)
         try:
             return await self.serve(account, snapshot, upload.said)
         except CodeRefused:

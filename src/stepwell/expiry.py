@@ -1,4 +1,4 @@
-"""Deletes instances whose retention is over: each store that is open looks now and then, by an index.
+"""Deletes instances whose retention is over, and old entries of the audit log: each store that is open looks for them.
 
 How long each is kept is reckoned when it is looked at, so a setting that is changed holds also for what has ended
 before. They go a few at a time, with a pause in which others write.
@@ -14,12 +14,15 @@ from stepwell.errors import InvalidInput
 from stepwell.rounds import rounds
 from stepwell.server_settings import Settings
 from stepwell.store import Store
+from stepwell.store.audit_operations import ForgetAudit
 from stepwell.store.operations import Retention
 from stepwell.store.retention_operations import DeleteExpired, FindExpired
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 10.0
+# The audit log is looked at less often: it is asked of the writer.
+LOOK_AT_AUDIT_EVERY_S = 600.0
 # So many instances at once, and so long for others in between.
 AT_ONCE = 25
 PAUSE_S = 0.02
@@ -58,7 +61,18 @@ class Expiry:
 
     async def run(self) -> None:
         """Look now and then, for ever."""
-        await rounds("what has expired", LOOK_EVERY_S, self.look)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(rounds("what has expired", LOOK_EVERY_S, self.look))
+            tasks.create_task(rounds("old entries of the audit log", LOOK_AT_AUDIT_EVERY_S, self.forget_audit))
+
+    async def forget_audit(self) -> None:
+        """Forget entries of the audit log that are old enough, a bounded part at a time. Raises StoreError."""
+        kept_ms, count = self.told.audit_retention, 0
+        while kept_ms and (gone := await self.store.run(ForgetAudit(self.clock.now() - kept_ms))):
+            count += gone
+            await asyncio.sleep(self.pause_s)
+        if count:
+            logger.info("entries of the audit log that were old enough to be forgotten: %d", count)
 
     async def look(self) -> int | None:
         """Delete what has expired by now, and return when the next instance does; None: none, or another host is at it.

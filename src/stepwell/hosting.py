@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from stepwell.adoption import Adoption
+from stepwell.audit import AuditedStore
 from stepwell.clock import SystemClock
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
@@ -56,7 +57,10 @@ class HostOptions:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What is running, and what runs it. `place`: what lies beside the store is called after it."""
+    """What is running, and what runs it. `place`: what lies beside the store is called after it.
+
+    What is asked of the `store` for somebody leaves its entry in the audit log; workers have it without.
+    """
 
     options: HostOptions
     # None: there is no code yet.
@@ -136,7 +140,8 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
         supervisor = Supervisor(store, code, _settings(options, told, fetch))
         opened.push_async_callback(supervisor.stop)
         pinned = PinnedWorkers(store, supervisor, code, _pinning(options, place, told))
-        yield Host(options, project, told, store, place, code, supervisor, Adoption(store, supervisor, pinned, code))
+        adoption = Adoption(store, supervisor, pinned, code)
+        yield Host(options, project, told, AuditedStore(store), place, code, supervisor, adoption)
 
 
 def _check_variables(names: Sequence[str]) -> None:

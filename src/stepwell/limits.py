@@ -107,6 +107,8 @@ SEARCHED_TEXT_LENGTH = 256
 # Ours: how long an Idempotency-Key stands for its request, and how long it may be.
 IDEMPOTENCY_KEY_MS = DAY_MS
 IDEMPOTENCY_KEY_LENGTH = 255
+# Ours: how long entries of the audit log are kept: a year, and then some.
+AUDIT_RETENTION_MS = 400 * DAY_MS
 # Ours: how long a request may wait for a change of an instance, and how many may do so at a time.
 LONGEST_POLL_MS = MINUTE_MS
 WAITING_REQUESTS = 1_000

@@ -225,6 +225,9 @@ class Settings:
     idempotency_key_retention: Annotated[
         int, _duration(SECOND_MS, _YEAR_MS, "how long an `Idempotency-Key` stands for its request")
     ] = limits.IDEMPOTENCY_KEY_MS
+    audit_retention: Annotated[
+        int, _duration(0, _CENTURY_MS, "how long entries of the audit log are kept; 0: for ever")
+    ] = limits.AUDIT_RETENTION_MS
     longest_poll: Annotated[
         int, _duration(0, HOUR_MS, "how long a request with `Prefer: wait` may wait, in whole seconds")
     ] = limits.LONGEST_POLL_MS

@@ -1,7 +1,8 @@
 """Tokens: who may use the API, for which account, and for what.
 
 A secret is `sw_<id>_<random>`; the store has its id and a hash. The random part has 256 bits, so a plain SHA-256 is as
-good as a slow hash. What a token may do is told by permission names: Cloudflare's, and `deploy` for uploads of code.
+good as a slow hash. What a token may do is told by permission names: Cloudflare's, `deploy` for
+uploads of code, and `audit` for the audit log.
 
 Source: developers.cloudflare.com/fundamentals/api/reference/permissions/
 """
@@ -18,6 +19,7 @@ from stepwell import limits
 from stepwell.clock import Clock
 from stepwell.errors import InvalidInput, NotAuthenticated
 from stepwell.store import Store
+from stepwell.store.audit_operations import Way
 from stepwell.store.token_operations import AddToken, FindToken, ListTokens, RevokeToken, TokenRow
 
 
@@ -28,12 +30,14 @@ class Permission(StrEnum):
     SCRIPTS_READ = "Workers Scripts Read"
     SCRIPTS_WRITE = "Workers Scripts Write"
     DEPLOY = "deploy"
+    AUDIT = "audit"
 
 
 READING = frozenset({Permission.TAIL_READ, Permission.SCRIPTS_READ, Permission.SCRIPTS_WRITE})
 READING_CODE = frozenset({Permission.SCRIPTS_READ, Permission.SCRIPTS_WRITE})
 WRITING = frozenset({Permission.SCRIPTS_WRITE})
 DEPLOYING = frozenset({Permission.DEPLOY})
+AUDITING = frozenset({Permission.AUDIT})
 
 _PREFIX = "sw"
 _SECRET = re.compile(rf"{_PREFIX}_([0-9a-f]{{16}})_[A-Za-z0-9_-]{{43}}", re.ASCII)
@@ -45,13 +49,17 @@ _NO_HASH = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request: the token's id, its account, what it is good for, its name, and until when it is good."""
+    """Who makes a request: the token's id, its account, what it is good for, its name, and until when it is good.
+
+    `way`: whether the token came with the request, or as a browser's session.
+    """
 
     token: str
     account: str
     permissions: frozenset[Permission]
     name: str = ""
     expires_at: int | None = None
+    way: Way = "token"
 
     @property
     def known_as(self) -> str:

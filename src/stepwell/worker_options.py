@@ -8,6 +8,7 @@ import msgspec
 
 from stepwell.sealing import KEYS, KEYS_FILE
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
+from stepwell.store.audit_operations import Asked
 
 
 class FetchOptions(msgspec.Struct, frozen=True):
@@ -28,7 +29,8 @@ class CodeOptions(msgspec.Struct, frozen=True):
     `snapshot` is the number of the one that this is, whose instances are run; 0: of none, as are its instances then;
     `sha256` is that one's hash. `is_served`: its workflows are the ones that new instances are of; `is_known`: the
     store has been told so; `is_deployed`: it takes no workflow from another script. `.dev.vars`, which no snapshot has,
-    lies in the folder `secrets`; None: beside the code. `deployed` is what ServeSnapshot says of it.
+    lies in the folder `secrets`; None: beside the code. `deployed` is what ServeSnapshot says of it,
+    and `asked` who has it served, for the audit log; None: nobody does, a server has begun with it.
     """
 
     path: str
@@ -39,6 +41,7 @@ class CodeOptions(msgspec.Struct, frozen=True):
     is_deployed: bool = False
     secrets: str | None = None
     deployed: str = "{}"
+    asked: Asked | None = None
 
 
 NO_CODE = CodeOptions("")

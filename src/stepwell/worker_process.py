@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepwell import capture, sockets, watchdog, wrangler
+from stepwell.audit import with_asked
 from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import SystemClock
 from stepwell.engine import Engine
@@ -184,7 +185,7 @@ class WorkerProcess:
         try:
             takes_over = not code.is_deployed
             served = ServeSnapshot(account, code.snapshot, now, made, takes_over, code.deployed)
-            registered = await self._store.run(served)
+            registered = await self._store.run(with_asked(served, code.asked))
         except WorkflowBelongs as error:
             raise ScriptError(_belongs(error)) from error
         return [

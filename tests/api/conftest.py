@@ -11,6 +11,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from stepwell.api import create_app
+from stepwell.audit import AuditedStore
 from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
 from stepwell.hosts import LOOPBACK_HOSTS
@@ -41,7 +42,7 @@ def store() -> SqliteStore:
 @pytest.fixture
 async def engine(store: SqliteStore, clock: VirtualClock) -> AsyncIterator[Engine]:
     """An engine over an empty store."""
-    engine = Engine(store, clock)
+    engine = Engine(AuditedStore(store), clock)
     yield engine
     await engine.jobs.stop()
     await store.close()

@@ -172,6 +172,7 @@ def is_enough(need: Need, permission: Permission) -> bool:
         Need.WRITE: permission in WRITES,
         Need.DEPLOY: permission == Permission.DEPLOY,
         Need.READ_DEPLOYMENTS: permission in READS or permission == Permission.DEPLOY,
+        Need.AUDIT: permission == Permission.AUDIT,
     }[need]
 
 
@@ -283,6 +284,7 @@ RULES = {
     f"GET {_OWN.partition('/instances')[0]}/limits": Need.READ,
     f"GET {PREFIX}/stepwell/whoami": Need.ANY_TOKEN,
     f"GET {PREFIX}/stepwell/hosts": Need.READ,
+    f"GET {PREFIX}/stepwell/audit": Need.AUDIT,
     f"PUT {PREFIX}/workers/scripts/{{script_name}}": Need.DEPLOY,
     f"POST {PREFIX}/workers/scripts/{{script_name}}/versions": Need.DEPLOY,
     f"POST {PREFIX}/workers/scripts/{{script_name}}/deployments": Need.DEPLOY,
@@ -344,7 +346,8 @@ RULES = {
     f"DELETE {_TRIGGERS}": Need.WRITE,
     # The dashboard's: its document and files hold nothing that is anybody's.
     **{
-        f"GET {page}": Need.NOTHING for page in ("/", "/login", "/instances", "/schedules", "/hosts", "/jobs", "/about")
+        f"GET {page}": Need.NOTHING
+        for page in ("/", "/login", "/instances", "/schedules", "/hosts", "/jobs", "/about", "/audit")
     },
     "GET /workflows": Need.NOTHING,
     "GET /workflows/{page_path}": Need.NOTHING,

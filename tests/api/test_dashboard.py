@@ -34,6 +34,7 @@ ACME = "/client/v4/accounts/acme/workflows"
         "/instances",
         "/schedules",
         "/hosts",
+        "/audit",
         "/jobs",
         "/about",
         "/workflows",

@@ -282,14 +282,15 @@ async def test_socket_is_refused_before_the_upgrade(  # noqa: PLR0917 - what is 
     status: int,
     text: str,
 ) -> None:
-    """What is wrong is a plain answer in the envelope, and no business of the server's log."""
+    """What is wrong is a plain answer in the envelope; the server's log has a line where somebody was not let in."""
     await histories.errored("order", "a")
 
     refused = await refusal(port, path, **more)
 
     assert refused[0] == status
     assert text in refused[2]
-    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
+    told = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [line.partition(" GET ")[0] for line in told] == ([f"refused {status}"] if status in {401, 403} else [])
 
 
 async def test_socket_from_this_servers_page_is_taken(port: int, histories: Histories) -> None:

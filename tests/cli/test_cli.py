@@ -30,6 +30,7 @@ def test_help_lists_the_commands(option: str) -> None:
     assert result.exit_code == 0
     assert "Durable workflows in ordinary Python, with the Cloudflare Workflows API." in result.output
     assert re.findall(r"^  (\w+) +\S", result.output.partition("Commands:")[2], re.MULTILINE) == [
+        "audit",
         "backup",
         "check",
         "completion",

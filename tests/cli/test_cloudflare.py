@@ -56,6 +56,8 @@ WORKS = {
 TELL = {"check", "doctor", "login", "profile show", "version", "whoami"}
 LACKS = {
     "graph of an instance": "graph order --instance cf",
+    "audit list": "audit list",
+    "audit export": "audit export -",
     "hosts list": "hosts list",
     "deploy": f"deploy {Path(__file__).parent}",
     "rollback": "rollback",

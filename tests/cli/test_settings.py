@@ -34,6 +34,7 @@ OF_OTHERS = {
     "schedule_catch_up",
     "success_retention",
     "error_retention",
+    "audit_retention",
     "idempotency_key_retention",
     "longest_poll",
     "waiting_requests",

@@ -62,7 +62,7 @@ class Shop(Server):
     @functools.cached_property
     def token(self) -> str:
         """A token for everything, uploads of code too."""
-        scopes = ("--scope", "write", "--scope", "deploy")
+        scopes = ("--scope", "write", "--scope", "deploy", "--scope", "audit")
         return stepwell(self.folder, "token", "create", *self.place, *scopes).stdout.strip()
 
     def examples(self, id: str) -> dict[str, str]:

@@ -56,6 +56,7 @@ LAST = (
     "workflows-instances-delete",
     "workflows-triggers-delete",
     "workflows-delete",
+    "stepwell-audit",
 )
 # What leaves an instance that has ended.
 ENDED = ("workflows-instances-create", "workflows-instances-terminate-all")
@@ -113,6 +114,7 @@ SAYS = {
     "stepwell-limits-unshare": "order",
     "stepwell-whoami": "Workers Scripts Write",
     "stepwell-hosts": "alive",
+    "stepwell-audit": "instance.",
     "stepwell-deployments-upload": "startup_time_ms",
     "stepwell-deployments-list": "is_served",
     "stepwell-deployments-serve": '"snapshot":1',

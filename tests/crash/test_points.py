@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from stepwell.core.records import Record
+from stepwell.store.audit_operations import Audited, ForgetAudit
 from stepwell.store.encryption_operations import Reencrypt
 from stepwell.store.operations import AbandonUnknown, RenewLease
 from stepwell.store.situation_operations import NoteBlocked
@@ -21,6 +22,8 @@ HAS_POSTGRES = postgres.is_there()
 PARTS = 5
 # What no instance brings about, and a process of its own has to: each is tested where its name says.
 NOT_PLAYED = {
+    Audited,  # what it does is played without: the entry is in its transaction, tests/store/test_audit.py
+    ForgetAudit,  # nothing is a year old: tests/store/test_audit.py
     AbandonUnknown,  # an answer is lost, and the store is not: tests/store/test_claims.py
     NoteBlocked,  # a worker hangs: tests/crash/test_hangs.py
     Recount,  # a count is wrong, which none is: tests/store/test_upkeep.py

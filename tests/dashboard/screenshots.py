@@ -54,6 +54,7 @@ PAGES = {
     "about": "/about",
     "hosts": "/hosts",
     "jobs": "/jobs",
+    "audit": "/audit",
     "create": "/workflows/order?create=1",
     "graph": "/workflows/order/graph",
     "versions": "/workflows/order/versions",

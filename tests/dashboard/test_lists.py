@@ -13,6 +13,9 @@ from stepwell.api import create_app
 from stepwell.flow import Rate, SharedLimit
 from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.http_server import HttpServer
+from stepwell.store.audit_operations import AUDIT_ACTIONS, Asked, Audited
+from stepwell.store.control_operations import DeleteInstance
+from stepwell.store.flow_operations import LimitAccount
 from stepwell.store.job_operations import AdvanceJob, JobFailure, StartJob
 from stepwell.store.search_operations import Wanted
 from tests.api.conftest import NOW
@@ -28,6 +31,7 @@ FULL = (
     "/schedules",
     "/hosts",
     "/jobs",
+    "/audit",
     "/workflows/report/limits",
     "/workflows/report/settings",
     "/workflows/report",
@@ -47,6 +51,9 @@ async def shop(chromium: Any) -> AsyncIterator[Shop]:
         await shop.workers.create(flows.Order, id="order-1", labels={"customer": "ann", "env": "test"})
         await shop.workers.create(flows.Order, id="order-2", params={"declines": 9}, labels={"customer": "bob"})
         await shop.engine.jobs.start("local", "pause", None, Wanted(labels={"customer": "x" * 256}), HOSTILE)
+        for n in range(51):
+            asked = Asked("token", HOSTILE, NOW + n, "aa", HOSTILE, HOSTILE)
+            await shop.engine.store.run(Audited(LimitAccount("local", None, NOW), asked))
         await shop.workers.advance("1 day")
         yield shop
 
@@ -357,6 +364,51 @@ async def test_job_is_cancelled_and_what_failed_is_tried_again(shop: Shop) -> No
         await page.get_by_text("1 instance terminated").wait_for()
 
     assert (await shop.engine.get("local", "order", "torn")).row.status == "terminated"
+
+
+async def test_audit_log_is_shown_and_searched(shop: Shop) -> None:
+    """Newest first, a page at a time; what callers say of themselves is text, and all of it can be had as a file."""
+    await shop.workers.create(flows.Order, id="audited")
+    asked = Asked("session", "ann", NOW + 99, "bb", "192.0.2.7", "Firefox")
+    await shop.engine.store.run(Audited(DeleteInstance("local", "order", "audited", NOW), asked))
+    async with shop.open("/") as page:
+        await page.get_by_role("link", name="Audit").click()
+        rows = page.get_by_role("table", name="Audit log").locator("tbody tr")
+        await rows.first.get_by_text("instance.delete").wait_for()
+        first = await rows.first.inner_text()
+        assert all(text in first for text in ("ann", "signed in", "audited", "192.0.2.7", "Firefox"))
+        assert await rows.count() == 50
+        assert HOSTILE in await rows.nth(1).inner_text()
+        await page.get_by_role("link", name="Older").click()
+        await expect(rows).to_have_count(2)
+        await page.get_by_label("Action").select_option("instance.delete")
+        await expect(rows).to_have_count(1)
+        address = await page.get_by_role("link", name="CSV").get_attribute("href")
+        assert address == "/client/v4/accounts/local/stepwell/audit?action=instance.delete&format=csv"
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name="CSV").click()
+        assert (await download.value).suggested_filename == "audit.csv"
+
+
+async def test_page_offers_all_actions_that_there_are(shop: Shop) -> None:
+    """Each by its name in the API."""
+    async with shop.open("/audit") as page:
+        offered = await page.get_by_label("Action").locator("option").all_inner_texts()
+
+    assert offered == ["any", *AUDIT_ACTIONS]
+
+
+async def test_who_may_not_read_the_audit_log_is_not_led_there(shop: Shop) -> None:
+    """There is no link; and whoever goes there all the same is told what is missing."""
+    denied = {"success": False, "errors": [{"code": 10000, "message": "the token needs audit"}], "result": None}
+    async with shop.open("/hosts") as page:
+        found = await (await page.request.get(f"{shop.url}/ui/session")).json()
+        found["result"]["can_audit"] = False
+        await page.route("**/ui/session", lambda route: route.fulfill(json=found))
+        await page.route("**/stepwell/audit*", lambda route: route.fulfill(status=403, json=denied))
+        await page.goto(f"{shop.url}/audit")
+        await page.get_by_text("the token needs audit").wait_for()
+        assert await page.get_by_role("navigation", name="Main").get_by_role("link", name="Audit").count() == 0
 
 
 async def test_page_works_below_a_path_of_a_proxy(shop: Shop) -> None:

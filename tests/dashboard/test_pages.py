@@ -42,6 +42,7 @@ PAGES = [
             "/schedules",
             "/hosts",
             "/jobs",
+            "/audit",
             "/about",
             "/nowhere",
         )

@@ -49,9 +49,10 @@ def test_programs_of_the_page_do_what_they_say(server: DevServer, monkeypatch: p
     assert "'order-7'" in reading[0]
     assert reading[1:] == ["{'charged': {'orderId': 7}}", "100004", "charge-1"]
     assert own[:2] == ["order-9 {'customer': 'ann'}", "terminate ['0 9 * * *']"]
-    assert own[2:-2] == [] or [line.partition(" None ")[2] for line in own[2:-2]] == ["an order came"]
-    assert own[-2].startswith("['created', ")
-    assert own[-1] == "['alive']"
+    assert own[2:-3] == [] or [line.partition(" None ")[2] for line in own[2:-3]] == ["an order came"]
+    assert own[-3].startswith("['created', ")
+    assert own[-2] == "['alive']"
+    assert own[-1].endswith(" local job.start 127.0.0.1")
     assert errors[0].startswith("10405 ")
     assert errors[1] == "404"
 

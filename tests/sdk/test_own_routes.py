@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
 import pytest
 
-from stepwell.sdk import Conflict, NotFound
+from stepwell.sdk import Conflict, NotAllowed, NotFound
 from stepwell.sdk.models import ErrorText
 from stepwell.sdk.own_models import FoundInstance, InstanceStatus, Job, LabelledInstance, Rate
 from tests.sdk.asked import AnyClient, ask, close
@@ -171,6 +172,26 @@ async def test_log_is_followed_to_the_end(client: AnyClient) -> None:
     assert await ask(own.follow_logs, "order", id, step="charge-1") == []
     with pytest.raises(NotFound):
         await ask(own.follow_logs, "order", "nobody")
+
+
+async def test_audit_log_asks_for_a_permission_of_its_own(client: AnyClient) -> None:
+    """A token that may write may not read who else has written; nothing is asked again."""
+    with pytest.raises(NotAllowed, match="needs audit"):
+        await ask(client.stepwell.audit.list, action="instance.pause")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_audit_log_is_read(request: pytest.FixtureRequest, kind: str) -> None:
+    """By a server that asks for no token everybody may; moments are datetimes."""
+    client = await asyncio.to_thread(request.getfixturevalue("servers").client, "dev", kind)
+    await ask(client.stepwell.limits.set_account, 1_000)
+
+    (entry, *_) = await ask(client.stepwell.audit.list, action="account.limit", per_page=1)
+    later = await ask(client.stepwell.audit.list, since=entry.at + timedelta(days=1))
+
+    assert (entry.who, entry.way, entry.detail) == ("local", "open", {"concurrency": 1_000})
+    assert later == []
+    await close(client)
 
 
 async def test_history_tree_and_hosts_are_read(client: AnyClient) -> None:

@@ -38,7 +38,7 @@ def full_disk(path: Path) -> None:
         store = await asyncio.to_thread(SqliteStore.open, path)
         await register(store)
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (800_000, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, hard))
         acknowledged, error = [], None
         for number in range(100):
             try:

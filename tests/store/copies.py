@@ -15,8 +15,15 @@ from stepwell.core.records import Terminated
 from stepwell.durations import DAY_MS
 from stepwell.flow import Flow, Rate, SharedLimit
 from stepwell.store import codec, migrations
-from stepwell.store.account_operations import AccountSettings, ChangeAccountSettings, ReplaceTriggers, Trigger
+from stepwell.store.account_operations import (
+    AccountSettings,
+    ChangeAccountSettings,
+    DeleteTriggers,
+    ReplaceTriggers,
+    Trigger,
+)
 from stepwell.store.account_operations import TriggerTarget as To
+from stepwell.store.audit_operations import Asked, Audited
 from stepwell.store.code_graph import CodeGraph
 from stepwell.store.control_operations import StartTermination, TerminateInstance
 from stepwell.store.copying import copy, counts_of
@@ -161,6 +168,7 @@ async def _add_what_workflows_do_not(store: SqliteStore) -> None:
     await store.run(ChangeAccountSettings("acme", AccountSettings(1_000, None)))
     to = To(type="workflow", workflow_name="orders", script_name="shop")
     await store.run(ReplaceTriggers("acme", "shop", [Trigger(type="push", targets=[to])], 1))
+    await store.run(Audited(DeleteTriggers("acme", "none"), Asked("token", "no \0 \x1a1", 1, "aa", "::1", "curl")))
     await store.run(SaveSnapshot("acme", "aa", "app", "3.11", "{}", [SnapshotFile("app/a.py", b"\0a = 1")], 1))
     await Tokens(store, VirtualClock()).create(ACCOUNT, [Permission.SCRIPTS_READ])
 

@@ -23,6 +23,7 @@ from stepwell.core.records import (
 )
 from stepwell.limits import MOST_RETENTION_MS
 from stepwell.store import account_operations as accounts
+from stepwell.store import audit_operations as audit
 from stepwell.store import child_operations as children
 from stepwell.store import codec, once
 from stepwell.store import control_operations as control
@@ -265,6 +266,31 @@ def _terminate_some(lot: Anything) -> Operation[Any]:
         """
     )[0][0]
     return control.TerminateSome(str(account), str(name), record, max(matching, 1) if lot.chance(50) else 1_000)
+
+
+# What is audited, drawn by lot as it is without.
+_AUDITED = (
+    control.PauseInstance,
+    control.ResumeInstance,
+    control.TerminateInstance,
+    control.RestartInstance,
+    control.DeleteInstance,
+    accounts.ChangeAccountSettings,
+    tokens.RevokeToken,
+)
+
+
+def _audited(lot: Anything) -> Operation[Any]:
+    wanted: Any = LOTS[lot.random.choice(_AUDITED)][1](lot)
+    way = lot.of("token", "command")
+    return audit.Audited(wanted, audit.Asked(way, "größe", lot.now, lot.of(None, "t"), "::1", lot.of("", "curl")))
+
+
+def _list_audit(lot: Anything) -> Operation[Any]:
+    where: Any = (lot.of(None, *WORKFLOWS), lot.of(None, *IDS)) if lot.chance(30) else (None, None)
+    bounds: Any = (lot.of(None, lot.now - 200), lot.of(None, lot.now - 20))
+    what: Any = (lot.of(None, 5), lot.of(None, "instance.pause"), lot.of(None, "t"))
+    return audit.ListAudit(lot.account(), lot.of(1, 100), *what, *where, *bounds)
 
 
 # ---- workers and turns
@@ -702,6 +728,9 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     ListDecisions: (3, _of_row(ListDecisions, lambda lot: lot.of(1, 100))),
     once.FindOnce: (8, _find_once),
     once.Once: (12, _once),
+    audit.Audited: (10, _audited),
+    audit.ListAudit: (4, _list_audit),
+    audit.ForgetAudit: (1, lambda lot: audit.ForgetAudit(lot.now - lot.of(100, 1_000), lot.of(1, 500))),
     retention.FindExpired: (6, lambda lot: retention.FindExpired(lot.now, *_told(lot))),
     retention.DeleteExpired: (5, _delete_expired),
     retention.GetRetention: (6, lambda lot: retention.GetRetention(*lot.named(), *_told(lot))),

@@ -7,12 +7,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from stepwell.api import auth, envelope, event_sockets, events, guards, path, request_ids, routes, sessions
+from stepwell.api import audit, auth, envelope, event_sockets, events, guards, path, request_ids, routes, sessions
 from stepwell.api.arrivals import Arrivals
 from stepwell.api.heads import OVER_TLS, Head, with_head
 from stepwell.api.peers import Proxies
 from stepwell.api.query import Query
-from stepwell.api.refusals import RouteNotFound, Unauthorized, invalid
+from stepwell.api.refusals import Forbidden, RouteNotFound, Unauthorized, invalid
 from stepwell.api.request import ApiRequest, Served
 from stepwell.api.routes import Route
 from stepwell.api.shared_reads import Question
@@ -20,6 +20,7 @@ from stepwell.api.stream_tokens import LONGEST, StreamTokens
 from stepwell.api.streams import Place, Streams
 from stepwell.api.ui import pages
 from stepwell.api.wrong_tokens import WrongTokens
+from stepwell.audit import asking
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
@@ -97,7 +98,10 @@ class Api:
             route, request = await self._admit(http, head)
             read = partial(route.handler, self._served.engine, request)
             if not routes.is_shared(route, http):
-                return await read()
+                now = self._served.engine.clock.now()
+                address = self._arrivals.proxies.address(http.scope)
+                with asking(audit.asked_by(http, request.caller, request.by, address, now)):
+                    return await read()
             question = Question(request.account, _raw_path(http.scope), http.scope["query_string"])
             return await self._served.reads.read(question, read, self._served.streams.count)
         except RouteNotFound as error:
@@ -108,16 +112,23 @@ class Api:
             # Nobody reads this; the server drops it.
             return Response(status_code=400)
         except Exception as error:  # whatever it is, the caller gets an envelope and the server goes on
+            self._note(http, error)
             return envelope.failure(error, f"{http.method} {_raw_path(http.scope)}", id)
 
     async def _speak(self, connection: tuple[Scope, Receive, Send], id: str, head: Head) -> None:
         scope, receive, send = connection
+        http = Request({**scope, "type": "http", "method": "GET"})
         try:
-            subscription, place = await self._open(Request({**scope, "type": "http", "method": "GET"}), head)
+            subscription, place = await self._open(http, head)
         except Exception as error:  # as above: what is refused is refused before the upgrade
+            self._note(http, error)
             await envelope.failure(error, f"GET {_raw_path(scope)}", id)(scope, receive, send)
             return
         await event_sockets.speak(subscription, place, receive, send)
+
+    def _note(self, http: Request, error: Exception) -> None:
+        if isinstance(error, Unauthorized | Forbidden):
+            self._served.denials.note(http, self._arrivals.proxies.address(http.scope), error, error.caller)
 
     async def _open(self, http: Request, head: Head) -> tuple[Subscription, Place]:
         """Return what a WebSocket is to tell, and its place among the streams."""
@@ -143,7 +154,11 @@ class Api:
         if route.number == routes.SUBSCRIBE and (given := _token_of(request)) is not None:
             request = replace(request, token=await self._token_behind(given, request))
         elif self._served.tokens is not None:
-            auth.check(caller, route, account)
+            try:
+                auth.check(caller, route, account)
+            except Forbidden as error:
+                error.caller = by
+                raise
         return route, request
 
     async def _token_behind(self, given: str, request: ApiRequest) -> str | None:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from stepwell.api.refusals import Forbidden, Unauthorized, invalid
 from stepwell.api.routes import Route
 from stepwell.api.wrong_tokens import WrongTokens
-from stepwell.tokens import DEPLOYING, READING, READING_CODE, WRITING, Caller, Permission, Tokens
+from stepwell.tokens import AUDITING, DEPLOYING, READING, READING_CODE, WRITING, Caller, Permission, Tokens
 
 _HOW = "send `Authorization: Bearer TOKEN`, or `X-Auth-Email` and `X-Auth-Key`; `stepwell token create` makes a token"
 _READING = ("GET", "HEAD")
@@ -30,6 +30,7 @@ class Need(StrEnum):
     WRITE = "write"
     DEPLOY = "deploy"
     READ_DEPLOYMENTS = "read or deploy"
+    AUDIT = "audit"
 
 
 _PERMISSIONS: dict[Need, frozenset[Permission]] = {
@@ -38,6 +39,7 @@ _PERMISSIONS: dict[Need, frozenset[Permission]] = {
     Need.WRITE: WRITING,
     Need.DEPLOY: DEPLOYING,
     Need.READ_DEPLOYMENTS: READING | DEPLOYING,
+    Need.AUDIT: AUDITING,
 }
 
 # Routes of Cloudflare's are read with GET and written with anything else; the others are named one by one.
@@ -53,6 +55,8 @@ _OWN_NEEDS = {
     "/client/v4/memberships": Need.ANY_TOKEN,
     # Who may follow what scripts say may not read them, as on Cloudflare.
     "/client/v4/accounts/{account_id}/stepwell/workflows/{workflow_name}/versions/{version_id}/source": Need.READ_CODE,
+    # Who may read what instances do need not know who controls them, and from where; nor the other way round.
+    "/client/v4/accounts/{account_id}/stepwell/audit": Need.AUDIT,
     # A token that is good for nothing else may know so.
     "/client/v4/accounts/{account_id}/stepwell/whoami": Need.ANY_TOKEN,
 }
@@ -64,6 +68,7 @@ _PAGES = (
     "/schedules",
     "/hosts",
     "/jobs",
+    "/audit",
     "/about",
     "/workflows",
     "/workflows/{page_path}",

@@ -19,6 +19,7 @@ STEPS_PER_PAGE = 10_000
 
 _LARGEST = 2**63 - 1
 _INSTANCE = re.compile(r"i(-?\d{1,19}),(\d{1,19})", re.ASCII)
+_ENTRY = re.compile(r"a(\d{1,18})", re.ASCII)
 _STEP = re.compile(r"s(asc|desc),(\d{1,9})", re.ASCII)
 
 T = TypeVar("T")
@@ -40,6 +41,19 @@ def after_instance(cursor: str | None) -> tuple[int, int] | None:
     if max(abs(created_at), row) > _LARGEST:
         raise bad_cursor(cursor)
     return created_at, row
+
+
+# ---- entries of the audit log
+
+
+def entry_cursor(row: int) -> str:
+    """Return the cursor that leads past an entry of the audit log."""
+    return _seal(f"a{row}")
+
+
+def after_entry(cursor: str | None) -> int | None:
+    """Return the number of the last entry already seen. Raises InvalidInput."""
+    return None if cursor is None else int(_open(cursor, _ENTRY)[0])
 
 
 def total_pages(total: int, per_page: int) -> int:

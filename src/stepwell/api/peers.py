@@ -38,6 +38,11 @@ class Proxies:
         address = self._caller(scope)
         return None if address is None else _counted_as(address)
 
+    def address(self, scope: Scope) -> str:
+        """Return from where a request comes, for people; empty: from nowhere, as within a process."""
+        address = self._caller(scope)
+        return "" if address is None else str(address)
+
     def is_secure(self, scope: Scope) -> bool:
         """Tell whether a browser has asked over TLS: as this server speaks none, a trusted proxy has to say so."""
         if not self.networks or not self._has(_peer(scope)):

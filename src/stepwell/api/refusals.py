@@ -10,9 +10,10 @@ from stepwell.errors import InvalidInput, StepwellError
 
 
 class Refusal(StepwellError):
-    """Base of the answers that the gateway gives. `headers` go with the answer."""
+    """Base of the answers that the gateway gives. `headers` go with the answer; `caller`: who is refused, if known."""
 
     headers: dict[str, str] | None = None
+    caller: str = ""
 
 
 class RouteNotFound(Refusal):

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from stepwell.api import body
 from stepwell.api.changes import ChangeCount
+from stepwell.api.denials import Denials
 from stepwell.api.kept import KeptAnswers
 from stepwell.api.query import Query
 from stepwell.api.refusals import invalid
@@ -40,6 +41,7 @@ class Served:
     wrong_tokens: WrongTokens = field(default_factory=WrongTokens)
     changes: ChangeCount = field(default_factory=ChangeCount)
     reads: SharedReads = field(default_factory=SharedReads)
+    denials: Denials = field(default_factory=Denials)
     # What takes code that is uploaded; None: nothing does.
     deployments: Deployments | None = None
     # What moves instances to other versions; None: nothing does.

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from stepwell.api import (
     absent,
     account_settings,
+    audit,
     caller,
     checks,
     control,
@@ -81,6 +82,7 @@ _TAILS = re.compile(r"\(\?P<(instance_id|cron|page_path|file_path)>\[\^/\]\+\)")
 _LOGS = ("after", "limit", "follow", "step")
 _HISTORY = ("after", "limit", "kind")
 _DRAWN = ("format", "theme")
+_AUDIT = (*("action", "token", "workflow", "instance", "date_start", "date_end", "per_page", "cursor", "format"),)
 _SEARCHED = (
     *("status", "label", "prefix", "version", "trigger", "error", "error_text", "duration_min", "duration_max"),
     *("date_start", "date_end", "ended_start", "ended_end", "direction", "per_page", "cursor"),
@@ -124,6 +126,7 @@ ROUTES = (
     Route("POST", _OWN_WORKFLOW + "/move", None, "Move instances to another version", moving.move_instances),
     Route("GET", _OWN_WORKFLOW + "/limits", None, "Get the limits of a workflow", limits.get_limits_of_workflow),
     Route("GET", _OWN + "/whoami", None, "Who calls, and who answers", caller.whoami),
+    Route("GET", _OWN + "/audit", None, "List who has done what", audit.list_audit, _AUDIT),
     Route("GET", _OWN + "/hosts", None, "List who has the store open", hosts.list_hosts),
     Route("PUT", _SCRIPT, None, "Upload a script, and serve it", scripts.upload_script),
     Route("GET", _DEPLOYMENTS, None, "List the code that was served", scripts.list_served, ("script",)),
@@ -307,6 +310,7 @@ DASHBOARD = (
             "/schedules",
             "/hosts",
             "/jobs",
+            "/audit",
             "/about",
             "/workflows",
             "/workflows/{page_path}",

@@ -8,6 +8,7 @@ the cookie.
 Source: cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
+from dataclasses import replace
 from typing import Literal, TypedDict
 
 from starlette.datastructures import Headers
@@ -47,7 +48,7 @@ async def identify(method: str, headers: Headers, tokens: Tokens) -> Caller | No
     except NotAuthenticated:
         return None
     check_page(method, headers)
-    return caller
+    return replace(caller, way="session")
 
 
 def check_page(method: str, headers: Headers) -> None:

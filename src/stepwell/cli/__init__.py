@@ -6,6 +6,7 @@ import click
 
 from stepwell import __version__
 from stepwell.cli import completing, options, wrangler_spellings
+from stepwell.cli.audit_group import audit_group
 from stepwell.cli.deploy_commands import COMMANDS as DEPLOY_COMMANDS
 from stepwell.cli.failures import Commands
 from stepwell.cli.hosts_group import hosts_group
@@ -30,6 +31,7 @@ def main() -> None:
     """Durable workflows in ordinary Python, with the Cloudflare Workflows API."""
 
 
+main.add_command(audit_group)
 main.add_command(hosts_group)
 for more in INSTANCE_COMMANDS:
     instances_group.add_command(more)
@@ -187,14 +189,14 @@ def token() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(["read", "write", "deploy"]),
+    type=click.Choice(["read", "write", "deploy", "audit"]),
     help="What it is good for; read if nothing is said. Repeatable.",
 )
 @click.option(
     "--permission",
     "permissions",
     multiple=True,
-    type=click.Choice(["Workers Tail Read", "Workers Scripts Read", "Workers Scripts Write", "deploy"]),
+    type=click.Choice(["Workers Tail Read", "Workers Scripts Read", "Workers Scripts Write", "deploy", "audit"]),
     help="The same by Cloudflare's names. Repeatable.",
 )
 @click.option("--email", metavar="ADDRESS", help="Let it be sent as X-Auth-Key too, with this X-Auth-Email.")

@@ -54,7 +54,8 @@ def _to_statuses(_context: click.Context, _option: click.Parameter, given: tuple
     return found
 
 
-def _moment(name: str, alias: str, parameter: str, text: str) -> Callable[[Command], Command]:
+def moment(name: str, alias: str, parameter: str, text: str) -> Callable[[Command], Command]:
+    """Return an option whose value is a moment, or a time that is so long ago; a command gets it as the API's."""
     return click.option(name, alias, parameter, cls=Aliased, callback=_to_moment, metavar="TIME", help=text)
 
 
@@ -99,12 +100,12 @@ _OPTIONS: Mapping[str, Callable[[Command], Command]] = {
         "--longer-than", "duration_min", "Only those that took so long or longer, or have so far."
     ),
     "duration_max": _lasting("--shorter-than", "duration_max", "Only those that took no longer, or have not so far."),
-    "date_start": _moment(
+    "date_start": moment(
         "--since", "--date-start", "date_start", "Only those created then or later; TIME may be 2h or '2 hours'."
     ),
-    "date_end": _moment("--until", "--date-end", "date_end", "Only those created then or earlier."),
-    "ended_start": _moment("--ended-since", "--ended-start", "ended_start", "Only those that ended then or later."),
-    "ended_end": _moment("--ended-until", "--ended-end", "ended_end", "Only those that ended then or earlier."),
+    "date_end": moment("--until", "--date-end", "date_end", "Only those created then or earlier."),
+    "ended_start": moment("--ended-since", "--ended-start", "ended_start", "Only those that ended then or later."),
+    "ended_end": moment("--ended-until", "--ended-end", "ended_end", "Only those that ended then or earlier."),
 }
 
 

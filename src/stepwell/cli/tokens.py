@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from stepwell.audit import AuditedStore, asking, by_command
 from stepwell.cli import times
 from stepwell.cli.failures import NOT_FOUND, Failure
 from stepwell.cli.output import Column, Item, Output
@@ -15,7 +16,12 @@ from stepwell.core.steplog import iso
 from stepwell.store.token_operations import TokenRow
 from stepwell.tokens import Permission, Tokens
 
-_SCOPES = {"read": Permission.SCRIPTS_READ, "write": Permission.SCRIPTS_WRITE, "deploy": Permission.DEPLOY}
+_SCOPES = {
+    "read": Permission.SCRIPTS_READ,
+    "write": Permission.SCRIPTS_WRITE,
+    "deploy": Permission.DEPLOY,
+    "audit": Permission.AUDIT,
+}
 
 _COLUMNS = (
     Column("id", lambda token: token["id"]),
@@ -67,7 +73,8 @@ def revoke(store: str, id: str) -> int:
 
 
 def _with_tokens(store: str, work: Callable[[Tokens], Awaitable[int]]) -> int:
-    return with_store(store, lambda opened: work(Tokens(opened, SystemClock())))
+    with asking(by_command(SystemClock().now())):
+        return with_store(store, lambda opened: work(Tokens(AuditedStore(opened), SystemClock())))
 
 
 def _described(row: TokenRow) -> Item:

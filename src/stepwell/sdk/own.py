@@ -1,6 +1,7 @@
-"""What Stepwell has beside Cloudflare's API: labels and search, logs, histories and reasons, jobs, limits, hosts."""
+"""What Stepwell has beside Cloudflare's API: labels, search, logs, histories, reasons, jobs, limits, hosts, audit."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from stepwell.sdk.messages import Request, get, post, send_json, texts_of
 from stepwell.sdk.models import ChangedStatus, CreatedInstance, ErrorText, NewInstance
 from stepwell.sdk.own_models import (
     AccountLimits,
+    AuditEntry,
     ForcedStep,
     FoundInstance,
     History,
@@ -190,6 +192,27 @@ class Hosts(Resource[Way]):
         return self._ask(get(self._path("stepwell", "hosts")), StoreHosts)
 
 
+class Audit(Resource[Way]):
+    """Who has done what, when, and from where. Asks for a token with the permission `audit`."""
+
+    @Series
+    def list(  # noqa: PLR0913 - what may be asked for, by name
+        self,
+        *,
+        action: str | None = None,
+        token: str | None = None,
+        workflow_name: str | None = None,
+        instance_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        per_page: int | None = None,
+    ) -> Flow[AuditEntry]:
+        """Yield the entries of the account, newest first. Raises NotAllowed."""
+        which = {"action": action, "token": token, "workflow": workflow_name, "instance": instance_id}
+        query = {**which, "date_start": since, "date_end": until, "per_page": per_page}
+        return pages(self._path("stepwell", "audit"), query, AuditEntry, self._site.retries)
+
+
 class Jobs(Resource[Way]):
     """Changes of all instances that match, which the server makes."""
 
@@ -289,6 +312,7 @@ class Own(Resource[Way]):
     def __init__(self, runner: Runner, site: Site) -> None:
         super().__init__(runner, site)
         self.instances: OwnInstances[Way] = OwnInstances(runner, site)
+        self.audit: Audit[Way] = Audit(runner, site)
         self.hosts: Hosts[Way] = Hosts(runner, site)
         self.jobs: Jobs[Way] = Jobs(runner, site)
         self.limits: Limits[Way] = Limits(runner, site)

@@ -226,6 +226,26 @@ class StoreHosts(Struct, frozen=True, kw_only=True):
     database: Database | None = None
 
 
+# ---- the audit log
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """Who has done what to what, when, and from where; `way` is how that is known, `token` by a token for one."""
+
+    id: str
+    at: datetime
+    action: str
+    who: str
+    way: str
+    token_id: str | None = None
+    address: str = ""
+    agent: str = ""
+    workflow_name: str | None = None
+    instance_id: str | None = None
+    thing: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
 # ---- jobs
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from stepwell.store import (
     account_operations,
+    audit_operations,
     child_operations,
     control_operations,
     encryption_operations,
@@ -36,6 +37,7 @@ _MODULES = (
     search_operations,
     workflow_operations,
     account_operations,
+    audit_operations,
     child_operations,
     control_operations,
     flow_operations,

@@ -12,6 +12,7 @@ import msgspec
 from stepwell import errors
 from stepwell.errors import StepwellError, StoreUnavailable
 from stepwell.store import Listener
+from stepwell.store.audit_operations import Audited
 from stepwell.store.link import (
     Answer,
     Ask,
@@ -62,7 +63,9 @@ class RemoteStore:
             future.set_exception(StoreUnavailable(_HUNG_UP))
             return future
         number = next(self._numbers)
-        self._asked[number] = (future, _answer_decoder(type(operation)))
+        # What is audited answers as it would alone.
+        wanted = operation.operation if isinstance(operation, Audited) else operation
+        self._asked[number] = (future, _answer_decoder(type(wanted)))
         self._line.send(Ask(number, msgspec.Raw(encode(operation))))
         return future
 

@@ -298,7 +298,31 @@ _CODE = {"version_id": "v1", "class_name": "Order", "created_on": _at("11:00:00"
 _GRAPH: dict[str, Any] = {**_CODE, "nodes": [_NODE], "functions": {}, "payload": None, "remarks": [], "note": ""}
 _SOURCE = {"files": [{"path": "flow.py", "text": f"{HOSTILE}\n"}], "left_out": [LONG], "note": ""}
 
+_ENTRY: dict[str, Any] = {
+    "id": "7",
+    "at": _at("11:00:00"),
+    "action": "instance.terminate",
+    "who": "ann",
+    "way": "token",
+    "token_id": "t1",
+    "address": "192.0.2.7",
+    "agent": "curl/8.5.0",
+    "workflow_name": "order",
+    "instance_id": "order-1",
+    "thing": None,
+    "detail": {"rollback": True},
+}
+_TARGETS: dict[str, Any] = {"workflow_name": None, "instance_id": None, "thing": LONG, "detail": {}}
+
 CASES: Mapping[str, Case] = {
+    "audit list": _asked(
+        "",
+        [
+            _ENTRY,
+            {**_ENTRY, "who": HOSTILE, "address": HOSTILE, "agent": HOSTILE, "detail": {"name": HOSTILE}},
+            {**_ENTRY, **_TARGETS, "action": "token.create", "way": "command", "token_id": None, "agent": ""},
+        ],
+    ),
     "deployments list": _asked(
         "",
         [_SERVED, {**_SERVED, "snapshot": 11, "source": f"{HOSTILE}/{LONG}.py", "python": HOSTILE, "is_served": False}],

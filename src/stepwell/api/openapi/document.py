@@ -9,6 +9,7 @@ import msgspec
 from stepwell import __version__, models
 from stepwell.api.openapi import (
     of_accounts,
+    of_audit,
     of_deployments,
     of_instances,
     of_jobs,
@@ -33,7 +34,7 @@ from stepwell.api.openapi.operation import (
 from stepwell.api.openapi.parameters import parameters_of
 from stepwell.api.openapi.schemas import Schema, Schemas, ref
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
-from stepwell.tokens import READING, READING_CODE, WRITING
+from stepwell.tokens import AUDITING, READING, READING_CODE, WRITING
 
 if TYPE_CHECKING:
     from stepwell.api.routes import Route
@@ -45,6 +46,7 @@ OPERATIONS = {
     **of_stepwell.OPERATIONS,
     **of_schedules.OPERATIONS,
     **of_jobs.OPERATIONS,
+    **of_audit.OPERATIONS,
     **of_deployments.OPERATIONS,
     **of_scripts.OPERATIONS,
 }
@@ -157,7 +159,8 @@ def _permission(route: "Route") -> Schema:
     from stepwell.api.auth import Need, need_of  # noqa: PLC0415 - it needs the routes, see above
 
     need = need_of(route)
-    accepted = {Need.READ: READING, Need.READ_CODE: READING_CODE, Need.WRITE: WRITING}.get(need, frozenset())
+    by_need = {Need.READ: READING, Need.READ_CODE: READING_CODE, Need.WRITE: WRITING, Need.AUDIT: AUDITING}
+    accepted = by_need.get(need, frozenset())
     schemes: list[Schema] = [] if need is Need.NOTHING else [{"api_token": []}, {"api_email": [], "api_key": []}]
     return {"security": schemes, "x-permissions": sorted(accepted)}
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell import limits
+from stepwell.api.openapi.meanings_of_audit import OF_AUDIT
 from stepwell.api.openapi.meanings_of_callers import OF_CALLERS
 from stepwell.api.openapi.meanings_of_deployments import OF_DEPLOYMENTS
 from stepwell.api.openapi.meanings_of_graphs import OF_GRAPHS
@@ -469,4 +470,5 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         "at": _moment("When it said so."),
     },
     **OF_LOGS,
+    **OF_AUDIT,
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepwell import limits
 from stepwell.api import (
+    audit,
     graph,
     history,
     identity,
@@ -26,6 +27,7 @@ from stepwell.api.openapi.operation import ACCOUNT, OWN_INSTANCE, OWN_SCHEDULES,
 from stepwell.api.openapi.schemas import Schema, ref
 from stepwell.api.paging import STEPS_PER_PAGE
 from stepwell.api.query import LARGEST_NUMBER
+from stepwell.store.audit_operations import AUDIT_ACTIONS
 
 if TYPE_CHECKING:
     from stepwell.api.routes import Route
@@ -252,6 +254,17 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
         "page": _number("Which page. One past the last is empty.", 1),
         "per_page": _number("How many schedules a page has.", schedules.PER_PAGE, schedules.MOST_PER_PAGE),
         "workflow": _text("Only those of this workflow.", limits.WORKFLOW_NAME_LENGTH),
+    },
+    f"GET {ACCOUNT}/stepwell/audit": {
+        "action": _choice("Only what was done in this way.", AUDIT_ACTIONS),
+        "token": _text("Only what was done with the token of this id.", audit.TOKEN_ID_LENGTH),
+        "workflow": _text("Only what was done to this workflow, or to instances of it.", limits.WORKFLOW_NAME_LENGTH),
+        "instance": _text("Only what was done to instances of this id.", limits.ADDRESSED_INSTANCE_ID_LENGTH),
+        "date_start": _parameter(f"Only what was done then or later. {_WHERE}", dict(_MOMENT)),
+        "date_end": _parameter(f"Only what was done then or earlier. {_WHERE}", dict(_MOMENT)),
+        "per_page": _number("How many entries a page has.", audit.PER_PAGE, audit.MOST_PER_PAGE),
+        "cursor": _CURSOR,
+        "format": _choice("A page as JSON, or all entries as a file.", audit.FORMATS, "json"),
     },
     f"POST {ACCOUNT}/stepwell/checks/{{script_name}}": {
         "workflow": _text("Only instances of this workflow.", limits.WORKFLOW_NAME_LENGTH),

@@ -7,7 +7,7 @@ from stepwell.api import envelope, sessions
 from stepwell.api.refusals import Forbidden
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
-from stepwell.tokens import READING, WRITING, Caller
+from stepwell.tokens import AUDITING, READING, WRITING, Caller
 
 
 class SignIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,6 +23,7 @@ class Session(msgspec.Struct):
     wants_token: bool
     is_signed_in: bool
     can_write: bool
+    can_audit: bool
     name: str
     payload_size: int
     # Whatever the page reads from now on is at least as new; see `live.py`. Empty before anybody has signed in, as it
@@ -73,6 +74,7 @@ def _session(engine: Engine, request: ApiRequest, caller: Caller | None) -> Sess
         wants_token=wants_token,
         is_signed_in=caller is not None,
         can_write=not wants_token or (caller is not None and bool(WRITING & caller.permissions)),
+        can_audit=not wants_token or (caller is not None and bool(AUDITING & caller.permissions)),
         name="" if caller is None else caller.known_as,
         payload_size=engine.settings.payload_size,
         mark=request.served.changes.mark(engine.store) if account else "",

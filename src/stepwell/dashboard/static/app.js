@@ -18,8 +18,10 @@ import { PHONE, useMedia } from "./views/window.js";
 import { Workflows } from "./views/workflows.js";
 
 const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, nothing: Nothing };
-for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs", settings: "Settings", compare: "Compare", about: "About" })) PAGES[page] = later(name);
-const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"]];
+for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs", audit: "Audit", settings: "Settings", compare: "Compare", about: "About" })) PAGES[page] = later(name);
+const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"], ["/audit", "Audit"]];
+// The last one for those who may read it.
+const navOf = () => NAV.slice(0, session.now.can_audit ? undefined : -1);
 const ABOUT = ["/about", "About"];
 // So many of them a phone shows; the others are in a menu.
 const SHOWN = 3;
@@ -62,8 +64,8 @@ function Header({ route, who }) {
   return html`<header class="bar">
     <a class="brand" href="/"><${Icon} path="M2 13.5V10.5H5.5V7.5H9V4.5H12.5V1.5" /> Stepwell</a>
     <nav aria-label="Main">
-      ${NAV.map(([path, word]) => html`<a href=${path} aria-current=${at === path ? "page" : undefined}>${word}</a>`)}
-      ${isPhone && html`<${Menu} label="More" isWord items=${[...NAV.slice(SHOWN), ABOUT].map(([path, word]) => ({ word, act: () => go(path) }))} />`}
+      ${navOf().map(([path, word]) => html`<a href=${path} aria-current=${at === path ? "page" : undefined}>${word}</a>`)}
+      ${isPhone && html`<${Menu} label="More" isWord items=${[...navOf().slice(SHOWN), ABOUT].map(([path, word]) => ({ word, act: () => go(path) }))} />`}
     </nav>
     <div class="tools">
       <${Live} /><${Theme} />

@@ -1,6 +1,7 @@
 // What is opened by a click; `later.js` loads it.
 export { About } from "./views/about.js";
 export { Dialogs } from "./views/acting.js";
+export { Audit } from "./views/audit.js";
 export { Ask, AskEvent } from "./views/bulk_ask.js";
 export { Compare } from "./views/compare.js";
 export { Create } from "./views/create.js";

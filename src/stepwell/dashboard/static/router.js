@@ -57,7 +57,7 @@ export function useRoute() {
 
 function pageAt(pathname) {
   const [first, name, tab, ...rest] = pathname.split("/").slice(1).map(decoded);
-  const pages = { "": "overview", login: "login", workflows: "workflows", instances: "instances", schedules: "schedules", hosts: "hosts", jobs: "jobs", about: "about" };
+  const pages = { "": "overview", login: "login", workflows: "workflows", instances: "instances", schedules: "schedules", hosts: "hosts", jobs: "jobs", audit: "audit", about: "about" };
   if (name === undefined || name === "") return { page: Object.hasOwn(pages, first) ? pages[first] : "nothing" };
   if (first !== "workflows") return { page: "nothing" };
   if (tab === "instances" && rest.length && rest[0] !== "") return { page: "instance", workflow: name, id: rest.join("/") };

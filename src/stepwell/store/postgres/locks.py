@@ -18,6 +18,7 @@ from typing import Any
 from zlib import crc32
 
 from stepwell.store.account_operations import ChangeAccountSettings, DeleteTriggers, MergeTriggers, ReplaceTriggers
+from stepwell.store.audit_operations import Audited
 from stepwell.store.child_operations import AwaitChild, StartChild
 from stepwell.store.control_operations import (
     DeleteInstance,
@@ -183,7 +184,7 @@ def _names(named: Sequence[Any]) -> tuple[list[str], list[str], list[str]]:
 
 
 def _keys(operations: Iterable[Operation[Any]]) -> Iterable[int]:
-    for operation in operations:
+    for operation in (each.operation if isinstance(each, Audited) else each for each in operations):
         if isinstance(operation, Once):
             yield crc32(f"{operation.account}\0{operation.key}".encode()) - 2**31
         elif isinstance(operation, _CATALOGUE):
@@ -192,6 +193,8 @@ def _keys(operations: Iterable[Operation[Any]]) -> Iterable[int]:
 
 def _inner(operation: Operation[Any]) -> Operation[Any]:
     match operation:
+        case Audited():
+            return _inner(operation.operation)
         case Once():
             return operation.operation
         case StartChild():

@@ -5,6 +5,7 @@ from typing import Any
 
 from stepwell.errors import TurnLost
 from stepwell.store.account_operations import GetAccountSettings, GetTriggers
+from stepwell.store.audit_operations import ListAudit
 from stepwell.store.child_operations import ListRelatives, ReadFamily
 from stepwell.store.control_operations import IsTerminating, ListTerminations
 from stepwell.store.flow_operations import ListGates
@@ -43,6 +44,7 @@ from stepwell.store.snapshot_operations import (
     ReadSnapshotSources,
 )
 from stepwell.store.sql.accounts import get_account_settings, get_triggers
+from stepwell.store.sql.audit import list_audit
 from stepwell.store.sql.children import list_relatives, read_family
 from stepwell.store.sql.counts import count_ends, list_outcomes, read_counts
 from stepwell.store.sql.hosts import list_hosts
@@ -227,4 +229,5 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     ReadNotes: read_notes,
     FindExpired: find_expired,
     GetRetention: get_retention,
+    ListAudit: list_audit,
 }

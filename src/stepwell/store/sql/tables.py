@@ -191,6 +191,12 @@ TABLES = (
         is_numbered=True,
     ),
     Table(
+        "audit",
+        _ROW,
+        _columns("row account at action way who token address agent workflow_name instance_id thing detail"),
+        is_numbered=True,
+    ),
+    Table(
         "idempotency_keys", _ROW, _columns("row account key request answer at workflow"), is_numbered=True, at_once=100
     ),
     Table(

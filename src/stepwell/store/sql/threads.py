@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from stepwell.store.audit_operations import Audited
 from stepwell.store.child_operations import StartChild
 from stepwell.store.flow_operations import GiveSlots
 from stepwell.store.forcing_operations import ForceStep
@@ -321,7 +322,7 @@ def _size(operation: Operation[Any]) -> int:
             return len(operation.body)
         case SaveSnapshot():
             return sum(len(file.body) for file in operation.files)
-        case Once():
+        case Once() | Audited():
             return _size(operation.operation)
         case _:
             return 0

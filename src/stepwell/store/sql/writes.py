@@ -5,6 +5,7 @@ from typing import Any
 
 from stepwell.errors import InstanceAlreadyExists, VersionChanged
 from stepwell.store.account_operations import ChangeAccountSettings, DeleteTriggers, MergeTriggers, ReplaceTriggers
+from stepwell.store.audit_operations import Audited, ForgetAudit
 from stepwell.store.child_operations import AwaitChild, StartChild
 from stepwell.store.control_operations import (
     DeleteInstance,
@@ -53,6 +54,7 @@ from stepwell.store.situation_operations import NoteBlocked
 from stepwell.store.snapshot_operations import DropSnapshots, SaveSnapshot, ServeSnapshot
 from stepwell.store.sql import slots, turns
 from stepwell.store.sql.accounts import change_account_settings, delete_triggers, merge_triggers, replace_triggers
+from stepwell.store.sql.audit import audited, forget_audit
 from stepwell.store.sql.children import await_child, start_child
 from stepwell.store.sql.control import (
     delete_instance,
@@ -315,7 +317,15 @@ def _fire_schedules(transaction: Transaction, operation: FireSchedules) -> Fired
 
 
 def _once(transaction: Transaction, operation: Once) -> OnceAnswer:
-    return once(transaction, operation, lambda transaction, inner: WRITES[type(inner)](transaction, inner))
+    return once(transaction, operation, _do)
+
+
+def _audited(transaction: Transaction, operation: Audited) -> object:
+    return audited(transaction, operation, _do)
+
+
+def _do(transaction: Transaction, operation: Operation[Any]) -> object:
+    return WRITES[type(operation)](transaction, operation)
 
 
 WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
@@ -382,4 +392,6 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     FinishImport: finish_import,
     AbandonImport: abandon_import,
     Once: _once,
+    Audited: _audited,
+    ForgetAudit: forget_audit,
 }

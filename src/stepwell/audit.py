@@ -1,0 +1,100 @@
+"""Who asks for what is done: known at the edge, and written down by the store with what it does.
+
+Between the edge and the store lie dozens of calls that need not know. So whoever lets somebody in says so for the
+context of that request, and a store that is wrapped in AuditedStore adds it to each operation that is to be audited.
+Workers have the store without: what they ask is nobody's, though a request may have started them.
+"""
+
+import asyncio
+import getpass
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+from stepwell.store import Listener, Store
+from stepwell.store.audit_operations import AUDITED, Asked, Audited
+from stepwell.store.job_operations import StartJob
+from stepwell.store.once import Once
+from stepwell.store.operations import InstanceRow, Operation
+
+A = TypeVar("A")
+
+MOST_AGENT = 200
+_MOST_NAME = 100
+
+_asking: ContextVar[Asked | None] = ContextVar("asking", default=None)
+
+
+@contextmanager
+def asking(asked: Asked | None) -> Iterator[None]:
+    """Let what is done meanwhile, in this context, be done for somebody; None: for nobody, so nothing is audited."""
+    before = _asking.set(asked)
+    try:
+        yield
+    finally:
+        _asking.reset(before)
+
+
+def who_asks() -> Asked | None:
+    """Return for whom this context does things; None: for nobody."""
+    return _asking.get()
+
+
+def by_command(now: int) -> Asked:
+    """Return the user of this machine, who has given a command that opens the store itself."""
+    return Asked("command", _user(), now, address=cleaned(socket.gethostname(), _MOST_NAME), agent="stepwell")
+
+
+def cleaned(text: str, most: int) -> str:
+    """Return up to so many characters of what somebody else says, with a mark for those that cannot be printed."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:most])
+
+
+def with_asked(operation: Operation[A], asked: Asked | None) -> Operation[A]:
+    """Return an operation that also leaves its entry, if somebody asks for it and it is one that is audited."""
+    if asked is None:
+        return operation
+    if isinstance(operation, Once):
+        is_audited = isinstance(operation.operation, StartJob)
+    else:
+        is_audited = type(operation) in AUDITED
+    return Audited(operation, asked) if is_audited else operation  # type: ignore[arg-type]  # it is one of AUDITED
+
+
+class AuditedStore:
+    """A store in which what somebody asks for leaves its entry in the audit log."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def run(self, operation: Operation[A]) -> asyncio.Future[A]:
+        """Do an operation; see `Store.run`."""
+        return self._store.run(with_asked(operation, _asking.get()))
+
+    def listen(self, worker: int, listener: Listener) -> None:
+        """Tell a worker of what is due and what came from outside."""
+        self._store.listen(worker, listener)
+
+    def ignore(self, worker: int) -> None:
+        """Tell a worker nothing more."""
+        self._store.ignore(worker)
+
+    def watch(
+        self, instance: InstanceRow | None, told: Callable[[], None], *, of_turns: bool = True
+    ) -> Callable[[], None]:
+        """Call `told` when an instance, or any, gets a record or is deleted; return what ends that."""
+        return self._store.watch(instance, told, of_turns=of_turns)
+
+    async def close(self) -> None:
+        """Close the store."""
+        await self._store.close()
+
+
+def _user() -> str:
+    try:
+        return cleaned(getpass.getuser(), _MOST_NAME)
+    except (KeyError, OSError):
+        # A container's user may have no name.
+        return "unknown"

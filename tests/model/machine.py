@@ -277,10 +277,12 @@ class AccountMachine(RuleBasedStateMachine):
 
         self._ask("fork", lambda: self.oracle.fork(*where, place, new_id), asked)
 
-    @operation(3, where=places)
-    def move(self, where: Place) -> None:
+    @operation(3, where=places, is_behind=st.booleans())
+    def move(self, where: Place, is_behind: bool) -> None:
         """Move an instance to the newest version, as far as that goes without code that is kept."""
         name, id = where
+        if is_behind and name in ("plain", "narrow", "keyed"):
+            self.put_workflow(name, None, Kept(), 0)
 
         async def asked(side: Side) -> str | None:
             moves = Moves(side.engine.store, side.engine.clock, Trying(Path()))

@@ -272,6 +272,7 @@ class Stores:
 
     def _collect(self) -> None:
         from stepwell.store.postgres.creations import Numbers
+        from stepwell.store.sql.queue_room import QueueRoom
 
         closed = [store for store in self._open if store._is_closed]
         self._open = [store for store in self._open if not store._is_closed]
@@ -280,8 +281,9 @@ class Stores:
             connection.begin()
             connection.say(EMPTY)
             connection.say("commit")
-            # Row numbers begin anew.
+            # Row numbers begin anew, and nobody is queued.
             store._shell.inner._writer._numbers = Numbers()
+            store._shell.inner._writer._room = QueueRoom()
             _idle.append(store._shell.inner)
 
 

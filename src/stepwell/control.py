@@ -95,6 +95,8 @@ class Control:
 
         Raises StepNotInHistory, or CreatedTooFast, as it counts as a creation.
         """
+        # Looked for before it is counted: names that nobody has cost nothing, and nothing is remembered of them.
+        await self.store.run(GetInstance(account, workflow, instance, with_steps=False))
         self.count_creations(account, workflow, 1)
         if step is None:
             now = self.clock.now()

@@ -28,18 +28,15 @@ class CreationRate:
             f'the workflow "{workflow}" of the account "{account}"': self.of_workflow,
         }
         counted = [(what, limit) for what, limit in limits.items() if limit]
+        # First what no waiting helps against: nobody is told to try again what will be refused.
         for what, limit in counted:
-            self._refuse_too_many(what, limit, count, now)
+            _refuse_too_many(what, limit, count)
+        for what, limit in counted:
+            self._refuse_too_fast(what, limit, count, now)
         for what, _ in counted:
             self._recent[what].extend([now] * count)
 
-    def _refuse_too_many(self, what: str, limit: int, count: int, now: int) -> None:
-        if count > limit:
-            raise InvalidInput(
-                "instances",
-                f"body: {count:,} instances at once are more than the {limit:,} that {what} may have in a second; "
-                "create fewer at a time",
-            )
+    def _refuse_too_fast(self, what: str, limit: int, count: int, now: int) -> None:
         recent = self._recent[what]
         while recent and recent[0] <= now - _SECOND_MS:
             recent.popleft()
@@ -47,3 +44,12 @@ class CreationRate:
             # The last of those that have to be a second ago before so many more may come.
             last = recent[len(recent) + count - limit - 1]
             raise CreatedTooFast(what, limit, math.ceil((last + _SECOND_MS - now) / _SECOND_MS))
+
+
+def _refuse_too_many(what: str, limit: int, count: int) -> None:
+    if count > limit:
+        raise InvalidInput(
+            "instances",
+            f"body: {count:,} instances at once are more than the {limit:,} that {what} may have in a second; "
+            "create fewer at a time",
+        )

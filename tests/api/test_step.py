@@ -153,6 +153,17 @@ async def test_open_step_is_running(
     assert await _result(client, query) == result
 
 
+async def test_wait_of_an_instance_that_has_ended_is_errored(client: httpx.AsyncClient, histories: Histories) -> None:
+    """Nothing waits any more in an instance that was terminated."""
+    await histories.waiting("order", "i")
+    await histories.engine.control.terminate("local", "order", "i")
+
+    result = await _result(client, "name=approval-1&type=waitForEvent")
+
+    assert (result["status"], result["error"]["name"]) == ("errored", "AttemptInterrupted")
+    assert result["event_type"] == "approved"
+
+
 async def test_open_wait_is_waiting(client: httpx.AsyncClient, histories: Histories) -> None:
     """A wait that has not ended is waiting, and names its event type."""
     await histories.waiting("order", "i")

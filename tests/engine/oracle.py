@@ -13,6 +13,7 @@ A program is a list of moves, one after the other:
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from stepwell import WorkflowEntrypoint, WorkflowTimeoutError
 
@@ -31,7 +32,7 @@ PROGRAMS = {
 }
 
 
-_CONFIG = {"retries": {"limit": 1000, "delay": MINUTE_MS, "backoff": "constant"}, "timeout": "365 days"}
+TRIED_ON = {"retries": {"limit": 1000, "delay": MINUTE_MS, "backoff": "constant"}, "timeout": "365 days"}
 
 
 class Refused(Exception):
@@ -52,6 +53,8 @@ class Model:
     # When each was received, and its payload.
     events: list[tuple[int, str]] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
+    # The moves of which each adds one to the output.
+    telling: ClassVar[tuple[str, ...]] = ("wait",)
 
     @property
     def is_final(self) -> bool:
@@ -115,7 +118,7 @@ class Model:
         """Do it, as a whole, or from a move on."""
         self.status, self.place, self.begun, self.due_at, self.paused_at = "queued", place, place, None, None
         self.events.clear()
-        del self.output[sum(move == "wait" for move in self.program[:place]) :]
+        del self.output[sum(move in self.telling for move in self.program[:place]) :]
 
     def send(self, now: int, payload: str) -> None:
         """Send the event `go`."""
@@ -177,7 +180,7 @@ class Player(WorkflowEntrypoint):
             elif move == "wait":
                 told.append(await self._wait(f"wait {i}", step))
             else:
-                await self._do(event["instanceId"], f"{move} {i}", step)
+                told += await self._do(event["instanceId"], f"{move} {i}", step)
         return told
 
     async def _wait(self, name, step):
@@ -188,7 +191,7 @@ class Player(WorkflowEntrypoint):
         return event["payload"]
 
     async def _do(self, instance, name, step):
-        @step.do(name, config=_CONFIG)
+        @step.do(name, config=TRIED_ON)
         async def body(ctx):
             self._begins(instance, name)
             if name.startswith("hold"):
@@ -197,6 +200,8 @@ class Player(WorkflowEntrypoint):
                 raise ValueError("once")
 
         await body()
+        # What it adds to the output.
+        return []
 
     def _begins(self, instance, name):
         Player.begins(instance, name)

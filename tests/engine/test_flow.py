@@ -9,7 +9,7 @@ import pytest
 from stepwell.core.why import SlotAwaited
 from stepwell.creation_rate import CreationRate
 from stepwell.engine import NewInstance
-from stepwell.errors import CreatedTooFast, InvalidInput, QueueFull, ScriptError, WorkflowNotFound
+from stepwell.errors import CreatedTooFast, InstanceNotFound, InvalidInput, QueueFull, ScriptError, WorkflowNotFound
 from stepwell.flow import Flow, Place, Rate, from_text, place_of, to_text
 from stepwell.server_settings import Settings
 from stepwell.store.flow_operations import ListGates
@@ -328,6 +328,32 @@ def test_more_at_once_than_a_second_may_have_is_not_to_be_tried_again() -> None:
     """A batch that is larger than the rate would never be let in: it is an error of the caller's, with what to do."""
     with pytest.raises(InvalidInput, match=r"5 instances at once are more than the 3 .* create fewer at a time"):
         CreationRate(3, 0).take("acme", "a", 5, 1_000)
+
+
+def test_what_no_waiting_helps_against_is_said_first() -> None:
+    """A batch too large for its workflow is not told to wait for the account, and to be refused then for good."""
+    rate = CreationRate(5, 3)
+    rate.take("acme", "a", 3, 1_000)
+
+    with pytest.raises(InvalidInput, match="4 instances at once are more than the 3"):
+        rate.take("acme", "b", 4, 1_000)
+
+
+async def test_restart_of_what_is_not_there_counts_nothing() -> None:
+    """Names that nobody has take nothing from what may be created, and none of them is remembered."""
+    work = sleeping(None)
+    async with TestEngine.open([work]) as engine:
+        engine.engine.settings = Settings(creations_per_second=2, creations_per_second_of_workflow=2)
+        engine.engine.__post_init__()
+        for _ in range(3):
+            with pytest.raises(WorkflowNotFound):
+                await engine.engine.control.restart(ACCOUNT, "no such", "a")
+            with pytest.raises(InstanceNotFound):
+                await engine.engine.control.restart(ACCOUNT, "work", "none")
+
+        await _create(engine, work, {}, {})
+        with pytest.raises(CreatedTooFast):
+            await engine.create(work, id="c")
 
 
 async def test_creations_too_fast_create_nothing() -> None:

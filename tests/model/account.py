@@ -29,18 +29,42 @@ class Schedule:
     known: list[Instance] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What the code of a workflow declares of its instances: how many run, and how many begin in so many milliseconds.
+
+    None: any number.
+    """
+
+    limit: int | None = None
+    per_key: int | None = None
+    rate: tuple[int, int] | None = None
+    rate_per_key: tuple[int, int] | None = None
+
+
 @dataclass
 class Workflow:
-    """A workflow; `limit` is what its code declares, `versions` are in the order in which they were made."""
+    """A workflow; `versions` are in the order in which they were made."""
 
     name: str
     row: int
-    limit: int | None
+    declared: Declared
     versions: list[Version]
+    script: str = "tests"
     instances: dict[str, Instance] = field(default_factory=dict)
     schedules: dict[str, Schedule] = field(default_factory=dict)
     # Whether its slots are counted.
     has_gate: bool = False
+    # When each key had its last turn to begin, as numbers that grow; a new one comes behind those that wait.
+    turns: dict[str, int] = field(default_factory=dict)
+    last_turn: int = 0
+    # When instances began, and of which key.
+    starts: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything of it is limited, but for what the account may run."""
+        return self.most is not None or self.declared != Declared()
 
     @property
     def newest(self) -> Version:
@@ -50,7 +74,19 @@ class Workflow:
     @property
     def most(self) -> int | None:
         """How many of its instances may run at a time; None: any number."""
-        return self.newest.concurrency or self.limit
+        return self.newest.concurrency or self.declared.limit
+
+    def queue(self, key: str) -> list[Instance]:
+        """Return those of a key that wait for a slot, the next one first."""
+        waiting = [each for each in self.instances.values() if each.queued_at is not None and each.key == key]
+        return sorted(waiting, key=lambda each: (each.queued_at, each.row))
+
+    def may_begin_at(self, key: str) -> int:
+        """Return from when on the rates let another instance of a key begin."""
+        of_key = [at for at, its in self.starts if its == key]
+        every = [at for at, _ in self.starts]
+        limits = ((self.declared.rate, every), (self.declared.rate_per_key, of_key))
+        return max((at[-rate[0]] + rate[1] for rate, at in limits if rate and len(at) >= rate[0]), default=0)
 
     def find(self, id: str) -> Instance:
         """Return an instance. Raises InstanceNotFound."""
@@ -123,9 +159,30 @@ class Token:
 
 @dataclass
 class Job:
-    """A change of all instances that match."""
+    """A change of all instances that matched when it began, the newest first; `upto` is the row that it has got to.
+
+    It has to wait, until `again_at`, where it restarts more than may be created in a second.
+    """
 
     id: str
     verb: str
-    changed: int
-    passed_over: int
+    workflow: str | None
+    search: Search
+    began_at: int
+    upto: int
+    again_at: int | None = None
+    changed: int = 0
+    passed_over: int = 0
+    has_ended: bool = False
+
+
+@dataclass
+class Rate:
+    """How many instances may be created in a second; `recent` is when the last ones were."""
+
+    most: int
+    recent: list[int] = field(default_factory=list)
+
+    def has_room(self, count: int, now: int) -> bool:
+        """Tell whether so many more may be."""
+        return sum(at > now - 1_000 for at in self.recent) + count <= self.most

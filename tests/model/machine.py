@@ -1,7 +1,7 @@
 """The machine: each operation is asked of an engine on each store and of the oracle, and their answers are compared."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,13 +22,14 @@ from stepwell.forcing import Decision
 from stepwell.forks import Fork, Forks
 from stepwell.moves import Moves
 from stepwell.rehearsals import Trying
+from stepwell.scripts import workflow_name
 from stepwell.store.account_operations import AccountSettings
 from stepwell.testing import ACCOUNT
 from stepwell.tokens import Permission
 from tests import postgres
 from tests.model import forms, snapshot
-from tests.model.account import Search, Version, Wish
-from tests.model.instance import ACTIONS, FORCED, Instance, Kept, step_of, types_of
+from tests.model.account import Declared, Search, Version, Wish
+from tests.model.instance import ACTIONS, CHILDREN, FORCED, PROGRAMS, Instance, Kept, begin_of, step_of, types_of
 from tests.model.lot import (
     CRON,
     LATE,
@@ -40,13 +41,15 @@ from tests.model.lot import (
     names,
     operation,
     operations,
+    params_of,
     places,
     programs,
     searches_for,
 )
 from tests.model.oracle import MINUTE_MS, UNFINISHED, Account
 from tests.model.refusals import Refused
-from tests.model.sides import ELSEWHERE, IDS, MOST_QUEUED, Side, both_sides, sqlite_side
+from tests.model.sides import CLASSES, ELSEWHERE, IDS, MOST, Side, both_sides, sqlite_side
+from tests.model.snapshot import SCRIPT
 from tests.store.difference import comparable, differing_tables, miscounted
 
 # How often each operation was done, and refused with which error.
@@ -63,6 +66,16 @@ _STATUSES = """
     """
 
 
+# The workflow of the children, the oldest first.
+_CHILDREN = """
+    select i.id
+    from workflows as w
+    join instances as i on i.workflow = w.row
+    where w.name = 'errand'
+    order by i.row
+    """
+
+
 class AccountMachine(RuleBasedStateMachine):
     """Does the same to engines and to the oracle, and compares. `stores` None: on SQLite alone."""
 
@@ -72,20 +85,20 @@ class AccountMachine(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.asked = 0
+        # Whether the last operation was done.
+        self._is_done = False
         # The instance of each place that has a gate.
         self.gated: dict[Place, int] = {}
         self.sides = [sqlite_side()] if self.stores is None else [*both_sides(self.stores)]
         for side in self.sides:
             self.runner.run(side.open())
-        self.oracle = Account(self.sides[0].test.clock.now(), lambda: str(IDS.make()), MOST_QUEUED)
-        for name, limit, crons in (
-            ("plain", None, ()),
-            ("narrow", 1, ()),
-            ("hourly", None, (CRON,)),
-            ("foreign", None, ()),
-        ):
+        self.oracle = Account(self.sides[0].test.clock.now(), lambda: str(IDS.make()), MOST)
+        for name in (*map(workflow_name, CLASSES), "foreign"):
             version = self.runner.run(self.sides[0].engine.workflow(ACCOUNT, name)).version
-            self.oracle.put_workflow(name, limit, Version(version), crons)
+            declared = MADE_OF[name][1] if name in MADE_OF else Declared()
+            self.oracle.put_workflow(name, declared, Version(version), (CRON,) if name == "hourly" else ())
+
+        self.oracle.workflows["foreign"].script = ELSEWHERE
 
     @initialize(first=st.lists(programs, min_size=5, max_size=5))
     def begin(self, first: list[str]) -> None:
@@ -98,6 +111,8 @@ class AccountMachine(RuleBasedStateMachine):
     def do(self, asked: tuple[str, dict[str, Any]]) -> None:
         """Do an operation."""
         name, drawn = asked
+        if "where" in drawn:
+            drawn = {**drawn, "where": self._resolved(drawn["where"])}
         getattr(self, name)(**drawn)
 
     # ---- instances
@@ -108,7 +123,8 @@ class AccountMachine(RuleBasedStateMachine):
     ) -> None:
         """Create an instance: now and then one without an id, or with one that none can have."""
         name, id = where
-        wish = Wish({0: None, 1: "a!"}.get(how, id), program, kept, labels)
+        program = self._program_for(program, 1)
+        wish = Wish({0: None, 1: "a!"}.get(how, id), params_of(name, id, program), kept, labels)
         sent = forms.sent(key, "create", where, program)
         self._ask(
             "create",
@@ -117,16 +133,28 @@ class AccountMachine(RuleBasedStateMachine):
             lambda row: row.id,
         )
 
-    @operation(4, name=names, ids=st.lists(st.sampled_from("abcdef!"), min_size=1, max_size=4), program=programs)
+    @operation(4, name=names, ids=st.lists(st.sampled_from("abcdef!"), min_size=1, max_size=6), program=programs)
     def create_batch(self, name: str, ids: list[str], program: str) -> None:
         """Create instances."""
-        wishes = [Wish("a!" if id == "!" else id, program) for id in ids]
+        program = self._program_for(program, len(ids))
+        wishes = [Wish("a!" if id == "!" else id, params_of(name, id, program)) for id in ids]
         self._ask(
             "create_batch",
             lambda: self.oracle.create_batch(name, wishes),
             lambda side: side.engine.create_batch(ACCOUNT, name, [forms.new_instance(wish) for wish in wishes]),
             lambda rows: [row.id for row in rows],
         )
+
+    @operation(2, name=names)
+    def create_in_a_row(self, name: str) -> None:
+        """Create as many as may be in a second, and more, of which one comes when that is over."""
+        self.take_breath()
+        self.create_batch(name, [*"abcde"], "steps")
+        self.create((name, "a"), "steps", Kept(), (), None, 9)
+        self.create_batch(name, ["g"], "steps")
+        self.control((name, "a"), "restart")
+        self.take_breath()
+        self.create((name, "f"), "steps", Kept(), (), None, 9)
 
     @operation(7, where=places, event_type=st.sampled_from(["go"] * 6 + ["other", "a.dot"]), key=keys)
     def send(self, where: Place, event_type: str, key: str | None) -> None:
@@ -147,6 +175,33 @@ class AccountMachine(RuleBasedStateMachine):
             lambda: self.oracle.control(*where, verb),
             lambda side: getattr(side.engine.control, verb)(ACCOUNT, *where),
         )
+
+    @operation(4, where=places, verb=st.sampled_from(["undo", "undo", "resume_rollback"]))
+    def roll_back(self, where: Place, verb: str) -> None:
+        """Terminate an instance once its steps are undone, or go on with a rollback that has failed."""
+
+        async def asked(side: Side) -> str:
+            if verb == "undo":
+                return await side.engine.control.terminate(ACCOUNT, *where, rollback=True)
+            return await side.engine.control.resume_rollback(ACCOUNT, *where)
+
+        self._ask(verb, lambda: self.oracle.control(*where, verb), asked)
+
+    @operation(4, where=places, is_open=st.booleans(), place=st.sampled_from([None, None, 1, 2, 3]))
+    def undo_anew(self, where: Place, is_open: bool, place: int | None) -> None:
+        """Let the steps of an instance be undone and, where that fails, go on with it when it can be done.
+
+        Of one of which one step cannot be undone, if there is any.
+        """
+        where = next((each for each, instance in self._instances().items() if instance.has_hired), where)
+        if place is not None:
+            self.restart_from(where, place, 1)
+        self.roll_back(where, "undo")
+        self.advance(1)
+        if is_open:
+            self.open_gate(where)
+        self.roll_back(where, "resume_rollback")
+        self.advance(1)
 
     @operation(6, where=places, minutes=st.sampled_from([1, 5, 9]), payload=st.booleans())
     def rest(self, where: Place, minutes: int, payload: bool) -> None:
@@ -169,7 +224,7 @@ class AccountMachine(RuleBasedStateMachine):
     def restart_from(self, where: Place, place: int, has_begun: int) -> None:
         """Restart an instance from a step, which now and then has not begun."""
         place = place % self._begun(where) if has_begun and self._begun(where) else place
-        name, kind = step_of(self._program(where), place)
+        name, kind = begin_of(self._program(where), place)
         self._ask(
             "restart_from",
             lambda: self.oracle.restart_from(*where, place),
@@ -190,7 +245,7 @@ class AccountMachine(RuleBasedStateMachine):
         program = self._program(where)
         name, kind = step_of(program, place)
         type = "sleep" if action == "skip" else types_of(kind) if kind != "sleep" or action == "retry" else "step"
-        type = "step" if action == "retry" else type
+        type = ("rollback" if self._is_rolled_back(where) else "step") if action == "retry" else type
         value = f"value {self.asked}"
         decision = Decision(
             f"{name}-1",
@@ -204,13 +259,17 @@ class AccountMachine(RuleBasedStateMachine):
             lambda: self.oracle.force(*where, action, place, value),
             lambda side: side.engine.forcing.force(ACCOUNT, *where, decision),
         )
+        if self._is_done:
+            self._ask("decisions", lambda: action, lambda side: forms.decision(side, *where))
 
     @operation(
         3, where=places, place=st.sampled_from([None, 0, 0, 1, 2]), new_id=st.sampled_from([None, "b", "d", "a!"])
     )
     def fork(self, where: Place, place: int | None, new_id: str | None) -> None:
         """Make a new instance from a step of another one."""
-        step = None if place is None else FromStep(*forms.split(step_of(self._program(where), place)))
+        if self._is_parent(where):
+            return
+        step = None if place is None else FromStep(*forms.split(begin_of(self._program(where), place)))
 
         async def asked(side: Side) -> str:
             check_id(new_id)
@@ -218,10 +277,12 @@ class AccountMachine(RuleBasedStateMachine):
 
         self._ask("fork", lambda: self.oracle.fork(*where, place, new_id), asked)
 
-    @operation(3, where=places)
-    def move(self, where: Place) -> None:
+    @operation(3, where=places, is_behind=st.booleans())
+    def move(self, where: Place, is_behind: bool) -> None:
         """Move an instance to the newest version, as far as that goes without code that is kept."""
         name, id = where
+        if is_behind and name in ("plain", "narrow", "keyed"):
+            self.put_workflow(name, None, Kept(), 0)
 
         async def asked(side: Side) -> str | None:
             moves = Moves(side.engine.store, side.engine.clock, Trying(Path()))
@@ -233,6 +294,7 @@ class AccountMachine(RuleBasedStateMachine):
     def open_gate(self, where: Place) -> None:
         """Let the step end that waits for it."""
         if where in self._instances():
+            self._give_gates()
             self._instances()[where].is_open = True
             for side in self.sides:
                 side.gates[where].set()
@@ -245,14 +307,14 @@ class AccountMachine(RuleBasedStateMachine):
     def put_workflow(self, name: str, concurrency: int | None, kept: Kept, crons: int) -> None:
         """Make a version of a workflow."""
         name = "made" if name == "nowhere" else name
-        class_name, limit = MADE_OF[name]
+        class_name, declared = MADE_OF[name]
         expressions = (CRON, LATE)[:crons] if name == "hourly" else ()
         put = WorkflowPut("tests", class_name, forms.settings(concurrency, kept, expressions))
 
         def expected() -> str:
             IDS.make()
             version = Version(str(IDS.make()), concurrency, kept)
-            return self.oracle.put_workflow(name, limit, version, expressions).newest.id
+            return self.oracle.put_workflow(name, declared, version, expressions).newest.id
 
         self._ask(
             "put_workflow",
@@ -271,7 +333,7 @@ class AccountMachine(RuleBasedStateMachine):
                 raise Refused("WorkflowBelongs")
             if script != ELSEWHERE:
                 raise Refused("UnknownScript")
-            self.oracle.put_workflow(name, None, Version("its own"))
+            self.oracle.put_workflow(name, Declared(), Version("its own"))
             self.oracle.delete_workflow(name)
 
         async def asked(side: Side) -> None:
@@ -307,6 +369,9 @@ class AccountMachine(RuleBasedStateMachine):
     )
     def start_job(self, name: str | None, verb: Any, search: Search, key: str | None) -> None:
         """Change all instances that match."""
+        if verb == "restart" and any(not job.has_ended for job in self.oracle.jobs.values()):
+            # Two that wait for the same rate look for instances side by side.
+            return
         sent = forms.sent(key, "job", name, verb, search)
         self._ask(
             "start_job",
@@ -389,6 +454,33 @@ class AccountMachine(RuleBasedStateMachine):
             lambda caller: caller.token,
         )
         self._ask("revoke", lambda: self.oracle.revoke(earlier), lambda side: forms.tokens(side).revoke(earlier))
+        self._ask(
+            "list_tokens",
+            lambda: {id: token.is_revoked for id, token in self.oracle.tokens.items()},
+            lambda side: forms.tokens(side).list(),
+            lambda rows: {row.id: row.revoked_at is not None for row in rows},
+        )
+
+    @operation(
+        3,
+        verb=st.sampled_from(["replace_triggers", "merge_triggers", "delete_triggers"]),
+        wanted=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["plain", "made", "foreign"])), max_size=2),
+    )
+    def change_triggers(self, verb: str, wanted: list[tuple[str, str]]) -> None:
+        """Say which events start which workflows."""
+        if verb == "delete_triggers":
+            self._ask(
+                verb,
+                lambda: self.oracle.delete_triggers(SCRIPT),
+                lambda side: side.engine.delete_triggers(ACCOUNT, SCRIPT),
+            )
+            return
+        self._ask(
+            verb,
+            lambda: [*getattr(self.oracle, verb)(SCRIPT, wanted)],
+            lambda side: getattr(side.engine, verb)(ACCOUNT, SCRIPT, forms.triggers(wanted)),
+            lambda stored: [snapshot.triggers_of(each) for each in stored],
+        )
 
     @operation(1, kept=kept)
     def retain(self, kept: Kept) -> None:
@@ -403,9 +495,9 @@ class AccountMachine(RuleBasedStateMachine):
 
     # ---- reads
 
-    @operation(3, where=places, place=st.integers(0, 3))
+    @operation(4, where=places, place=st.integers(0, 3))
     def look_at(self, where: Place, place: int) -> None:
-        """Read an instance, one of its steps, and why it does not go on."""
+        """Read an instance, all that can be read of it, and one of its steps."""
         step, kind = step_of(self._program(where), place)
         query = StepQuery(f"{step}-1", "waitForEvent" if kind == "waitForEvent" else "step", None)
         self._ask(
@@ -422,9 +514,70 @@ class AccountMachine(RuleBasedStateMachine):
         )
         self._ask(
             "step",
-            lambda: self.oracle.has_ended(*where, f"{step}-1", query.type),
-            lambda side: side.engine.step(ACCOUNT, *where, query),
-            lambda view: view.status not in ("running", "waiting"),
+            lambda: self.oracle.step(*where, f"{step}-1", query.type),
+            lambda side: forms.step(side, *where, query),
+        )
+        self._ask(
+            "get_if_changed",
+            lambda: self.oracle.find(*where) is not None,
+            lambda side: forms.is_as_known(side, *where),
+        )
+        self._ask(
+            "log",
+            lambda: self.oracle.find(*where).status,
+            lambda side: side.engine.log(ACCOUNT, *where, 0, 10),
+            lambda page: page.status,
+        )
+        self._ask("family", lambda: self.oracle.family(*where), lambda side: forms.family(side, *where))
+        self._ask(
+            "subscribe",
+            lambda: self.oracle.last_notice(*where),
+            lambda side: forms.notices(side, *where),
+            lambda types: ("workflow_queued", None) if types[-1] != "over" else (types[0], types[-2]),
+        )
+
+    @operation(2, name=names)
+    def look_at_workflow(self, name: str) -> None:
+        """Read a workflow, and all that can be read of it."""
+        self._ask(
+            "workflow",
+            lambda: self.oracle.counts(name),
+            lambda side: side.engine.workflow(ACCOUNT, name),
+            lambda row: {status: count for status, count in row.counts.items() if count},
+        )
+        self._ask(
+            "versions",
+            lambda: self.oracle.version_ids(name),
+            lambda side: side.engine.versions(ACCOUNT, name, limit=1_000),
+            lambda versions: [version.id for version in versions.rows],
+        )
+        self._ask(
+            "limits",
+            lambda: self.oracle.queues(name),
+            lambda side: side.engine.limits(ACCOUNT, name),
+            lambda gates: {
+                queue.key: (queue.held, queue.queued)
+                for gate in gates.gates
+                for queue in gate.queues
+                if queue.held or queue.queued
+            },
+        )
+        self._ask(
+            "is_terminating",
+            lambda: self.oracle.version_ids(name) == [],
+            lambda side: side.engine.terminations.is_running(ACCOUNT, name),
+        )
+        self._ask(
+            "schedule",
+            lambda: self.oracle.schedule(name, CRON).skipped,
+            lambda side: schedules.get(side.engine, ACCOUNT, name, CRON),
+            lambda shown: shown.skipped,
+        )
+        self._ask(
+            "schedules",
+            lambda: len(self.oracle.workflows[name].schedules) if name in self.oracle.workflows else 0,
+            lambda side: schedules.page(side.engine, ACCOUNT, limit=1, workflow=name),
+            lambda page: page[1],
         )
 
     @operation(2, name=names, status=st.sampled_from([None, "queued", "waiting", "complete"]), ascending=st.booleans())
@@ -459,14 +612,14 @@ class AccountMachine(RuleBasedStateMachine):
 
     @operation(3, which=st.integers(0, 2))
     def job(self, which: int) -> None:
-        """Read a job, and cancel it: it has ended."""
+        """Read a job, and cancel it."""
         id = next(reversed(self.oracle.jobs), "none") if which else "none"
-        for verb in ("get", "cancel"):
+        for verb, expected in (("get", self.oracle.job), ("cancel", self.oracle.cancel_job)):
             self._ask(
                 f"{verb}_job",
-                lambda: self.oracle.job(id).changed,
+                lambda expected=expected: (expected(id).changed, self.oracle.job(id).has_ended),  # type: ignore[misc]  # bound now
                 forms.of_job(verb, id),
-                lambda job: job.done,
+                lambda job: (job.done, job.ended_at is not None),
             )
 
     # ---- time and workers
@@ -474,9 +627,20 @@ class AccountMachine(RuleBasedStateMachine):
     @operation(7, minutes=st.sampled_from([1, 5, 5, 10, 10, 30, 6 * 60, 25 * 60]))
     def advance(self, minutes: int) -> None:
         """Let time go by."""
+        self._advance(minutes * MINUTE_MS)
+
+    @operation(4)
+    def take_breath(self) -> None:
+        """Let so much time go by that instances may be created again."""
+        self._advance(1_000)
+
+    def _advance(self, ms: int) -> None:
+        # With a worker if it is one that finds who may begin then.
+        if self.oracle.waits_for_a_rate():
+            self.crash_or_start(is_crash=False)
         for side in self.sides:
-            self.runner.run(side.test.advance(minutes * MINUTE_MS))
-        self.oracle.advance(minutes * MINUTE_MS)
+            self.runner.run(side.test.advance(ms))
+        self.oracle.advance(ms)
         self._settled()
 
     @operation(5, is_crash=st.sampled_from([True, False, False]))
@@ -519,6 +683,7 @@ class AccountMachine(RuleBasedStateMachine):
                 pytest.fail(f"{name}: {side.name}: {got}, the oracle: {wanted}")
         assert len({repr(comparable(outcome)) for outcome in outcomes}) == 1, outcomes
         told[name, str(wanted[0])] += 1
+        self._is_done = wanted[0] == "done"
         self._settled()
 
     def _give_gates(self) -> None:
@@ -532,12 +697,26 @@ class AccountMachine(RuleBasedStateMachine):
     def _settled(self) -> None:
         """Compare where everything stands once nothing can happen any more."""
         self.oracle.settle()
+        self._learn_children()
         expected = {target: instance.status for target, instance in self._instances().items()}
         for side in self.sides:
             _same({(name, id): status for name, id, status in side.look(_STATUSES)}, expected, side.name, "the oracle")
         self.asked += 1
         if self.asked % LOOK_EVERY == 0:
             self._look()
+
+    def _learn_children(self) -> None:
+        """Tell the oracle the ids of new children, which only the server can make; their params say whose they are."""
+        known = {id for name, id in self._instances() if name == "errand"}
+        found: dict[str, list[str]] = defaultdict(list)
+        if unnamed := self.oracle.unnamed():
+            for (id,) in self.sides[0].look(_CHILDREN):
+                if id not in known:
+                    read = self.sides[0].engine.get(ACCOUNT, "errand", id, with_steps=False)
+                    found[self.runner.run(read).params].append(id)
+        for child in unnamed:
+            assert found[child.params], f"{child.params} has not been begun"
+            self.oracle.name_child(child, found[child.params].pop(0))
 
     def _look(self) -> None:
         expected = snapshot.of_oracle(self.oracle)
@@ -562,6 +741,29 @@ class AccountMachine(RuleBasedStateMachine):
         workflows = self.oracle.workflows.items()
         return {(name, id): each for name, workflow in workflows for id, each in workflow.instances.items()}
 
+    def _resolved(self, where: Place) -> Place:
+        """Return a place whose id is named by whose child it is."""
+        name, id = where
+        if not id.startswith("of "):
+            return where
+        parent = self._instances().get((id[3:].split("/")[0], id[-1]))
+        return name, "none" if parent is None or not parent.children else parent.children[-1].id
+
+    def _program_for(self, program: str, count: int) -> str:
+        """Return a program for new instances: of those with children there is one at most.
+
+        Of two that are begun at a moment it is nobody's business whose child is the first.
+        """
+        is_free = count == 1 and not any(map(self._is_parent, self._instances()))
+        return program if is_free or not CHILDREN.keys() & set(PROGRAMS[program]) else "steps"
+
+    def _is_parent(self, where: Place) -> bool:
+        return bool(CHILDREN.keys() & set(self._program(where)))
+
+    def _is_rolled_back(self, where: Place) -> bool:
+        instance = self._instances().get(where)
+        return instance is not None and instance.status == "rollingBack"
+
     def _program(self, where: Place) -> tuple[str, ...]:
         instance = self._instances().get(where)
         return () if instance is None else instance.program
@@ -572,7 +774,7 @@ class AccountMachine(RuleBasedStateMachine):
 
     def _place(self, where: Place) -> int:
         instance = self._instances().get(where)
-        return 0 if instance is None else instance.place
+        return 0 if instance is None else instance.at
 
 
 async def _outcome(side: Side, asked: Callable[[Side], Awaitable[Any]]) -> object:

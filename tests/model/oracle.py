@@ -4,10 +4,13 @@ Written by what is documented and by Cloudflare's rules, not by the code: one li
 loops over them. What it refuses it refuses before it has changed anything.
 """
 
+import itertools
+import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from tests.model.account import Done, Job, Schedule, Search, Token, Version, Wish, Workflow
-from tests.model.instance import FINAL, Instance, Kept, program_of
+from tests.model.account import Declared, Done, Job, Rate, Schedule, Search, Token, Version, Wish, Workflow
+from tests.model.instance import CHILDREN, FINAL, Instance, Kept, key_of, program_of, shown
 from tests.model.refusals import Refused
 
 MINUTE_MS = 60_000
@@ -20,9 +23,13 @@ UNFINISHED = ("paused", "queued", "rollingBack", "running", "waiting", "waitingF
 
 
 class Account:
-    """All that an account has. `id` tells which id the server makes next."""
+    """All that an account has. `id` tells which id the server makes next.
 
-    def __init__(self, now: int, id: Callable[[], str], most_queued: int) -> None:
+    `most` is how many instances of a workflow may be queued, and how many may be created in a second, in the account
+    and of each workflow.
+    """
+
+    def __init__(self, now: int, id: Callable[[], str], most: tuple[int, int, int]) -> None:
         self.now = now
         self.has_worker = True
         self.concurrency: int | None = None
@@ -33,21 +40,25 @@ class Account:
         self.tokens: dict[str, Token] = {}
         # Limits that steps share, by name, and how many of them may run.
         self.shared: dict[str, int] = {}
-        self._most_queued = most_queued
+        # By script, the type and the workflow of each.
+        self.triggers: dict[str, list[tuple[str, str]]] = {}
+        self._most_queued, of_account, of_workflow = most
+        self._rate = Rate(of_account)
+        self._rates: dict[str, Rate] = defaultdict(lambda: Rate(of_workflow))
         self._id = id
         self._rows = 0
         self._workflow_rows = 0
 
     # ---- workflows
 
-    def put_workflow(self, name: str, limit: int | None, version: Version, crons: Sequence[str] = ()) -> Workflow:
+    def put_workflow(self, name: str, declared: Declared, version: Version, crons: Sequence[str] = ()) -> Workflow:
         """Make a version of a workflow, which is new if there is none."""
         if version.concurrency is not None and self.concurrency is not None and version.concurrency > self.concurrency:
             raise Refused("InvalidInput")
         workflow = self.workflows.get(name)
         if workflow is None:
             self._workflow_rows += 1
-            workflow = self.workflows[name] = Workflow(name, self._workflow_rows, limit, [version])
+            workflow = self.workflows[name] = Workflow(name, self._workflow_rows, declared, [version])
         else:
             workflow.versions.append(version)
         kept = workflow.schedules
@@ -59,6 +70,8 @@ class Account:
         """Delete a workflow with all that it has."""
         gone = self._workflow(name)
         del self.workflows[name]
+        for instance in gone.instances.values():
+            instance.end_children(self.now)
         self.keys = {key: done for key, done in self.keys.items() if done.workflow != gone.row}
 
     def version(self, name: str, id: str) -> Version:
@@ -75,6 +88,7 @@ class Account:
         if (done := self._done(key)) is not None:
             return str(done.answer)
         self._check(name, wish)
+        self._count(name, 1)
         id = self._add(name, wish)
         self._keep(key, name, id)
         return id
@@ -83,6 +97,7 @@ class Account:
         """Create instances; return the ids of those that were, as taken ids are passed over."""
         for wish in wishes:
             self._check(name, wish)
+        self._count(name, len(wishes))
         created = []
         first = {wish.id: wish for wish in reversed(wishes)}
         for wish in sorted(first.values(), key=wishes.index):
@@ -97,13 +112,39 @@ class Account:
         """Return an instance."""
         return self._workflow(name).find(id)
 
-    def has_ended(self, name: str, id: str, step: str, type: str) -> bool:
-        """Tell whether a step has ended, as those in flight do with their instance."""
+    def step(self, name: str, id: str, step: str, type: str) -> tuple[bool, str | None]:
+        """Return whether a step has ended, as those in flight do with their instance, and what its stream is."""
         instance = self.find(name, id)
         for label, kind, outcome in instance.log():
             if (label, kind) == (step, type):
-                return outcome is not None or instance.is_final
+                has_stream = step.startswith("pour") and bool(outcome)
+                return outcome is not None or instance.is_final, shown(int(step[-3])) if has_stream else None
         raise Refused("StepNotFound")
+
+    def family(self, name: str, id: str) -> tuple[list[str], list[str], list[str]]:
+        """Return the ids of an instance and its children, of its parents, and of its children, if they are there."""
+        instance = self.find(name, id)
+        there = [each for _, each in self._all()]
+        parents = [each.id for each in there if each is instance.parent]
+        children = [each.id for each in instance.children if each in there]
+        return [id, *children], parents, children
+
+    def last_notice(self, name: str, id: str) -> tuple[str, str | None]:
+        """Return the first and the last thing that a subscriber is told; None: there may be more."""
+        instance = self.find(name, id)
+        last = {"complete": "completed"}.get(instance.status, instance.status)
+        return "workflow_queued", f"workflow_{last}" if instance.is_final else None
+
+    def version_ids(self, name: str) -> list[str]:
+        """Return the ids of a workflow's versions, newest first."""
+        return [version.id for version in reversed(self._workflow(name).versions)]
+
+    def queues(self, name: str) -> dict[str, tuple[int, int]]:
+        """Return of each key how many of a limited workflow have a slot, and how many wait."""
+        workflow = self._workflow(name)
+        held = [each.key for each in workflow.instances.values() if each.has_slot and workflow.has_gate]
+        keys = {*held, *(each.key for each in workflow.instances.values() if each.queued_at is not None)}
+        return {key: (held.count(key), len(workflow.queue(key))) for key in keys}
 
     def ids(self, name: str, status: str | None, *, ascending: bool = False) -> list[str]:
         """Return the ids of a workflow's instances by creation, newest first unless asked otherwise."""
@@ -115,10 +156,10 @@ class Account:
         statuses = [each.status for each in self._workflow(name).instances.values()]
         return {status: statuses.count(status) for status in statuses}
 
-    def search(self, name: str | None, search: Search) -> list[Instance]:
+    def search(self, name: str | None, search: Search, now: int | None = None) -> list[Instance]:
         """Return the instances that are found, of a workflow or of all, newest first."""
         workflows = self.workflows.values() if name is None else [self._workflow(name)]
-        found = [each for one in workflows for each in one.instances.values() if search.finds(each, self.now)]
+        found = [each for one in workflows for each in one.instances.values() if search.finds(each, now or self.now)]
         return sorted(found, key=lambda each: each.row, reverse=True)
 
     def send(self, name: str, id: str, event_type: str, payload: str, key: tuple[str, str] | None = None) -> int:
@@ -164,8 +205,13 @@ class Account:
     # ---- control
 
     def control(self, name: str, id: str, verb: str) -> str:
-        """Pause, resume, terminate or restart an instance; return its status then."""
+        """Pause, resume, terminate, undo or restart an instance; return its status then."""
         instance = self.find(name, id)
+        if verb == "restart":
+            self._count(name, 1)
+        return self._control(name, instance, verb)
+
+    def _control(self, name: str, instance: Instance, verb: str) -> str:
         match verb:
             case "pause":
                 instance.pause(self.now)
@@ -173,6 +219,10 @@ class Account:
                 instance.resume(self.now)
             case "terminate":
                 instance.end(self.now)
+            case "undo":
+                instance.end_undone(self.now)
+            case "resume_rollback":
+                instance.resume_rollback()
             case _:
                 instance.begin_again(self.now, self.workflows[name].newest.id)
         return instance.status
@@ -180,13 +230,18 @@ class Account:
     def restart_from(self, name: str, id: str, place: int) -> str:
         """Restart an instance from a move on; return its status then."""
         instance = self.find(name, id)
+        self._count(name, 1)
         instance.begin_again_from(place, self.workflows[name].newest.id)
         return instance.status
 
     def delete(self, name: str, id: str) -> int:
         """Delete an instance; return when."""
-        self.find(name, id)
+        gone = self.find(name, id)
         del self.workflows[name].instances[id]
+        if gone.parent is not None and not gone.is_final:
+            gone.parent.hear(gone, "deleted")
+        gone.parent = None
+        gone.end_children(self.now)
         return self.now
 
     def terminate_all(self, name: str, statuses: Sequence[str]) -> bool:
@@ -202,14 +257,39 @@ class Account:
             return str(done.answer)
         if name is not None:
             self._workflow(name)
-        job = Job(self._id(), verb, 0, 0)
-        for instance in self.search(name, search):
-            is_changed = self._change(instance, verb)
-            job.changed += is_changed
-            job.passed_over += not is_changed
+        job = Job(self._id(), verb, name, search, self.now, self._rows)
         self.jobs[job.id] = job
         self._keep(key, name, job.id)
+        self._go_on(job)
         return job.id
+
+    def cancel_job(self, id: str) -> Job:
+        """End a job; what it has done stays."""
+        job = self.job(id)
+        job.has_ended, job.again_at = True, None
+        return job
+
+    def _go_on(self, job: Job) -> None:
+        is_there = job.workflow is None or job.workflow in self.workflows
+        found = self.search(job.workflow, job.search, job.began_at) if is_there else []
+        left = [each for each in found if each.row <= job.upto]
+        some = [*itertools.takewhile(self._may_restart, left)] if job.verb == "restart" else left
+        # The newest come first; those that there is time for at once go from the oldest.
+        for instance in reversed(some):
+            fits = instance.status in (job.search.statuses or (instance.status,))
+            is_changed = fits and self._change(instance, job.verb)
+            job.changed += is_changed
+            job.passed_over += not is_changed
+        job.has_ended = len(some) == len(left)
+        job.again_at = None if job.has_ended else self.now + 1_000
+        job.upto = left[len(some)].row if not job.has_ended else 0
+
+    def _may_restart(self, instance: Instance) -> bool:
+        """Count a restart, if there is room for it."""
+        name = self._name_of(instance)
+        if has_room := self._has_room(name, 1):
+            self._count(name, 1)
+        return has_room
 
     def job(self, id: str) -> Job:
         """Return a job."""
@@ -228,10 +308,13 @@ class Account:
                 fits = not instance.is_final
             case _:
                 fits = True
+        name = self._name_of(instance)
         if fits:
-            name = next(one.name for one in self.workflows.values() if instance in one.instances.values())
-            self.delete(name, instance.id) if verb == "delete" else self.control(name, instance.id, verb)
+            self.delete(name, instance.id) if verb == "delete" else self._control(name, instance, verb)
         return fits
+
+    def _name_of(self, instance: Instance) -> str:
+        return next(one.name for one in self.workflows.values() if one.instances.get(instance.id) is instance)
 
     # ---- schedules, limits, retention
 
@@ -281,6 +364,24 @@ class Account:
         """Return when an instance is over; None: it has not ended."""
         return self._expires_at(self._workflow(name), self.find(name, id))
 
+    def replace_triggers(self, script: str, triggers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Let a script have these event triggers and no others."""
+        if any(name not in self.workflows or self.workflows[name].script != script for _, name in triggers):
+            raise Refused("InvalidInput")
+        self.triggers[script] = [*triggers]
+        return self.triggers[script]
+
+    def merge_triggers(self, script: str, triggers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Add event triggers, which replace those of the same type."""
+        kept = [each for each in self.triggers.get(script, []) if each[0] not in dict(triggers)]
+        new = self.replace_triggers(script, triggers)
+        self.triggers[script] = [*kept, *new]
+        return self.triggers[script]
+
+    def delete_triggers(self, script: str) -> int:
+        """Delete those of a script; return how many there were."""
+        return len(self.triggers.pop(script, []))
+
     # ---- tokens
 
     def create_token(self, permissions: Sequence[str], lifetime_ms: int | None) -> str:
@@ -326,10 +427,10 @@ class Account:
             self._queue()
             self._give_slots()
             ready = [each for workflow, each in self._all() if self.has_worker and self._can_run(workflow, each)]
-            before = [(each.status, each.place, each.begun, each.due_at) for each in ready]
+            before = [each.standing() for each in ready]
             for each in ready:
                 each.turn(self.now)
-            if before == [(each.status, each.place, each.begun, each.due_at) for each in ready]:
+            if before == [each.standing() for each in ready]:
                 break
         for workflow, each in self._all():
             if workflow.has_gate and each.queued_at is not None and each.status == "waiting":
@@ -343,21 +444,28 @@ class Account:
             self.now = moment
             self._fire_due()
             self._wake()
+            for job in self.jobs.values():
+                if job.again_at is not None and job.again_at <= self.now:
+                    self._go_on(job)
             self.settle()
             self._expire()
         self.now = end
         self._expire()
         for workflow in self.workflows.values():
             is_used = any(each.has_slot or each.queued_at is not None for each in workflow.instances.values())
-            workflow.has_gate = workflow.most is not None or self.concurrency is not None or is_used
+            workflow.has_gate = workflow.is_limited or self.concurrency is not None or is_used
+            self._forget_keys(workflow)
 
     def _moments(self) -> Iterator[int]:
         """Yield the moments to come at which time decides something."""
         for workflow, each in self._all():
             if (over_at := self._expires_at(workflow, each)) is not None:
                 yield over_at
-            if self.has_worker and each.status == "waiting" and each.due_at is not None:
+            if self.has_worker and each.status in ("waiting", "rollingBack") and each.due_at is not None:
                 yield each.due_at
+        for workflow in self.workflows.values():
+            yield from (at for at in map(workflow.may_begin_at, workflow.turns) if at > self.now)
+        yield from (job.again_at for job in self.jobs.values() if job.again_at is not None)
         for schedule in self._schedules():
             if schedule.next_at is not None:
                 yield schedule.next_at
@@ -379,7 +487,8 @@ class Account:
 
     def _wake(self) -> None:
         for _, each in self._all():
-            if each.status == "waiting" and each.due_at is not None and each.due_at <= self.now:
+            is_asleep = each.status in ("waiting", "rollingBack")
+            if is_asleep and each.due_at is not None and each.due_at <= self.now:
                 each.is_due = True
 
     def _fire_due(self) -> None:
@@ -415,7 +524,7 @@ class Account:
     # ---- slots
 
     def _set_gate(self, workflow: Workflow) -> None:
-        if workflow.has_gate or (workflow.most is None and self.concurrency is None):
+        if workflow.has_gate or not (workflow.is_limited or self.concurrency is not None):
             return
         workflow.has_gate = True
         for each in workflow.instances.values():
@@ -424,29 +533,58 @@ class Account:
     def _can_run(self, workflow: Workflow, instance: Instance) -> bool:
         if instance.status in ("running", "waitingForPause"):
             return True
-        has_turn = instance.is_due and instance.status in ("queued", "waiting")
+        has_turn = instance.is_due and instance.status in ("queued", "waiting", "rollingBack")
         return has_turn and (instance.has_slot or not workflow.has_gate)
 
     def _queue(self) -> None:
         """Let those wait for a slot that are due, as a worker comes upon them."""
         for workflow, each in self._all():
-            is_due = self.has_worker and each.is_due and each.status in ("queued", "waiting")
+            is_due = self.has_worker and each.is_due and each.status in ("queued", "waiting", "rollingBack")
             if workflow.has_gate and is_due and not each.has_slot and each.queued_at is None:
-                each.queued_at = self.now
+                self._enter(workflow, each)
+
+    def _enter(self, workflow: Workflow, instance: Instance) -> None:
+        """Let an instance wait for a slot. A key that comes anew has its turn before the one that had it last."""
+        instance.queued_at = self.now
+        workflow.turns.setdefault(instance.key, workflow.last_turn - 1)
 
     def _give_slots(self) -> None:
         while (heads := [*self._heads()]) and not self._is_full():
-            _, _, each = min(heads, key=lambda head: head[:2])
+            _, _, workflow, each = min(heads, key=lambda head: head[:2])
+            if each.started_at is None:
+                workflow.starts.append((self.now, each.key))
+            workflow.last_turn += 2
+            workflow.turns[each.key] = workflow.last_turn
             each.has_slot, each.queued_at, each.is_due = True, None, True
 
-    def _heads(self) -> Iterator[tuple[int, int, Instance]]:
-        """Yield of each workflow that has room who waits longest there, and since when."""
+    def _heads(self) -> Iterator[tuple[int, int, Workflow, Instance]]:
+        """Yield of each workflow that has room whose turn it is there, and since when it waits."""
         for workflow in self.workflows.values():
-            held = sum(each.has_slot for each in workflow.instances.values())
-            waiting = [(each.queued_at, each) for each in workflow.instances.values() if each.queued_at is not None]
-            if waiting and workflow.has_gate and (workflow.most is None or held < workflow.most):
-                since, each = min(waiting, key=lambda one: (one[0], one[1].row))
-                yield since, workflow.row, each
+            held = [each.key for each in workflow.instances.values() if each.has_slot]
+            heads = [queue[0] for queue in map(workflow.queue, workflow.turns) if queue]
+            heads = [each for each in heads if held.count(each.key) < (workflow.declared.per_key or len(held) + 1)]
+            heads = [each for each in heads if each.started_at is not None or not self._is_too_soon(workflow, each)]
+            if heads and workflow.has_gate and (workflow.most is None or len(held) < workflow.most):
+                each = min(heads, key=lambda one: (workflow.turns[one.key], one.key))
+                assert each.queued_at is not None
+                yield each.queued_at, workflow.row, workflow, each
+
+    def _is_too_soon(self, workflow: Workflow, instance: Instance) -> bool:
+        return workflow.may_begin_at(instance.key) > self.now
+
+    def waits_for_a_rate(self) -> bool:
+        """Tell whether somebody could begin if time went by."""
+        return any(
+            each.queued_at is not None and each.started_at is None and self._is_too_soon(workflow, each)
+            for workflow, each in self._all()
+        )
+
+    def _forget_keys(self, workflow: Workflow) -> None:
+        """Forget the turns of keys in which nothing is left that counts."""
+        used = {each.key for each in workflow.instances.values() if each.has_slot or each.queued_at is not None}
+        rate = workflow.declared.rate_per_key
+        used |= {key for at, key in workflow.starts if rate is not None and at + rate[1] > self.now}
+        workflow.turns = {key: turn for key, turn in workflow.turns.items() if key in used}
 
     def _is_full(self) -> bool:
         held = sum(each.has_slot for _, each in self._all())
@@ -479,6 +617,18 @@ class Account:
         self._new(workflow, Wish(id, wish.params, wish.kept, wish.labels), "api")
         return id
 
+    def _count(self, name: str, count: int) -> None:
+        """Count instances that are about to be created, or restarted."""
+        if count > min(self._rate.most, self._rates[name].most):
+            raise Refused("InvalidInput")
+        if not self._has_room(name, count):
+            raise Refused("CreatedTooFast")
+        for rate in (self._rate, self._rates[name]):
+            rate.recent += [self.now] * count
+
+    def _has_room(self, name: str, count: int) -> bool:
+        return all(rate.has_room(count, self.now) for rate in (self._rate, self._rates[name]))
+
     def _queued(self, workflow: Workflow) -> int:
         """Return how many of a workflow wait for a slot or, where there are none, for a worker."""
         instances = workflow.instances.values()
@@ -499,10 +649,33 @@ class Account:
             trigger=trigger,
             kept=wish.kept,
             labels=dict(wish.labels),
-            queued_at=self.now if workflow.has_gate else None,
+            key=key_of(wish.params) if workflow.declared.per_key else "",
+            bear=self._bear,
         )
+        if workflow.has_gate:
+            self._enter(workflow, created)
         self._give_slots()
         return created
+
+    def _bear(self, parent: Instance, move: str) -> Instance:
+        """Create the child of a move, whose id is made of what nobody but the server knows: it is told later."""
+        name = self._name_of(parent)
+        params = json.dumps({"program": CHILDREN[move], "of": f"{name}/{parent.id} {move} {parent.place}"})
+        wish = Wish(f"?{self._rows}", params.replace(": ", ":").replace(", ", ","))
+        child = self._new(self.workflows["errand"], wish, "binding")
+        child.parent = parent
+        parent.children.append(child)
+        return child
+
+    def unnamed(self) -> list[Instance]:
+        """Return the children whose ids are not known yet, the oldest first."""
+        return [each for _, each in self._all() if each.id.startswith("?")]
+
+    def name_child(self, child: Instance, id: str) -> None:
+        """Take note of the id of a child."""
+        instances = self.workflows["errand"].instances
+        child.id = id
+        self.workflows["errand"].instances = {each.id: each for each in instances.values()}
 
     def _done(self, key: tuple[str, str] | None) -> Done | None:
         done = None if key is None else self.keys.get(key[0])

@@ -2,6 +2,7 @@
 
 # The code by which the API tells each error. Source: docs/compatibility.md and developers.cloudflare.com/api/.
 CODES = {
+    "CreatedTooFast": 10429,
     "IdempotencyKeyReused": 10002,
     "InstanceAlreadyExists": 10405,
     "InstanceFinished": 10401,

@@ -17,15 +17,16 @@ from stepwell.store.sql.rows import Connection, every
 from stepwell.store.sqlite import SqliteStore
 from stepwell.testing import ACCOUNT, TestEngine
 from tests import postgres
-from tests.model.programs import Foreign, Hourly, Narrow, Plain
+from tests.model.programs import Errand, Foreign, Hourly, Keyed, Narrow, Paced, Plain
 from tests.store.difference import CREATIONS, Look, number_as
 
 A = TypeVar("A")
 
-CLASSES = (Plain, Narrow, Hourly)
+CLASSES = (Plain, Narrow, Keyed, Paced, Hourly, Errand)
 # The script whose class no worker here runs.
 ELSEWHERE = "elsewhere"
-MOST_QUEUED = 3
+# How many instances of a workflow may be queued, and created in a second, in the account and of each workflow.
+MOST_QUEUED, MOST_CREATED, MOST_CREATED_OF_WORKFLOW = MOST = (3, 10, 5)
 
 
 class Ids:
@@ -118,7 +119,12 @@ class Side:
         told = TurnSettings(lost_turns=1_000_000)
         self._opened = TestEngine.open(CLASSES, store=self.store, settings=told, env={"GATES": self.gates})
         self.test = await self._opened.__aenter__()
-        self.test.engine = Engine(self.store, self.test.clock, Settings(queued_instances=MOST_QUEUED))
+        told_server = Settings(
+            queued_instances=MOST_QUEUED,
+            creations_per_second=MOST_CREATED,
+            creations_per_second_of_workflow=MOST_CREATED_OF_WORKFLOW,
+        )
+        self.test.engine = Engine(self.store, self.test.clock, told_server)
         ids = ("0" * 8, "1" * 8)
         made_of = (ELSEWHERE, Foreign.__name__, "0" * 64)
         await self.store.run(RegisterWorkflow(ACCOUNT, "foreign", *made_of, *ids, self.test.clock.now()))

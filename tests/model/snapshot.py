@@ -9,6 +9,7 @@ from stepwell.api.instance_list import InstanceList
 from stepwell.api.query import Query
 from stepwell.core.steplog import Entry, SleepEntry, StepEntry, TerminationEntry, WaitEntry
 from stepwell.engine import Engine, InstanceView
+from stepwell.store.account_operations import Trigger
 from stepwell.store.label_operations import ReadLabels
 from stepwell.store.retention_operations import GetRetention
 from stepwell.store.schedule_operations import ListSchedules
@@ -17,9 +18,12 @@ from tests.model.account import Workflow
 from tests.model.instance import Instance
 from tests.model.oracle import KEPT_BY_SERVER, Account
 
+# The script whose event triggers are changed.
+SCRIPT = "tests"
 # Pages are this short, so that there are several.
 PER_PAGE = 2
 _ALL = 1_000
+_ASLEEP = ("waiting", "rollingBack")
 
 
 async def whole(engine: Engine) -> dict[str, Any]:
@@ -30,6 +34,7 @@ async def whole(engine: Engine) -> dict[str, Any]:
         "limits": await engine.limits(ACCOUNT),
         "jobs": await engine.jobs.list(ACCOUNT, limit=_ALL),
         "retention": await engine.account_settings(ACCOUNT),
+        "triggers": [triggers_of(each) for each in await engine.triggers(ACCOUNT, SCRIPT)],
         "schedules": await engine.store.run(ListSchedules(ACCOUNT, _ALL, 0)),
     }
     for row in workflows.rows:
@@ -39,6 +44,12 @@ async def whole(engine: Engine) -> dict[str, Any]:
         for id in ids:
             found[f"{row.name}/{id}"] = await _one(engine, row.name, id)
     return found
+
+
+def triggers_of(trigger: Trigger) -> tuple[str, str]:
+    """Return the type of an event trigger, and the workflow that it starts."""
+    (target,) = trigger.targets
+    return trigger.type, target.workflow_name
 
 
 async def pages(engine: Engine, workflow: str, status: str | None, *, ascending: bool) -> list[str]:
@@ -77,7 +88,10 @@ def of_engine(found: dict[str, Any], now: int) -> dict[str, Any]:
         (each.workflow, each.cron, each.overlap, each.paused_at is not None, each.next_at, each.last_at, each.skipped)
         for each in found["schedules"].rows
     ]
-    known["jobs"] = sorted((job.id, job.verb, job.done, job.passed_over) for job in found["jobs"].jobs)
+    known["jobs"] = sorted(
+        (job.id, job.verb, job.done, job.passed_over, job.ended_at is not None) for job in found["jobs"].jobs
+    )
+    known["triggers"] = found["triggers"]
     known["shared"] = {each.name: each.is_set for each in found["limits"].shared}
     known["retention"] = tuple(msgspec.structs.astuple(found["retention"]))
     return known
@@ -97,7 +111,10 @@ def of_oracle(account: Account) -> dict[str, Any]:
         for name, workflow in sorted(account.workflows.items())
         for each in workflow.schedules.values()
     ]
-    known["jobs"] = sorted((job.id, job.verb, job.changed, job.passed_over) for job in account.jobs.values())
+    known["jobs"] = sorted(
+        (job.id, job.verb, job.changed, job.passed_over, job.has_ended) for job in account.jobs.values()
+    )
+    known["triggers"] = account.triggers.get(SCRIPT, [])
     known["shared"] = dict.fromkeys(account.shared, True)
     known["retention"] = (account.kept.success_ms, account.kept.error_ms)
     return known
@@ -110,22 +127,23 @@ def _gate(workflow: Workflow) -> tuple[int, int]:
 
 def _of_view(now: int, view: InstanceView, labels: dict[str, str], retention: Any) -> tuple[Any, ...]:
     row, log = view.row, view.log
-    is_asleep = row.status == "waiting" and row.due_at is not None and row.due_at > now
+    is_asleep = row.status in _ASLEEP and row.due_at is not None and row.due_at > now
     error = None if log.error is None else (log.error.name, log.error.message)
     output = None if view.output is None else msgspec.json.decode(view.output)
     due_at = row.due_at if is_asleep else None
     times = (row.created_at, row.started_at, row.ended_at, retention.expires_at, due_at)
     said = (row.status, row.version, row.trigger, view.params, labels)
-    return (*said, times, output, error, [entry_of(entry) for entry in log.entries])
+    rollback = None if log.rollback is None else log.rollback.outcome
+    return (*said, times, output, error, rollback, [entry_of(entry) for entry in log.entries])
 
 
 def _of_instance(instance: Instance, expires_at: int | None, now: int) -> tuple[Any, ...]:
     output = instance.output if instance.status == "complete" else None
-    is_asleep = instance.status == "waiting" and instance.due_at is not None and instance.due_at > now
+    is_asleep = instance.status in _ASLEEP and instance.due_at is not None and instance.due_at > now
     due_at = instance.due_at if is_asleep and not instance.is_due else None
     times = (instance.created_at, instance.started_at, instance.ended_at, expires_at, due_at)
     said = (instance.status, instance.version, instance.trigger, instance.params, instance.labels)
-    return (*said, times, output, instance.error, instance.log())
+    return (*said, times, output, instance.error, instance.rollback, instance.log())
 
 
 def entry_of(entry: Entry) -> tuple[str, str, bool | None]:

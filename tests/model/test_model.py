@@ -1,18 +1,22 @@
 """Whatever is asked of an account: engines on SQLite and PostgreSQL, and a small oracle, agree on what comes of it."""
 
+import re
 import secrets
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests import postgres
+from tests.model.doors import ASKED, ELSEWHERE, doors
 from tests.model.lot import LOT
 from tests.model.machine import AccountMachine, told
 from tests.model.sides import IDS
 
+ROOT = Path(__file__).parents[2]
 HAS_POSTGRES = postgres.is_there()
 QUICK = settings(
     max_examples=12,
@@ -29,14 +33,17 @@ REFUSALS: dict[str, tuple[str, ...]] = {
     "create": (
         *(_WORKFLOW, "InstanceAlreadyExists", "InvalidInstanceId", "InvalidInput", "IdempotencyKeyReused"),
         "QueueFull",
+        "CreatedTooFast",
     ),
-    "create_batch": (_WORKFLOW, "InvalidInstanceId", "QueueFull"),
+    "create_batch": (_WORKFLOW, "InvalidInstanceId", "QueueFull", "CreatedTooFast", "InvalidInput"),
     "send": (*_INSTANCE, "InvalidInput", "InstanceFinished", "IdempotencyKeyReused"),
     "pause": (*_INSTANCE, "InstanceFinished"),
     "resume": _INSTANCE,
     "terminate": (*_INSTANCE, "InstanceFinished"),
-    "restart": _INSTANCE,
-    "restart_from": (*_INSTANCE, "StepNotInHistory"),
+    "undo": (*_INSTANCE, "InstanceFinished"),
+    "resume_rollback": (*_INSTANCE, "NoFailedRollback"),
+    "restart": (*_INSTANCE, "CreatedTooFast"),
+    "restart_from": (*_INSTANCE, "StepNotInHistory", "CreatedTooFast"),
     "delete": _INSTANCE,
     "force": (*_INSTANCE, "InstanceFinished", "InvalidInput"),
     "fork": (*_INSTANCE, "InvalidInstanceId", "StepNotInHistory", "InstanceAlreadyExists"),
@@ -51,11 +58,22 @@ REFUSALS: dict[str, tuple[str, ...]] = {
     "change_schedule": (_WORKFLOW, "ScheduleNotFound"),
     "run_schedule": (_WORKFLOW, "ScheduleNotFound"),
     "share_limit": ("LimitNotFound",),
+    "replace_triggers": ("InvalidInput",),
+    "merge_triggers": ("InvalidInput",),
     "create_token": ("InvalidInput",),
     "authenticate": ("NotAuthenticated",),
     "get": _INSTANCE,
     "why": _INSTANCE,
     "step": (*_INSTANCE, "StepNotFound"),
+    "get_if_changed": _INSTANCE,
+    "log": _INSTANCE,
+    "family": _INSTANCE,
+    "subscribe": _INSTANCE,
+    "workflow": (_WORKFLOW,),
+    "versions": (_WORKFLOW,),
+    "limits": (_WORKFLOW,),
+    "is_terminating": (_WORKFLOW,),
+    "schedule": (_WORKFLOW, "ScheduleNotFound"),
     "list": (_WORKFLOW,),
     "search": (_WORKFLOW,),
     "version": (_WORKFLOW, "VersionNotFound"),
@@ -65,18 +83,16 @@ NEVER_REFUSED = {
     "limit_account": "whatever number is given, what runs goes on",
     "retain": "an account that has said nothing has settings, too",
     "revoke": "a token that is none was good for nothing before",
+    "list_tokens": "there may be none",
+    "schedules": "a workflow that is not there has none",
+    "decisions": "it is asked of an instance of which something has just been decided",
+    "delete_triggers": "a script that nobody knows has none",
 }
 # Errors that a docstring names, and that are not seen here.
 UNSEEN = {
-    (
-        "create",
-        "CreatedTooFast",
-    ): "no rate is set: all of an example is created in moments of a clock that stands still",
-    ("restart", "CreatedTooFast"): "as above",
     ("fork", "InvalidInput"): "no outputs or params are given: tests/engine/test_forks.py has them",
     ("fork", "VersionNotFound"): "as above, of versions",
     ("move", "VersionNotFound"): "the newest is meant; moves to code that is kept need a process: tests/crash/",
-    ("resume_rollback", "NoFailedRollback"): "the programs undo nothing: tests/engine/test_rollback.py",
     ("change_schedule", "InvalidInput"): "time zones: tests/engine/test_schedules.py",
 }
 _EXPECTED = {(name, refusal) for name, refusals in REFUSALS.items() for refusal in refusals}
@@ -143,6 +159,17 @@ def test_what_is_not_asked_for_has_a_reason() -> None:
     assert not set(REFUSALS) & set(NEVER_REFUSED)
     assert not set(UNSEEN) & _EXPECTED
     assert {name for name, _ in LOT} >= {"create", "control", "start_job", "fork", "advance", "crash_or_start"}
+
+
+def test_every_door_of_the_engine_is_asked_or_has_a_reason() -> None:
+    """Each public method of the engine and its parts is asked by the machine, or by a test that calls it."""
+    there = set(doors())
+
+    assert there == {*ASKED, *ELSEWHERE}
+    assert not set(ASKED) & set(ELSEWHERE)
+    assert set(ASKED.values()) <= {*REFUSALS, *NEVER_REFUSED}
+    for door, (path, _) in ELSEWHERE.items():
+        assert re.search(rf"{door.partition('.')[2]}\b", (ROOT / path).read_text(), re.IGNORECASE), door
 
 
 def _run(number: int, how: settings) -> None:

@@ -80,7 +80,7 @@ def view_step(history: Sequence[Recorded], query: StepQuery) -> StepView | None:
     if isinstance(entry, StepEntry):
         return _view_do(entry, end, query.attempt, log)
     assert isinstance(entry, WaitEntry)
-    return _view_wait(entry, end, history)
+    return _view_wait(entry, end, history, log)
 
 
 def _is_asked_for(entry: Entry, query: StepQuery) -> bool:
@@ -124,8 +124,10 @@ def _complete(entry: StepEntry, end: StepSucceeded) -> StepView:
     return StepView("complete", value=end.value, is_sensitive=is_sensitive, stream=end.stream)
 
 
-def _view_wait(entry: WaitEntry, end: Record | None, history: Sequence[Recorded]) -> StepView:
+def _view_wait(entry: WaitEntry, end: Record | None, history: Sequence[Recorded], log: InstanceLog) -> StepView:
     if not entry.finished:
+        if log.state.ended_at is not None:
+            return StepView("errored", INTERRUPTED, event_type=entry.event_type)
         return StepView("waiting", event_type=entry.event_type)
     if not isinstance(end, WaitEnded):
         return StepView("errored", CANCELLED, event_type=entry.event_type)

@@ -18,6 +18,7 @@ ELSEWHERE = {
     "deploy": "test_deploying.py",
     "doctor": "test_doctor.py",
     "migrate": "test_schemas.py",
+    "reencrypt": "../crash/test_encryption.py",
     "restore": "test_backups.py",
 }
 

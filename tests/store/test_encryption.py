@@ -11,9 +11,10 @@ from zlib import crc32
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 from stepwell.clock import VirtualClock
-from stepwell.errors import InvalidInput, StoreDamaged, StoreError
+from stepwell.errors import InvalidInput, StoreDamaged, StoreError, StoreUnavailable
 from stepwell.sealing import KEY_BYTES, KEYS, KEYS_FILE, Vault, vault_of
 from stepwell.store import Store
 from stepwell.store.encryption_operations import SEALED_TABLES, Place, Reencrypt
@@ -23,11 +24,13 @@ from stepwell.store.search_operations import SearchInstances, Wanted
 from stepwell.store.sql.records import RECORD_COLUMNS, checksum
 from stepwell.store.sql.tables import TABLES
 from stepwell.store.sqlite import SqliteStore
+from stepwell.store.sqlite.connections import _Writing as Writing
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.testing import ACCOUNT, TestEngine
 from stepwell.workflow import WorkflowEntrypoint
 from tests import postgres
 from tests.store.copies import copied, tables_of
+from tests.store.scenes import creation, register
 
 HAS_POSTGRES = postgres.is_there()
 if HAS_POSTGRES:
@@ -373,6 +376,33 @@ async def test_nothing_is_sealed_without_keys(url: str) -> None:
     """There is nothing to do, which is said."""
     async with opened(url) as store:
         assert await store.run(Reencrypt("records", [])) is None
+
+
+async def test_row_that_was_rolled_back_is_sealed_for_who_gets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number is given out again, to another account: what is known of it by then is of somebody else."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    commit = Writing.commit
+    has_failed: list[bool] = []
+
+    def failing(self: Writing) -> None:
+        if not has_failed and self.connection.execute("select count(*) from instances").fetchone() == (1,):
+            has_failed.append(True)
+            raise apsw.FullError("no space")
+        commit(self)
+
+    async with opened(url, NEW) as store:
+        await register(store)
+        await register(store, account="other")
+        monkeypatch.setattr(Writing, "commit", failing)
+        with pytest.raises(StoreUnavailable):
+            await store.run(creation("a"))
+        await store.run(replace(creation("b"), account="other"))
+    async with opened(url, NEW) as store:
+        found = await store.run(GetInstance("other", "orders", "b"))
+
+    assert (has_failed, found.records[0].value) == ([True], creation("b").record.value)
 
 
 async def test_copy_is_opened_with_the_same_keys(url: str, tmp_path: Path) -> None:

@@ -112,6 +112,9 @@ class _Writing:
 
     def roll_back(self) -> None:
         _roll_back(self._connection)
+        if self._connection.vault is not None:
+            # Numbers of rows that are not there after all are given out again, and not to the same account.
+            self._connection.vault.accounts.clear()
 
     def told(self, error: Exception) -> Exception:
         return translate(error, self._where)

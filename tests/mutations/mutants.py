@@ -79,6 +79,15 @@ MUTANTS = (
         "tests/store/test_turns.py::test_no_wakeup_is_lost",
     ),
     Mutant(
+        "lost-answer-told-of-nothing",
+        5,
+        "an event is never heard of which only a lost answer had told, as later answers came",
+        "recorder.py",
+        "            if not self._resending:\n                self._take(",
+        "            if True:\n                self._take(",
+        "tests/engine/test_turns.py::test_event_that_a_lost_answer_told_of_is_told_again",
+    ),
+    Mutant(
         "old-turn-commits",
         6,
         "a worker that has lost its turn may still record what it does",

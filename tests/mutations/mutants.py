@@ -61,6 +61,15 @@ MUTANTS = (
         "tests/engine/test_one_order.py::test_two_results_in_one_commit_and_a_nested_gather_in_one_branch",
     ),
     Mutant(
+        "clock-set-back-rings-no-timer",
+        3,
+        "a time-out of the author's is not met again in a replay where a clock was set back meanwhile",
+        "calls.py",
+        "return took_s < 0 and self._rings_timer(math.inf)",
+        "return False",
+        "tests/engine/test_one_order.py::test_timeout_round_a_step_is_replayed_though_the_clock_was_set_back",
+    ),
+    Mutant(
         "closed-turn-goes-on",
         4,
         "code of a turn that has ended may still call steps",

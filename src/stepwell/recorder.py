@@ -1,7 +1,8 @@
 """Sends the records of one turn to the store, in order, and says when they are durable.
 
 Commits are pipelined. When the store refuses one, or its answer is lost, everything that is not acknowledged is sent
-again as one commit: (turn, n) makes sending twice the same as once.
+again as one commit: (turn, n) makes sending twice the same as once. What was sent behind it is, too, whatever was
+answered: each commit takes what came from outside before those in front of it as told by theirs.
 """
 
 import asyncio
@@ -175,7 +176,10 @@ class Recorder:
             answer.exception()
             return
         try:
-            self._take(answer.result(), count)
+            committed = answer.result()
+            # Behind one whose answer was lost it does not tell what came from outside before that: both are sent again.
+            if not self._resending:
+                self._take(committed, count)
         except TurnLost:
             self.stop()
             self._events.lost()

@@ -1,11 +1,13 @@
 """Invariant 3, one order live and on replay: the cases that break naive engines."""
 
 import asyncio
+from contextvars import Context
 from typing import Any
 
 import pytest
 
 from stepwell import WorkflowEntrypoint
+from stepwell.clock import VirtualClock
 from stepwell.core.records import StepCancelled, StepSucceeded
 from stepwell.core.steplog import StepEntry
 from stepwell.settings import TurnSettings
@@ -14,6 +16,7 @@ from tests.engine.stores import CheckedStore, RefusingStore
 from tests.engine.ways import Job, Sending, every_way
 
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 ran: list[Any] = []
 
 
@@ -387,6 +390,78 @@ async def test_cancellation_by_something_foreign_is_waited_for() -> None:
 
         assert await instance.output() == [True, None]
         assert ran == ["hangs", "after"]
+
+
+class SettableClock(VirtualClock):
+    """A clock that can be set back."""
+
+    behind_ms = 0
+
+    def now(self) -> int:
+        """Return the time that it shows."""
+        return super().now() - self.behind_ms
+
+
+async def test_timeout_round_a_step_is_replayed_though_the_clock_was_set_back() -> None:
+    """A step that was cancelled, by the clock, before the instance began is cancelled by the same timer again."""
+    clock = SettableClock()
+
+    class Timed(WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do("hangs")
+            async def hangs():
+                clock.behind_ms = HOUR_MS
+                await asyncio.Event().wait()
+
+            try:
+                async with asyncio.timeout(0.01):
+                    await hangs()
+            except TimeoutError:
+                clock.behind_ms = 0
+            await step.sleep("long", "1 day")
+            return "too late"
+
+    async with TestEngine.open([Timed], clock=clock) as engine:
+        instance = await engine.create(Timed)
+        await engine.advance("1 day")
+
+        assert await instance.output() == "too late"
+
+
+def done_by_others() -> "asyncio.Future[None]":
+    """Return what is done soon, by something outside of the engine."""
+    loop = asyncio.get_running_loop()
+    foreign: asyncio.Future[None] = loop.create_future()
+    loop.call_later(0.01, foreign.set_result, None, context=Context())
+    return foreign
+
+
+@pytest.mark.parametrize("behind_ms", [pytest.param(0, id="right"), pytest.param(HOUR_MS, id="set back")])
+async def test_timer_that_had_not_run_out_rings_for_no_cancellation(behind_ms: int) -> None:
+    """What something foreign has cancelled waits for that on replay: no longer timer takes its place."""
+    clock = SettableClock()
+
+    class Watched(WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do("hangs")
+            async def hangs():
+                clock.behind_ms = behind_ms
+                await asyncio.Event().wait()
+
+            async with asyncio.timeout(60):
+                task = asyncio.create_task(hangs())
+                await done_by_others()
+                task.cancel()
+                await asyncio.wait([task])
+            clock.behind_ms = 0
+            await step.sleep("long", "1 day")
+            return "cancelled"
+
+    async with TestEngine.open([Watched], clock=clock) as engine:
+        instance = await engine.create(Watched)
+        await engine.advance("1 day")
+
+        assert await instance.output() == "cancelled"
 
 
 async def test_cancellation_that_nothing_brings_about_any_more_ends_the_call() -> None:

@@ -537,6 +537,40 @@ async def test_lost_answer_is_asked_for_again_though_later_ones_came() -> None:
     await store.close()
 
 
+async def test_event_that_a_lost_answer_told_of_is_told_again() -> None:
+    """What came from outside before a commit whose answer is lost is heard, though later ones were answered."""
+    paid = asyncio.get_running_loop().create_future()
+
+    class Waiting(WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do()
+            async def pay():
+                return await paid
+
+            approval = asyncio.create_task(step.wait_for_event("approval", "approved"))
+            return [await pay(), (await approval)["payload"]]
+
+    store = RefusingStore()
+    async with TestEngine.open([Waiting], store=store) as engine:
+        instance = await engine.create(Waiting)
+        await engine.run_until_idle()
+        store.holds_answers = True
+        await instance.send_event("approved", "yes")
+        await engine.run_until_idle()
+        paid.set_result("paid")
+        await engine.run_until_idle()
+        await instance.send_event("other")
+        await engine.run_until_idle()
+        assert store.held == 3
+
+        store.holds_answers = False
+        store.let_answers_go(losing=2)
+        await engine.advance("2 seconds")
+
+        assert await instance.output() == ["paid", "yes"]
+    await store.close()
+
+
 @pytest.mark.parametrize("what", ["first answer", "all answers"])
 async def test_lost_answer_is_asked_for_again(what: str) -> None:
     """A commit whose answer is lost is sent again, and what was written already stays as it is."""

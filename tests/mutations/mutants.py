@@ -61,6 +61,15 @@ MUTANTS = (
         "tests/engine/test_one_order.py::test_two_results_in_one_commit_and_a_nested_gather_in_one_branch",
     ),
     Mutant(
+        "clock-set-back-rings-no-timer",
+        3,
+        "a time-out of the author's is not met again in a replay where a clock was set back meanwhile",
+        "calls.py",
+        "return took_s < 0 and self._rings_timer(math.inf)",
+        "return False",
+        "tests/engine/test_one_order.py::test_timeout_round_a_step_is_replayed_though_the_clock_was_set_back",
+    ),
+    Mutant(
         "closed-turn-goes-on",
         4,
         "code of a turn that has ended may still call steps",
@@ -77,6 +86,15 @@ MUTANTS = (
         "        and (seq = :seen or cast(:ended_at as bigint) is not null)\n",
         "        and (seq >= :seen or cast(:ended_at as bigint) is not null)\n",
         "tests/store/test_turns.py::test_no_wakeup_is_lost",
+    ),
+    Mutant(
+        "lost-answer-told-of-nothing",
+        5,
+        "an event is never heard of which only a lost answer had told, as later answers came",
+        "recorder.py",
+        "            if not self._resending:\n                self._take(",
+        "            if True:\n                self._take(",
+        "tests/engine/test_turns.py::test_event_that_a_lost_answer_told_of_is_told_again",
     ),
     Mutant(
         "old-turn-commits",

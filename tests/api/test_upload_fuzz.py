@@ -1,33 +1,25 @@
 """Whatever is sent as an upload of code: it is kept as it is, below its folder, or it is refused and leaves nothing."""
 
-import asyncio
 import io
 import json
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stepwell import snapshots
-from stepwell.api import create_app
-from stepwell.clock import VirtualClock
-from stepwell.engine import Engine
 from stepwell.errors import ScriptError
 from stepwell.server_settings import Settings
-from stepwell.store.operations import Operation
 from stepwell.store.snapshot_operations import ListUploads, ReadSnapshotFiles, Snapshot
-from stepwell.store.sqlite import SqliteStore
-from tests.api.asgi import Answer, ask
-from tests.api.deploying import ACCOUNT, deployments
+from tests.api.deploying import ACCOUNT
+from tests.api.one_server import OneServer
 
 SCRIPT = f"/client/v4/accounts/{ACCOUNT}/workers/scripts/shop"
 MOST = 200_000
-A = TypeVar("A")
 # A name of 250 characters in quotes and escapes, and what says what is wrong with it.
 LONGEST_MESSAGE = 1_500
 
@@ -153,60 +145,37 @@ def forms(draw: st.DrawFn) -> tuple[bytes, ...]:
     return form[:cut], form[cut:]
 
 
-class Uploads:
-    """A server that takes uploads, the same for all of them: what was uploaded before is still there."""
-
-    def __init__(self) -> None:
-        self._runner = asyncio.Runner()
-        self._store = SqliteStore.in_memory()
-        engine = Engine(self._store, VirtualClock())
-        self._app = create_app(
-            engine, account=None, hosts=None, deployments=deployments(engine, told=Settings(snapshot_size=MOST))
-        )
-
-    def ask(self, target: str, method: str = "GET", body: tuple[bytes, ...] = (), media_type: str = "") -> Answer:
-        """Ask the server."""
-        return self._runner.run(ask(self._app, target, method, body, [("content-type", media_type)]))
+class Uploads(OneServer):
+    """A server that takes uploads: what was uploaded before is still there."""
 
     def kept(self) -> list[Snapshot]:
         """Return what was uploaded, the last first."""
-        return self._do(ListUploads(ACCOUNT, "shop", 10_000))
+        return self.do(ListUploads(ACCOUNT, "shop", 10_000))
 
     def files(self, row: int) -> dict[str, bytes]:
         """Return the files of an upload as they lie in a folder, having looked that nothing lies beside it."""
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place, "a", "b", "code")
             folder.parent.mkdir(parents=True)
-            files = self._do(ReadSnapshotFiles(row))
+            files = self.do(ReadSnapshotFiles(row))
             snapshots.lay_out(files, folder)
             found = [path for path in Path(place).rglob("*") if not path.is_dir()]
             assert all(path.is_relative_to(folder) and not path.is_symlink() for path in found)
             return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
-    def close(self) -> None:
-        """End it."""
-        self._runner.run(self._store.close())
-        self._runner.close()
-
-    def _do(self, operation: Operation[A]) -> A:
-        async def do() -> A:
-            return await self._store.run(operation)
-
-        return self._runner.run(do())
-
 
 @pytest.fixture(scope="module")
 def uploads() -> Iterator[Uploads]:
     """A server."""
-    uploads = Uploads()
+    uploads = Uploads(told=Settings(snapshot_size=MOST))
     yield uploads
     uploads.close()
 
 
-def _look(uploads: Uploads, form: tuple[bytes, ...], media_type: str, method: str, script: str) -> None:
+def _look(uploads: Uploads, form: tuple[bytes, ...], media_type: str) -> None:
     before = uploads.kept()
 
-    answer = uploads.ask(script, method, form, media_type)
+    answer = uploads.ask(SCRIPT, "PUT", form, [("content-type", media_type)])
 
     if answer.status != 200:
         status, _, message = answer.refusal()
@@ -231,7 +200,7 @@ PLAIN = "multipart/form-data; boundary=B"
 SHOP = ("shop.py", b"")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(forms(), media_type)
 @example(_form(SHOP, metadata=b'{"main_module": "+2AA-"}'), f"{PLAIN}; charset=utf-7")
 @example(_form(SHOP), f"{PLAIN}; charset=a\0b")
@@ -243,7 +212,7 @@ SHOP = ("shop.py", b"")
 @example(_form(SHOP, ("wrangler.toml", CONFIGS[8])), PLAIN)
 def test_form_is_taken_as_it_is_or_leaves_nothing(uploads: Uploads, form: tuple[bytes, ...], media_type: str) -> None:
     """A refusal is a 4xx with a reason; what is taken lies below its folder, is what was sent, and can be asked for."""
-    _look(uploads, form, media_type, "PUT", SCRIPT)
+    _look(uploads, form, media_type)
 
 
 @pytest.mark.long
@@ -254,10 +223,10 @@ def test_form_is_taken_as_it_is_or_leaves_nothing_at_length(
     uploads: Uploads, form: tuple[bytes, ...], media_type: str
 ) -> None:
     """The same for many more forms."""
-    _look(uploads, form, media_type, "PUT", SCRIPT)
+    _look(uploads, form, media_type)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.dictionaries(name, st.just(b"x"), max_size=5))
 def test_paths_that_are_taken_lie_below_the_folder(files: dict[str, bytes]) -> None:
     """Each of them, on every system: no part is empty, hidden, a drive or leads up; none is another's folder."""

@@ -118,7 +118,7 @@ def _look(source: bytes) -> None:
         assert all(told.stderr for told in drawn.values() if told.exit_code)
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(sources())
 @example(b"# coding: rot13\nx")
 @example(f"{RUN}        await step.do('\\ud800', x)\n".encode())

@@ -72,7 +72,9 @@ def test_main_that_is_not_there_is_named(tmp_path: Path) -> None:
         pytest.param(
             "wrangler.toml", b"a=" + b"[" * 100_000, "cannot be read: it is nested too deeply", id="deep TOML"
         ),
-        pytest.param("wrangler.jsonc", b"/*" * 400_000, "cannot be read: Expecting value", id="comment without an end"),
+        pytest.param(
+            "wrangler.jsonc", b"/* " * 400_000, "cannot be read: Expecting value", id="comment without an end"
+        ),
         pytest.param("wrangler.jsonc", b'"' + b'\\"' * 400_000, "cannot be read: ", id="text without an end"),
         pytest.param("wrangler.toml", b"\xff", "cannot be read: 'utf-8' codec can't decode byte 0xff", id="no text"),
         pytest.param("wrangler.json", b'{"main": "a\\u0000.py"}', "`main` has to be the path of a file", id="no path"),

@@ -228,6 +228,8 @@ def test_form_is_taken_as_it_is_or_leaves_nothing_at_length(
 
 @settings(max_examples=150)
 @given(st.dictionaries(name, st.just(b"x"), max_size=5))
+@example({"lib": b"x", "lib/a.py": b"x"})
+@example({"lib/a/b.py": b"x", "lib/a": b"x"})
 def test_paths_that_are_taken_lie_below_the_folder(files: dict[str, bytes]) -> None:
     """Each of them, on every system: no part is empty, hidden, a drive or leads up; none is another's folder."""
     try:

@@ -1,6 +1,7 @@
 """What a snapshot of a project has, and how it is laid out again."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,16 @@ def test_files_that_no_snapshot_has_are_refused(files: dict[str, bytes], source:
     """With what is wrong with them."""
     with pytest.raises(ScriptError, match=problem):
         of_files(files, source, 100)
+
+
+def test_paths_of_many_parts_take_no_room() -> None:
+    """A path that is too long is refused before it is looked at part by part: all its folders would be many bytes."""
+    path = "a/" * 2_000 + "x"
+    tracemalloc.start()
+
+    with pytest.raises(ScriptError, match="has a name that not every system takes"):
+        of_files({f"{number}/{path}": b"" for number in range(20)}, ".", 1_000)
+
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1_000_000

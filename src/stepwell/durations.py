@@ -29,7 +29,7 @@ _UNITS_MS = {
     "month": 30 * DAY_MS,
     "year": 365 * DAY_MS + DAY_MS // 4,
 }
-# Enough for any duration; a longer text would only take time.
+# Enough for any duration; a longer text would only take time, and memory if it were kept.
 _LONGEST_TEXT = 40
 _MICROSECOND = timedelta(microseconds=1)
 _TEXT = re.compile(r"(\d+(?:\.\d+)?) ?(second|minute|hour|day|week|month|year)s?", re.ASCII)
@@ -48,7 +48,7 @@ def to_ms(duration: object) -> int | None:
         case timedelta():
             return _whole(Fraction(duration // _MICROSECOND, 1000))
         case str():
-            return _from_text(duration)
+            return _from_text(duration) if len(duration) <= _LONGEST_TEXT else None
         case _:
             return None
 
@@ -67,8 +67,6 @@ def _counted(number: int, unit: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _from_text(text: str) -> int | None:
-    if len(text) > _LONGEST_TEXT:
-        return None
     if _DIGITS.fullmatch(text):
         return _whole(Fraction(text))
     found = _TEXT.fullmatch(text)

@@ -7,6 +7,7 @@ author's. Installed packages are not: their versions are noted, and compared whe
 import hashlib
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _SUFFIXES = (".pyc", ".db", ".db-wal", ".db-shm", ".sqlite", ".sqlite3", ".log")
 _VENV = "pyvenv.cfg"
 _MOST_FILES = 10_000
 _LONGEST_PATH = 250
+_SLASH = re.compile("/")
 TRIED_MS = 3_600_000
 """How long a snapshot that was never served is kept at least: nothing takes so long to be tried."""
 
@@ -68,11 +70,11 @@ def of_files(files: Mapping[str, bytes], source: str, most_bytes: int) -> TakenS
 
     No path leads out of the folder that they are to be laid out in, and none is hidden.
     """
-    folders = {"/".join(path.split("/")[:depth]) for path in files for depth in range(1, path.count("/") + 1)}
     for path in files:
-        problem = "is a file and a folder" if path in folders else _problem_of(path)
-        if problem is not None:
-            raise ScriptError(f"the file {path!r:.300} {problem}; give paths such as flows/order.py, below the folder")
+        _refuse_path(path, _problem_of(path))
+    folders = {path[: slash.start()] for path in files for slash in _SLASH.finditer(path)}
+    for path in files:
+        _refuse_path(path, "is a file and a folder" if path in folders else None)
     if len(files) > _MOST_FILES or (size := sum(map(len, files.values()))) > most_bytes:
         many = f"{len(files):,} files" if len(files) > _MOST_FILES else f"{size:,} bytes"
         raise ScriptError(
@@ -83,6 +85,11 @@ def of_files(files: Mapping[str, bytes], source: str, most_bytes: int) -> TakenS
         raise ScriptError(f"the file {source!r:.300}, which is to be served, is not among those that were uploaded")
     ordered = [SnapshotFile(path, body) for path, body in sorted(files.items())]
     return TakenSnapshot(_hash(source, ordered), source, ordered)
+
+
+def _refuse_path(path: str, problem: str | None) -> None:
+    if problem is not None:
+        raise ScriptError(f"the file {path!r:.300} {problem}; give paths such as flows/order.py, below the folder")
 
 
 def _problem_of(path: str) -> str | None:

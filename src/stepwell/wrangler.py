@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dotenv
+import msgspec
 
 from stepwell import cron
 from stepwell.errors import InvalidInput, ScriptError
@@ -21,9 +22,10 @@ FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
 WRITTEN_FILE = "wrangler.json"
 DEV_VARS = ".dev.vars"
 CONFIG_FILES = (*FILES, DEV_VARS)
-# What JSON does not have: comments, then trailing commas. Strings are matched too, to be passed over.
-_STRING = r'"(?:\\.|[^"\\])*"'
-_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?\*/", re.DOTALL)
+# What JSON does not have: comments, then trailing commas. Strings are matched too, to be passed over. What has no end
+# goes on to that of the file: if it were no match, each begin of another would be looked at just as far.
+_STRING = r'"(?:\\.|[^"\\])*"?'
+_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _LAST_COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])", re.DOTALL)
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
@@ -35,17 +37,21 @@ def read_config(folder: Path) -> Config:
     for name in FILES:
         file = folder / name
         if file.exists():
-            try:
-                return _checked(_parse(file.read_bytes(), name), file)
-            except ValueError as error:
-                raise ScriptError(f"{file} cannot be read: {error}") from error
+            return _read(file.read_bytes(), file)
     return {}
 
 
 def parsed(text: bytes, name: str) -> Config:
-    """Return what a wrangler file of this name says, which was read without complaint before."""
-    config = _parse(text, name)
-    return config if isinstance(config, dict) else {}
+    """Return what a wrangler file of this name says: nothing, if it is one that nobody could read, nor had to.
+
+    Nor is anything told of one that says what no answer can: half of a surrogate pair, or too many levels.
+    """
+    try:
+        config = _read(text, Path(name))
+        msgspec.json.encode(config)
+    except (ScriptError, UnicodeEncodeError, RecursionError):
+        return {}
+    return config
 
 
 def names(config: Config) -> dict[str, str]:
@@ -158,7 +164,18 @@ def _checked(config: object, file: Path) -> Config:
                 raise ScriptError(f"{file}: `{key}` of a workflow has to be a text, got {entry[key]!r:.100}")
     if not isinstance(config.get("vars") or {}, dict):
         raise ScriptError(f"{file}: `vars` has to be a table of names and values")
+    if not str(config.get("main") or "").isprintable():
+        raise ScriptError(f"{file}: `main` has to be the path of a file, got {config['main']!r:.100}")
     return config
+
+
+def _read(content: bytes, file: Path) -> Config:
+    try:
+        return _checked(_parse(content, file.name), file)
+    except RecursionError:
+        raise ScriptError(f"{file} cannot be read: it is nested too deeply") from None
+    except ValueError as error:
+        raise ScriptError(f"{file} cannot be read: {error}") from error
 
 
 def _parse(read: bytes, name: str) -> object:

@@ -28,6 +28,7 @@ WORDS = [
     "step",
     "*/30 * * * *-1",
     "x" * 300,
+    "<script>alert(1)</script>",
 ]
 VALUES = [
     "",
@@ -67,7 +68,7 @@ json_text = st.recursive(
 body = json_text | st.binary(max_size=50)
 header = st.tuples(
     st.sampled_from(["content-type", "content-length", "origin", "accept", "authorization", "transfer-encoding"]),
-    st.sampled_from(["", "0", "99999999999999999999999", "-1", "text/plain", "http://localhost", "\xff"]),
+    st.sampled_from(["", "0", "99999999999999999999999", "-1", "text/plain", "text/html", "http://localhost", "\xff"]),
 )
 
 
@@ -95,6 +96,7 @@ async def _ask_new_server(
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(targets(), query, method, body, st.lists(header, max_size=3))
 @example("/client/v4/accounts/a/workflows/order/instances", "", "POST", b'{"params":' + b"[" * 100_000, [])
+@example("/<script>alert(1)</script>", "a=<script>alert(1)</script>", "GET", b"", [("accept", "text/html")])
 @example("/client/v4/accounts/a/workflows/order/instances/a/events/e", "", "POST", b"\xed\xa0\x80", [])
 @example("/client/v4/accounts/a/workflows/order/instances/a", "cursor=" + "A" * 5000, "GET", b"", [])
 @example(
@@ -114,6 +116,10 @@ def test_any_request_gets_an_envelope(
     answer = asyncio.run(_ask_new_server(f"{target or '/'}?{query}", method, body, headers, store))
 
     assert answer.status in {200, 400, 403, 404, 405, 413}
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    if answer.headers["content-type"].startswith("text/html"):
+        assert b"alert(1)" not in answer.body
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
     bare = answer.body.startswith((b'{"status":"ok"', b'{"openapi":"'))
     if answer.headers["content-type"] == "application/json" and not bare:
         envelope = answer.json()

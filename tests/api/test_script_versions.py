@@ -219,3 +219,22 @@ async def test_what_there_is_not_is_told_with_what_to_do(app: ASGIApp, method: s
     assert (status, code) == (404, 7003)
     assert "Stepwell has no " in message
     assert remedy in message
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(b"[[[", id="no JSON"),
+        pytest.param(b'{"workflows": null, "vars": null}', id="nothing"),
+        pytest.param(b'{"workflows": [1]}', id="no workflow"),
+        pytest.param(b'{"vars": {"a": "\\ud800"}}', id="half of a surrogate pair"),
+    ],
+)
+async def test_version_is_shown_whatever_a_wrangler_file_beside_its_source_says(app: ASGIApp, config: bytes) -> None:
+    """A file that the source's own folder hides need not be one: nothing is said of it, and the rest is."""
+    files = {"src/shop.py": FLOW, "src/wrangler.toml": b"name = 'shop'", "wrangler.json": config}
+    uploaded = (await upload(app, files, {"main_module": "src/shop.py"})).json()["result"]
+
+    shown = await result(app, f"{SHOP}/versions/{uploaded['deployment_id']}")
+
+    assert (shown["id"], shown["resources"]["bindings"]) == (uploaded["deployment_id"], [])

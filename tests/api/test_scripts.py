@@ -196,6 +196,16 @@ BAD_FORMS = [
         "body: there is no part `metadata`, which says what is uploaded; send one with JSON",
         id="no-metadata",
     ),
+    pytest.param(
+        (of_parts(('name="metadata"', b"+2AA-"))[0], "multipart/form-data; boundary=B; charset=utf-7"),
+        "body: the part 'metadata' is not UTF-8; send the form in it, without a charset",
+        id="half-of-a-surrogate-pair",
+    ),
+    pytest.param(
+        (of_parts()[0], "multipart/form-data; boundary=B; charset=a\0b"),
+        "body: it is no multipart form: embedded null character",
+        id="charset-with-a-null",
+    ),
     pytest.param(of_parts(('name="metadata"', b"{")), "metadata is not JSON: ", id="metadata-no-json"),
     pytest.param(of_parts(('name="metadata"', b"[]")), "metadata: Expected `object`, got `array`", id="metadata-list"),
     pytest.param(

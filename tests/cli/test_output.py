@@ -12,7 +12,7 @@ import yaml
 from rich.cells import cell_len
 
 from stepwell.cli import terminal
-from stepwell.cli.output import Column, Output
+from stepwell.cli.output import Column, Output, indented
 from stepwell.cli.tables import lines_of
 from stepwell.cli.terminal import clean, clean_json, color_of, has_color, painted
 from stepwell.client import Result
@@ -96,6 +96,11 @@ def test_empty_list_is_told_beside_the_output(server: DevServer) -> None:
 
     assert (table.stdout, table.stderr) == ("", "no instance\n")
     assert (whole.stdout, whole.stderr) == ("[]\n", "")
+
+
+def test_half_of_a_surrogate_pair_that_is_no_escape_is_no_traceback() -> None:
+    """Commands that put answers together write texts as they are."""
+    assert indented('{"id": "\ud800"}') == '{"id": "\\ud800"}'
 
 
 def test_half_of_a_surrogate_pair_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stepwell import cron
@@ -275,15 +275,95 @@ def _fires_at(expression: str, wall: datetime) -> bool:
     return cron.next_after(expression, moment - 1) == moment
 
 
-@given(st.text(alphabet="0123456789*,-/#LWMONSUNJAN \t\0é", max_size=40))
+@given(st.text(alphabet="0123456789*,-/#LWMONSUNJAN \t\0é", max_size=40) | st.text())
+@example("* " * 1_000_000)
+@example("9" * 200 + " * * * *")
 def test_any_text_is_right_or_refused(text: str) -> None:
-    """Whatever is sent, it has a meaning and firings, or it is refused in our words."""
+    """Whatever is sent, it has a meaning and firings, or it is refused in our words, which are not many."""
     try:
         right = cron.check(text)
-    except InvalidInput:
+    except InvalidInput as refusal:
+        message = str(refusal)
+        assert message.startswith(f'the cron expression "{text:.300}" is wrong: ')
+        assert len(message) < 700
         return
     assert cron.in_words(right)
     assert all(at > 0 for at in cron.upcoming(right, 0, "Europe/Berlin", 2))
+
+
+MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+WEEKDAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
+# Of each field: the least and the greatest number, and what its numbers are called from the least on.
+PARTS: list[tuple[int, int, list[str]]] = [(0, 59, []), (0, 23, []), (1, 31, []), (1, 12, MONTHS), (1, 7, WEEKDAYS)]
+TWO_DAYS = 2 * 24 * 60
+
+
+@st.composite
+def terms(draw: st.DrawFn, part: tuple[int, int, list[str]]) -> str:
+    """Draw what may stand between the commas of a field."""
+    least, greatest, names = part
+    number = st.integers(least, greatest)
+    first, last = sorted((draw(number), draw(number)))
+    is_named = bool(names) and draw(st.sampled_from([False, True]))
+    said = [names[each - least] if is_named else str(each) for each in (first, last)]
+    begin: str = draw(st.sampled_from(["*", said[0], "-".join(said) if first < last else said[0]]))
+    step: str = draw(st.sampled_from(["", f"/{draw(st.integers(1, greatest))}"]))
+    return begin + step
+
+
+fields = st.tuples(*(st.just("*") | st.lists(terms(part), min_size=1, max_size=3).map(",".join) for part in PARTS))
+expressions = fields.map(" ".join).filter(is_right)
+
+
+def _numbers(field: str, part: tuple[int, int, list[str]]) -> set[int]:
+    """Return what a field names, term by term."""
+    least, greatest, names = part
+    found: set[int] = set()
+    for term in field.split(","):
+        begin, _, step = term.partition("/")
+        first, is_range, last = begin.partition("-")
+        low, high = (names.index(one) + least if one in names else one for one in (first, last))
+        if first == "*":
+            low, high = least, greatest
+        elif not is_range:
+            high = greatest if step else low
+        found |= set(range(int(low), int(high) + 1, int(step or 1)))
+    return found
+
+
+def _look(expression: str, at: int) -> None:
+    said = expression.split()
+    minutes, hours, days, months, weekdays = map(_numbers, said, PARTS)
+    begin = at - at % MINUTE + MINUTE
+    for moment in range(begin, begin + TWO_DAYS * MINUTE, MINUTE):
+        wall = datetime.fromtimestamp(moment / 1000, UTC)
+        is_day, is_weekday = wall.day in days, wall.isoweekday() % 7 + 1 in weekdays
+        has_star = said[2].startswith("*") or said[4].startswith("*")
+        is_its_day = (is_day and is_weekday) if has_star else (is_day or is_weekday)
+        if is_its_day and wall.minute in minutes and wall.hour in hours and wall.month in months:
+            assert cron.next_after(expression, at) == moment
+            return
+    found = cron.next_after(expression, at)
+    assert found is None or found >= begin + TWO_DAYS * MINUTE
+
+
+@settings(max_examples=80)
+@given(expressions, MOMENTS)
+@example("0 9 */2 * MON", ms("2026-11-23T10:00"))
+@example("0 9 13 * 6", ms("2026-11-23T10:00"))
+@example("0 0 * * 6/2", ms("2026-11-27T10:00"))
+def test_expression_fires_at_the_first_minute_that_it_names(expression: str, at: int) -> None:
+    """Minute by minute over two days, read by other rules: either field of days is enough, unless one has `*`."""
+    _look(expression, at)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@settings(max_examples=4_000)
+@given(expressions, MOMENTS)
+def test_expression_fires_at_the_first_minute_that_it_names_at_length(expression: str, at: int) -> None:
+    """The same for many more expressions."""
+    _look(expression, at)
 
 
 def test_numbers_of_weekdays_are_told() -> None:

@@ -1,8 +1,12 @@
 """Durations as people write them."""
 
+import sys
 from datetime import timedelta
+from fractions import Fraction
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from stepwell.durations import in_words, to_ms
 
@@ -85,3 +89,69 @@ def test_what_is_no_duration_is_refused(written: object) -> None:
 def test_duration_is_shown_in_words(ms: int, words: str) -> None:
     """What is shown can be written again, and means the same."""
     assert (in_words(ms), to_ms(words)) == (words, ms)
+
+
+UNITS = {
+    "second": 1_000,
+    "minute": 60_000,
+    "hour": 3_600_000,
+    "day": 86_400_000,
+    "week": 604_800_000,
+    "month": 2_592_000_000,
+    "year": 31_557_600_000,
+}
+PIECES = ["0", "7", "12", ".", " ", "  ", "-", "+", "e3", "s", "S", "\n", "_", "\u0663", "\u00a0", "\0", *UNITS]
+written = st.text() | st.lists(st.sampled_from(PIECES), max_size=7).map("".join)
+right = st.builds(
+    lambda number, space, unit, s: number + space + unit + s,
+    st.from_regex(r"[0-9]{1,9}(\.[0-9]{1,6})?", fullmatch=True),
+    st.sampled_from(["", " "]),
+    st.sampled_from(list(UNITS)),
+    st.sampled_from(["", "s"]),
+)
+
+
+def _meaning(text: str) -> int | None:
+    """Return what a text means, character by character."""
+    number = text[: len(text) - len(text.lstrip("0123456789."))]
+    unit = text[len(number) :]
+    if not number or number[0] == "." or number[-1] == "." or number.count(".") > 1 or len(text) > 40:
+        return None
+    names = {"": 1} | {f"{space}{name}{s}": ms for name, ms in UNITS.items() for space in ("", " ") for s in ("", "s")}
+    if unit not in names:
+        return None
+    whole, _, fraction = number.partition(".")
+    ms = Fraction(int(whole + fraction) * names[unit], 10 ** len(fraction))
+    return -(-ms.numerator // ms.denominator)
+
+
+def _look(text: str) -> None:
+    assert to_ms(text) == _meaning(text)
+
+
+@settings(max_examples=300)
+@given(written | right)
+@example("9" * 40)
+@example("9" * 32 + " seconds")
+@example("0." + "0" * 37 + "1")
+def test_any_text_means_what_it_says_or_nothing(text: str) -> None:
+    """Rounded up to whole milliseconds; a text that is no duration is none, whatever it is."""
+    _look(text)
+
+
+@pytest.mark.long
+@settings(max_examples=30_000)
+@given(written | right)
+def test_any_text_means_what_it_says_or_nothing_at_length(text: str) -> None:
+    """The same for many more texts."""
+    _look(text)
+
+
+def test_long_text_is_neither_read_nor_kept() -> None:
+    """What was read is remembered for a while; a text that no duration is as long as would only take memory."""
+    text = "9" * 1_000_000
+    before = sys.getrefcount(text)
+
+    assert to_ms(text) is None
+
+    assert sys.getrefcount(text) == before

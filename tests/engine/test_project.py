@@ -1,5 +1,6 @@
 """Where an author's code and its wrangler file are found, and the package `workers` that it imports."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,30 @@ def test_main_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "wrangler.toml").write_text('main = "src/gone.py"\n')
 
     with pytest.raises(ScriptError, match=r"names .*src/gone\.py in `main`, and there is no such file"):
+        Project.at(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        pytest.param("wrangler.json", b'{"a":' * 100_000, "cannot be read: it is nested too deeply", id="deep JSON"),
+        pytest.param(
+            "wrangler.toml", b"a=" + b"[" * 100_000, "cannot be read: it is nested too deeply", id="deep TOML"
+        ),
+        pytest.param(
+            "wrangler.jsonc", b"/* " * 400_000, "cannot be read: Expecting value", id="comment without an end"
+        ),
+        pytest.param("wrangler.jsonc", b'"' + b'\\"' * 400_000, "cannot be read: ", id="text without an end"),
+        pytest.param("wrangler.toml", b"\xff", "cannot be read: 'utf-8' codec can't decode byte 0xff", id="no text"),
+        pytest.param("wrangler.json", b'{"main": "a\\u0000.py"}', "`main` has to be the path of a file", id="no path"),
+        pytest.param("wrangler.json", b'{"main": "\\ud800.py"}', "`main` has to be the path of a file", id="surrogate"),
+    ],
+)
+def test_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, content: bytes, problem: str) -> None:
+    """Whatever stands in it: the file is named, with what is wrong."""
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(ScriptError, match=f"{re.escape(name)}.*{re.escape(problem)}"):
         Project.at(tmp_path)
 
 

@@ -176,7 +176,7 @@ async def _parts(http: Request, most: int) -> tuple[dict[str, bytes], dict[str, 
     )
     try:
         form = await parser.parse()
-    except (MultiPartException, UnicodeError, KeyError) as error:
+    except (MultiPartException, ValueError, KeyError) as error:
         raise invalid("body", f"it is no multipart form: {error}") from error
     fields: dict[str, bytes] = {}
     files: dict[str, bytes] = {}
@@ -185,10 +185,18 @@ async def _parts(http: Request, most: int) -> tuple[dict[str, bytes], dict[str, 
             kept = files if isinstance(part, UploadFile) and name != _METADATA else fields
             if name in kept:
                 raise invalid("body", f"two parts are called {name!r:.300}; send each file once")
-            kept[name] = await part.read() if isinstance(part, UploadFile) else part.encode()
+            kept[name] = await part.read() if isinstance(part, UploadFile) else _bytes_of(name, part)
     finally:
         await form.close()
     return fields, files
+
+
+def _bytes_of(name: str, field: str) -> bytes:
+    """Return a field as it was sent. Raises InvalidInput for what only the form's own encoding has."""
+    try:
+        return field.encode()
+    except UnicodeEncodeError:
+        raise invalid("body", f"the part {name!r:.300} is not UTF-8; send the form in it, without a charset") from None
 
 
 async def _bounded(http: Request, most: int) -> AsyncGenerator[bytes, None]:

@@ -165,6 +165,6 @@ def _formatted(text: str, indent: int) -> str:
 
     try:
         return msgspec.json.format(text, indent=indent)
-    except msgspec.DecodeError:
-        # Half of a surrogate pair, which JSON may have: as it is, then.
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        # Half of a surrogate pair, escaped or not, which JSON may have: as it is, then.
         return " ".join(text.splitlines()) if indent < 0 else text

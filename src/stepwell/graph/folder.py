@@ -17,8 +17,8 @@ class Folder(Mapping[str, str]):
             raise KeyError(name)
         try:
             return decode_source((self._path / path).read_bytes())
-        except (OSError, SyntaxError, ValueError):
-            # No such file, one in an encoding that nobody knows, or one that its encoding does not fit.
+        except (OSError, SyntaxError, ValueError, LookupError):
+            # No such file, one in an encoding that nobody knows or that is none of texts, or one that it does not fit.
             raise KeyError(name) from None
 
     def __iter__(self) -> Iterator[str]:

@@ -87,13 +87,13 @@ def told_by(command: str, monkeypatch: pytest.MonkeyPatch) -> str:
     with scripted([*case.answers] * len(PLACES)) as server:
         where = ("--url", server.url) if case.answers else ()
         parts = [
-            f"--- {place}\n{_run((*command.split(), *case.more, *where), columns, monkeypatch)}"
+            f"--- {place}\n{run_line((*command.split(), *case.more, *where), columns, monkeypatch)}"
             for place, columns in PLACES.items()
         ]
     return _PORT.sub("127.0.0.1:12345", "\n".join(parts))
 
 
-def _run(line: tuple[str, ...], columns: int | None, monkeypatch: pytest.MonkeyPatch) -> str:
+def run_line(line: tuple[str, ...], columns: int | None, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return what a command writes; behind that, what it says on standard error, and how it ends if not well."""
     monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((columns or 80, 24)))
     out, beside = _Stream(is_terminal=columns is not None), _Stream(is_terminal=False)

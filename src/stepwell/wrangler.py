@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dotenv
+import msgspec
 
 from stepwell import cron
 from stepwell.errors import InvalidInput, ScriptError
@@ -21,9 +22,10 @@ FILES = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
 WRITTEN_FILE = "wrangler.json"
 DEV_VARS = ".dev.vars"
 CONFIG_FILES = (*FILES, DEV_VARS)
-# What JSON does not have: comments, then trailing commas. Strings are matched too, to be passed over.
-_STRING = r'"(?:\\.|[^"\\])*"'
-_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?\*/", re.DOTALL)
+# What JSON does not have: comments, then trailing commas. Strings are matched too, to be passed over; what has no end
+# is matched to the end, or all that is in it would be looked at as a beginning.
+_STRING = r'"(?:\\.|[^"\\])*+"?'
+_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*(?:.*?\*/|.*)", re.DOTALL)
 _LAST_COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])", re.DOTALL)
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
@@ -37,7 +39,7 @@ def read_config(folder: Path) -> Config:
         if file.exists():
             try:
                 return _checked(_parse(file.read_bytes(), name), file)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ScriptError(f"{file} cannot be read: {error}") from error
     return {}
 
@@ -158,6 +160,8 @@ def _checked(config: object, file: Path) -> Config:
                 raise ScriptError(f"{file}: `{key}` of a workflow has to be a text, got {entry[key]!r:.100}")
     if not isinstance(config.get("vars") or {}, dict):
         raise ScriptError(f"{file}: `vars` has to be a table of names and values")
+    # Who asks for a version of the code is told it. Half of a surrogate pair is no text.
+    msgspec.json.encode(config)
     return config
 
 
@@ -166,5 +170,12 @@ def _parse(read: bytes, name: str) -> object:
     if name.endswith(".toml"):
         return tomllib.loads(text)
     for unwanted in (_COMMENT, _LAST_COMMA):
-        text = unwanted.sub(lambda found: found[0] if found[0].startswith('"') else "", text)
+        text = unwanted.sub(_kept, text)
     return json.loads(text)
+
+
+def _kept(found: re.Match[str]) -> str:
+    """Return what stays of what was matched: a string, and a comment without an end, which is a fault."""
+    text = found[0]
+    is_open = text.startswith("/*") and not text.endswith("*/")
+    return text if text.startswith('"') or is_open else ""

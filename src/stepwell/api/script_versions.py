@@ -218,14 +218,14 @@ async def _resources(engine: Engine, snapshot: Snapshot) -> ScriptResources:
 
 
 def _bindings(config: scripts.Config) -> list[dict[str, Any]]:
-    workflows: Sequence[dict[str, Any]] = config.get("workflows", [])
+    workflows: Sequence[dict[str, Any]] = config.get("workflows") or []
     return [
         *(_workflow_binding(entry) for entry in workflows if "binding" in entry),
         *(
             {"type": "plain_text", "name": name, "text": value}
             if isinstance(value, str)
             else {"type": "json", "name": name, "json": value}
-            for name, value in config.get("vars", {}).items()
+            for name, value in (config.get("vars") or {}).items()
         ),
     ]
 

@@ -37,6 +37,10 @@ _ACCEPT_PASSES = 5
 # How long the head of a request may take, from its first byte or the connection's beginning.
 HEAD_S = 30.0
 
+# A client that has read nothing of an answer for so long has gone, or means no good: what it does not read is held
+# here.
+STALLED_S = 120.0
+
 # What a client may send in one message of a WebSocket. How often a silent one shows that it lives, and for how long its
 # client may owe the answer: one that reads slowly sees the question late.
 _MESSAGE_BYTES = 16 * 1024
@@ -80,16 +84,19 @@ ENVELOPES = Texts(
 class HttpServer:
     """Serves an application on a socket that is bound already."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a server is told, by name
         self,
         app: ASGIApp,
         *,
         max_connections: int = 4096,
         texts: Texts = ENVELOPES,
         head_s: float = HEAD_S,
+        stalled_s: float = STALLED_S,
         has_sockets: bool = False,
     ) -> None:
         """Above `max_connections` requests are answered with 503; a head that takes longer than `head_s` with 408.
+
+        Who reads nothing of an answer for `stalled_s` is cut off.
 
         Without `has_sockets` a request for a WebSocket is taken for a plain one.
         """
@@ -100,6 +107,7 @@ class HttpServer:
             _Config(
                 texts,
                 head_s,
+                stalled_s,
                 self._answer,
                 http=_Protocol,
                 interface="asgi3",
@@ -152,10 +160,11 @@ class HttpServer:
 
 
 class _Config(uvicorn.Config):
-    def __init__(self, texts: Texts, head_s: float, app: ASGIApp, **settings: Any) -> None:
+    def __init__(self, texts: Texts, head_s: float, stalled_s: float, app: ASGIApp, **settings: Any) -> None:
         super().__init__(app, **settings)
         self.texts = texts
         self.head_s = head_s
+        self.stalled_s = stalled_s
 
 
 class _Server(uvicorn.Server):
@@ -208,6 +217,7 @@ class _Protocol(HttpToolsProtocol):
     _in_head = False
     _is_leaving = False
     _head_timer: asyncio.TimerHandle | None = None
+    _reader_timer: asyncio.TimerHandle | None = None
     config: _Config
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
@@ -216,7 +226,16 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_here()
+        self._forget_reader()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        self._forget_reader()
+        super().resume_writing()
 
     def shutdown(self) -> None:
         """Close when the request that is under way, or on its way here, has been answered."""
@@ -294,6 +313,21 @@ class _Protocol(HttpToolsProtocol):
         else:
             # Nothing was said that could be answered.
             self.transport.close()
+
+    def _watch_reader(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._reader_timer = self.loop.call_later(self.config.stalled_s, self._look_at_reader, left)
+
+    def _look_at_reader(self, left_before: int) -> None:
+        if self.transport.get_write_buffer_size() < left_before:
+            self._watch_reader()
+        else:
+            self.transport.abort()
+
+    def _forget_reader(self) -> None:
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
+            self._reader_timer = None
 
     def _refuse(self, status: str, body: bytes) -> None:
         if self.transport.is_closing():

@@ -301,6 +301,52 @@ async def test_head_that_does_not_come_is_not_waited_for(app: ASGIApp, sent: byt
     await server.stop(1)
 
 
+class _Large:
+    """Answers with 32 MB, and more that never comes; tells when its client has gone."""
+
+    def __init__(self) -> None:
+        self.is_left = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"32000001")]
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"x" * 32_000_000, "more_body": True})
+        await receive()
+        self.is_left.set()
+
+
+async def test_client_that_does_not_read_is_cut_off() -> None:
+    """What it was to read is given up; nobody holds memory here by doing nothing."""
+    app = _Large()
+    server, port = await serve(app, stalled_s=0.1)
+    connection = await _connect(port)
+    await connection.send(GET % b"/")
+
+    async with asyncio.timeout(5):
+        await app.is_left.wait()
+
+    await connection.close()
+    await server.stop(1)
+
+
+async def test_client_that_reads_slowly_gets_everything() -> None:
+    """It may take longer than one that does not read is waited for."""
+    app = _Large()
+    server, port = await serve(app, stalled_s=0.2)
+    connection = await _connect(port)
+    await connection.send(GET % b"/")
+    await connection.reader.readuntil(b"\r\n\r\n")
+
+    for _ in range(32):
+        await connection.reader.readexactly(1_000_000)
+        await asyncio.sleep(0.02)
+
+    assert not app.is_left.is_set()
+    await connection.close()
+    await server.stop(1)
+
+
 async def test_body_that_stops_coming_is_not_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that sends half a body and then nothing is told so."""
     monkeypatch.setattr(body, "SLOWEST_S", 0.1)

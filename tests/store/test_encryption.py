@@ -39,6 +39,7 @@ OLD, NEW = ("2025", b"1" * KEY_BYTES), ("2026", b"2" * KEY_BYTES)
 LARGE = SECRET * 5_000
 # What only looks as if it were sealed.
 LOOKS_SEALED = "sealed:1:2026:AAAA"
+NO_BASE64 = "sealed:1:2026:\N{LATIN SMALL LETTER E WITH ACUTE}"
 
 
 class Order(WorkflowEntrypoint):
@@ -47,6 +48,7 @@ class Order(WorkflowEntrypoint):
     async def run(self, event, step):
         step.log(f"got {event['payload']}")
         step.log(LOOKS_SEALED)
+        step.log(NO_BASE64)
         await step.set_progress(SECRET)
         await step.do("small", lambda: SECRET)
         await step.do("other", lambda: f"other {SECRET}")
@@ -400,6 +402,7 @@ GOOD = base64.b64encode(b"k" * KEY_BYTES).decode()
         (f"{'n' * 65}:{GOOD}", "entry 1 has no name"),
         (f"a:{GOOD},b:{GOOD[:-4]}", 'the key "b" is not 32 bytes in base64'),
         ("a:???", 'the key "a" is not 32 bytes in base64'),
+        ("a:\N{LATIN SMALL LETTER E WITH ACUTE}", 'the key "a" is not 32 bytes in base64'),
         (f"a:{GOOD}\na:{GOOD}", 'there are two keys "a"'),
         ("# none", "there are no keys"),
     ],

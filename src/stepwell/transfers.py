@@ -304,11 +304,13 @@ class _Coming:
         self._size += len(record.body) + len(record.value or "")
 
     def _with_streams(self, record: RecordRow) -> RecordRow:
-        """Return a record that names its stream by the number that it has here."""
+        """Return a record that names its stream by the number that it has here, and is written as any other one.
+
+        An error that is to be sealed is found by how it is written.
+        """
         body = _decode_body(record.body)
-        if body.get("stream") is None:
-            return record
-        body["stream"]["id"] = self._streams.get(body["stream"]["id"], _DROPPED)
+        if body.get("stream") is not None:
+            body["stream"]["id"] = self._streams.get(body["stream"]["id"], _DROPPED)
         return msgspec.structs.replace(record, body=_encode(body).decode())
 
     def _stream(self, number: int, stream: int) -> int:

@@ -25,6 +25,7 @@ from stepwell.store.sql.tables import TABLES
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.testing import ACCOUNT, TestEngine
+from stepwell.transfers import export, import_next
 from stepwell.workflow import WorkflowEntrypoint
 from tests import postgres
 from tests.store.copies import copied, tables_of
@@ -375,6 +376,20 @@ async def test_nothing_is_sealed_without_keys(url: str) -> None:
     """There is nothing to do, which is said."""
     async with opened(url) as store:
         assert await store.run(Reencrypt("records", [])) is None
+
+
+async def test_what_is_imported_is_sealed_however_it_is_written(url: str, tmp_path: Path) -> None:
+    """Blanks between the parts of a record, as tools for JSON put them, hide no error."""
+    async with opened(f"sqlite:///{tmp_path / 'plain.db'}") as store:
+        await fill(store)
+        lines = [json.dumps(json.loads(line)).encode() async for line in export(store, ACCOUNT, "order", "bad")]
+
+    async with opened(url, NEW) as store, TestEngine.open([Order, Parent], store=store):
+        await import_next(store, ACCOUNT, iter(enumerate(lines, 1)))
+        records = (await store.run(GetInstance(ACCOUNT, "order", "bad"))).records
+
+    assert [SECRET in record.body for record in records if record.kind == "failed"] == [True]
+    assert SECRET not in await as_it_lies(url)
 
 
 async def test_copy_is_opened_with_the_same_keys(url: str, tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from websockets.server import ServerProtocol
 
 from stepwell import models
 
-# Request line and headers together. Ours; Cloudflare's edge takes less.
+# Request line and headers together; also what stands between the parts of a body or behind it, in one piece. Ours;
+# Cloudflare's edge takes less.
 HEAD_BYTES = 64 * 1024
 
 # How long a connection that is open when the server stops may take to say what it was opened for.
@@ -35,6 +36,10 @@ _ACCEPT_PASSES = 5
 
 # How long the head of a request may take, from its first byte or the connection's beginning.
 HEAD_S = 30.0
+
+# A client that has read nothing of an answer for so long has gone, or means no good: what it does not read is held
+# here.
+STALLED_S = 120.0
 
 # What a client may send in one message of a WebSocket. How often a silent one shows that it lives, and for how long its
 # client may owe the answer: one that reads slowly sees the question late.
@@ -82,16 +87,19 @@ ENVELOPES = Texts(
 class HttpServer:
     """Serves an application on a socket that is bound already."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a server is told, by name
         self,
         app: ASGIApp,
         *,
         max_connections: int = 4096,
         texts: Texts = ENVELOPES,
         head_s: float = HEAD_S,
+        stalled_s: float = STALLED_S,
         has_sockets: bool = False,
     ) -> None:
         """Above `max_connections` requests are answered with 503; a head that takes longer than `head_s` with 408.
+
+        Who reads nothing of an answer for `stalled_s` is cut off.
 
         Without `has_sockets` a request for a WebSocket is taken for a plain one.
         """
@@ -102,6 +110,7 @@ class HttpServer:
             _Config(
                 texts,
                 head_s,
+                stalled_s,
                 self._answer,
                 http=_Protocol,
                 interface="asgi3",
@@ -154,10 +163,11 @@ class HttpServer:
 
 
 class _Config(uvicorn.Config):
-    def __init__(self, texts: Texts, head_s: float, app: ASGIApp, **settings: Any) -> None:
+    def __init__(self, texts: Texts, head_s: float, stalled_s: float, app: ASGIApp, **settings: Any) -> None:
         super().__init__(app, **settings)
         self.texts = texts
         self.head_s = head_s
+        self.stalled_s = stalled_s
 
 
 class _Server(uvicorn.Server):
@@ -205,10 +215,12 @@ class _Server(uvicorn.Server):
 class _Protocol(HttpToolsProtocol):
     """Refuses heads without end, says what is no HTTP, and answers what was on its way when the server stops."""
 
-    _head_bytes = 0
+    # How much has come since something was complete, or was a part of a body.
+    _pending_bytes = 0
     _in_head = False
     _is_leaving = False
     _head_timer: asyncio.TimerHandle | None = None
+    _reader_timer: asyncio.TimerHandle | None = None
     config: _Config
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
@@ -217,7 +229,16 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_here()
+        self._forget_reader()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        self._forget_reader()
+        super().resume_writing()
 
     def shutdown(self) -> None:
         """Close when the request that is under way, or on its way here, has been answered."""
@@ -232,9 +253,10 @@ class _Protocol(HttpToolsProtocol):
         super().shutdown()
 
     def data_received(self, data: bytes) -> None:
+        self._pending_bytes += len(data)
         super().data_received(data)
-        self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
-        if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+        # Also of a body: the size of a chunk may have an extension without end, and headers may stand behind the last.
+        if self._pending_bytes > HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("")
 
     def on_message_begin(self) -> None:
@@ -243,7 +265,21 @@ class _Protocol(HttpToolsProtocol):
             self._expect_head()
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Nobody reads those behind a body, and they are none of the request's, which may be under way already.
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._pending_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._pending_bytes = 0
+        super().on_message_complete()
+
     def on_headers_complete(self) -> None:
+        self._pending_bytes = 0
         self._in_head = False
         self._head_is_here()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
@@ -280,6 +316,21 @@ class _Protocol(HttpToolsProtocol):
         else:
             # Nothing was said that could be answered.
             self.transport.close()
+
+    def _watch_reader(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._reader_timer = self.loop.call_later(self.config.stalled_s, self._look_at_reader, left)
+
+    def _look_at_reader(self, left_before: int) -> None:
+        if self.transport.get_write_buffer_size() < left_before:
+            self._watch_reader()
+        else:
+            self.transport.abort()
+
+    def _forget_reader(self) -> None:
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
+            self._reader_timer = None
 
     def _refuse(self, status: str, body: bytes) -> None:
         if self.transport.is_closing():

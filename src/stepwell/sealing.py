@@ -8,7 +8,6 @@ with it: one that lies elsewhere does not open.
 A sealed text says by what it was sealed: `sealed:1:NAME:BASE64`, the nonce first. No JSON begins so.
 """
 
-import binascii
 import hmac
 import os
 from base64 import b64decode, b64encode
@@ -82,7 +81,7 @@ class Vault:
         name, _, body = sealed.removeprefix(MARK).partition(":")
         try:
             text = b64decode(body, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise NotOpened from error
         return self.open_bytes(name, place, text).decode()
 
@@ -171,7 +170,7 @@ def _keys(text: str, where: str) -> list[tuple[str, bytes]]:
             raise InvalidInput(where, f"{where}: entry {number} has no name of letters, digits, - _ and .; {_HOW}")
         try:
             body = b64decode(key.strip(), validate=True)
-        except binascii.Error:
+        except ValueError:
             body = b""
         if len(body) != KEY_BYTES:
             raise InvalidInput(where, f'{where}: the key "{name}" is not {KEY_BYTES} bytes in base64; {_HOW}')

@@ -15,6 +15,7 @@ import msgspec
 from stepwell import __version__, labels, limits
 from stepwell.clock import SystemClock
 from stepwell.core.instance import FINAL, ImpossibleHistory, InstanceState, Status, advance
+from stepwell.core.records import Record
 from stepwell.errors import InstanceNotFound, InvalidInput
 from stepwell.store import Store, codec
 from stepwell.store.note_operations import LogLine, Note, ReadLog
@@ -31,6 +32,7 @@ from stepwell.store.transfer_operations import (
     ImportRecords,
     InstanceFacts,
     ListStreams,
+    Moment,
     Number,
     PlacedRecord,
     ReadNotes,
@@ -47,6 +49,10 @@ _GATHERED_RECORDS = 1_000
 _RESTING = FINAL | {Status.PAUSED}
 # No such stream is in any store: a record may name one that was dropped before.
 _DROPPED = 0
+
+# The members of records that are moments, beside when they were written; and what is raised where there is no record.
+_MOMENTS = frozenset(("until", "deadline", "retry_at", "start_at", "since"))
+_NO_RECORD = (ImpossibleHistory, msgspec.MsgspecError, LookupError, TypeError, ValueError, RecursionError)
 
 _NOTHING = msgspec.Raw()
 
@@ -80,14 +86,14 @@ class _RecordLine(_Line, frozen=True, tag="record"):
     turn: Number
     n: Number
     kind: str
-    at: Number
+    at: Moment
     body: msgspec.Raw
     value: msgspec.Raw = _NOTHING
 
 
 class _LogLine(_Line, frozen=True, tag="line"):
     n: Number
-    at: Number
+    at: Moment
     level: str
     text: str
     step: str | None = None
@@ -96,7 +102,7 @@ class _LogLine(_Line, frozen=True, tag="line"):
 
 class _NoteLine(_Line, frozen=True, tag="note"):
     name: str
-    at: Number
+    at: Moment
     value: msgspec.Raw
 
 
@@ -288,8 +294,8 @@ class _Coming:
         record = RecordRow(part.kind, part.at, _text(part.body), value, seq=part.seq)
         try:
             record = self._with_streams(record)
-            self._state = advance(self._state, codec.from_row(record).record)
-        except (ImpossibleHistory, msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
+            self._state = advance(self._state, _checked(codec.from_row(record).record))
+        except _NO_RECORD as error:
             raise _wrong(number, f"has no record that can be here: {error!r:.200}") from error
         if self._state.status is None:
             raise _wrong(number, f"has the record {part.kind} where a history begins with created")
@@ -298,11 +304,13 @@ class _Coming:
         self._size += len(record.body) + len(record.value or "")
 
     def _with_streams(self, record: RecordRow) -> RecordRow:
-        """Return a record that names its stream by the number that it has here."""
+        """Return a record that names its stream by the number that it has here, and is written as any other one.
+
+        An error that is to be sealed is found by how it is written.
+        """
         body = _decode_body(record.body)
-        if body.get("stream") is None:
-            return record
-        body["stream"]["id"] = self._streams.get(body["stream"]["id"], _DROPPED)
+        if body.get("stream") is not None:
+            body["stream"]["id"] = self._streams.get(body["stream"]["id"], _DROPPED)
         return msgspec.structs.replace(record, body=_encode(body).decode())
 
     def _stream(self, number: int, stream: int) -> int:
@@ -329,6 +337,15 @@ class _Coming:
             await self._store.run(ImportRecords(self.row, records))
         if lines:
             await self._store.run(ImportNotes(self.row, lines, []))
+
+
+def _checked(record: Record) -> Record:
+    """Return a record, if all that it has is of the kind that the program has there. Raises ValidationError."""
+    parts = msgspec.to_builtins(record)
+    msgspec.convert(parts, type(record))
+    for name in _MOMENTS & parts.keys():
+        msgspec.convert(parts[name], Moment | None)
+    return record
 
 
 def _text(raw: msgspec.Raw) -> str:

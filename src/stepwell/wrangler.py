@@ -24,7 +24,7 @@ DEV_VARS = ".dev.vars"
 CONFIG_FILES = (*FILES, DEV_VARS)
 # What JSON does not have: comments, then trailing commas. Strings are matched too, to be passed over. What has no end
 # goes on to that of the file: if it were no match, each begin of another would be looked at just as far.
-_STRING = r'"(?:\\.|[^"\\])*"?'
+_STRING = r'"(?:\\.|[^"\\])*+"?'
 _COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _LAST_COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])", re.DOTALL)
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
@@ -166,6 +166,8 @@ def _checked(config: object, file: Path) -> Config:
         raise ScriptError(f"{file}: `vars` has to be a table of names and values")
     if not str(config.get("main") or "").isprintable():
         raise ScriptError(f"{file}: `main` has to be the path of a file, got {config['main']!r:.100}")
+    # Who asks for a version of the code is told it. Half of a surrogate pair is no text.
+    msgspec.json.encode(config)
     return config
 
 
@@ -183,5 +185,12 @@ def _parse(read: bytes, name: str) -> object:
     if name.endswith(".toml"):
         return tomllib.loads(text)
     for unwanted in (_COMMENT, _LAST_COMMA):
-        text = unwanted.sub(lambda found: found[0] if found[0].startswith('"') else "", text)
+        text = unwanted.sub(_kept, text)
     return json.loads(text)
+
+
+def _kept(found: re.Match[str]) -> str:
+    """Return what stays of what was matched: a string, and a comment without an end, which is a fault."""
+    text = found[0]
+    is_open = text.startswith("/*") and not text.endswith("*/")
+    return text if text.startswith('"') or is_open else ""

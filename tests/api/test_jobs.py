@@ -168,6 +168,16 @@ async def test_job_knows_who_began_it(guarded: ASGIApp, tokens: Tokens) -> None:
             {"action": "delete", "filter": {"date_end": ""}}, "the filter's date_end must be a date", id="empty"
         ),
         pytest.param({"action": "delete", "filter": {"prefix": ""}}, "of length >= 1", id="empty text"),
+        pytest.param(
+            {"action": "delete", "filter": {"date_start": "0001-01-01T00:00:00+14:00"}},
+            "the filter's date_start must be a date",
+            id="before all dates",
+        ),
+        pytest.param(
+            {"action": "delete", "filter": {"ended_end": "9999-12-31T23:59:59-14:00"}},
+            "the filter's ended_end must be a date",
+            id="after all dates",
+        ),
     ],
 )
 async def test_wrong_job_is_refused(client: httpx.AsyncClient, body: Any, message: str) -> None:

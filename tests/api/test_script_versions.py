@@ -92,6 +92,16 @@ async def test_script_that_was_uploaded_is_told(app: ASGIApp) -> None:
     assert await result(app, f"{WORKERS}/subdomain") == {"subdomain": "local"}
 
 
+async def test_wrangler_file_may_name_parts_and_say_nothing_of_them(app: ASGIApp) -> None:
+    """As the code is loaded with it, so it is shown."""
+    config = b'{"name": "shop", "main": "shop.py", "workflows": null, "vars": null}'
+
+    answer = await upload(app, {"shop.py": ORDER, "wrangler.json": config}, METADATA, "shop/versions", method="POST")
+
+    id = answer.json()["result"]["id"]
+    assert (await result(app, f"{SHOP}/versions/{id}"))["resources"]["bindings"] == []
+
+
 async def test_version_is_served_when_it_is_deployed(app: ASGIApp, adopting: Adopting) -> None:
     """Not before; what was said of it and of its deployment is listed, and what it is bound to."""
     bindings = [

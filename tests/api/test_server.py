@@ -16,6 +16,7 @@ from tests.api.histories import Histories
 
 GET = b"GET %s HTTP/1.1\r\nhost: localhost\r\n\r\n"
 INSTANCES = b"/client/v4/accounts/a/workflows/order/instances"
+CHUNKED = b"POST " + INSTANCES + b" HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 @dataclass
@@ -73,12 +74,7 @@ async def test_server_does_not_name_itself(port: int) -> None:
 
 async def test_chunked_body_is_taken(port: int) -> None:
     """A body may come in chunks, without a content type."""
-    request = (
-        b"POST " + INSTANCES + b" HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
-        b'f\r\n{"instance_id":\r\n4\r\n"a"}\r\n0\r\n\r\n'
-    )
-
-    status, _, body = await _ask(port, request)
+    status, _, body = await _ask(port, CHUNKED + b'f\r\n{"instance_id":\r\n4\r\n"a"}\r\n0\r\n\r\n')
 
     assert (status, msgspec.json.decode(body)["result"]["id"]) == (200, "a")
 
@@ -127,11 +123,55 @@ async def test_what_is_no_request_is_refused_in_the_envelope(port: int, request_
     assert (status, headers["connection"], _code(body)) == (400, "close", 10002)
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param(b"0\r\n" + b"x: y\r\n" * 11_000, id="headers"),
+        pytest.param(b"0\r\nx: " + b"y" * 66_000, id="header"),
+        pytest.param(b"2;" + b"y" * 66_000, id="size of a chunk"),
+    ],
+)
+async def test_what_is_beside_a_body_has_an_end(port: int, rest: bytes) -> None:
+    """Nobody waits for it, or keeps it: it is refused as an endless head is."""
+    connection = await _connect(port)
+    await connection.send(CHUNKED[:-2] + b"expect: 100-continue\r\n\r\n")
+    await connection.reader.readuntil(b"HTTP/1.1 100 Continue\r\n\r\n")
+    await connection.send(rest)
+
+    status, headers, body = await connection.answer()
+    await connection.close()
+
+    assert (status, headers["connection"], _code(body)) == (400, "close", 10002)
+
+
+async def test_headers_behind_a_body_are_none_of_the_request() -> None:
+    """Whoever could add to a request there could do so behind what a proxy has looked at."""
+    app = _Echo()
+    server, port = await serve(app)
+
+    status, _, body = await _ask(port, CHUNKED + b"2\r\n{}\r\n0\r\nauthorization: Bearer x\r\n\r\n")
+    await server.stop(1)
+
+    assert (status, body) == (200, b"host, transfer-encoding")
+
+
 async def test_http_1_0_without_a_host_is_refused(port: int) -> None:
     """A request that names no host is not for any of the allowed ones."""
     status, _, body = await _ask(port, b"GET / HTTP/1.0\r\n\r\n")
 
     assert (status, _code(body)) == (403, 10000)
+
+
+async def test_many_requests_may_come_at_once(port: int) -> None:
+    """Together they may be larger than the head of one."""
+    connection = await _connect(port)
+    await connection.send(GET % b"/healthz" * 2_000 + GET[:-4] % b"/healthz")
+
+    statuses = {(await connection.answer())[0] for _ in range(2_000)}
+    await connection.close()
+
+    assert statuses == {200}
 
 
 async def test_requests_may_be_pipelined(port: int) -> None:
@@ -143,6 +183,16 @@ async def test_requests_may_be_pipelined(port: int) -> None:
     await connection.close()
 
     assert [status for status, _, _ in answers] == [200, 404]
+
+
+class _Echo:
+    """Reads a request to its end, and answers with the names of its headers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        names = sorted(name.decode() for name, _ in scope["headers"])
+        await PlainTextResponse(", ".join(names))(scope, receive, send)
 
 
 class _SlowApp:
@@ -247,6 +297,52 @@ async def test_head_that_does_not_come_is_not_waited_for(app: ASGIApp, sent: byt
         assert (await connection.answer())[0] == status
 
     assert await connection.is_closed()
+    await connection.close()
+    await server.stop(1)
+
+
+class _Large:
+    """Answers with 32 MB, and more that never comes; tells when its client has gone."""
+
+    def __init__(self) -> None:
+        self.is_left = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"32000001")]
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"x" * 32_000_000, "more_body": True})
+        await receive()
+        self.is_left.set()
+
+
+async def test_client_that_does_not_read_is_cut_off() -> None:
+    """What it was to read is given up; nobody holds memory here by doing nothing."""
+    app = _Large()
+    server, port = await serve(app, stalled_s=0.1)
+    connection = await _connect(port)
+    await connection.send(GET % b"/")
+
+    async with asyncio.timeout(5):
+        await app.is_left.wait()
+
+    await connection.close()
+    await server.stop(1)
+
+
+async def test_client_that_reads_slowly_gets_everything() -> None:
+    """It may take longer than one that does not read is waited for."""
+    app = _Large()
+    server, port = await serve(app, stalled_s=0.2)
+    connection = await _connect(port)
+    await connection.send(GET % b"/")
+    await connection.reader.readuntil(b"\r\n\r\n")
+
+    for _ in range(32):
+        await connection.reader.readexactly(1_000_000)
+        await asyncio.sleep(0.02)
+
+    assert not app.is_left.is_set()
     await connection.close()
     await server.stop(1)
 

@@ -164,6 +164,19 @@ def _changed(n: int, change: Callable[[dict[str, Any]], object]) -> Callable[[li
     return work
 
 
+def _within(member: str, value: object) -> Callable[[list[bytes]], list[bytes]]:
+    """Return what changes a member of each record that has it."""
+
+    def work(lines: list[bytes]) -> list[bytes]:
+        parts = [json.loads(line) for line in lines]
+        for body in (part.get("body", {}) for part in parts if part["type"] == "record"):
+            if member in body:
+                body[member] = value
+        return [json.dumps(part).encode() for part in parts]
+
+    return work
+
+
 def _without_history(line: bytes) -> bytes:
     part = json.loads(line)
     part["facts"].update(status="odd", seq=0, step_count=0, created_at=0, started_at=None)
@@ -198,6 +211,21 @@ def _without_history(line: bytes) -> bytes:
             _changed(4, lambda part: part.update(kind="created")), "line 5 has no record that can", id="order"
         ),
         pytest.param(_changed(4, lambda part: part.update(at=-1)), "line 5 is no line of an exported", id="time"),
+        pytest.param(_changed(4, lambda part: part.update(at=10**15)), "line 5 is no line of an exported", id="year"),
+        pytest.param(
+            _changed(0, lambda part: part["facts"].update(modified_at=10**15)),
+            "line 1 is no line",
+            id="year it changed",
+        ),
+        pytest.param(_within("attempt", "x"), "has no record that can be here: ValidationError", id="no number"),
+        pytest.param(_within("key", ["do", ["x"], 1]), "has no record that can be here: ValidationError", id="no name"),
+        pytest.param(_within("until", "soon"), "has no record that can be here: ValidationError", id="no moment"),
+        pytest.param(_within("until", 10**15), "has no record that can be here: ValidationError", id="year it ends"),
+        pytest.param(
+            _within("config", {"limit": {"error": "sealed:1:"}, "delay": 0, "backoff": "", "timeout": 0}),
+            "has no record that can be here: ValidationError",
+            id="no limit",
+        ),
         pytest.param(_changed(-1, lambda part: part.update(records=9)), "records have come of", id="end"),
         pytest.param(_changed(0, lambda part: part["facts"].update(seq=5)), "6 records have come of 5", id="seq"),
         pytest.param(

@@ -27,6 +27,7 @@ from stepwell.store.sqlite import SqliteStore
 from stepwell.store.sqlite.connections import _Writing as Writing
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.testing import ACCOUNT, TestEngine
+from stepwell.transfers import export, import_next
 from stepwell.workflow import WorkflowEntrypoint
 from tests import postgres
 from tests.store.copies import copied, tables_of
@@ -42,6 +43,7 @@ OLD, NEW = ("2025", b"1" * KEY_BYTES), ("2026", b"2" * KEY_BYTES)
 LARGE = SECRET * 5_000
 # What only looks as if it were sealed.
 LOOKS_SEALED = "sealed:1:2026:AAAA"
+NO_BASE64 = "sealed:1:2026:\N{LATIN SMALL LETTER E WITH ACUTE}"
 
 
 class Order(WorkflowEntrypoint):
@@ -50,6 +52,7 @@ class Order(WorkflowEntrypoint):
     async def run(self, event, step):
         step.log(f"got {event['payload']}")
         step.log(LOOKS_SEALED)
+        step.log(NO_BASE64)
         await step.set_progress(SECRET)
         await step.do("small", lambda: SECRET)
         await step.do("other", lambda: f"other {SECRET}")
@@ -405,6 +408,20 @@ async def test_row_that_was_rolled_back_is_sealed_for_who_gets_it(
     assert (has_failed, found.records[0].value) == ([True], creation("b").record.value)
 
 
+async def test_what_is_imported_is_sealed_however_it_is_written(url: str, tmp_path: Path) -> None:
+    """Blanks between the parts of a record, as tools for JSON put them, hide no error."""
+    async with opened(f"sqlite:///{tmp_path / 'plain.db'}") as store:
+        await fill(store)
+        lines = [json.dumps(json.loads(line)).encode() async for line in export(store, ACCOUNT, "order", "bad")]
+
+    async with opened(url, NEW) as store, TestEngine.open([Order, Parent], store=store):
+        await import_next(store, ACCOUNT, iter(enumerate(lines, 1)))
+        records = (await store.run(GetInstance(ACCOUNT, "order", "bad"))).records
+
+    assert [SECRET in record.body for record in records if record.kind == "failed"] == [True]
+    assert SECRET not in await as_it_lies(url)
+
+
 async def test_copy_is_opened_with_the_same_keys(url: str, tmp_path: Path) -> None:
     """A copy takes payloads along as they are, and needs no keys for it."""
     async with opened(url, NEW) as store:
@@ -430,6 +447,7 @@ GOOD = base64.b64encode(b"k" * KEY_BYTES).decode()
         (f"{'n' * 65}:{GOOD}", "entry 1 has no name"),
         (f"a:{GOOD},b:{GOOD[:-4]}", 'the key "b" is not 32 bytes in base64'),
         ("a:???", 'the key "a" is not 32 bytes in base64'),
+        ("a:\N{LATIN SMALL LETTER E WITH ACUTE}", 'the key "a" is not 32 bytes in base64'),
         (f"a:{GOOD}\na:{GOOD}", 'there are two keys "a"'),
         ("# none", "there are no keys"),
     ],

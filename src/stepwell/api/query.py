@@ -134,8 +134,9 @@ def _to_ms(found: re.Match[str]) -> int | None:
     date, time, fraction, zone = found.groups()
     offset = "+00:00" if zone in (None, "Z", "z") else zone.replace(" ", "+")
     try:
-        moment = datetime.fromisoformat(f"{date}T{time}{offset}")
-    except ValueError:
+        # A first or last moment with an offset may be one that UTC has no date for.
+        moment = datetime.fromisoformat(f"{date}T{time}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
     seconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
     return int(seconds) * 1000 + int((fraction or "0").ljust(3, "0")[:3])

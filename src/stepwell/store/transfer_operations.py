@@ -15,6 +15,8 @@ from stepwell.store.operations import InstanceRow, Operation, RecordRow
 
 # A number that any database has room for, and for the next few.
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+# In milliseconds: one that can be shown, up to the end of the year 9999.
+Moment = Annotated[int, msgspec.Meta(ge=0, lt=253_402_300_800_000)]
 _Key = Annotated[str, msgspec.Meta(max_length=LONGEST_KEY, pattern=r"^[^\x00]*$")]
 _Bias = Annotated[int, msgspec.Meta(ge=-(2**61), le=2**61)]
 _Kept = Annotated[int, msgspec.Meta(ge=1, le=MOST_RETENTION_MS)]
@@ -35,16 +37,16 @@ class InstanceFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     step_count: Number
     seq: Number
     turn: Number
-    due_at: Number | None
+    due_at: Moment | None
     is_held: bool
     lost_turns: Number
     logged: Number
     log_n: Number
-    created_at: Number
-    modified_at: Number
-    started_at: Number | None
-    ended_at: Number | None
-    renewed_at: Number | None
+    created_at: Moment
+    modified_at: Moment
+    started_at: Moment | None
+    ended_at: Moment | None
+    renewed_at: Moment | None
     restarted_seq: Number
     has_rollbacks: bool
     # How long it says itself that it is kept.

@@ -237,7 +237,7 @@ def test_worker_may_stand_in_a_file_without_a_workflow(tmp_path: Path) -> None:
         pytest.param("wrangler.json", "[]", "it has to be a JSON object", id="no object"),
         pytest.param("wrangler.json", '{"main": "../elsewhere.py"}', "not beneath that folder", id="main elsewhere"),
         pytest.param("wrangler.json", '{"vars": {"a": "\\ud800"}}', "surrogates not allowed", id="half a pair"),
-        pytest.param("wrangler.json", "[" * 5_000 + "]" * 5_000, "maximum recursion depth", id="deep"),
+        pytest.param("wrangler.json", "[" * 5_000 + "]" * 5_000, "nested too deeply", id="deep"),
         pytest.param("wrangler.json", "{} /* oops", "Extra data", id="comment without an end"),
         # Each would take minutes if every quote, or mark, in it was looked at as the beginning of one.
         pytest.param("wrangler.json", '"' + '\\"' * 200_000, "Unterminated string", id="text without an end"),

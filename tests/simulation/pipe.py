@@ -53,7 +53,7 @@ class Pipe:
         self._arrives_at = 0.0
         self._answered_at = 0.0
         # What waits until the line is mended; None: it is whole.
-        self._held: list[tuple[str, Callable[..., object], Sequence[Any]]] | None = None
+        self._held: list[tuple[str, float, Callable[..., object], Sequence[Any]]] | None = None
         self._loop = store.loop
 
     def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
@@ -104,11 +104,12 @@ class Pipe:
     def mend(self) -> None:
         """Let pass, in its order, what was held up; and what is sent from now on."""
         held, self._held = self._held or [], None
-        for number, (lane, callback, args) in enumerate(held):
-            self._loop.call_in(lane, number * _APART_S, callback, *args)
-        behind = self._loop.time() + len(held) * _APART_S
-        self._arrives_at = max(self._arrives_at, behind)
-        self._answered_at = max(self._answered_at, behind)
+        now = self._loop.time()
+        for number, (lane, at, callback, args) in enumerate(held):
+            # What is slow was sent before, and is in front of it still.
+            self._loop.call_in(lane, max(at - now, 0.0) + number * _APART_S, callback, *args)
+        self._arrives_at = max(self._arrives_at, now) + len(held) * _APART_S
+        self._answered_at = max(self._answered_at, now) + len(held) * _APART_S
 
     def tell(self, told: Callable[..., None], *args: Any) -> None:
         """Tell something of the store's own accord: at once, or as late as it is found by looking."""
@@ -157,7 +158,7 @@ class Pipe:
         if self._held is None:
             self._loop.call_in(lane, at - self._loop.time(), callback, *args)
         else:
-            self._held.append((lane, callback, args))
+            self._held.append((lane, at, callback, args))
 
 
 class _Ear:

@@ -1,6 +1,7 @@
 """Several workers, one store, and everything that can go wrong between them: in virtual time, from seeds."""
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -8,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from stepwell.store.operations import RenewLease
+from tests.simulation.faults import Fault
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.pipe import Pipe
 from tests.simulation.run import Seen, simulate
+from tests.simulation.watched import WatchedStore
 
 SEEDS = Path(__file__).with_name("seeds.txt")
 # The same each time. Others are run by `make test-long`, which goes on from here.
@@ -56,6 +62,28 @@ def test_failure_names_the_command_that_replays_it() -> None:
     seen = Seen(7, [], {}, 0, 0, "AssertionError: i0 has come to nothing")
 
     assert str(seen).splitlines()[-1] == "replay: python -m tests.simulation --seed 7"
+
+
+def test_what_was_held_up_overtakes_nothing_that_is_slow() -> None:
+    """A line keeps its order, also where it is cut and mended while something sent before is still on its way."""
+    rng = random.Random(1)
+    loop = SimulatedLoop(rng)
+    trace: list[str] = []
+    faults = iter([Fault.SLOW, None])
+    pipe = Pipe("line", WatchedStore(loop, trace), rng, lambda _: next(faults))
+
+    async def cut_and_mend() -> None:
+        first = pipe.run(RenewLease(1, 1))
+        pipe.cut()
+        second = pipe.run(RenewLease(2, 1))
+        pipe.mend()
+        await first
+        await second
+
+    loop.run_until_complete(cut_and_mend())
+    loop.end()
+
+    assert [line.split("worker ")[1][0] for line in trace] == ["1", "2"]
 
 
 @pytest.mark.long

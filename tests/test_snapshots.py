@@ -118,6 +118,8 @@ def test_snapshot_is_laid_out_in_place_of_what_is_there(tmp_path: Path) -> None:
     found = {str(path.relative_to(tmp_path / "out")): path.read_bytes() for path in (tmp_path / "out").rglob("*.py")}
     assert found == {"flows.py": FLOW, "lib/helper.py": b"x = 1\n"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["code", "out"]
+    # Others on the machine may not read the store either.
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
 
 
 def test_packages_that_differ_are_named() -> None:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.frames import Frame
 from websockets.http11 import Response as Handshake
 from websockets.server import ServerProtocol
 
@@ -41,9 +42,10 @@ HEAD_S = 30.0
 # here.
 STALLED_S = 120.0
 
-# What a client may send in one message of a WebSocket. How often a silent one shows that it lives, and for how long its
-# client may owe the answer: one that reads slowly sees the question late.
+# What a client may send in one message of a WebSocket, and in how many frames. How often a silent one shows that it
+# lives, and for how long its client may owe the answer: one that reads slowly sees the question late.
 _MESSAGE_BYTES = 16 * 1024
+_MOST_FRAMES = 100
 _PING_S = 15.0
 _PONG_S = 120.0
 
@@ -342,8 +344,13 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Socket(WebSocketsSansIOProtocol):
-    """Refuses a handshake that is none in the server's own words, and tells the log nothing of others."""
+    """Refuses a handshake that is none in the server's own words, and tells the log nothing of others.
 
+    It keeps nothing for a client that asks whether it is there and does not read the answers.
+    """
+
+    # The answers to the last questions, for when the client reads again.
+    _owed = b""
     config: _Config
 
     def __init__(self, config: _Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
@@ -364,6 +371,25 @@ class _Socket(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             # uvicorn would call a refusal an error of the application.
             self.handshake_complete = True
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self._owed = b"".join(self.conn.data_to_send()) or self._owed
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        owed, self._owed = self._owed, b""
+        if owed and not self.transport.is_closing():
+            self.transport.write(owed)
+
+    def handle_cont(self, event: Frame) -> None:
+        # Those that are empty add nothing to the size of the message, which is bounded.
+        if len(self.frames) >= _MOST_FRAMES:
+            self.transport.abort()
+        else:
+            super().handle_cont(event)
 
 
 class _Handshakes(ServerProtocol):

@@ -122,7 +122,7 @@ def _read(path: Path, name: str, most: int) -> tuple[int, bytes]:
 
 
 def lay_out(files: Iterable[SnapshotFile], folder: Path) -> None:
-    """Write a snapshot's files into a folder, in place of what is there. It is for its owner alone, as stores are."""
+    """Write a snapshot's files into a folder for its owner alone, in place of whatever is there."""
     beside = folder.with_name(f"{folder.name}.{os.getpid()}")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(mode=0o700, parents=True)

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepwell.api import body
+from stepwell.http_server import HttpServer
 from tests.api.conftest import serve
 from tests.api.histories import Histories
 
@@ -366,3 +367,69 @@ async def test_compressed_body_is_refused(port: int) -> None:
     status, _, answer = await _ask(port, head)
 
     assert (status, _code(answer)) == (415, 10002)
+
+
+class _Socket:
+    """Accepts a WebSocket; tells when it was told something, and when it has ended."""
+
+    def __init__(self) -> None:
+        self.was_told = asyncio.Event()
+        self.has_ended = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            self.was_told.set()
+        self.has_ended.set()
+
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"
+    b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+NO_MASK = bytes(4)
+
+
+async def test_client_that_asks_and_does_not_read_fills_no_memory() -> None:
+    """Of what it has asked meanwhile it gets the last answer, and not all of them."""
+    app, sock = _Socket(), socket.create_server(("127.0.0.1", 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+    server = HttpServer(app, has_sockets=True)
+    await server.start(sock)
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", sock.getsockname()[1]))
+    connection = Connection(*await asyncio.open_connection(sock=client, limit=4_096))
+    await connection.send(UPGRADE)
+    await connection.reader.readuntil(b"\r\n\r\n")
+
+    for number in range(10_000):
+        await connection.send(b"\x89\xfd" + NO_MASK + b"%0125d" % number)
+    await connection.send(b"\x81\x80" + NO_MASK)
+    async with asyncio.timeout(5):
+        await app.was_told.wait()
+        answers = 1
+        while not (await connection.reader.readexactly(127)).endswith(b"9999"):
+            answers += 1
+
+    assert answers < 7_000
+    await connection.close()
+    await server.stop(1)
+
+
+async def test_message_in_frames_without_end_is_cut_off() -> None:
+    """Empty ones add nothing to its size, which is bounded."""
+    app = _Socket()
+    server, port = await serve(app, has_sockets=True)
+    connection = await _connect(port)
+    await connection.send(UPGRADE)
+    await connection.reader.readuntil(b"\r\n\r\n")
+
+    await connection.send(b"\x01\x80" + NO_MASK + (b"\x00\x80" + NO_MASK) * 200)
+    async with asyncio.timeout(5):
+        await app.has_ended.wait()
+
+    await connection.close()
+    await server.stop(1)

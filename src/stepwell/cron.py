@@ -38,7 +38,9 @@ _MINUTE, _HOUR, _WEEKDAY = 0, 1, 4
 _ALPHABET = re.compile(r"[a-zA-Z0-9*,/#-]+", re.ASCII)
 # A weekday's number, and not a step or which week of the month.
 _WEEKDAY_NUMBER = re.compile(r"(?<![/#\d])\d+")
-# From a day on, in steps: to the end of the week, which is not Sunday again.
+# From a day on, in steps: to the end of the week, which is not Sunday again. From Saturday on that is Saturday alone,
+# of which `cronsim` would take a range of one day with a step for one up to Sunday.
+_LAST_WEEKDAY_STEPS = re.compile(r"^(6|SAT)/[1-9]\d*$", re.ASCII)
 _WEEKDAY_STEPS = re.compile(r"^(\w+)/(\d+)$", re.ASCII)
 # The last such day of the month, which `cronsim` knows by its number alone.
 _NAMES = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -195,6 +197,7 @@ def _from_zero(weekdays: str) -> str:
     """Return a field of weekdays as `cronsim` counts them. Raises CronSimError."""
     counted = _WEEKDAY_NUMBER.sub(lambda found: str(_weekday(int(found[0]))), weekdays)
     terms = [_LAST_NAMED.sub(lambda found: f"{_NAMES.index(found[1])}L", term) for term in counted.upper().split(",")]
+    terms = [_LAST_WEEKDAY_STEPS.sub(r"\1", term) for term in terms]
     return ",".join(_WEEKDAY_STEPS.sub(rf"\1-{_LAST_DAY_OF_WEEK}/\2", term) for term in terms)
 
 

@@ -106,7 +106,7 @@ media_type = st.sampled_from(
         *["multipart/form-data; boundary=B"] * 6,
         "multipart/form-data; boundary=B; charset=utf-7",
         "multipart/form-data; boundary=B; charset=utf-16",
-        "multipart/form-data; boundary=B; charset=unicode_escape",
+        "multipart/form-data; boundary=B; charset=raw_unicode_escape",
         "multipart/form-data; boundary=B; charset=undefined",
         "multipart/form-data; boundary=B; charset=a\0b",
         "multipart/form-data; boundary=",

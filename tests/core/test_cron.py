@@ -352,6 +352,8 @@ def _look(expression: str, at: int) -> None:
 @example("0 9 */2 * MON", ms("2026-11-23T10:00"))
 @example("0 9 13 * 6", ms("2026-11-23T10:00"))
 @example("0 0 * * 6/2", ms("2026-11-27T10:00"))
+@example("0 0 * * 7/1", ms("2026-11-28T10:00"))
+@example("0 0 * * TUE,SAT/1", ms("2026-11-28T10:00"))
 def test_expression_fires_at_the_first_minute_that_it_names(expression: str, at: int) -> None:
     """Minute by minute over two days, read by other rules: either field of days is enough, unless one has `*`."""
     _look(expression, at)

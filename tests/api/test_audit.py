@@ -15,7 +15,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message
 
 from stepwell import audit_log
+from stepwell.api.app import create_app
 from stepwell.api.denials import LINES, STRETCH_S, Denials
+from stepwell.api.peers import Proxies
 from stepwell.api.refusals import Unauthorized
 from stepwell.api.routes import DASHBOARD, ROUTES
 from stepwell.audit import AuditedStore
@@ -291,6 +293,22 @@ async def test_request_leaves_one_entry(guarded: ASGIApp, histories: Histories, 
     }
     assert "SECRET" not in json.dumps(entry)
     assert secret not in json.dumps(entry)
+
+
+@pytest.mark.parametrize(("trusted", "address"), [("192.0.2.7", "2001:db8::7"), ("192.0.2.8", "192.0.2.7")])
+async def test_trusted_proxy_says_from_where(
+    engine: Engine, histories: Histories, tokens: Tokens, secret: str, trusted: str, address: str
+) -> None:
+    """In full, also where requests are counted by network; from anybody else it is the end of the connection."""
+    app = create_app(engine, account=None, hosts=None, tokens=tokens, proxies=Proxies.of([trusted]))
+    case = next(case for case in _CASES if case.told[0] == "account.change_settings")
+
+    answer = await sent(
+        app, secret, case.route.split()[0], case.path, headers={"x-forwarded-for": "2001:db8::7"}, **_body(case)
+    )
+
+    assert answer.status_code == 200, answer.text
+    assert [entry["address"] for entry in await entries(app, secret)] == [address]
 
 
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: f"{case.told[0]} {case.route.split()[0]} {case.path[-12:]}")

@@ -297,7 +297,7 @@ async def test_request_leaves_one_entry(guarded: ASGIApp, histories: Histories, 
 
 @pytest.mark.parametrize(("trusted", "address"), [("192.0.2.7", "2001:db8::7"), ("192.0.2.8", "192.0.2.7")])
 async def test_trusted_proxy_says_from_where(
-    engine: Engine, histories: Histories, tokens: Tokens, secret: str, trusted: str, address: str
+    engine: Engine, tokens: Tokens, secret: str, trusted: str, address: str
 ) -> None:
     """In full, also where requests are counted by network; from anybody else it is the end of the connection."""
     app = create_app(engine, account=None, hosts=None, tokens=tokens, proxies=Proxies.of([trusted]))

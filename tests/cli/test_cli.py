@@ -51,6 +51,7 @@ def test_help_lists_the_commands(option: str) -> None:
         "logout",
         "migrate",
         "profile",
+        "reencrypt",
         "restore",
         "rollback",
         "schedules",

@@ -124,8 +124,8 @@ def test_place_where_a_worker_hangs_is_shown(tmp_path: Path) -> None:
             "in a thread. It hangs here:"
         )
         assert server.lines[at + 1 : at + 3] == [
-            f'  File "{tmp_path}/flows.py", line 16, in bad',
-            "    [time.sleep(4) for _ in range(1)]",
+            f'    File "{tmp_path}/flows.py", line 16, in bad',
+            "      [time.sleep(4) for _ in range(1)]",
         ]
 
 
@@ -209,7 +209,10 @@ def test_worker_that_stays_blocked_is_killed_with_its_place_in_the_log(tmp_path:
         assert told.endswith("s and is killed; it was running flow/a step bad-1. It hangs here:")
         at = server.lines.index(told)
         wait_until(lambda: len(server.lines) > at + 2, lambda: server.log)
-        assert server.lines[at + 1 : at + 3] == [f'  File "{tmp_path}/flows.py", line 16, in bad', "    time.sleep(60)"]
+        assert server.lines[at + 1 : at + 3] == [
+            f'    File "{tmp_path}/flows.py", line 16, in bad',
+            "      time.sleep(60)",
+        ]
         assert server.wait_for_status("flow", "a", "complete")["output"] == '["kept",2]'
 
 

@@ -1,6 +1,7 @@
 """The server fails, and nothing that was acknowledged is lost, and nothing is there twice."""
 
 import asyncio
+import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from stepwell.store.operations import (
 from stepwell.store.retention_operations import DeleteExpired
 from stepwell.store.sql.rows import Rows, Values
 from tests import postgres
+from tests.soak import disk
 from tests.store.scenes import (
     NOW,
     Ear,
@@ -223,6 +225,36 @@ async def test_host_that_is_stopped_in_a_transaction_stops_no_other(
 
     assert (others, await first) == (2, [3, 4])
     assert len((await instance(store, "a")).records) == 4
+
+
+async def test_full_disk_is_named_and_loses_nothing(
+    require: Callable[..., None], server: postgres.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What needs room is refused, once for all that came together; and with room again everything goes on."""
+    require("cc", disk.REASON)
+    await asyncio.to_thread(server.stop)
+    await asyncio.to_thread(server.start, environment=await asyncio.to_thread(disk.environment, server.folder))
+    store = await asyncio.to_thread(PostgresStore.open, server.url)
+    await register(store)
+    await create(store, "before")
+    alone = []
+    monkeypatch.setattr(ledgers, "each_alone", lambda write, operations: alone.append(operations))
+    # Of chance, which no database makes smaller.
+    large = [creation(f"i{n}", params=f'"{secrets.token_hex(10_000)}"') for n in range(20)]
+
+    disk.fill(server.folder)
+    refused = await outcomes(store, large)
+    disk.free(server.folder)
+    taken = await outcomes(store, large)
+
+    # What lay free already is written over.
+    said = {str(answer) for answer in refused if isinstance(answer, StoreUnavailable)}
+    assert len([answer for answer in refused if isinstance(answer, StoreUnavailable)]) > 10
+    assert all("the server's disk is full: free some space and try again" in text for text in said)
+    assert alone == []
+    assert not [answer for answer in taken if isinstance(answer, StoreUnavailable)]
+    assert await kinds(store, "before") == ["created"]
+    await store.close()
 
 
 async def test_full_slots_are_named(server: postgres.Server, monkeypatch: pytest.MonkeyPatch) -> None:

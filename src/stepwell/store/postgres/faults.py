@@ -26,6 +26,12 @@ LOSSES: tuple[type[Exception], ...] = (
     asyncpg.TooManyConnectionsError,
     asyncpg.TargetServerAttributeNotMatched,
 )
+# What is wrong with the server, and with no operation: whatever is asked meets it.
+OF_THE_SERVER: tuple[type[Exception], ...] = (
+    asyncpg.DiskFullError,
+    asyncpg.OutOfMemoryError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 # Another process was in the way: the same may go well when it is tried again.
 CONFLICTS: tuple[type[Exception], ...] = (
     asyncpg.SerializationError,

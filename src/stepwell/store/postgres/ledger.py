@@ -19,7 +19,7 @@ from stepwell.store.postgres import bulk, claims, expiry
 from stepwell.store.postgres.backoff import Patience
 from stepwell.store.postgres.connection import PostgresConnection
 from stepwell.store.postgres.creations import Numbers, Rows, Starts, create
-from stepwell.store.postgres.faults import CONFLICTS, LOSSES, ConnectionLost, is_loss, translate
+from stepwell.store.postgres.faults import CONFLICTS, LOSSES, OF_THE_SERVER, ConnectionLost, is_loss, translate
 from stepwell.store.postgres.locks import lock
 from stepwell.store.retention_operations import DeleteExpired
 from stepwell.store.snapshot_operations import FindServed, ListSnapshotsDue
@@ -168,7 +168,8 @@ class PostgresLedger:
         try:
             return self._patiently(operations, rows)
         except Exception as error:  # whatever it is, the callers have to hear of it
-            if len(operations) == 1 or is_loss(error):
+            # What all would meet is not tried with each: others wait for that.
+            if len(operations) == 1 or is_loss(error) or isinstance(error, OF_THE_SERVER):
                 return Written([translate(error, self._where) for _ in operations], Tidings())
             return each_alone(lambda alone: self._write(alone, rows), operations)
 

@@ -57,19 +57,11 @@ class Vault:
         self._keys = dict(keys)
         self._cipher, self._invalid = AESGCM, InvalidTag
         self._ciphers: dict[tuple[str, str, int], Any] = {}
-        # The accounts of instances, by row, which never change.
-        self.accounts: dict[int, str] = {}
 
     @property
     def names(self) -> list[str]:
         """The names of the keys, the newest first."""
         return list(self._keys)
-
-    def remember(self, row: int, account: str) -> None:
-        """Know the account of an instance without asking for it."""
-        if len(self.accounts) >= _MOST_AT_HAND:
-            self.accounts.clear()
-        self.accounts[row] = account
 
     def seal(self, place: Place, text: str) -> str:
         """Return a text as it is stored at a place."""

@@ -290,6 +290,24 @@ async def test_what_is_put_elsewhere_is_refused(url: str, what: str) -> None:
             await told(store)
 
 
+async def test_instance_that_is_made_another_accounts_tells_it_nothing(url: str) -> None:
+    """Also a server that has just read it, and knows whose it was, goes by whose it is said to be now."""
+    async with opened(url, NEW) as store:
+        await fill(store)
+        await register(store, account="other")
+        await told(store)
+        theirs = "select row from workflows where account = 'other'"
+        await asyncio.to_thread(change, url, f"update instances set workflow = ({theirs}) where id = 'good'")
+
+        with pytest.raises(StoreDamaged, match="is not what was sealed"):
+            await store.run(GetInstance("other", "orders", "good"))
+        with pytest.raises(StoreDamaged, match="is not what was sealed"):
+            await store.run(ReadLog("other", "orders", "good", 0, 100))
+        searched = await store.run(SearchInstances("other", None, Wanted(), 0, 10))
+
+    assert SECRET not in repr(searched)
+
+
 async def test_each_key_opens_and_the_newest_seals(url: str) -> None:
     """A new key is put before the others; what an older one has sealed is read as before."""
     async with opened(url, OLD) as store:

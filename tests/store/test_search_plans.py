@@ -22,7 +22,7 @@ class Watched:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.vault = connection.vault
+        self.vault, self.accounts = connection.vault, connection.accounts
         self.asked: list[tuple[str, Values]] = []
 
     def execute(self, sql: str, values: Values = (), /) -> Rows:

@@ -95,6 +95,7 @@ class PostgresConnection:
         What is done goes over `loop`, which may be that of other connections, too. Payloads are sealed by `vault`.
         """
         self.vault = vault
+        self.accounts: dict[int, str] = {}
         self._loop = loop
         self._address = address
         self._host = host

@@ -20,6 +20,7 @@ from stepwell.store.operations import Claim, ClaimDue, Claims, CreateInstance, I
 from stepwell.store.postgres.asked import Asked
 from stepwell.store.sql.records import new_record
 from stepwell.store.sql.rows import Connection, Values, every
+from stepwell.store.sql.sealed import know
 from stepwell.store.sql.transaction import Tidings
 from stepwell.store.sql.writes import new_row
 
@@ -238,7 +239,7 @@ def _labels(operations: Sequence[CreateInstance], rows: Sequence[int]) -> Values
 
 def _columns(connection: Connection, operation: CreateInstance, row: int, worker: int | None) -> Values:
     if connection.vault is not None:
-        connection.vault.remember(row, operation.account)
+        know(connection, row, operation.account)
     created_at = (row, 1, 0, 0)
     kind, at, body, value, _, _, crc, _ = new_record(connection, created_at, operation.record, 0, operation.id)[4:]
     named = (operation.account, operation.workflow, operation.id)

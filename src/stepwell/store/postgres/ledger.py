@@ -283,6 +283,7 @@ class PostgresReading:
         self._connection.close()
 
     def _read(self, operation: Operation[Any]) -> object:
+        self._connection.accounts.clear()
         if isinstance(operation, _ONE_STATEMENT):
             return self._read_at_once(operation)
         if isinstance(operation, GetInstance) and not self._connection.is_pooled:

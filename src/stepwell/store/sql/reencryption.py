@@ -132,7 +132,7 @@ def _piece(connection: Connection, vault: Vault, row: Row) -> bool:
     # Of a stream that was dropped nothing is read any more.
     if key == vault.newest or not instance:
         return False
-    place = sealed.place_of(connection, vault, instance, streams.PIECE, stream, n)
+    place = sealed.place_of(connection, instance, streams.PIECE, stream, n)
     plain = body if key is None else vault.open_bytes(key, place, body)
     body = vault.seal_bytes(vault.newest, place, plain)
     connection.execute(_FILL_PIECE, (vault.newest, body, crc32(body), piece, crc))

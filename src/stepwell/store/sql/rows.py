@@ -32,6 +32,9 @@ class Connection(Protocol):
 
     # What seals payloads, and opens them; None: they are stored as they are.
     vault: Vault | None
+    # Whose instances are, by their rows: what is asked for each payload that is sealed or opened. Nobody keeps it for
+    # longer than he may believe it.
+    accounts: dict[int, str]
 
     def execute(self, sql: str, values: Values = ..., /) -> Rows:
         """Do a statement."""

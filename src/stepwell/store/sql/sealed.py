@@ -13,11 +13,15 @@ from stepwell.errors import StoreError
 from stepwell.sealing import NotOpened, Place, Vault, is_sealed, key_of, lacking
 from stepwell.store.sql.rows import Connection, Damaged, Row, every, first
 
+# Whose its workflow is, by which it is found, has to be whose it is; one that comes in, or goes, has no workflow.
 _OWNER = """
-    select account, id
-    from instances
-    where row = :row
+    select case when coalesce(w.account, i.account) = i.account then i.account else '' end, i.id
+    from instances as i
+    left join workflows as w on w.row = i.workflow
+    where i.row = :row
     """
+# Of so many instances at most it is known whose they are.
+_MOST_KNOWN = 20_000
 _KNOWN = """
     select name, proof
     from encryption_keys
@@ -56,14 +60,19 @@ def use_keys(connection: Connection) -> None:
         connection.execute(_KNOW, (vault.newest, vault.proof()))
 
 
-def place_of(connection: Connection, vault: Vault, row: int, *what: object) -> Place:
+def place_of(connection: Connection, row: int, *what: object) -> Place:
     """Return the place of something that is an instance's, by its row; where there is none, one of nobody."""
-    account = vault.accounts.get(row)
+    account = connection.accounts.get(row)
     if account is None:
         account, _ = _owner(connection, row)
-        if account:
-            vault.remember(row, account)
     return Place(account, row, "\0".join(map(str, what)))
+
+
+def know(connection: Connection, row: int, account: str) -> None:
+    """Let it be known whose an instance is."""
+    if len(connection.accounts) >= _MOST_KNOWN:
+        connection.accounts.clear()
+    connection.accounts[row] = account
 
 
 def seal_record(connection: Connection, columns: Row, id: str | None = None) -> Row:
@@ -82,7 +91,7 @@ def seal_record(connection: Connection, columns: Row, id: str | None = None) -> 
     if _PLAIN_ERROR in text:
         text = _seal_error(connection, vault, instance, text, about)
     if isinstance(value, str):
-        value = vault.seal(place_of(connection, vault, instance, "value", *about, text), value)
+        value = vault.seal(place_of(connection, instance, "value", *about, text), value)
     return (instance, seq, turn, n, kind, at, text, value, payload, size)
 
 
@@ -110,7 +119,7 @@ def open_record(connection: Connection, columns: Row) -> tuple[str, str | None]:
     about = (seq, turn, n, kind, at, payload, size, _owner(connection, instance)[1] if seq == 1 else "")
     try:
         if has_value:
-            value = vault.open(place_of(connection, vault, instance, "value", *about, body), value)
+            value = vault.open(place_of(connection, instance, "value", *about, body), value)
         if has_error:
             body = _open_error(connection, vault, instance, body, about)
     except NotOpened:
@@ -121,7 +130,7 @@ def open_record(connection: Connection, columns: Row) -> tuple[str, str | None]:
 def seal_text(connection: Connection, row: int, text: str, *what: object) -> str:
     """Return a text of an instance as it is stored."""
     vault = connection.vault
-    return text if vault is None else vault.seal(place_of(connection, vault, row, *what), text)
+    return text if vault is None else vault.seal(place_of(connection, row, *what), text)
 
 
 def open_text(connection: Connection, row: int, stored: str, *what: object) -> str:
@@ -132,7 +141,7 @@ def open_text(connection: Connection, row: int, stored: str, *what: object) -> s
     if vault is None:
         raise lacking(key_of(stored))
     try:
-        return vault.open(place_of(connection, vault, row, *what), stored)
+        return vault.open(place_of(connection, row, *what), stored)
     except NotOpened:
         _refuse(row, what)
 
@@ -143,7 +152,7 @@ def open_words(connection: Connection, row: int, stored: str, *what: object) -> 
     if vault is None or not is_sealed(stored):
         return stored
     try:
-        return vault.open(place_of(connection, vault, row, *what), stored)
+        return vault.open(place_of(connection, row, *what), stored)
     except (NotOpened, StoreError):
         return stored
 
@@ -158,7 +167,7 @@ def _seal_error(connection: Connection, vault: Vault, row: int, body: str, about
     if not isinstance(error, dict):
         return body
     rest = {name: part for name, part in parts.items() if name != "error"}
-    where = place_of(connection, vault, row, "error", *about, _text(rest))
+    where = place_of(connection, row, "error", *about, _text(rest))
     parts["error"] = vault.seal(where, _text(error))
     return _text(parts)
 
@@ -166,7 +175,7 @@ def _seal_error(connection: Connection, vault: Vault, row: int, body: str, about
 def _open_error(connection: Connection, vault: Vault, row: int, body: str, about: tuple[object, ...]) -> str:
     parts = msgspec.json.decode(body)
     rest = {name: part for name, part in parts.items() if name != "error"}
-    where = place_of(connection, vault, row, "error", *about, _text(rest))
+    where = place_of(connection, row, "error", *about, _text(rest))
     parts["error"] = msgspec.json.decode(vault.open(where, parts["error"]))
     return _text(parts)
 
@@ -179,6 +188,8 @@ def _sealed_error(body: str) -> str:
 def _owner(connection: Connection, row: int) -> tuple[str, str]:
     """Return account and id of an instance. Who writes to one that is gone is refused; of what is read it is damage."""
     account, id = first(connection, _OWNER, (row,)) or ("", "")
+    if account:
+        know(connection, row, account)
     return account, id
 
 

@@ -112,7 +112,7 @@ def write_piece(transaction: Transaction, operation: WritePiece) -> None:
     body, key, vault = operation.body, None, transaction.connection.vault
     if vault is not None:
         key = vault.newest
-        place = place_of(transaction.connection, vault, operation.row, PIECE, operation.stream, operation.n)
+        place = place_of(transaction.connection, operation.row, PIECE, operation.stream, operation.n)
         body = vault.seal_bytes(key, place, body)
     transaction.execute(_ADD_PIECE, (operation.n, body, crc32(body), key, operation.stream))
 
@@ -137,7 +137,7 @@ def _open(connection: Connection, operation: ReadPiece, instance: int, key: str,
         raise lacking(key)
     if not instance:
         raise StreamDropped(operation.stream)
-    place = place_of(connection, vault, instance, PIECE, operation.stream, operation.n)
+    place = place_of(connection, instance, PIECE, operation.stream, operation.n)
     try:
         return vault.open_bytes(key, place, body)
     except NotOpened:

@@ -70,6 +70,7 @@ class FileReading:
 
 def read(connection: FileConnection, operation: Operation[Any]) -> object:
     """Do an operation that only reads, at one moment of the store."""
+    connection.accounts.clear()
     connection.execute("begin")
     try:
         return READS[type(operation)](connection, operation)
@@ -93,6 +94,8 @@ class _Writing:
         self._can_shrink = only(connection, "pragma auto_vacuum") == (_INCREMENTAL,)
 
     def begin(self) -> int:
+        # A row of a transaction that came to nothing has its number given out again, and maybe to another account.
+        self._connection.accounts.clear()
         number = self._number + 1
         reserved = self._reserved
         self._connection.execute("begin immediate")
@@ -112,9 +115,6 @@ class _Writing:
 
     def roll_back(self) -> None:
         _roll_back(self._connection)
-        if self._connection.vault is not None:
-            # Numbers of rows that are not there after all are given out again, and not to the same account.
-            self._connection.vault.accounts.clear()
 
     def told(self, error: Exception) -> Exception:
         return translate(error, self._where)

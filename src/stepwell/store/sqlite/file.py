@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -69,6 +70,10 @@ class FileConnection(apsw.Connection):
     """A connection to a file, or to a store in memory."""
 
     vault: Vault | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.accounts: dict[int, str] = {}
 
 
 def open_writer(path: Path) -> FileConnection:

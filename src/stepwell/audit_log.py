@@ -3,10 +3,10 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from stepwell.core.steplog import iso
 from stepwell.store import Store
@@ -39,24 +39,6 @@ class AuditEntryShown(msgspec.Struct):
 FIELDS = AuditEntryShown.__struct_fields__
 
 
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """Which entries are wanted; None: whatever it is. Times are included."""
-
-    action: str | None = None
-    token: str | None = None
-    workflow: str | None = None
-    instance: str | None = None
-    from_ms: int | None = None
-    to_ms: int | None = None
-    before: int | None = None
-
-    def asked(self, account: str, limit: int) -> ListAudit:
-        """Return what the store is asked for."""
-        which = (self.action, self.token, self.workflow, self.instance, self.from_ms, self.to_ms)
-        return ListAudit(account, limit, self.before, *which)
-
-
 def shown(entry: AuditEntry) -> AuditEntryShown:
     """Return an entry as it is shown."""
     return msgspec.convert(
@@ -78,9 +60,9 @@ def shown(entry: AuditEntry) -> AuditEntryShown:
     )
 
 
-async def pages(store: Store, account: str, wanted: AuditFilter) -> AsyncIterator[list[AuditEntryShown]]:
-    """Yield all entries that are wanted, newest first, some at a time."""
-    while found := await store.run(wanted.asked(account, AT_ONCE)):
+async def pages(store: Store, wanted: ListAudit) -> AsyncIterator[list[AuditEntryShown]]:
+    """Yield all entries that are wanted, newest first, as many at a time as its limit says."""
+    while found := await store.run(wanted):
         yield [shown(entry) for entry in found]
         wanted = replace(wanted, before=found[-1].row)
 

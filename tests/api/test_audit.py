@@ -23,7 +23,7 @@ from stepwell.api.routes import DASHBOARD, ROUTES
 from stepwell.audit import AuditedStore
 from stepwell.engine import Engine
 from stepwell.hosts import READING
-from stepwell.store.audit_operations import Asked, AuditEntry
+from stepwell.store.audit_operations import Asked, AuditEntry, ListAudit
 from stepwell.store.sqlite import SqliteStore
 from stepwell.tokens import Permission, Tokens
 from stepwell.upload_form import form_of
@@ -389,7 +389,7 @@ async def test_what_workers_and_code_do_is_nobodys(engine: Engine, histories: Hi
 
     await engine.control.pause("local", "order", "a")
 
-    assert [page async for page in audit_log.pages(engine.store, "local", audit_log.AuditFilter())] == []
+    assert [page async for page in audit_log.pages(engine.store, ListAudit("local", 500))] == []
 
 
 async def test_entries_come_page_by_page(guarded: ASGIApp, histories: Histories, secret: str) -> None:

@@ -12,14 +12,12 @@ from starlette.responses import Response
 from stepwell import audit_log, limits
 from stepwell.api import envelope
 from stepwell.api.paging import after_entry, entry_cursor
-from stepwell.api.query import Query
 from stepwell.api.request import ApiRequest
 from stepwell.api.streams import Stream
 from stepwell.audit import MOST_AGENT, cleaned
-from stepwell.audit_log import AuditFilter
 from stepwell.engine import Engine
 from stepwell.models import ResultInfo
-from stepwell.store.audit_operations import AUDIT_ACTIONS, Asked
+from stepwell.store.audit_operations import AUDIT_ACTIONS, Asked, ListAudit
 from stepwell.tokens import Caller
 
 PER_PAGE = 50
@@ -41,20 +39,23 @@ def asked_by(http: Request, caller: Caller | None, name: str, address: str, now:
 
 async def list_audit(engine: Engine, request: ApiRequest) -> Response:
     """Answer with a page of entries, newest first, or with all of them as a file."""
-    wanted = _wanted(request.query)
     per_page = request.query.number("per_page", MOST_PER_PAGE) or PER_PAGE
     form = request.query.choice("format", FORMATS) or "json"
+    # One more than is shown tells whether there is a next page.
+    wanted = _wanted(request, per_page + 1 if form == "json" else audit_log.AT_ONCE)
     if form != "json":
         return _file(engine, request, wanted, form)
-    # One more than is shown tells whether there is a next page.
-    found = await engine.store.run(wanted.asked(request.account, per_page + 1))
+    found = await engine.store.run(wanted)
     entries = [audit_log.shown(entry) for entry in found[:per_page]]
     cursor = entry_cursor(found[per_page - 1].row) if len(found) > per_page else ""
     return envelope.success(entries, ResultInfo(count=len(entries), per_page=per_page, cursor=cursor))
 
 
-def _wanted(query: Query) -> AuditFilter:
-    return AuditFilter(
+def _wanted(request: ApiRequest, limit: int) -> ListAudit:
+    query = request.query
+    return ListAudit(
+        request.account,
+        limit,
         action=query.choice("action", AUDIT_ACTIONS),
         token=query.text("token", TOKEN_ID_LENGTH),
         workflow=query.text("workflow", limits.WORKFLOW_NAME_LENGTH),
@@ -65,19 +66,17 @@ def _wanted(query: Query) -> AuditFilter:
     )
 
 
-def _file(engine: Engine, request: ApiRequest, wanted: AuditFilter, form: str) -> Response:
+def _file(engine: Engine, request: ApiRequest, wanted: ListAudit, form: str) -> Response:
     ended = asyncio.Event()
     place = request.take_stream(ended.set)
     headers = {**_HEADERS, "content-disposition": f'attachment; filename="audit.{form}"'}
-    return Stream(_parts(engine, request.account, wanted, form, ended), _MEDIA[form], headers, place.end)
+    return Stream(_parts(engine, wanted, form, ended), _MEDIA[form], headers, place.end)
 
 
-async def _parts(
-    engine: Engine, account: str, wanted: AuditFilter, form: str, ended: asyncio.Event
-) -> AsyncIterator[bytes]:
+async def _parts(engine: Engine, wanted: ListAudit, form: str, ended: asyncio.Event) -> AsyncIterator[bytes]:
     if form == "csv":
         yield audit_log.csv_head()
-    async for entries in audit_log.pages(engine.store, account, wanted):
+    async for entries in audit_log.pages(engine.store, wanted):
         if ended.is_set():
             return
         yield audit_log.as_csv(audit_log.members_of(entries)) if form == "csv" else audit_log.as_lines(entries)

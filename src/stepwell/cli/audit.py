@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 from stepwell import audit_log
-from stepwell.audit_log import AuditFilter
 from stepwell.cli import profiles, times
 from stepwell.cli.failures import FAILED, NOT_FOUND, Failure
 from stepwell.cli.output import Column, Item, Output, in_one_line, json_of
@@ -16,13 +15,13 @@ from stepwell.cli.stores import with_store
 from stepwell.cli.terminal import say
 from stepwell.client import Client
 from stepwell.store import Store
+from stepwell.store.audit_operations import ListAudit
 from stepwell.store.opening import is_there, shown
 
 Wanted = Mapping[str, str | None]
 # Gives what is wanted, some at a time, up to a number of them; None: all.
 Source = Callable[[Wanted, int | None, Callable[[Sequence[Item]], None]], None]
 
-_AT_ONCE = 500
 _DEFAULT_ACCOUNT = "local"
 
 
@@ -103,7 +102,7 @@ def _write(source: Source, wanted: Wanted, form: str, target: BinaryIO) -> int:
 
 def _of_server(client: Client) -> Source:
     def give(wanted: Wanted, limit: int | None, take: Callable[[Sequence[Item]], None]) -> None:
-        at_once = min(_AT_ONCE, limit or _AT_ONCE)
+        at_once = min(audit_log.AT_ONCE, limit or audit_log.AT_ONCE)
         entries: Iterable[Item] = islice(client.audit({**wanted, "per_page": str(at_once)}), limit)
         entries = iter(entries)
         while found := list(islice(entries, at_once)):
@@ -116,7 +115,7 @@ def _of_store(url: str, account: str) -> Source:
     def give(wanted: Wanted, limit: int | None, take: Callable[[Sequence[Item]], None]) -> None:
         async def work(opened: Store) -> None:
             left = limit
-            async for entries in audit_log.pages(opened, account, _filter(wanted)):
+            async for entries in audit_log.pages(opened, _asked(wanted, account)):
                 taken = audit_log.members_of(entries[:left])
                 take(taken)
                 left = None if left is None else left - len(taken)
@@ -128,11 +127,8 @@ def _of_store(url: str, account: str) -> Source:
     return give
 
 
-def _filter(wanted: Wanted) -> AuditFilter:
-    bounds = [None if at is None else round(times.moment_of(at) * 1000) for at in _bounds(wanted)]
+def _asked(wanted: Wanted, account: str) -> ListAudit:
+    bounds = (wanted["date_start"], wanted["date_end"])
+    moments = [None if at is None else round(times.moment_of(at) * 1000) for at in bounds]
     named = (wanted["action"], wanted["token"], wanted["workflow"], wanted["instance"])
-    return AuditFilter(*named, *bounds)
-
-
-def _bounds(wanted: Wanted) -> tuple[str | None, str | None]:
-    return wanted["date_start"], wanted["date_end"]
+    return ListAudit(account, audit_log.AT_ONCE, None, *named, *moments)

@@ -402,19 +402,23 @@ class SettableClock(VirtualClock):
         return super().now() - self.behind_ms
 
 
-async def test_timeout_round_a_step_is_replayed_though_the_clock_was_set_back() -> None:
-    """A step that was cancelled, by the clock, before the instance began is cancelled by the same timer again."""
+@pytest.mark.parametrize("behind_ms", [pytest.param(HOUR_MS, id="far"), pytest.param(0, id="by what had passed")])
+async def test_timeout_round_a_step_is_replayed_though_the_clock_was_set_back(behind_ms: int) -> None:
+    """A step that was cancelled, by the clock, before its timer can have run out is cancelled by that timer again."""
     clock = SettableClock()
 
     class Timed(WorkflowEntrypoint):
         async def run(self, event, step):
+            limit = asyncio.timeout(60)
+
             @step.do("hangs")
             async def hangs():
-                clock.behind_ms = HOUR_MS
+                clock.behind_ms = behind_ms
+                limit.reschedule(asyncio.get_running_loop().time())
                 await asyncio.Event().wait()
 
             try:
-                async with asyncio.timeout(0.01):
+                async with limit:
                     await hangs()
             except TimeoutError:
                 clock.behind_ms = 0

@@ -39,7 +39,7 @@ class Refused(Exception):
     """An operation that cannot be done."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Model:
     """An instance. `place` is the move that it is at, `due_at` when that ends, `begun` how many moves have begun."""
 

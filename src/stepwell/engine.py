@@ -58,6 +58,7 @@ from stepwell.store.workflow_operations import (
 )
 from stepwell.subscriptions import Subscriptions
 from stepwell.terminations import Terminations
+from stepwell.webhooks.book import Webhooks
 
 _FOLDED_AT_ONCE = 1_000
 
@@ -117,6 +118,7 @@ class Engine:
     terminations: Terminations = field(init=False)
     jobs: Jobs = field(init=False)
     samples: Samples = field(init=False)
+    webhooks: Webhooks = field(init=False)
     _rate: CreationRate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -126,6 +128,7 @@ class Engine:
         self.terminations = Terminations(self.store, self.clock)
         self.jobs = Jobs(self.store, self.clock, self.count_creations, told.idempotency_key_retention)
         self.samples = Samples(self.store, self.clock)
+        self.webhooks = Webhooks(self.store, self.clock, told.webhook_networks)
 
     @property
     def control(self) -> Control:

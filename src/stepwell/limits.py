@@ -107,6 +107,9 @@ SEARCHED_TEXT_LENGTH = 256
 # Ours: how long an Idempotency-Key stands for its request, and how long it may be.
 IDEMPOTENCY_KEY_MS = DAY_MS
 IDEMPOTENCY_KEY_LENGTH = 255
+# Ours: how many webhooks an account may have, as each event looks at all of them; how long what they were sent is kept.
+WEBHOOKS_PER_ACCOUNT = 50
+DELIVERY_RETENTION_MS = 7 * DAY_MS
 # Ours: how long entries of the audit log are kept: a year, and then some.
 AUDIT_RETENTION_MS = 400 * DAY_MS
 # Ours: how long a request may wait for a change of an instance, and how many may do so at a time.

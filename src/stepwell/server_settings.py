@@ -228,6 +228,16 @@ class Settings:
     audit_retention: Annotated[
         int, _duration(0, _CENTURY_MS, "how long entries of the audit log are kept; 0: for ever")
     ] = limits.AUDIT_RETENTION_MS
+    webhook_networks: Annotated[
+        str,
+        _word(
+            ("public", "loopback", "private"),
+            "where receivers of webhooks may be; each allows what those before it do. `stepwell dev` allows loopback",
+        ),
+    ] = "public"
+    delivery_retention: Annotated[
+        int, _duration(SECOND_MS, _CENTURY_MS, "how long the log keeps what a webhook was sent, or was given up")
+    ] = limits.DELIVERY_RETENTION_MS
     longest_poll: Annotated[
         int, _duration(0, HOUR_MS, "how long a request with `Prefer: wait` may wait, in whole seconds")
     ] = limits.LONGEST_POLL_MS

@@ -50,6 +50,7 @@ from stepwell.store.operations import (
 )
 from stepwell.store.search_operations import Wanted
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot, SnapshotFile
+from stepwell.store.webhook_operations import AddWebhook, TryWebhook
 from tests.core.histories import do, sleep, wait
 
 __all__ = [
@@ -57,8 +58,10 @@ __all__ = [
     "BROKEN",
     "CONFIG",
     "CRON",
+    "DELIVERY_ID",
     "JOB_ID",
     "VERSION_ID",
+    "WEBHOOK_ID",
     "WORKFLOW_ID",
     "Histories",
     "Turn",
@@ -71,6 +74,8 @@ ACCOUNT = "local"
 WORKFLOW_ID = "11111111-1111-4111-8111-111111111111"
 CRON = "*/30 * * * *"
 JOB_ID = "33333333-3333-4333-8333-333333333333"
+WEBHOOK_ID = "0123456789abcdef0123456789abcdef"
+DELIVERY_ID = f"msg_{WEBHOOK_ID}_1"
 VERSION_ID = "22222222-2222-4222-8222-222222222222"
 
 CONFIG = StepConfig(limit=5, delay=10_000, backoff="exponential", timeout="10 minutes")
@@ -235,6 +240,13 @@ class Histories:
         """A job that nobody goes on with."""
         started = StartJob("local", JOB_ID, "pause", workflow, Wanted(statuses=("errored",)), self.clock.now(), "ann")
         await self.engine.store.run(started)
+
+    async def webhook(self) -> None:
+        """A webhook, and a test that waits for it."""
+        now = self.clock.now()
+        made = AddWebhook("local", WEBHOOK_ID, "https://example.com/hook", "whsec_SECRET", [], [], now, "ann", 50)
+        await self.engine.store.run(made)
+        await self.engine.store.run(TryWebhook("local", WEBHOOK_ID, now))
 
     async def limited(self, workflow: str, id: str) -> None:
         """An instance that waits for its first turn, and a limit that steps share."""

@@ -27,7 +27,7 @@ from stepwell.store.audit_operations import Asked, AuditEntry, ListAudit
 from stepwell.store.sqlite import SqliteStore
 from stepwell.tokens import Permission, Tokens
 from stepwell.upload_form import form_of
-from tests.api.histories import CRON, JOB_ID, Histories
+from tests.api.histories import CRON, DELIVERY_ID, JOB_ID, WEBHOOK_ID, Histories
 
 BASE = "http://stepwell.example"
 ACCOUNT = "/client/v4/accounts/local"
@@ -36,6 +36,7 @@ ONE = f"{ORDER}/instances/a"
 OWN = f"{ACCOUNT}/stepwell"
 OWN_ONE = f"{OWN}/workflows/order/instances/a"
 SCHEDULE = f"{OWN}/schedules/order/{quote(CRON, safe='')}"
+WEBHOOK = f"{OWN}/webhooks/{WEBHOOK_ID}"
 _TARGET = {"type": "workflow", "workflow_name": "order", "script_name": "shop"}
 TRIGGER = [{"type": "cf.artifacts.repo.pushed", "targets": [_TARGET]}]
 CODE = {"shop.py": b"from stepwell import WorkflowEntrypoint\n\n\nclass Order(WorkflowEntrypoint):\n    pass\n"}
@@ -77,6 +78,14 @@ def _of_instance(action: str) -> tuple[str, str, str, None]:
 
 _TRIGGER_CHANGES = (("PUT", "replace", TRIGGER), ("PATCH", "merge", TRIGGER), ("DELETE", "delete", None))
 _STATUS = "PATCH {workflows}/{workflow_name}/instances/{instance_id}/status"
+_REDELIVER = f"/deliveries/{DELIVERY_ID}/redeliver"
+_WEBHOOK_CHANGES = (
+    ("PATCH", "change", "", ""),
+    ("DELETE", "delete", "", ""),
+    ("POST", "rotate", "/secret", "/secret"),
+    ("POST", "test", "/test", "/test"),
+    ("POST", "redeliver", "/deliveries/{delivery_id}/redeliver", _REDELIVER),
+)
 _CASES = [
     Case(_STATUS, f"{ONE}/status", _of_instance("pause"), {"status": "pause"}),
     Case(_STATUS, f"{ONE}/status", _of_instance("resume"), {"status": "resume"}),
@@ -163,6 +172,22 @@ _CASES = [
         f"{ACCOUNT}/workflows/settings",
         ("account.change_settings", None, None, None),
         {"default_retention": {"success_retention": "1 day"}},
+    ),
+    Case(
+        "POST {own}/webhooks",
+        f"{OWN}/webhooks",
+        ("webhook.create", None, None, "*"),
+        {"url": "https://example.com/SECRET?token=SECRET", "events": ["errored"]},
+    ),
+    *(
+        Case(
+            f"{method} {{own}}/webhooks/{{webhook_id}}{pattern}",
+            f"{WEBHOOK}{path}",
+            (f"webhook.{action}", None, None, WEBHOOK_ID),
+            {"url": "https://example.com/SECRET"} if method == "PATCH" else None,
+            Histories.webhook,
+        )
+        for method, action, pattern, path in _WEBHOOK_CHANGES
     ),
     Case("PATCH {own}/limits", f"{OWN}/limits", ("account.limit", None, None, None), {"concurrency": 3}),
     Case(

@@ -119,6 +119,8 @@ def path_of(route: Route) -> str:
         "cron": "0%209%20*%20*%20*",
         "limit_name": "desk",
         "job_id": "6f0b6c1e-0000-4000-8000-000000000002",
+        "webhook_id": "0123456789abcdef0123456789abcdef",
+        "delivery_id": "msg_0123456789abcdef0123456789abcdef_1",
         "version_id": "6f0b6c1e-0000-4000-8000-000000000001",
         "page_path": "order/instances/a",
         "digest": DIGEST,
@@ -173,6 +175,7 @@ def is_enough(need: Need, permission: Permission) -> bool:
         Need.DEPLOY: permission == Permission.DEPLOY,
         Need.READ_DEPLOYMENTS: permission in READS or permission == Permission.DEPLOY,
         Need.AUDIT: permission == Permission.AUDIT,
+        Need.WEBHOOKS: permission == Permission.WEBHOOKS,
     }[need]
 
 
@@ -254,6 +257,7 @@ _VERSION = f"{PREFIX}/workflows/{{workflow_name}}/versions/{{version_id}}"
 _TRIGGERS = f"{PREFIX}/triggers/{{script_name}}"
 _OWN = f"{PREFIX}/stepwell/workflows/{{workflow_name}}/instances/{{instance_id}}"
 _SCHEDULES = f"{PREFIX}/stepwell/schedules"
+_WEBHOOKS = f"{PREFIX}/stepwell/webhooks"
 _SCHEDULE = f"{_SCHEDULES}/{{workflow_name}}/{{cron}}"
 # The rule of each route, said once more: a new route needs a line here.
 RULES = {
@@ -307,6 +311,15 @@ RULES = {
     f"POST {PREFIX}/stepwell/jobs": Need.WRITE,
     f"GET {PREFIX}/stepwell/jobs/{{job_id}}": Need.READ,
     f"POST {PREFIX}/stepwell/jobs/{{job_id}}/cancel": Need.WRITE,
+    f"GET {_WEBHOOKS}": Need.WEBHOOKS,
+    f"POST {_WEBHOOKS}": Need.WEBHOOKS,
+    f"GET {_WEBHOOKS}/{{webhook_id}}": Need.WEBHOOKS,
+    f"PATCH {_WEBHOOKS}/{{webhook_id}}": Need.WEBHOOKS,
+    f"DELETE {_WEBHOOKS}/{{webhook_id}}": Need.WEBHOOKS,
+    f"POST {_WEBHOOKS}/{{webhook_id}}/secret": Need.WEBHOOKS,
+    f"POST {_WEBHOOKS}/{{webhook_id}}/test": Need.WEBHOOKS,
+    f"GET {_WEBHOOKS}/{{webhook_id}}/deliveries": Need.WEBHOOKS,
+    f"POST {_WEBHOOKS}/{{webhook_id}}/deliveries/{{delivery_id}}/redeliver": Need.WEBHOOKS,
     f"GET {_SCHEDULES}": Need.READ,
     f"GET {_SCHEDULE}": Need.READ,
     f"PATCH {_SCHEDULE}": Need.WRITE,

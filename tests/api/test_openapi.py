@@ -19,7 +19,7 @@ from stepwell.api.openapi.parameters import PATH
 from stepwell.api.routes import ROUTES, Route
 from stepwell.upload_form import form_of
 from tests.api.described import BY_ID, DOCUMENT, SCHEMAS
-from tests.api.histories import CRON, JOB_ID, VERSION_ID, Histories
+from tests.api.histories import CRON, DELIVERY_ID, JOB_ID, VERSION_ID, WEBHOOK_ID, Histories
 
 ACCOUNT = "/client/v4/accounts/local"
 OWN = f"{ACCOUNT}/stepwell/workflows/order/instances"
@@ -55,6 +55,8 @@ def path_of(pattern: str, **parts: str) -> str:
         "cron": quote(CRON, safe=""),
         "limit_name": "desk",
         "job_id": JOB_ID,
+        "webhook_id": WEBHOOK_ID,
+        "delivery_id": DELIVERY_ID,
     }
     return pattern.format(**{**known, **parts})
 
@@ -231,6 +233,7 @@ async def test_answer_keeps_its_schema(
     await histories.schedule("order")
     await getattr(histories, status)("order", "a")
     await histories.job("order")
+    await histories.webhook()
     if described(route)["tags"] == ["Scripts"]:
         await histories.uploaded()
     operation = described(route)
@@ -283,6 +286,7 @@ async def test_example_of_a_change_is_taken(client: httpx.AsyncClient, histories
         await histories.uploaded()
     await begin.get(id, histories.queued)("order", "a")
     await histories.job("order")
+    await histories.webhook()
     content = operation.get("requestBody", {}).get("content", {})
 
     answer = await ask(client, method, path_of(pattern), **sent(content))
@@ -331,6 +335,8 @@ def missing_things(id: str) -> Iterator[Case]:
         (10501, "limit.not_found"): {"limit_name": "nothing"},
         (10502, "job.not_found"): {"job_id": MISSING},
         (10503, "snapshot.not_found"): {},
+        (10504, "webhook.not_found"): {"webhook_id": "ff"},
+        (10505, "delivery.not_found"): {"delivery_id": "msg_ff_1"},
         (10400, "step.not_found"): {},
     }
     for (code, key), parts in absent.items():
@@ -427,6 +433,7 @@ WRONG: list[tuple[str, Case]] = [
 )
 async def test_error_is_one_of_the_table(client: httpx.AsyncClient, histories: Histories, id: str, case: Case) -> None:
     """What goes wrong has the status, the code and the key that the document gives, in the form that it gives."""
+    await histories.webhook()
     await histories.complete("order", "done")
     await histories.queued("order", "a")
     method, _, operation = BY_ID[id]

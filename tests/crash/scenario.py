@@ -6,6 +6,7 @@ created has an id or a key of the client's, what cannot be done twice is looked 
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from stepwell.errors import (
     InstanceFinished,
     InstanceNotFound,
     InvalidInput,
+    WebhookNotFound,
     WorkflowNotFound,
 )
 from stepwell.flow import SharedLimit
@@ -63,6 +65,20 @@ from stepwell.store.operations import (
 from stepwell.store.schedule_operations import ListSchedules, RunSchedule
 from stepwell.store.search_operations import Wanted
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot, SnapshotFile
+from stepwell.store.webhook_operations import (
+    TEST,
+    AddWebhook,
+    ChangeWebhook,
+    DeleteWebhook,
+    EndAttempt,
+    ForgetDeliveries,
+    ListDeliveries,
+    ListWebhooks,
+    Redeliver,
+    RotateWebhookSecret,
+    TakeDeliveries,
+    TryWebhook,
+)
 from stepwell.store.workflow_operations import DeleteWorkflow
 from stepwell.testing import ACCOUNT, TestEngine
 from stepwell.tokens import Permission, Tokens
@@ -169,6 +185,28 @@ async def _settles(scene: Scene) -> None:
         if place == "served":
             known = RegisterWorkflow("others", "flow", "flows", "Flow", sha, "other-workflow", "other-version", now)
             await engine.store.run(ServeSnapshot("others", row, now, (known,)))
+
+
+async def _has_webhooks(scene: Scene) -> None:
+    store, now = scene.engine.store, scene.engine.clock.now()
+    there = {webhook.id for webhook in await store.run(ListWebhooks(ACCOUNT))}
+    for id in ("hook", "other"):
+        if id not in there:
+            await store.run(AddWebhook(ACCOUNT, id, f"https://{id}.example/", "whsec_YQ==", [], [], now, "ann", 50))
+    await store.run(ChangeWebhook(ACCOUNT, "other", now, enabled=False))
+    await store.run(RotateWebhookSecret(ACCOUNT, "hook", "whsec_Yg==", now))
+    with suppress(WebhookNotFound):
+        await store.run(DeleteWebhook(ACCOUNT, "other", now))
+    await store.run(TryWebhook(ACCOUNT, "hook", now))
+
+
+async def _delivers(scene: Scene) -> None:
+    store, now = scene.engine.store, scene.engine.clock.now()
+    taken = await store.run(TakeDeliveries(now, now + MINUTE_MS, 2, 2))
+    for due in taken:
+        await store.run(EndAttempt(due.row, due.attempt, now, 200, outcome="delivered"))
+        await store.run(Redeliver(ACCOUNT, "hook", due.row, now))
+    await store.run(ForgetDeliveries(now, 0, 0))
 
 
 async def _creates(scene: Scene) -> None:
@@ -329,6 +367,7 @@ def _until(minutes: float) -> Act:
 
 ACTS: Sequence[Act] = (
     _settles,
+    _has_webhooks,
     _creates,
     _creates_trips,
     _creates_queues,
@@ -360,6 +399,7 @@ ACTS: Sequence[Act] = (
     _until(120),
     _ends_the_rest,
     _until(130),
+    _delivers,
 )
 
 
@@ -412,8 +452,15 @@ async def _rest(engine: TestEngine) -> dict[str, Any]:
         "schedules": [(each.workflow, each.cron, each.overlap, each.next_at, each.last_id) for each in schedules],
         "settings": await engine.engine.account_settings(ACCOUNT),
         "triggers": await engine.engine.triggers(ACCOUNT, "tests"),
+        "told": await _told(engine),
         "counts": [(row.name, row.counts) for row in workflows if row.name != DELETED],
     }
+
+
+async def _told(engine: TestEngine) -> dict[str, int]:
+    """Return how often a webhook is told of each event; what waits for a slot is told as it comes."""
+    found = await engine.store.run(ListDeliveries(ACCOUNT, "hook", 1_000))
+    return Counter(f"{one.event} {one.workflow}/{one.instance}" for one in found if one.event != TEST)
 
 
 async def _rows(engine: TestEngine) -> list[InstanceRow]:

@@ -39,6 +39,7 @@ from stepwell.store import stream_operations as streams
 from stepwell.store import token_operations as tokens
 from stepwell.store import transfer_operations as transfers
 from stepwell.store import upkeep_operations as upkeep
+from stepwell.store import webhook_operations as webhooks
 from stepwell.store import workflow_operations as workflows
 from stepwell.store.code_graph import CodeGraph
 from stepwell.store.encryption_operations import Reencrypt
@@ -58,6 +59,7 @@ NEVER_TWICE = (
     snapshots.ServeSnapshot,
     tokens.AddToken,
     jobs.StartJob,
+    webhooks.AddWebhook,
     transfers.BeginImport,
     transfers.ImportRecords,
     transfers.ImportNotes,
@@ -645,6 +647,66 @@ def _repair(lot: Anything) -> Operation[Any]:
     return upkeep.RepairInstance(row.row, row.turn, seq, *told, lot.of(None, lot.now, lot.now + 50))
 
 
+# ---- webhooks
+
+
+def _add_webhook(lot: Anything) -> Operation[Any]:
+    wanted = (lot.few(WORKFLOWS), lot.few([*webhooks.EVENTS]))
+    about = (lot.account(), lot.new_id(), "https://example.com/größe", "whsec_YQ==")
+    return webhooks.AddWebhook(*about, *wanted, lot.now, lot.of("ann", "größe"), lot.of(1, 3, 50))
+
+
+def _webhook(lot: Anything) -> tuple[str, str]:
+    found = lot.rows("select account, id from webhooks order by row")
+    return lot.random.choice(found) if found and lot.chance(85) else (lot.account(), "none")
+
+
+def _change_webhook(lot: Anything) -> Operation[Any]:
+    wanted = (lot.of(None, [], ["orders"]), lot.of(None, [], ["errored", "queued"]))
+    return webhooks.ChangeWebhook(
+        *_webhook(lot), lot.now, lot.of(None, "http://b/"), *wanted, lot.of(None, True, False)
+    )
+
+
+def _list_deliveries(lot: Anything) -> Operation[Any]:
+    outcome = lot.of(None, None, "pending", "delivered", "given_up")
+    return webhooks.ListDeliveries(*_webhook(lot), lot.of(1, 100), lot.of(None, None, 7), outcome)
+
+
+def _redeliver(lot: Anything) -> Operation[Any]:
+    found = lot.rows("""
+        select w.account, w.id, d.row
+        from deliveries as d
+        join webhooks as w on w.row = d.webhook
+        order by d.row
+        """)
+    if not found or lot.chance(30):
+        return webhooks.Redeliver(*_webhook(lot), 999_999, lot.now)
+    account, id, row = lot.random.choice(found)
+    return webhooks.Redeliver(account, id, row, lot.now)
+
+
+def _take_deliveries(lot: Anything) -> Operation[Any]:
+    fewer = {row: lot.of(0, 1) for (row,) in lot.rows("select row from webhooks order by row") if lot.chance(30)}
+    return webhooks.TakeDeliveries(lot.now, lot.now + lot.of(10, 100), lot.of(1, 8), lot.of(2, 100), fewer)
+
+
+def _end_attempt(lot: Anything) -> Operation[Any]:
+    row, attempt = lot.random.choice(
+        lot.rows("select row, attempts from deliveries where next_at is not null and attempts > 0 order by row")
+        or [(999_999, 1)]
+    )
+    next_at, outcome = lot.of((lot.now + 5, None), (None, "delivered"), (None, "given_up"))
+    status, problem = lot.of((200, None), (None, "größe"))
+    of = (row, attempt - lot.of(0, 0, 0, 1), lot.now)
+    return webhooks.EndAttempt(*of, status, problem, next_at, outcome, lot.chance(10))
+
+
+def _forget_deliveries(lot: Anything) -> Operation[Any]:
+    bounds = (lot.now - lot.of(500, 2_000), lot.now - lot.of(100, 1_000))
+    return webhooks.ForgetDeliveries(lot.now, *bounds, lot.of(1, 500))
+
+
 def _moment(lot: Anything) -> int:
     return lot.now
 
@@ -731,6 +793,22 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     audit.Audited: (10, _audited),
     audit.ListAudit: (4, _list_audit),
     audit.ForgetAudit: (1, lambda lot: audit.ForgetAudit(lot.now - lot.of(100, 1_000), lot.of(1, 500))),
+    webhooks.AddWebhook: (3, _add_webhook),
+    webhooks.ListWebhooks: (2, lambda lot: webhooks.ListWebhooks(lot.account())),
+    webhooks.GetWebhook: (2, lambda lot: webhooks.GetWebhook(*_webhook(lot))),
+    webhooks.ChangeWebhook: (3, _change_webhook),
+    webhooks.RotateWebhookSecret: (
+        2,
+        lambda lot: webhooks.RotateWebhookSecret(*_webhook(lot), "whsec_Yg==", lot.now + lot.of(0, 20, 9_999)),
+    ),
+    webhooks.DeleteWebhook: (2, lambda lot: webhooks.DeleteWebhook(*_webhook(lot), lot.now)),
+    webhooks.TryWebhook: (2, lambda lot: webhooks.TryWebhook(*_webhook(lot), lot.now)),
+    webhooks.ListDeliveries: (4, _list_deliveries),
+    webhooks.Redeliver: (3, _redeliver),
+    webhooks.AreDeliveriesDue: (3, lambda lot: webhooks.AreDeliveriesDue(lot.now)),
+    webhooks.TakeDeliveries: (6, _take_deliveries),
+    webhooks.EndAttempt: (6, _end_attempt),
+    webhooks.ForgetDeliveries: (2, _forget_deliveries),
     retention.FindExpired: (6, lambda lot: retention.FindExpired(lot.now, *_told(lot))),
     retention.DeleteExpired: (5, _delete_expired),
     retention.GetRetention: (6, lambda lot: retention.GetRetention(*lot.named(), *_told(lot))),

@@ -51,7 +51,7 @@ _NOT_AUDITED = {
     *("EndLease", "FireSchedules", "ForgetAudit", "ForgetLimits", "ForgetQueues", "GiveSlots", "ImportNotes"),
     *("ImportRecords", "LeaveSlot", "NoteBlocked", "Once", "PurgeDeleted", "Recount", "Reencrypt", "RegisterWorker"),
     *("RegisterWorkflow", "Release", "RenewLease", "RepairInstance", "SetLabels", "StartChild", "SweepSlots"),
-    *("TerminateSome", "WriteNotes", "WritePiece"),
+    *("EndAttempt", "ForgetDeliveries", "TakeDeliveries", "TerminateSome", "WriteNotes", "WritePiece"),
 }
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from stepwell.api.refusals import Forbidden, Unauthorized, invalid
 from stepwell.api.routes import Route
 from stepwell.api.wrong_tokens import WrongTokens
-from stepwell.tokens import AUDITING, DEPLOYING, READING, READING_CODE, WRITING, Caller, Permission, Tokens
+from stepwell.tokens import AUDITING, DEPLOYING, NOTIFYING, READING, READING_CODE, WRITING, Caller, Permission, Tokens
 
 _HOW = "send `Authorization: Bearer TOKEN`, or `X-Auth-Email` and `X-Auth-Key`; `stepwell token create` makes a token"
 _READING = ("GET", "HEAD")
@@ -31,6 +31,7 @@ class Need(StrEnum):
     DEPLOY = "deploy"
     READ_DEPLOYMENTS = "read or deploy"
     AUDIT = "audit"
+    WEBHOOKS = "webhooks"
 
 
 _PERMISSIONS: dict[Need, frozenset[Permission]] = {
@@ -40,6 +41,7 @@ _PERMISSIONS: dict[Need, frozenset[Permission]] = {
     Need.DEPLOY: DEPLOYING,
     Need.READ_DEPLOYMENTS: READING | DEPLOYING,
     Need.AUDIT: AUDITING,
+    Need.WEBHOOKS: NOTIFYING,
 }
 
 # Routes of Cloudflare's are read with GET and written with anything else; the others are named one by one.
@@ -97,6 +99,8 @@ _DEPLOYMENTS = {
     ("POST", "/client/v4/accounts/{account_id}/stepwell/checks/{script_name}"): Need.DEPLOY,
     ("GET", "/client/v4/accounts/{account_id}/stepwell/deployments"): Need.READ_DEPLOYMENTS,
 }
+# What makes the server send requests, and tells of the workflows of an account what happens in them.
+_WEBHOOKS = "/client/v4/accounts/{account_id}/stepwell/webhooks"
 _OWN_PREFIX = "/client/v4/accounts/{account_id}/stepwell/"
 
 
@@ -106,6 +110,8 @@ def need_of(route: Route) -> Need:
         return need
     if route.pattern in _OWN_NEEDS:
         return _OWN_NEEDS[route.pattern]
+    if route.pattern == _WEBHOOKS or route.pattern.startswith(f"{_WEBHOOKS}/"):
+        return Need.WEBHOOKS
     if route.number is None and not route.pattern.startswith(_OWN_PREFIX):
         raise KeyError(route.pattern)
     return Need.READ if route.method in _READING else Need.WRITE

@@ -47,7 +47,7 @@ def after_instance(cursor: str | None) -> tuple[int, int] | None:
 
 
 def entry_cursor(row: int) -> str:
-    """Return the cursor that leads past an entry of the audit log."""
+    """Return the cursor that leads past an entry of the audit log, or of that of a webhook."""
     return _seal(f"a{row}")
 
 

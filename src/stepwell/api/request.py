@@ -84,6 +84,11 @@ class ApiRequest:
         return self.path["job_id"]
 
     @property
+    def webhook(self) -> str:
+        """The webhook's id in the path."""
+        return self.path["webhook_id"]
+
+    @property
     def cron(self) -> str:
         """The schedule's cron expression in the path."""
         return self.path["cron"]

@@ -47,6 +47,7 @@ from stepwell.api import (
     tree,
     triggers,
     versions,
+    webhooks,
     why,
     workers,
     workflows,
@@ -73,12 +74,15 @@ _DEPLOYMENTS = _OWN + "/deployments"
 _CHECK = _OWN + "/checks/{script_name}"
 _JOB = _JOBS + "/{job_id}"
 _SCHEDULES = _OWN + "/schedules"
+_WEBHOOKS = _OWN + "/webhooks"
+_WEBHOOK = _WEBHOOKS + "/{webhook_id}"
 _SCHEDULE = _SCHEDULES + "/{workflow_name}/{cron}"
 # The number of the route that is a WebSocket.
 SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
 # Parts of a pattern that take slashes too.
 _TAILS = re.compile(r"\(\?P<(instance_id|cron|page_path|file_path)>\[\^/\]\+\)")
+_DELIVERIES = ("outcome", "per_page", "cursor")
 _LOGS = ("after", "limit", "follow", "step")
 _HISTORY = ("after", "limit", "kind")
 _DRAWN = ("format", "theme")
@@ -204,6 +208,15 @@ ROUTES = (
         schedules.list_schedules,
         ("page", "per_page", "workflow"),
     ),
+    Route("GET", _WEBHOOKS, None, "List webhooks", webhooks.list_webhooks),
+    Route("POST", _WEBHOOKS, None, "Make a webhook", webhooks.create_webhook),
+    Route("POST", _WEBHOOK + "/secret", None, "Give a webhook a new secret", webhooks.rotate_secret),
+    Route("POST", _WEBHOOK + "/test", None, "Send a webhook a test", webhooks.test_webhook),
+    Route("POST", _WEBHOOK + "/deliveries/{delivery_id}/redeliver", None, "Send a message again", webhooks.redeliver),
+    Route("GET", _WEBHOOK + "/deliveries", None, "List what a webhook was sent", webhooks.list_deliveries, _DELIVERIES),
+    Route("GET", _WEBHOOK, None, "Get a webhook", webhooks.get_webhook),
+    Route("PATCH", _WEBHOOK, None, "Change a webhook", webhooks.change_webhook),
+    Route("DELETE", _WEBHOOK, None, "Delete a webhook", webhooks.delete_webhook),
     Route("POST", _SCHEDULE + "/run", None, "Create an instance of a schedule", schedules.run_schedule),
     Route("GET", _SCHEDULE, None, "Get a schedule", schedules.get_schedule),
     Route("PATCH", _SCHEDULE, None, "Pause, resume or change a schedule", schedules.change_schedule),

@@ -12,6 +12,8 @@
     |-- ScheduleNotFound          no such cron expression of the workflow       404  10500
     |-- LimitNotFound             no such limit that steps share                404  10501
     |-- JobNotFound               no job of that id                             404  10502
+    |-- WebhookNotFound           no webhook of that id                         404  10504
+    |-- DeliveryNotFound          no such delivery of the webhook               404  10505
     |-- SnapshotNotFound          no such code that was served                  404  10503
     |-- CodeRefused               code that was uploaded cannot be served       400  10021
     |-- InstanceNotFound          no instance of that id                        404  10400
@@ -72,6 +74,7 @@ from stepwell.errors.base import StepwellError
 from stepwell.errors.refused import (
     CodeRefused,
     CreatedTooFast,
+    DeliveryNotFound,
     IdempotencyKeyReused,
     InstanceAlreadyExists,
     InstanceFinished,
@@ -90,6 +93,7 @@ from stepwell.errors.refused import (
     StepNotInHistory,
     UnknownScript,
     VersionNotFound,
+    WebhookNotFound,
     WorkflowBelongs,
     WorkflowNotFound,
 )
@@ -111,6 +115,7 @@ __all__ = [
     "ChildFailed",
     "CodeRefused",
     "CreatedTooFast",
+    "DeliveryNotFound",
     "IdempotencyKeyReused",
     "InstanceAlreadyExists",
     "InstanceFinished",
@@ -162,6 +167,7 @@ __all__ = [
     "UnreadableValue",
     "VersionChanged",
     "VersionNotFound",
+    "WebhookNotFound",
     "WorkflowBelongs",
     "WorkflowFatalError",
     "WorkflowInternalError",

@@ -119,6 +119,28 @@ class JobNotFound(StepwellError):
         super().__init__(f'job.not_found: the account has no job "{id:.300}"; it may have ended more than 30 days ago')
 
 
+class WebhookNotFound(StepwellError):
+    """No webhook of that id in the account."""
+
+    code = 10504
+    http_status = 404
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f'webhook.not_found: the account has no webhook "{id:.300}"')
+
+
+class DeliveryNotFound(StepwellError):
+    """No delivery of that id of the webhook."""
+
+    code = 10505
+    http_status = 404
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f'delivery.not_found: the webhook has no delivery "{id:.300}"; it may have been forgotten')
+
+
 class SnapshotNotFound(StepwellError):
     """No snapshot of that number that the account has ever served; None: nothing was served before. `script`: of it."""
 

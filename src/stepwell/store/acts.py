@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -29,6 +30,14 @@ from stepwell.store.search_operations import Wanted
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.transfer_operations import FinishImport
+from stepwell.store.webhook_operations import (
+    AddWebhook,
+    ChangeWebhook,
+    DeleteWebhook,
+    Redeliver,
+    RotateWebhookSecret,
+    TryWebhook,
+)
 from stepwell.store.workflow_operations import DeleteWorkflow, PutWorkflow
 
 # A detail is for people to read. One that is longer is left out, as half of it would be no JSON.
@@ -156,6 +165,30 @@ def _revoke_token(operation: RevokeToken) -> Act:
     return Act("token.revoke", thing=operation.id)
 
 
+def _add_webhook(operation: AddWebhook) -> Act:
+    wanted = {"workflows": operation.workflows or None, "events": operation.events or None}
+    return Act("webhook.create", thing=operation.id, detail={"host": _host_of(operation.url), **wanted})
+
+
+def _change_webhook(operation: ChangeWebhook) -> Act:
+    # That it wants everything from now on is told, too.
+    wanted = {"workflows": operation.workflows, "events": operation.events, "enabled": operation.enabled}
+    return Act("webhook.change", thing=operation.id, detail={"host": _host_of(operation.url), **wanted})
+
+
+def _redeliver(operation: Redeliver) -> Act:
+    return Act("webhook.redeliver", thing=operation.id, detail={"delivery": operation.row})
+
+
+def _of_webhook(action: AuditAction) -> Callable[[Any], Act]:
+    return lambda operation: Act(action, thing=operation.id)
+
+
+def _host_of(url: str | None) -> str | None:
+    """Return where an address leads: path and query of one may be what only its owner knows."""
+    return None if url is None else urlsplit(url).netloc
+
+
 def _save_snapshot(operation: SaveSnapshot) -> Act:
     return Act("script.upload", thing=operation.script or None, detail={"sha256": operation.sha256})
 
@@ -170,11 +203,14 @@ def _serve_snapshot(operation: ServeSnapshot) -> Act:
 
 _ACTS: Mapping[type[Operation[Any]], Callable[[Any], Act]] = {
     AddToken: _add_token,
+    AddWebhook: _add_webhook,
     CancelJob: _cancel_job,
     ChangeAccountSettings: _change_settings,
     ChangeSchedule: _change_schedule,
+    ChangeWebhook: _change_webhook,
     DeleteInstance: _of_instance("instance.delete"),
     DeleteTriggers: _delete_triggers,
+    DeleteWebhook: _of_webhook("webhook.delete"),
     DeleteWorkflow: _delete_workflow,
     # Whoever imports is a command's, and not asked: what is audited is a fork.
     FinishImport: _of_instance("instance.fork"),
@@ -184,11 +220,13 @@ _ACTS: Mapping[type[Operation[Any]], Callable[[Any], Act]] = {
     MoveInstance: _move,
     PauseInstance: _of_instance("instance.pause"),
     PutWorkflow: _put_workflow,
+    Redeliver: _redeliver,
     ReplaceTriggers: _triggers("triggers.replace"),
     RestartInstance: _restart,
     ResumeInstance: _of_instance("instance.resume"),
     ResumeRollback: _of_instance("instance.resume_rollback"),
     RevokeToken: _revoke_token,
+    RotateWebhookSecret: _of_webhook("webhook.rotate"),
     RunSchedule: _run_schedule,
     SaveSnapshot: _save_snapshot,
     ServeSnapshot: _serve_snapshot,
@@ -196,4 +234,5 @@ _ACTS: Mapping[type[Operation[Any]], Callable[[Any], Act]] = {
     StartJob: _start_job,
     StartTermination: _terminate_all,
     TerminateInstance: _terminate,
+    TryWebhook: _of_webhook("webhook.test"),
 }

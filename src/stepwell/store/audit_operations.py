@@ -28,6 +28,14 @@ from stepwell.store.schedule_operations import ChangeSchedule, RunSchedule
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.transfer_operations import FinishImport
+from stepwell.store.webhook_operations import (
+    AddWebhook,
+    ChangeWebhook,
+    DeleteWebhook,
+    Redeliver,
+    RotateWebhookSecret,
+    TryWebhook,
+)
 from stepwell.store.workflow_operations import DeleteWorkflow, PutWorkflow
 
 # How a caller was known: by a token, by the session of a browser, by nothing, as nothing was asked for, or as the user
@@ -60,6 +68,12 @@ AuditAction = Literal[
     "triggers.delete",
     "triggers.merge",
     "triggers.replace",
+    "webhook.change",
+    "webhook.create",
+    "webhook.delete",
+    "webhook.redeliver",
+    "webhook.rotate",
+    "webhook.test",
     "workflow.delete",
     "workflow.put",
     "workflow.terminate_all",
@@ -70,11 +84,14 @@ AUDIT_ACTIONS: tuple[AuditAction, ...] = get_args(AuditAction)
 # instances, and events, which instances have in their histories.
 AuditedOperation = (
     AddToken
+    | AddWebhook
     | CancelJob
     | ChangeAccountSettings
     | ChangeSchedule
+    | ChangeWebhook
     | DeleteInstance
     | DeleteTriggers
+    | DeleteWebhook
     | DeleteWorkflow
     | FinishImport
     | ForceStep
@@ -83,11 +100,13 @@ AuditedOperation = (
     | MoveInstance
     | PauseInstance
     | PutWorkflow
+    | Redeliver
     | ReplaceTriggers
     | RestartInstance
     | ResumeInstance
     | ResumeRollback
     | RevokeToken
+    | RotateWebhookSecret
     | RunSchedule
     | SaveSnapshot
     | ServeSnapshot
@@ -95,6 +114,7 @@ AuditedOperation = (
     | StartJob
     | StartTermination
     | TerminateInstance
+    | TryWebhook
 )
 AUDITED: frozenset[type[Operation[Any]]] = frozenset(get_args(AuditedOperation))
 

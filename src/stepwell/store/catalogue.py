@@ -25,6 +25,7 @@ from stepwell.store import (
     token_operations,
     transfer_operations,
     upkeep_operations,
+    webhook_operations,
     workflow_operations,
 )
 from stepwell.store.operations import Operation
@@ -53,6 +54,7 @@ _MODULES = (
     stream_operations,
     transfer_operations,
     upkeep_operations,
+    webhook_operations,
 )
 
 OPERATIONS: tuple[type[Operation[Any]], ...] = tuple(

@@ -5,7 +5,7 @@ import msgspec
 from stepwell.store.operations import Operation
 
 # The tables that have payloads.
-SEALED_TABLES = ("records", "payloads", "pieces", "log_lines", "notes", "errors")
+SEALED_TABLES = ("records", "payloads", "pieces", "log_lines", "notes", "errors", "webhooks")
 # Where a part of a table ends: the key of its last row.
 Place = list[int | str]
 

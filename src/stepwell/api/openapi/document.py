@@ -16,6 +16,7 @@ from stepwell.api.openapi import (
     of_schedules,
     of_scripts,
     of_stepwell,
+    of_webhooks,
     of_workflows,
 )
 from stepwell.api.openapi.effective import effective
@@ -34,7 +35,7 @@ from stepwell.api.openapi.operation import (
 from stepwell.api.openapi.parameters import parameters_of
 from stepwell.api.openapi.schemas import Schema, Schemas, ref
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
-from stepwell.tokens import AUDITING, READING, READING_CODE, WRITING
+from stepwell.tokens import AUDITING, NOTIFYING, READING, READING_CODE, WRITING
 
 if TYPE_CHECKING:
     from stepwell.api.routes import Route
@@ -47,6 +48,7 @@ OPERATIONS = {
     **of_schedules.OPERATIONS,
     **of_jobs.OPERATIONS,
     **of_audit.OPERATIONS,
+    **of_webhooks.OPERATIONS,
     **of_deployments.OPERATIONS,
     **of_scripts.OPERATIONS,
 }
@@ -159,7 +161,13 @@ def _permission(route: "Route") -> Schema:
     from stepwell.api.auth import Need, need_of  # noqa: PLC0415 - it needs the routes, see above
 
     need = need_of(route)
-    by_need = {Need.READ: READING, Need.READ_CODE: READING_CODE, Need.WRITE: WRITING, Need.AUDIT: AUDITING}
+    by_need = {
+        Need.READ: READING,
+        Need.READ_CODE: READING_CODE,
+        Need.WRITE: WRITING,
+        Need.AUDIT: AUDITING,
+        Need.WEBHOOKS: NOTIFYING,
+    }
     accepted = by_need.get(need, frozenset())
     schemes: list[Schema] = [] if need is Need.NOTHING else [{"api_token": []}, {"api_email": [], "api_key": []}]
     return {"security": schemes, "x-permissions": sorted(accepted)}

@@ -20,6 +20,7 @@ from stepwell.api.openapi.meanings_of_logs import OF_LOGS
 from stepwell.api.openapi.meanings_of_schedules import OF_SCHEDULES
 from stepwell.api.openapi.meanings_of_scripts import OF_SCRIPTS
 from stepwell.api.openapi.meanings_of_search import LABELS, OF_A_FOUND_ONE, OF_SEARCH
+from stepwell.api.openapi.meanings_of_webhooks import OF_WEBHOOKS
 from stepwell.api.openapi.meanings_of_why import OF_CHILDREN, OF_FORCING, OF_HISTORY, OF_WHY
 from stepwell.core.notices import NoticeType
 from stepwell.core.retries import BACKOFFS
@@ -471,4 +472,5 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     },
     **OF_LOGS,
     **OF_AUDIT,
+    **OF_WEBHOOKS,
 }

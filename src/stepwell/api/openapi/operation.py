@@ -20,6 +20,7 @@ from stepwell.api.refusals import (
 from stepwell.errors import (
     CodeRefused,
     CreatedTooFast,
+    DeliveryNotFound,
     InstanceAlreadyExists,
     InstanceFinished,
     InstanceNotFound,
@@ -38,6 +39,7 @@ from stepwell.errors import (
     StoreError,
     UnknownScript,
     VersionNotFound,
+    WebhookNotFound,
     WorkflowBelongs,
     WorkflowNotFound,
 )
@@ -86,6 +88,8 @@ NO_UPLOAD = Refused(ScriptNotFound, "No code was uploaded as this script.")
 NO_SERVICE = Refused(ServiceNotFound, "No code was uploaded as this script.")
 NO_SCRIPT_VERSION = Refused(ScriptVersionNotFound, "The script has no version of this id.")
 NO_JOB = Refused(JobNotFound, "The account has no job of this id.", "job.not_found")
+NO_WEBHOOK = Refused(WebhookNotFound, "The account has no webhook of this id.", "webhook.not_found")
+NO_DELIVERY = Refused(DeliveryNotFound, "The webhook has no delivery of this id.", "delivery.not_found")
 NO_VERSION = Refused(VersionNotFound, "The workflow has no version of this id.", "version.not_found")
 BAD_BODY = Refused(InvalidInput, "The body is no JSON, or not of this form, or too large or too deep a value.", "body")
 LARGE_BODY = Refused(BodyTooLarge, "The body is larger than any valid one.", "body")

@@ -19,6 +19,7 @@ from stepwell.api import (
     schedules,
     stream_tokens,
     versions,
+    webhooks,
     workflows,
 )
 from stepwell.api.control import TERMINABLE
@@ -100,6 +101,25 @@ PATH: Mapping[str, Schema] = {
         "description": "The job's id.",
         "schema": {"type": "string", "format": "uuid"},
         "example": "0b9a4d1c-0000-4000-8000-000000000003",
+        # As above.
+        "x-placeholder": True,
+    },
+    "webhook_id": {
+        "description": "The webhook's id.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[0-9a-f]+$"},
+        "example": "0123456789abcdef0123456789abcdef",
+        # As above.
+        "x-placeholder": True,
+    },
+    "delivery_id": {
+        "description": "The id of a message that a webhook was sent, or is to be.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": webhooks.DELIVERY_ID_LENGTH,
+            "pattern": "^msg_[0-9a-f]+_[0-9]+$",
+        },
+        "example": "msg_0123456789abcdef0123456789abcdef_17",
         # As above.
         "x-placeholder": True,
     },
@@ -272,6 +292,11 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
     f"GET {ACCOUNT}/stepwell/jobs": {
         "page": _number("Which page. One past the last is empty.", 1),
         "per_page": _number("How many jobs a page has.", jobs.PER_PAGE, jobs.MOST_PER_PAGE),
+    },
+    f"GET {ACCOUNT}/stepwell/webhooks/{{webhook_id}}/deliveries": {
+        "outcome": _choice("Only what has come to this.", webhooks.OUTCOMES),
+        "per_page": _number("How many messages a page has.", webhooks.PER_PAGE, webhooks.MOST_PER_PAGE),
+        "cursor": _CURSOR,
     },
     f"GET {ACCOUNT}/stepwell/deployments": {
         "script": _text("Only what was uploaded as this script.", limits.SCRIPT_NAME_LENGTH),

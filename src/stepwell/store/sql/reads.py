@@ -47,6 +47,7 @@ from stepwell.store.sql.accounts import get_account_settings, get_triggers
 from stepwell.store.sql.audit import list_audit
 from stepwell.store.sql.children import list_relatives, read_family
 from stepwell.store.sql.counts import count_ends, list_outcomes, read_counts
+from stepwell.store.sql.deliveries import are_deliveries_due
 from stepwell.store.sql.hosts import list_hosts
 from stepwell.store.sql.instances import get_instance
 from stepwell.store.sql.jobs import get_job, list_jobs, list_open_jobs
@@ -77,11 +78,13 @@ from stepwell.store.sql.tokens import find_token, list_tokens
 from stepwell.store.sql.transfers import export_instance, list_streams, read_notes, read_records
 from stepwell.store.sql.upkeep import find_miscounts, list_accounts
 from stepwell.store.sql.versions import get_graph, get_version, get_version_code, list_versions
+from stepwell.store.sql.webhooks import get_webhook, list_deliveries, list_webhooks
 from stepwell.store.sql.workflows import get_params_schema, get_workflow, list_workflows
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.token_operations import FindToken, ListTokens
 from stepwell.store.transfer_operations import ExportInstance, ListStreams, ReadNotes, ReadRecords
 from stepwell.store.upkeep_operations import FindMiscounts, ListAccounts
+from stepwell.store.webhook_operations import AreDeliveriesDue, GetWebhook, ListDeliveries, ListWebhooks
 from stepwell.store.workflow_operations import (
     CountEnds,
     GetGraph,
@@ -230,4 +233,8 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     FindExpired: find_expired,
     GetRetention: get_retention,
     ListAudit: list_audit,
+    ListWebhooks: list_webhooks,
+    GetWebhook: get_webhook,
+    ListDeliveries: list_deliveries,
+    AreDeliveriesDue: are_deliveries_due,
 }

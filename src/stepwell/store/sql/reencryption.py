@@ -10,7 +10,7 @@ from zlib import crc32
 from stepwell.errors import StoreError
 from stepwell.sealing import NotOpened, Vault, is_sealed, key_of
 from stepwell.store.encryption_operations import Reencrypt, Reencrypted
-from stepwell.store.sql import ended_errors, notes, records, sealed, streams
+from stepwell.store.sql import ended_errors, notes, records, sealed, streams, webhooks
 from stepwell.store.sql.rows import Connection, Damaged, Row, every
 from stepwell.store.sql.transaction import Transaction
 
@@ -85,6 +85,20 @@ _FILL_ERROR = """
     set message = :message
     where instance = :instance and message = :before
     """
+_WEBHOOKS = f"""
+    select row, account, id, secret, earlier_secret
+    from webhooks
+    where row > :row
+    order by row
+    limit {_MANY}
+    """
+_FILL_WEBHOOK = """
+    update webhooks
+    set secret = :secret,
+        earlier_secret = :earlier
+    where row = :row
+        and secret = :before
+    """
 
 
 def reencrypt(transaction: Transaction, operation: Reencrypt) -> Reencrypted | None:
@@ -158,6 +172,18 @@ def _error(connection: Connection, vault: Vault, row: Row) -> bool:
     return _words(connection, vault, row, _FILL_ERROR, ended_errors.ERROR)
 
 
+def _webhook(connection: Connection, vault: Vault, row: Row) -> bool:
+    webhook, account, id, *stored = row
+    # One that was deleted has none any more.
+    kept = [secret for secret in stored if secret]
+    if all(_is_current(vault, secret) for secret in kept):
+        return False
+    opened = [webhooks.open_secret(connection, account, id, secret) for secret in kept]
+    secret, *earlier = (webhooks.seal_secret(connection, account, id, secret) for secret in opened)
+    connection.execute(_FILL_WEBHOOK, (secret, earlier[0] if earlier else None, webhook, stored[0]))
+    return connection.changes() > 0
+
+
 def _words(connection: Connection, vault: Vault, row: Row, fill: str, *what: object) -> bool:
     """Seal a text that may be any: one that only looks as if it were sealed is sealed as it is."""
     instance, stored = row[0], row[-1]
@@ -192,4 +218,5 @@ _TABLES = {
     "log_lines": _Table(_LINES, (0, 0), _line),
     "notes": _Table(_NOTES, (0, ""), _note),
     "errors": _Table(_ERRORS, (0,), _error),
+    "webhooks": _Table(_WEBHOOKS, (0,), _webhook),
 }

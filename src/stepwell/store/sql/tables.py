@@ -190,6 +190,23 @@ TABLES = (
         _columns("row id account name hash email permissions created_at expires_at revoked_at"),
         is_numbered=True,
     ),
+    # Behind the instances: what comes in with a copy is told nobody.
+    Table(
+        "webhooks",
+        _ROW,
+        _columns(
+            "row id account url secret earlier_secret earlier_until workflows events disabled_at disabled_why "
+            "deleted_at created_at created_by"
+        ),
+        is_numbered=True,
+        at_once=100,
+    ),
+    Table(
+        "deliveries",
+        _ROW,
+        _columns("row webhook event workflow_name instance_id version at attempts tries next_at ended_at outcome log"),
+        is_numbered=True,
+    ),
     Table(
         "audit",
         _ROW,

@@ -66,6 +66,7 @@ from stepwell.store.sql.control import (
     terminate_instance,
 )
 from stepwell.store.sql.deletion import delete_workflow, purge_deleted
+from stepwell.store.sql.deliveries import end_attempt, forget_deliveries, take_deliveries
 from stepwell.store.sql.events import append_event, force_step
 from stepwell.store.sql.gates import limit_account
 from stepwell.store.sql.jobs import advance_job, cancel_job, start_job
@@ -90,11 +91,30 @@ from stepwell.store.sql.transfers import abandon_import, begin_import, finish_im
 from stepwell.store.sql.unused_limits import forget_limits, forget_queues
 from stepwell.store.sql.upkeep import recount, repair_instance
 from stepwell.store.sql.versions import put_workflow
+from stepwell.store.sql.webhooks import (
+    add_webhook,
+    change_webhook,
+    delete_webhook,
+    redeliver,
+    rotate_webhook_secret,
+    try_webhook,
+)
 from stepwell.store.sql.workflows import register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.transfer_operations import AbandonImport, BeginImport, FinishImport, ImportNotes, ImportRecords
 from stepwell.store.upkeep_operations import Recount, RepairInstance
+from stepwell.store.webhook_operations import (
+    AddWebhook,
+    ChangeWebhook,
+    DeleteWebhook,
+    EndAttempt,
+    ForgetDeliveries,
+    Redeliver,
+    RotateWebhookSecret,
+    TakeDeliveries,
+    TryWebhook,
+)
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
 
 # Two creates with one id race for the unique index, not for a look before.
@@ -394,4 +414,13 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     Once: _once,
     Audited: _audited,
     ForgetAudit: forget_audit,
+    AddWebhook: add_webhook,
+    ChangeWebhook: change_webhook,
+    RotateWebhookSecret: rotate_webhook_secret,
+    DeleteWebhook: delete_webhook,
+    TryWebhook: try_webhook,
+    Redeliver: redeliver,
+    TakeDeliveries: take_deliveries,
+    EndAttempt: end_attempt,
+    ForgetDeliveries: forget_deliveries,
 }

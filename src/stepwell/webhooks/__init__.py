@@ -1,0 +1,1 @@
+"""Webhooks: who is told, at an address, of what instances do."""

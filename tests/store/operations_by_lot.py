@@ -779,6 +779,7 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
         3,
         lambda lot: NoteBlocked(lot.worker(), lot.of(None, lot.now), lot.of(None, lot.text())),
     ),
+    transfers.TellExport: (1, lambda lot: transfers.TellExport(*lot.named())),
     transfers.ExportInstance: (4, lambda lot: transfers.ExportInstance(*lot.named())),
     transfers.ReadRecords: (
         4,

@@ -146,6 +146,7 @@ RAISES: dict[type[Operation[Any]], Errors] = {
     workflows.GetVersionCode: {errors.WorkflowNotFound, errors.VersionNotFound},
     workflows.ListVersions: _OF_WORKFLOW,
     transfers.ExportInstance: _OF_INSTANCE,
+    transfers.TellExport: _OF_INSTANCE,
     transfers.BeginImport: {errors.WorkflowNotFound, errors.InstanceAlreadyExists},
     transfers.FinishImport: {errors.WorkflowNotFound, errors.InstanceAlreadyExists, errors.StoreError},
 }

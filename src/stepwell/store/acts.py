@@ -28,7 +28,7 @@ from stepwell.store.schedule_operations import ChangeSchedule, RunSchedule
 from stepwell.store.search_operations import Wanted
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.token_operations import AddToken, RevokeToken
-from stepwell.store.transfer_operations import FinishImport
+from stepwell.store.transfer_operations import FinishImport, TellExport
 from stepwell.store.workflow_operations import DeleteWorkflow, PutWorkflow
 
 # A detail is for people to read. One that is longer is left out, as half of it would be no JSON.
@@ -83,6 +83,10 @@ def _force(operation: ForceStep) -> Act:
     assert isinstance(forced, StepForced)
     detail = {"step": forced.key.label, "kind": forced.key.kind.value, "decision": forced.action.value}
     return Act("instance.force_step", operation.workflow, operation.id, None, detail)
+
+
+def _tell_export(operation: TellExport) -> Act:
+    return Act("instance.export", operation.workflow, operation.id, None, {"with_sensitive": True})
 
 
 def _terminate_all(operation: StartTermination) -> Act:
@@ -195,5 +199,6 @@ _ACTS: Mapping[type[Operation[Any]], Callable[[Any], Act]] = {
     ShareLimit: _share_limit,
     StartJob: _start_job,
     StartTermination: _terminate_all,
+    TellExport: _tell_export,
     TerminateInstance: _terminate,
 }

@@ -27,7 +27,7 @@ from stepwell.store.operations import Operation
 from stepwell.store.schedule_operations import ChangeSchedule, RunSchedule
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.token_operations import AddToken, RevokeToken
-from stepwell.store.transfer_operations import FinishImport
+from stepwell.store.transfer_operations import FinishImport, TellExport
 from stepwell.store.workflow_operations import DeleteWorkflow, PutWorkflow
 
 # How a caller was known: by a token, by the session of a browser, by nothing, as nothing was asked for, or as the user
@@ -38,6 +38,7 @@ AuditAction = Literal[
     "account.change_settings",
     "account.limit",
     "instance.delete",
+    "instance.export",
     "instance.force_step",
     "instance.fork",
     "instance.move",
@@ -94,6 +95,7 @@ AuditedOperation = (
     | ShareLimit
     | StartJob
     | StartTermination
+    | TellExport
     | TerminateInstance
 )
 AUDITED: frozenset[type[Operation[Any]]] = frozenset(get_args(AuditedOperation))

@@ -86,14 +86,28 @@ from stepwell.store.sql.targets import INSTANCE_BY_ROW
 from stepwell.store.sql.terminations import start_termination, terminate_some
 from stepwell.store.sql.tokens import add_token, revoke_token
 from stepwell.store.sql.transaction import Transaction
-from stepwell.store.sql.transfers import abandon_import, begin_import, finish_import, import_notes, import_records
+from stepwell.store.sql.transfers import (
+    abandon_import,
+    begin_import,
+    finish_import,
+    import_notes,
+    import_records,
+    tell_export,
+)
 from stepwell.store.sql.unused_limits import forget_limits, forget_queues
 from stepwell.store.sql.upkeep import recount, repair_instance
 from stepwell.store.sql.versions import put_workflow
 from stepwell.store.sql.workflows import register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
-from stepwell.store.transfer_operations import AbandonImport, BeginImport, FinishImport, ImportNotes, ImportRecords
+from stepwell.store.transfer_operations import (
+    AbandonImport,
+    BeginImport,
+    FinishImport,
+    ImportNotes,
+    ImportRecords,
+    TellExport,
+)
 from stepwell.store.upkeep_operations import Recount, RepairInstance
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
 
@@ -391,6 +405,7 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     ImportNotes: import_notes,
     FinishImport: finish_import,
     AbandonImport: abandon_import,
+    TellExport: tell_export,
     Once: _once,
     Audited: _audited,
     ForgetAudit: forget_audit,

@@ -23,6 +23,7 @@ from stepwell.store import note_operations as said
 from stepwell.store import operations as ops
 from stepwell.store import retention_operations as retention
 from stepwell.store import schedule_operations as schedules
+from stepwell.store import session_operations as sessions
 from stepwell.store import snapshot_operations as snapshots
 from stepwell.store import stream_operations as streams
 from stepwell.store import token_operations as tokens
@@ -60,7 +61,7 @@ HAS_POSTGRES = postgres.is_there()
 STEPS = 250
 _COUNTED_STEPS = 1_000
 # The first eight see together all that is asked for; the rest is for when something is drawn otherwise.
-_SEEDS = (720, 531, 614, 536, 609, 665, 537, 588, *range(484, 504))
+_SEEDS = (536, 620, 513, 574, 572, 531, 609, 584, 492, 493, *range(484, 492))
 _FEWEST_SEEDS = 8
 # The tables are compared after so many steps: what once differs is there for longer. And at length.
 LOOK_EVERY, _LOOK_OFTEN = 25, 5
@@ -183,6 +184,9 @@ SAYS_NO: dict[type[Operation[Any]], str] = {
     transfers.ReadRecords: "one at least, as long as there is one",
     transfers.ListStreams: "the streams of an instance that have not been dropped",
     transfers.ReadNotes: "all notes of an instance",
+    sessions.FindSession: "None: there is none of this id",
+    sessions.EndSessions: "False if there was none",
+    sessions.ForgetSessions: "answer how many are gone",
     tokens.RevokeToken: "False if it was so before, or there is none of this id",
     upkeep.RepairInstance: "it was not if the instance has gone on meanwhile",
 }
@@ -211,6 +215,9 @@ CANNOT_FAIL: dict[type[Operation[Any]], str] = {
     children.ListRelatives: "parents and children, up to `limit` of each",
     snapshots.SaveSnapshot: "answer its number; that of this hash, if the account has it already",
     snapshots.ReadSnapshotSources: "the Python files of a snapshot",
+    sessions.BeginSession: "its id is one that none has had",
+    sessions.ListSessions: "all sessions",
+    sessions.SeeSession: "keep when a session was last used",
     tokens.AddToken: "its id is one that no token has had",
     NoteBlocked: "keep, on a worker's row, since when it does not answer",
     labels.ReadLabels: "none, if it is gone; the answer also says how many calls are stored",

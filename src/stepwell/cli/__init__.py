@@ -231,6 +231,26 @@ def token_revoke(id: str, store: str) -> None:
     raise SystemExit(revoke(store, id))
 
 
+@token.command("sessions")
+@options.STORE
+@options.shown
+def token_sessions(store: str, out: "Output") -> None:
+    """List browsers that are signed in to the dashboard: token, its name, account, since when, last used, id."""
+    from stepwell.cli.tokens import show_sessions
+
+    raise SystemExit(show_sessions(store, out))
+
+
+@token.command("sign-out")
+@click.argument("id")
+@options.STORE
+def token_sign_out(id: str, store: str) -> None:
+    """Sign out all browsers that the token ID has signed in. It stays good."""
+    from stepwell.cli.tokens import sign_out
+
+    raise SystemExit(sign_out(store, id))
+
+
 @main.command()
 @click.argument("workflow", shell_complete=completing.workflows)
 @click.argument("params", required=False)

@@ -26,6 +26,7 @@ from stepwell.store.job_operations import CancelJob, StartJob
 from stepwell.store.operations import Operation
 from stepwell.store.schedule_operations import ChangeSchedule, RunSchedule
 from stepwell.store.search_operations import Wanted
+from stepwell.store.session_operations import BeginSession, EndSessions
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.transfer_operations import FinishImport, TellExport
@@ -160,6 +161,14 @@ def _revoke_token(operation: RevokeToken) -> Act:
     return Act("token.revoke", thing=operation.id)
 
 
+def _begin_session(operation: BeginSession) -> Act:
+    return Act("session.begin", thing=operation.session.id, detail={"token": operation.session.token})
+
+
+def _end_sessions(operation: EndSessions) -> Act:
+    return Act("session.end", thing=operation.id, detail={"token": operation.token})
+
+
 def _save_snapshot(operation: SaveSnapshot) -> Act:
     return Act("script.upload", thing=operation.script or None, detail={"sha256": operation.sha256})
 
@@ -174,12 +183,14 @@ def _serve_snapshot(operation: ServeSnapshot) -> Act:
 
 _ACTS: Mapping[type[Operation[Any]], Callable[[Any], Act]] = {
     AddToken: _add_token,
+    BeginSession: _begin_session,
     CancelJob: _cancel_job,
     ChangeAccountSettings: _change_settings,
     ChangeSchedule: _change_schedule,
     DeleteInstance: _of_instance("instance.delete"),
     DeleteTriggers: _delete_triggers,
     DeleteWorkflow: _delete_workflow,
+    EndSessions: _end_sessions,
     # Whoever imports is a command's, and not asked: what is audited is a fork.
     FinishImport: _of_instance("instance.fork"),
     ForceStep: _force,

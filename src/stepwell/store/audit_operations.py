@@ -25,6 +25,7 @@ from stepwell.store.job_operations import CancelJob, StartJob
 from stepwell.store.once import Once
 from stepwell.store.operations import Operation
 from stepwell.store.schedule_operations import ChangeSchedule, RunSchedule
+from stepwell.store.session_operations import BeginSession, EndSessions
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.token_operations import AddToken, RevokeToken
 from stepwell.store.transfer_operations import FinishImport, TellExport
@@ -56,6 +57,8 @@ AuditAction = Literal[
     "script.deploy",
     "script.rollback",
     "script.upload",
+    "session.begin",
+    "session.end",
     "token.create",
     "token.revoke",
     "triggers.delete",
@@ -71,12 +74,14 @@ AUDIT_ACTIONS: tuple[AuditAction, ...] = get_args(AuditAction)
 # instances, and events, which instances have in their histories.
 AuditedOperation = (
     AddToken
+    | BeginSession
     | CancelJob
     | ChangeAccountSettings
     | ChangeSchedule
     | DeleteInstance
     | DeleteTriggers
     | DeleteWorkflow
+    | EndSessions
     | FinishImport
     | ForceStep
     | LimitAccount

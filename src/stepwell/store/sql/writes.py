@@ -50,6 +50,7 @@ from stepwell.store.operations import (
 )
 from stepwell.store.retention_operations import DeleteExpired
 from stepwell.store.schedule_operations import ChangeSchedule, Fired, FireSchedules, RunSchedule
+from stepwell.store.session_operations import BeginSession, EndSessions, ForgetSessions, SeeSession
 from stepwell.store.situation_operations import NoteBlocked
 from stepwell.store.snapshot_operations import DropSnapshots, SaveSnapshot, ServeSnapshot
 from stepwell.store.sql import slots, turns
@@ -77,6 +78,7 @@ from stepwell.store.sql.reencryption import reencrypt
 from stepwell.store.sql.retention import delete_expired, say_retention
 from stepwell.store.sql.rows import Statement, every, first, only
 from stepwell.store.sql.schedules import change_schedule, fire_schedules, run_schedule
+from stepwell.store.sql.sessions import begin_session, end_sessions, forget_sessions, see_session
 from stepwell.store.sql.shared_slots import ask_slot, give_slots, leave_slot, share_limit, sweep_slots
 from stepwell.store.sql.situation import note_blocked
 from stepwell.store.sql.slots import gate_of
@@ -400,6 +402,10 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     DeleteTriggers: delete_triggers,
     AddToken: add_token,
     RevokeToken: revoke_token,
+    BeginSession: begin_session,
+    SeeSession: see_session,
+    EndSessions: end_sessions,
+    ForgetSessions: forget_sessions,
     BeginImport: begin_import,
     ImportRecords: import_records,
     ImportNotes: import_notes,

@@ -1,4 +1,6 @@
-"""Deletes instances whose retention is over, and old entries of the audit log: each store that is open looks for them.
+"""Deletes instances whose retention is over, old entries of the audit log, and sessions that have ended by themselves.
+
+Each store that is open looks for them.
 
 How long each is kept is reckoned when it is looked at, so a setting that is changed holds also for what has ended
 before. They go a few at a time, with a pause in which others write.
@@ -17,6 +19,7 @@ from stepwell.store import Store
 from stepwell.store.audit_operations import ForgetAudit
 from stepwell.store.operations import Retention
 from stepwell.store.retention_operations import DeleteExpired, FindExpired
+from stepwell.store.session_operations import ForgetSessions
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +67,7 @@ class Expiry:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(rounds("what has expired", LOOK_EVERY_S, self.look))
             tasks.create_task(rounds("old entries of the audit log", LOOK_AT_AUDIT_EVERY_S, self.forget_audit))
+            tasks.create_task(rounds("sessions", LOOK_AT_AUDIT_EVERY_S, self.forget_sessions))
 
     async def forget_audit(self) -> None:
         """Forget entries of the audit log that are old enough, a bounded part at a time. Raises StoreError."""
@@ -73,6 +77,11 @@ class Expiry:
             await asyncio.sleep(self.pause_s)
         if count:
             logger.info("entries of the audit log that were old enough to be forgotten: %d", count)
+
+    async def forget_sessions(self) -> None:
+        """Forget sessions that have ended by themselves. Raises StoreError."""
+        now, told = self.clock.now(), self.told
+        await self.store.run(ForgetSessions(now - told.session_idle, now - told.session_lifetime))
 
     async def look(self) -> int | None:
         """Delete what has expired by now, and return when the next instance does; None: none, or another host is at it.

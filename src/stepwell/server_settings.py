@@ -238,6 +238,12 @@ class Settings:
     delivery_retention: Annotated[
         int, _duration(SECOND_MS, _CENTURY_MS, "how long the log keeps what a webhook was sent, or was given up")
     ] = limits.DELIVERY_RETENTION_MS
+    session_idle: Annotated[
+        int, _duration(SECOND_MS, _YEAR_MS, "a session of the dashboard ends when no page was open for as long")
+    ] = limits.SESSION_IDLE_MS
+    session_lifetime: Annotated[
+        int, _duration(SECOND_MS, _YEAR_MS, "a session of the dashboard ends as long after it began")
+    ] = limits.SESSION_LIFETIME_MS
     longest_poll: Annotated[
         int, _duration(0, HOUR_MS, "how long a request with `Prefer: wait` may wait, in whole seconds")
     ] = limits.LONGEST_POLL_MS
@@ -336,6 +342,7 @@ _IN_ORDER = (
     ("retry_limit", "retries_per_step"),
     ("shortest_wait", "wait_timeout"),
     ("wait_timeout", "longest_wait"),
+    ("session_idle", "session_lifetime"),
     ("blocked_after", "stuck_after"),
 )
 

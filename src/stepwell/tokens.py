@@ -62,6 +62,8 @@ class Caller:
     name: str = ""
     expires_at: int | None = None
     way: Way = "token"
+    # The id of the session.
+    session: str | None = None
 
     @property
     def known_as(self) -> str:
@@ -120,13 +122,21 @@ class Tokens:
             raise NotAuthenticated("the token is not known here; `stepwell token create` makes one")
         if (problem := self._problem(row)) is not None:
             raise NotAuthenticated(f"the token has {problem}; `stepwell token create` makes another")
-        return Caller(row.id, row.account, frozenset(map(Permission, row.permissions)), row.name, row.expires_at)
+        return _caller(row)
+
+    def caller_of(self, row: TokenRow) -> Caller | None:
+        """Return who has a token; None: it is good for nothing any more."""
+        return _caller(row) if self._problem(row) is None else None
 
     def _problem(self, row: TokenRow) -> str | None:
         """Return what has become of a token; None: it is good."""
         if row.revoked_at is not None:
             return "been revoked"
         return "expired" if row.expires_at is not None and row.expires_at <= self.clock.now() else None
+
+
+def _caller(row: TokenRow) -> Caller:
+    return Caller(row.id, row.account, frozenset(map(Permission, row.permissions)), row.name, row.expires_at)
 
 
 def _check(account: str, permissions: Sequence[Permission], name: str, email: str | None) -> None:

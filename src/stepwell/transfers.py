@@ -1,9 +1,11 @@
 """Instances as JSON lines: out of a store, and into one.
 
 Each line is an object with its `type`. An instance is a line `instance`, then its streams (`stream`, `piece`), its
-history (`record`), what it has said (`line`, `note`), and a line `end`; several follow one another. Nothing is left
-out: params, results and events are there as they were stored, sensitive ones too. What comes in is untrusted, and held
-against the rules before the instance is there.
+history (`record`), what it has said (`line`, `note`), and a line `end`; several follow one another. Params, results
+and events are there as they were stored. What steps return that are `sensitive` is there only if it is asked for: else
+the first line says of how many steps it was left out, and what would have had it is marked. Such an instance can be
+read, and not brought in: it could not go on, nor be restarted or forked from a step, as the one that it was. What comes
+in is untrusted, and held against the rules before the instance is there.
 """
 
 import uuid
@@ -15,7 +17,7 @@ import msgspec
 from stepwell import __version__, labels, limits
 from stepwell.clock import SystemClock
 from stepwell.core.instance import FINAL, ImpossibleHistory, InstanceState, Status, advance
-from stepwell.core.records import Record
+from stepwell.core.records import AttemptStarted, Key, Record, StepForced, StepKind, StepSucceeded
 from stepwell.errors import InstanceNotFound, InvalidInput
 from stepwell.store import Store, codec
 from stepwell.store.note_operations import LogLine, Note, ReadLog
@@ -67,12 +69,15 @@ class _InstanceLine(_Line, frozen=True, tag="instance"):
     workflow: str
     id: str
     facts: InstanceFacts
+    # The results of so many steps were.
+    left_out: Number = 0
 
 
 class _StreamLine(_Line, frozen=True, tag="stream"):
     stream: Number
     step: str
     attempt: Number
+    left_out: bool = False
 
 
 class _PieceLine(_Line, frozen=True, tag="piece"):
@@ -89,6 +94,7 @@ class _RecordLine(_Line, frozen=True, tag="record"):
     at: Moment
     body: msgspec.Raw
     value: msgspec.Raw = _NOTHING
+    left_out: bool = False
 
 
 class _LogLine(_Line, frozen=True, tag="line"):
@@ -119,17 +125,21 @@ _decode_body = msgspec.json.Decoder(dict[str, Any]).decode
 # ---- out of a store
 
 
-async def export(store: Store, account: str, workflow: str, id: str) -> AsyncIterator[bytes]:
+async def export(
+    store: Store, account: str, workflow: str, id: str, *, with_sensitive: bool = False
+) -> AsyncIterator[bytes]:
     """Yield the lines of an instance, as it is at one moment, each with its line break.
 
-    Raises WorkflowNotFound or InstanceNotFound, the latter also where it is deleted meanwhile.
+    What sensitive steps return is among them only `with_sensitive`. Raises WorkflowNotFound or InstanceNotFound, the
+    latter also where it is deleted meanwhile.
     """
     exported = await store.run(ExportInstance(account, workflow, id))
-    yield _line(_InstanceLine(FORMAT, __version__, workflow, id, exported.facts))
-    async for part in _streams(store, exported.row):
+    hidden = frozenset[Key]() if with_sensitive else await _sensitive(store, exported)
+    yield _line(_InstanceLine(FORMAT, __version__, workflow, id, exported.facts, len(hidden)))
+    async for part in _streams(store, exported.row, hidden):
         yield _line(part)
     count = 0
-    async for record in _records(store, exported):
+    async for record in _records(store, exported, hidden):
         count += 1
         yield _line(record)
     async for part in _said(store, (account, workflow, id), exported):
@@ -140,19 +150,57 @@ async def export(store: Store, account: str, workflow: str, id: str) -> AsyncIte
     yield _line(_EndLine(exported.facts.seq))
 
 
-async def _streams(store: Store, row: int) -> AsyncIterator[_Line]:
+def left_out(line: bytes) -> int:
+    """Return of how many steps the results were left out, if this is the first line of an instance; else 0."""
+    part = _decode(line)
+    return part.left_out if isinstance(part, _InstanceLine) else 0
+
+
+async def _sensitive(store: Store, exported: ExportedInstance) -> frozenset[Key]:
+    """Return the steps that are sensitive, or once were, and have something that has to be left out."""
+    sensitive, found = set(), {codec.from_step(kept.step) for kept in await store.run(ListStreams(exported.row))}
+    async for placed in _placed(store, exported):
+        record = codec.from_row(placed.record).record
+        if isinstance(record, AttemptStarted) and record.config is not None and record.config.sensitive:
+            sensitive.add(record.key)
+        elif (key := _returned_by(record)) is not None:
+            found.add(key)
+    return frozenset(sensitive & found)
+
+
+def _returned_by(record: Record) -> Key | None:
+    """Return the step whose result a record has; None: it has none. What a rollback returns is not kept."""
+    match record:
+        case StepSucceeded(key=key) if key.kind is StepKind.DO:
+            return key
+        case StepForced(key=key, value=value) if value is not None:
+            return key
+        case _:
+            return None
+
+
+async def _streams(store: Store, row: int, hidden: frozenset[Key]) -> AsyncIterator[_Line]:
     for kept in await store.run(ListStreams(row)):
-        yield _StreamLine(kept.stream, kept.step, kept.attempt)
-        for n in range(1, kept.pieces + 1):
+        is_hidden = codec.from_step(kept.step) in hidden
+        yield _StreamLine(kept.stream, kept.step, kept.attempt, is_hidden)
+        for n in range(1, kept.pieces + 1) if not is_hidden else ():
             yield _PieceLine(kept.stream, n, await store.run(ReadPiece(kept.stream, n)))
 
 
-async def _records(store: Store, exported: ExportedInstance) -> AsyncIterator[_Line]:
+async def _records(store: Store, exported: ExportedInstance, hidden: frozenset[Key]) -> AsyncIterator[_Line]:
+    async for placed in _placed(store, exported):
+        record = placed.record
+        is_hidden = bool(hidden) and _returned_by(codec.from_row(record).record) in hidden
+        value = _NOTHING if record.value is None or is_hidden else _raw(record.value)
+        place = (record.seq, placed.turn, placed.n)
+        yield _RecordLine(*place, record.kind, record.at, _raw(record.body), value, is_hidden)
+
+
+async def _placed(store: Store, exported: ExportedInstance) -> AsyncIterator[PlacedRecord]:
     seq = 0
     while records := await store.run(ReadRecords(exported.row, seq, exported.facts.seq)):
-        for turn, n, record in ((placed.turn, placed.n, placed.record) for placed in records):
-            value = _NOTHING if record.value is None else _raw(record.value)
-            yield _RecordLine(record.seq, turn, n, record.kind, record.at, _raw(record.body), value)
+        for placed in records:
+            yield placed
         seq = records[-1].record.seq
 
 
@@ -234,6 +282,12 @@ class _Coming:
                 f"has the format {line.format}, of Stepwell {line.stepwell:.20}; this one, {__version__}, reads "
                 f"{FORMAT}: use a newer one",
             )
+        if line.left_out:
+            raise _wrong(
+                number,
+                f'says that the results of {line.left_out} sensitive steps of "{line.id:.100}" were left out, without '
+                "which it cannot go on: export it with --with-sensitive",
+            )
         wanted = line.id if id is None else id
         if not limits.is_addressed_instance_id(wanted):
             raise _wrong(number, f'"{wanted:.100}" is no id of an instance; it has {limits.ADDRESSED_INSTANCE_ID_RULE}')
@@ -260,6 +314,7 @@ class _Coming:
     async def _add(self, number: int, part: _AnyLine) -> None:
         match part:
             case _StreamLine():
+                _check_step(number, part.step)
                 asked = BeginStream(self.row, self._begin.facts.turn, part.step, part.attempt)
                 self._streams[part.stream] = await self._store.run(asked)
             case _PieceLine():
@@ -346,6 +401,14 @@ def _checked(record: Record) -> Record:
     for name in _MOMENTS & parts.keys():
         msgspec.convert(parts[name], Moment | None)
     return record
+
+
+def _check_step(number: int, text: str) -> None:
+    """Raise InvalidInput if a text is not how a step's key is stored."""
+    try:
+        codec.from_step(text)
+    except _NO_RECORD as error:
+        raise _wrong(number, f'has a stream of "{text:.100}", which is no step') from error
 
 
 def _text(raw: msgspec.Raw) -> str:

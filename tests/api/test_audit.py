@@ -392,9 +392,10 @@ async def test_session_is_told_from_a_token(guarded: ASGIApp, histories: Histori
         await browser.post("/ui/session", json={"token": secret}, headers=page)
         await browser.patch(f"{ONE}/status", json={"status": "pause"}, headers=page)
 
-    (entry,) = await entries(guarded, secret)
+    entry, signed_in = await entries(guarded, secret)
 
     assert (entry["way"], entry["who"], entry["address"]) == ("session", "ann", "192.0.2.8")
+    assert (signed_in["action"], signed_in["way"], signed_in["who"]) == ("session.begin", "token", "ann")
 
 
 async def test_server_without_tokens_tells_the_address(app: ASGIApp, histories: Histories) -> None:

@@ -1,7 +1,7 @@
 """Who may make a request: credentials, permissions, accounts; one rule for each route."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -15,9 +15,10 @@ from stepwell.dashboard import files
 from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import Answer, ask, ask_socket
 from tests.api.histories import Histories
+from tests.api.signed_in import session_of
 
 ACME = "/client/v4/accounts/local/workflows"
-ONE_DAY_MS = 86_400_000
+ONE_DAY_MS, MINUTE_MS = 86_400_000, 60_000
 # Reads files, so outside of the loop.
 DIGEST = files.digest()
 
@@ -135,33 +136,43 @@ NO_TOKEN = "this request needs a token"
 # What the dashboard's own pages send.
 OF_PAGE = [("host", "localhost:8787"), ("origin", "http://localhost:8787"), ("x-stepwell-page", "1")]
 
-Ways = Mapping[str, Callable[[str], tuple[str, str]]]
-# How a token is sent.
-WAYS: Ways = {
-    "bearer": lambda secret: ("authorization", f"Bearer {secret}"),
-    "cookie": lambda secret: ("cookie", f"stepwell_session_8787={secret}"),
-}
+
+def bearer(secret: str) -> tuple[str, str]:
+    """Return the header of a token."""
+    return "authorization", f"Bearer {secret}"
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """A token with each permission alone, one of another account with all, and some with all that are not good."""
+    """A token with each permission alone, one of another account with all, and some with all that are not good.
+
+    `sessions`: of each token what the cookie of a browser holds that has signed in with it while it was good.
+    """
 
     alone: Mapping[Permission, str]
     foreign: str
     bad: Mapping[str, str]
+    sessions: Mapping[str, str]
+
+    def cookie(self, secret: str) -> tuple[str, str]:
+        """Return the header of the session of a token."""
+        return "cookie", f"stepwell_session_8787={self.sessions[secret]}"
 
     @classmethod
     async def made(cls, tokens: Tokens, clock: VirtualClock) -> "Secrets":
         """Make them."""
         everything = list(Permission)
-        expired = await tokens.create("local", everything, lifetime_ms=ONE_DAY_MS)
-        clock.move_to(clock.now() + ONE_DAY_MS)
-        revoked = await tokens.create("local", everything)
-        await tokens.revoke(revoked.split("_")[1])
-        bad = {"has expired": expired, "has been revoked": revoked, "is not known": f"sw_{0:016x}_{'a' * 43}"}
+        expired = await tokens.create("local", everything, lifetime_ms=MINUTE_MS)
+        sessions = {expired: await session_of(tokens, expired)}
+        clock.move_to(clock.now() + MINUTE_MS)
         alone = {permission: await tokens.create("local", [permission]) for permission in Permission}
-        return cls(alone, await tokens.create("acme", everything), bad)
+        revoked, foreign = await tokens.create("local", everything), await tokens.create("acme", everything)
+        for secret in (*alone.values(), revoked, foreign):
+            sessions[secret] = await session_of(tokens, secret)
+        await tokens.revoke(revoked.split("_")[1])
+        unknown = f"sw_{0:016x}_{'a' * 43}"
+        bad = {"has expired": expired, "has been revoked": revoked, "is not known": unknown}
+        return cls(alone, foreign, bad, {**sessions, unknown: unknown.replace("sw", "ss")})
 
 
 def is_enough(need: Need, permission: Permission) -> bool:
@@ -200,11 +211,11 @@ async def test_each_route_asks_for_its_permission(
     status, text = await asked()
     assert (status in (200, 400), NO_TOKEN in text) == ((True, False) if is_open else (False, True))
     for problem, secret in secrets.bad.items():
-        status, text = await asked(WAYS["bearer"](secret))
+        status, text = await asked(bearer(secret))
         assert (status, f"the token {problem}" in text) == (401, True)
-        status, text = await asked(WAYS["cookie"](secret))
+        status, text = await asked(secrets.cookie(secret))
         assert (status == 401, NO_TOKEN in text) == ((False, False) if is_open else (True, True))
-    for way in WAYS.values():
+    for way in (bearer, secrets.cookie):
         status, text = await asked(way(secrets.foreign))
         assert (status == 403 and "is for another account" in text) is (has_account and not is_open)
         for permission, secret in sorted(secrets.alone.items(), key=lambda one: is_enough(need, one[0])):
@@ -229,8 +240,8 @@ async def test_upgrade_is_no_way_round_a_permission(
 
     for route in BUILT:
         need, path = RULES[f"{route.method} {route.pattern}"], path_of(route)
-        given = {one: await status(path, WAYS["bearer"](secret)) for one, secret in secrets.alone.items()}
-        bad = [await status(path, WAYS["bearer"](secret)) for secret in secrets.bad.values()]
+        given = {one: await status(path, bearer(secret)) for one, secret in secrets.alone.items()}
+        bad = [await status(path, bearer(secret)) for secret in secrets.bad.values()]
         assert bad == [401] * 3, path
         if route.method == "GET":
             opens = 101 if route.number == SUBSCRIBE else 400

@@ -16,6 +16,7 @@ from tests.api.asgi import Answer
 from tests.api.conftest import NOW
 from tests.api.histories import ACCOUNT, Histories, do
 from tests.api.one_server import OneServer
+from tests.api.signed_in import session_of
 
 ACCOUNTS = (ACCOUNT, "other")
 WORKFLOWS = ("order", "bill")
@@ -28,6 +29,7 @@ class Guarded(OneServer):
     def __init__(self) -> None:
         super().__init__(wants_tokens=True)
         self.secret = self.wait_for(self.tokens.create(ACCOUNT, [Permission.SCRIPTS_WRITE], email="ann@example.com"))
+        self.session = self.wait_for(session_of(self.tokens, self.secret))
         self.others = self.wait_for(self.tokens.create("other", [Permission.SCRIPTS_READ]))
 
 
@@ -100,10 +102,24 @@ def listed() -> Iterator[Listed]:
 
 # ---- credentials
 
-SECRET, OTHERS, FORGED = "SECRET", "OTHERS", "FORGED"
+SECRET, OTHERS, FORGED, SESSION = "SECRET", "OTHERS", "FORGED", "SESSION"
 odd = st.binary(max_size=12).map(lambda data: data.decode("latin-1"))
 secret = st.one_of(
-    st.sampled_from([SECRET, OTHERS, FORGED, "", "sw_", "sw_0000000000000000_" + "a" * 43, "\xff", "\0", "x" * 5_000]),
+    st.sampled_from(
+        [
+            SECRET,
+            SESSION,
+            OTHERS,
+            FORGED,
+            "",
+            "sw_",
+            "ss_",
+            "sw_0000000000000000_" + "a" * 43,
+            "\xff",
+            "\0",
+            "x" * 5_000,
+        ]
+    ),
     st.builds("{}{}".format, st.just(SECRET), odd.filter(lambda text: bool(text.strip()))),
     st.builds("{}{}".format, odd.filter(lambda text: bool(text.strip())), st.just(SECRET)),
     odd,
@@ -129,7 +145,7 @@ header = st.one_of(
 def _look_at_caller(guarded: Guarded, headers: list[tuple[str, str]]) -> None:
     # The id of a token, with another secret behind it.
     forged = guarded.secret[:-1] + ("b" if guarded.secret[-1] == "a" else "a")
-    stand_for = {SECRET: guarded.secret, OTHERS: guarded.others, FORGED: forged}
+    stand_for = {SECRET: guarded.secret, OTHERS: guarded.others, FORGED: forged, SESSION: guarded.session}
     for word, meant in stand_for.items():
         headers = [(name, text.replace(word, meant)) for name, text in headers]
     sent = [("host", "localhost"), *headers]
@@ -144,7 +160,8 @@ def _look_at_caller(guarded: Guarded, headers: list[tuple[str, str]]) -> None:
         if answer.status >= 400:
             assert len(answer.refusal()[2]) < 1_000
             assert guarded.secret not in answer.body.decode()
-    has_secret = any(guarded.secret in text for _, text in headers)
+            assert guarded.session not in answer.body.decode()
+    has_secret = any(guarded.session in text if name == "cookie" else guarded.secret in text for name, text in headers)
     assert read.status != 200 or has_secret
     # There is no such workflow, which only a writer of the account may learn; a session has to be on our own page.
     assert written.status != 404 or any(guarded.secret in text for name, text in headers if name != "cookie")
@@ -154,8 +171,8 @@ def _look_at_caller(guarded: Guarded, headers: list[tuple[str, str]]) -> None:
 @settings(max_examples=200)
 @given(st.lists(header, max_size=4))
 @example([("authorization", f"Bearer {SECRET}")])
-@example([("cookie", f"stepwell_session={SECRET}"), ("x-stepwell-page", "1"), ("origin", "http://evil.example")])
-@example([("cookie", f'stepwell_session="{SECRET}'), ("origin", "http://localhost")])
+@example([("cookie", f"stepwell_session={SESSION}"), ("x-stepwell-page", "1"), ("origin", "http://evil.example")])
+@example([("cookie", f'stepwell_session="{SESSION}'), ("origin", "http://localhost")])
 @example([("authorization", f"Bearer {OTHERS}")])
 @example([("authorization", f"Bearer {FORGED}")])
 @example([("x-auth-key", SECRET), ("x-auth-email", "\xff")])
@@ -177,7 +194,7 @@ def test_whole_secret_lets_in(guarded: Guarded) -> None:
     """What the test above looks at is a server that lets in whom it should."""
     base, sent = f"/client/v4/accounts/{ACCOUNT}", [("host", "localhost")]
     bearer = ("authorization", f"Bearer {guarded.secret}")
-    session = [("cookie", f"stepwell_session={guarded.secret}"), ("origin", "http://localhost")]
+    session = [("cookie", f"stepwell_session={guarded.session}"), ("origin", "http://localhost")]
 
     assert guarded.ask(f"{base}/workflows", headers=[*sent, bearer]).status == 200
     assert guarded.ask(f"{base}/workflows/order", "DELETE", headers=[*sent, bearer]).status == 404

@@ -15,9 +15,11 @@ from stepwell.api.routes import DASHBOARD, ROUTES, Route
 from stepwell.dashboard import files, shell
 from stepwell.engine import Engine
 from stepwell.hosts import READING
+from stepwell.store.audit_operations import ListAudit
 from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import Answer, ask
 from tests.api.histories import Histories
+from tests.api.signed_in import session_of
 from tools.vendor import PACKAGES
 
 STATIC = Path(files.__file__).parent / "static"
@@ -141,7 +143,7 @@ async def _sign_in(app: ASGIApp, secret: str, headers: object = PAGE) -> Answer:
 
 
 async def test_session_is_a_cookie_that_no_script_reads(guarded: ASGIApp, tokens: Tokens) -> None:
-    """A token becomes a cookie for this site alone; with it the API answers, and after signing out it is forgotten."""
+    """A token begins a session, with a cookie for this site alone; the API answers it until somebody signs out."""
     secret = await tokens.create("acme", [Permission.SCRIPTS_WRITE], name="ann")
 
     signed = await _sign_in(guarded, secret)
@@ -149,20 +151,23 @@ async def test_session_is_a_cookie_that_no_script_reads(guarded: ASGIApp, tokens
     seen = await ask(guarded, "/ui/session", headers=[HOST, ("cookie", cookie)])
     asked = await ask(guarded, ACME, headers=[HOST, ("cookie", f"other=1; {cookie}")])
     out = await ask(guarded, "/ui/session", "DELETE", headers=[*PAGE, ("cookie", cookie)])
+    after = await ask(guarded, ACME, headers=[HOST, ("cookie", cookie)])
 
-    assert (
-        signed.headers["set-cookie"] == f"__Host-stepwell_session={secret}; HttpOnly; Path=/; SameSite=strict; Secure"
+    assert re.fullmatch(
+        r"__Host-stepwell_session=ss_[0-9a-f]{16}_[\w-]{43}; HttpOnly; Path=/; SameSite=strict; Secure",
+        signed.headers["set-cookie"],
     )
-    assert secret not in signed.body.decode()
+    assert secret not in repr(signed)
     result = seen.json()["result"]
     assert (result["account"], result["name"], result["can_write"]) == ("acme", "ann", True)
-    assert asked.status == 200
+    assert (asked.status, after.status) == (200, 401)
     assert '__Host-stepwell_session=""; HttpOnly; Max-Age=0' in out.headers["set-cookie"]
 
 
 async def test_cookie_of_a_neighbour_does_not_win(guarded: ASGIApp, tokens: Tokens) -> None:
     """Over TLS the session has a name that no other host may set; another one is forgotten with it."""
-    ann, eve = [await tokens.create(account, [Permission.SCRIPTS_READ]) for account in ("ann", "eve")]
+    secrets = [await tokens.create(account, [Permission.SCRIPTS_READ]) for account in ("ann", "eve")]
+    ann, eve = [await session_of(tokens, secret) for secret in secrets]
     both = ("cookie", f"stepwell_session={eve}; __Host-stepwell_session={ann}")
 
     seen = await ask(guarded, "/ui/session", headers=[HOST, both])
@@ -179,9 +184,10 @@ async def test_session_below_a_path_has_a_name_for_that(engine: Engine, historie
     secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
 
     signed = await _sign_in(app, secret)
-    seen = await ask(app, "/ui/session", headers=[HOST, ("cookie", f"__Secure-stepwell_session={secret}")])
+    cookie, _, kept = signed.headers["set-cookie"].partition("; ")
+    seen = await ask(app, "/ui/session", headers=[HOST, ("cookie", cookie)])
 
-    assert signed.headers["set-cookie"].startswith(f"__Secure-stepwell_session={secret}; HttpOnly; Path=/flows;")
+    assert (cookie.partition("=")[0], kept.startswith("HttpOnly; Path=/flows;")) == ("__Secure-stepwell_session", True)
     assert seen.json()["result"]["account"] == "acme"
 
 
@@ -206,7 +212,7 @@ async def test_servers_on_two_ports_have_two_sessions(guarded: ASGIApp, tokens: 
     here = await ask(guarded, ACME, headers=[("host", "localhost:8788"), cookie])
     there = await ask(guarded, ACME, headers=[("host", "localhost:8787"), cookie])
 
-    assert signed.headers["set-cookie"].startswith(f"stepwell_session_8788={secret};")
+    assert signed.headers["set-cookie"].startswith("stepwell_session_8788=ss_")
     assert (here.status, there.status) == (200, 401)
 
 
@@ -215,7 +221,9 @@ async def test_cookies_of_others_end_no_session(guarded: ASGIApp, tokens: Tokens
     """All programs of a host have their cookies in one header, in whatever form they like."""
     secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
 
-    asked = await ask(guarded, ACME, headers=[HOST, ("cookie", f"{other}; stepwell_session={secret}")])
+    session = await session_of(tokens, secret)
+
+    asked = await ask(guarded, ACME, headers=[HOST, ("cookie", f"{other}; stepwell_session={session}")])
 
     assert asked.status == 200
 
@@ -227,7 +235,7 @@ async def test_host_in_capitals_has_the_same_session(guarded: ASGIApp, tokens: T
 
     signed = await _sign_in(guarded, secret, page)
 
-    assert signed.headers["set-cookie"].startswith(f"stepwell_session_8788={secret};")
+    assert signed.headers["set-cookie"].startswith("stepwell_session_8788=ss_")
 
 
 async def test_wrong_token_signs_nobody_in(guarded: ASGIApp, tokens: Tokens) -> None:
@@ -255,7 +263,7 @@ async def test_change_by_a_session_comes_from_our_page(
 ) -> None:
     """A browser sends the cookie by itself, so it alone changes nothing."""
     secret = await tokens.create("local", [Permission.SCRIPTS_WRITE])
-    cookie = ("cookie", f"stepwell_session={secret}")
+    cookie = ("cookie", f"stepwell_session={await session_of(tokens, secret)}")
     path = "/client/v4/accounts/local/workflows/order/instances"
 
     refused = await ask(guarded, path, "POST", b'{"instance_id":"a"}', [HOST, cookie, *forged])
@@ -271,8 +279,8 @@ CHANGES = [route for route in (*ROUTES, *DASHBOARD) if route.method not in READI
 async def test_no_change_is_made_by_a_session_alone(guarded: ASGIApp, tokens: Tokens, route: Route) -> None:
     """Neither for another page, whatever the route, nor by somebody who may read."""
     path = re.sub(r"\{\w+\}", "acme", route.pattern.replace("{job_id}", "6f0b6c1e-0000-4000-8000-000000000002"))
-    write = await tokens.create("acme", [Permission.SCRIPTS_WRITE])
-    read = await tokens.create("acme", [Permission.SCRIPTS_READ])
+    write = await session_of(tokens, await tokens.create("acme", [Permission.SCRIPTS_WRITE]))
+    read = await session_of(tokens, await tokens.create("acme", [Permission.SCRIPTS_READ]))
 
     forged = await ask(guarded, path, route.method, b"{}", [HOST, ("cookie", f"stepwell_session={write}")])
     reader = await ask(guarded, path, route.method, b"{}", [*PAGE, ("cookie", f"stepwell_session={read}")])
@@ -284,7 +292,7 @@ async def test_no_change_is_made_by_a_session_alone(guarded: ASGIApp, tokens: To
 async def test_session_ends_with_its_token(guarded: ASGIApp, tokens: Tokens) -> None:
     """A revoked token's cookie is as good as none: the page asks to sign in, and the API refuses."""
     secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
-    cookie = ("cookie", f"stepwell_session={secret}")
+    cookie = ("cookie", f"stepwell_session={await session_of(tokens, secret)}")
     await tokens.revoke(secret.split("_")[1])
 
     seen = await ask(guarded, "/ui/session", headers=[HOST, cookie])
@@ -294,13 +302,56 @@ async def test_session_ends_with_its_token(guarded: ASGIApp, tokens: Tokens) -> 
     assert asked.status == 401
 
 
+async def test_token_is_no_session(guarded: ASGIApp, tokens: Tokens) -> None:
+    """What a program sends is nothing for a cookie, nor is what a cookie holds anything for a header."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
+    session = await session_of(tokens, secret)
+
+    token = await ask(guarded, ACME, headers=[HOST, ("cookie", f"stepwell_session={secret}")])
+    bearer = await ask(guarded, ACME, headers=[HOST, ("authorization", f"Bearer {session}")])
+
+    assert (token.status, bearer.status) == (401, 401)
+
+
+async def test_sign_in_ends_the_session_that_the_browser_had(guarded: ASGIApp, tokens: Tokens) -> None:
+    """Each sign-in is a session of its own, and a browser has one of them; those of other browsers stay."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
+    other = f"stepwell_session={await session_of(tokens, secret)}"
+
+    first = (await _sign_in(guarded, secret)).headers["set-cookie"].partition(";")[0]
+    again = await _sign_in(guarded, secret, [*PAGE, ("cookie", first)])
+    second = again.headers["set-cookie"].partition(";")[0]
+    asked = [await ask(guarded, ACME, headers=[HOST, ("cookie", cookie)]) for cookie in (first, second, other)]
+
+    assert first != second
+    assert [answer.status for answer in asked] == [401, 200, 200]
+
+
+async def test_sign_in_and_sign_out_are_in_the_audit_log(guarded: ASGIApp, tokens: Tokens) -> None:
+    """With the token's name, and nothing of what the cookie holds."""
+    secret = await tokens.create("acme", [Permission.SCRIPTS_READ], name="ann")
+
+    signed = await _sign_in(guarded, secret)
+    cookie = signed.headers["set-cookie"].partition(";")[0]
+    await ask(guarded, "/ui/session", "DELETE", headers=[*PAGE, ("cookie", cookie)])
+    entries = await tokens.store.run(ListAudit("acme", 10))
+
+    assert [(entry.action, entry.way, entry.who, entry.token) for entry in entries] == [
+        ("session.end", "session", "ann", secret.split("_")[1]),
+        ("session.begin", "token", "ann", secret.split("_")[1]),
+    ]
+    assert {entry.thing for entry in entries} == {cookie.split("_")[-2]}
+    assert cookie.partition("=")[2] not in repr(entries)
+
+
 async def test_stranger_is_told_nothing_of_what_happens(guarded: ASGIApp, tokens: Tokens) -> None:
     """The mark of the changes, which counts them, is for those who have signed in."""
     secret = await tokens.create("acme", [Permission.SCRIPTS_READ])
 
     before = await ask(guarded, "/ui/session", headers=[HOST])
     signed = await _sign_in(guarded, secret)
-    out = await ask(guarded, "/ui/session", "DELETE", headers=[*PAGE, ("cookie", f"stepwell_session={secret}")])
+    cookie = signed.headers["set-cookie"].partition(";")[0]
+    out = await ask(guarded, "/ui/session", "DELETE", headers=[*PAGE, ("cookie", cookie)])
 
     assert [bool(answer.json()["result"]["mark"]) for answer in (before, signed, out)] == [False, True, False]
 

@@ -20,6 +20,7 @@ from stepwell.tokens import Permission, Tokens
 from tests.api.asgi import ask
 from tests.api.conftest import serve
 from tests.api.histories import Histories
+from tests.api.signed_in import session_of
 
 
 @asynccontextmanager
@@ -261,9 +262,9 @@ async def test_wrong_topics_are_refused(client: httpx.AsyncClient, topics: str) 
 
 async def test_nobody_listens_without_a_session(guarded: ASGIApp, tokens: Tokens) -> None:
     """What changes is for those who may read."""
-    deploy = await tokens.create("local", [Permission.DEPLOY])
+    session = await session_of(tokens, await tokens.create("local", [Permission.DEPLOY]))
 
     nobody = await ask(guarded, "/ui/live?topics=overview")
-    useless = await ask(guarded, "/ui/live?topics=overview", headers=[("cookie", f"stepwell_session={deploy}")])
+    useless = await ask(guarded, "/ui/live?topics=overview", headers=[("cookie", f"stepwell_session={session}")])
 
     assert (nobody.status, useless.status) == (401, 403)

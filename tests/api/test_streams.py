@@ -16,8 +16,10 @@ from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
 from stepwell.errors import StoreUnavailable
 from stepwell.server_settings import Settings
-from stepwell.tokens import Permission, Tokens
+from stepwell.sessions import Sessions
+from stepwell.tokens import Caller, Permission, Tokens
 from tests.api.histories import Histories
+from tests.api.signed_in import session_of
 from tests.api.test_events import OWN, answered, opened, refusal, serving, stream_token
 
 INSTANCE = "client/v4/accounts/local/workflows/order/instances/a"
@@ -72,6 +74,15 @@ async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
 def tokens(engine: Engine, clock: VirtualClock) -> Tokens:
     """The tokens of the store."""
     return Tokens(engine.store, clock)
+
+
+async def rest_of(line: Line, *, is_socket: bool) -> bytes:
+    """Return what still comes of something that is ended: up to its last chunk, or the frame that closes with 1008."""
+    last, rest = b"\x88\x02\x03\xf0" if is_socket else b"0\r\n\r\n", b""
+    async with asyncio.timeout(10):
+        while not rest.endswith(last):
+            rest += await line.reader.read(100_000) or b"cut off, not ended"
+    return rest
 
 
 @asynccontextmanager
@@ -217,11 +228,7 @@ async def test_stream_ends_with_its_token(  # noqa: PLR0917 - fixtures, and what
         else:
             clock.move_to(clock.now() + DAY_MS)
 
-        # The last chunk, or the frame that closes with 1008.
-        last, rest = b"\x88\x02\x03\xf0" if headers else b"0\r\n\r\n", b""
-        async with asyncio.timeout(10):
-            while not rest.endswith(last):
-                rest += await hers.reader.read(100_000) or b"cut off, not ended"
+        rest = await rest_of(hers, is_socket=bool(headers))
 
         # Nothing says that the instance has ended.
         assert b"id: 48\n\n" not in rest
@@ -250,20 +257,83 @@ async def test_socket_of_a_streams_token_ends_with_the_token_behind_it(
     assert "is good no more" in refused[2]
 
 
+@pytest.mark.parametrize("end", ["signed out", "lifetime"])
+@pytest.mark.parametrize(("path", "headers"), KINDS)
+async def test_stream_ends_with_its_session(  # noqa: PLR0917 - fixtures, and what is asked for
+    engine: Engine,
+    histories: Histories,
+    tokens: Tokens,
+    clock: VirtualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    headers: str,
+    end: str,
+) -> None:
+    """Soon after somebody signed out, or it is over; the token's own streams, and its other sessions', go on."""
+    monkeypatch.setattr(streams, "LOOK_EVERY_S", 0.02)
+    secret = await tokens.create("local", [Permission.SCRIPTS_WRITE])
+    async with guarded(engine, histories, tokens) as port:
+        session, other = [await session_of(tokens, secret) for _ in range(2)]
+        cookies = [f"cookie: stepwell_session={each}\r\n" for each in (session, other)]
+        hers, others = [await asked(port, path, headers + cookie) for cookie in cookies]
+        mine = await asked(port, path, headers, secret)
+        if end == "signed out":
+            await Sessions(tokens, Settings()).end(await _caller_of(tokens, session))
+        else:
+            clock.move_to(clock.now() + DAY_MS + 1)
+        assert (hers.status, others.status, mine.status) == (101 if headers else 200,) * 3
+
+        await rest_of(hers, is_socket=bool(headers))
+
+        again = await asked(port, path, headers + cookies[0])
+        assert again.status == 401
+        if end == "lifetime":
+            await rest_of(others, is_socket=bool(headers))
+        for line in (others, mine):
+            assert not line.reader.at_eof()
+        for line in (hers, others, mine, again):
+            line.cut()
+
+
+async def _caller_of(tokens: Tokens, session: str) -> Caller:
+    caller = await Sessions(tokens, Settings()).find(session)
+    assert caller is not None
+    return caller
+
+
+async def test_streams_token_that_a_page_has_asked_for_ends_with_its_session(
+    engine: Engine, histories: Histories, tokens: Tokens
+) -> None:
+    """It opens nothing more when somebody has signed out, though the token that he had signed in with is good."""
+    secret = await tokens.create("local", [Permission.SCRIPTS_READ])
+    session = await session_of(tokens, secret)
+    async with guarded(engine, histories, tokens) as port:
+        cookie = {"cookie": f"stepwell_session_{port}={session}"}
+        made = (await answered(port, f"{INSTANCE}/subscribe/token", headers=cookie)).json()["result"]["token"]
+        path = f"{INSTANCE}/subscribe?token={made}"
+        async with opened(port, path):
+            pass
+        await Sessions(tokens, Settings()).end(await _caller_of(tokens, session))
+
+        refused = await refusal(port, path)
+
+    assert refused[:2] == (401, 10000)
+
+
 async def test_store_that_is_away_ends_no_stream(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be looked up is looked up again later."""
     monkeypatch.setattr(streams, "LOOK_EVERY_S", 0.01)
     answers: list[Any] = [StoreUnavailable("away"), True, False]
 
-    async def is_good(self: Tokens, id: str) -> bool:
+    async def is_good(self: Sessions, token: str, session: str | None) -> bool:
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return bool(answer)
 
-    monkeypatch.setattr(Tokens, "is_good", is_good)
+    monkeypatch.setattr(Sessions, "is_good", is_good)
     cut = asyncio.Event()
-    place = Streams(tokens).take(Settings(), cut.set, "ann")
+    place = Streams(Sessions(tokens, Settings())).take(Settings(), cut.set, "ann")
     await asyncio.wait_for(cut.wait(), 5)
 
     assert (place.cut, answers) == (Cut.TOKEN_ENDED, [])
@@ -274,7 +344,7 @@ async def test_nothing_is_looked_up_when_nothing_is_open(tokens: Tokens, monkeyp
     """A server whose streams are over has nothing left that runs; one that is opened later is looked after again."""
     monkeypatch.setattr(streams, "LOOK_EVERY_S", 0.01)
     before = asyncio.all_tasks()
-    open_streams, cut = Streams(tokens), asyncio.Event()
+    open_streams, cut = Streams(Sessions(tokens, Settings())), asyncio.Event()
     for _ in range(2):
         open_streams.take(Settings(), lambda: None, "gone").end()
     await asyncio.sleep(0)

@@ -35,6 +35,8 @@ OF_OTHERS = {
     "success_retention",
     "error_retention",
     "audit_retention",
+    "session_idle",
+    "session_lifetime",
     "idempotency_key_retention",
     "longest_poll",
     "waiting_requests",

@@ -57,6 +57,60 @@ def test_store_without_a_server_is_opened(folder: Path) -> None:
         assert server.get("order", "a")["status"] == "waiting"
 
 
+SECRETIVE = """
+from stepwell import WorkflowEntrypoint
+
+
+class Vault(WorkflowEntrypoint):
+    async def run(self, event, step):
+        @step.do(config={"sensitive": "output"})
+        async def draw():
+            return "s3cret"
+
+        @step.do(config={"sensitive": "output"})
+        async def write():
+            async def parts():
+                yield b"s3cret"
+
+            return parts()
+
+        await draw()
+        await write()
+        await step.wait_for_event("approval", "approved")
+"""
+
+
+def test_what_is_sensitive_stays_unless_it_is_asked_for(folder: Path) -> None:
+    """An export without it says so and is refused by `import`; one with it is told in the audit log, and goes on."""
+    (folder / "flows.py").write_text(SECRETIVE)
+    with DevServer(folder) as server:
+        server.create("vault", "a", {})
+        server.wait_for_status("vault", "a", "waiting")
+
+    out = run("export", "vault", "a", "--store", _store(folder))
+    refused = run("import", "--store", _store(folder), "--as", "b", said=out.stdout_bytes)
+    whole = run("export", "vault", "a", "--store", _store(folder), "--with-sensitive")
+    taken = run("import", "--store", _store(folder), "--as", "b", said=whole.stdout_bytes)
+    audited = run("audit", "list", "--store", _store(folder), "-o", "json")
+
+    assert (out.exit_code, "s3cret" in out.stdout, "czNjcmV0" in out.stdout) == (0, False, False)
+    assert "vault/a: what sensitive steps returned (2) is left out; --with-sensitive has it" in out.stderr
+    lines = [json.loads(line) for line in out.stdout.splitlines()]
+    assert lines[0]["left_out"] == 2
+    assert [line.get("kind", line["type"]) for line in lines if line.get("left_out") is True] == [
+        "stream",
+        "step_succeeded",
+        "step_succeeded",
+    ]
+    assert refused.exit_code == 1
+    assert 'sensitive steps of "a" were left out' in refused.stderr.replace("\n", " ")
+    assert ("s3cret" in whole.stdout, "czNjcmV0" in whole.stdout, "left out" in whole.stderr) == (True, True, False)
+    assert (taken.exit_code, taken.stdout) == (0, "b\n"), taken.output
+    assert [(entry["action"], entry["instance_id"]) for entry in json.loads(audited.stdout)] == [
+        ("instance.export", "a")
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [

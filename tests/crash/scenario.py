@@ -64,6 +64,7 @@ from stepwell.store.operations import (
 )
 from stepwell.store.schedule_operations import ListSchedules, RunSchedule
 from stepwell.store.search_operations import Wanted
+from stepwell.store.session_operations import BeginSession, EndSessions, ForgetSessions, SeeSession, SessionRow
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot, SnapshotFile
 from stepwell.store.webhook_operations import (
     TEST,
@@ -170,7 +171,12 @@ async def _settles(scene: Scene) -> None:
     tokens = Tokens(engine.store, engine.clock)
     await tokens.create(ACCOUNT, [Permission.SCRIPTS_READ], name="reader")
     for token in await tokens.list():
+        signed_in = SessionRow(f"of {token.id}", ACCOUNT, token.id, "hash", now, now)
+        await engine.store.run(BeginSession(ACCOUNT, signed_in))
+        await engine.store.run(SeeSession(signed_in.id, now + 1))
+        await engine.store.run(EndSessions(ACCOUNT, token.id))
         await tokens.revoke(token.id)
+    await engine.store.run(ForgetSessions(0, 0))
     await engine.change_account_settings(ACCOUNT, AccountSettings(error_retention_ms=10**12))
     target = TriggerTarget(type="workflow", workflow_name="order", script_name="tests")
     await engine.replace_triggers(ACCOUNT, "tests", [Trigger(type="push", targets=[target])])

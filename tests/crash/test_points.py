@@ -13,6 +13,7 @@ from stepwell.store.encryption_operations import Reencrypt
 from stepwell.store.operations import AbandonUnknown, RenewLease
 from stepwell.store.situation_operations import NoteBlocked
 from stepwell.store.sql.writes import WRITES
+from stepwell.store.transfer_operations import TellExport
 from stepwell.store.upkeep_operations import Recount, RepairInstance
 from tests import postgres
 from tests.crash.points import Database, Files, Played, play
@@ -23,6 +24,7 @@ PARTS = 5
 # What no instance brings about, and a process of its own has to: each is tested where its name says.
 NOT_PLAYED = {
     Audited,  # what it does is played without: the entry is in its transaction, tests/store/test_audit.py
+    TellExport,  # it writes its entry alone: tests/store/test_audit.py
     ForgetAudit,  # nothing is a year old: tests/store/test_audit.py
     AbandonUnknown,  # an answer is lost, and the store is not: tests/store/test_claims.py
     NoteBlocked,  # a worker hangs: tests/crash/test_hangs.py

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from stepwell import WorkflowEntrypoint
+from stepwell.core.records import Action
 from stepwell.engine import NewInstance
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, InvalidInput, WorkflowNotFound
 from stepwell.flow import Flow
+from stepwell.forcing import Decision
 from stepwell.store import Store
 from stepwell.store.control_operations import DeleteInstance
 from stepwell.store.operations import ListInstances
@@ -133,6 +135,51 @@ async def test_numbers_and_blanks_stay_as_they_were_sent() -> None:
         assert b'{"to":  "Graz", "n": 1.10,  "big": 12345678901234567890}' in line
 
 
+class Vault(WorkflowEntrypoint):
+    """Has a sensitive step that returns nothing by itself."""
+
+    async def run(self, event, step):
+        @step.do(config={"sensitive": "output"})
+        async def draw():
+            raise ValueError("not by itself")
+
+        await draw()
+        await step.wait_for_event("approval", "approved")
+
+
+async def test_decision_that_gave_a_sensitive_result_is_left_out() -> None:
+    """What somebody said it returned is its result, and is so before and after a restart; the mark names the record."""
+    async with TestEngine.open([Vault]) as engine:
+        instance = await engine.create(Vault, id="a")
+        await engine.run_until_idle()
+        await instance.force(Decision("draw-1", Action.COMPLETE, value='"s3cret"'))
+        await engine.run_until_idle()
+        await instance.restart()
+        await engine.run_until_idle()
+
+        lines = [line async for line in export(engine.store, ACCOUNT, "vault", "a")]
+        whole = [line async for line in export(engine.store, ACCOUNT, "vault", "a", with_sensitive=True)]
+
+        hidden = [json.loads(line) for line in lines if b'"left_out":true' in line]
+        assert ["s3cret" in b"".join(each).decode() for each in (lines, whole)] == [False, True]
+        assert [(part["kind"], "value" in part) for part in hidden] == [
+            ("step_forced", False),
+            ("step_succeeded", False),
+        ]
+        with pytest.raises(InvalidInput, match="the results of 1 sensitive steps"):
+            await _bring_in(engine.store, lines, "b")
+
+
+async def test_what_is_not_sensitive_is_all_there() -> None:
+    """Nothing is left out of it, whatever is asked for, and nothing in it says so."""
+    async with TestEngine.open([Order]) as engine:
+        lines = await _exported(engine)
+        whole = [line async for line in export(engine.store, ACCOUNT, "order", "a", with_sensitive=True)]
+
+        assert lines == whole
+        assert b"left_out" not in b"".join(lines)
+
+
 async def test_instance_that_is_deleted_meanwhile_is_not_taken_for_whole() -> None:
     """There is no last line, so nobody imports the rest."""
     async with TestEngine.open([Order]) as engine:
@@ -196,6 +243,7 @@ def _without_history(line: bytes) -> bytes:
         pytest.param(
             lambda lines: [*lines[:1], *lines[2:]], "line 2 has a piece of the stream 1, of which", id="piece"
         ),
+        pytest.param(_changed(1, lambda part: part.update(step="write")), 'line 2 has a stream of "write"', id="step"),
         pytest.param(
             _changed(0, lambda part: part.update(format=2)), "line 1 has the format 2, of Stepwell", id="newer"
         ),

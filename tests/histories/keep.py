@@ -159,7 +159,7 @@ async def _act(engine: TestEngine, instance: TestInstance, case: Case) -> None:
 
 
 async def _exported(store: Store, workflow: str, id: str) -> bytes:
-    lines = b"".join([line async for line in export(store, ACCOUNT, workflow, id)])
+    lines = b"".join([line async for line in export(store, ACCOUNT, workflow, id, with_sensitive=True)])
     # Tracebacks name files: where they lay is nobody's business.
     for folder in (FOLDER.parent.parent, Path(sysconfig.get_path("stdlib"))):
         lines = lines.replace(f"{folder}/".encode(), b"")

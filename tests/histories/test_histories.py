@@ -59,7 +59,9 @@ async def test_history_that_was_kept_is_exported_as_it_came_in(path: Path) -> No
     async with TestEngine.open(load(path.parent), settings=SETTINGS, store=store) as engine:
         await bring_in(engine, *kept.others, kept.lines)
 
-        lines = [line.rstrip(b"\n") async for line in export(store, ACCOUNT, kept.workflow, kept.id)]
+        lines = [
+            line.rstrip(b"\n") async for line in export(store, ACCOUNT, kept.workflow, kept.id, with_sensitive=True)
+        ]
 
         assert lines == kept.lines
 

@@ -34,6 +34,7 @@ from stepwell.store import note_operations as said
 from stepwell.store import operations as ops
 from stepwell.store import retention_operations as retention
 from stepwell.store import schedule_operations as schedules
+from stepwell.store import session_operations as sessions
 from stepwell.store import snapshot_operations as snapshots
 from stepwell.store import stream_operations as streams
 from stepwell.store import token_operations as tokens
@@ -58,6 +59,7 @@ NEVER_TWICE = (
     workflows.PutWorkflow,
     snapshots.ServeSnapshot,
     tokens.AddToken,
+    sessions.BeginSession,
     jobs.StartJob,
     webhooks.AddWebhook,
     transfers.BeginImport,
@@ -569,6 +571,15 @@ def _token(lot: Anything) -> Operation[Any]:
     return tokens.AddToken(row)
 
 
+def _session(lot: Anything) -> Operation[Any]:
+    row = sessions.SessionRow(lot.new_id(), lot.account(), _token_id(lot), "hash", lot.now, lot.now)
+    return sessions.BeginSession(row.account, row, lot.of(None, _session_id(lot)))
+
+
+def _session_id(lot: Anything) -> str:
+    return str(lot.one("select id from sessions", "none"))
+
+
 # ---- instances that go out and come in
 
 
@@ -845,6 +856,18 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     streams.WritePiece: (10, _write_piece),
     streams.ReadPiece: (6, _read_piece),
     tokens.AddToken: (2, _token),
+    sessions.BeginSession: (2, _session),
+    sessions.FindSession: (2, lambda lot: sessions.FindSession(_session_id(lot))),
+    sessions.ListSessions: (1, lambda lot: sessions.ListSessions()),
+    sessions.SeeSession: (1, lambda lot: sessions.SeeSession(_session_id(lot), lot.now)),
+    sessions.EndSessions: (
+        1,
+        lambda lot: sessions.EndSessions(lot.account(), _token_id(lot), lot.of(None, _session_id(lot))),
+    ),
+    sessions.ForgetSessions: (
+        1,
+        lambda lot: sessions.ForgetSessions(lot.now - lot.of(100, 1_000), lot.now - lot.of(100, 1_000)),
+    ),
     tokens.FindToken: (2, lambda lot: tokens.FindToken(_token_id(lot))),
     tokens.ListTokens: (1, lambda lot: tokens.ListTokens()),
     tokens.RevokeToken: (2, lambda lot: tokens.RevokeToken(_token_id(lot), lot.now)),
@@ -857,6 +880,7 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
         3,
         lambda lot: NoteBlocked(lot.worker(), lot.of(None, lot.now), lot.of(None, lot.text())),
     ),
+    transfers.TellExport: (1, lambda lot: transfers.TellExport(*lot.named())),
     transfers.ExportInstance: (4, lambda lot: transfers.ExportInstance(*lot.named())),
     transfers.ReadRecords: (
         4,

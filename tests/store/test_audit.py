@@ -38,6 +38,7 @@ from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot, Snap
 from stepwell.store.sql.writes import WRITES
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.token_operations import AddToken, RevokeToken, TokenRow
+from stepwell.store.transfer_operations import TellExport
 from tests import postgres
 from tests.store.copies import inside
 from tests.store.scenes import NOW, create, register
@@ -50,8 +51,9 @@ _NOT_AUDITED = {
     *("BeginImport", "BeginStream", "ClaimDue", "Commit", "CreateInstance", "DeleteExpired", "DropSnapshots"),
     *("EndLease", "FireSchedules", "ForgetAudit", "ForgetLimits", "ForgetQueues", "GiveSlots", "ImportNotes"),
     *("ImportRecords", "LeaveSlot", "NoteBlocked", "Once", "PurgeDeleted", "Recount", "Reencrypt", "RegisterWorker"),
-    *("RegisterWorkflow", "Release", "RenewLease", "RepairInstance", "SetLabels", "StartChild", "SweepSlots"),
-    *("EndAttempt", "ForgetDeliveries", "TakeDeliveries", "TerminateSome", "WriteNotes", "WritePiece"),
+    *("RegisterWorkflow", "Release", "RenewLease", "RepairInstance", "SeeSession", "SetLabels", "StartChild"),
+    *("EndAttempt", "ForgetDeliveries", "ForgetSessions", "SweepSlots", "TakeDeliveries", "TerminateSome"),
+    *("WriteNotes", "WritePiece"),
 }
 
 
@@ -109,6 +111,18 @@ async def test_refused_operation_has_no_entry(store: Store) -> None:
     refused = [type(answer) if isinstance(answer, Exception) else None for answer in answers]
     assert refused == [None, InstanceNotFound, None, InstanceFinished, WorkflowNotFound, None]
     assert sorted(await told(store)) == [("instance.pause", "a"), ("instance.pause", "c"), ("instance.terminate", "b")]
+
+
+async def test_export_of_what_is_not_there_has_no_entry(store: Store) -> None:
+    """One that is there has, though the store does nothing else for it."""
+    await register(store)
+    await create(store, "a")
+    asked = [Audited(TellExport("acme", "orders", id), ANN) for id in ("a", "none")]
+
+    answers = await asyncio.gather(*map(store.run, asked), return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [type(None), InstanceNotFound]
+    assert await told(store) == [("instance.export", "a")]
 
 
 async def test_operation_under_a_key_is_told_once(store: Store) -> None:

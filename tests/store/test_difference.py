@@ -23,6 +23,7 @@ from stepwell.store import note_operations as said
 from stepwell.store import operations as ops
 from stepwell.store import retention_operations as retention
 from stepwell.store import schedule_operations as schedules
+from stepwell.store import session_operations as sessions
 from stepwell.store import snapshot_operations as snapshots
 from stepwell.store import stream_operations as streams
 from stepwell.store import token_operations as tokens
@@ -155,6 +156,7 @@ RAISES: dict[type[Operation[Any]], Errors] = {
     workflows.GetVersionCode: {errors.WorkflowNotFound, errors.VersionNotFound},
     workflows.ListVersions: _OF_WORKFLOW,
     transfers.ExportInstance: _OF_INSTANCE,
+    transfers.TellExport: _OF_INSTANCE,
     transfers.BeginImport: {errors.WorkflowNotFound, errors.InstanceAlreadyExists},
     transfers.FinishImport: {errors.WorkflowNotFound, errors.InstanceAlreadyExists, errors.StoreError},
 }
@@ -191,6 +193,9 @@ SAYS_NO: dict[type[Operation[Any]], str] = {
     transfers.ReadRecords: "one at least, as long as there is one",
     transfers.ListStreams: "the streams of an instance that have not been dropped",
     transfers.ReadNotes: "all notes of an instance",
+    sessions.FindSession: "None: there is none of this id",
+    sessions.EndSessions: "False if there was none",
+    sessions.ForgetSessions: "answer how many are gone",
     tokens.RevokeToken: "False if it was so before, or there is none of this id",
     webhooks.AreDeliveriesDue: "whether deliveries of a webhook that is not disabled are due",
     webhooks.TakeDeliveries: "of each webhook those due longest",
@@ -223,6 +228,9 @@ CANNOT_FAIL: dict[type[Operation[Any]], str] = {
     children.ListRelatives: "parents and children, up to `limit` of each",
     snapshots.SaveSnapshot: "answer its number; that of this hash, if the account has it already",
     snapshots.ReadSnapshotSources: "the Python files of a snapshot",
+    sessions.BeginSession: "its id is one that none has had",
+    sessions.ListSessions: "all sessions",
+    sessions.SeeSession: "keep when a session was last used",
     tokens.AddToken: "its id is one that no token has had",
     NoteBlocked: "keep, on a worker's row, since when it does not answer",
     labels.ReadLabels: "none, if it is gone; the answer also says how many calls are stored",

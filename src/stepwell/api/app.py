@@ -16,7 +16,7 @@ from stepwell.api.refusals import Forbidden, RouteNotFound, Unauthorized, invali
 from stepwell.api.request import ApiRequest, Served
 from stepwell.api.routes import Route
 from stepwell.api.shared_reads import Question
-from stepwell.api.stream_tokens import LONGEST, StreamTokens
+from stepwell.api.stream_tokens import LONGEST, Behind, StreamTokens
 from stepwell.api.streams import Place, Streams
 from stepwell.api.ui import pages
 from stepwell.api.wrong_tokens import WrongTokens
@@ -25,6 +25,7 @@ from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
 from stepwell.moves import Moves
+from stepwell.sessions import Sessions
 from stepwell.subscriptions import Subscription
 from stepwell.tokens import Caller, Tokens
 
@@ -53,12 +54,14 @@ def create_app(  # noqa: PLR0913 - what a server has, by name
     are believed whose request they hand on; None: none is.
     """
     trusted = proxies or Proxies()
+    open_sessions = None if tokens is None else Sessions(tokens, engine.settings)
     served = Served(
         engine,
         StreamTokens(engine.clock),
         tokens,
+        open_sessions,
         base,
-        streams=Streams(tokens),
+        streams=Streams(open_sessions),
         wrong_tokens=WrongTokens(trusted),
         deployments=deployments,
         moves=moves,
@@ -149,10 +152,12 @@ class Api:
         parts = path.decode(raw_parts)
         account = self._account or parts.get("account_id") or (caller.account if caller else _DEFAULT_ACCOUNT)
         by = LOCAL if caller is None else caller.known_as
-        token = None if caller is None else caller.token
-        request = ApiRequest(account, parts, Query(http.scope["query_string"]), http, self._served, by, caller, token)
+        behind = (None, None) if caller is None else (caller.token, caller.session)
+        query = Query(http.scope["query_string"])
+        request = ApiRequest(account, parts, query, http, self._served, by, caller, *behind)
         if route.number == routes.SUBSCRIBE and (given := _token_of(request)) is not None:
-            request = replace(request, token=await self._token_behind(given, request))
+            token, session = await self._behind(given, request)
+            request = replace(request, token=token, session=session)
         elif self._served.tokens is not None:
             try:
                 auth.check(caller, route, account)
@@ -161,19 +166,23 @@ class Api:
                 raise
         return route, request
 
-    async def _token_behind(self, given: str, request: ApiRequest) -> str | None:
-        """Return by which token a stream's token was asked for. Raises Unauthorized if either is good no more."""
-        id = self._served.stream_tokens.check(given, request.account, request.workflow, request.instance)
-        if id is not None and self._served.tokens is not None and not await self._served.tokens.is_good(id):
+    async def _behind(self, given: str, request: ApiRequest) -> Behind:
+        """Return by which token, and which session, a stream's token was asked for.
+
+        Raises Unauthorized if any of them is good no more.
+        """
+        token, session = self._served.stream_tokens.check(given, request.account, request.workflow, request.instance)
+        open_sessions = self._served.sessions
+        if token is not None and open_sessions is not None and not await open_sessions.is_good(token, session):
             raise Unauthorized("the token by which the token in the query was asked for is good no more")
-        return id
+        return token, session
 
     async def _caller(self, http: Request) -> Caller | None:
-        tokens = self._served.tokens
-        if tokens is None:
+        tokens, open_sessions = self._served.tokens, self._served.sessions
+        if tokens is None or open_sessions is None:
             return None
         caller = await auth.identify(http, tokens, self._served.wrong_tokens)
-        return caller if caller is not None else await sessions.identify(http.method, http.headers, tokens)
+        return caller if caller is not None else await sessions.identify(http.method, http.headers, open_sessions)
 
 
 def _below(base: str, scope: Scope) -> Scope:

@@ -41,7 +41,7 @@ async def get_token(engine: Engine, request: ApiRequest) -> Response:
     """Answer with a token for the WebSocket of an instance."""
     await engine.subscriptions.open(request.account, request.workflow, request.instance, Wanted())
     token, expires_at = request.served.stream_tokens.make(
-        request.token, request.account, request.workflow, request.instance
+        (request.token, request.session), request.account, request.workflow, request.instance
     )
     return envelope.success(models.StreamToken(token, iso(expires_at)))
 

@@ -20,6 +20,7 @@ from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
 from stepwell.moves import Moves
+from stepwell.sessions import Sessions
 from stepwell.tokens import Caller, Tokens
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ class Served:
     stream_tokens: StreamTokens
     # Those that callers need; None: none is asked for.
     tokens: Tokens | None = None
+    # Those that browsers have begun with these.
+    sessions: Sessions | None = None
     # The path that browsers see all of this below: "", or one such as "/stepwell".
     base: str = ""
     kept: KeptAnswers = field(default_factory=KeptAnswers)
@@ -62,6 +65,8 @@ class ApiRequest:
     caller: Caller | None = None
     # The id of the token by which it is made, also where it is a stream's token that was sent.
     token: str | None = None
+    # And of the session, where it is made by one.
+    session: str | None = None
 
     @property
     def workflow(self) -> str:
@@ -96,9 +101,10 @@ class ApiRequest:
     def take_stream(self, close: Callable[[], None]) -> Place:
         """Take a place among the streams of the server and of the token.
 
-        `close` is called when it is given back, when the server stops and when the token ends. Raises TooManyStreams.
+        `close` is called when it is given back, when the server stops and when the token, or the session, ends. Raises
+        TooManyStreams.
         """
-        return self.served.streams.take(self.served.engine.settings, close, self.token)
+        return self.served.streams.take(self.served.engine.settings, close, self.token, self.session)
 
     async def body(self) -> bytes:
         """Return the body, without white space around it; it may be empty. Raises BodyTooLarge."""

@@ -1,14 +1,12 @@
-"""The session of a browser: the token that somebody signed in with, in a cookie that no script can read.
+"""The cookie of a browser that somebody has signed in with: what names its session, and no script can read.
 
-A session keeps nothing in the server, so it outlives a restart, is good at every host of a database, and ends with its
-token. The browser sends the cookie by itself, so a change that is asked for with it has to show that a page of ours has
+The browser sends the cookie by itself, so a change that is asked for with it has to show that a page of ours has
 asked: by a header that no form can send, and by an Origin that is the server's. Requests from other sites come without
 the cookie.
 
 Source: cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
-from dataclasses import replace
 from typing import Literal, TypedDict
 
 from starlette.datastructures import Headers
@@ -16,9 +14,9 @@ from starlette.requests import cookie_parser
 from starlette.responses import Response
 
 from stepwell.api.refusals import Forbidden
-from stepwell.errors import NotAuthenticated
 from stepwell.hosts import READING, without_port
-from stepwell.tokens import Caller, Tokens
+from stepwell.sessions import Sessions
+from stepwell.tokens import Caller
 
 
 class _Kept(TypedDict):
@@ -38,17 +36,13 @@ _PREFIXES = ("__Host-", "__Secure-")
 PAGE_HEADER = "x-stepwell-page"
 
 
-async def identify(method: str, headers: Headers, tokens: Tokens) -> Caller | None:
-    """Return who is signed in; None: nobody, or by a token that is good no more. Raises Forbidden: a forged change."""
+async def identify(method: str, headers: Headers, sessions: Sessions) -> Caller | None:
+    """Return who is signed in; None: nobody, or not any more. Raises Forbidden: a forged change."""
     secret = _secret(headers)
-    if secret is None:
-        return None
-    try:
-        caller = await tokens.authenticate(secret)
-    except NotAuthenticated:
-        return None
-    check_page(method, headers)
-    return replace(caller, way="session")
+    caller = None if secret is None else await sessions.find(secret)
+    if caller is not None:
+        check_page(method, headers)
+    return caller
 
 
 def check_page(method: str, headers: Headers) -> None:
@@ -64,12 +58,12 @@ def check_page(method: str, headers: Headers) -> None:
 
 
 def sign_in(response: Response, headers: Headers, secret: str, base: str) -> None:
-    """Let the answer's browser keep a token until it is closed, and send it below the path `base`."""
+    """Let the answer's browser keep what names its session until it is closed, and send it below the path `base`."""
     response.set_cookie(_name(headers, base), secret, **_kept(headers, base))
 
 
 def sign_out(response: Response, headers: Headers, base: str) -> None:
-    """Let the answer's browser forget its token, by whatever name it sends it."""
+    """Let the answer's browser forget its session, by whatever name it sends it."""
     for name in {*_sent(headers), _name(headers, base)}:
         response.set_cookie(name, "", max_age=0, **_kept(headers, base))
 

@@ -1,8 +1,8 @@
 """Short-lived tokens for the stream of one instance, for browsers, whose WebSockets send no headers of the caller's.
 
-A token says when it ends and by which token of the API it was asked for, and is signed with a key that lives in the
-server's process alone: nothing is stored, and a token ends with the server that made it. It stands in an address, so no
-address is logged with its query.
+A token says when it ends, and by which token of the API and which session it was asked for, and is signed with a key
+that lives in the server's process alone: nothing is stored, and a token ends with the server that made it. It stands in
+an address, so no address is logged with its query.
 """
 
 import base64
@@ -21,9 +21,12 @@ LIFETIME_MS = MINUTE_MS
 LONGEST = 100
 
 _KEY_BYTES = 32
-_TOKEN = re.compile(r"(\d{1,15})\.([0-9a-f]{16}|-)\.([A-Za-z0-9_-]{43})", re.ASCII)
+_TOKEN = re.compile(r"(\d{1,15})\.([0-9a-f]{16}(?:-[0-9a-f]{16})?|-)\.([A-Za-z0-9_-]{43})", re.ASCII)
 # Who asked for it, where nobody needs a token to ask.
 _NOBODY = "-"
+
+# By which token something was asked for, and by which session, if by one.
+Behind = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +36,13 @@ class StreamTokens:
     clock: Clock
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(_KEY_BYTES), repr=False)
 
-    def make(self, by: str | None, *address: str) -> tuple[str, int]:
-        """Return a token for the stream of this account, workflow and instance, and when it ends.
-
-        `by`: the token of the API by which it is asked for.
-        """
-        expires_at, id = self.clock.now() + LIFETIME_MS, by or _NOBODY
+    def make(self, by: Behind, *address: str) -> tuple[str, int]:
+        """Return a token for the stream of this account, workflow and instance, and when it ends."""
+        expires_at, id = self.clock.now() + LIFETIME_MS, "-".join(filter(None, by)) or _NOBODY
         return f"{expires_at}.{id}.{self._sign(expires_at, id, address)}", expires_at
 
-    def check(self, token: str, *address: str) -> str | None:
-        """Return by which token of the API a token was asked for that opens the stream at this address.
+    def check(self, token: str, *address: str) -> Behind:
+        """Return by what a token was asked for that opens the stream at this address.
 
         Raises Unauthorized if it does not, or has ended.
         """
@@ -52,7 +52,8 @@ class StreamTokens:
             raise Unauthorized("the token in the query is not for the stream of this instance; ask /subscribe/token")
         if expires_at <= self.clock.now():
             raise Unauthorized("the token in the query has expired; ask /subscribe/token for another")
-        return None if id == _NOBODY else id
+        by, _, session = id.partition("-")
+        return by or None, session or None
 
     def _sign(self, expires_at: int, id: str, address: tuple[str, ...]) -> str:
         # Names hold no NUL, so no two addresses are the same text.

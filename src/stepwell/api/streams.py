@@ -1,7 +1,7 @@
 """The streams of a server that callers hold open: bounded in number, ended when the server stops or their token ends.
 
-A stream is opened once and may last for days. So the tokens by which streams are open are looked up now and then: they
-may have been revoked by another process, and then their streams end.
+A stream is opened once and may last for days. So the tokens by which streams are open, and the sessions, are looked up
+now and then: they may have been ended by another process, and then their streams end.
 """
 
 import asyncio
@@ -17,14 +17,16 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from stepwell.api.refusals import TooManyStreams
+from stepwell.api.stream_tokens import Behind
 from stepwell.errors import StoreError
 from stepwell.server_settings import Settings
-from stepwell.tokens import Tokens
+from stepwell.sessions import Sessions
 
 # How often a silent stream shows that it lives.
 SIGN_OF_LIFE_S = 15.0
 # How often the tokens of open streams are looked up.
 LOOK_EVERY_S = 5.0
+_NOBODY: Behind = (None, None)
 
 T = TypeVar("T")
 
@@ -41,8 +43,8 @@ class Cut(Enum):
 class Place:
     """A place among the streams."""
 
-    def __init__(self, streams: "Streams", token: str | None, close: Callable[[], None]) -> None:
-        self.token = token
+    def __init__(self, streams: "Streams", behind: Behind, close: Callable[[], None]) -> None:
+        self.behind = behind
         # None: it has not been cut.
         self.cut: Cut | None = None
         self._streams = streams
@@ -62,9 +64,9 @@ class Place:
 class Streams:
     """The open streams."""
 
-    def __init__(self, tokens: Tokens | None = None) -> None:
-        """`tokens` are those by which streams are opened; None: none is asked for."""
-        self._tokens = tokens
+    def __init__(self, sessions: Sessions | None = None) -> None:
+        """`sessions`, with their tokens, are those by which streams are opened; None: nobody needs a token."""
+        self._sessions = sessions
         self._are_ending = False
         self._open: set[Place] = set()
         self._looking: asyncio.Task[None] | None = None
@@ -74,7 +76,7 @@ class Streams:
         """How many there are."""
         return len(self._open)
 
-    def take(self, told: Settings, close: Callable[[], None], token: str | None) -> Place:
+    def take(self, told: Settings, close: Callable[[], None], token: str | None, session: str | None = None) -> Place:
         """Take a place among the streams, if there is one.
 
         A token has at most half of them, unless it is told otherwise, so that nobody keeps all others out. `close` is
@@ -83,20 +85,20 @@ class Streams:
         if len(self._open) >= told.log_streams:
             raise TooManyStreams(told.log_streams, "log_streams")
         share = told.log_streams_of_token or max(1, told.log_streams // 2)
-        if token is not None and sum(1 for each in self._open if each.token == token) >= share:
+        if token is not None and sum(1 for each in self._open if each.behind[0] == token) >= share:
             raise TooManyStreams(share, "log_streams_of_token", " with this token")
-        place = Place(self, token, close)
+        place = Place(self, (token, session), close)
         self._open.add(place)
         if self._are_ending:
             place.cut_off(Cut.SERVER_STOPS)
-        elif token is not None and self._tokens is not None and self._looking is None:
-            self._looking = asyncio.create_task(self._look(self._tokens))
+        elif token is not None and self._sessions is not None and self._looking is None:
+            self._looking = asyncio.create_task(self._look(self._sessions))
         return place
 
     def give_back(self, place: Place) -> None:
         """Let another have a place."""
         self._open.discard(place)
-        if self._looking is not None and all(each.token is None for each in self._open):
+        if self._looking is not None and all(each.behind == _NOBODY for each in self._open):
             self._looking.cancel()
             self._looking = None
 
@@ -106,22 +108,22 @@ class Streams:
         for place in list(self._open):
             place.cut_off(Cut.SERVER_STOPS)
 
-    async def _look(self, tokens: Tokens) -> None:
-        """Cut the streams of tokens that are good no more, as long as there are streams with tokens."""
+    async def _look(self, sessions: Sessions) -> None:
+        """Cut the streams of tokens and sessions that are good no more, as long as there are streams with tokens."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            for token in {place.token for place in self._open if place.token is not None}:
+            for token, session in {place.behind for place in self._open}:
                 try:
-                    is_good = await tokens.is_good(token)
+                    is_good = token is None or await sessions.is_good(token, session)
                 except StoreError as error:
                     # Nothing is told of a store that is away, either.
                     _log.warning("cannot look up the tokens of open streams: %s", error)
                     break
                 if not is_good:
-                    self._cut_all_of(token)
+                    self._cut_all_of((token, session))
 
-    def _cut_all_of(self, token: str) -> None:
-        for place in [each for each in self._open if each.token == token]:
+    def _cut_all_of(self, behind: Behind) -> None:
+        for place in [each for each in self._open if each.behind == behind]:
             place.cut_off(Cut.TOKEN_ENDED)
 
 

@@ -231,6 +231,26 @@ def token_revoke(id: str, store: str) -> None:
     raise SystemExit(revoke(store, id))
 
 
+@token.command("sessions")
+@options.STORE
+@options.shown
+def token_sessions(store: str, out: "Output") -> None:
+    """List browsers that are signed in to the dashboard: token, its name, account, since when, last used, id."""
+    from stepwell.cli.tokens import show_sessions
+
+    raise SystemExit(show_sessions(store, out))
+
+
+@token.command("sign-out")
+@click.argument("id")
+@options.STORE
+def token_sign_out(id: str, store: str) -> None:
+    """Sign out all browsers that the token ID has signed in. It stays good."""
+    from stepwell.cli.tokens import sign_out
+
+    raise SystemExit(sign_out(store, id))
+
+
 @main.command()
 @click.argument("workflow", shell_complete=completing.workflows)
 @click.argument("params", required=False)
@@ -269,18 +289,20 @@ def trigger(  # noqa: PLR0913, PLR0917 - one for each option
 @main.command("export")
 @click.argument("workflow", shell_complete=completing.workflows)
 @click.argument("ids", metavar="ID...", nargs=-1, required=True, shell_complete=completing.instances)
+@click.option("--with-sensitive", is_flag=True, help="Also what steps return that are sensitive; it is audited.")
 @options.STORE
 @options.ACCOUNT
-def export_instances(workflow: str, ids: tuple[str, ...], store: str, account: str) -> None:
+def export_instances(workflow: str, ids: tuple[str, ...], *, with_sensitive: bool, store: str, account: str) -> None:
     """Print instances of WORKFLOW whole, as JSON lines, for `stepwell import`.
 
-    An ID may also be - for standard input, or @FILE, with an id on each line. Nothing is left out: params, results,
-    events and logs are there, sensitive ones too. The store is opened, or reached through the server that has it; an
-    instance that is running is taken as it is at that moment, and goes on.
+    An ID may also be - for standard input, or @FILE, with an id on each line. Params, results, events and logs are
+    there, but not what steps return that are sensitive: with that left out an instance can be read, and not imported.
+    The store is opened, or reached through the server that has it; an instance that is running is taken as it is at
+    that moment, and goes on.
     """
     from stepwell.cli import transfers
 
-    raise SystemExit(transfers.export(store, account, workflow, ids))
+    raise SystemExit(transfers.export(store, account, workflow, ids, with_sensitive=with_sensitive))
 
 
 @main.command("import")

@@ -1,4 +1,4 @@
-"""`stepwell token`: make, list and revoke tokens, in the store itself."""
+"""`stepwell token`: make, list and revoke tokens, and sign browsers out, in the store itself."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -13,6 +13,7 @@ from stepwell.cli.stores import with_store
 from stepwell.cli.terminal import say
 from stepwell.clock import SystemClock
 from stepwell.core.steplog import iso
+from stepwell.store.session_operations import EndSessions, ListSessions, SessionRow
 from stepwell.store.token_operations import TokenRow
 from stepwell.tokens import Permission, Tokens
 
@@ -31,6 +32,15 @@ _COLUMNS = (
     Column("email", lambda token: token["email"] or "-", rank=4),
     Column("expires", lambda token: times.exact(token["expires_on"]) if token["expires_on"] else "never", rank=3),
     Column("name", lambda token: token["name"] or "-", rank=2),
+)
+
+_SESSION_COLUMNS = (
+    Column("token", lambda session: session["token"]),
+    Column("name", lambda session: session["name"] or "-", rank=1),
+    Column("account", lambda session: session["account"], rank=2),
+    Column("since", lambda session: times.exact(session["created_on"]), rank=3),
+    Column("last used", lambda session: times.exact(session["seen_on"])),
+    Column("id", lambda session: session["id"], rank=4),
 )
 
 
@@ -72,6 +82,34 @@ def revoke(store: str, id: str) -> int:
     return _with_tokens(store, work)
 
 
+def show_sessions(store: str, out: Output) -> int:
+    """Print all sessions of browsers; return the exit code."""
+
+    async def work(tokens: Tokens) -> int:
+        names = {row.id: row.name for row in await tokens.list()}
+        rows = await tokens.store.run(ListSessions())
+        if not out.show_all([_described_session(row, names.get(row.token, "")) for row in rows], _SESSION_COLUMNS):
+            say("No browser is signed in")
+        return 0
+
+    return _with_tokens(store, work)
+
+
+def sign_out(store: str, id: str) -> int:
+    """End all sessions of a token; return the exit code: 4 if it has none."""
+
+    async def work(tokens: Tokens) -> int:
+        account = next((row.account for row in await tokens.list() if row.id == id), "")
+        if await tokens.store.run(EndSessions(account, id)):
+            say(f"browsers that {id} had signed in are signed out")
+            return 0
+        raise Failure(
+            f"no browser is signed in by a token {id!r:.60}", NOT_FOUND, "`stepwell token sessions` shows all"
+        )
+
+    return _with_tokens(store, work)
+
+
 def _with_tokens(store: str, work: Callable[[Tokens], Awaitable[int]]) -> int:
     with asking(by_command(SystemClock().now())):
         return with_store(store, lambda opened: work(Tokens(AuditedStore(opened), SystemClock())))
@@ -90,4 +128,15 @@ def _described(row: TokenRow) -> Item:
         "email": row.email,
         "created_on": iso(row.created_at),
         "expires_on": None if row.expires_at is None else iso(row.expires_at),
+    }
+
+
+def _described_session(row: SessionRow, name: str) -> Item:
+    return {
+        "id": row.id,
+        "token": row.token,
+        "name": name,
+        "account": row.account,
+        "created_on": iso(row.created_at),
+        "seen_on": iso(row.seen_at),
     }

@@ -8,27 +8,39 @@ from typing import BinaryIO
 
 import click
 
+from stepwell.audit import AuditedStore, asking, by_command
 from stepwell.cli import arguments
 from stepwell.cli.failures import CONFLICT, NOT_FOUND, Failure
 from stepwell.cli.stores import with_store
 from stepwell.cli.terminal import say
+from stepwell.clock import SystemClock
 from stepwell.errors import InstanceAlreadyExists, InstanceNotFound, WorkflowNotFound
 from stepwell.store import Store
 from stepwell.store.opening import is_there, shown
-from stepwell.store.transfer_operations import ImportedInstance
+from stepwell.store.transfer_operations import ImportedInstance, TellExport
 from stepwell.transfers import export as lines_of
-from stepwell.transfers import import_next
+from stepwell.transfers import import_next, left_out
 
 
-def export(store: str, account: str, workflow: str, ids: Sequence[str]) -> int:
+def export(store: str, account: str, workflow: str, ids: Sequence[str], *, with_sensitive: bool) -> int:
     """Print instances as JSON lines; return the exit code. Raises Failure."""
     wanted = [id for argument in ids for id in arguments.ids_of(argument)]
 
     async def work(opened: Store) -> None:
         for id in wanted:
             try:
-                async for line in lines_of(opened, account, workflow, id):
+                if with_sensitive:
+                    with asking(by_command(SystemClock().now())):
+                        await AuditedStore(opened).run(TellExport(account, workflow, id))
+                lines = lines_of(opened, account, workflow, id, with_sensitive=with_sensitive)
+                head = await anext(lines)
+                sys.stdout.buffer.write(head)
+                async for line in lines:
                     sys.stdout.buffer.write(line)
+                if count := left_out(head):
+                    say(
+                        f"{workflow}/{id}: what sensitive steps returned ({count}) is left out; --with-sensitive has it"
+                    )
             except (WorkflowNotFound, InstanceNotFound) as error:
                 hint = f"--store and --account say where it is sought: {shown(store)}, {account}"
                 raise Failure(str(error), NOT_FOUND, hint) from error

@@ -27,9 +27,10 @@ from stepwell.store.job_operations import CancelJob, StartJob
 from stepwell.store.operations import Operation
 from stepwell.store.schedule_operations import ChangeSchedule, RunSchedule
 from stepwell.store.search_operations import Wanted
+from stepwell.store.session_operations import BeginSession, EndSessions
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.token_operations import AddToken, RevokeToken
-from stepwell.store.transfer_operations import FinishImport
+from stepwell.store.transfer_operations import FinishImport, TellExport
 from stepwell.store.webhook_operations import (
     AddWebhook,
     ChangeWebhook,
@@ -92,6 +93,10 @@ def _force(operation: ForceStep) -> Act:
     assert isinstance(forced, StepForced)
     detail = {"step": forced.key.label, "kind": forced.key.kind.value, "decision": forced.action.value}
     return Act("instance.force_step", operation.workflow, operation.id, None, detail)
+
+
+def _tell_export(operation: TellExport) -> Act:
+    return Act("instance.export", operation.workflow, operation.id, None, {"with_sensitive": True})
 
 
 def _terminate_all(operation: StartTermination) -> Act:
@@ -189,6 +194,14 @@ def _host_of(url: str | None) -> str | None:
     return None if url is None else urlsplit(url).netloc
 
 
+def _begin_session(operation: BeginSession) -> Act:
+    return Act("session.begin", thing=operation.session.id, detail={"token": operation.session.token})
+
+
+def _end_sessions(operation: EndSessions) -> Act:
+    return Act("session.end", thing=operation.id, detail={"token": operation.token})
+
+
 def _save_snapshot(operation: SaveSnapshot) -> Act:
     return Act("script.upload", thing=operation.script or None, detail={"sha256": operation.sha256})
 
@@ -204,6 +217,7 @@ def _serve_snapshot(operation: ServeSnapshot) -> Act:
 _ACTS: Mapping[type[Operation[Any]], Callable[[Any], Act]] = {
     AddToken: _add_token,
     AddWebhook: _add_webhook,
+    BeginSession: _begin_session,
     CancelJob: _cancel_job,
     ChangeAccountSettings: _change_settings,
     ChangeSchedule: _change_schedule,
@@ -212,6 +226,7 @@ _ACTS: Mapping[type[Operation[Any]], Callable[[Any], Act]] = {
     DeleteTriggers: _delete_triggers,
     DeleteWebhook: _of_webhook("webhook.delete"),
     DeleteWorkflow: _delete_workflow,
+    EndSessions: _end_sessions,
     # Whoever imports is a command's, and not asked: what is audited is a fork.
     FinishImport: _of_instance("instance.fork"),
     ForceStep: _force,
@@ -233,6 +248,7 @@ _ACTS: Mapping[type[Operation[Any]], Callable[[Any], Act]] = {
     ShareLimit: _share_limit,
     StartJob: _start_job,
     StartTermination: _terminate_all,
+    TellExport: _tell_export,
     TerminateInstance: _terminate,
     TryWebhook: _of_webhook("webhook.test"),
 }

@@ -25,9 +25,10 @@ from stepwell.store.job_operations import CancelJob, StartJob
 from stepwell.store.once import Once
 from stepwell.store.operations import Operation
 from stepwell.store.schedule_operations import ChangeSchedule, RunSchedule
+from stepwell.store.session_operations import BeginSession, EndSessions
 from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 from stepwell.store.token_operations import AddToken, RevokeToken
-from stepwell.store.transfer_operations import FinishImport
+from stepwell.store.transfer_operations import FinishImport, TellExport
 from stepwell.store.webhook_operations import (
     AddWebhook,
     ChangeWebhook,
@@ -46,6 +47,7 @@ AuditAction = Literal[
     "account.change_settings",
     "account.limit",
     "instance.delete",
+    "instance.export",
     "instance.force_step",
     "instance.fork",
     "instance.move",
@@ -63,6 +65,8 @@ AuditAction = Literal[
     "script.deploy",
     "script.rollback",
     "script.upload",
+    "session.begin",
+    "session.end",
     "token.create",
     "token.revoke",
     "triggers.delete",
@@ -85,6 +89,7 @@ AUDIT_ACTIONS: tuple[AuditAction, ...] = get_args(AuditAction)
 AuditedOperation = (
     AddToken
     | AddWebhook
+    | BeginSession
     | CancelJob
     | ChangeAccountSettings
     | ChangeSchedule
@@ -93,6 +98,7 @@ AuditedOperation = (
     | DeleteTriggers
     | DeleteWebhook
     | DeleteWorkflow
+    | EndSessions
     | FinishImport
     | ForceStep
     | LimitAccount
@@ -113,6 +119,7 @@ AuditedOperation = (
     | ShareLimit
     | StartJob
     | StartTermination
+    | TellExport
     | TerminateInstance
     | TryWebhook
 )

@@ -75,6 +75,17 @@ class ExportInstance(Operation[ExportedInstance], frozen=True):
     id: str
 
 
+class TellExport(Operation[None], frozen=True):
+    """Do nothing but leave the entry that tells of an export with what is sensitive: `Audited` is made of it.
+
+    Raises WorkflowNotFound or InstanceNotFound.
+    """
+
+    account: str
+    workflow: str
+    id: str
+
+
 class PlacedRecord(msgspec.Struct, frozen=True, array_like=True):
     """A record with its whole value, and which of its turn's it is; from outside: of none, 0 and 0."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stepwell.store.session_operations import SessionRow
 from stepwell.store.token_operations import TokenRow
 from tests.cli.scripted import Answer
 
@@ -31,6 +32,11 @@ TOKENS = (
     TokenRow("t1", "local", "", "", None, ["Workers Scripts Read"], 1_764_000_000_000),
     TokenRow("t2", "local", HOSTILE, "", HOSTILE, ["Workers Scripts Write", "deploy"], 1_764_000_000_001, 1, 2),
     TokenRow("t3", LONG, LONG, "", None, [], 1_764_000_000_002, 32_503_680_000_000),
+)
+SESSIONS = (
+    SessionRow("s1", "local", "t1", "", 1_764_000_000_000, 1_764_003_600_000),
+    SessionRow("s2", LONG, "t3", "", 1_764_000_000_001, 1_764_000_000_001),
+    SessionRow("s3", "local", "t2", "", 1_764_000_000_002, 1_764_000_000_003),
 )
 
 
@@ -386,6 +392,7 @@ CASES: Mapping[str, Case] = {
     "schedules set": _asked("order 0 --overlap skip", _SCHEDULES[2]),
     "settings": Case(("--set", "grace=90 seconds")),
     "token list": Case(("--store", "sqlite:///store.db")),
+    "token sessions": Case(("--store", "sqlite:///store.db")),
     "trigger": _asked("order", {**_CREATED, "id": LONG}),
     "version": _asked("", {**_CALLER, "version": HOSTILE}),
     "whoami": _asked("", _CALLER),

@@ -15,9 +15,10 @@ from stepwell.cli import main, times, versions
 from stepwell.cli.profiles import Profile, Profiles
 from stepwell.store import Store
 from stepwell.store.opening import open_store
+from stepwell.store.session_operations import BeginSession
 from stepwell.store.token_operations import AddToken
 from tests.cli.scripted import scripted
-from tests.cli.tables.cases import CASES, PROFILES, TOKENS
+from tests.cli.tables.cases import CASES, PROFILES, SESSIONS, TOKENS
 
 PLACES: Mapping[str, int | None] = {
     "terminal, 60 columns": 60,
@@ -78,6 +79,8 @@ def _furnish() -> None:
 async def _keep_tokens(store: Store) -> None:
     for token in TOKENS:
         await store.run(AddToken(token))
+    for session in SESSIONS:
+        await store.run(BeginSession(session.account, session))
     await store.close()
 
 

@@ -6,7 +6,9 @@ from starlette.responses import Response
 from stepwell.api import envelope, sessions
 from stepwell.api.refusals import Forbidden
 from stepwell.api.request import ApiRequest
+from stepwell.audit import asking, who_asks
 from stepwell.engine import Engine
+from stepwell.store.audit_operations import Asked
 from stepwell.tokens import AUDITING, READING, WRITING, Caller
 
 
@@ -37,14 +39,14 @@ async def get_session(engine: Engine, request: ApiRequest) -> Response:
 
 
 async def sign_in(engine: Engine, request: ApiRequest) -> Response:
-    """Make a token the browser's session.
+    """Begin a session of the browser, in place of one that it has.
 
     Raises Unauthorized, TooManyWrongTokens, or Forbidden for a token that may not read.
     """
     sessions.check_page("POST", request.http.headers)
     given = await request.decode(SignIn)
-    tokens = request.served.tokens
-    if tokens is None:
+    tokens, open_sessions = request.served.tokens, request.served.sessions
+    if tokens is None or open_sessions is None:
         return envelope.success(_session(engine, request, None))
     secret = given.token.strip()
     caller = await request.served.wrong_tokens.authenticate(tokens, request.http.scope, secret)
@@ -53,17 +55,31 @@ async def sign_in(engine: Engine, request: ApiRequest) -> Response:
             f"the token has {', '.join(sorted(caller.permissions))}, which shows nothing here; "
             "`stepwell token create --scope read` makes one that does"
         )
+    before = None if request.caller is None else request.caller.session
+    with asking(_as(caller)):
+        cookie = await open_sessions.begin(caller, before)
     response = envelope.success(_session(engine, request, caller))
-    sessions.sign_in(response, request.http.headers, secret, request.served.base)
+    sessions.sign_in(response, request.http.headers, cookie, request.served.base)
     return response
 
 
 async def sign_out(engine: Engine, request: ApiRequest) -> Response:
     """End the browser's session. The token stays good."""
     sessions.check_page("DELETE", request.http.headers)
+    caller, open_sessions = request.caller, request.served.sessions
+    if open_sessions is not None and caller is not None and caller.session is not None:
+        await open_sessions.end(caller)
     response = envelope.success(_session(engine, request, None))
     sessions.sign_out(response, request.http.headers, request.served.base)
     return response
+
+
+def _as(caller: Caller) -> Asked | None:
+    """Return who asks, now that it is known whose the token is."""
+    asked = who_asks()
+    if asked is None:
+        return None
+    return msgspec.structs.replace(asked, way="token", name=caller.known_as, token=caller.token)
 
 
 def _session(engine: Engine, request: ApiRequest, caller: Caller | None) -> Session:

@@ -33,6 +33,7 @@ from stepwell.store.operations import (
 from stepwell.store.retention_operations import FindExpired, GetRetention
 from stepwell.store.schedule_operations import GetSchedule, ListSchedules
 from stepwell.store.search_operations import SearchInstances
+from stepwell.store.session_operations import FindSession, ListSessions
 from stepwell.store.situation_operations import ReadSituation
 from stepwell.store.snapshot_operations import (
     FindServed,
@@ -61,6 +62,7 @@ from stepwell.store.sql.retention import find_expired, get_retention
 from stepwell.store.sql.rows import Connection, Values, every, only
 from stepwell.store.sql.schedules import get_schedule, list_schedules
 from stepwell.store.sql.search import search_instances
+from stepwell.store.sql.sessions import find_session, list_sessions
 from stepwell.store.sql.situation import read_situation
 from stepwell.store.sql.snapshots import (
     find_served,
@@ -224,6 +226,8 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     ListGates: list_gates,
     ListHosts: list_hosts,
     FindOnce: find_once,
+    FindSession: find_session,
+    ListSessions: list_sessions,
     FindToken: find_token,
     ListTokens: list_tokens,
     ExportInstance: export_instance,

@@ -1,7 +1,7 @@
 """The tables of a store, as both databases have them: what a copy of a store takes along, and nothing else.
 
-Not here is what belongs to one database alone: the versions of its schema, the numbers of its transactions, and which
-hosts have it open.
+Not here is what belongs to one database alone: the versions of its schema, the numbers of its transactions, which
+hosts have it open, and who has signed in there.
 """
 
 from collections.abc import Callable

@@ -4,7 +4,8 @@ from stepwell.store.sql.rows import Connection, Row, every, first
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.token_operations import AddToken, FindToken, ListTokens, RevokeToken, TokenRow
 
-_COLUMNS = "id, account, name, hash, email, permissions, created_at, expires_at, revoked_at"
+TOKEN_COLUMNS = ("id", "account", "name", "hash", "email", "permissions", "created_at", "expires_at", "revoked_at")
+_COLUMNS = ", ".join(TOKEN_COLUMNS)
 _INSERT = f"""
     insert into tokens ({_COLUMNS})
     values (:id, :account, :name, :hash, :email, :permissions, :created_at, :expires_at, :revoked_at)
@@ -56,15 +57,16 @@ def revoke_token(transaction: Transaction, operation: RevokeToken) -> bool:
 def find_token(connection: Connection, operation: FindToken) -> TokenRow | None:
     """Do FindToken."""
     columns = first(connection, _FIND, (operation.id,))
-    return None if columns is None else _token(columns)
+    return None if columns is None else token_of(columns)
 
 
 def list_tokens(connection: Connection, _: ListTokens) -> list[TokenRow]:
     """Do ListTokens."""
-    return [_token(columns) for columns in every(connection, _LIST)]
+    return [token_of(columns) for columns in every(connection, _LIST)]
 
 
-def _token(columns: Row) -> TokenRow:
+def token_of(columns: Row) -> TokenRow:
+    """Return a token from its columns."""
     id, account, name, hashed, email, permissions, *times = columns
     created_at, expires_at, revoked_at = times
     return TokenRow(id, account, name, hashed, email, permissions.split("\n"), created_at, expires_at, revoked_at)

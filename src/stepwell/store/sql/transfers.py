@@ -35,6 +35,7 @@ from stepwell.store.transfer_operations import (
     PlacedRecord,
     ReadNotes,
     ReadRecords,
+    TellExport,
 )
 
 # Answers and requests of about this size keep others waiting for a moment only.
@@ -156,6 +157,11 @@ def export_instance(connection: Connection, operation: ExportInstance) -> Export
     is_held, has_rollbacks = bool(exported.is_held), bool(exported.has_rollbacks)
     labels = tuple(list_kept_labels(connection, ListKeptLabels(row)))
     return ExportedInstance(row, replace(exported, is_held=is_held, has_rollbacks=has_rollbacks, labels=labels))
+
+
+def tell_export(transaction: Transaction, operation: TellExport) -> None:
+    """Do TellExport."""
+    find_named(transaction.connection, INSTANCE, (operation.account, operation.workflow, operation.id))
 
 
 def read_records(connection: Connection, operation: ReadRecords) -> list[PlacedRecord]:

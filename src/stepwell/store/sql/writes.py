@@ -50,6 +50,7 @@ from stepwell.store.operations import (
 )
 from stepwell.store.retention_operations import DeleteExpired
 from stepwell.store.schedule_operations import ChangeSchedule, Fired, FireSchedules, RunSchedule
+from stepwell.store.session_operations import BeginSession, EndSessions, ForgetSessions, SeeSession
 from stepwell.store.situation_operations import NoteBlocked
 from stepwell.store.snapshot_operations import DropSnapshots, SaveSnapshot, ServeSnapshot
 from stepwell.store.sql import slots, turns
@@ -78,6 +79,7 @@ from stepwell.store.sql.reencryption import reencrypt
 from stepwell.store.sql.retention import delete_expired, say_retention
 from stepwell.store.sql.rows import Statement, every, first, only
 from stepwell.store.sql.schedules import change_schedule, fire_schedules, run_schedule
+from stepwell.store.sql.sessions import begin_session, end_sessions, forget_sessions, see_session
 from stepwell.store.sql.shared_slots import ask_slot, give_slots, leave_slot, share_limit, sweep_slots
 from stepwell.store.sql.situation import note_blocked
 from stepwell.store.sql.slots import gate_of
@@ -87,7 +89,14 @@ from stepwell.store.sql.targets import INSTANCE_BY_ROW
 from stepwell.store.sql.terminations import start_termination, terminate_some
 from stepwell.store.sql.tokens import add_token, revoke_token
 from stepwell.store.sql.transaction import Transaction
-from stepwell.store.sql.transfers import abandon_import, begin_import, finish_import, import_notes, import_records
+from stepwell.store.sql.transfers import (
+    abandon_import,
+    begin_import,
+    finish_import,
+    import_notes,
+    import_records,
+    tell_export,
+)
 from stepwell.store.sql.unused_limits import forget_limits, forget_queues
 from stepwell.store.sql.upkeep import recount, repair_instance
 from stepwell.store.sql.versions import put_workflow
@@ -102,7 +111,14 @@ from stepwell.store.sql.webhooks import (
 from stepwell.store.sql.workflows import register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
-from stepwell.store.transfer_operations import AbandonImport, BeginImport, FinishImport, ImportNotes, ImportRecords
+from stepwell.store.transfer_operations import (
+    AbandonImport,
+    BeginImport,
+    FinishImport,
+    ImportNotes,
+    ImportRecords,
+    TellExport,
+)
 from stepwell.store.upkeep_operations import Recount, RepairInstance
 from stepwell.store.webhook_operations import (
     AddWebhook,
@@ -406,11 +422,16 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     DeleteTriggers: delete_triggers,
     AddToken: add_token,
     RevokeToken: revoke_token,
+    BeginSession: begin_session,
+    SeeSession: see_session,
+    EndSessions: end_sessions,
+    ForgetSessions: forget_sessions,
     BeginImport: begin_import,
     ImportRecords: import_records,
     ImportNotes: import_notes,
     FinishImport: finish_import,
     AbandonImport: abandon_import,
+    TellExport: tell_export,
     Once: _once,
     Audited: _audited,
     ForgetAudit: forget_audit,

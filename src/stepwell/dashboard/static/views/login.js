@@ -1,4 +1,4 @@
-// Sign in with a token. It goes to the server once, and comes back as a cookie that no script can read.
+// Sign in with a token. It goes to the server once; what comes back is a session, in a cookie that no script can read.
 import { html, useState } from "../dom.js";
 import { post } from "../api.js";
 import { go } from "../router.js";
@@ -24,5 +24,5 @@ export function Login({ back }) {
       <${Button} kind="primary" type="submit" busy=${busy} disabled=${!token.trim()}>Sign in<//>
     </form>
     <p class="muted">Make one where the server runs: <code>stepwell token create --scope read</code>, or <code>write</code> to change something too.
-    It is kept in a cookie that pages cannot read, until the browser is closed or you sign out.</p></main>`;
+    The browser does not keep it: it gets a session, which ends when you sign out, and by itself.</p></main>`;
 }

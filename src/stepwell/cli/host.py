@@ -1,12 +1,14 @@
 """How commands run a host: on a loop of its own, with what it prints of itself."""
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from typing import Any
 
 import click
 
 from stepwell import durations
+from stepwell.cli.systemd import Systemd
 from stepwell.errors import CannotListen, InvalidInput, InvalidSetting, ScriptError, StoreError
 from stepwell.hosting import Host
 from stepwell.logs import configure
@@ -14,6 +16,8 @@ from stepwell.store.opening import is_database, shown
 from stepwell.store.operations import ListWorkflows
 
 _NAMED_AT_MOST = 100
+# What stopping takes at the most beside the grace, which requests have, and then steps.
+_CLOSING_S = 20.0
 
 
 def run_to_end(serving: Coroutine[Any, Any, None]) -> int:
@@ -49,10 +53,17 @@ async def _beside(host: Host) -> list[str]:
     return names if found.total <= _NAMED_AT_MOST else [*names, "..."]
 
 
-def print_stop(host: Host) -> None:
+def print_ready(what: str) -> None:
+    """Print that all is there, for programs, too, which wait for that line."""
+    click.echo(f"Stepwell is ready: {what}")
+    sys.stdout.flush()
+
+
+def print_stop(host: Host, systemd: Systemd) -> None:
     """Print that it stops, and what the steps in flight have of it."""
     grace = durations.in_words(host.told.grace)
     click.echo(f"Stopping; steps in flight have {grace} to end (Ctrl-C again: stop at once)")
+    systemd.stopping(2 * host.told.grace / 1000 + _CLOSING_S)
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
+import os
 import socket
-import sys
 from dataclasses import dataclass
 
 import click
@@ -11,9 +11,10 @@ import click
 from stepwell import memory, sockets
 from stepwell.api import Api, create_app
 from stepwell.api.peers import Proxies
-from stepwell.cli.host import print_start, print_stop, run_to_end
+from stepwell.cli.host import print_ready, print_start, print_stop, run_to_end
 from stepwell.cli.reload import Fingerprint, fingerprint, reload_on_change
 from stepwell.cli.stop import Stop
+from stepwell.cli.systemd import Systemd
 from stepwell.clock import SystemClock
 from stepwell.engine import Engine
 from stepwell.hosting import Host, HostOptions, open_host
@@ -56,14 +57,15 @@ class Served:
     options: ServerOptions
     host: Host
     fetch_sock: socket.socket
+    systemd: Systemd
 
 
 def run(options: ServerOptions) -> int:
     """Serve until a signal comes; return the exit code. Raises Failure."""
-    return run_to_end(_serve(options))
+    return run_to_end(_serve(options, Systemd.of(os.environ)))
 
 
-async def _serve(options: ServerOptions) -> None:
+async def _serve(options: ServerOptions, systemd: Systemd) -> None:
     stop = Stop()
     with (
         contextlib.closing(sockets.make(options.host, options.port)) as sock,
@@ -72,7 +74,7 @@ async def _serve(options: ServerOptions) -> None:
         sockets.listen(sock, options.host, options.port, "--port")
         async with open_host(options, _fetch(options, fetch_sock)) as host:
             with stop.on_signals(host.supervisor):
-                await _start_and_wait(Served(options, host, fetch_sock), sock, stop)
+                await _start_and_wait(Served(options, host, fetch_sock, systemd), sock, stop)
 
 
 def _fetch(options: ServerOptions, fetch_sock: socket.socket) -> FetchOptions:
@@ -103,8 +105,9 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
             await _print_start(served, sock)
             if served.options.opens:
                 _open_browser(served, sock)
-            await stop.before(_until_stopped(served, loaded))
-            print_stop(host)
+            async with served.systemd.ready():
+                await stop.before(_until_stopped(served, loaded))
+            print_stop(host, served.systemd)
     finally:
         api.end_streams()
         # The API first: what is answered from now on could not be kept an eye on.
@@ -147,8 +150,7 @@ async def _print_start(served: Served, sock: socket.socket) -> None:
             "There is no token yet. Make one in another terminal: stepwell token create "
             f"--store {shown(options.store)} --account {options.account} {scopes}"
         )
-    click.echo(f"Stepwell is ready: {_address(options.host, served, sock)}")
-    sys.stdout.flush()
+    print_ready(_address(options.host, served, sock))
 
 
 def _open_browser(served: Served, sock: socket.socket) -> None:

@@ -1,15 +1,14 @@
 """`stepwell worker`: runs workflows of a database that others may have open, too, and listens nowhere."""
 
 import asyncio
-import sys
+import os
 from contextlib import AsyncExitStack
-
-import click
 
 from stepwell import memory
 from stepwell.cli.failures import USAGE, Failure
-from stepwell.cli.host import print_start, print_stop, run_to_end
+from stepwell.cli.host import print_ready, print_start, print_stop, run_to_end
 from stepwell.cli.stop import Stop
+from stepwell.cli.systemd import Systemd
 from stepwell.engine import Engine
 from stepwell.hosting import HostOptions, open_host
 from stepwell.store.opening import file_of, is_database
@@ -25,10 +24,10 @@ def work(options: HostOptions) -> int:
             USAGE,
             "`stepwell serve --workers N` runs more workers there; for several hosts give --store postgresql://...",
         )
-    return run_to_end(_work(options))
+    return run_to_end(_work(options, Systemd.of(os.environ)))
 
 
-async def _work(options: HostOptions) -> None:
+async def _work(options: HostOptions, systemd: Systemd) -> None:
     stop = Stop()
     async with AsyncExitStack() as opened:
         host = await opened.enter_async_context(open_host(options))
@@ -42,7 +41,7 @@ async def _work(options: HostOptions) -> None:
             async with host.tending(engine):
                 await print_start(host)
                 number = len(host.supervisor.worker_pids)
-                click.echo(f"Stepwell is ready: {number} worker{'s' if number > 1 else ''}, no HTTP")
-                sys.stdout.flush()
-                await stop.before(asyncio.Event().wait())
-                print_stop(host)
+                print_ready(f"{number} worker{'s' if number > 1 else ''}, no HTTP")
+                async with systemd.ready():
+                    await stop.before(asyncio.Event().wait())
+                print_stop(host, systemd)

@@ -2,7 +2,7 @@
 
 A secret is `sw_<id>_<random>`; the store has its id and a hash. The random part has 256 bits, so a plain SHA-256 is as
 good as a slow hash. What a token may do is told by permission names: Cloudflare's, `deploy` for
-uploads of code, and `audit` for the audit log.
+uploads of code, `audit` for the audit log, and `metrics` for `/metrics`.
 
 Source: developers.cloudflare.com/fundamentals/api/reference/permissions/
 """
@@ -31,6 +31,7 @@ class Permission(StrEnum):
     SCRIPTS_WRITE = "Workers Scripts Write"
     DEPLOY = "deploy"
     AUDIT = "audit"
+    METRICS = "metrics"
 
 
 READING = frozenset({Permission.TAIL_READ, Permission.SCRIPTS_READ, Permission.SCRIPTS_WRITE})
@@ -38,6 +39,7 @@ READING_CODE = frozenset({Permission.SCRIPTS_READ, Permission.SCRIPTS_WRITE})
 WRITING = frozenset({Permission.SCRIPTS_WRITE})
 DEPLOYING = frozenset({Permission.DEPLOY})
 AUDITING = frozenset({Permission.AUDIT})
+MEASURING = frozenset({Permission.METRICS})
 
 _PREFIX = "sw"
 _SECRET = re.compile(rf"{_PREFIX}_([0-9a-f]{{16}})_[A-Za-z0-9_-]{{43}}", re.ASCII)

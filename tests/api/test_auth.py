@@ -173,6 +173,7 @@ def is_enough(need: Need, permission: Permission) -> bool:
         Need.DEPLOY: permission == Permission.DEPLOY,
         Need.READ_DEPLOYMENTS: permission in READS or permission == Permission.DEPLOY,
         Need.AUDIT: permission == Permission.AUDIT,
+        Need.METRICS: permission == Permission.METRICS,
     }[need]
 
 
@@ -258,6 +259,7 @@ _SCHEDULE = f"{_SCHEDULES}/{{workflow_name}}/{{cron}}"
 # The rule of each route, said once more: a new route needs a line here.
 RULES = {
     "GET /healthz": Need.NOTHING,
+    "GET /metrics": Need.METRICS,
     "GET /openapi.json": Need.NOTHING,
     "GET /docs": Need.NOTHING,
     "GET /docs/{operation_id}": Need.NOTHING,

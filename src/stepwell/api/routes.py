@@ -37,6 +37,7 @@ from stepwell.api import (
     jobs,
     limits,
     logs,
+    metrics,
     moving,
     reference,
     retention,
@@ -74,6 +75,7 @@ _CHECK = _OWN + "/checks/{script_name}"
 _JOB = _JOBS + "/{job_id}"
 _SCHEDULES = _OWN + "/schedules"
 _SCHEDULE = _SCHEDULES + "/{workflow_name}/{cron}"
+METRICS = "/metrics"
 # The number of the route that is a WebSocket.
 SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
@@ -115,6 +117,7 @@ class Route:
 
 ROUTES = (
     Route("GET", "/healthz", None, "Whether the server answers", site.tell_health),
+    Route("GET", METRICS, None, "What the server tells Prometheus", metrics.show_metrics),
     Route("GET", "/openapi.json", None, "This document", reference.show_document),
     Route("GET", "/docs", None, "List the operations", reference.list_operations),
     Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),

@@ -34,7 +34,7 @@ from stepwell.api.openapi.operation import (
 from stepwell.api.openapi.parameters import parameters_of
 from stepwell.api.openapi.schemas import Schema, Schemas, ref
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
-from stepwell.tokens import AUDITING, READING, READING_CODE, WRITING
+from stepwell.tokens import AUDITING, MEASURING, READING, READING_CODE, WRITING
 
 if TYPE_CHECKING:
     from stepwell.api.routes import Route
@@ -160,7 +160,7 @@ def _permission(route: "Route") -> Schema:
 
     need = need_of(route)
     by_need = {Need.READ: READING, Need.READ_CODE: READING_CODE, Need.WRITE: WRITING, Need.AUDIT: AUDITING}
-    accepted = by_need.get(need, frozenset())
+    accepted = (by_need | {Need.METRICS: MEASURING}).get(need, frozenset())
     schemes: list[Schema] = [] if need is Need.NOTHING else [{"api_token": []}, {"api_email": [], "api_key": []}]
     return {"security": schemes, "x-permissions": sorted(accepted)}
 

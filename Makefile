@@ -43,6 +43,7 @@ vendor: $(READY) ## Bring the dashboard's libraries (needs npm), and check them
 reference: $(READY) ## Write docs/reference from the code
 	$(VENV_PYTHON) -m tools.cli_reference
 	$(VENV_PYTHON) -m tools.client_reference
+	$(VENV_PYTHON) -m tools.metrics_reference
 
 test-long: $(READY) ## Run the tests that take minutes
 	$(VENV_PYTHON) -m pytest -q -m long

@@ -14,8 +14,9 @@ from pathlib import Path
 from stepwell.core.steplog import StepEntry
 from stepwell.engine import Engine, NewInstance
 from stepwell.store.opening import open_store
-from stepwell.supervisor import Supervisor, SupervisorSettings
+from stepwell.supervisor import Supervisor
 from stepwell.waits import wait_for_end
+from stepwell.worker_child import SupervisorSettings
 from stepwell.worker_options import CodeOptions
 
 ACCOUNT, WORKFLOW = "local", "steps"

@@ -17,6 +17,7 @@ from stepwell.engine import Engine
 from stepwell.errors import InvalidInput, StepwellError
 from stepwell.expiry import Expiry
 from stepwell.firings import Firings
+from stepwell.host_metrics import HostMetrics
 from stepwell.leftovers import Leftovers
 from stepwell.moves import Moves
 from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored, layouts_of
@@ -29,9 +30,11 @@ from stepwell.store import Store
 from stepwell.store.opening import file_of, is_database, open_store
 from stepwell.store.sharing import SharedStore
 from stepwell.store.snapshot_operations import FindServed
-from stepwell.supervisor import Supervisor, SupervisorSettings
+from stepwell.store.tally import Tally
+from stepwell.supervisor import Supervisor
 from stepwell.sweeps import Sweeps
 from stepwell.webhooks.sender import Sender
+from stepwell.worker_child import SupervisorSettings
 from stepwell.worker_options import NO_CODE, CodeOptions, FetchOptions
 
 
@@ -72,6 +75,7 @@ class Host:
     code: CodeOptions
     supervisor: Supervisor
     adoption: Adoption
+    metrics: HostMetrics
 
     @property
     def deployments(self) -> Deployments | None:
@@ -132,7 +136,8 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
     project = None if options.is_stored else await asyncio.to_thread(Project.at, Path(options.path))
     told = await asyncio.to_thread(_told, options, project)
     async with contextlib.AsyncExitStack() as opened:
-        store = await _open(options.store, told)
+        tally = Tally(told.metrics_workflows, told.metrics_steps)
+        store = await _open(options.store, told, tally)
         opened.push_async_callback(store.close)
         await _share(options, store, opened)
         beside = place_beside(options.store)
@@ -143,7 +148,10 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
         opened.push_async_callback(supervisor.stop)
         pinned = PinnedWorkers(store, supervisor, code, _pinning(options, place, told))
         adoption = Adoption(store, supervisor, pinned, code)
-        yield Host(options, project, told, AuditedStore(store), place, code, supervisor, adoption)
+        kind = "postgresql" if is_database(options.store) else "sqlite"
+        metrics = HostMetrics(store, tally, supervisor, place.parent, kind)
+        opened.push_async_callback(metrics.stop)
+        yield Host(options, project, told, AuditedStore(store), place, code, supervisor, adoption, metrics)
 
 
 def _check_variables(names: Sequence[str]) -> None:
@@ -163,9 +171,9 @@ def _told(options: HostOptions, project: Project | None) -> Settings:
     return told
 
 
-async def _open(url: str, told: Settings) -> Store:
+async def _open(url: str, told: Settings, tally: Tally) -> Store:
     """Open a store beside the loop; whoever starts a host and is cancelled meanwhile leaves none open."""
-    opening = asyncio.ensure_future(asyncio.to_thread(open_store, url, told.host_lease, told.page_timeout))
+    opening = asyncio.ensure_future(asyncio.to_thread(open_store, url, told.host_lease, told.page_timeout, tally))
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:

@@ -92,6 +92,11 @@ HOST_LEASE_MS = 8 * SECOND_MS
 # Ours: how long a list may take to be read.
 PAGE_TIMEOUT_MS = 10 * SECOND_MS
 
+# Ours: workflows, and steps of all workflows and of one, that have series of their own in `/metrics`.
+METRICS_WORKFLOWS = 200
+METRICS_STEPS = 500
+METRICS_STEPS_OF_WORKFLOW = 50
+
 # Ours: labels that an instance is given, and names of labels that its code sets; how long their names and values are,
 # and how many may be searched for at once.
 LABELS = 16

@@ -327,6 +327,18 @@ class Settings:
     stuck_after: Annotated[
         int, _duration(5 * SECOND_MS, 7 * DAY_MS, "a worker that is blocked for as long is killed and replaced")
     ] = limits.STUCK_AFTER_MS
+    metrics_access: Annotated[
+        str, _word(("token", "open"), "who may read `/metrics` of `stepwell serve`: a token with `metrics`, or anybody")
+    ] = "token"
+    metrics_workflows: Annotated[
+        int, _count(1, 10_000, "workflows with series of their own in `/metrics`; all others are told together")
+    ] = limits.METRICS_WORKFLOWS
+    metrics_steps: Annotated[
+        int, _count(0, 10_000, "steps, by name, in the same way; at most 50 of one workflow; 0: none")
+    ] = limits.METRICS_STEPS
+    log_format: Annotated[
+        str, _word(("text", "json"), "the server's log: lines for people, or a JSON object in each line")
+    ] = "text"
 
 
 DEFAULT_SETTINGS = Settings()

@@ -5,63 +5,19 @@ once, so that what it held is taken up again, and another worker is started.
 """
 
 import asyncio
-import itertools
 import logging
 import os
-import socket
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import msgspec
 
-from stepwell import obituary, worker_options
-from stepwell.clock import SystemClock
-from stepwell.core.open_calls import fold_calls
-from stepwell.errors import ScriptError, StoreError
-from stepwell.hangs import Due, Hang, HangReports
-from stepwell.server_settings import DEFAULT_SETTINGS, Settings
-from stepwell.store import Store, codec
-from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong
-from stepwell.store.operations import ListHoldings, RenewLease
-from stepwell.store.serving import WorkerLine
-from stepwell.store.situation_operations import NoteBlocked
-from stepwell.watchdog import ASKING
-from stepwell.worker import LEASE_FOR_EVER
-from stepwell.worker_options import CodeOptions, FetchOptions, WorkerOptions
+from stepwell.errors import ScriptError
+from stepwell.metrics import Counter, Gauge, Metric
+from stepwell.store import Store
+from stepwell.worker_child import SupervisorSettings, WorkerChild
+from stepwell.worker_options import CodeOptions
 
 logger = logging.getLogger(__name__)
-
-_NAMED_AT_MOST = 5
-_LAST_WORDS_S = 5.0
-_BURY_AGAIN_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class SupervisorSettings:
-    """How patient the supervisor is, in seconds.
-
-    `grace_s`: how long attempts in flight may go on when their worker is to stop. `blocked_after_s`: when a worker that
-    does not answer is named. `stuck_after_s`: when it is killed and replaced.
-    """
-
-    grace_s: float = 5.0
-    ping_every_s: float = 0.5
-    blocked_after_s: float = 1.5
-    stuck_after_s: float = 300.0
-    restart_pause_s: float = 0.1
-    longest_restart_pause_s: float = 5.0
-    # How many workers there are, and whose workflows they serve.
-    workers: int = 1
-    account: str = "local"
-    # Names of environment variables that the author's `self.env` has.
-    variables: tuple[str, ...] = ()
-    # Whether what steps print and log is kept.
-    keeps_output: bool = True
-    # Where the author's `fetch` is served; None: nowhere.
-    fetch: FetchOptions | None = None
-    # What the server has been told, for its workers.
-    told: Settings = DEFAULT_SETTINGS
 
 
 class Supervisor:
@@ -76,6 +32,7 @@ class Supervisor:
         self._children: dict[WorkerChild, asyncio.Task[None]] = {}
         self._is_stopping = False
         self._warned_of: set[str] = set()
+        self._metrics = WorkerMetrics()
         # Closes when this process dies, which ends the workers even while they are blocked.
         self._lifeline, self._lifeline_end = os.pipe()
 
@@ -93,6 +50,10 @@ class Supervisor:
     def worker_pids(self) -> list[int]:
         """The process ids of the current workers."""
         return [child.pid for child in self._serving if child.pid is not None]
+
+    def metrics(self) -> list[Metric]:
+        """Return the metrics of the workers."""
+        return self._metrics.told(len(self._children), sum(child.hang is not None for child in self._children))
 
     async def start(self) -> None:
         """Start the workers; return when they have loaded the author's files. Raises ScriptError if they cannot.
@@ -166,7 +127,7 @@ class Supervisor:
     async def _enlist(self, crew: "Crew") -> None:
         crew.append(await self._spawn(crew))
 
-    async def _spawn(self, crew: "Crew") -> "WorkerChild":
+    async def _spawn(self, crew: "Crew") -> WorkerChild:
         """Start a worker for a crew; return it when it has loaded the author's files. Raises ScriptError."""
         self._number += 1
         child = WorkerChild(self._store, f"worker {self._number}", crew.code, self._settings)
@@ -186,15 +147,17 @@ class Supervisor:
                 logger.warning("%s", warning)
         self._warned_of = set(warnings)
 
-    async def _attend(self, child: "WorkerChild", crew: "Crew") -> None:
+    async def _attend(self, child: WorkerChild, crew: "Crew") -> None:
         """Watch a worker until it ends; if it should not have ended, start another."""
         await child.watch()
         child.is_gone = True
+        if child in crew and not self._is_stopping:
+            self._metrics.deaths.add(("stuck" if child.was_stuck else "died",))
         while child in crew and not self._is_stopping:
             await self._replace(child, crew)
         del self._children[child]
 
-    async def _replace(self, dead: "WorkerChild", crew: "Crew") -> None:
+    async def _replace(self, dead: WorkerChild, crew: "Crew") -> None:
         """Try once to put another worker in a dead one's place; after failures, with a growing pause before it."""
         if crew.failures:
             pause_s = self._settings.restart_pause_s * 2 ** min(crew.failures, 10)
@@ -212,7 +175,28 @@ class Supervisor:
             new.retire(0)
 
 
-class Crew(list["WorkerChild"]):
+class WorkerMetrics:
+    """What `/metrics` tells of the worker processes."""
+
+    def __init__(self) -> None:
+        self.deaths = Counter(
+            "stepwell_worker_deaths_total",
+            "Workers that ended unasked and were replaced, by reason: died, or stuck (blocked too long, and killed).",
+            ("reason",),
+        )
+        for reason in ("died", "stuck"):
+            self.deaths.add((reason,), 0)
+
+    def told(self, many: int, blocked: int) -> list[Metric]:
+        """Return what is told where there are so many workers, of whom some are blocked."""
+        workers = Gauge("stepwell_workers", "Worker processes, with those for earlier code and those that are to end.")
+        hanging = Gauge("stepwell_workers_blocked", "Worker processes whose event loop does not turn at this moment.")
+        workers.set(many)
+        hanging.set(blocked)
+        return [workers, hanging, self.deaths]
+
+
+class Crew(list[WorkerChild]):
     """The workers that run the same code; each has another take its place if it dies."""
 
     def __init__(self, code: CodeOptions) -> None:
@@ -232,258 +216,3 @@ def _retire_all(crew: "Crew", grace_s: float) -> None:
     for child in crew:
         child.retire(grace_s)
     crew.clear()
-
-
-class WorkerChild:
-    """A worker process, from outside."""
-
-    def __init__(self, store: Store, name: str, code: CodeOptions, settings: SupervisorSettings) -> None:
-        self.name = name
-        self.code = code
-        self.workflows: list[str] = []
-        self.serves_fetch = False
-        self.warnings: list[str] = []
-        self.has_served = False
-        self.is_gone = False
-        self.loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._store = store
-        self._settings = settings
-        self._line = WorkerLine(store, self._heard, self._hung_up)
-        self._line_ended = asyncio.Event()
-        self._process: asyncio.subprocess.Process | None = None
-        self._is_retired = False
-        self._is_left = False
-        self._retirement: asyncio.Task[None] | None = None
-        self._answered_at = 0.0
-        self._reports = HangReports()
-        self._hang: Hang | None = None
-        # What the store has of it: since when it is blocked, and where.
-        self._noted: tuple[int | None, str | None] = (None, None)
-        self._is_note_refused = False
-
-    @property
-    def pid(self) -> int | None:
-        """The process id, once it has been started."""
-        return self._process.pid if self._process is not None else None
-
-    @property
-    def number(self) -> int:
-        """The number by which the store knows it; 0 until then."""
-        return self._line.worker
-
-    async def start(self, lifeline: int) -> None:
-        """Start the process. Whoever is cancelled meanwhile leaves none."""
-        ours, theirs = socket.socketpair()
-        try:
-            await self._start(lifeline, ours, theirs)
-        except BaseException:
-            self.kill()  # nobody else knows of it yet
-            if self._process is not None:
-                await self._process.wait()
-            self._reports.close()
-            ours.close()
-            raise
-
-    async def _start(self, lifeline: int, ours: socket.socket, theirs: socket.socket) -> None:
-        ours.setblocking(False)
-        with theirs, self._reports.open() as reports:
-            fetch = self._settings.fetch if self.code.is_served else None
-            options = WorkerOptions(
-                theirs.fileno(),
-                lifeline,
-                reports,
-                self.code,
-                self.name,
-                list(self._settings.variables),
-                self._settings.keeps_output,
-                fetch,
-                self._settings.account,
-                self._settings.told,
-            )
-            served = () if fetch is None else (fetch.socket,)
-            self._process = await worker_options.start(options, (theirs.fileno(), lifeline, reports, *served))
-        await self._line.connect(ours)
-
-    async def watch(self) -> None:
-        """Return when the process has ended and what it held can be claimed by others."""
-        assert self._process is not None
-        pings = asyncio.get_running_loop().create_task(self._ping())
-        try:
-            code = await self._process.wait()
-        finally:
-            pings.cancel()
-            self._reports.close()
-            if self._retirement is not None:
-                self._retirement.cancel()
-        # What it said last is still to be read. This comes to an end, unless the author's code made a copy of its end.
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._line_ended.wait(), _LAST_WORDS_S)
-        await self._bury(code)
-
-    def retire(self, grace_s: float) -> None:
-        """Let the process end: at once when nothing is in flight, else within the grace."""
-        if not self._is_retired:
-            self._is_retired = True
-            self._retirement = asyncio.get_running_loop().create_task(self._retire(grace_s))
-
-    def leave(self) -> None:
-        """Let its lease end with that of this process, where the store is not there to end it."""
-        self._is_left = True
-
-    def kill(self) -> None:
-        """End the process at once."""
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-
-    async def _retire(self, grace_s: float) -> None:
-        self._line.say(Drain())
-        await asyncio.sleep(grace_s)
-        self._line.say(Interrupt())
-        # Enough to record what is interrupted; a worker that is blocked will not.
-        await asyncio.sleep(2.0)
-        self.kill()
-
-    async def _bury(self, code: int) -> None:
-        """Say what died and what it was doing, and end its lease."""
-        if not self.loaded.done():
-            self.loaded.set_exception(ScriptError(f"{self.name} {obituary.how(code)} while it loaded the workflows"))
-            # Whoever waits sees it; if nobody does, it is in the log below.
-            self.loaded.exception()
-        was_expected = self._is_retired and code == 0
-        held = await self._end_lease(was_expected)
-        if not was_expected and self.has_served:
-            logger.warning("%s (pid %s) %s; %s", self.name, self.pid, obituary.how(code), obituary.doing(held))
-
-    async def _end_lease(self, was_expected: bool) -> list[str]:
-        """End the lease of a worker that is gone; return what it held, unless it had put back all.
-
-        However long the store is not there: else nobody would ever claim that, as this process is alive.
-        """
-        has_complained = False
-        while True:
-            try:
-                held = [] if was_expected else await self._last_holdings()
-                await self._line.end_lease()
-                return held
-            except StoreError as error:
-                if not has_complained:
-                    has_complained = True
-                    logger.error("cannot end the lease of %s yet: %s", self.name, error)  # noqa: TRY400 - no defect of ours
-            if self._is_left:
-                return []
-            await asyncio.sleep(_BURY_AGAIN_S)
-
-    def _heard(self, message: Message) -> None:
-        match message:
-            case Loaded(workflows=workflows, serves_fetch=serves_fetch, warnings=warnings):
-                self.workflows = workflows
-                self.warnings = warnings
-                self.serves_fetch = serves_fetch
-                self.has_served = True
-                if not self.loaded.done():
-                    self.loaded.set_result(None)
-            case LoadFailed(report=report):
-                if not self.loaded.done():
-                    self.loaded.set_exception(ScriptError(report))
-            case Pong():
-                self._answered_at = asyncio.get_running_loop().time()
-                self._reports.forget()
-            case _:
-                logger.debug("unexpected %s from %s", type(message).__name__, self.name)
-
-    async def _ping(self) -> None:
-        """Ask the worker's event loop for a sign of life; name it when it is blocked, kill it when it stays so."""
-        with suppress(ScriptError):
-            await asyncio.shield(self.loaded)
-        time = asyncio.get_running_loop().time
-        self._answered_at = time()
-        for number in itertools.count(1):
-            self._line.say(Ping(number))
-            await asyncio.sleep(self._settings.ping_every_s)
-            await self._look(time() - self._answered_at)
-
-    async def _look(self, silent_s: float) -> None:
-        """Do about a worker's silence what is due."""
-        settings = self._settings
-        if silent_s < settings.blocked_after_s:
-            self._hang = None
-            await self._note(None)
-        elif silent_s >= settings.stuck_after_s:
-            logger.warning(
-                "%s (pid %s) has been blocked for %.0f s and is killed; %s. %s",
-                *(self.name, self.pid, silent_s),
-                await self._doing(),
-                obituary.place(await self._reports.stack()),
-            )
-            self.kill()
-        else:
-            since = SystemClock().now() - int(silent_s * 1000)
-            hang = self._hang = self._hang or Hang(since, settings.blocked_after_s)
-            await self._act(hang, silent_s)
-
-    async def _act(self, hang: Hang, silent_s: float) -> None:
-        """Do about a worker that is blocked what is due: ask it where, name it, renew where it is."""
-        due = hang.due(silent_s, has_report=self._reports.is_fresh)
-        if due is Due.NOTHING:
-            return
-        if due is Due.ASK:
-            self._ask()
-            return
-        stack = await self._reports.stack()
-        if due is Due.TELL:
-            logger.warning(
-                "%s (pid %s) has been blocked for %.1f s; %s. A step or `fetch` that blocks should be a plain `def`: "
-                "it then runs in a thread. %s",
-                *(self.name, self.pid, silent_s),
-                await self._doing(),
-                obituary.place(stack),
-            )
-        await self._note(hang.since, stack)
-
-    def _ask(self) -> None:
-        """Have a worker that is blocked write where it is."""
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(ASKING)
-
-    async def _note(self, since: int | None, stack: Sequence[str] = ()) -> None:
-        """Let the status tell since when the worker is blocked, and where; None: it is not."""
-        note = since, "\n".join(stack) or None
-        if note == self._noted:
-            return
-        try:
-            await self._store.run(NoteBlocked(self._line.worker, *note))
-        except StoreError as error:
-            # Once, as it is tried again with each ping.
-            if not self._is_note_refused:
-                logger.error("cannot note whether %s is blocked: %s", self.name, error)  # noqa: TRY400 - no defect of ours
-            self._is_note_refused = True
-            return
-        self._noted, self._is_note_refused = note, False
-
-    def _hung_up(self) -> None:
-        self._line_ended.set()
-
-    async def _last_holdings(self) -> list[str]:
-        """Return what a dead worker holds, once everything that it sent is written."""
-        # Writes are done in order, so when this one is, those before it are.
-        await self._store.run(RenewLease(self._line.worker, LEASE_FOR_EVER))
-        return await self._holdings()
-
-    async def _doing(self) -> str:
-        """Return what the worker is running, in words."""
-        try:
-            return obituary.doing(await self._holdings())
-        except StoreError as error:
-            return f"what it was running is not known ({error})"
-
-    async def _holdings(self) -> list[str]:
-        """Return what the worker holds, as `workflow/id step`, latest change first."""
-        if not self._line.worker:
-            return []
-        holdings = await self._store.run(ListHoldings(self._line.worker, _NAMED_AT_MOST))
-        return [
-            f"{holding.workflow}/{holding.id} {obituary.in_flight(fold_calls(codec.from_rows(holding.records)))}"
-            for holding in holdings
-        ]

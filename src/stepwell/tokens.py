@@ -2,7 +2,7 @@
 
 A secret is `sw_<id>_<random>`; the store has its id and a hash. The random part has 256 bits, so a plain SHA-256 is as
 good as a slow hash. What a token may do is told by permission names: Cloudflare's, `deploy` for
-uploads of code, `audit` for the audit log, and `webhooks` for these.
+uploads of code, `audit` for the audit log, `webhooks` for these, and `metrics` for `/metrics`.
 
 Source: developers.cloudflare.com/fundamentals/api/reference/permissions/
 """
@@ -32,6 +32,7 @@ class Permission(StrEnum):
     DEPLOY = "deploy"
     AUDIT = "audit"
     WEBHOOKS = "webhooks"
+    METRICS = "metrics"
 
 
 READING = frozenset({Permission.TAIL_READ, Permission.SCRIPTS_READ, Permission.SCRIPTS_WRITE})
@@ -40,6 +41,7 @@ WRITING = frozenset({Permission.SCRIPTS_WRITE})
 DEPLOYING = frozenset({Permission.DEPLOY})
 AUDITING = frozenset({Permission.AUDIT})
 NOTIFYING = frozenset({Permission.WEBHOOKS})
+MEASURING = frozenset({Permission.METRICS})
 
 _PREFIX = "sw"
 _SECRET = re.compile(rf"{_PREFIX}_([0-9a-f]{{16}})_[A-Za-z0-9_-]{{43}}", re.ASCII)

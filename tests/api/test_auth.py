@@ -187,6 +187,7 @@ def is_enough(need: Need, permission: Permission) -> bool:
         Need.READ_DEPLOYMENTS: permission in READS or permission == Permission.DEPLOY,
         Need.AUDIT: permission == Permission.AUDIT,
         Need.WEBHOOKS: permission == Permission.WEBHOOKS,
+        Need.METRICS: permission == Permission.METRICS,
     }[need]
 
 
@@ -273,6 +274,7 @@ _SCHEDULE = f"{_SCHEDULES}/{{workflow_name}}/{{cron}}"
 # The rule of each route, said once more: a new route needs a line here.
 RULES = {
     "GET /healthz": Need.NOTHING,
+    "GET /metrics": Need.METRICS,
     "GET /openapi.json": Need.NOTHING,
     "GET /docs": Need.NOTHING,
     "GET /docs/{operation_id}": Need.NOTHING,

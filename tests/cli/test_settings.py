@@ -54,6 +54,10 @@ OF_OTHERS = {
     "grace",
     "blocked_after",
     "stuck_after",
+    "metrics_access",
+    "metrics_workflows",
+    "metrics_steps",
+    "log_format",
 }
 
 

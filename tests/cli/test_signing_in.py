@@ -130,7 +130,7 @@ def test_server_without_tokens_needs_none(server: DevServer, profiles: Path) -> 
     assert _kept(profiles)["profiles"]["mine"] == {"url": server.url, "account": "local"}
     assert "token\trequests without a token\tserver\n" in known.stdout
     assert (
-        "permissions\tWorkers Scripts Read, Workers Scripts Write, Workers Tail Read, audit, deploy\tserver\n"
+        "permissions\tWorkers Scripts Read, Workers Scripts Write, Workers Tail Read, audit, deploy, metrics\tserver\n"
         in known.stdout
     )
 

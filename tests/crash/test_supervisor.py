@@ -10,7 +10,8 @@ import pytest
 
 from stepwell.store.serving import WorkerLine
 from stepwell.store.sqlite import SqliteStore
-from stepwell.supervisor import Supervisor, SupervisorSettings
+from stepwell.supervisor import Supervisor
+from stepwell.worker_child import SupervisorSettings
 from stepwell.worker_options import CodeOptions
 from tests.crash.processes import own_workers
 from tests.crash.server import DEADLINE_S

@@ -3,12 +3,17 @@
 import click
 
 from stepwell.cli import main
-from tools import cli_reference
+from tools import cli_reference, metrics_reference
 
 
 def test_reference_of_commands_is_current() -> None:
     """`make reference` writes it anew."""
     assert cli_reference.PLACE.read_text(encoding="utf-8") == cli_reference.reference(), "run `make reference`"
+
+
+def test_reference_of_metrics_is_current() -> None:
+    """Each metric of a server is in it, and no other; tests/api/test_metrics.py holds a real one against it."""
+    assert metrics_reference.PLACE.read_text(encoding="utf-8") == metrics_reference.reference(), "run `make reference`"
 
 
 def test_reference_has_each_command_and_option() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from time import perf_counter
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -18,12 +19,14 @@ from stepwell.api.routes import Route
 from stepwell.api.shared_reads import Question
 from stepwell.api.stream_tokens import LONGEST, Behind, StreamTokens
 from stepwell.api.streams import Place, Streams
+from stepwell.api.traffic import SWITCHED
 from stepwell.api.ui import pages
 from stepwell.api.wrong_tokens import WrongTokens
 from stepwell.audit import asking
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
+from stepwell.host_metrics import HostMetrics
 from stepwell.moves import Moves
 from stepwell.sessions import Sessions
 from stepwell.subscriptions import Subscription
@@ -31,6 +34,8 @@ from stepwell.tokens import Caller, Tokens
 
 # Whose workflows the page shows where no account is fixed.
 _DEFAULT_ACCOUNT = "local"
+# What of a scope has the route, once that is known.
+_ROUTE = "stepwell.route"
 
 
 def create_app(  # noqa: PLR0913 - what a server has, by name
@@ -43,6 +48,7 @@ def create_app(  # noqa: PLR0913 - what a server has, by name
     deployments: Deployments | None = None,
     moves: Moves | None = None,
     proxies: Proxies | None = None,
+    metrics: HostMetrics | None = None,
 ) -> "Api":
     """Return the application.
 
@@ -51,7 +57,8 @@ def create_app(  # noqa: PLR0913 - what a server has, by name
     that callers need; None: none is asked for. `base` is the path that browsers see all of it below, such as
     "/stepwell": what is asked for below it is found, and without it, too, as a proxy may take it away. `deployments`
     take code that is uploaded, `moves` give instances another version; None: nothing does. `proxies` are those that
-    are believed whose request they hand on; None: none is.
+    are believed whose request they hand on; None: none is. `metrics` are what `/metrics`
+    tells beside what is seen here.
     """
     trusted = proxies or Proxies()
     open_sessions = None if tokens is None else Sessions(tokens, engine.settings)
@@ -65,6 +72,7 @@ def create_app(  # noqa: PLR0913 - what a server has, by name
         wrong_tokens=WrongTokens(trusted),
         deployments=deployments,
         moves=moves,
+        host_metrics=metrics,
     )
     return Api(served, account, hosts, Arrivals(engine, trusted))
 
@@ -87,7 +95,9 @@ class Api:
             head.append(OVER_TLS)
         match scope["type"]:
             case "http":
-                response = await self._respond(Request(scope, receive), id, head)
+                began = perf_counter()
+                response = await self._respond(http := Request(scope, receive), id, head)
+                self._count(scope, response.status_code, began, has_waited="prefer" in http.headers)
                 await response(scope, receive, with_head(send, head))
             case "websocket":
                 await self._speak((scope, receive, with_head(send, head)), id, head)
@@ -118,15 +128,24 @@ class Api:
             self._note(http, error)
             return envelope.failure(error, f"{http.method} {_raw_path(http.scope)}", id)
 
+    def _count(self, scope: Scope, status: int, began: float, *, has_waited: bool = False) -> None:
+        route: Route | None = scope.get(_ROUTE)
+        place = None if route is None else (route.method, route.pattern)
+        self._served.traffic.count(place, status, perf_counter() - began, has_waited=has_waited)
+
     async def _speak(self, connection: tuple[Scope, Receive, Send], id: str, head: Head) -> None:
         scope, receive, send = connection
+        began = perf_counter()
         http = Request({**scope, "type": "http", "method": "GET"})
         try:
             subscription, place = await self._open(http, head)
         except Exception as error:  # as above: what is refused is refused before the upgrade
             self._note(http, error)
-            await envelope.failure(error, f"GET {_raw_path(scope)}", id)(scope, receive, send)
+            response = envelope.failure(error, f"GET {_raw_path(scope)}", id)
+            self._count(http.scope, response.status_code, began)
+            await response(scope, receive, send)
             return
+        self._count(http.scope, SWITCHED, began)
         await event_sockets.speak(subscription, place, receive, send)
 
     def _note(self, http: Request, error: Exception) -> None:
@@ -149,6 +168,7 @@ class Api:
         caller = await self._caller(http)
         self._arrivals.count_token(caller, head)
         route, raw_parts = routes.find(http.method, _raw_path(http.scope))
+        http.scope[_ROUTE] = route
         parts = path.decode(raw_parts)
         account = self._account or parts.get("account_id") or (caller.account if caller else _DEFAULT_ACCOUNT)
         by = LOCAL if caller is None else caller.known_as
@@ -158,13 +178,17 @@ class Api:
         if route.number == routes.SUBSCRIBE and (given := _token_of(request)) is not None:
             token, session = await self._behind(given, request)
             request = replace(request, token=token, session=session)
-        elif self._served.tokens is not None:
+        elif self._served.tokens is not None and not self._is_open(route):
             try:
                 auth.check(caller, route, account)
             except Forbidden as error:
                 error.caller = by
                 raise
         return route, request
+
+    def _is_open(self, route: Route) -> bool:
+        """Tell whether the operator lets anybody use a route."""
+        return route.pattern == routes.METRICS and self._served.engine.settings.metrics_access == "open"
 
     async def _behind(self, given: str, request: ApiRequest) -> Behind:
         """Return by which token, and which session, a stream's token was asked for.

@@ -14,7 +14,18 @@ from starlette.requests import Request
 from stepwell.api.refusals import Forbidden, Unauthorized, invalid
 from stepwell.api.routes import Route
 from stepwell.api.wrong_tokens import WrongTokens
-from stepwell.tokens import AUDITING, DEPLOYING, NOTIFYING, READING, READING_CODE, WRITING, Caller, Permission, Tokens
+from stepwell.tokens import (
+    AUDITING,
+    DEPLOYING,
+    MEASURING,
+    NOTIFYING,
+    READING,
+    READING_CODE,
+    WRITING,
+    Caller,
+    Permission,
+    Tokens,
+)
 
 _HOW = "send `Authorization: Bearer TOKEN`, or `X-Auth-Email` and `X-Auth-Key`; `stepwell token create` makes a token"
 _READING = ("GET", "HEAD")
@@ -32,6 +43,7 @@ class Need(StrEnum):
     READ_DEPLOYMENTS = "read or deploy"
     AUDIT = "audit"
     WEBHOOKS = "webhooks"
+    METRICS = "metrics"
 
 
 _PERMISSIONS: dict[Need, frozenset[Permission]] = {
@@ -42,11 +54,14 @@ _PERMISSIONS: dict[Need, frozenset[Permission]] = {
     Need.READ_DEPLOYMENTS: READING | DEPLOYING,
     Need.AUDIT: AUDITING,
     Need.WEBHOOKS: NOTIFYING,
+    Need.METRICS: MEASURING,
 }
 
 # Routes of Cloudflare's are read with GET and written with anything else; the others are named one by one.
 _OWN_NEEDS = {
     "/healthz": Need.NOTHING,
+    # They are of all accounts, so they are the operator's.
+    "/metrics": Need.METRICS,
     "/openapi.json": Need.NOTHING,
     "/docs": Need.NOTHING,
     "/docs/{operation_id}": Need.NOTHING,

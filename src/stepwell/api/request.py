@@ -15,10 +15,12 @@ from stepwell.api.refusals import invalid
 from stepwell.api.shared_reads import SharedReads
 from stepwell.api.stream_tokens import StreamTokens
 from stepwell.api.streams import Place, Streams, Waits
+from stepwell.api.traffic import Traffic
 from stepwell.api.wrong_tokens import WrongTokens
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
+from stepwell.host_metrics import HostMetrics
 from stepwell.moves import Moves
 from stepwell.sessions import Sessions
 from stepwell.tokens import Caller, Tokens
@@ -45,6 +47,9 @@ class Served:
     changes: ChangeCount = field(default_factory=ChangeCount)
     reads: SharedReads = field(default_factory=SharedReads)
     denials: Denials = field(default_factory=Denials)
+    traffic: Traffic = field(default_factory=Traffic)
+    # What the server tells Prometheus beside that; None: nothing.
+    host_metrics: HostMetrics | None = None
     # What takes code that is uploaded; None: nothing does.
     deployments: Deployments | None = None
     # What moves instances to other versions; None: nothing does.

@@ -37,6 +37,7 @@ from stepwell.api import (
     jobs,
     limits,
     logs,
+    metrics,
     moving,
     reference,
     retention,
@@ -77,6 +78,7 @@ _SCHEDULES = _OWN + "/schedules"
 _WEBHOOKS = _OWN + "/webhooks"
 _WEBHOOK = _WEBHOOKS + "/{webhook_id}"
 _SCHEDULE = _SCHEDULES + "/{workflow_name}/{cron}"
+METRICS = "/metrics"
 # The number of the route that is a WebSocket.
 SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
@@ -119,6 +121,7 @@ class Route:
 
 ROUTES = (
     Route("GET", "/healthz", None, "Whether the server answers", site.tell_health),
+    Route("GET", METRICS, None, "What the server tells Prometheus", metrics.show_metrics),
     Route("GET", "/openapi.json", None, "This document", reference.show_document),
     Route("GET", "/docs", None, "List the operations", reference.list_operations),
     Route("GET", "/docs/{operation_id}", None, "Show an operation", reference.show_operation),

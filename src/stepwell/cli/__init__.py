@@ -189,14 +189,16 @@ def token() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(["read", "write", "deploy", "audit"]),
+    type=click.Choice(["read", "write", "deploy", "audit", "metrics"]),
     help="What it is good for; read if nothing is said. Repeatable.",
 )
 @click.option(
     "--permission",
     "permissions",
     multiple=True,
-    type=click.Choice(["Workers Tail Read", "Workers Scripts Read", "Workers Scripts Write", "deploy", "audit"]),
+    type=click.Choice(
+        ["Workers Tail Read", "Workers Scripts Read", "Workers Scripts Write", "deploy", "audit", "metrics"]
+    ),
     help="The same by Cloudflare's names. Repeatable.",
 )
 @click.option("--email", metavar="ADDRESS", help="Let it be sent as X-Auth-Key too, with this X-Auth-Email.")

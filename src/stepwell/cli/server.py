@@ -129,6 +129,7 @@ def _app(served: Served, engine: Engine) -> Api:
         deployments=served.host.deployments,
         moves=served.host.moves,
         proxies=Proxies.of(options.trust_proxies),
+        metrics=served.host.metrics,
     )
 
 

@@ -22,6 +22,7 @@ _SCOPES = {
     "write": Permission.SCRIPTS_WRITE,
     "deploy": Permission.DEPLOY,
     "audit": Permission.AUDIT,
+    "metrics": Permission.METRICS,
 }
 
 _COLUMNS = (

@@ -16,6 +16,7 @@ from stepwell.store import Store, sharing
 from stepwell.store.copying import Source, Target
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.sqlite.copying import SqliteSource, SqliteTarget, refuse_what_is_there
+from stepwell.store.tally import Tally
 
 _SQLITE = "sqlite:///"
 # In the query, where libpq takes it too.
@@ -23,21 +24,27 @@ _PASSWORD = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*&?")
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-def open_store(url: str, host_lease_ms: int = HOST_LEASE_MS, page_timeout_ms: int = PAGE_TIMEOUT_MS) -> Store:
+def open_store(
+    url: str,
+    host_lease_ms: int = HOST_LEASE_MS,
+    page_timeout_ms: int = PAGE_TIMEOUT_MS,
+    tally: Tally | None = None,
+) -> Store:
     """Open the store that a URL names: a file for this process alone, or a database. Blocks for a moment.
 
     `host_lease_ms`: how long others that have the database open wait when this process is lost. `page_timeout_ms`: how
     long a list may take to be read. Payloads are sealed with the keys that the environment names (`sealing.py`).
+    `tally` counts what is written.
 
     Raises InvalidInput for a URL that names none, or keys that are none, and what opening that kind of store raises.
     """
     vault = vault_of(os.environ)
     if not is_database(url):
-        return SqliteStore.open(file_of(url), page_timeout_ms, vault)
+        return SqliteStore.open(file_of(url), page_timeout_ms, vault, tally)
     require_asyncpg()
     from stepwell.store.postgres.store import PostgresSettings, PostgresStore  # noqa: PLC0415 - asyncpg is an extra
 
-    return PostgresStore.open(url, PostgresSettings(host_lease_ms, page_timeout_ms, vault=vault))
+    return PostgresStore.open(url, PostgresSettings(host_lease_ms, page_timeout_ms, vault=vault, tally=tally))
 
 
 async def reach_store(url: str) -> Store:

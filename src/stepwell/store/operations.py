@@ -348,6 +348,8 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
     step_limit: int | None = None
     # Its records with that of the claim, if there are at most SHORT_HISTORY; None: they are to be read.
     history: list[RecordRow] | None = None
+    # Since when it was due; None: it was taken from a worker that is gone.
+    due_at: int | None = None
 
 
 # A history of so many records comes with its claim: most turns have one, and are spared a read.

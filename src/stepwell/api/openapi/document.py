@@ -35,7 +35,7 @@ from stepwell.api.openapi.operation import (
 from stepwell.api.openapi.parameters import parameters_of
 from stepwell.api.openapi.schemas import Schema, Schemas, ref
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
-from stepwell.tokens import AUDITING, NOTIFYING, READING, READING_CODE, WRITING
+from stepwell.tokens import AUDITING, MEASURING, NOTIFYING, READING, READING_CODE, WRITING
 
 if TYPE_CHECKING:
     from stepwell.api.routes import Route
@@ -167,6 +167,7 @@ def _permission(route: "Route") -> Schema:
         Need.WRITE: WRITING,
         Need.AUDIT: AUDITING,
         Need.WEBHOOKS: NOTIFYING,
+        Need.METRICS: MEASURING,
     }
     accepted = by_need.get(need, frozenset())
     schemes: list[Schema] = [] if need is Need.NOTHING else [{"api_token": []}, {"api_email": [], "api_key": []}]

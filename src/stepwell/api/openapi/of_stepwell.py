@@ -61,6 +61,14 @@ OPERATIONS: Mapping[Key, Operation] = {
         description="Says that the server answers. Asks for no token.",
         answer=Answer(media=(("application/json", {**_OK, "examples": [{"status": "ok"}]}),)),
     ),
+    "GET /metrics": Operation(
+        id="stepwell-metrics",
+        tag=STEPWELL,
+        description="What the server tells Prometheus, in its text format: instances, steps, queue, store, requests, "
+        "workers, of all accounts. The token needs the permission `metrics`, unless the setting `metrics_access` is "
+        "`open`.",
+        answer=Answer(media=(("text/plain", dict(_TEXT)),)),
+    ),
     "GET /openapi.json": Operation(
         id="stepwell-openapi",
         tag=STEPWELL,

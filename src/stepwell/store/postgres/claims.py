@@ -88,6 +88,7 @@ _TAKE = f"""
             limit 1
         ),
         {CLAIMED},
+        i.since,
         {_RECORD}
     from leases as claimer
     left join (

@@ -221,6 +221,7 @@ def create(
             answers.append(None)
             continue
         tidings.changed.add(row)
+        tidings.created.append((operation.account, operation.workflow))
         if place is not None and made[row].has_started:
             starts.outcomes[place] = Claims([_first_turn(operation, made[row])], None)
         else:
@@ -267,4 +268,5 @@ def _first_turn(operation: CreateInstance, made: _Made) -> Claim:
         class_name=made.class_name,
         step_limit=made.step_limit,
         history=[msgspec.structs.replace(record, seq=seq) for seq, record in enumerate(records, 1)],
+        due_at=operation.now,
     )

@@ -23,6 +23,7 @@ from stepwell.store.postgres.hosts import RENEW, RETURN
 from stepwell.store.postgres.news import CHANNEL, SEND, greeting, hear, texts
 from stepwell.store.sql.hosts import host_name
 from stepwell.store.sql.transaction import Tidings
+from stepwell.store.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +92,11 @@ class _Held(NamedTuple):
 class Pulse:
     """Beats as long as the store is open."""
 
-    def __init__(self, address: Address, host: int, lease_ms: int, listeners: Listeners) -> None:
+    def __init__(
+        self, address: Address, host: int, lease_ms: int, listeners: Listeners, tally: Tally | None = None
+    ) -> None:
         """`host` is the store's number; its lease is renewed for `lease_ms` from each beat on."""
+        self._tally = tally
         self._address = address
         self._host = host
         self._lease_ms = lease_ms
@@ -109,6 +113,8 @@ class Pulse:
         self._hears = False
         self._tidings = Tidings()
         self._has_tidings = asyncio.Event()
+        # When the lease is over unless it is renewed, by the loop's clock; 0: it has not been renewed yet.
+        self._over_at = 0.0
 
     async def start(self) -> None:
         """Begin, on the running loop."""
@@ -157,16 +163,17 @@ class Pulse:
         self._has_tidings.clear()
         await connection.add_listener(channel, self._heard)
         await connection.execute(SEND, channel, [greeting(self._host)])
-        renew_at = look_at = over_at = time()
+        renew_at = look_at = time()
         while True:
             if (now := time()) >= renew_at:
                 renew_at = now + self._lease_ms / 1000 / _BEATS
                 await self._renew(connection)
                 self._waits = delays()
-                if now >= over_at:
+                if now >= self._over_at:
                     # The workers of this host have claimed nothing since: they are told of what there is.
                     look_at = now
-                over_at = now + self._lease_ms / 1000
+                    self._lost()
+                self._over_at = now + self._lease_ms / 1000
             if time() >= look_at:
                 self._tell(await connection.fetch(_LOOK, self._host, self._listeners.watchers.rows))
                 look_at = time() + (LOOK_EVERY_S if self._hears else LOOK_OFTEN_S)
@@ -196,6 +203,10 @@ class Pulse:
         else:
             # So long away that others have forgotten this host: it is there again, under its number.
             await connection.execute(RETURN, self._host, self._lease_ms, host_name(), __version__)
+
+    def _lost(self) -> None:
+        if self._over_at and self._tally is not None:
+            self._tally.leases_lost.add()
 
     def _tell(self, found: Iterable[Any]) -> None:
         held: dict[int, _Held] = {}

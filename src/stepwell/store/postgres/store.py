@@ -17,6 +17,7 @@ from stepwell.store.postgres.schema import prepare
 from stepwell.store.sql.sealed import use_keys
 from stepwell.store.sql.store import Inline, SqlStore, Threaded
 from stepwell.store.sql.threads import ReaderThreads, WriterThread
+from stepwell.store.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +30,14 @@ class PostgresSettings:
 
     `lease_ms`: how long it is believed alive when it says nothing. `page_timeout_ms`: how long a list may take to be
     read. `patience_s`: how long it waits, when it is opened, for a server that is not there yet. `vault`: what payloads
-    are sealed with.
+    are sealed with. `tally`: what counts what is written.
     """
 
     lease_ms: int = HOST_LEASE_MS
     page_timeout_ms: int = PAGE_TIMEOUT_MS
     patience_s: float = 60.0
     vault: Vault | None = None
+    tally: Tally | None = None
 
 
 class PostgresStore(SqlStore):
@@ -120,13 +122,13 @@ class _Threads(Threaded):
         self._opened = _Opened(address, LoopHere(), settings.lease_ms, settings.patience_s, vault)
         ledger = PostgresLedger(self._opened.first, self.where)
         self._loop = LoopThread()
-        self._pulse = Pulse(address, self._opened.host, settings.lease_ms, listeners)
+        self._pulse = Pulse(address, self._opened.host, settings.lease_ms, listeners, settings.tally)
         # Each thread drives a loop of its own.
         self._reading_loops = [LoopHere() for _ in range(READERS)]
         connections = [PostgresConnection(loop, address, self._opened.host, vault) for loop in self._reading_loops]
         readings = [PostgresReading(connection, self.where, settings.page_timeout_ms) for connection in connections]
-        writing = WriterThread(ledger, listeners, self._pulse.tell)
-        super().__init__(writing, ReaderThreads(readings))
+        writing = WriterThread(ledger, listeners, self._pulse.tell, settings.tally)
+        super().__init__(writing, ReaderThreads(readings, settings.tally))
         self._loop.do(self._pulse.start())
 
     def finish(self) -> None:

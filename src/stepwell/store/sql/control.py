@@ -167,6 +167,7 @@ def end(transaction: Transaction, rows: Iterable[int], record: RecordRow) -> Non
         if target is None:
             continue
         transaction.count(target.workflow, Status.TERMINATED, 1)
+        transaction.tidings.terminated.append((target.account, target.workflow_name))
         change(transaction, target, [record], _TERMINATE, (record.at,))
         _let_go(transaction, target, record.at, has_ended=True)
         tell_parents(transaction, target.row, record, record.at)

@@ -30,7 +30,7 @@ INSTANCE_BY_ROW = f"""
 _TARGET = """
     select i.row, i.seq, i.turn, i.owner, i.status, i.due_at, i.ended_at, i.restarted_seq, i.has_rollbacks, i.logged,
         w.version, w.snapshot, w.row, i.key, i.slot, i.queued_at,
-        exists (select 1 from gates as g where g.workflow = w.row)
+        exists (select 1 from gates as g where g.workflow = w.row), w.account, w.name
     from workflows as w
     join instances as i on i.workflow = w.row
     """
@@ -100,6 +100,8 @@ class Target(NamedTuple):
     slot: int
     queued_at: int | None
     is_limited: bool
+    account: str
+    workflow_name: str
 
 
 def find_named(connection: Connection, statement: str, named: tuple[str, str, str], before: Sequence[int] = ()) -> Any:

@@ -27,6 +27,7 @@ from stepwell.store.sql.idle import IdleWorkers
 from stepwell.store.sql.ledger import Written
 from stepwell.store.sql.transaction import Tidings
 from stepwell.store.stream_operations import WritePiece
+from stepwell.store.tally import Tally
 
 # A batch ends here: the first caller of a large one should not wait for all the others.
 BATCH_OPERATIONS = 500
@@ -105,12 +106,17 @@ class WriterThread:
     """Writes requests in their order, in batches."""
 
     def __init__(
-        self, ledger: Batches[Any], listeners: Listeners, tell: Callable[[Tidings], None] | None = None
+        self,
+        ledger: Batches[Any],
+        listeners: Listeners,
+        tell: Callable[[Tidings], None] | None = None,
+        tally: Tally | None = None,
     ) -> None:
-        """Let `listeners` hear of what was written; `tell` tells those of other processes."""
+        """Let `listeners` hear of what was written; `tell` tells those of other processes, `tally` counts it."""
         self._ledger = ledger
         self._listeners = listeners
         self._tell = tell
+        self._tally = tally
         self._idle = IdleWorkers(listeners.has)
         self._requests: Requests = SimpleQueue()
         self._tidy_at = 0.0
@@ -149,7 +155,9 @@ class WriterThread:
         joined = self._idle.claims(operations)
         for claim in joined:
             batch.join(claim)
+        began = monotonic()
         written = self._ledger.finish(batch)
+        took_s = monotonic() - began
         outcomes, given = written.outcomes[: len(operations)], written.outcomes[len(operations) :]
         # First of all what somebody goes on with. Who only looks would have the cores before him.
         calls = Calls()
@@ -158,6 +166,10 @@ class WriterThread:
         answer(requests, outcomes, calls)
         self._idle.note(operations, outcomes)
         self._announce(written.tidings, calls)
+        # Last: nobody waits for it.
+        if self._tally is not None:
+            self._tally.wrote([*operations, *joined], written.outcomes, took_s)
+            self._tally.came(written.tidings.created, written.tidings.terminated)
 
     def _announce(self, tidings: Tidings, calls: Calls) -> None:
         """Make calls, behind which whoever hears it is told of what was written."""
@@ -265,7 +277,9 @@ def _may_wait(operation: Operation[Any]) -> bool:
 class ReaderThreads:
     """Reads requests, each thread on a connection of its own: a long read does not hold up the others."""
 
-    def __init__(self, readings: Sequence[Reading]) -> None:
+    def __init__(self, readings: Sequence[Reading], tally: Tally | None = None) -> None:
+        """`tally` counts what cannot be read."""
+        self._tally = tally
         self._requests: Requests = SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, args=(reading,), name="stepwell-reader", daemon=True)
@@ -287,9 +301,11 @@ class ReaderThreads:
 
     def _work(self, reading: Reading) -> None:
         while request := self._requests.get():
-            calls = Calls()
-            answer([request], [reading.outcome(request.operation)], calls)
+            calls, outcome = Calls(), reading.outcome(request.operation)
+            answer([request], [outcome], calls)
             calls.make()
+            if self._tally is not None and isinstance(outcome, Exception):
+                self._tally.failed(outcome)
         reading.close()
 
 

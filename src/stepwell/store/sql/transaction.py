@@ -28,6 +28,9 @@ class Tidings:
     changed: set[int | str] = field(default_factory=set)
     # Instances that got records of a turn that goes on, by row: none of these ends one.
     went_on: set[int] = field(default_factory=set)
+    # The account and workflow of each instance that was created, and of each that was terminated from outside.
+    created: list[tuple[str, str]] = field(default_factory=list)
+    terminated: list[tuple[str, str]] = field(default_factory=list)
     has_rubbish: bool = False
     has_freed: bool = False
     slots_at: int | None = None
@@ -52,6 +55,8 @@ class Tidings:
         self.told += other.told
         self.changed |= other.changed
         self.went_on |= other.went_on
+        self.created += other.created
+        self.terminated += other.terminated
         self.has_rubbish |= other.has_rubbish
         self.has_freed |= other.has_freed
         if other.slots_at is not None:

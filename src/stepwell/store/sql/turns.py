@@ -44,7 +44,7 @@ CLAIMED = """i.row, i.turn, i.seq, i.owner, i.lost_turns, w.account, w.name, i.i
 # SQLite to that order of looking. A worker never takes its own as lost, however late it renews.
 _DUE = Statement(
     f"""
-    select {CLAIMED}
+    select {CLAIMED}, due.since
     from (
         select row, since
         from (
@@ -98,7 +98,7 @@ _DUE = Statement(
         limit :limit
         for update of i skip locked
     )
-    select {CLAIMED}
+    select {CLAIMED}, i.since
     from (
         select *
         from due
@@ -241,6 +241,8 @@ class Due(NamedTuple):
     step_limit: int | None
     # Its workflow is limited, and it has no slot.
     needs_slot: bool
+    # Since when it is due, or the lease of its owner is over.
+    since: int
 
     @property
     def losses(self) -> int:
@@ -368,6 +370,7 @@ def to_claim(due: Due, history: list[RecordRow] | None) -> Claim:
         class_name=due.class_name,
         step_limit=due.step_limit,
         history=history,
+        due_at=due.since if due.owner is None else None,
     )
 
 

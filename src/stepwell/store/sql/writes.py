@@ -264,6 +264,7 @@ def create_instance(transaction: Transaction, operation: CreateInstance, *, may_
             transaction.room.give_back([operation])
         raise InstanceAlreadyExists(operation.workflow, operation.id)
     (row,) = added
+    transaction.tidings.created.append((operation.account, operation.workflow))
     if operation.retention is not None:
         say_retention(transaction, row, *operation.retention)
     give_labels(transaction.connection, row, operation.labels, (workflow.row, now))

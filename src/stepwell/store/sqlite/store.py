@@ -13,6 +13,7 @@ from stepwell.store.sql.threads import ReaderThreads, WriterThread
 from stepwell.store.sqlite.connections import FileReading, open_ledger
 from stepwell.store.sqlite.faults import translated
 from stepwell.store.sqlite.file import FileLock, open_in_memory, open_reader, open_writer
+from stepwell.store.tally import Tally
 
 READERS = 2
 
@@ -22,16 +23,21 @@ class SqliteStore(SqlStore):
 
     @classmethod
     def open(
-        cls, path: Path | str, page_timeout_ms: int = PAGE_TIMEOUT_MS, vault: Vault | None = None
+        cls,
+        path: Path | str,
+        page_timeout_ms: int = PAGE_TIMEOUT_MS,
+        vault: Vault | None = None,
+        tally: Tally | None = None,
     ) -> "SqliteStore":
         """Open the store in a file, which is made if need be, for this process alone. Blocks for a moment.
 
         `page_timeout_ms`: how long a list may take to be read. `vault`: what payloads are sealed with.
+        `tally`: what counts what is written.
 
         Raises StoreUnavailable, StoreDamaged, StoreInUse or StoreTooNew; StoreError if its keys are not these.
         """
         listeners = Listeners()
-        return cls(_File(Path(path).absolute(), listeners, page_timeout_ms, vault), listeners)
+        return cls(_File(Path(path).absolute(), listeners, page_timeout_ms, vault, tally), listeners)
 
     @classmethod
     def in_memory(cls, vault: Vault | None = None) -> "SqliteStore":
@@ -43,7 +49,9 @@ class SqliteStore(SqlStore):
 class _File(Threaded):
     """Threads round a file."""
 
-    def __init__(self, path: Path, listeners: Listeners, page_timeout_ms: int, vault: Vault | None) -> None:
+    def __init__(
+        self, path: Path, listeners: Listeners, page_timeout_ms: int, vault: Vault | None, tally: Tally | None
+    ) -> None:
         self.where = str(path)
         with ExitStack() as opened, translated(path):
             self._lock = FileLock(path)
@@ -59,8 +67,8 @@ class _File(Threaded):
             readers = [FileReading(connection, self.where, page_timeout_ms) for connection in connections]
             ledger = open_ledger(writer, self.where)
             opened.pop_all()
-        writing = WriterThread(ledger, listeners)
-        super().__init__(writing, ReaderThreads(readers))
+        writing = WriterThread(ledger, listeners, tally=tally)
+        super().__init__(writing, ReaderThreads(readers, tally))
 
     def finish(self) -> None:
         # The writer's connection is the last to close, so it takes the log into the database and removes it.

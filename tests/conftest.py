@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from stepwell import memory
 from stepwell.store.sqlite import SqliteStore
+from stepwell.testing import TestEngine
 from tests import postgres
 
 # A shared machine stalls now and then; pytest-timeout catches what really hangs.
@@ -44,6 +45,10 @@ LONGEST = (
     "crash/test_sigkill.py",
     "engine/test_two_at_once.py",
 )
+
+
+# Our tests are about replays: each wait of more than a second is one. Those of the kit itself have it as users do.
+TestEngine.keeps_turns = False
 
 
 def pytest_collection() -> None:

@@ -116,8 +116,10 @@ class TestEngine:
         """Open an engine that runs workflows: classes, or a project by its path; on leaving it stops at once.
 
         `env` has variables of `self.env`, which also has a binding for each workflow: `ORDER_WORKFLOW`. `now` is where
-        the clock begins. `patience`: how long real time may pass for what the clock does not move. Raises ScriptError.
+        the clock begins. `patience`: how long real time may pass for what the clock does not move. Raises ScriptError,
+        or RuntimeError where no asyncio loop runs.
         """
+        _require_asyncio()
         patience_ms = durations.to_ms(patience)
         if patience_ms is None:
             raise ValueError(f"patience must be {durations.EXPECTED}, got {patience!r:.100}")
@@ -380,6 +382,16 @@ async def _until_loop_is_quiet() -> None:
     # The loop's own queue of callbacks: when it is empty after a pass, nothing is left to run.
     while loop._ready:  # type: ignore[attr-defined]  # noqa: ASYNC110 - no public way to ask, nor to be told
         await asyncio.sleep(0)
+
+
+def _require_asyncio() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "a test engine runs on asyncio, and no asyncio loop runs here: under AnyIO's pytest plugin choose asyncio "
+            'for the test, by a fixture `anyio_backend` that returns "asyncio"'
+        ) from None
 
 
 async def _dispose(instances: Iterable[TestInstance]) -> None:

@@ -95,6 +95,9 @@ class TestEngine:
         # Who has said how turns behave knows when they are to be put back.
         self._may_keep_turns = self.keeps_turns and settings is None
         self._is_moving = False
+        # When the next instance expires, and whether another may have ended since that was asked.
+        self._expires_at: int | None = None
+        self._may_expire = True
         self._worker: Worker | None = None
         self._task: asyncio.Task[None] | None = None
         self._firings = Firings(introspected, clock, self.engine.settings.schedule_catch_up, every_minute=False)
@@ -134,9 +137,11 @@ class TestEngine:
         await engine._register()
         await engine.start_worker()
         engine.start_firing()
+        unwatch = engine.store.watch(None, engine._changed, of_turns=False)
         try:
             yield engine
         finally:
+            unwatch()
             await engine.stop_firing()
             await engine.crash()
             await engine.engine.terminations.stop()
@@ -266,6 +271,8 @@ class TestEngine:
 
         Not where they have slots that others wait for: who is put back gives his to the next.
         """
+        # How long instances are kept may have been changed.
+        self._may_expire = True
         held = await self.engine.limits(ACCOUNT)
         self._is_moving = self._may_keep_turns and held.concurrency is None and not held.gates
 
@@ -275,6 +282,10 @@ class TestEngine:
         for turn in self._turns():
             turn.advance()
         await self.run_until_idle()
+
+    def is_held(self, workflow: str, id: str) -> bool:
+        """Tell whether a turn has an instance, which has not ended, then."""
+        return any((turn.claim.workflow, turn.claim.id) == (workflow, id) for turn in self._turns())
 
     async def move_on(self) -> bool:
         """Move the clock on to the next moment at which something happens; False: there is none."""
@@ -300,8 +311,13 @@ class TestEngine:
 
     async def _next_moment(self) -> int | None:
         """Delete what has expired, and return when the next alarm rings or the next instance expires."""
-        moments = (await self._expiry.look(), self.clock.next_alarm_at())
+        if self._may_expire or (self._expires_at is not None and self._expires_at <= self.clock.now()):
+            self._may_expire, self._expires_at = False, await self._expiry.look()
+        moments = (self._expires_at, self.clock.next_alarm_at())
         return min((moment for moment in moments if moment is not None), default=None)
+
+    def _changed(self) -> None:
+        self._may_expire = True
 
     async def start_worker(self) -> None:
         """Start the worker, after `crash` or `stop`."""

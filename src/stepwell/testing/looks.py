@@ -39,6 +39,7 @@ class _Look:
     """Looks at an instance again and again, each time at the records that are new."""
 
     keeps_turns = True
+    ends: tuple[str, str] | None = None
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -83,6 +84,7 @@ class StatusLook(_Look):
         self._has_looked = False
         # A turn that is kept open never waits.
         self.keeps_turns = self._wanted in FINAL
+        self.ends = (address.workflow, address.id) if self.keeps_turns else None
 
     async def look(self) -> Found[None] | None:
         """Tell whether the status is, or was, there. Raises StatusUnreachable."""

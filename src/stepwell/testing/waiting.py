@@ -30,6 +30,8 @@ class Awaited(Protocol[A_co]):
 
     # Turns need not be put back before each move of the clock: no status on the way is looked at.
     keeps_turns: bool
+    # The instance whose end brings it, by workflow and id; None: it may come before.
+    ends: tuple[str, str] | None
 
     @property
     def missing(self) -> str:
@@ -54,6 +56,9 @@ class Passing(Protocol):
 
     async def end_moving(self) -> None:
         """Put back the turns that were kept open: somebody is about to look."""
+
+    def is_held(self, workflow: str, id: str) -> bool:
+        """Tell whether a turn has an instance, which has not ended, then."""
 
     async def move_on(self) -> bool:
         """Move the clock on to the next moment at which something happens; False: there is none."""
@@ -86,9 +91,10 @@ class Waiting:
         idle_moves = 0
         for _ in range(_MOST_MOVES):
             await self._engine.settle()
-            found = await awaited.look()
-            if found is not None:
-                return found.value
+            if awaited.ends is None or not self._engine.is_held(*awaited.ends):
+                found = await awaited.look()
+                if found is not None:
+                    return found.value
             idle_moves = 0 if awaited.has_moment else idle_moves + 1
             if idle_moves > _MOST_IDLE_MOVES or not await self._engine.move_on():
                 raise NothingCanHappen(awaited.missing, await self._engine.unfinished())

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from stepwell import WorkflowEntrypoint
+from stepwell import WorkflowEntrypoint, WorkflowEvent, WorkflowStep
 from stepwell.testing import TestEngine
 
 TESTS = 1_000
@@ -49,7 +49,7 @@ async def test_{n}(stepwell_engine):
 class Month(WorkflowEntrypoint):
     """Wakes up 300 times in 30 days."""
 
-    async def run(self, event, step):
+    async def run(self, event: WorkflowEvent[None], step: WorkflowStep) -> int:
         """Sleep, again and again."""
         for n in range(TIMERS):
             await step.sleep(f"nap {n}", 30 * 86_400_000 // TIMERS)

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from stepwell.testing import TestEngine
 from stepwell.testing.plugin import EngineFactory
@@ -195,6 +196,17 @@ def test_other_loops_than_asyncio_are_refused() -> None:
         "a test engine runs on asyncio, and no asyncio loop runs here: under AnyIO's pytest plugin choose asyncio for "
         'the test, by a fixture `anyio_backend` that returns "asyncio"'
     )
+
+
+def test_uvloop_is_refused() -> None:
+    """Nothing is counted there, so nobody would know when nothing is left to do."""
+
+    async def play() -> None:
+        async with TestEngine.open(Patient):
+            pass
+
+    with pytest.raises(TypeError, match="author code needs asyncio's own event loop, not uvloop"):
+        uvloop.run(play())
 
 
 async def test_engine_leaves_nothing_behind() -> None:

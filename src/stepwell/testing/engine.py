@@ -26,6 +26,7 @@ from stepwell.errors import CannotStandIn, InstanceNotFound
 from stepwell.expiry import Expiry
 from stepwell.firings import Firings
 from stepwell.runner import Turn
+from stepwell.scope import install
 from stepwell.server_settings import Settings
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.store import Store
@@ -120,7 +121,7 @@ class TestEngine:
 
         `env` has variables of `self.env`, which also has a binding for each workflow: `ORDER_WORKFLOW`. `now` is where
         the clock begins. `patience`: how long real time may pass for what the clock does not move. Raises ScriptError,
-        or RuntimeError where no asyncio loop runs.
+        or RuntimeError or TypeError where the loop is not asyncio's own.
         """
         _require_asyncio()
         patience_ms = durations.to_ms(patience)
@@ -401,13 +402,15 @@ async def _until_loop_is_quiet() -> None:
 
 
 def _require_asyncio() -> None:
+    """Teach the loop what the engine needs of it. Raises RuntimeError, or TypeError for a loop that cannot learn it."""
     try:
-        asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
             "a test engine runs on asyncio, and no asyncio loop runs here: under AnyIO's pytest plugin choose asyncio "
             'for the test, by a fixture `anyio_backend` that returns "asyncio"'
         ) from None
+    install(loop)
 
 
 async def _dispose(instances: Iterable[TestInstance]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from stepwell import memory
 from stepwell.store.sqlite import SqliteStore
+from stepwell.testing import TestEngine
 from tests import postgres
 
 # A shared machine stalls now and then; pytest-timeout catches what really hangs.
@@ -46,6 +47,10 @@ LONGEST = (
 )
 
 
+# Our tests are about replays: each wait of more than a second is one. Those of the kit itself have it as users do.
+TestEngine.keeps_turns = False
+
+
 def pytest_collection() -> None:
     """Do not look through what is collected for what nobody needs, again and again."""
     memory.collect_seldom()
@@ -77,6 +82,8 @@ def blockbuster() -> Iterator[BlockBuster]:
             function.can_block_in("stepwell/store/postgres/address.py", {"connect"})
             function.can_block_in("stepwell/store/postgres/connection.py", {"do", "close", "__init__"})
             function.can_block_in("tests/postgres.py", {"open", "close"})
+            # A test names its project on its own loop, where nobody else is.
+            function.can_block_in("stepwell/testing/code.py", {"of"})
             # Whoever makes a client has certificates read, and the first one the rest of the HTTP library.
             function.can_block_in("stepwell/sdk/api.py", {"__init__"})
         yield calls

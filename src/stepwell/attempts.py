@@ -37,6 +37,7 @@ from stepwell.notes import AttemptSink, Notebook
 from stepwell.problems import Unstorable, problem_of
 from stepwell.scope import AuthorExit, TaskScope
 from stepwell.shared_slots import HELD_LIMITS, SharedSlots
+from stepwell.stage import StandIns
 from stepwell.step_processes import StepProcesses
 from stepwell.steps import StepContext
 from stepwell.store.link import RunStep
@@ -56,6 +57,7 @@ class AttemptHost(CallPort, Protocol):
     classes: Classes
     notebook: Notebook
     slots: SharedSlots
+    stand_ins: StandIns | None
     # Where steps run in processes of their own; None: those run where all do.
     processes: StepProcesses | None
 
@@ -243,8 +245,15 @@ class Attempts:
             # What cannot be read any more is nothing.
             with suppress(UnreadableValue):
                 running.signals.details = values.decode(details, self._host.classes)
+        stand_in = self._stand_in(running)
+        if stand_in is not None:
+            return stand_in()
         context = StepContext(step_facts(running.attempt, self._host.instance_key()), running.signals)
         return await call_body(running.call, context, self._host.threads)
+
+    def _stand_in(self, running: RunningAttempt) -> Callable[[], Any] | None:
+        stand_ins, call = self._host.stand_ins, running.call
+        return None if stand_ins is None else stand_ins.body(call.key, running.attempt.number, call.body)
 
     async def _elsewhere(self, running: RunningAttempt, isolation: Isolation, details: str | None) -> StoredResult:
         """Run the body of an attempt in a process of its own. Raises BodyFailed or StepProcessDied."""
@@ -290,10 +299,10 @@ class Attempts:
         elif problem.is_last:
             self._give_up(key, failure)
             self._host.advance()
+        elif self._host.stand_ins is not None and self._host.stand_ins.retries_at_once(key):
+            self._try_again(key, failure, 0)
         elif problem.wait_ms is not None:
-            self.end(key)
-            self._host.execution.failed_until(key, failure, problem.wait_ms, now)
-            self._host.advance()
+            self._try_again(key, failure, problem.wait_ms)
         elif delay_function(running.call.config) is not None and not self._host.execution.is_last_attempt(key):
             self._close(running)
             self._host.help(self._fail_after_asking(running, failure))
@@ -302,6 +311,12 @@ class Attempts:
             delay_ms = base_delay_ms(running.attempt.config, self._host.execution.rules.defaults)
             self._host.execution.failed(key, failure, delay_ms, now)
             self._host.advance()
+
+    def _try_again(self, key: Key, failure: Failure, wait_ms: int) -> None:
+        """Fail an attempt whose wait for the next one no backoff multiplies."""
+        self.end(key)
+        self._host.execution.failed_until(key, failure, wait_ms, self._host.clock.now())
+        self._host.advance()
 
     def _give_up(self, key: Key, failure: Failure) -> None:
         self.end(key)

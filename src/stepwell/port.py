@@ -31,7 +31,8 @@ from stepwell.notes import Notebook
 from stepwell.rollbacks import Rollbacks
 from stepwell.scope import CURRENT
 from stepwell.shared_slots import HELD_LIMITS
-from stepwell.steps import StepBody, StepContext
+from stepwell.stage import StandIns
+from stepwell.steps import StepBody, StepContext, StepTraits
 from stepwell.store.child_operations import ChildLink
 from stepwell.store.operations import Claim
 from stepwell.values import Classes
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 _AGAIN_AFTER_MS = 1_000
 # What is wrong with the params, or the workflow, is wrong the next time too.
 _STARTING = {"dont_retry_on": [InvalidInput, WorkflowNotFound, NotSerialisable]}
+_STARTS_A_CHILD = StepTraits(is_child=True)
 _UNFIT = re.compile(r"[^a-zA-Z0-9_-]")
 _PARENT_CHARACTERS = 60
 
@@ -80,6 +82,7 @@ class PortHost(Protocol):
     notebook: Notebook
     labels: RunLabels
     rollbacks: Rollbacks
+    stand_ins: StandIns | None
     # The scope of `run`.
     main: CallScope
     is_over: bool
@@ -118,6 +121,9 @@ class TurnPort:
         """Sleep for a duration."""
         scope = self._scope()
         key = self._key(StepKind.SLEEP, name, scope.counts)
+        if self._passes(key):
+            # It is held against the rules all the same.
+            duration = min(self._host.execution.rules.sleep_ms(key.name, duration), 0)
         self._host.execution.ask_sleep(key, duration, self._host.clock.now())
         await scope.result(key)
 
@@ -125,7 +131,8 @@ class TurnPort:
         """Sleep until a moment."""
         scope = self._scope()
         key = self._key(StepKind.SLEEP, name, scope.counts)
-        self._host.execution.ask_sleep_until(key, until_ms, self._host.clock.now())
+        now = self._host.clock.now()
+        self._host.execution.ask_sleep_until(key, min(until_ms, now) if self._passes(key) else until_ms, now)
         await scope.result(key)
 
     async def wait_for_event(self, name: Any, event_type: object, timeout: object) -> dict[str, Any]:
@@ -133,6 +140,8 @@ class TurnPort:
         scope = self._scope()
         key = self._key(StepKind.WAIT, name, scope.counts)
         self._host.execution.ask_wait(key, event_type, timeout, self._host.clock.now())
+        if self._host.stand_ins is not None and self._host.stand_ins.times_out(key):
+            self._host.execution.time_out(key, self._host.clock.now())
         event: dict[str, Any] = await scope.result(key)
         return event
 
@@ -149,7 +158,7 @@ class TurnPort:
             return id
 
         scope = self._scope()
-        id = await self.do(name, _STARTING, StepBody(start, start))
+        id = await self.do(name, _STARTING, StepBody(start, start, _STARTS_A_CHILD))
         if not isinstance(id, str):
             raise WorkflowFatalError(
                 f'Child "{name}": the step that starts it was completed by hand with a value that is not the id of an '
@@ -232,6 +241,9 @@ class TurnPort:
         """Return whose calls are being made, innermost first: those of an attempt, those of `run`."""
         scope = self._scope()
         return (scope,) if scope is self._host.main else (scope, self._host.main)
+
+    def _passes(self, key: Key) -> bool:
+        return self._host.stand_ins is not None and self._host.stand_ins.passes(key)
 
     def _key(self, kind: StepKind, name: Any, counts: Scope) -> Key:
         return self._host.execution.next_key(kind, name, counts)

@@ -62,13 +62,11 @@ class Turn:
         self.cleared: Callable[[], None] = lambda: None
         # Tasks that were still alive when the turn was closed and given up.
         self.abandoned = 0
-        self.clock = context.clock
-        self.threads = context.threads
-        self.processes = context.processes
+        self.clock, self.threads, self.processes = context.clock, context.threads, context.processes
+        self.stand_ins = context.stand_ins(claim)
         self.execution = Execution((), 0)
         self._workflow = workflow
-        self._env = context.env
-        self._settings = context.settings
+        self._context = context
         self._reader = Reader(context.store, context.clock, claim)
         events = RecorderEvents(self._heard, self._lost, self.broke)
         self._recorder = Recorder(context.store, claim, context.clock, events)
@@ -93,10 +91,7 @@ class Turn:
         self._reason: Reason | None = None
         self._has_reason = asyncio.Event()
         self._alarms = TurnAlarms(context.clock, context.settings.foreign_wait_ms, self.advance, self._stick)
-        self._was_told = False
-        self._is_draining = False
-        self.is_over = False
-        self._is_closing = False
+        self._was_told = self._is_draining = self.is_over = self._is_closing = False
 
     # ---- what the worker calls
 
@@ -134,7 +129,11 @@ class Turn:
 
     def waits_for_real(self) -> bool:
         """Tell whether the author's code waits for a timer of its own, or is being closed."""
-        return self._is_closing or any(scope.has_timer() for scope in (self.main, *self._attempts.scopes()))
+        return self._is_closing or any(scope.has_timer() for scope in self.scopes())
+
+    def scopes(self) -> list[CallScope]:
+        """Return the scopes of the author's code: that of `run`, and those of the attempts in flight."""
+        return [self.main, *self._attempts.scopes()]
 
     def left_behind(self) -> list[str]:
         """Return where the tasks are that `run` has begun and that are still alive."""
@@ -173,7 +172,7 @@ class Turn:
     async def _open(self) -> None:
         """Read the history and start the author's code, unless the instance has to be given up."""
         rows = await self._reader.history(self.claim)
-        settings, now = self._settings, self.clock.now()
+        settings, now = self._context.settings, self.clock.now()
         history: list[Recorded] = []
         try:
             history.extend(map(codec.from_row, rows))
@@ -217,7 +216,7 @@ class Turn:
 
     async def _author(self, facts: dict[str, Any]) -> Any:
         CURRENT_PORT.set(self._port)
-        workflow = self._workflow(None, self._env)
+        workflow = self._workflow(None, self._context.env)
         event: WorkflowEvent[Any] = WorkflowEvent(facts, params_type(self._workflow))
         # Before anything is done: params that do not fit fail the instance at once.
         _ = event.payload
@@ -317,8 +316,7 @@ class Turn:
         self._alarms.watch_foreign(where)
         if where is not None:
             return False
-        is_far = due_at is None or due_at - now > self._settings.hibernate_after_ms
-        return self._end_for(Park(due_at)) if is_far or self._settings.parks_always else False
+        return self._end_for(Park(due_at)) if self._context.parks(due_at, now) else False
 
     def _flush(self) -> None:
         if self.execution.has_new_results:
@@ -494,7 +492,7 @@ class Turn:
         return [*self.main.tasks, *forward, *self._attempts.left()]
 
     async def _wait_for_tasks(self) -> None:
-        self.abandoned = len(await left_after(self._alive, self._settings.close_grace_ms))
+        self.abandoned = len(await left_after(self._alive, self._context.settings.close_grace_ms))
         if self.abandoned:
             left = (self.abandoned, self.claim.workflow, self.claim.id)
             logger.warning("%d tasks of %s/%s did not end when their turn did; they are abandoned", *left)

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +22,7 @@ from stepwell.graph.source import read_graph
 from stepwell.project import Project
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store.code_graph import CodeGraph
+from stepwell.store.operations import VersionSettings
 from stepwell.web import WorkerEntrypoint
 from stepwell.workflow import WorkflowEntrypoint
 
@@ -53,10 +54,11 @@ class Script:
     schedules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def load(project: Project, told: Settings = DEFAULT_SETTINGS) -> list[Script]:
+def load(project: Project, told: Settings = DEFAULT_SETTINGS, *, is_loaded_once: bool = False) -> list[Script]:
     """Load each file of a project that has a workflow or a Worker, on a server that has been told these settings.
 
-    Raises ScriptError, whose message is the report for the author.
+    `is_loaded_once`: a file whose module is there, under its own name, is not loaded again. Raises ScriptError, whose
+    message is the report for the author.
     """
     if str(project.folder) not in sys.path:
         sys.path.insert(0, str(project.folder))
@@ -65,7 +67,8 @@ def load(project: Project, told: Settings = DEFAULT_SETTINGS) -> list[Script]:
     if vendored.is_dir() and str(vendored) not in sys.path:
         sys.path.append(str(vendored))
     workers_package.offer()
-    scripts = [script for file in project.files if (script := _load_file(file, project, told)) is not None]
+    loading = _loaded if is_loaded_once else _import
+    scripts = [script for file in project.files if (script := _load_file(file, project, told, loading)) is not None]
     if not any(script.workflows for script in scripts):
         raise ScriptError(
             f"no workflow in {project.source}: define a class that inherits from stepwell.WorkflowEntrypoint "
@@ -94,9 +97,16 @@ def workflow_name(workflow: type[WorkflowEntrypoint]) -> str:
     return wrangler.default_name(workflow.__name__)
 
 
-def _load_file(file: Path, project: Project, told: Settings) -> Script | None:
+def settings_of(script: Script, name: str) -> VersionSettings:
+    """Return what the files of a script say of a workflow beside its code."""
+    return VersionSettings(
+        script.step_limits.get(name), script.concurrency.get(name), schedules=script.schedules.get(name, ())
+    )
+
+
+def _load_file(file: Path, project: Project, told: Settings, loading: Callable[[Path], ModuleType]) -> Script | None:
     before = set(sys.modules)
-    module = _import(file)
+    module = loading(file)
     workflows = _workflows_of(module, file, wrangler.names(project.config))
     worker = _worker_of(module, file, with_imported=project.main == file)
     if not workflows and worker is None:
@@ -223,6 +233,11 @@ def _worker_of(module: ModuleType, file: Path, *, with_imported: bool) -> type[W
         names = ", ".join(sorted(kind.__name__ for kind in last))
         raise ScriptError(f"{file}: {names} have a `fetch`; call the one that answers requests `Default`")
     return next(iter(last), None)
+
+
+def _loaded(file: Path) -> ModuleType:
+    known = sys.modules.get(file.stem)
+    return known if known is not None and getattr(known, "__file__", None) == str(file) else _import(file)
 
 
 def _import(file: Path) -> ModuleType:

@@ -10,8 +10,10 @@ from stepwell.core.records import StepConfig
 from stepwell.core.rules import Rules
 from stepwell.notes import OUTPUT, OutputSettings
 from stepwell.server_settings import Settings
+from stepwell.stage import Stage, StandIns
 from stepwell.step_processes import StepProcesses
 from stepwell.store import Store
+from stepwell.store.operations import Claim
 from stepwell.threads import Threads
 from stepwell.values import NO_CLASSES, Classes
 
@@ -72,6 +74,19 @@ class TurnContext:
     classes: Classes = NO_CLASSES
     # Where isolated steps run; None: where all do.
     processes: StepProcesses | None = None
+    # What a test has put in the place of parts of instances; None: there is no test.
+    stage: Stage | None = None
+
+    def stand_ins(self, claim: Claim) -> StandIns | None:
+        """Return what stands in for parts of the instance; None: nothing does."""
+        return None if self.stage is None else self.stage.stand_ins(claim.workflow, claim.id)
+
+    def parks(self, due_at: int | None, now: int) -> bool:
+        """Tell whether a turn that has to wait until a moment (None: for no moment) is put back until then."""
+        if due_at is None or self.settings.parks_always:
+            return True
+        is_far = due_at - now > self.settings.hibernate_after_ms
+        return is_far and not (self.stage is not None and self.stage.keeps_turns)
 
 
 def _defaults(told: Settings) -> StepConfig:

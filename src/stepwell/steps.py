@@ -196,12 +196,14 @@ def limit_of(name: object, limit: object) -> str | None:
 class StepTraits:
     """What an author gives a step beside its config.
 
-    What undoes it, the name of the limit that it shares with other steps, and that it has a process of its own.
+    What undoes it, the name of the limit that it shares with other steps, that it has a process of its own, and that it
+    starts a child.
     """
 
     rollback: StepRollback | None = None
     limit: str | None = None
     isolation: Isolation | None = None
+    is_child: bool = False
 
 
 NO_TRAITS = StepTraits()

@@ -34,11 +34,11 @@ from stepwell.isolated import StepRunner
 from stepwell.logs import configure
 from stepwell.project import Project
 from stepwell.rehearsal import DryStore, Rehearser
-from stepwell.scripts import Script, load, own_modules
+from stepwell.scripts import Script, load, own_modules, settings_of
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.step_processes import StepProcesses
 from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong, Rehearse, RunStep
-from stepwell.store.operations import RegisterWorkflow, VersionSettings
+from stepwell.store.operations import RegisterWorkflow
 from stepwell.store.remote import RemoteStore
 from stepwell.store.snapshot_operations import ServeSnapshot
 from stepwell.threads import Threads
@@ -212,7 +212,7 @@ class WorkerProcess:
                     str(uuid.uuid4()),
                     now,
                     params_schema(workflow),
-                    _settings(script, name),
+                    settings_of(script, name),
                     tuple(classes[script.name]),
                     self._options.code.snapshot,
                     script.graphs.get(workflow.__name__),
@@ -292,13 +292,6 @@ def _made_of(scripts: list[Script]) -> tuple[dict[str, WorkflowClass], dict[tupl
 
 def _hashes(scripts: list[Script]) -> list[str]:
     return sorted(script.sha256 for script in scripts)
-
-
-def _settings(script: Script, name: str) -> VersionSettings:
-    """Return what the files of a script say of a workflow beside its code."""
-    return VersionSettings(
-        script.step_limits.get(name), script.concurrency.get(name), schedules=script.schedules.get(name, ())
-    )
 
 
 def _belongs(error: WorkflowBelongs) -> str:

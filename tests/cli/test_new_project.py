@@ -44,7 +44,7 @@ def test_project_is_served_checked_and_tested(tmp_path: Path) -> None:
     ]
     assert told.exit_code == 0
     assert tested.returncode == 0, tested.stdout
-    assert "1 passed" in tested.stdout
+    assert "2 passed" in tested.stdout
     assert (played.exit_code, played.stdout.splitlines()[-1]) == (0, 'output\t{"said":"Hello, Ann!"}')
 
 

@@ -32,8 +32,9 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
 
 
 def test_every_example_is_covered() -> None:
-    """A new example needs a test here."""
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == COVERED
+    """A new example needs a test here, and one beside it that shows people how to write theirs."""
+    stems = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert stems == COVERED | {f"test_{name}" for name in COVERED}
 
 
 def test_examples_load_as_one_folder(load: Load) -> None:

@@ -191,3 +191,27 @@ async def test_any_change_is_told_to_who_waits_for_any(store: Store) -> None:
     await asyncio.sleep(0)
 
     assert told.empty()
+
+
+async def test_any_change_but_those_of_turns_that_go_on(store: Store) -> None:
+    """Who waits for any instance may leave out what a turn records and goes on, but not its end."""
+    await register(store)
+    await create(store, "a")
+    (turn,) = (await claim(store, await worker(store))).turns
+    told: asyncio.Queue[int] = asyncio.Queue()
+    all_of_it: asyncio.Queue[int] = asyncio.Queue()
+    stops = [
+        store.watch(None, lambda: told.put_nowait(1), of_turns=False),
+        store.watch(None, lambda: all_of_it.put_nowait(1)),
+    ]
+
+    await store.run(commit(turn, waiting()))
+    await heard(all_of_it)
+    assert told.empty()
+    await store.run(happening("a"))
+    assert await heard(told) == 1
+    await store.run(ending(turn, n=2, seen=4))
+
+    assert await heard(told) == 1
+    for stop in stops:
+        stop()

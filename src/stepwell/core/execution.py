@@ -101,8 +101,7 @@ class Execution:
 
     def is_patched(self, name: str, now: int) -> bool:
         """Tell whether the code may go the newer way of this name; see Patches.ask."""
-        record = self._patches.ask(name, now, is_frozen=self.is_rolling_back)
-        if record is not None:
+        if (record := self._patches.ask(name, now, is_frozen=self.is_rolling_back)) is not None:
             self._emit(record)
         return name in self._patches.names
 
@@ -164,6 +163,11 @@ class Execution:
             timeout_ms = self.rules.wait_ms(key.name, event_type, timeout)
             self._emit(WaitStarted(now, key, str(event_type), now + timeout_ms, timeout_ms, *self._keys.caller(key)))
         self._await(key)
+
+    def time_out(self, key: Key, now: int) -> None:
+        """Record that a wait which is open got no event, before its time."""
+        if key in self._open:
+            self._emit(WaitEnded(now, key))
 
     def ask_child(self, key: Key, event_type: str, now: int) -> None:
         """Begin a wait for the end of a child, or find it begun; it is told by an event that nobody else can send."""
@@ -305,10 +309,8 @@ class Execution:
                 # A second timer of the same moment means nothing from here on.
                 self._steps[key].retry_at = None
                 due.append(key)
-            elif key.kind is StepKind.SLEEP:
-                self._emit(SleepEnded(now, key))
             else:
-                self._emit(WaitEnded(now, key))
+                self._emit(SleepEnded(now, key) if key.kind is StepKind.SLEEP else WaitEnded(now, key))
         return due
 
     def next_due(self) -> int | None:
@@ -319,8 +321,7 @@ class Execution:
 
     def is_last_attempt(self, key: Key) -> bool:
         """Tell whether the attempt in flight is the last that the step may have."""
-        step = self._steps[key]
-        return step.failures + 1 > step.config.limit
+        return self._steps[key].failures + 1 > self._steps[key].config.limit
 
     @property
     def is_pausing(self) -> bool:

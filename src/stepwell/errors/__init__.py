@@ -42,6 +42,12 @@
     |-- ServerUnreachable         a server does not answer, or not as this API does
     |-- UnreadableValue           a stored value no longer fits the author's classes
     |-- UnfitValue                a JSON value does not fit the type it is wanted as
+    |-- KitError                  a test asks its engine for what cannot be
+    |   |-- NothingCanHappen      what it waits for can never come
+    |   |-- StatusUnreachable     the instance has ended otherwise, or is not where it has to be
+    |   |-- NoStepResult          the instance has ended without a result of that step
+    |   |-- WaitsForReal          code waits for what no clock of the test's moves
+    |   `-- CannotStandIn         a modifier, or an introspection, that is refused
     `-- AuthorError               what a step call raises into the author's code
         |-- NonRetryableError     raised by authors: do not try this step again
         |-- RetryAfter            raised by authors: try this step again after so long
@@ -71,6 +77,14 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from stepwell.errors.base import StepwellError
+from stepwell.errors.kit import (
+    CannotStandIn,
+    KitError,
+    NoStepResult,
+    NothingCanHappen,
+    StatusUnreachable,
+    WaitsForReal,
+)
 from stepwell.errors.refused import (
     CodeRefused,
     CreatedTooFast,
@@ -112,6 +126,7 @@ from stepwell.errors.stores import (
 __all__ = [
     "AuthorError",
     "CannotListen",
+    "CannotStandIn",
     "ChildFailed",
     "CodeRefused",
     "CreatedTooFast",
@@ -128,13 +143,16 @@ __all__ = [
     "InvalidStepConfig",
     "InvalidStepName",
     "JobNotFound",
+    "KitError",
     "LimitNotFound",
     "NoFailedRollback",
+    "NoStepResult",
     "NonRetryableDelayError",
     "NonRetryableError",
     "NotAuthenticated",
     "NotOfThisServer",
     "NotSerialisable",
+    "NothingCanHappen",
     "OutOfOrder",
     "PageTooSlow",
     "QueueFull",
@@ -148,6 +166,7 @@ __all__ = [
     "ServerUnreachable",
     "SleepInThePast",
     "SnapshotNotFound",
+    "StatusUnreachable",
     "StepFailed",
     "StepLimitReached",
     "StepNotFound",
@@ -167,6 +186,7 @@ __all__ = [
     "UnreadableValue",
     "VersionChanged",
     "VersionNotFound",
+    "WaitsForReal",
     "WebhookNotFound",
     "WorkflowBelongs",
     "WorkflowFatalError",

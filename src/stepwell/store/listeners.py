@@ -75,7 +75,7 @@ class Watchers:
         """Tell whoever waits for one of these instances, or for one of these workflows'."""
         if self._watching and (changes or went_on):
             for what in {*changes, *went_on, ANYTHING}:
-                only_went_on = what in went_on and what not in changes
+                only_went_on = not changes if what is ANYTHING else what in went_on and what not in changes
                 for watcher in list(self._watching.get(what, ())):
                     if watcher.of_turns or not only_went_on:
                         calls.add(watcher.loop, watcher.told)

@@ -2,127 +2,59 @@
 
     async def test_order() -> None:
         async with TestEngine.open([Order]) as engine:
-            instance = await engine.create(Order, id="42", params={"item": "book"})
-            await engine.run_until_idle()
-            assert await instance.output() == {"paid": True}
+            order = await engine.create(Order, id="42", params={"item": "book"})
 
-Sleeps, retry delays, time-outs and waits take no time: `advance` moves the clock past them, in order.
+            assert await order.wait_for_output() == {"paid": True}
+
+Sleeps, retry delays, time-outs and waits take no time: the clock moves past them, in order.
 """
 
 import asyncio
-import sys
-import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from types import ModuleType
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from stepwell import durations, flow, reasons, values
+from stepwell import durations, limits, values
 from stepwell.bindings import Env, WorkflowBinding
+from stepwell.calls import CallScope
 from stepwell.clock import VirtualClock
-from stepwell.control import FromStep
-from stepwell.core.failures import Failure
-from stepwell.core.steplog import InstanceLog
-from stepwell.core.why import Why
-from stepwell.engine import Engine, InstanceView, NewInstance
+from stepwell.core.steplog import iso
+from stepwell.engine import Engine, NewInstance
+from stepwell.errors import CannotStandIn, InstanceNotFound
 from stepwell.expiry import Expiry
 from stepwell.firings import Firings
-from stepwell.forcing import Decision
-from stepwell.limits import MOST_RETENTION_MS
-from stepwell.scripts import schedules_of, workflow_name
+from stepwell.runner import Turn
+from stepwell.scope import install
 from stepwell.server_settings import Settings
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.store import Store
-from stepwell.store.label_operations import ReadLabels
-from stepwell.store.operations import EndLease, RegisterWorkflow, VersionSettings
+from stepwell.store.operations import EndLease, ListInstances
 from stepwell.store.sqlite import SqliteStore
 from stepwell.sweeps import Sweeps
+from stepwell.testing.code import Code, Workflow
+from stepwell.testing.instance import ACCOUNT, TestInstance
+from stepwell.testing.introspection import (
+    InstanceIntrospector,
+    IntrospectedStore,
+    Introspections,
+    WorkflowIntrospector,
+)
+from stepwell.testing.moments import moment_ms
+from stepwell.testing.stuck import unfinished
+from stepwell.testing.waiting import Patience, Waiting
 from stepwell.threads import Threads
 from stepwell.values import Classes
 from stepwell.worker import Worker
-from stepwell.workflow import WorkflowEntrypoint, params_schema
 
-ACCOUNT = "local"
-_SCRIPT = "tests"
+PATIENCE_MS = 5_000
 
-Workflow = type[WorkflowEntrypoint[Any]]
+# Nothing is waited for as long but the end of a child, which comes by itself or not at all.
+_FAR_MS = limits.CHILD_MS // 10
 
-
-@dataclass(frozen=True, slots=True)
-class TestInstance:
-    """One instance, as a test sees it."""
-
-    __test__ = False
-
-    engine: Engine
-    workflow: str
-    id: str
-    classes: Classes
-
-    async def view(self) -> InstanceView:
-        """Return everything about the instance."""
-        return await self.engine.get(ACCOUNT, self.workflow, self.id)
-
-    async def status(self) -> str:
-        """Return the status."""
-        return (await self.view()).row.status
-
-    async def output(self) -> Any:
-        """Return what `run` returned, or None."""
-        output = (await self.view()).log.output
-        return None if output is None else values.decode(await self.engine.payload(output), self.classes)
-
-    async def error(self) -> Failure | None:
-        """Return the error that ended the instance, if one did."""
-        return (await self.view()).log.error
-
-    async def log(self) -> InstanceLog:
-        """Return the step log."""
-        return (await self.view()).log
-
-    async def labels(self) -> dict[str, str]:
-        """Return its labels, by name."""
-        return (await self.engine.store.run(ReadLabels((await self.view()).row.row))).labels
-
-    async def why(self) -> Why:
-        """Return why it does not go on."""
-        return await reasons.explain(self.engine, ACCOUNT, self.workflow, self.id)
-
-    async def force(self, decision: Decision) -> None:
-        """Decide by hand what becomes of a step."""
-        await self.engine.forcing.force(ACCOUNT, self.workflow, self.id, decision)
-
-    async def pause(self) -> str:
-        """Pause the instance; return its status then."""
-        return await self.engine.control.pause(ACCOUNT, self.workflow, self.id)
-
-    async def resume(self) -> str:
-        """Let it go on; return its status then."""
-        return await self.engine.control.resume(ACCOUNT, self.workflow, self.id)
-
-    async def terminate(self, *, rollback: bool = False) -> str:
-        """End it at once, or once its steps are rolled back; return its status then."""
-        return await self.engine.control.terminate(ACCOUNT, self.workflow, self.id, rollback=rollback)
-
-    async def resume_rollback(self) -> str:
-        """Go on with its rollback, which has failed; return its status then."""
-        return await self.engine.control.resume_rollback(ACCOUNT, self.workflow, self.id)
-
-    async def restart(self, name: str | None = None, count: int = 1, type: str = "do") -> str:
-        """Begin it again, as a whole or from a step; return its status then."""
-        step = None if name is None else FromStep(name, count, type)
-        return await self.engine.control.restart(ACCOUNT, self.workflow, self.id, step)
-
-    async def delete(self) -> None:
-        """Delete it."""
-        await self.engine.control.delete(ACCOUNT, self.workflow, self.id)
-
-    async def send_event(self, event_type: str, payload: Any = None) -> None:
-        """Send an event."""
-        await self.engine.send_event(
-            ACCOUNT, self.workflow, self.id, event_type, values.encode_json(payload, "payload")
-        )
+# So many turns are kept open at most while the clock is moved; the worker has room for more.
+_KEPT_OPEN = 100
 
 
 class TestEngine:
@@ -130,62 +62,87 @@ class TestEngine:
 
     __test__ = False
 
+    # Whether turns stay open while the clock is moved on; else each wait of more than a second is a replay.
+    keeps_turns = True
+
     def __init__(
         self,
         store: Store,
         clock: VirtualClock,
-        workflows: Iterable[Workflow],
-        settings: TurnSettings,
+        code: Workflow | Iterable[Workflow] | str | Path,
+        settings: TurnSettings | None,
         env: Mapping[str, Any] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
-        self.engine = Engine(store, clock)
+        self.code = Code.of(code)
+        self._workflows = self.code.workflows
+        self.patience_ms = PATIENCE_MS
+        self._stage = Introspections(lambda: self._keeps_turns, self._handle)
+        introspected = IntrospectedStore(store, self._stage)
+        self.engine = Engine(introspected, clock)
+        self._waiting = Waiting(self)
         # What nobody says how long to keep is kept for ever: a test may look at it whenever it wants.
-        kept = Settings(success_retention=MOST_RETENTION_MS, error_retention=MOST_RETENTION_MS)
+        kept = Settings(success_retention=limits.MOST_RETENTION_MS, error_retention=limits.MOST_RETENTION_MS)
         self._expiry = Expiry(store, clock, kept, pause_s=0)
         self._sweeps = Sweeps(store, clock, pause_s=0)
         self.threads = Threads()
-        self._workflows = {workflow_name(workflow): workflow for workflow in workflows}
-        self._classes = Classes(self._modules)
-        bindings = {name.upper().replace("-", "_"): name for name in self._workflows}
-        self.env = Env(
-            {binding: WorkflowBinding(self.engine, ACCOUNT, name) for binding, name in bindings.items()}, env or {}
-        )
-        self._settings = settings
+        self._classes = Classes(self.code.modules)
+        bindings = {
+            binding: WorkflowBinding(self.engine, ACCOUNT, name) for binding, name in self.code.bindings.items()
+        }
+        self.env = Env(bindings, {**self.code.variables, **(env or {})})
+        self._settings = settings or TurnSettings()
+        # Who has said how turns behave knows when they are to be put back.
+        self._may_keep_turns = self.keeps_turns and settings is None
+        self._is_moving = False
+        # When the next instance expires, and whether another may have ended since that was asked.
+        self._expires_at: int | None = None
+        self._may_expire = True
         self._worker: Worker | None = None
         self._task: asyncio.Task[None] | None = None
-        self._firings = Firings(store, clock, self.engine.settings.schedule_catch_up, every_minute=False)
+        self._firings = Firings(introspected, clock, self.engine.settings.schedule_catch_up, every_minute=False)
         self._firing: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
-    async def open(
+    async def open(  # noqa: PLR0913 - what a test may say, by name
         cls,
-        workflows: Iterable[Workflow],
+        code: Workflow | Iterable[Workflow] | str | Path,
         *,
         settings: TurnSettings | None = None,
         store: Store | None = None,
         clock: VirtualClock | None = None,
         env: Mapping[str, Any] | None = None,
+        now: datetime | int | str | None = None,
+        patience: object = PATIENCE_MS,
     ) -> AsyncIterator["TestEngine"]:
-        """Open an engine that runs these workflows; on leaving it stops without waiting for anything.
+        """Open an engine that runs workflows: classes, or a project by its path; on leaving it stops at once.
 
-        `env` has the variables of `self.env`, which also has a binding for each workflow: `ORDER_WORKFLOW`.
+        `env` has variables of `self.env`, which also has a binding for each workflow: `ORDER_WORKFLOW`. `now` is where
+        the clock begins. `patience`: how long real time may pass for what the clock does not move. Raises ScriptError,
+        or RuntimeError or TypeError where the loop is not asyncio's own.
         """
+        _require_asyncio()
+        patience_ms = durations.to_ms(patience)
+        if patience_ms is None:
+            raise ValueError(f"patience must be {durations.EXPECTED}, got {patience!r:.100}")
         engine = cls(
             store if store is not None else SqliteStore.in_memory(),
-            clock or VirtualClock(),
-            workflows,
-            settings or TurnSettings(),
+            clock or (VirtualClock() if now is None else VirtualClock(moment_ms(now))),
+            code,
+            settings,
             env,
         )
+        engine.patience_ms = patience_ms
         await engine._register()
         await engine.start_worker()
         engine.start_firing()
+        unwatch = engine.store.watch(None, engine._changed, of_turns=False)
         try:
             yield engine
         finally:
+            unwatch()
             await engine.stop_firing()
             await engine.crash()
             await engine.engine.terminations.stop()
@@ -194,24 +151,74 @@ class TestEngine:
                 await engine.store.close()
 
     async def create(
-        self, workflow: Workflow, *, id: str | None = None, params: Any = None, labels: Mapping[str, str] | None = None
+        self,
+        workflow: Workflow | str,
+        *,
+        id: str | None = None,
+        params: Any = None,
+        labels: Mapping[str, str] | None = None,
     ) -> TestInstance:
-        """Create an instance; nothing of it runs before the test awaits something."""
-        name = workflow_name(workflow)
+        """Create an instance of a class, or of a workflow by name; nothing runs before the test awaits something."""
+        name = self.code.name_of(workflow)
         text = "{}" if params is None else values.encode_json(params, "params")
         row = await self.engine.create(ACCOUNT, name, NewInstance(id, text, labels=labels or {}))
-        return TestInstance(self.engine, name, row.id, self._classes_of(workflow))
+        return self._handle(name, row.id)
 
-    def instance(self, workflow: Workflow, id: str) -> TestInstance:
-        """Return a handle of an instance that exists."""
-        return TestInstance(self.engine, workflow_name(workflow), id, self._classes_of(workflow))
+    def instance(self, workflow: Workflow | str, id: str) -> TestInstance:
+        """Return a handle of an instance, which need not be there yet."""
+        return self._handle(self.code.name_of(workflow), id)
+
+    def _handle(self, name: str, id: str) -> TestInstance:
+        workflow = self.code.workflows.get(name)
+        output = None if workflow is None else values.annotation_of(workflow.run)
+        classes = self._classes if output is None else self._classes.plus(output)
+        return TestInstance(self.engine, name, id, classes, self._waiting)
+
+    # ---- introspection
+
+    @asynccontextmanager
+    async def introspect_instance(self, workflow: Workflow | str, id: str) -> AsyncIterator[InstanceIntrospector]:
+        """Say what stands in for parts of an instance that is not there yet; on leaving, the instance is deleted.
+
+        Raises CannotStandIn if it is there.
+        """
+        instance = self.instance(workflow, id)
+        with suppress(InstanceNotFound):
+            await instance.view()
+            raise CannotStandIn(
+                f"{instance.workflow}/{id} is there already: an instance is introspected before it is created"
+            )
+        introspector = self._stage.begin_instance(instance)
+        try:
+            yield introspector
+        finally:
+            self._stage.end_instance(instance)
+            await _dispose([instance])
+
+    @asynccontextmanager
+    async def introspect_workflow(self, workflow: Workflow | str) -> AsyncIterator[WorkflowIntrospector]:
+        """Say what stands in for parts of all instances that are created from now on; on leaving, they are deleted.
+
+        A workflow has one such session at a time. Raises CannotStandIn.
+        """
+        name = self.code.name_of(workflow)
+        newest = (await self.store.run(ListInstances(ACCOUNT, name, 1))).rows
+        introspector = self._stage.begin_workflow(name, newest[0].row if newest else 0)
+        try:
+            yield introspector
+        finally:
+            self._stage.end_workflow(name)
+            await _dispose(introspector.get())
+
+    # ---- time
 
     async def run_until_idle(self) -> None:
         """Let everything happen that can happen without the clock moving on."""
+        patience = Patience(self.patience_ms)
         while True:
             await _until_loop_is_quiet()
             if self._waits_for_real():
-                await asyncio.sleep(0.001)
+                await patience.wait(self._real_waits)
             elif (alarm_at := self.clock.next_alarm_at()) is not None and alarm_at <= self.clock.now():
                 # Set for a moment that is over; a real clock rings such an alarm at once.
                 self.clock.move_to(self.clock.now())
@@ -223,27 +230,102 @@ class TestEngine:
         ms = durations.to_ms(duration)
         if ms is None:
             raise ValueError(f"duration must be {durations.EXPECTED}, got {duration!r}")
-        end = self.clock.now() + ms
-        await self.run_until_idle()
-        while (moment := await self._next_moment()) is not None and moment <= end:
-            self.clock.move_to(moment)
-            await self.run_until_idle()
-        self.clock.move_to(end)
-        await self.run_until_idle()
+        await self._advance_to(self.clock.now() + ms)
+
+    async def advance_to(self, moment: datetime | int | str) -> None:
+        """Move the clock on to a moment, as `advance` does: a datetime, milliseconds since 1970, or ISO text in UTC."""
+        at = moment_ms(moment)
+        if at < self.clock.now():
+            raise ValueError(f"the clock never moves back: it is {iso(self.clock.now())} already, not {iso(at)}")
+        await self._advance_to(at)
+
+    async def _advance_to(self, end: int) -> None:
+        await self.begin_moving()
+        try:
+            await self._settle_io()
+            while (moment := await self._next_moment()) is not None and moment <= end:
+                self.clock.move_to(moment)
+                await self._settle_io()
+            self.clock.move_to(end)
+            await self._settle_io()
+        finally:
+            await self.end_moving()
         await self._expiry.look()
         await self._sweeps.sweep()
         await self.run_until_idle()
 
+    # ---- what waiting needs
+
+    async def settle(self) -> None:
+        """Let everything happen that can happen without the clock moving on, and what takes real time, too.
+
+        Raises WaitsForReal.
+        """
+        patience = Patience(self.patience_ms)
+        await self.run_until_idle()
+        while self._foreign_waits():
+            await patience.wait(self._foreign_waits)
+            await self.run_until_idle()
+
+    async def begin_moving(self) -> None:
+        """Keep turns open from now on, as the clock is about to be moved: a replay at each moment would take longer.
+
+        Not where they have slots that others wait for: who is put back gives his to the next.
+        """
+        # How long instances are kept may have been changed.
+        self._may_expire = True
+        held = await self.engine.limits(ACCOUNT)
+        self._is_moving = self._may_keep_turns and held.concurrency is None and not held.gates
+
+    async def end_moving(self) -> None:
+        """Put back the turns that were kept open, as somebody is about to look."""
+        self._is_moving = False
+        for turn in self._turns():
+            turn.advance()
+        await self.run_until_idle()
+
+    def is_held(self, workflow: str, id: str) -> bool:
+        """Tell whether a turn has an instance, which has not ended, then."""
+        return any((turn.claim.workflow, turn.claim.id) == (workflow, id) for turn in self._turns())
+
+    async def move_on(self) -> bool:
+        """Move the clock on to the next moment at which something happens; False: there is none."""
+        moment = await self._next_moment()
+        if moment is None or moment - self.clock.now() > _FAR_MS:
+            return False
+        self.clock.move_to(moment)
+        return True
+
+    async def unfinished(self) -> list[str]:
+        """Return what each unfinished instance waits for, and what would help."""
+        return await unfinished(self.engine, ACCOUNT)
+
+    @property
+    def _keeps_turns(self) -> bool:
+        return self._is_moving and len(self._turns()) <= _KEPT_OPEN
+
+    async def _settle_io(self) -> None:
+        """Let everything happen that can happen now, also what the loop has sockets for; the rest is the test's."""
+        await self.run_until_idle()
+        if self._foreign_waits() and _has_sockets():
+            await self.settle()
+
     async def _next_moment(self) -> int | None:
         """Delete what has expired, and return when the next alarm rings or the next instance expires."""
-        moments = (await self._expiry.look(), self.clock.next_alarm_at())
+        if self._may_expire or (self._expires_at is not None and self._expires_at <= self.clock.now()):
+            self._may_expire, self._expires_at = False, await self._expiry.look()
+        moments = (self._expires_at, self.clock.next_alarm_at())
         return min((moment for moment in moments if moment is not None), default=None)
+
+    def _changed(self) -> None:
+        self._may_expire = True
 
     async def start_worker(self) -> None:
         """Start the worker, after `crash` or `stop`."""
-        context = TurnContext(self.store, self.clock, self.threads, self._settings, self.env, self._classes)
-        classes = {(_SCRIPT, workflow.__name__): workflow for workflow in self._workflows.values()}
-        self._worker = Worker(context, self._workflows, classes=classes)
+        context = TurnContext(
+            self.store, self.clock, self.threads, self._settings, self.env, self._classes, stage=self._stage
+        )
+        self._worker = Worker(context, self._workflows, classes=self.code.classes_of(self._workflows))
         await self._worker.start()
         self._task = asyncio.get_running_loop().create_task(self._worker.run())
 
@@ -278,42 +360,37 @@ class TestEngine:
         await asyncio.wait([task])
         await self.store.run(EndLease(worker.number))
 
-    def _modules(self) -> list[ModuleType]:
-        """Return the modules that the workflows are defined in."""
-        return [sys.modules[workflow.__module__] for workflow in self._workflows.values()]
-
-    def _classes_of(self, workflow: Workflow) -> Classes:
-        output = values.annotation_of(workflow.run)
-        return self._classes if output is None else self._classes.plus(output)
-
     def _take_worker(self) -> tuple[Worker | None, asyncio.Task[None] | None]:
         worker, task, self._worker, self._task = self._worker, self._task, None, None
         return worker, task
 
     async def _register(self) -> None:
-        for name, workflow in self._workflows.items():
-            await self.store.run(
-                RegisterWorkflow(
-                    ACCOUNT,
-                    name,
-                    _SCRIPT,
-                    workflow.__name__,
-                    "0" * 64,
-                    _uuid(name, 1),
-                    _uuid(name, 2),
-                    self.clock.now(),
-                    params_schema(workflow),
-                    VersionSettings(schedules=schedules_of(workflow)),
-                    flow=flow.to_text(workflow.flow, workflow.__name__),
-                )
-            )
+        for registration in self.code.registrations(ACCOUNT, self.clock.now()):
+            await self.store.run(registration)
 
     def _waits_for_real(self) -> bool:
         """Tell whether something is under way that passes in real time: a thread, a timer of the author's."""
         if self.threads.running or self._firings.is_firing:
             return True
-        worker = self._worker
-        return worker is not None and (worker.is_claiming or any(t.waits_for_real() for t in worker.turns.values()))
+        is_claiming = self._worker is not None and self._worker.is_claiming
+        return is_claiming or any(turn.waits_for_real() for turn in self._turns())
+
+    def _turns(self) -> list[Turn]:
+        return [] if self._worker is None else list(self._worker.turns.values())
+
+    def _real_waits(self) -> list[str]:
+        """Say what is under way that passes in real time."""
+        waits = [_real_wait(turn, scope) for turn in self._turns() for scope in turn.scopes()]
+        return [wait for wait in waits if wait is not None]
+
+    def _foreign_waits(self) -> list[str]:
+        """Say what author code waits for that the engine does not know."""
+        return [
+            _told(turn, scope, where)
+            for turn in self._turns()
+            for scope in turn.scopes()
+            if not scope.is_closed and (where := scope.foreign_wait()) is not None
+        ]
 
 
 async def _until_loop_is_quiet() -> None:
@@ -324,5 +401,40 @@ async def _until_loop_is_quiet() -> None:
         await asyncio.sleep(0)
 
 
-def _uuid(name: str, number: int) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name}/{number}"))
+def _require_asyncio() -> None:
+    """Teach the loop what the engine needs of it. Raises RuntimeError, or TypeError for a loop that cannot learn it."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "a test engine runs on asyncio, and no asyncio loop runs here: under AnyIO's pytest plugin choose asyncio "
+            'for the test, by a fixture `anyio_backend` that returns "asyncio"'
+        ) from None
+    install(loop)
+
+
+async def _dispose(instances: Iterable[TestInstance]) -> None:
+    for instance in instances:
+        with suppress(InstanceNotFound):
+            await instance.delete()
+
+
+def _real_wait(turn: Turn, scope: CallScope) -> str | None:
+    """Say what a scope's code waits for in real time; None: nothing."""
+    if scope.has_timer():
+        return _told(turn, scope, "a timer of its own, such as asyncio.sleep")
+    where = scope.foreign_wait()
+    return None if where is None else _told(turn, scope, where)
+
+
+def _told(turn: Turn, scope: CallScope, where: str) -> str:
+    step, instance = scope.counts.parent, f"{turn.claim.workflow}/{turn.claim.id}"
+    if step is None:
+        return f"`run` of {instance}, outside of its steps, waits for {where}"
+    return f"step {step.label} of {instance} waits for {'its thread' if where == step.label else where}"
+
+
+def _has_sockets() -> bool:
+    """Tell whether the loop waits for sockets or pipes, beside the one that wakes it."""
+    selector = getattr(asyncio.get_running_loop(), "_selector", None)
+    return selector is not None and len(selector.get_map()) > 1

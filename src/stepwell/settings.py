@@ -8,6 +8,7 @@ from stepwell.clock import Clock
 from stepwell.core import retries
 from stepwell.core.records import StepConfig
 from stepwell.core.rules import Rules
+from stepwell.divergences import TOLD, Divergences
 from stepwell.notes import OUTPUT, OutputSettings
 from stepwell.server_settings import Settings
 from stepwell.step_processes import StepProcesses
@@ -31,6 +32,10 @@ class TurnSettings(Rules):
     output: OutputSettings = OUTPUT
     # For tests: park whenever possible, so that each wait is a replay.
     parks_always: bool = False
+    # For tests: each result is met in a new turn, unless an attempt is in flight that this would end.
+    replays_always: bool = False
+    # For tests: code that goes another way than its history ends its instance with an error.
+    fails_diverging: bool = False
 
     @classmethod
     def of(cls, told: Settings, *, keeps_output: bool) -> "TurnSettings":
@@ -72,6 +77,8 @@ class TurnContext:
     classes: Classes = NO_CLASSES
     # Where isolated steps run; None: where all do.
     processes: StepProcesses | None = None
+    # Who is told of code that goes another way than its history.
+    divergences: Divergences = TOLD
 
 
 def _defaults(told: Settings) -> StepConfig:

@@ -40,6 +40,11 @@
     |-- ServerUnreachable         a server does not answer, or not as this API does
     |-- UnreadableValue           a stored value no longer fits the author's classes
     |-- UnfitValue                a JSON value does not fit the type it is wanted as
+    |-- KitFinding                what the test kit finds in a workflow
+    |   |-- Diverged              its code, replayed, went another way than its history
+    |   |-- OutcomeChanged        it came to another end when a worker had died
+    |   |-- StepsDiffer           its step log is not what a test says
+    |   `-- SnapshotMissing       there is none that its step log could be held against
     `-- AuthorError               what a step call raises into the author's code
         |-- NonRetryableError     raised by authors: do not try this step again
         |-- RetryAfter            raised by authors: try this step again after so long
@@ -69,6 +74,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from stepwell.errors.base import StepwellError
+from stepwell.errors.kit import Diverged, KitFinding, OutcomeChanged, SnapshotMissing, StepsDiffer
 from stepwell.errors.refused import (
     CodeRefused,
     CreatedTooFast,
@@ -111,6 +117,7 @@ __all__ = [
     "ChildFailed",
     "CodeRefused",
     "CreatedTooFast",
+    "Diverged",
     "IdempotencyKeyReused",
     "InstanceAlreadyExists",
     "InstanceFinished",
@@ -123,6 +130,7 @@ __all__ = [
     "InvalidStepConfig",
     "InvalidStepName",
     "JobNotFound",
+    "KitFinding",
     "LimitNotFound",
     "NoFailedRollback",
     "NonRetryableDelayError",
@@ -131,6 +139,7 @@ __all__ = [
     "NotOfThisServer",
     "NotSerialisable",
     "OutOfOrder",
+    "OutcomeChanged",
     "PageTooSlow",
     "QueueFull",
     "RehearsalStopped",
@@ -142,12 +151,14 @@ __all__ = [
     "ScriptError",
     "ServerUnreachable",
     "SleepInThePast",
+    "SnapshotMissing",
     "SnapshotNotFound",
     "StepFailed",
     "StepLimitReached",
     "StepNotFound",
     "StepNotInHistory",
     "StepProcessDied",
+    "StepsDiffer",
     "StepwellError",
     "StoreDamaged",
     "StoreError",

@@ -38,6 +38,7 @@ from stepwell.store.label_operations import ReadLabels
 from stepwell.store.operations import EndLease, RegisterWorkflow, VersionSettings
 from stepwell.store.sqlite import SqliteStore
 from stepwell.sweeps import Sweeps
+from stepwell.testing.replays import Found
 from stepwell.threads import Threads
 from stepwell.values import Classes
 from stepwell.worker import Worker
@@ -155,6 +156,7 @@ class TestEngine:
         self._settings = settings
         self._worker: Worker | None = None
         self._task: asyncio.Task[None] | None = None
+        self._found = Found()
         self._firings = Firings(store, clock, self.engine.settings.schedule_catch_up, every_minute=False)
         self._firing: asyncio.Task[None] | None = None
 
@@ -192,6 +194,7 @@ class TestEngine:
             await engine.engine.jobs.stop()
             if store is None:
                 await engine.store.close()
+        engine._found.check()
 
     async def create(
         self, workflow: Workflow, *, id: str | None = None, params: Any = None, labels: Mapping[str, str] | None = None
@@ -216,7 +219,8 @@ class TestEngine:
                 # Set for a moment that is over; a real clock rings such an alarm at once.
                 self.clock.move_to(self.clock.now())
             else:
-                return
+                break
+        self._found.check()
 
     async def advance(self, duration: object) -> None:
         """Move the clock on by milliseconds or a duration such as "1 day", through every alarm on the way."""
@@ -241,7 +245,15 @@ class TestEngine:
 
     async def start_worker(self) -> None:
         """Start the worker, after `crash` or `stop`."""
-        context = TurnContext(self.store, self.clock, self.threads, self._settings, self.env, self._classes)
+        context = TurnContext(
+            self.store,
+            self.clock,
+            self.threads,
+            self._settings,
+            self.env,
+            self._classes,
+            divergences=self._found,
+        )
         classes = {(_SCRIPT, workflow.__name__): workflow for workflow in self._workflows.values()}
         self._worker = Worker(context, self._workflows, classes=classes)
         await self._worker.start()

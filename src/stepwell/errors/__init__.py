@@ -74,7 +74,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from stepwell.errors.base import StepwellError
-from stepwell.errors.kit import Diverged, KitFinding, OutcomeChanged, SnapshotMissing, StepsDiffer
+from stepwell.errors.findings import Diverged, KitFinding, OutcomeChanged, SnapshotMissing, StepsDiffer
 from stepwell.errors.refused import (
     CodeRefused,
     CreatedTooFast,

@@ -1,6 +1,18 @@
 """The test kit: whole engines inside a test's process, on a clock that the test moves."""
 
+from stepwell.testing.crashes import Scenario, crash_everywhere
 from stepwell.testing.engine import ACCOUNT, TestEngine, TestInstance
 from stepwell.testing.replays import REPLAYS_ALWAYS
+from stepwell.testing.steplogs import assert_snapshot, assert_steps, step_log
 
-__all__ = ["ACCOUNT", "REPLAYS_ALWAYS", "TestEngine", "TestInstance"]
+__all__ = [
+    "ACCOUNT",
+    "REPLAYS_ALWAYS",
+    "Scenario",
+    "TestEngine",
+    "TestInstance",
+    "assert_snapshot",
+    "assert_steps",
+    "crash_everywhere",
+    "step_log",
+]

@@ -290,6 +290,11 @@ class TestEngine:
         await asyncio.wait([task])
         await self.store.run(EndLease(worker.number))
 
+    @property
+    def workflows(self) -> list[str]:
+        """The names of the workflows that it runs."""
+        return list(self._workflows)
+
     def _modules(self) -> list[ModuleType]:
         """Return the modules that the workflows are defined in."""
         return [sys.modules[workflow.__module__] for workflow in self._workflows.values()]

@@ -6,7 +6,7 @@ code has been given all that is on record and waits, what it has called by then 
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import replace
 from types import TracebackType
@@ -22,15 +22,18 @@ from stepwell.core.instance import Status, fold
 from stepwell.core.keys import Scope
 from stepwell.core.records import (
     AttemptStarted,
+    Completed,
     Failed,
     Key,
     Record,
+    Restarted,
     Resumed,
     RollbackEnded,
     RollbackStarted,
     Running,
     SleepStarted,
     StepKind,
+    Terminated,
     WaitStarted,
 )
 from stepwell.divergences import lines_of
@@ -72,6 +75,8 @@ READS = (ReadHistory, ReadPayload, ReadPiece, ReadNote, ReadLabels, GetInstance,
 _PASSED_OVER = (WriteNotes, SetLabels, AwaitChild)
 _FIRSTS = (AttemptStarted, SleepStarted, WaitStarted)
 _NAMED_AT_MOST = 5
+_COMPLETED, _FAILED, _RESTARTED = map(codec.name_of, (Completed, Failed, Restarted))
+_ENDS = frozenset((_COMPLETED, _FAILED, *map(codec.name_of, (Terminated, RollbackStarted))))
 
 
 class StillClock:
@@ -203,16 +208,57 @@ async def rehearse(
 
     Raises TurnLost if the instance is another by now, or gone.
     """
+    rows = await _rows(claim, dry)
+    if fold(record for _, record in codec.from_rows(rows)).ended_at is not None:
+        return Outlook(Verdict.GOES_ON)
+    return await _replay(claim, rows, workflow, context, dry)
+
+
+async def rehearse_ended(
+    claim: Claim, workflow: type[WorkflowEntrypoint[Any]], context: TurnContext, dry: DryStore
+) -> Outlook:
+    """Do what `rehearse` does, for an instance that has ended: as it was before its end, which the code has to meet.
+
+    Raises TurnLost if the instance is another by now, or gone.
+    """
+    rows = await _rows(claim, dry)
+    end = next((place for place, row in enumerate(rows) if _is_end(row, rows[place:])), len(rows))
+    had_failed = any(row.kind == _FAILED for row in rows[end:])
+    has_completed = any(row.kind == _COMPLETED for row in rows[end:])
+    outlook = await _replay(claim, rows[:end], workflow, context, dry)
+    if outlook.verdict is Verdict.FAILS and had_failed:
+        return Outlook(Verdict.GOES_ON)
+    if outlook.verdict is Verdict.GOES_ON and outlook.anew and has_completed:
+        first = outlook.anew[0]
+        problem = f"{first.step} would be run anew, where it had ended before"
+        return Outlook(Verdict.DIVERGES, outlook.anew, (), outlook.skipped, problem, first.where)
+    return outlook
+
+
+async def _rows(claim: Claim, dry: DryStore) -> list[RecordRow]:
     dry.begin()
     rows = claim.history
     if rows is None:
         rows = await dry.run(ReadHistory(claim.row, turn=claim.turn))
     if not rows:
         raise TurnLost(claim.row, claim.turn)
+    return rows
+
+
+def _is_end(row: RecordRow, rest: Sequence[RecordRow]) -> bool:
+    """Tell whether the end of an instance begins with a record; `rest` begins with it, and no restart follows."""
+    return row.kind in _ENDS and not any(later.kind == _RESTARTED for later in rest)
+
+
+async def _replay(
+    claim: Claim,
+    rows: list[RecordRow],
+    workflow: type[WorkflowEntrypoint[Any]],
+    context: TurnContext,
+    dry: DryStore,
+) -> Outlook:
     state = fold(record for _, record in codec.from_rows(rows))
-    if state.ended_at is not None:
-        return Outlook(Verdict.GOES_ON)
-    rows += claimed(state.status, rows[-1])
+    rows = rows + claimed(state.status, rows[-1])
     still = replace(context, store=dry, clock=StillClock(rows[-1].at))
     turn = DryTurn(structs.replace(claim, history=rows), workflow, still)
     await turn.run()

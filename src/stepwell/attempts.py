@@ -46,6 +46,13 @@ from stepwell.threads import Threads
 from stepwell.values import Classes
 
 
+class Finishing(Protocol):
+    """The order in which attempts end that are in flight at the same time."""
+
+    async def turn_comes(self) -> None:
+        """Wait until an attempt whose body has ended may end."""
+
+
 class AttemptHost(CallPort, Protocol):
     """The turn, as its attempts see it."""
 
@@ -56,6 +63,8 @@ class AttemptHost(CallPort, Protocol):
     classes: Classes
     notebook: Notebook
     slots: SharedSlots
+    # Who decides in which order attempts end whose bodies have ended; None: nobody.
+    finishing: Finishing | None
     # Where steps run in processes of their own; None: those run where all do.
     processes: StepProcesses | None
 
@@ -244,7 +253,11 @@ class Attempts:
             with suppress(UnreadableValue):
                 running.signals.details = values.decode(details, self._host.classes)
         context = StepContext(step_facts(running.attempt, self._host.instance_key()), running.signals)
-        return await call_body(running.call, context, self._host.threads)
+        try:
+            return await call_body(running.call, context, self._host.threads)
+        finally:
+            if self._host.finishing is not None and not running.is_closed:
+                await self._host.finishing.turn_comes()
 
     async def _elsewhere(self, running: RunningAttempt, isolation: Isolation, details: str | None) -> StoredResult:
         """Run the body of an attempt in a process of its own. Raises BodyFailed or StepProcessDied."""

@@ -62,9 +62,8 @@ class Turn:
         self.cleared: Callable[[], None] = lambda: None
         # Tasks that were still alive when the turn was closed and given up.
         self.abandoned = 0
-        self.clock = context.clock
-        self.threads = context.threads
-        self.processes = context.processes
+        self.clock, self.threads = context.clock, context.threads
+        self.processes, self.finishing = context.processes, context.finishing
         self.execution = Execution((), 0)
         self._workflow = workflow
         self._env = context.env

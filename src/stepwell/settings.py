@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell import durations, limits
+from stepwell.attempts import Finishing
 from stepwell.clock import Clock
 from stepwell.core import retries
 from stepwell.core.records import StepConfig
@@ -77,6 +78,8 @@ class TurnContext:
     classes: Classes = NO_CLASSES
     # Where isolated steps run; None: where all do.
     processes: StepProcesses | None = None
+    # For tests: in which order attempts end; None: as their bodies do.
+    finishing: Finishing | None = None
     # Who is told of code that goes another way than its history.
     divergences: Divergences = TOLD
 

@@ -4,6 +4,7 @@ from stepwell.testing.crashes import Scenario, crash_everywhere
 from stepwell.testing.engine import ACCOUNT, TestEngine, TestInstance
 from stepwell.testing.histories import History, assert_replays, histories, replay_history
 from stepwell.testing.replays import REPLAYS_ALWAYS
+from stepwell.testing.shuffling import every_seed
 from stepwell.testing.steplogs import assert_snapshot, assert_steps, step_log
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "assert_snapshot",
     "assert_steps",
     "crash_everywhere",
+    "every_seed",
     "histories",
     "replay_history",
     "step_log",

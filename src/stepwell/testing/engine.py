@@ -38,6 +38,7 @@ from stepwell.store.label_operations import ReadLabels
 from stepwell.store.operations import EndLease, RegisterWorkflow, VersionSettings
 from stepwell.store.sqlite import SqliteStore
 from stepwell.sweeps import Sweeps
+from stepwell.testing.finishing import SeededOrder
 from stepwell.testing.replays import Found
 from stepwell.threads import Threads
 from stepwell.values import Classes
@@ -157,6 +158,7 @@ class TestEngine:
         self._worker: Worker | None = None
         self._task: asyncio.Task[None] | None = None
         self._found = Found()
+        self._order = SeededOrder()
         self._firings = Firings(store, clock, self.engine.settings.schedule_catch_up, every_minute=False)
         self._firing: asyncio.Task[None] | None = None
 
@@ -213,6 +215,8 @@ class TestEngine:
         """Let everything happen that can happen without the clock moving on."""
         while True:
             await _until_loop_is_quiet()
+            if not self.threads.running and self._order.let_one_go():
+                continue
             if self._waits_for_real():
                 await asyncio.sleep(0.001)
             elif (alarm_at := self.clock.next_alarm_at()) is not None and alarm_at <= self.clock.now():
@@ -221,6 +225,10 @@ class TestEngine:
             else:
                 break
         self._found.check()
+
+    def shuffle(self, seed: int) -> None:
+        """Let steps that run side by side end in an order that is drawn from a seed: the same for the same seed."""
+        self._order.begin(seed)
 
     async def advance(self, duration: object) -> None:
         """Move the clock on by milliseconds or a duration such as "1 day", through every alarm on the way."""
@@ -252,6 +260,7 @@ class TestEngine:
             self._settings,
             self.env,
             self._classes,
+            finishing=self._order,
             divergences=self._found,
         )
         classes = {(_SCRIPT, workflow.__name__): workflow for workflow in self._workflows.values()}

@@ -12,6 +12,7 @@ from types import CodeType, FrameType
 from typing import Any, Protocol
 
 from stepwell.checks.causes import Cause, Line, likely_cause
+from stepwell.checks.unstable import Kind
 from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure, describe
 from stepwell.core.records import Key, StepKind
@@ -55,6 +56,13 @@ class Divergence:
         """The line of the author's code, or what is known of it."""
         return str(self.lines[0]) if self.lines else "a task of its own"
 
+    @property
+    def why(self) -> str:
+        """The likely cause, and what to do."""
+        if self.cause is not None:
+            return str(self.cause)
+        return f"Nothing in its source tells why. Is it {Kind.CODE}? {Kind.CODE.remedy}"
+
     def __str__(self) -> str:
         """Say it in one line."""
         if self.asked is not None:
@@ -64,7 +72,7 @@ class Divergence:
         more = "" if len(self.unused) <= _NAMED_AT_MOST else " and more"
         named = ", ".join(map(called, self.unused[:_NAMED_AT_MOST])) + more
         said = f"replayed, it goes another way than before: {does}, where the history has {named}. "
-        return said + (str(self.cause) if self.cause else "Nothing in its source tells why.")
+        return said + self.why
 
 
 class Divergences:

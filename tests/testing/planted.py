@@ -332,7 +332,7 @@ for ended in asyncio.as_completed([part(2), part(1), part(3)]):
     "an event that does not come": """
 try:
     await step.wait_for_event("approval", "approved", timeout="1 minute")
-except Exception:
+except Exception:  # how the time-out is called is no matter here
     await step.do("refuse", lambda: 1)
 await step.do("then", lambda: 1)
 """,

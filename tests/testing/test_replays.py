@@ -95,6 +95,22 @@ await step.do("then", lambda: 1)
     )
 
 
+async def test_divergence_without_a_cause_asks_whether_the_code_has_changed(tmp_path: Path) -> None:
+    """What lies in another file is not looked into; then other code than before is what it may be."""
+    source = "from tests.testing.flows import NUMBERS\n" + flow("await step.do(f'pay {next(NUMBERS)}', lambda: 1)")
+
+    with loaded(tmp_path, source) as module:
+        async with TestEngine.open([module.Flow], settings=REPLAYS_ALWAYS) as engine:
+            await engine.create(module.Flow, id="a")
+            with pytest.raises(Diverged) as found:
+                await engine.run_until_idle()
+
+    assert str(found.value).endswith(
+        "\n\nNothing in its source tells why. Is it other code than before? "
+        "Let what has begun go the old way: `if step.patched(name)`."
+    )
+
+
 async def test_divergence_is_raised_at_the_end_at_the_latest(tmp_path: Path) -> None:
     """A test that never lets the engine run to the end of it fails when it leaves the engine."""
 

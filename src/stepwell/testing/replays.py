@@ -42,5 +42,4 @@ def report(divergence: Divergence) -> str:
         lines += [f"  asks for         {called(divergence.asked) if divergence.asked else 'nothing more: it waits'}"]
     heads = ("  the history has  ", *[" " * 19] * len(divergence.unused))
     lines += [f"{head}{called(key)}" for head, key in zip(heads, divergence.unused, strict=False)]
-    why = str(divergence.cause) if divergence.cause else "Nothing in its source tells why."
-    return "\n".join([*lines, "", why])
+    return "\n".join([*lines, "", divergence.why])

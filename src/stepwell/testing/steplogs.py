@@ -97,8 +97,10 @@ def _entry(entry: CalledEntry, *, with_attempts: bool) -> Iterator[str]:
             yield from _beside(head, _payload(output))
         case WaitEntry():
             yield f"{head}  {_unfinished(entry.error, f'waits for {json.dumps(entry.event_type)}')}"
-        case StepEntry(success=True, output=output):
-            yield from _beside(head, "(no output)" if output is None else output)
+        case StepEntry(success=True, output=None):
+            yield head
+        case StepEntry(success=True, output=str(output)):
+            yield from _beside(head, output)
         case StepEntry():
             errors = [attempt.error for attempt in entry.attempts if attempt.error is not None]
             state = "has not ended" if entry.success is None else "failed"

@@ -79,11 +79,11 @@ class Divergences:
     """Where divergences are told: in the log, each place of an instance once."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[int, str], None] = {}
+        self._told: dict[tuple[int, str, str, str], None] = {}
 
     def tell(self, row: int, divergence: Divergence) -> bool:
         """Tell of a divergence, unless that was told; tell whether it was now."""
-        place = (row, divergence.where)
+        place = (row, divergence.workflow, divergence.id, divergence.where)
         if place in self._told:
             return False
         while len(self._told) >= _TOLD_AT_MOST:
@@ -151,7 +151,15 @@ class Replay:
         asked, lines = self._anew[0] if self._anew else (None, ())
         lines = lines or _lines_of_task(run) or _lines_of_code(code)
         claim = self._host.claim
-        return Divergence(claim.workflow, claim.id, asked, unused, run.done(), lines, likely_cause(lines))
+        return Divergence(claim.workflow, claim.id, asked, unused, run.done(), lines, _cause(lines))
+
+
+def _cause(lines: tuple[Line, ...]) -> Cause | None:
+    try:
+        return likely_cause(lines)
+    except Exception:  # whatever the author's source has that is not foreseen: a cause is help, and no turn ends of it
+        logger.exception("the cause of a divergence at %s cannot be looked for", lines[:1])
+        return None
 
 
 def lines_of(frame: FrameType | None) -> tuple[Line, ...]:

@@ -6,7 +6,7 @@ code has been given all that is on record and waits, what it has called by then 
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import replace
 from types import TracebackType
@@ -75,8 +75,9 @@ READS = (ReadHistory, ReadPayload, ReadPiece, ReadNote, ReadLabels, GetInstance,
 _PASSED_OVER = (WriteNotes, SetLabels, AwaitChild)
 _FIRSTS = (AttemptStarted, SleepStarted, WaitStarted)
 _NAMED_AT_MOST = 5
-_COMPLETED, _FAILED, _RESTARTED = map(codec.name_of, (Completed, Failed, Restarted))
-_ENDS = frozenset((_COMPLETED, _FAILED, *map(codec.name_of, (Terminated, RollbackStarted))))
+_RESTARTED, _COMPLETED = codec.name_of(Restarted), codec.name_of(Completed)
+_FAILURES = frozenset(map(codec.name_of, (Failed, RollbackStarted)))
+_ENDS = _FAILURES | {_COMPLETED, codec.name_of(Terminated)}
 
 
 class StillClock:
@@ -222,13 +223,13 @@ async def rehearse_ended(
     Raises TurnLost if the instance is another by now, or gone.
     """
     rows = await _rows(claim, dry)
-    end = next((place for place, row in enumerate(rows) if _is_end(row, rows[place:])), len(rows))
-    had_failed = any(row.kind == _FAILED for row in rows[end:])
-    has_completed = any(row.kind == _COMPLETED for row in rows[end:])
+    begin = max((place for place, row in enumerate(rows) if row.kind == _RESTARTED), default=0)
+    end = next((place for place, row in enumerate(rows) if place > begin and row.kind in _ENDS), len(rows))
+    ends = {row.kind for row in rows[end:]}
     outlook = await _replay(claim, rows[:end], workflow, context, dry)
-    if outlook.verdict is Verdict.FAILS and had_failed:
+    if outlook.verdict is Verdict.FAILS and ends & _FAILURES:
         return Outlook(Verdict.GOES_ON)
-    if outlook.verdict is Verdict.GOES_ON and outlook.anew and has_completed:
+    if outlook.verdict is Verdict.GOES_ON and outlook.anew and _COMPLETED in ends:
         first = outlook.anew[0]
         problem = f"{first.step} would be run anew, where it had ended before"
         return Outlook(Verdict.DIVERGES, outlook.anew, (), outlook.skipped, problem, first.where)
@@ -243,11 +244,6 @@ async def _rows(claim: Claim, dry: DryStore) -> list[RecordRow]:
     if not rows:
         raise TurnLost(claim.row, claim.turn)
     return rows
-
-
-def _is_end(row: RecordRow, rest: Sequence[RecordRow]) -> bool:
-    """Tell whether the end of an instance begins with a record; `rest` begins with it, and no restart follows."""
-    return row.kind in _ENDS and not any(later.kind == _RESTARTED for later in rest)
 
 
 async def _replay(

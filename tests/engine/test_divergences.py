@@ -69,6 +69,25 @@ async def test_divergence_is_one_line_in_both_logs(caplog: pytest.LogCaptureFixt
     assert noted == [(None, None, "WARNING", text)]
 
 
+async def test_source_that_cannot_be_looked_into_ends_no_turn(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong while the cause is looked for, the divergence is told without, and the instance goes on."""
+
+    def fails(_: object) -> None:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr("stepwell.divergences.likely_cause", fails)
+    status, lines, noted = await _changed("ab", "ac", caplog)
+
+    assert (status, len(noted)) == ("complete", 1)
+    assert lines[0].startswith("the cause of a divergence at ")
+    assert lines[1].endswith(
+        'where the history has step.do("b"), step.wait_for_event("go"). Nothing in its source tells why. '
+        "Is it other code than before? Let what has begun go the old way: `if step.patched(name)`."
+    )
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

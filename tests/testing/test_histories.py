@@ -87,6 +87,24 @@ async def test_step_more_at_the_end_of_what_has_ended_is_found(tmp_path: Path) -
     )
 
 
+@pytest.mark.parametrize("undo", ["", ", rollback=lambda ctx: None"], ids=["failed", "rolled back"])
+async def test_history_of_what_has_failed_may_fail(undo: str, tmp_path: Path) -> None:
+    """What has failed before is replayed up to there, and may fail again or not."""
+    before = f'await step.do("charge", lambda: 42{undo})\nraise ValueError("no more")'
+    (tmp_path / "histories").mkdir()
+    path = tmp_path / "histories" / "failed.jsonl"
+    with loaded(tmp_path, flow(before)) as module:
+        async with TestEngine.open([module.Flow]) as engine:
+            instance = await engine.create(module.Flow, id="a")
+            await engine.run_until_idle()
+            assert await instance.status() == "errored"
+            path.write_bytes(b"".join([line async for line in export(engine.store, ACCOUNT, "flow", "a")]))
+
+    for now in (before, before.replace('raise ValueError("no more")', 'return "mended"')):
+        with loaded(tmp_path, flow(now)) as module:
+            await assert_replays(histories(path)[0], [module.Flow])
+
+
 async def test_workflow_that_is_gone_is_told(tmp_path: Path) -> None:
     """A history of a workflow that the code does not have would not go on."""
 

@@ -5,6 +5,7 @@ those of the same function, and of the functions that have called it. Nothing is
 """
 
 import ast
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ _CHANGING = frozenset(
 _ORDERED_BY = frozenset(("list", "tuple", "iter", "enumerate", "next"))
 _SET_METHODS = frozenset(("union", "intersection", "difference", "symmetric_difference"))
 _ENVIRONMENT = frozenset(("os.environ", "sys.argv"))
-_CALLS_DEEP = 3
+_TEXT_CHARACTERS = 100
 
 _Branch = ast.If | ast.While | ast.IfExp | ast.Match | ast.For | ast.AsyncFor
 _Comprehension = ast.ListComp | ast.GeneratorExp | ast.DictComp
@@ -149,9 +150,9 @@ class _Function:
 
     def _outside(self, function: Function) -> Iterator[ast.AST]:
         """Yield the nodes that a replay runs again: not those of steps' bodies."""
-        waiting: list[ast.AST] = list(function.body)
+        waiting: deque[ast.AST] = deque(function.body)
         while waiting:
-            node = waiting.pop(0)
+            node = waiting.popleft()
             if node not in self._source.bodies:
                 yield node
                 waiting += ast.iter_child_nodes(node)
@@ -167,7 +168,7 @@ class _Scan:
         self._sets: set[str] = set()
         self._kept = set(_kept_between_turns(source.tree))
         self._functions = {node.name: node for node in ast.walk(source.tree) if isinstance(node, Function)}
-        self._deep = 0
+        self._within_functions: dict[str, Cause | None] = {}
 
     def taint(self, nodes: Iterable[ast.AST]) -> None:
         """Take note of the variables that are bound in some code."""
@@ -244,14 +245,13 @@ class _Scan:
 
     def _within(self, name: str) -> Cause | None:
         """Look into a function of the same file."""
-        function = self._functions.get(name)
-        if function is None or function in self._source.bodies or self._deep == _CALLS_DEEP:
-            return None
-        self._deep += 1
-        try:
-            return self.first(function.body)
-        finally:
-            self._deep -= 1
+        if name not in self._within_functions:
+            function = self._functions.get(name)
+            # First for calls that lead back to it.
+            self._within_functions[name] = None
+            if function is not None and function not in self._source.bodies:
+                self._within_functions[name] = self.first(function.body)
+        return self._within_functions[name]
 
     def _kind_of(self, call: ast.Call) -> Kind | None:
         method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
@@ -274,7 +274,9 @@ class _Scan:
                 return False
 
     def _cause(self, kind: Kind, node: ast.expr) -> Cause:
-        return Cause(kind, ast.unparse(node), Line(self._file, node.lineno))
+        text = ast.unparse(node)
+        shown = text if len(text) <= _TEXT_CHARACTERS else f"{text[:_TEXT_CHARACTERS]}..."
+        return Cause(kind, shown, Line(self._file, node.lineno))
 
 
 def _read(file: str) -> bytes:

@@ -47,6 +47,13 @@ from stepwell.threads import Threads
 from stepwell.values import Classes
 
 
+class Finishing(Protocol):
+    """The order in which attempts end that are in flight at the same time."""
+
+    async def turn_comes(self) -> None:
+        """Wait until an attempt whose body has ended may end."""
+
+
 class AttemptHost(CallPort, Protocol):
     """The turn, as its attempts see it."""
 
@@ -58,6 +65,8 @@ class AttemptHost(CallPort, Protocol):
     notebook: Notebook
     slots: SharedSlots
     stand_ins: StandIns | None
+    # Who decides in which order attempts end whose bodies have ended; None: nobody.
+    finishing: Finishing | None
     # Where steps run in processes of their own; None: those run where all do.
     processes: StepProcesses | None
 
@@ -249,7 +258,11 @@ class Attempts:
         if stand_in is not None:
             return stand_in()
         context = StepContext(step_facts(running.attempt, self._host.instance_key()), running.signals)
-        return await call_body(running.call, context, self._host.threads)
+        try:
+            return await call_body(running.call, context, self._host.threads)
+        finally:
+            if self._host.finishing is not None and not running.is_closed:
+                await self._host.finishing.turn_comes()
 
     def _stand_in(self, running: RunningAttempt) -> Callable[[], Any] | None:
         stand_ins, call = self._host.stand_ins, running.call

@@ -15,6 +15,7 @@ from stepwell.core.failures import from_parts, rebuild
 from stepwell.core.keys import Scope
 from stepwell.core.records import Key, StepKind
 from stepwell.core.step_answers import StepAnswer
+from stepwell.divergences import Replay
 from stepwell.errors import (
     ChildFailed,
     InvalidInput,
@@ -32,10 +33,11 @@ from stepwell.rollbacks import Rollbacks
 from stepwell.scope import CURRENT
 from stepwell.shared_slots import HELD_LIMITS
 from stepwell.stage import StandIns
-from stepwell.steps import StepBody, StepContext, StepTraits
+from stepwell.steps import CURRENT_PORT, StepBody, StepContext, StepTraits
 from stepwell.store.child_operations import ChildLink
 from stepwell.store.operations import Claim
 from stepwell.values import Classes
+from stepwell.workflow import WorkflowEntrypoint, WorkflowEvent, WorkflowStep, params_type
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,19 @@ def child_id(parent: str, idempotency_key: str) -> str:
 def _told_by(workflow: "ChildStarter", id: str) -> str:
     # A colon is in no type that anybody can send.
     return f"child:{workflow.workflow_name}/{id}"
+
+
+async def run_workflow(
+    workflow: type[WorkflowEntrypoint[Any]], env: Any, facts: dict[str, Any], port: "TurnPort"
+) -> Any:
+    """Call the author's `run`, with the event that these facts make, and return what it returns."""
+    CURRENT_PORT.set(port)
+    event: WorkflowEvent[Any] = WorkflowEvent(facts, params_type(workflow))
+    made = workflow(None, env)
+    # Before anything is done: params that do not fit fail the instance at once.
+    _ = event.payload
+    result = made.run(event, WorkflowStep(port))
+    return await result if hasattr(result, "__await__") else result
 
 
 class ChildStarter(Protocol):
@@ -81,6 +96,7 @@ class PortHost(Protocol):
     execution: Execution
     notebook: Notebook
     labels: RunLabels
+    replay: Replay
     rollbacks: Rollbacks
     stand_ins: StandIns | None
     # The scope of `run`.
@@ -246,7 +262,10 @@ class TurnPort:
         return self._host.stand_ins is not None and self._host.stand_ins.passes(key)
 
     def _key(self, kind: StepKind, name: Any, counts: Scope) -> Key:
-        return self._host.execution.next_key(kind, name, counts)
+        key = self._host.execution.next_key(kind, name, counts)
+        if counts.parent is None:
+            self._host.replay.called(key)
+        return key
 
     def _scope(self) -> CallScope:
         scope = CURRENT.get()

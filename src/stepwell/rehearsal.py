@@ -6,10 +6,10 @@ code has been given all that is on record and waits, what it has called by then 
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import replace
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, TypeVar
 
 from msgspec import structs
@@ -22,19 +22,21 @@ from stepwell.core.instance import Status, fold
 from stepwell.core.keys import Scope
 from stepwell.core.records import (
     AttemptStarted,
+    Completed,
     Failed,
     Key,
     Record,
-    Recorded,
+    Restarted,
     Resumed,
     RollbackEnded,
     RollbackStarted,
     Running,
     SleepStarted,
     StepKind,
+    Terminated,
     WaitStarted,
 )
-from stepwell.core.standing import standing
+from stepwell.divergences import lines_of
 from stepwell.errors import RehearsalStopped, StoreError, TurnLost, UnreadableValue
 from stepwell.outlook import Call, Outlook, Verdict
 from stepwell.port import PortHost, TurnPort
@@ -73,6 +75,9 @@ READS = (ReadHistory, ReadPayload, ReadPiece, ReadNote, ReadLabels, GetInstance,
 _PASSED_OVER = (WriteNotes, SetLabels, AwaitChild)
 _FIRSTS = (AttemptStarted, SleepStarted, WaitStarted)
 _NAMED_AT_MOST = 5
+_RESTARTED, _COMPLETED = codec.name_of(Restarted), codec.name_of(Completed)
+_FAILURES = frozenset(map(codec.name_of, (Failed, RollbackStarted)))
+_ENDS = _FAILURES | {_COMPLETED, codec.name_of(Terminated)}
 
 
 class StillClock:
@@ -204,22 +209,58 @@ async def rehearse(
 
     Raises TurnLost if the instance is another by now, or gone.
     """
+    rows = await _rows(claim, dry)
+    if fold(record for _, record in codec.from_rows(rows)).ended_at is not None:
+        return Outlook(Verdict.GOES_ON)
+    return await _replay(claim, rows, workflow, context, dry)
+
+
+async def rehearse_ended(
+    claim: Claim, workflow: type[WorkflowEntrypoint[Any]], context: TurnContext, dry: DryStore
+) -> Outlook:
+    """Do what `rehearse` does, for an instance that has ended: as it was before its end, which the code has to meet.
+
+    Raises TurnLost if the instance is another by now, or gone.
+    """
+    rows = await _rows(claim, dry)
+    begin = max((place for place, row in enumerate(rows) if row.kind == _RESTARTED), default=0)
+    end = next((place for place, row in enumerate(rows) if place > begin and row.kind in _ENDS), len(rows))
+    ends = {row.kind for row in rows[end:]}
+    outlook = await _replay(claim, rows[:end], workflow, context, dry)
+    if outlook.verdict is Verdict.FAILS and ends & _FAILURES:
+        return Outlook(Verdict.GOES_ON)
+    if outlook.verdict is Verdict.GOES_ON and outlook.anew and _COMPLETED in ends:
+        first = outlook.anew[0]
+        problem = f"{first.step} would be run anew, where it had ended before"
+        return Outlook(Verdict.DIVERGES, outlook.anew, (), outlook.skipped, problem, first.where)
+    return outlook
+
+
+async def _rows(claim: Claim, dry: DryStore) -> list[RecordRow]:
     dry.begin()
     rows = claim.history
     if rows is None:
         rows = await dry.run(ReadHistory(claim.row, turn=claim.turn))
     if not rows:
         raise TurnLost(claim.row, claim.turn)
+    return rows
+
+
+async def _replay(
+    claim: Claim,
+    rows: list[RecordRow],
+    workflow: type[WorkflowEntrypoint[Any]],
+    context: TurnContext,
+    dry: DryStore,
+) -> Outlook:
     state = fold(record for _, record in codec.from_rows(rows))
-    if state.ended_at is not None:
-        return Outlook(Verdict.GOES_ON)
-    rows += claimed(state.status, rows[-1])
+    rows = rows + claimed(state.status, rows[-1])
     still = replace(context, store=dry, clock=StillClock(rows[-1].at))
     turn = DryTurn(structs.replace(claim, history=rows), workflow, still)
     await turn.run()
     if turn.broken is not None and not isinstance(turn.broken, UnreadableValue):
         return Outlook(Verdict.UNKNOWN, problem=f"the engine cannot replay it: {turn.broken!r}")
-    return _judge(turn, standing(codec.from_rows(rows)), dry)
+    return _judge(turn, dry)
 
 
 class _NotingPort(TurnPort):
@@ -232,7 +273,8 @@ class _NotingPort(TurnPort):
     def _key(self, kind: StepKind, name: Any, counts: Scope) -> Key:
         key = super()._key(kind, name, counts)
         if counts.parent is None:
-            self.called.setdefault(key, _calling(sys._getframe()))
+            lines = lines_of(sys._getframe())
+            self.called.setdefault(key, str(lines[0]) if lines else None)
         return key
 
 
@@ -243,6 +285,8 @@ class DryTurn(Turn):
 
     def __init__(self, claim: Claim, workflow: type[WorkflowEntrypoint[Any]], context: TurnContext) -> None:
         super().__init__(claim, workflow, context)
+        # What the code does is judged in the end.
+        self.replay.stop()
         self.returned: asyncio.Task[Any] | None = None
         self.broken: BaseException | None = None
         self.stuck: str | None = None
@@ -289,8 +333,7 @@ def claimed(status: Status | None, last: RecordRow) -> list[RecordRow]:
     return [structs.replace(codec.to_row(record), seq=last.seq + n) for n, record in enumerate(records, 1)]
 
 
-def _judge(turn: DryTurn, history: Iterable[Recorded], dry: DryStore) -> Outlook:
-    begun = _begun(history)
+def _judge(turn: DryTurn, dry: DryStore) -> Outlook:
     fates = {type(record): record for record in dry.records}
     if isinstance(turn.broken, UnreadableValue):
         return Outlook(Verdict.UNREADABLE, problem=str(turn.broken))
@@ -304,7 +347,7 @@ def _judge(turn: DryTurn, history: Iterable[Recorded], dry: DryStore) -> Outlook
         return Outlook(Verdict.UNKNOWN, problem=f"outside of its steps it waits for {turn.stuck}: put that into a step")
     if (outlook := _failed(turn, fates)) is not None:
         return outlook
-    return _compared(turn, begun, has_ended=turn.returned is not None)
+    return _compared(turn, has_ended=turn.returned is not None)
 
 
 def _failed(turn: DryTurn, fates: Mapping[type[Record], Record]) -> Outlook | None:
@@ -319,16 +362,14 @@ def _failed(turn: DryTurn, fates: Mapping[type[Record], Record]) -> Outlook | No
     return Outlook(Verdict.FAILS, problem=f"{error.name}: {error.message}", where=_raising(turn.returned))
 
 
-def _compared(turn: DryTurn, begun: list[Key], *, has_ended: bool) -> Outlook:
-    known = set(begun)
-    anew = tuple(Call(key.label, TYPES[key.kind], where) for key, where in turn.called.items() if key not in known)
+def _compared(turn: DryTurn, *, has_ended: bool) -> Outlook:
+    unmet = turn.execution.unmet
+    calls = turn.called.items()
+    anew = tuple(Call(key.label, TYPES[key.kind], where) for key, where in calls if not unmet.has_begun(key))
     if turn.execution.rollback is not None:
         # What has begun is undone; nothing that `run` calls begins any more.
         return Outlook(Verdict.GOES_ON)
-    last = max((place for place, key in enumerate(begun) if key in turn.called), default=-1)
-    unmet = [place for place, key in enumerate(begun) if key not in turn.called]
-    skipped = tuple(begun[place].label for place in unmet if place < last)
-    unused = tuple(begun[place].label for place in unmet if place > last)
+    skipped, unused = tuple(key.label for key in unmet.skipped()), tuple(key.label for key in unmet.unused())
     if not unused or not (anew or has_ended):
         return Outlook(Verdict.GOES_ON, anew, skipped=skipped + unused)
     named = ", ".join(unused[:_NAMED_AT_MOST]) + (" and more" if len(unused) > _NAMED_AT_MOST else "")
@@ -337,27 +378,6 @@ def _compared(turn: DryTurn, begun: list[Key], *, has_ended: bool) -> Outlook:
     else:
         problem = f"it would end at once, and {named}, on record, is not used"
     return Outlook(Verdict.DIVERGES, anew, unused, skipped, problem, anew[0].where if anew else None)
-
-
-def _begun(history: Iterable[Recorded]) -> list[Key]:
-    """Return the steps that `run` has begun, in their order."""
-    return [
-        record.key
-        for _, record in history
-        if isinstance(record, _FIRSTS)
-        and record.parent is None
-        and record.key.kind is not StepKind.ROLLBACK
-        and getattr(record, "attempt", 1) == 1
-    ]
-
-
-def _calling(frame: FrameType | None) -> str | None:
-    """Return the author's line that makes a call; None: a task of its own does, which nobody's line waits in."""
-    while frame is not None:
-        if is_authors(frame.f_code.co_filename):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return None
 
 
 def _raising(task: "asyncio.Task[Any] | None") -> str | None:

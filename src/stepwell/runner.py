@@ -27,11 +27,12 @@ from stepwell.core.instance import fold_as_far_as_possible
 from stepwell.core.records import OUTCOMES, RESULTS, Created, Key, Payload, Record, Recorded, Result, StepKind
 from stepwell.core.step_answers import RunAttempt, StepAnswer
 from stepwell.delivery import Delivery
+from stepwell.divergences import Replay
 from stepwell.endings import Endings, Park, Reason
 from stepwell.errors import TurnClosed, TurnLost
 from stepwell.labels import RunLabels
 from stepwell.notes import Notebook
-from stepwell.port import TurnPort
+from stepwell.port import TurnPort, run_workflow
 from stepwell.reader import Reader
 from stepwell.recorder import Recorder, RecorderEvents
 from stepwell.rollbacks import Rollbacks
@@ -39,11 +40,10 @@ from stepwell.scope import TaskScope, left_after, look_away
 from stepwell.settings import TurnContext
 from stepwell.shared_slots import SharedSlots
 from stepwell.side_tasks import SideTasks
-from stepwell.steps import CURRENT_PORT
 from stepwell.store import codec
 from stepwell.store.operations import Claim
 from stepwell.streams import TurnStreams
-from stepwell.workflow import WorkflowEntrypoint, WorkflowEvent, WorkflowStep, params_type
+from stepwell.workflow import WorkflowEntrypoint
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Turn:
         # Tasks that were still alive when the turn was closed and given up.
         self.abandoned = 0
         self.clock, self.threads, self.processes = context.clock, context.threads, context.processes
-        self.stand_ins = context.stand_ins(claim)
+        self.stand_ins, self.finishing = context.stand_ins(claim), context.finishing
         self.execution = Execution((), 0)
         self._workflow = workflow
         self._context = context
@@ -73,6 +73,7 @@ class Turn:
         self.main = CallScope(self.quiet, self)
         self.rollbacks = Rollbacks(self)
         self.labels = RunLabels(claim, self._reader.read)
+        self.replay = Replay(self, context.divergences, is_strict=context.settings.fails_diverging)
         self._port = self._port_class(self)
         self.slots = SharedSlots(self, context.store)
         self.streams = TurnStreams(self, self._reader, self._port.work)
@@ -195,7 +196,8 @@ class Turn:
 
     def _start(self, event: dict[str, Any]) -> None:
         # A context of its own: what the worker's context holds is no business of the author's.
-        self._begin(self._author(event), f"{self.claim.workflow}/{self.claim.id}", self._sink)
+        work = run_workflow(self._workflow, self._context.env, event, self._port)
+        self._begin(work, f"{self.claim.workflow}/{self.claim.id}", self._sink)
         if self._was_told:
             self.told()
 
@@ -212,16 +214,8 @@ class Turn:
             look_away(task)
             return
         self._sink.close()
-        self._end_for(endings.Returned(task))
-
-    async def _author(self, facts: dict[str, Any]) -> Any:
-        CURRENT_PORT.set(self._port)
-        workflow = self._workflow(None, self._context.env)
-        event: WorkflowEvent[Any] = WorkflowEvent(facts, params_type(self._workflow))
-        # Before anything is done: params that do not fit fail the instance at once.
-        _ = event.payload
-        result = workflow.run(event, WorkflowStep(self._port))
-        return await result if hasattr(result, "__await__") else result
+        if self.is_over or not self._strays(task, may_begin=False):
+            self._end_for(endings.Returned(task))
 
     # ---- the middle: what happens while the author's code runs
 
@@ -248,9 +242,8 @@ class Turn:
             self.broke(error)
 
     def _advance(self) -> None:
-        if self.is_over or self._reason or self._run_task is None or self._run_task.done():
-            return
-        if not self.main.is_settled:
+        run = self._run_task
+        if self.is_over or self._reason or run is None or run.done() or not self.main.is_settled:
             return
         now = self.clock.now()
         for key in self.execution.settle(now):
@@ -262,6 +255,8 @@ class Turn:
         may_begin = not (self._is_draining or self.execution.is_pausing)
         self.slots.wake(now)
         ready = self.slots.admitted(self._ready_calls()) if may_begin else []
+        if self._awaited() is None and self._strays(run, may_begin=bool(ready or self._attempts)):
+            return
         begun = [self._attempts.start(call, now) for call in ready]
         if not begun and self._may_rest(now):
             return
@@ -279,8 +274,7 @@ class Turn:
 
     def _collect(self) -> None:
         """End the replay of an instance that is rolled back, when `run` has made all calls that it can make."""
-        where = self._awaited()
-        self._alarms.watch_foreign(where)
+        self._alarms.watch_foreign(where := self._awaited())
         if where is None:
             self._end_for(endings.Collected())
 
@@ -318,6 +312,11 @@ class Turn:
             return False
         return self._end_for(Park(due_at)) if self._context.parks(due_at, now) else False
 
+    def _strays(self, run: asyncio.Task[Any], *, may_begin: bool) -> bool:
+        """Look whether the code goes another way than its history; tell whether the instance is to fail of it."""
+        failure = self.replay.look(run, getattr(self._workflow.run, "__code__", None), may_begin=may_begin)
+        return failure is not None and self._end_for(endings.Fatal(failure))
+
     def _flush(self) -> None:
         if self.execution.has_new_results:
             # What a step has printed is stored no later than its result.
@@ -340,6 +339,9 @@ class Turn:
                 self.slots.leave(record.key)
                 if scope := self._route(record.key):
                     scopes[scope] = None
+        if self.main in scopes and self._context.settings.replays_always and not self._attempts:
+            self._end_for(endings.Drained())
+            return
         for scope in scopes:
             if not scope.pending:
                 self.quiet(scope)
@@ -357,7 +359,7 @@ class Turn:
             return self.main
         return self._attempts.route_nested(parent, key)
 
-    # ---- what step calls need
+    # ---- what step calls and attempts need
 
     def cancelled(self, key: Key) -> Result | None:
         """Take note that the author cancels a call; return what is, or now will be, on record of it."""
@@ -367,8 +369,6 @@ class Turn:
         result = self.execution.cancel(key, self.clock.now())
         self._flush()
         return result
-
-    # ---- what attempts need
 
     def instance_key(self) -> str:
         """Return what tells the instance from all others."""

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell import durations, limits
+from stepwell.attempts import Finishing
 from stepwell.clock import Clock
 from stepwell.core import retries
 from stepwell.core.records import StepConfig
 from stepwell.core.rules import Rules
+from stepwell.divergences import TOLD, Divergences
 from stepwell.notes import OUTPUT, OutputSettings
 from stepwell.server_settings import Settings
 from stepwell.stage import Stage, StandIns
@@ -33,6 +35,10 @@ class TurnSettings(Rules):
     output: OutputSettings = OUTPUT
     # For tests: park whenever possible, so that each wait is a replay.
     parks_always: bool = False
+    # For tests: each result is met in a new turn, unless an attempt is in flight that this would end.
+    replays_always: bool = False
+    # For tests: code that goes another way than its history ends its instance with an error.
+    fails_diverging: bool = False
 
     @classmethod
     def of(cls, told: Settings, *, keeps_output: bool) -> "TurnSettings":
@@ -74,6 +80,10 @@ class TurnContext:
     classes: Classes = NO_CLASSES
     # Where isolated steps run; None: where all do.
     processes: StepProcesses | None = None
+    # For tests: in which order attempts end; None: as their bodies do.
+    finishing: Finishing | None = None
+    # Who is told of code that goes another way than its history.
+    divergences: Divergences = TOLD
     # What a test has put in the place of parts of instances; None: there is no test.
     stage: Stage | None = None
 

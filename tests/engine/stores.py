@@ -1,9 +1,7 @@
 """Stores for tests: the real one in memory, which checks what is written, and can be made to fail."""
 
 import asyncio
-import sys
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -12,84 +10,48 @@ from stepwell.core.records import RESULTS, AttemptStarted, Key, Recorded, SleepS
 from stepwell.core.standing import standing
 from stepwell.errors import InstanceNotFound, StoreUnavailable, WorkflowNotFound
 from stepwell.stalls import state_of
-from stepwell.store import Listener, codec
-from stepwell.store.label_operations import SetLabels
-from stepwell.store.note_operations import WriteNotes
+from stepwell.store import codec
 from stepwell.store.operations import (
     ClaimDue,
     Claims,
     Commit,
     GetInstance,
     InstanceHistory,
-    InstanceRow,
     Operation,
     RecordRow,
     Release,
 )
-from stepwell.store.sqlite import SqliteStore
-from stepwell.store.stream_operations import BeginStream, WritePiece
+from stepwell.testing import stores
+from stepwell.testing.stores import CountingStore, is_turn_write
 
 A = TypeVar("A")
 
 
-def is_turn_write(operation: object) -> bool:
-    """Tell whether an operation is what a worker writes in its turns."""
-    return isinstance(operation, ClaimDue | Commit | Release | WriteNotes | SetLabels | BeginStream | WritePiece)
-
-
-class CheckedStore:
+class CheckedStore(CountingStore):
     """A store in memory that holds an instance's row against its history after each write of a worker.
 
     What was there at the last look has to be there, and is not worked out again. `succeeded` has the steps whose
     success is on record.
     """
 
-    def __init__(self) -> None:
-        self.inner = SqliteStore.in_memory()
-        self.writes = 0
+    def __init__(self, *told: Any, **options: Any) -> None:
+        super().__init__(*told, **options)
         self.succeeded: set[Key] = set()
         self._names: dict[int, tuple[str, str, str]] = {}
         self._seen: dict[int, tuple[list[RecordRow], list[Recorded], InstanceState]] = {}
-
-    def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
-        """Do an operation."""
-        answer = self.inner.run(operation)
-        if isinstance(operation, SetLabels | BeginStream | WritePiece):
-            self.writes += 1
-        elif is_turn_write(operation) and not isinstance(operation, WriteNotes) and answer.exception() is None:
-            self._check(operation, answer.result())
-        return answer
-
-    def listen(self, worker: int, listener: Listener) -> None:
-        """Tell a worker of what happens."""
-        self.inner.listen(worker, listener)
-
-    def ignore(self, worker: int) -> None:
-        """Tell a worker nothing more."""
-        self.inner.ignore(worker)
-
-    def watch(
-        self, instance: InstanceRow | None, told: Callable[[], None], *, of_turns: bool = True
-    ) -> Callable[[], None]:
-        """Tell somebody of an instance's changes."""
-        return self.inner.watch(instance, told, of_turns=of_turns)
-
-    async def close(self) -> None:
-        """Close the store."""
-        await self.inner.close()
 
     def history(self, account: str, workflow: str, instance: str) -> list[Recorded]:
         """Return an instance's records."""
         return codec.from_rows(self.inner.run(GetInstance(account, workflow, instance)).result().records)
 
-    def _check(self, operation: Any, answer: Any) -> None:
+    def wrote(self, operation: ClaimDue | Commit | Release, answer: object) -> None:
+        """Count what was done, and check it."""
+        super().wrote(operation, answer)
         if isinstance(answer, Claims):
             for claim in answer.turns:
                 self._names[claim.row] = (claim.account, claim.workflow, claim.id)
                 self._check_instance(claim.row)
-            self.writes += bool(answer.turns)
-        else:
-            self.writes += bool(getattr(operation, "records", None))
+        elif not isinstance(operation, ClaimDue):
             self._check_instance(operation.row)
 
     def _check_instance(self, row: int) -> None:
@@ -124,39 +86,8 @@ class CheckedStore:
         return history, state
 
 
-class DyingStore(CheckedStore):
-    """A store whose workers all die after its n-th write: that one is done, and nothing after it.
-
-    With `answers_last` its answer still arrives.
-    """
-
-    def __init__(self, dies_after: int, *, answers_last: bool = False) -> None:
-        super().__init__()
-        self._dies_after = dies_after
-        self._answers_last = answers_last
-        self.death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @property
-    def is_dead(self) -> bool:
-        """Tell whether the workers have died."""
-        return self.death.done()
-
-    def revive(self, lifetime: int | None = None) -> None:
-        """Let new workers live, for so many more writes or for ever."""
-        self._dies_after = self.writes + (sys.maxsize if lifetime is None else lifetime)
-        self.death = asyncio.get_running_loop().create_future()
-
-    def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
-        """Do an operation, or never answer."""
-        if not is_turn_write(operation):
-            return super().run(operation)
-        if self.is_dead:
-            return never()
-        answer: asyncio.Future[A] = super().run(operation)
-        if self.writes < self._dies_after:
-            return answer
-        self.death.set_result(None)
-        return answer if self._answers_last else never()
+class DyingStore(CheckedStore, stores.DyingStore):
+    """A store that checks what is written, and whose workers all die after its n-th write."""
 
 
 class RefusingStore(CheckedStore):
@@ -201,11 +132,6 @@ class RefusingStore(CheckedStore):
             future.set_exception(StoreUnavailable("the connection was lost"))
         for future, answer in held[losing:]:
             future.set_result(answer)
-
-
-def never() -> "asyncio.Future[Any]":
-    """Return an answer that never comes."""
-    return asyncio.get_running_loop().create_future()
 
 
 def refused(reason: str) -> "asyncio.Future[Any]":

@@ -15,7 +15,8 @@ from stepwell.store.job_operations import AdvanceJob, JobFailure, JobRow
 from stepwell.store.operations import Operation
 from stepwell.store.search_operations import Wanted
 from stepwell.store.workflow_operations import DeleteWorkflow
-from tests.engine.stores import CheckedStore, never
+from stepwell.testing.stores import never
+from tests.engine.stores import CheckedStore
 from tests.store.copies import inside
 from tests.store.scenes import NOW, create, creation, instance, register
 

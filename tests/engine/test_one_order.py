@@ -10,6 +10,7 @@ from stepwell import WorkflowEntrypoint
 from stepwell.clock import VirtualClock
 from stepwell.core.records import StepCancelled, StepSucceeded
 from stepwell.core.steplog import StepEntry
+from stepwell.errors import Diverged
 from stepwell.settings import TurnSettings
 from stepwell.testing import TestEngine
 from tests.engine.stores import CheckedStore, RefusingStore
@@ -261,6 +262,8 @@ async def test_recorded_step_that_new_code_no_longer_calls() -> None:
         instance = await engine.create(Changing)
         await engine.run_until_idle()
         version = 2
+        with pytest.raises(Diverged):
+            await engine.advance("1 day")
         await engine.advance("2 days")
 
         assert await instance.output() == ["b", "a", "new"]

@@ -1,6 +1,5 @@
 """The ways in which an instance can come to its end: straight, replayed at each wait, crashed after each write."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from stepwell.core.steplog import RollbackOutcome
 from stepwell.forcing import Decision
 from stepwell.settings import TurnSettings
 from stepwell.testing import TestEngine, TestInstance
+from stepwell.testing.crashes import RevivingEngine
 from tests.engine.stores import CheckedStore, DyingStore
 
 LATE_MS = 3_600_000
@@ -82,11 +82,13 @@ async def outcome(job: Job, store: CheckedStore, *, parks_always: bool = False, 
     """Run a job to its end, with a new worker each time when the store's die: once, or after so many writes each."""
     settings = TurnSettings(parks_always=parks_always, lost_turns=1_000_000, close_grace_ms=50)
     try:
-        async with TestEngine.open([job.workflow], settings=settings, store=store) as engine:
+        if isinstance(store, DyingStore):
+            store.lifetime = lifetime
+        async with RevivingEngine.open([job.workflow], settings=settings, store=store) as engine:
             instance = await engine.create(job.workflow, id="1", params=job.params)
             await _send(instance, job, late=False)
             late_at: int | None = engine.clock.now() + LATE_MS
-            while not await _ends(engine, store, instance, lifetime):
+            while not await _ends(engine, instance):
                 alarm_at = engine.clock.next_alarm_at()
                 if late_at is not None and (alarm_at is None or alarm_at > late_at):
                     engine.clock.move_to(late_at)
@@ -102,32 +104,11 @@ async def outcome(job: Job, store: CheckedStore, *, parks_always: bool = False, 
         await store.close()
 
 
-async def _ends(engine: TestEngine, store: CheckedStore, instance: TestInstance, lifetime: int | None) -> bool:
-    await _revive(engine, store, lifetime)
+async def _ends(engine: TestEngine, instance: TestInstance) -> bool:
     await engine.run_until_idle()
     # What takes a moment of real time, such as the end of a task, may have come to the last write only now.
-    await _revive(engine, store, lifetime)
+    await engine.run_until_idle()
     return await instance.status() in FINAL
-
-
-async def _revive(engine: TestEngine, store: CheckedStore, lifetime: int | None) -> None:
-    while isinstance(store, DyingStore) and await _dies(engine, store):
-        await engine.crash()
-        store.revive(lifetime)
-        await engine.start_worker()
-
-
-async def _dies(engine: TestEngine, store: DyingStore) -> bool:
-    """Let happen what can happen now; tell whether the worker died of it."""
-    idle = asyncio.create_task(engine.run_until_idle())
-    await asyncio.wait([idle, store.death], return_when=asyncio.FIRST_COMPLETED)
-    if not store.is_dead:
-        return False
-    idle.cancel()
-    # What the last answer brought about, if there was one, still happens.
-    for _ in range(20):
-        await asyncio.sleep(0)
-    return True
 
 
 async def _send(instance: TestInstance, job: Job, *, late: bool) -> None:

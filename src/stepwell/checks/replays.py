@@ -7,25 +7,8 @@ from collections.abc import Iterable
 
 from stepwell.checks.mistakes import Found
 from stepwell.checks.source import STEP_METHODS, Flow, Source
+from stepwell.checks.unstable import kind_of_call
 
-_UNSTABLE = {
-    "datetime.date.today",
-    "datetime.datetime.now",
-    "datetime.datetime.today",
-    "datetime.datetime.utcnow",
-    "id",
-    "os.getpid",
-    "os.urandom",
-    "time.monotonic",
-    "time.perf_counter",
-    "time.time",
-    "time.time_ns",
-    "uuid.uuid1",
-    "uuid.uuid4",
-}
-_UNSTABLE_MODULES = ("random.", "secrets.")
-# Seeded, they give the same again.
-_STABLE = {"random.Random", "random.seed"}
 _CREATING = re.compile(r"self\.env\.\w+\.(create|create_batch|createBatch)")
 _SENDING = ("send_event", "sendEvent")
 _CHANGING = ("append", "clear", "extend", "insert", "pop", "popitem", "remove", "setdefault", "sort", "update")
@@ -202,10 +185,8 @@ def _culprit(source: Source, value: ast.expr, tainted: dict[str, str]) -> str | 
 
 
 def _is_unstable(source: Source, name: str) -> bool:
-    if name in _STABLE:
-        return False
     is_imported = name.partition(".")[0] in {origin.partition(".")[0] for origin in source.imports.values()}
-    return name == "id" or (is_imported and (name in _UNSTABLE or name.startswith(_UNSTABLE_MODULES)))
+    return (name == "id" or is_imported) and kind_of_call(name) is not None
 
 
 def _changed(node: ast.AST) -> Iterable[ast.expr]:

@@ -58,6 +58,7 @@ from stepwell.core.standing import standing
 from stepwell.core.step_answers import Attempt, AwaitResult, RunAttempt, StepAnswer, WaitUntil
 from stepwell.core.step_state import StepState
 from stepwell.core.timers import Timers
+from stepwell.core.unmet import Unmet
 from stepwell.errors import InstanceTooLarge
 
 
@@ -88,7 +89,7 @@ class Execution:
         self.rollback: RollbackStarted | None = None
         for seq, record in standing(history):
             self._apply(record, seq)
-        self._patches.unmet = self._keys.of_run()
+        self.unmet = self._patches.unmet = Unmet(self._keys.of_run())
         self._lose_open_attempts(now)
 
     # ---- keys
@@ -96,7 +97,7 @@ class Execution:
     def next_key(self, kind: StepKind, name: str, scope: Scope) -> Key:
         """Return the key of a call; see Keys.next."""
         key = self._keys.next(kind, name, scope)
-        self._patches.unmet.discard(key)
+        self.unmet.meet(key)
         return key
 
     def is_patched(self, name: str, now: int) -> bool:

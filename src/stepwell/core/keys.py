@@ -80,11 +80,11 @@ class Keys:
         """Return the step in whose body a key was called, or None for `run` itself."""
         return self._callers[key].parent
 
-    def of_run(self) -> set[Key]:
-        """Return the keys that `run` itself has called."""
-        return {
+    def of_run(self) -> list[Key]:
+        """Return the keys that `run` itself has called, in their order."""
+        return [
             key for key, (parent, _) in self._callers.items() if parent is None and key.kind is not StepKind.ROLLBACK
-        }
+        ]
 
     def children(self, key: Key) -> Sequence[Key]:
         """Return the keys that were called in the body of a step."""

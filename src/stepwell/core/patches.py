@@ -1,6 +1,7 @@
 """Which newer ways of the code an instance goes: decided once, so that each replay goes the same."""
 
-from stepwell.core.records import Key, Patched
+from stepwell.core.records import Patched
+from stepwell.core.unmet import Unmet
 
 
 class Patches:
@@ -8,7 +9,7 @@ class Patches:
 
     def __init__(self) -> None:
         self.names: set[str] = set()
-        self.unmet: set[Key] = set()
+        self.unmet = Unmet()
         self._refused: set[str] = set()
 
     def ask(self, name: str, now: int, *, is_frozen: bool) -> Patched | None:

@@ -48,6 +48,11 @@
     |   |-- NoStepResult          the instance has ended without a result of that step
     |   |-- WaitsForReal          code waits for what no clock of the test's moves
     |   `-- CannotStandIn         a modifier, or an introspection, that is refused
+    |-- KitFinding                what the test kit finds in a workflow
+    |   |-- Diverged              its code, replayed, went another way than its history
+    |   |-- OutcomeChanged        it came to another end when a worker had died
+    |   |-- StepsDiffer           its step log is not what a test says
+    |   `-- SnapshotMissing       there is none that its step log could be held against
     `-- AuthorError               what a step call raises into the author's code
         |-- NonRetryableError     raised by authors: do not try this step again
         |-- RetryAfter            raised by authors: try this step again after so long
@@ -77,6 +82,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from stepwell.errors.base import StepwellError
+from stepwell.errors.findings import Diverged, KitFinding, OutcomeChanged, SnapshotMissing, StepsDiffer
 from stepwell.errors.kit import (
     CannotStandIn,
     KitError,
@@ -131,6 +137,7 @@ __all__ = [
     "CodeRefused",
     "CreatedTooFast",
     "DeliveryNotFound",
+    "Diverged",
     "IdempotencyKeyReused",
     "InstanceAlreadyExists",
     "InstanceFinished",
@@ -144,6 +151,7 @@ __all__ = [
     "InvalidStepName",
     "JobNotFound",
     "KitError",
+    "KitFinding",
     "LimitNotFound",
     "NoFailedRollback",
     "NoStepResult",
@@ -154,6 +162,7 @@ __all__ = [
     "NotSerialisable",
     "NothingCanHappen",
     "OutOfOrder",
+    "OutcomeChanged",
     "PageTooSlow",
     "QueueFull",
     "RehearsalStopped",
@@ -165,6 +174,7 @@ __all__ = [
     "ScriptError",
     "ServerUnreachable",
     "SleepInThePast",
+    "SnapshotMissing",
     "SnapshotNotFound",
     "StatusUnreachable",
     "StepFailed",
@@ -172,6 +182,7 @@ __all__ = [
     "StepNotFound",
     "StepNotInHistory",
     "StepProcessDied",
+    "StepsDiffer",
     "StepwellError",
     "StoreDamaged",
     "StoreError",

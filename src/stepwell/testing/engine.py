@@ -34,6 +34,7 @@ from stepwell.store.operations import EndLease, ListInstances
 from stepwell.store.sqlite import SqliteStore
 from stepwell.sweeps import Sweeps
 from stepwell.testing.code import Code, Workflow
+from stepwell.testing.finishing import SeededOrder
 from stepwell.testing.instance import ACCOUNT, TestInstance
 from stepwell.testing.introspection import (
     InstanceIntrospector,
@@ -42,6 +43,7 @@ from stepwell.testing.introspection import (
     WorkflowIntrospector,
 )
 from stepwell.testing.moments import moment_ms
+from stepwell.testing.replays import Found
 from stepwell.testing.stuck import unfinished
 from stepwell.testing.waiting import Patience, Waiting
 from stepwell.threads import Threads
@@ -101,6 +103,8 @@ class TestEngine:
         self._may_expire = True
         self._worker: Worker | None = None
         self._task: asyncio.Task[None] | None = None
+        self._found = Found()
+        self._order = SeededOrder()
         self._firings = Firings(introspected, clock, self.engine.settings.schedule_catch_up, every_minute=False)
         self._firing: asyncio.Task[None] | None = None
 
@@ -149,6 +153,7 @@ class TestEngine:
             await engine.engine.jobs.stop()
             if store is None:
                 await engine.store.close()
+        engine._found.check()
 
     async def create(
         self,
@@ -217,13 +222,20 @@ class TestEngine:
         patience = Patience(self.patience_ms)
         while True:
             await _until_loop_is_quiet()
+            if not self.threads.running and self._order.let_one_go():
+                continue
             if self._waits_for_real():
                 await patience.wait(self._real_waits)
             elif (alarm_at := self.clock.next_alarm_at()) is not None and alarm_at <= self.clock.now():
                 # Set for a moment that is over; a real clock rings such an alarm at once.
                 self.clock.move_to(self.clock.now())
             else:
-                return
+                break
+        self._found.check()
+
+    def shuffle(self, seed: int) -> None:
+        """Let steps that run side by side end in an order that is drawn from a seed: the same for the same seed."""
+        self._order.begin(seed)
 
     async def advance(self, duration: object) -> None:
         """Move the clock on by milliseconds or a duration such as "1 day", through every alarm on the way."""
@@ -323,7 +335,15 @@ class TestEngine:
     async def start_worker(self) -> None:
         """Start the worker, after `crash` or `stop`."""
         context = TurnContext(
-            self.store, self.clock, self.threads, self._settings, self.env, self._classes, stage=self._stage
+            self.store,
+            self.clock,
+            self.threads,
+            self._settings,
+            self.env,
+            self._classes,
+            finishing=self._order,
+            divergences=self._found,
+            stage=self._stage,
         )
         self._worker = Worker(context, self._workflows, classes=self.code.classes_of(self._workflows))
         await self._worker.start()
@@ -359,6 +379,11 @@ class TestEngine:
         worker.interrupt()
         await asyncio.wait([task])
         await self.store.run(EndLease(worker.number))
+
+    @property
+    def workflows(self) -> list[str]:
+        """The names of the workflows that it runs."""
+        return list(self._workflows)
 
     def _take_worker(self) -> tuple[Worker | None, asyncio.Task[None] | None]:
         worker, task, self._worker, self._task = self._worker, self._task, None, None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from stepwell import cpu_limits
 from stepwell.adoption import Adoption
 from stepwell.audit import AuditedStore
 from stepwell.clock import SystemClock
@@ -129,6 +130,7 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
     # Looked at first: a wrong path or setting leaves nothing behind.
     project = None if options.is_stored else await asyncio.to_thread(Project.at, Path(options.path))
     told = await asyncio.to_thread(_told, options, project)
+    await asyncio.to_thread(cpu_limits.find, told.worker_cpu)
     async with contextlib.AsyncExitStack() as opened:
         store = await _open(options.store, told)
         opened.push_async_callback(store.close)

@@ -6,12 +6,13 @@ in any of them is an error, also where another would win.
 """
 
 import difflib
+import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeAlias, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeAlias, get_type_hints
 
 from stepwell import durations, limits, sizes
 from stepwell.core import retries
@@ -35,10 +36,11 @@ _REQUESTS = "developers.cloudflare.com/workers/platform/limits/#request-and-resp
 
 # A longer text is no number of anything.
 _LONGEST_TEXT = 40
+_CORES, _LEAST_CORES = re.compile(r"\d{1,4}(?:\.\d{1,3})?"), 0.01
 # How alike a variable of the environment is to a setting that it is taken for a slip: others may use the prefix too.
 _SLIP = 0.85
 
-Value: TypeAlias = int | str
+Value: TypeAlias = int | float | str
 
 
 class Kind(Enum):
@@ -47,6 +49,7 @@ class Kind(Enum):
     SIZE = "bytes"
     COUNT = ""
     DURATION = "ms"
+    CORES = "cores"
     WORD = "word"
 
 
@@ -75,6 +78,8 @@ class Setting:
                 return f"a whole number, {bounds}"
             case Kind.DURATION:
                 return f"{durations.EXPECTED}, {bounds}"
+            case Kind.CORES:
+                return f"a number of cores such as 0.5 or 2, from {_LEAST_CORES:g} to {self.in_words(self.most)}, or 0"
             case Kind.WORD:
                 return "one of " + ", ".join(self.words)
 
@@ -94,6 +99,8 @@ class Setting:
                 return f"{value:,}"
             case Kind.DURATION:
                 return durations.in_words(int(value))
+            case Kind.CORES:
+                return f"{value:,g}"
             case Kind.WORD:
                 return str(value)
 
@@ -288,6 +295,14 @@ class Settings:
     worker_niceness: Annotated[
         int, _count(0, 19, "how much workers give way to the server and to others, as with `nice`; 19: to everybody")
     ] = 0
+    worker_cpu: Annotated[
+        float,
+        Setting(
+            Kind.CORES,
+            "processor cores of a worker, and of what it starts (Linux, cgroups): no more; 0: as many as there are",
+            most=1_024,
+        ),
+    ] = 0
     pinned_workers: Annotated[
         int, _count(1, 1_000, "workers at a time for instances that stay on earlier code, of one snapshot each")
     ] = limits.PINNED_WORKERS
@@ -455,4 +470,18 @@ def _count_of(value: object) -> int | None:
     return int(str(value)) if is_number else None
 
 
-_READERS = {Kind.SIZE: sizes.to_bytes, Kind.COUNT: _count_of, Kind.DURATION: durations.to_ms}
+def _cores_of(value: object) -> float | None:
+    # As it is written: so infinity is none, also in a file.
+    if isinstance(value, bool) or not _CORES.fullmatch(str(value)):
+        return None
+    cores = float(str(value))
+    # The kernel shares out no less.
+    return cores if cores == 0 or cores >= _LEAST_CORES else None
+
+
+_READERS: Mapping[Kind, Callable[[Any], int | float | None]] = {
+    Kind.SIZE: sizes.to_bytes,
+    Kind.COUNT: _count_of,
+    Kind.CORES: _cores_of,
+    Kind.DURATION: durations.to_ms,
+}

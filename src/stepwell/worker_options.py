@@ -6,6 +6,7 @@ import sys
 
 import msgspec
 
+from stepwell import cpu_limits
 from stepwell.sealing import KEYS, KEYS_FILE
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store.audit_operations import Asked
@@ -71,6 +72,8 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     settings: Settings = DEFAULT_SETTINGS
     rehearses: bool = False
     isolates: list[str] | None = None
+    # By which it goes into its cgroup; None: it stays where whoever started it is.
+    entrance: int | None = None
 
     def to_argument(self) -> str:
         """Return the options as one argument of a command."""
@@ -86,6 +89,22 @@ async def start(
     options: WorkerOptions, descriptors: tuple[int, ...], output: int | None = None
 ) -> asyncio.subprocess.Process:
     """Start a worker process, which inherits these descriptors; `output` is where it writes, None: where we do."""
+    # What a worker starts is in its cgroup.
+    limit = None if options.isolates is not None else cpu_limits.find(options.settings.worker_cpu)
+    if limit is None:
+        return await _start(options, descriptors, output)
+    room = await asyncio.to_thread(limit.make_room)
+    try:
+        placed = msgspec.structs.replace(options, entrance=room.entrance)
+        room.process = await _start(placed, (*descriptors, room.entrance), output)
+    finally:
+        os.close(room.entrance)
+    return room.process
+
+
+async def _start(
+    options: WorkerOptions, descriptors: tuple[int, ...], output: int | None
+) -> asyncio.subprocess.Process:
     # -P: a module of the working directory must not stand in for one of ours or of Python's.
     return await asyncio.create_subprocess_exec(
         sys.executable,

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from stepwell import cpu_limits
 from stepwell.cli.check import Form, print_in_form
 from stepwell.cli.deploying import Uploading, reporting
 from stepwell.cli.failures import FAILED, NOT_FOUND, USAGE, Failure
@@ -68,6 +69,7 @@ def check_store(
     try:
         project = Project.at(Path(path))
         told = tell((), os.environ, project.root, config).settings
+        cpu_limits.find(told.worker_cpu)
     except (ScriptError, InvalidSetting) as error:
         raise Failure(str(error), USAGE, _READ) from error
     if not is_there(url):

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeAlias, get_type_hints
 
-from stepwell import durations, limits, sizes
+from stepwell import durations, limits, sizes, worker_user
 from stepwell.core import retries
 from stepwell.durations import DAY_MS, HOUR_MS, SECOND_MS
 from stepwell.errors import InvalidSetting
@@ -37,6 +37,7 @@ _REQUESTS = "developers.cloudflare.com/workers/platform/limits/#request-and-resp
 # A longer text is no number of anything.
 _LONGEST_TEXT = 40
 _CORES, _LEAST_CORES = re.compile(r"\d{1,4}(?:\.\d{1,3})?"), 0.01
+_USER = re.compile(r"[\w.$-]{1,64}(?::[\w.$-]{1,64})?", re.ASCII)
 # How alike a variable of the environment is to a setting that it is taken for a slip: others may use the prefix too.
 _SLIP = 0.85
 
@@ -44,13 +45,14 @@ Value: TypeAlias = int | float | str
 
 
 class Kind(Enum):
-    """What a setting is a number of, or WORD."""
+    """What a setting is a number of, or WORD, or USER: who somebody is on this machine."""
 
     SIZE = "bytes"
     COUNT = ""
     DURATION = "ms"
     CORES = "cores"
     WORD = "word"
+    USER = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,15 @@ class Setting:
                 return f"a number of cores such as 0.5 or 2, from {_LEAST_CORES:g} to {self.in_words(self.most)}, or 0"
             case Kind.WORD:
                 return "one of " + ", ".join(self.words)
+            case Kind.USER:
+                return f"the name or number of a user, or USER:GROUP, or {worker_user.NONE}"
 
     def read(self, value: object) -> Value | None:
         """Return what somebody wrote as a value of this setting; None: it is none."""
         if self.kind is Kind.WORD:
             return value if isinstance(value, str) and value in self.words else None
+        if self.kind is Kind.USER:
+            return value if isinstance(value, str) and _USER.fullmatch(value) else None
         number = _READERS[self.kind](value)
         return number if number is not None and self.least <= number <= self.most else None
 
@@ -101,7 +107,7 @@ class Setting:
                 return durations.in_words(int(value))
             case Kind.CORES:
                 return f"{value:,g}"
-            case Kind.WORD:
+            case Kind.WORD | Kind.USER:
                 return str(value)
 
     def exact(self, value: Value) -> str:
@@ -303,6 +309,13 @@ class Settings:
             most=1_024,
         ),
     ] = 0
+    worker_user: Annotated[
+        str,
+        Setting(
+            Kind.USER,
+            "the user as whom workers run your code, where the server runs as root; `none`: as the server itself",
+        ),
+    ] = worker_user.NONE
     pinned_workers: Annotated[
         int, _count(1, 1_000, "workers at a time for instances that stay on earlier code, of one snapshot each")
     ] = limits.PINNED_WORKERS

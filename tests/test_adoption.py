@@ -8,6 +8,7 @@ import pytest
 
 from stepwell.adoption import Adoption
 from stepwell.pinned import PinnedSettings, PinnedWorkers
+from stepwell.places import Layouts
 from stepwell.store import Store
 from stepwell.store.snapshot_operations import SaveSnapshot, Snapshot, SnapshotFile
 from stepwell.store.sqlite import SqliteStore
@@ -38,7 +39,8 @@ async def test_deployment_ends_though_whoever_asked_for_it_is_gone(tmp_path: Pat
     snapshot = Snapshot(row, "a" * 64, "order.py", "3.13.1", "{}", 1, 0)
     changing = Changing()
     supervisor = cast(Supervisor, cast(Any, changing))
-    pinned = PinnedWorkers(store, supervisor, NO_CODE, PinnedSettings(tmp_path / "store.db", 1_000, 1, 1_000))
+    settings = PinnedSettings(tmp_path / "store.db", Layouts(tmp_path / "laid out"), 1_000, 1, 1_000)
+    pinned = PinnedWorkers(store, supervisor, NO_CODE, settings)
     adoption = Adoption(store, supervisor, pinned, NO_CODE)
 
     asking = asyncio.create_task(adoption.deploy(snapshot))

@@ -91,7 +91,7 @@ class Adoption(DueListener):
             try:
                 await self._run(snapshot, is_known=False)
             except ScriptError as error:
-                raise ScriptError(_without_place(str(error), self.pinned.folder)) from error
+                raise ScriptError(_without_place(str(error), self.pinned.layouts.folder)) from error
         logger.info("snapshot %d was deployed, and is run here", snapshot.row)
 
     def _deployed(self, deploying: asyncio.Task[None]) -> None:
@@ -129,8 +129,8 @@ class Adoption(DueListener):
 
     async def _run(self, snapshot: Snapshot, *, is_known: bool) -> None:
         """Put workers with a snapshot in the place of those that there are. Raises ScriptError, or StoreError."""
-        folder, before = self.pinned.folder, self._code
-        laid_out = await lay_out_served(self._store, snapshot, folder)
+        layouts, before = self.pinned.layouts, self._code
+        laid_out = await lay_out_served(self._store, snapshot, layouts)
         # `.dev.vars` is this server's, for whatever code it runs.
         code = msgspec.structs.replace(laid_out, is_known=is_known, is_deployed=True, secrets=before.secrets)
         # Its worker has it served, in a process that nobody asks anything of.
@@ -139,7 +139,7 @@ class Adoption(DueListener):
         self._code = code
         self.pinned.serve(code)
         # The workers of the one before may still be ending.
-        await asyncio.to_thread(remove_served_but, folder, (code, before))
+        await asyncio.to_thread(remove_served_but, layouts.folder, (code, before))
 
 
 def _without_place(report: str, folder: Path) -> str:

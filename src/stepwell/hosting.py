@@ -2,26 +2,29 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
+from stepwell import cpu_limits, worker_user, wrangler
 from stepwell.adoption import Adoption
 from stepwell.audit import AuditedStore
 from stepwell.clock import SystemClock
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
-from stepwell.errors import InvalidInput, StepwellError
+from stepwell.errors import InvalidInput, InvalidSetting, StepwellError
 from stepwell.expiry import Expiry
 from stepwell.firings import Firings
 from stepwell.host_metrics import HostMetrics
 from stepwell.leftovers import Leftovers
 from stepwell.moves import Moves
-from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored, layouts_of
-from stepwell.places import place_beside
+from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_stored
+from stepwell.places import Layouts, layouts_for, place_beside
 from stepwell.project import Project
 from stepwell.rehearsals import Trying
 from stepwell.server_settings import Settings, tell
@@ -36,6 +39,15 @@ from stepwell.sweeps import Sweeps
 from stepwell.webhooks.sender import Sender
 from stepwell.worker_child import SupervisorSettings
 from stepwell.worker_options import NO_CODE, CodeOptions, FetchOptions
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_AS_ROOT = (
+    "code that is uploaded runs as root here, and may do everything; name a user who has no rights: "
+    "--set worker_user=NAME"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +84,7 @@ class Host:
     told: Settings
     store: Store
     place: Path
+    layouts: Layouts
     code: CodeOptions
     supervisor: Supervisor
     adoption: Adoption
@@ -91,7 +104,8 @@ class Host:
 
     @property
     def _trying(self) -> Trying:
-        return Trying(layouts_of(self.place) / "checks", self.told, self.code.secrets, self.options.variables)
+        layouts = replace(self.layouts, folder=self.layouts.folder / "checks")
+        return Trying(layouts, self.told, self.code.secrets, self.options.variables)
 
     @contextlib.asynccontextmanager
     async def tending(self, engine: Engine) -> AsyncIterator[None]:
@@ -135,23 +149,31 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
     # Looked at first: a wrong path or setting leaves nothing behind.
     project = None if options.is_stored else await asyncio.to_thread(Project.at, Path(options.path))
     told = await asyncio.to_thread(_told, options, project)
+    user = await asyncio.to_thread(worker_user.wanted, told.worker_user)
+    await asyncio.to_thread(cpu_limits.find, told.worker_cpu)
     async with contextlib.AsyncExitStack() as opened:
         tally = Tally(told.metrics_workflows, told.metrics_steps)
         store = await _open(options.store, told, tally)
         opened.push_async_callback(store.close)
         await _share(options, store, opened)
-        beside = place_beside(options.store)
-        place = await asyncio.to_thread(beside.__enter__)
-        opened.push_async_callback(asyncio.to_thread, beside.__exit__, None, None, None)
-        project, told, code = await _code(options, store, place, (project, told))
+        place = await _enter(place_beside(options.store), opened)
+        layouts = await _enter(layouts_for(options.store, place, user), opened)
+        pinning = _pinning(options, place, layouts, told)
+        project, told, code = await _code(options, store, pinning, (project, told))
+        if user is not None:
+            await asyncio.to_thread(worker_user.try_out, user, _read_by_workers(project, code, layouts))
+        elif options.allows_deploy and os.geteuid() == 0:
+            logger.warning(_AS_ROOT)
+        # The stored code may have said how many there are, and for how long.
+        pinning = _pinning(options, place, layouts, told)
         supervisor = Supervisor(store, code, _settings(options, told, fetch))
         opened.push_async_callback(supervisor.stop)
-        pinned = PinnedWorkers(store, supervisor, code, _pinning(options, place, told))
+        pinned = PinnedWorkers(store, supervisor, code, pinning)
         adoption = Adoption(store, supervisor, pinned, code)
         kind = "postgresql" if is_database(options.store) else "sqlite"
         metrics = HostMetrics(store, tally, supervisor, place.parent, kind)
         opened.push_async_callback(metrics.stop)
-        yield Host(options, project, told, AuditedStore(store), place, code, supervisor, adoption, metrics)
+        yield Host(options, project, told, AuditedStore(store), place, layouts, code, supervisor, adoption, metrics)
 
 
 def _check_variables(names: Sequence[str]) -> None:
@@ -182,6 +204,13 @@ async def _open(url: str, told: Settings, tally: Tally) -> Store:
         raise
 
 
+async def _enter(place: contextlib.AbstractContextManager[T], opened: contextlib.AsyncExitStack) -> T:
+    """Enter, beside the loop, what makes folders, and leave it at the end."""
+    entered = await asyncio.to_thread(place.__enter__)
+    opened.push_async_callback(asyncio.to_thread, place.__exit__, None, None, None)
+    return entered
+
+
 async def _share(options: HostOptions, store: Store, opened: contextlib.AsyncExitStack) -> None:
     """Let other commands use the store's file; those that need a database open it themselves."""
     if not is_database(options.store):
@@ -191,7 +220,7 @@ async def _share(options: HostOptions, store: Store, opened: contextlib.AsyncExi
 
 
 async def _code(
-    options: HostOptions, store: Store, place: Path, found: tuple[Project | None, Settings]
+    options: HostOptions, store: Store, pinning: PinnedSettings, found: tuple[Project | None, Settings]
 ) -> tuple[Project | None, Settings, CodeOptions]:
     """Return what workers run: the files as they are, where they are watched; else a snapshot, of them or stored.
 
@@ -201,20 +230,40 @@ async def _code(
     if project is None:
         if options.allows_deploy and await store.run(FindServed(options.account)) is None:
             return None, told, NO_CODE
-        code = await lay_out_stored(store, options.account, layouts_of(place))
+        code = await lay_out_stored(store, options.account, pinning.layouts)
         # What was served in a database is known there; saying it again could undo what another host serves by now.
         code = msgspec.structs.replace(code, is_known=is_database(options.store))
         stored = await asyncio.to_thread(Project.at, Path(code.path))
         # A file that is named has been read already: from a pipe it comes only once.
-        return stored, told if options.config else await asyncio.to_thread(_told, options, stored), code
+        return stored, await asyncio.to_thread(_told_of_stored, options, stored, told), code
     if options.reloads:
         return project, told, CodeOptions(options.path)
-    return project, told, await keep_served(store, project, options.account, _pinning(options, place, told))
+    return project, told, await keep_served(store, project, options.account, pinning)
 
 
-def _pinning(options: HostOptions, place: Path, told: Settings) -> PinnedSettings:
+def _told_of_stored(options: HostOptions, project: Project, before: Settings) -> Settings:
+    """Return the settings by the code that is stored, too, which does not say as whom it is run."""
+    # A file that is named has been read already: from a pipe it comes only once.
+    told = before if options.config else _told(options, project)
+    if told.worker_user != before.worker_user:
+        raise InvalidSetting(
+            f"worker_user is {told.worker_user} in the settings of the code that is stored, which whoever deploys "
+            "code can change: say as whom it runs with --set worker_user=..., in the environment, or with --config"
+        )
+    return told
+
+
+def _read_by_workers(project: Project | None, code: CodeOptions, layouts: Layouts) -> list[Path]:
+    """Return what workers have to read, as far as it is there."""
+    if project is None:
+        return [layouts.folder]
+    secrets = project.root / wrangler.DEV_VARS
+    return [layouts.folder, Path(code.path), *([secrets] if secrets.exists() else [])]
+
+
+def _pinning(options: HostOptions, place: Path, layouts: Layouts, told: Settings) -> PinnedSettings:
     return PinnedSettings(
-        place, told.snapshot_size, told.pinned_workers, told.pinned_idle, is_shared=is_database(options.store)
+        place, layouts, told.snapshot_size, told.pinned_workers, told.pinned_idle, is_shared=is_database(options.store)
     )
 
 

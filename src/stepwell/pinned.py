@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -18,6 +18,7 @@ import msgspec
 from stepwell import snapshots, wrangler
 from stepwell.clock import Clock, SystemClock
 from stepwell.errors import ScriptError, StoreError
+from stepwell.places import Layouts
 from stepwell.project import Project
 from stepwell.store import DueListener, Store
 from stepwell.store.operations import ListHoldings
@@ -52,26 +53,17 @@ _SERVED = "served"
 
 @dataclass(frozen=True, slots=True)
 class PinnedSettings:
-    """The file of the store, how large a snapshot may be, how many run at a time, how long an idle one stays.
+    """The file of the store, where snapshots lie, how large one may be, how many run, how long an idle one stays.
 
     `is_shared`: whether other hosts write to the store, too.
     """
 
     store: Path
+    layouts: Layouts
     most_bytes: int
     most: int
     idle_ms: int
     is_shared: bool = False
-
-    @property
-    def folder(self) -> Path:
-        """Where snapshots are laid out."""
-        return layouts_of(self.store)
-
-
-def layouts_of(store: Path) -> Path:
-    """Return where snapshots are laid out: beside the file of the store, under its name."""
-    return store.with_name(f"{store.name}.snapshots")
 
 
 @dataclass(slots=True)
@@ -128,9 +120,9 @@ class PinnedWorkers(DueListener):
         self._look = asyncio.Event()
 
     @property
-    def folder(self) -> Path:
+    def layouts(self) -> Layouts:
         """Where snapshots are laid out."""
-        return self._settings.folder
+        return self._settings.layouts
 
     def serve(self, code: CodeOptions) -> None:
         """Take other code for the one that is served: what was served until now is earlier code from here on."""
@@ -245,7 +237,7 @@ class PinnedWorkers(DueListener):
         if snapshot is None:
             return
         try:
-            code = await _lay_out(self._store, snapshot, self._settings.folder)
+            code = await _lay_out(self._store, snapshot, self.layouts)
             secrets = self._served.secrets
             crew = await self._supervisor.start_pinned(msgspec.structs.replace(code, is_served=False, secrets=secrets))
         except (ScriptError, StoreError, OSError) as error:
@@ -266,7 +258,7 @@ class PinnedWorkers(DueListener):
     async def _end(self, crew: Crew) -> None:
         sha256 = crew.code.sha256 or ""
         await self._supervisor.end_pinned(crew)
-        await asyncio.to_thread(rmtree, self._settings.folder / sha256[:_SHA_SHOWN], ignore_errors=True)
+        await asyncio.to_thread(rmtree, self.layouts.folder / sha256[:_SHA_SHOWN], ignore_errors=True)
 
     def _compare(self, snapshot: Snapshot) -> None:
         """Warn, once, of installed packages that are not what they were."""
@@ -285,7 +277,7 @@ class PinnedWorkers(DueListener):
             )
 
 
-async def lay_out_stored(store: Store, account: str, folder: Path) -> CodeOptions:
+async def lay_out_stored(store: Store, account: str, layouts: Layouts) -> CodeOptions:
     """Lay out the snapshot that an account has served last, and return it as the code that is served.
 
     Raises ScriptError if there is none.
@@ -294,16 +286,16 @@ async def lay_out_stored(store: Store, account: str, folder: Path) -> CodeOption
     if snapshot is None:
         raise ScriptError(f'the store has no code of the account "{account}"; serve files once: stepwell serve PATH')
     # What other servers have left; the store is ours, and so is what lies under its name.
-    await asyncio.to_thread(rmtree, folder, ignore_errors=True)
-    return await lay_out_served(store, snapshot, folder)
+    await asyncio.to_thread(rmtree, layouts.folder, ignore_errors=True)
+    return await lay_out_served(store, snapshot, layouts)
 
 
-async def lay_out_served(store: Store, snapshot: Snapshot, folder: Path) -> CodeOptions:
+async def lay_out_served(store: Store, snapshot: Snapshot, layouts: Layouts) -> CodeOptions:
     """Lay out a snapshot as the code that is served, and return it as that. Raises ScriptError, or StoreError.
 
     It lies apart from what workers for earlier code run: the same may be both, and comes and goes with each.
     """
-    return await _lay_out(store, snapshot, folder / _SERVED)
+    return await _lay_out(store, snapshot, replace(layouts, folder=layouts.folder / _SERVED))
 
 
 def remove_served_but(folder: Path, kept: Iterable[CodeOptions]) -> None:
@@ -327,21 +319,21 @@ async def keep_served(store: Store, project: Project, account: str, settings: Pi
     script = wrangler.script_name(project.config, project.source) if is_file else ""
     saved = SaveSnapshot(account, taken.sha256, taken.source, *made_with, kept_until, script)
     number = await store.run(saved)
-    await asyncio.to_thread(rmtree, settings.folder, ignore_errors=True)
-    place = settings.folder / taken.sha256[:_SHA_SHOWN]
-    await _write(taken.files, place)
+    await asyncio.to_thread(rmtree, settings.layouts.folder, ignore_errors=True)
+    place = await _write(taken.files, settings.layouts, taken.sha256)
     return CodeOptions(str(place / taken.source), number, taken.sha256, secrets=str(project.root))
 
 
-async def _lay_out(store: Store, snapshot: Snapshot, folder: Path) -> CodeOptions:
+async def _lay_out(store: Store, snapshot: Snapshot, layouts: Layouts) -> CodeOptions:
     files = await store.run(ReadSnapshotFiles(snapshot.row))
-    place = folder / snapshot.sha256[:_SHA_SHOWN]
-    await _write(files, place)
+    place = await _write(files, layouts, snapshot.sha256)
     return CodeOptions(str(place / snapshot.source), snapshot.row, snapshot.sha256, deployed=snapshot.deployed)
 
 
-async def _write(files: Sequence[SnapshotFile], place: Path) -> None:
+async def _write(files: Sequence[SnapshotFile], layouts: Layouts, sha256: str) -> Path:
+    place = layouts.folder / sha256[:_SHA_SHOWN]
     try:
-        await asyncio.to_thread(snapshots.lay_out, files, place)
+        await asyncio.to_thread(snapshots.lay_out, files, place, layouts.readers)
     except OSError as error:
         raise ScriptError(f"the snapshot cannot be laid out in {place}: {error}") from error
+    return place

@@ -1,12 +1,29 @@
 """Where a server keeps what lies beside its store: the author's code, as it is run."""
 
+import hashlib
 import os
+import shutil
+import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepwell.store.opening import file_of, is_database
+from stepwell.worker_user import WorkerUser
+
+# Where root's system keeps what programs can make again; no folder of root's own lets others pass.
+_SYSTEMS_CACHE = Path("/Library/Caches" if sys.platform == "darwin" else "/var/cache")
+
+
+@dataclass(frozen=True, slots=True)
+class Layouts:
+    """The folder in which snapshots are laid out, and the number of the group that may read them; None: none."""
+
+    folder: Path
+    readers: int | None = None
 
 
 @contextmanager
@@ -21,6 +38,38 @@ def place_beside(store: str) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="server-", dir=_cache(), ignore_cleanup_errors=True) as folder:
         yield Path(folder) / "store"
+
+
+def give(path: Path, readers: int, mode: int) -> None:
+    """Let a group have a path, with this mode, whatever the umask says."""
+    os.chown(path, -1, readers)
+    path.chmod(mode)
+
+
+@contextmanager
+def layouts_for(store: str, place: Path, user: WorkerUser | None) -> Iterator[Layouts]:
+    """Return where snapshots are laid out: beside the store, at a place that `place_beside` has named.
+
+    Where workers run as another user it is where he may pass, and gone at the end: the store's folder is not for him.
+    Raises OSError.
+    """
+    if user is None:
+        yield Layouts(place.with_name(f"{place.name}.snapshots"))
+        return
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or _SYSTEMS_CACHE) / "stepwell"
+    if not cache.is_dir():
+        cache.mkdir(parents=True)
+        cache.chmod(0o711)
+    # Of a file there is one server, which finds what it has left when it was killed.
+    name = uuid.uuid4().hex if is_database(store) else hashlib.sha256(os.fsencode(place)).hexdigest()[:32]
+    folder = cache / f"code-{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        give(folder, user.gid, 0o750)
+        yield Layouts(folder, user.gid)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _cache() -> Path | None:

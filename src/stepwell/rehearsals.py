@@ -21,6 +21,7 @@ from stepwell.code_process import CodeProcess
 from stepwell.core.instance import UNFINISHED
 from stepwell.errors import InstanceNotFound, ScriptError, StoreUnavailable
 from stepwell.outlook import Call, Outlook, Verdict
+from stepwell.places import Layouts
 from stepwell.rehearsal import ReadingStore
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store
@@ -56,7 +57,7 @@ class RehearsalSettings:
 class Trying:
     """Where code that is only tried may lie for a while, and what it is given: as `CodeOptions.secrets`, and so on."""
 
-    folder: Path
+    layouts: Layouts
     told: Settings = DEFAULT_SETTINGS
     secrets: str | None = None
     variables: tuple[str, ...] = ()
@@ -69,7 +70,7 @@ class Trying:
 
         Raises ScriptError or StoreUnavailable.
         """
-        folder = self.folder / uuid.uuid4().hex
+        folder = self.layouts.folder / uuid.uuid4().hex
         try:
             await self._lay_out(files, folder)
             code = CodeOptions(str(folder / source), secrets=self.secrets)
@@ -81,7 +82,7 @@ class Trying:
 
     async def _lay_out(self, files: Sequence[SnapshotFile], folder: Path) -> None:
         try:
-            await asyncio.to_thread(snapshots.lay_out, files, folder)
+            await asyncio.to_thread(snapshots.lay_out, files, folder, self.layouts.readers)
         except OSError as error:
             raise StoreUnavailable(f"the code cannot be laid out in {folder}: {error}") from error
 

@@ -6,14 +6,15 @@ in any of them is an error, also where another would win.
 """
 
 import difflib
+import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeAlias, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeAlias, get_type_hints
 
-from stepwell import durations, limits, sizes
+from stepwell import durations, limits, sizes, worker_user
 from stepwell.core import retries
 from stepwell.durations import DAY_MS, HOUR_MS, SECOND_MS
 from stepwell.errors import InvalidSetting
@@ -35,19 +36,23 @@ _REQUESTS = "developers.cloudflare.com/workers/platform/limits/#request-and-resp
 
 # A longer text is no number of anything.
 _LONGEST_TEXT = 40
+_CORES, _LEAST_CORES = re.compile(r"\d{1,4}(?:\.\d{1,3})?"), 0.01
+_USER = re.compile(r"[\w.$-]{1,64}(?::[\w.$-]{1,64})?", re.ASCII)
 # How alike a variable of the environment is to a setting that it is taken for a slip: others may use the prefix too.
 _SLIP = 0.85
 
-Value: TypeAlias = int | str
+Value: TypeAlias = int | float | str
 
 
 class Kind(Enum):
-    """What a setting is a number of, or WORD."""
+    """What a setting is a number of, or WORD, or USER: who somebody is on this machine."""
 
     SIZE = "bytes"
     COUNT = ""
     DURATION = "ms"
+    CORES = "cores"
     WORD = "word"
+    USER = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,19 @@ class Setting:
                 return f"a whole number, {bounds}"
             case Kind.DURATION:
                 return f"{durations.EXPECTED}, {bounds}"
+            case Kind.CORES:
+                return f"a number of cores such as 0.5 or 2, from {_LEAST_CORES:g} to {self.in_words(self.most)}, or 0"
             case Kind.WORD:
                 return "one of " + ", ".join(self.words)
+            case Kind.USER:
+                return f"the name or number of a user, or USER:GROUP, or {worker_user.NONE}"
 
     def read(self, value: object) -> Value | None:
         """Return what somebody wrote as a value of this setting; None: it is none."""
         if self.kind is Kind.WORD:
             return value if isinstance(value, str) and value in self.words else None
+        if self.kind is Kind.USER:
+            return value if isinstance(value, str) and _USER.fullmatch(value) else None
         number = _READERS[self.kind](value)
         return number if number is not None and self.least <= number <= self.most else None
 
@@ -94,7 +105,9 @@ class Setting:
                 return f"{value:,}"
             case Kind.DURATION:
                 return durations.in_words(int(value))
-            case Kind.WORD:
+            case Kind.CORES:
+                return f"{value:,g}"
+            case Kind.WORD | Kind.USER:
                 return str(value)
 
     def exact(self, value: Value) -> str:
@@ -304,6 +317,21 @@ class Settings:
     worker_niceness: Annotated[
         int, _count(0, 19, "how much workers give way to the server and to others, as with `nice`; 19: to everybody")
     ] = 0
+    worker_cpu: Annotated[
+        float,
+        Setting(
+            Kind.CORES,
+            "processor cores of a worker, and of what it starts (Linux, cgroups): no more; 0: as many as there are",
+            most=1_024,
+        ),
+    ] = 0
+    worker_user: Annotated[
+        str,
+        Setting(
+            Kind.USER,
+            "the user as whom workers run your code, where the server runs as root; `none`: as the server itself",
+        ),
+    ] = worker_user.NONE
     pinned_workers: Annotated[
         int, _count(1, 1_000, "workers at a time for instances that stay on earlier code, of one snapshot each")
     ] = limits.PINNED_WORKERS
@@ -484,4 +512,18 @@ def _count_of(value: object) -> int | None:
     return int(str(value)) if is_number else None
 
 
-_READERS = {Kind.SIZE: sizes.to_bytes, Kind.COUNT: _count_of, Kind.DURATION: durations.to_ms}
+def _cores_of(value: object) -> float | None:
+    # As it is written: so infinity is none, also in a file.
+    if isinstance(value, bool) or not _CORES.fullmatch(str(value)):
+        return None
+    cores = float(str(value))
+    # The kernel shares out no less.
+    return cores if cores == 0 or cores >= _LEAST_CORES else None
+
+
+_READERS: Mapping[Kind, Callable[[Any], int | float | None]] = {
+    Kind.SIZE: sizes.to_bytes,
+    Kind.COUNT: _count_of,
+    Kind.CORES: _cores_of,
+    Kind.DURATION: durations.to_ms,
+}

@@ -15,6 +15,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from stepwell.errors import ScriptError
+from stepwell.places import give
 from stepwell.project import Project
 from stepwell.store.snapshot_operations import SnapshotFile
 
@@ -121,17 +122,31 @@ def _read(path: Path, name: str, most: int) -> tuple[int, bytes]:
         raise ScriptError(f"{str(path)!r} cannot be read for the snapshot that is served: {error}") from error
 
 
-def lay_out(files: Iterable[SnapshotFile], folder: Path) -> None:
-    """Write a snapshot's files into a folder for its owner alone, in place of whatever is there."""
+def lay_out(files: Iterable[SnapshotFile], folder: Path, readers: int | None = None) -> None:
+    """Write a snapshot's files into a folder, in place of whatever is there.
+
+    It is for its owner alone, and for a group that may read it, if `readers` is the number of one.
+    """
     beside = folder.with_name(f"{folder.name}.{os.getpid()}")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(mode=0o700, parents=True)
+    _make_folder(beside, readers)
     for file in files:
         path = beside / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent, readers)
         path.write_bytes(file.body)
+        if readers is not None:
+            give(path, readers, 0o640)
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)
+
+
+def _make_folder(folder: Path, readers: int | None) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent, readers)
+    folder.mkdir(mode=0o700)
+    if readers is not None:
+        give(folder, readers, 0o750)
 
 
 def python() -> str:

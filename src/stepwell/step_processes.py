@@ -86,6 +86,7 @@ class StepProcesses:
             code=msgspec.structs.replace(options.code, is_known=True),
             name=f"{options.name} {asked.attempt.key.label}",
             fetch=None,
+            entrance=None,
             settings=told,
             isolates=self._hashes,
         )

@@ -6,6 +6,7 @@ import sys
 
 import msgspec
 
+from stepwell import cpu_limits, worker_user
 from stepwell.sealing import KEYS, KEYS_FILE
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store.audit_operations import Asked
@@ -71,6 +72,8 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     settings: Settings = DEFAULT_SETTINGS
     rehearses: bool = False
     isolates: list[str] | None = None
+    # By which it goes into its cgroup; None: it stays where whoever started it is.
+    entrance: int | None = None
 
     def to_argument(self) -> str:
         """Return the options as one argument of a command."""
@@ -85,7 +88,27 @@ class WorkerOptions(msgspec.Struct, frozen=True):
 async def start(
     options: WorkerOptions, descriptors: tuple[int, ...], output: int | None = None
 ) -> asyncio.subprocess.Process:
-    """Start a worker process, which inherits these descriptors; `output` is where it writes, None: where we do."""
+    """Start a worker process, which inherits these descriptors; `output` is where it writes, None: where we do.
+
+    It becomes by itself the user as whom it is to run.
+    """
+    # What a worker starts is in its cgroup.
+    limit = None if options.isolates is not None else cpu_limits.find(options.settings.worker_cpu)
+    if limit is None:
+        return await _start(options, descriptors, output)
+    room = await asyncio.to_thread(limit.make_room)
+    try:
+        placed = msgspec.structs.replace(options, entrance=room.entrance)
+        room.process = await _start(placed, (*descriptors, room.entrance), output)
+    finally:
+        os.close(room.entrance)
+    return room.process
+
+
+async def _start(
+    options: WorkerOptions, descriptors: tuple[int, ...], output: int | None
+) -> asyncio.subprocess.Process:
+    user = worker_user.find(options.settings.worker_user)
     # -P: a module of the working directory must not stand in for one of ours or of Python's.
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -97,8 +120,13 @@ async def start(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,
         stderr=output,
-        # What opens the store is not for the author's code.
-        env={name: value for name, value in os.environ.items() if name not in (KEYS, KEYS_FILE)},
+        env=_shared_environment() if user is None else user.environment(options.variables),
         # Out of the terminal's reach: Ctrl-C is for the parent, which drains the workers.
         start_new_session=True,
     )
+
+
+def _shared_environment() -> dict[str, str]:
+    """Return the environment of this process, as a worker of the same user has it."""
+    # What opens the store is not for the author's code.
+    return {name: value for name, value in os.environ.items() if name not in (KEYS, KEYS_FILE)}

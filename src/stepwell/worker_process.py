@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepwell import capture, sockets, watchdog, wrangler
+from stepwell import capture, cpu_limits, sockets, watchdog, worker_user, wrangler
 from stepwell.audit import with_asked
 from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import SystemClock
@@ -261,6 +261,10 @@ class WorkerProcess:
 def main() -> None:
     """Run a worker process."""
     options = WorkerOptions.of_argument(sys.argv[1])
+    if options.entrance is not None:
+        cpu_limits.enter(options.entrance)
+    if (user := worker_user.find(options.settings.worker_user)) is not None:
+        user.become()
     _keep_to_ourselves()
     # Bytecode is found stale by size and second of its source: one that is saved twice in a second would run as it was.
     sys.dont_write_bytecode = True

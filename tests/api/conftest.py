@@ -17,6 +17,7 @@ from stepwell.engine import Engine
 from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.http_server import HttpServer
 from stepwell.moves import Moves
+from stepwell.places import Layouts
 from stepwell.rehearsals import Trying
 from stepwell.store.sqlite import SqliteStore
 from stepwell.tokens import Tokens
@@ -65,7 +66,7 @@ def app(engine: Engine) -> ASGIApp:
 
 
 def _moves(engine: Engine) -> Moves:
-    return Moves(engine.store, engine.clock, Trying(Path(tempfile.gettempdir(), "stepwell-tests")))
+    return Moves(engine.store, engine.clock, Trying(Layouts(Path(tempfile.gettempdir(), "stepwell-tests"))))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from stepwell.adoption import Adoption
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.errors import ScriptError
+from stepwell.places import Layouts
 from stepwell.rehearsals import Trying
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store.snapshot_operations import ServeSnapshot, Snapshot
@@ -45,5 +46,8 @@ def deployments(
     """Return deployments to the account `local`; what is tried lies in a folder."""
     folder = folder or Path(tempfile.gettempdir(), "stepwell-tests")
     return Deployments(
-        engine.store, cast(Adoption, adopting or Adopting(engine)), ACCOUNT, Trying(folder, told, variables=variables)
+        engine.store,
+        cast(Adoption, adopting or Adopting(engine)),
+        ACCOUNT,
+        Trying(Layouts(folder), told, variables=variables),
     )

@@ -47,6 +47,8 @@ OF_OTHERS = {
     "worker_memory",
     "worker_open_files",
     "worker_niceness",
+    "worker_cpu",
+    "worker_user",
     "pinned_workers",
     "pinned_idle",
     "host_lease",
@@ -203,9 +205,13 @@ def test_code_is_held_against_the_named_file(tmp_path: Path, monkeypatch: pytest
         pytest.param("retry_delay=5 minutes", 300_000, id="duration"),
         pytest.param("retry_limit=0", 0, id="count"),
         pytest.param("retry_backoff=linear", "linear", id="word"),
+        pytest.param("worker_cpu=0.25", 0.25, id="cores"),
+        pytest.param("worker_cpu=2", 2, id="whole cores"),
+        pytest.param("worker_user=flows:www-data", "flows:www-data", id="user"),
+        pytest.param("worker_user=1234", "1234", id="number of a user"),
     ],
 )
-def test_value_is_read(tmp_path: Path, given: str, value: int | str) -> None:
+def test_value_is_read(tmp_path: Path, given: str, value: float | str) -> None:
     """Sizes, durations and counts are numbers or words; a word is one of some."""
     name = given.partition("=")[0].replace("-", "_")
 
@@ -249,6 +255,18 @@ def test_value_is_read(tmp_path: Path, given: str, value: int | str) -> None:
             id="word",
         ),
         pytest.param(
+            "worker_cpu=0.001",
+            '--set worker_cpu is "0.001"; it must be a number of cores such as 0.5 or 2, from 0.01 to 1,024, or 0',
+            id="less than is shared out",
+        ),
+        pytest.param("worker_cpu=nan", '--set worker_cpu is "nan"; it must be a number of cores', id="no cores"),
+        pytest.param("worker_cpu=1e2", '--set worker_cpu is "1e2"; it must be a number of cores', id="other number"),
+        pytest.param(
+            "worker_user=a b",
+            '--set worker_user is "a b"; it must be the name or number of a user, or USER:GROUP, or none',
+            id="no user",
+        ),
+        pytest.param(
             "shortest_wait=2 days",
             "shortest_wait (2 days, from: --set) must not be more than wait_timeout (1 day, from: default); "
             "change one of them",
@@ -279,6 +297,9 @@ def test_wrong_option_is_refused(tmp_path: Path, given: str, problem: str) -> No
     ("text", "problem"),
     [
         pytest.param("[settings]\nretry_limit = true\n", "retry_limit ({file}) is True; it must be", id="bool"),
+        pytest.param("[settings]\nworker_cpu = true\n", "worker_cpu ({file}) is True; it must be", id="bool of cores"),
+        pytest.param("[settings]\nworker_cpu = inf\n", "worker_cpu ({file}) is inf; it must be", id="no end of cores"),
+        pytest.param("[settings]\nworker_user = 1.5\n", "worker_user ({file}) is 1.5; it must be", id="no user"),
         pytest.param("[settings]\nretry_limit = 1.5\n", "retry_limit ({file}) is 1.5; it must be", id="fraction"),
         pytest.param("[settings]\nretry_backoff = 1\n", "retry_backoff ({file}) is 1; it must be", id="word"),
         pytest.param("[settings]\ngrace = [1]\n", "grace ({file}) is [1]; it must be", id="list"),
@@ -373,7 +394,7 @@ def _row(name: str, setting: Setting) -> list[str]:
     return [
         f"`{name}`",
         setting.in_words(value_of(DEFAULT_SETTINGS, name)),
-        ", ".join(f"`{word}`" for word in setting.words) or bounds,
+        setting.expected if setting.kind is Kind.USER else ", ".join(f"`{word}`" for word in setting.words) or bounds,
         setting.meaning,
         f"[Cloudflare](https://{setting.source})" if setting.source else "Stepwell",
     ]

@@ -21,6 +21,7 @@ from stepwell.flow import SharedLimit
 from stepwell.forcing import Decision
 from stepwell.forks import Fork, Forks
 from stepwell.moves import Moves
+from stepwell.places import Layouts
 from stepwell.rehearsals import Trying
 from stepwell.scripts import workflow_name
 from stepwell.store.account_operations import AccountSettings
@@ -285,7 +286,7 @@ class AccountMachine(RuleBasedStateMachine):
             self.put_workflow(name, None, Kept(), 0)
 
         async def asked(side: Side) -> str | None:
-            moves = Moves(side.engine.store, side.engine.clock, Trying(Path()))
+            moves = Moves(side.engine.store, side.engine.clock, Trying(Layouts(Path())))
             return (await moves.move(ACCOUNT, name, [id], None, is_forced=True))[0].version_id
 
         self._ask("move", lambda: self.oracle.move(*where), asked)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,8 @@ class HostOptions:
     # Settings as they are given on the command line: NAME=VALUE; and the file that has others, if not the project's.
     settings: tuple[str, ...] = ()
     config: str | None = None
+    # What the setting says; None: as that is told elsewhere.
+    log_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +126,20 @@ class Host:
 
 
 @contextlib.asynccontextmanager
-async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> AsyncIterator[Host]:
+async def open_host(
+    options: HostOptions, fetch: FetchOptions | None = None, hear: Callable[[Settings], None] | None = None
+) -> AsyncIterator[Host]:
     """Open the store, take the code or lay it out, and make ready what runs it; end all of that at the end.
 
-    `fetch`: where the author's `fetch` is served.
+    `fetch`: where the author's `fetch` is served. `hear` is called with the settings as soon as they are known, and
+    again where they come from the store.
     """
+    hear = hear or _nobody_hears
     _check_variables(options.variables)
     # Looked at first: a wrong path or setting leaves nothing behind.
     project = None if options.is_stored else await asyncio.to_thread(Project.at, Path(options.path))
     told = await asyncio.to_thread(_told, options, project)
+    hear(told)
     async with contextlib.AsyncExitStack() as opened:
         tally = Tally(told.metrics_workflows, told.metrics_steps)
         store = await _open(options.store, told, tally)
@@ -142,6 +149,7 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
         place = await asyncio.to_thread(beside.__enter__)
         opened.push_async_callback(asyncio.to_thread, beside.__exit__, None, None, None)
         project, told, code = await _code(options, store, place, (project, told))
+        hear(told)
         supervisor = Supervisor(store, code, _settings(options, told, fetch))
         opened.push_async_callback(supervisor.stop)
         pinned = PinnedWorkers(store, supervisor, code, _pinning(options, place, told))
@@ -150,6 +158,10 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
         metrics = HostMetrics(store, tally, supervisor, place.parent, kind)
         opened.push_async_callback(metrics.stop)
         yield Host(options, project, told, AuditedStore(store), place, code, supervisor, adoption, metrics)
+
+
+def _nobody_hears(_: Settings) -> None:
+    """Let nobody hear of the settings."""
 
 
 def _check_variables(names: Sequence[str]) -> None:
@@ -162,7 +174,8 @@ def _check_variables(names: Sequence[str]) -> None:
 def _told(options: HostOptions, project: Project | None) -> Settings:
     """Return the settings; of a project that comes from the store, those that are told before that is open."""
     folder = None if project is None else project.root
-    return tell(options.settings, os.environ, folder, options.config).settings
+    given = options.settings if options.log_format is None else (*options.settings, f"log_format={options.log_format}")
+    return tell(given, os.environ, folder, options.config).settings
 
 
 async def _open(url: str, told: Settings, tally: Tally) -> Store:

@@ -8,7 +8,7 @@ import click
 
 from stepwell import memory
 from stepwell.cli.failures import USAGE, Failure
-from stepwell.cli.host import print_start, print_stop, run_to_end
+from stepwell.cli.host import begin_log, print_start, print_stop, run_to_end
 from stepwell.cli.stop import Stop
 from stepwell.engine import Engine
 from stepwell.hosting import HostOptions, open_host
@@ -31,7 +31,7 @@ def work(options: HostOptions) -> int:
 async def _work(options: HostOptions) -> None:
     stop = Stop()
     async with AsyncExitStack() as opened:
-        host = await opened.enter_async_context(open_host(options))
+        host = await opened.enter_async_context(open_host(options, hear=begin_log))
         with stop.on_signals(host.supervisor):
             if not await stop.before(host.supervisor.start()):
                 return

@@ -44,6 +44,8 @@ reference: $(READY) ## Write docs/reference from the code
 	$(VENV_PYTHON) -m tools.cli_reference
 	$(VENV_PYTHON) -m tools.client_reference
 	$(VENV_PYTHON) -m tools.metrics_reference
+	$(VENV_PYTHON) -m tools.log_reference
+	$(VENV_PYTHON) -m tools.grafana_board
 
 test-long: $(READY) ## Run the tests that take minutes
 	$(VENV_PYTHON) -m pytest -q -m long

@@ -1,5 +1,6 @@
-"""The log of a server: whatever is told, each fact begins with its time, and no terminal obeys it."""
+"""The log of a server: whatever is told, each fact begins with its time, and no terminal obeys it; so in JSON."""
 
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stepwell.cli.terminal import clean
+from stepwell.facts import fact
 from stepwell.logs import configure
 
 BEGIN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (?:INFO|WARNING|ERROR) ")
@@ -30,10 +32,10 @@ def log() -> Iterator[StringIO]:
     loggers[0].handlers[:] = handlers
 
 
-def _logger(log: StringIO) -> logging.Logger:
+def _logger(log: StringIO, form: str = "text") -> logging.Logger:
     """Return a logger that writes there alone: pytest, which keeps all that is logged, came first."""
     with redirect_stderr(log):
-        configure()
+        configure(form, process="worker 1")
     return logging.getLogger("stepwell.tests")
 
 
@@ -72,3 +74,52 @@ def test_what_was_told_can_be_read(log: StringIO) -> None:
     assert log.getvalue().partition(" ERROR ")[2] == (
         'refused a\\x1b[31m\\u202eb: File "a.py", line 2\n      é\n      ^\n'
     )
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(told)
+@example(FORGED)
+@example("\x7f\ud800")
+def test_each_line_is_one_object_of_plain_ascii(log: StringIO, text: str) -> None:
+    """Whatever is told, by message, field or error: nothing of it ends a line, and every reader of JSON can read it."""
+    log.seek(0)
+    log.truncate()
+    logger = _logger(log, "json")
+
+    logger.info("%s of %s", text, text, extra=fact("turn.lost", instance=text, held=[text]))
+    try:
+        raise ValueError(text)
+    except ValueError:
+        logger.exception("it failed")
+
+    whole = log.getvalue()
+    lines = whole.splitlines()
+    assert whole == "".join(f"{line}\n" for line in lines)
+    assert all(" " <= character <= "~" for line in lines for character in line)
+    first, second = map(json.loads, lines)
+    first["message"].encode()
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        assert (first["message"], first["instance"], first["held"]) == (f"{text} of {text}", text, [text])
+    assert second["message"] == "it failed"
+    assert second["traceback"].startswith("Traceback (most recent call last):")
+
+
+def test_keys_stay_the_same(log: StringIO) -> None:
+    """Programs find time, level, event, message, who says it, and the fields of the event that are known."""
+    logger = _logger(log, "json")
+
+    logger.warning("no %s", "luck", extra=fact("worker.died", worker="worker 2", pid=7, place=None))
+    logger.error("plain")
+
+    known, unknown = map(json.loads, log.getvalue().splitlines())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", known.pop("time"))
+    assert known == {
+        "level": "warning",
+        "event": "worker.died",
+        "message": "no luck",
+        "logger": "stepwell.tests",
+        "process": "worker 1",
+        "worker": "worker 2",
+        "pid": 7,
+    }
+    assert (unknown["event"], unknown["level"]) == ("log", "error")

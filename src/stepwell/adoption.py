@@ -16,6 +16,7 @@ import msgspec
 from stepwell.audit import who_asks
 from stepwell.clock import Clock, SystemClock
 from stepwell.errors import ScriptError, StoreError
+from stepwell.facts import fact
 from stepwell.pinned import FailedSnapshots, PinnedWorkers, lay_out_served, remove_served_but
 from stepwell.store import DueListener, Store
 from stepwell.store.snapshot_operations import FindServed, Snapshot
@@ -67,7 +68,7 @@ class Adoption(DueListener):
                 except StoreError as error:
                     logger.debug("whether other code is served cannot be seen now: %s", error)
                 except Exception:  # a defect must not leave this server on old code for ever
-                    logger.exception("other code could not be looked for")
+                    logger.exception("other code could not be looked for", extra=fact("code.unknown"))
         finally:
             self._store.ignore(_EAR)
 
@@ -92,7 +93,11 @@ class Adoption(DueListener):
                 await self._run(snapshot, is_known=False)
             except ScriptError as error:
                 raise ScriptError(_without_place(str(error), self.pinned.layouts.folder)) from error
-        logger.info("snapshot %d was deployed, and is run here", snapshot.row)
+        logger.info(
+            "snapshot %d was deployed, and is run here",
+            snapshot.row,
+            extra=fact("code.deployed", snapshot=snapshot.row),
+        )
 
     def _deployed(self, deploying: asyncio.Task[None]) -> None:
         self._deploying.discard(deploying)
@@ -114,10 +119,13 @@ class Adoption(DueListener):
                     "minute: %s",
                     served.row,
                     error,
+                    extra=fact("code.refused", snapshot=served.row, error=error),
                 )
                 return
             self._failed.forget(served.row)
-        logger.info("snapshot %d is served now, and run here", served.row)
+        logger.info(
+            "snapshot %d is served now, and run here", served.row, extra=fact("code.adopted", snapshot=served.row)
+        )
 
     def _wait_s(self) -> float:
         """Return for how many seconds there is nothing to look for, unless it is told."""

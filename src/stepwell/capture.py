@@ -7,8 +7,11 @@ this for a whole process: it puts itself before the standard streams and before 
 
 import logging
 import sys
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol, TextIO
+
+from stepwell.facts import fact
 
 
 class Sink(Protocol):
@@ -16,6 +19,10 @@ class Sink(Protocol):
 
     # What has been printed of a line that has not ended, by stream.
     partial: dict[str, str]
+
+    @property
+    def place(self) -> Mapping[str, object]:
+        """What the log says of who speaks: account, workflow, instance, step, attempt."""
 
     def take(self, level: str, text: str, *, always: bool = False) -> bool:
         """Take a line; tell whether it is to be shown too. `always`: it is kept even where output is not."""
@@ -73,6 +80,7 @@ def _catch(logger: logging.Logger, record: logging.LogRecord) -> None:
     if sink is None or record.name.partition(".")[0] == "stepwell":
         _call_handlers(logger, record)
     elif sink.take(record.levelname, _text(record)):
+        record.__dict__.update(fact("author.log", **sink.place))
         # The handlers write to the streams above: there it would be taken twice.
         token = SINK.set(None)
         try:

@@ -17,6 +17,7 @@ from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure, describe
 from stepwell.core.records import Key, StepKind
 from stepwell.errors import Diverged
+from stepwell.facts import fact
 from stepwell.notes import Notebook
 from stepwell.scope import is_authors
 from stepwell.store.operations import Claim
@@ -89,7 +90,13 @@ class Divergences:
         while len(self._told) >= _TOLD_AT_MOST:
             del self._told[next(iter(self._told))]
         self._told[place] = None
-        logger.warning("%s/%s: %s", divergence.workflow, divergence.id, divergence)
+        logger.warning(
+            "%s/%s: %s",
+            divergence.workflow,
+            divergence.id,
+            divergence,
+            extra=fact("code.diverged", workflow=divergence.workflow, instance=divergence.id),
+        )
         return True
 
 
@@ -158,7 +165,9 @@ def _cause(lines: tuple[Line, ...]) -> Cause | None:
     try:
         return likely_cause(lines)
     except Exception:  # whatever the author's source has that is not foreseen: a cause is help, and no turn ends of it
-        logger.exception("the cause of a divergence at %s cannot be looked for", lines[:1])
+        logger.exception(
+            "the cause of a divergence at %s cannot be looked for", lines[:1], extra=fact("divergence.unexplained")
+        )
         return None
 
 

@@ -12,6 +12,7 @@ from stepwell.core.failures import Failure, describe
 from stepwell.core.instance import Status
 from stepwell.core.records import Paused, Record, Waiting
 from stepwell.errors import UnreadableValue, WorkflowInternalError
+from stepwell.facts import fact, fact_of
 from stepwell.notes import Notebook
 from stepwell.problems import trace_of
 from stepwell.recorder import Ending, Recorder
@@ -138,7 +139,12 @@ class Endings:
                 # The turn goes on with the rollbacks.
                 return False
             case Lost():
-                logger.info("turn of %s/%s was lost", self._claim.workflow, self._claim.id)
+                logger.info(
+                    "turn of %s/%s was lost",
+                    self._claim.workflow,
+                    self._claim.id,
+                    extra=fact_of(self._claim, "turn.lost"),
+                )
             case _:
                 assert_never(reason)
         return True
@@ -209,6 +215,7 @@ class Endings:
             self._claim.id,
             where,
             rest_ms // 1000,
+            extra=fact_of(self._claim, "turn.stuck", place=where),
         )
         now = self._clock.now()
         due_at = min(execution.next_due() or now + rest_ms, now + rest_ms)
@@ -230,13 +237,27 @@ class Endings:
         if isinstance(error, UnreadableValue):
             text = f"{error}. Nothing is lost: the instance rests for a minute, and then tries again."
             self._notebook.engine("ERROR", text)
-            logger.error("%s/%s (version %s): %s", self._claim.workflow, self._claim.id, self._claim.version, text)
+            logger.error(
+                "%s/%s (version %s): %s",
+                self._claim.workflow,
+                self._claim.id,
+                self._claim.version,
+                text,
+                extra=fact(
+                    "value.unreadable",
+                    workflow=self._claim.workflow,
+                    instance=self._claim.id,
+                    version=self._claim.version,
+                    error=error,
+                ),
+            )
             return
         logger.error(
             "the turn of %s/%s ended by a defect; it rests for a minute",
             self._claim.workflow,
             self._claim.id,
             exc_info=error,
+            extra=fact_of(self._claim, "turn.broke"),
         )
 
     async def _put_back(self, execution: Execution, last: list[Record], ending: Ending) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from stepwell import durations, limits
 from stepwell.clock import Clock
 from stepwell.errors import InvalidInput
+from stepwell.facts import fact
 from stepwell.rounds import rounds
 from stepwell.server_settings import Settings
 from stepwell.store import Store
@@ -76,7 +77,11 @@ class Expiry:
             count += gone
             await asyncio.sleep(self.pause_s)
         if count:
-            logger.info("entries of the audit log that were old enough to be forgotten: %d", count)
+            logger.info(
+                "entries of the audit log that were old enough to be forgotten: %d",
+                count,
+                extra=fact("audit.expired", count=count),
+            )
 
     async def forget_sessions(self) -> None:
         """Forget sessions that have ended by themselves. Raises StoreError."""
@@ -101,5 +106,5 @@ class Expiry:
                 await asyncio.sleep(self.pause_s)
             if not expired.instances:
                 if count:
-                    logger.info("instances that have expired: %d", count)
+                    logger.info("instances that have expired: %d", count, extra=fact("instances.expired", count=count))
                 return expired.next_at

@@ -19,6 +19,7 @@ from starlette.responses import Response as HttpResponse
 from starlette.types import Receive, Scope, Send
 
 from stepwell import limits
+from stepwell.facts import fact
 from stepwell.hosts import READING, is_served, is_served_origin
 from stepwell.http_server import HttpServer, Texts
 from stepwell.problems import trace_of
@@ -139,7 +140,9 @@ class FetchApp:
         finally:
             request.cancel()
         if request.cancelled():
-            logger.warning("%s was not answered in time before the worker had to stop", _asked(http))
+            logger.warning(
+                "%s was not answered in time before the worker had to stop", _asked(http), extra=fact("fetch.late")
+            )
             return _refusal(503, "the server stops or is given new code; ask again")
         return request.result()
 
@@ -199,7 +202,13 @@ class FetchApp:
                 raise
             cause = error.error if isinstance(error, AuthorExit) else error
             # Not `exception`: without our own frames.
-            logger.error("%s.fetch failed for %s:\n%s", worker.__name__, _asked(http), trace_of(cause))  # noqa: TRY400 - see above
+            logger.error(  # noqa: TRY400 - see above
+                "%s.fetch failed for %s:\n%s",
+                worker.__name__,
+                _asked(http),
+                trace_of(cause),
+                extra=fact("fetch.failed", error=type(cause).__name__),
+            )
             return _refusal(500, f"fetch raised {type(cause).__name__}; the server's log has its traceback")
 
     async def _call(self, entrypoint: WorkerEntrypoint, request: Request) -> Any:

@@ -11,6 +11,7 @@ from stepwell.alarms import MovableAlarm
 from stepwell.clock import Clock
 from stepwell.durations import MINUTE_MS, SECOND_MS
 from stepwell.errors import StoreError
+from stepwell.facts import fact
 from stepwell.store import DueListener, Store
 from stepwell.store.schedule_operations import FireSchedules
 
@@ -66,10 +67,14 @@ class Firings(DueListener):
         try:
             return await self._fire()
         except StoreError as error:
-            logger.warning("schedules that are due have to wait; the store is asked again in a second: %s", error)
+            logger.warning(
+                "schedules that are due have to wait; the store is asked again in a second: %s",
+                error,
+                extra=fact("store.refused", error=error),
+            )
             return self._clock.now() + SECOND_MS
         except Exception:  # a defect must not keep schedules from firing for ever
-            logger.exception("schedules that are due have to wait for a minute")
+            logger.exception("schedules that are due have to wait for a minute", extra=fact("schedules.failed"))
             return self._clock.now() + MINUTE_MS
         finally:
             self.is_firing = False
@@ -83,6 +88,8 @@ class Firings(DueListener):
                 break
         if missed:
             logger.warning(
-                "%d schedules have missed their last firing by more than `schedule_catch_up`; it is left out", missed
+                "%d schedules have missed their last firing by more than `schedule_catch_up`; it is left out",
+                missed,
+                extra=fact("schedules.missed", count=missed),
             )
         return fired.next_at

@@ -9,6 +9,7 @@ import msgspec
 
 from stepwell.core.steplog import CalledEntry, InstanceLog, SleepEntry, StepEntry, WaitEntry
 from stepwell.engine import Engine, InstanceView
+from stepwell.facts import fact
 from stepwell.graph.marks import Mark
 from stepwell.graph.nodes import AnyNode, FunctionDef, Graph, Shape
 from stepwell.graph.overlay import EntryStatus, EntryType, LogEntry, NodeState, Overlay, lay_over
@@ -115,7 +116,11 @@ def _read(found: VersionGraph) -> tuple[Graph | None, str]:
         return _to_graph(found.graph.body), ""
     except msgspec.MsgspecError:
         # One that another release has written; this one reads the code anew when it loads it.
-        logger.info("the graph of version %s is of another form", found.version.id)
+        logger.info(
+            "the graph of version %s is of another form",
+            found.version.id,
+            extra=fact("graph.outdated", version=found.version.id),
+        )
         return None, NOT_READ
 
 

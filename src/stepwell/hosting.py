@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.errors import InvalidInput, InvalidSetting, StepwellError
 from stepwell.expiry import Expiry
+from stepwell.facts import fact
 from stepwell.firings import Firings
 from stepwell.host_metrics import HostMetrics
 from stepwell.leftovers import Leftovers
@@ -69,6 +70,8 @@ class HostOptions:
     # Settings as they are given on the command line: NAME=VALUE; and the file that has others, if not the project's.
     settings: tuple[str, ...] = ()
     config: str | None = None
+    # What the setting says; None: as that is told elsewhere.
+    log_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +143,20 @@ class Host:
 
 
 @contextlib.asynccontextmanager
-async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> AsyncIterator[Host]:
+async def open_host(
+    options: HostOptions, fetch: FetchOptions | None = None, hear: Callable[[Settings], None] | None = None
+) -> AsyncIterator[Host]:
     """Open the store, take the code or lay it out, and make ready what runs it; end all of that at the end.
 
-    `fetch`: where the author's `fetch` is served.
+    `fetch`: where the author's `fetch` is served. `hear` is called with the settings as soon as they are known, and
+    again where they come from the store.
     """
+    hear = hear or _nobody_hears
     _check_variables(options.variables)
     # Looked at first: a wrong path or setting leaves nothing behind.
     project = None if options.is_stored else await asyncio.to_thread(Project.at, Path(options.path))
     told = await asyncio.to_thread(_told, options, project)
+    hear(told)
     user = await asyncio.to_thread(worker_user.wanted, told.worker_user)
     await asyncio.to_thread(cpu_limits.find, told.worker_cpu)
     async with contextlib.AsyncExitStack() as opened:
@@ -160,10 +168,11 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
         layouts = await _enter(layouts_for(options.store, place, user), opened)
         pinning = _pinning(options, place, layouts, told)
         project, told, code = await _code(options, store, pinning, (project, told))
+        hear(told)
         if user is not None:
             await asyncio.to_thread(worker_user.try_out, user, _read_by_workers(project, code, layouts))
         elif options.allows_deploy and os.geteuid() == 0:
-            logger.warning(_AS_ROOT)
+            logger.warning(_AS_ROOT, extra=fact("code.as_root"))
         # The stored code may have said how many there are, and for how long.
         pinning = _pinning(options, place, layouts, told)
         supervisor = Supervisor(store, code, _settings(options, told, fetch))
@@ -176,6 +185,10 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
         yield Host(options, project, told, AuditedStore(store), place, layouts, code, supervisor, adoption, metrics)
 
 
+def _nobody_hears(_: Settings) -> None:
+    """Let nobody hear of the settings."""
+
+
 def _check_variables(names: Sequence[str]) -> None:
     for name in names:
         if name not in os.environ:
@@ -186,7 +199,8 @@ def _check_variables(names: Sequence[str]) -> None:
 def _told(options: HostOptions, project: Project | None) -> Settings:
     """Return the settings; of a project that comes from the store, those that are told before that is open."""
     folder = None if project is None else project.root
-    told = tell(options.settings, os.environ, folder, options.config).settings
+    given = options.settings if options.log_format is None else (*options.settings, f"log_format={options.log_format}")
+    told = tell(given, os.environ, folder, options.config).settings
     if options.reloads and told.webhook_networks == "public":
         # Who develops runs his receivers here, and whoever can ask this server can run code on this machine anyway.
         return replace(told, webhook_networks="loopback")

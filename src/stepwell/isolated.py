@@ -114,8 +114,9 @@ class _StepStore(DryStore):
 class _StepSink:
     """What the step says goes to the worker, which has the bounds."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, place: Mapping[str, object]) -> None:
         self.partial: dict[str, str] = {}
+        self.place = place
         self._say = say
         self._loop = asyncio.get_running_loop()
 
@@ -204,7 +205,9 @@ class _StepTurn(DryTurn):
         return False
 
     def _begin_step(self, call: StepCall) -> None:
-        sink = _StepSink(self._say)
+        attempt = self._asked.attempt
+        place = {**self.notebook.place, "step": attempt.key.label, "attempt": attempt.ordinal}
+        sink = _StepSink(self._say, place)
         scope = CallScope(self.quiet, self, call.key)
         context = call.context.copy()
         context.run(SINK.set, sink)

@@ -15,6 +15,7 @@ import msgspec
 from stepwell.clock import Clock, sleep_ms
 from stepwell.durations import DAY_MS
 from stepwell.errors import CreatedTooFast, JobNotFound, PageTooSlow, StoreError, StoreUnavailable, WorkflowNotFound
+from stepwell.facts import fact
 from stepwell.store import Store
 from stepwell.store.job_operations import (
     AdvanceJob,
@@ -131,10 +132,19 @@ class Jobs:
             except JobNotFound:
                 return
             except StoreError as error:
-                logger.warning("job %s is to go on; the store refuses: %s", id, error)
+                logger.warning(
+                    "job %s is to go on; the store refuses: %s",
+                    id,
+                    error,
+                    extra=fact("store.refused", job=id, error=error),
+                )
                 await sleep_ms(self._clock, _AGAIN_AFTER_MS)
             except Exception:  # a defect must not end a job without a word
-                logger.exception("job %s cannot go on, and is left until the server is started again", id)
+                logger.exception(
+                    "job %s cannot go on, and is left until the server is started again",
+                    id,
+                    extra=fact("job.failed", job=id),
+                )
                 return
 
     async def _advance(self, job: JobRow) -> JobRow | None:

@@ -15,6 +15,7 @@ from stepwell import limits
 from stepwell.clock import Clock
 from stepwell.core.records import Key
 from stepwell.errors import StoreUnavailable, TurnLost
+from stepwell.facts import fact_of
 from stepwell.store import Store
 from stepwell.store.note_operations import PROGRESS, LogLine, Note, ReadNote, WriteNotes
 from stepwell.store.operations import Claim
@@ -49,6 +50,7 @@ class RunSink:
 
     def __init__(self, notebook: "Notebook") -> None:
         self.partial: dict[str, str] = {}
+        self.place = notebook.place
         self._notebook = notebook
 
     def take(self, level: str, text: str, *, always: bool = False) -> bool:
@@ -68,6 +70,7 @@ class AttemptSink:
 
     def __init__(self, notebook: "Notebook", key: Key, attempt: int, *, keeps: bool, keeps_own: bool) -> None:
         self.partial: dict[str, str] = {}
+        self.place = {**notebook.place, "step": key.label, "attempt": attempt}
         self._notebook = notebook
         self._step = key.label
         self._attempt = attempt
@@ -107,6 +110,7 @@ class Notebook:
     def __init__(self, store: Store, claim: Claim, clock: Clock, settings: OutputSettings) -> None:
         self.idle = _nothing
         self.settings = settings
+        self.place = {"account": claim.account, "workflow": claim.workflow, "instance": claim.id}
         self._store = store
         self._claim = claim
         self._clock = clock
@@ -247,7 +251,12 @@ class Notebook:
         except TurnLost:
             self.close()
         except Exception:  # what is said is not worth a turn, whatever the store has
-            logger.exception("what %s/%s says is not kept any more", self._claim.workflow, self._claim.id)
+            logger.exception(
+                "what %s/%s says is not kept any more",
+                self._claim.workflow,
+                self._claim.id,
+                extra=fact_of(self._claim, "notes.failed"),
+            )
             self.close()
         self._unanswered = None
         self.flush()

@@ -18,6 +18,7 @@ import msgspec
 from stepwell import snapshots, wrangler
 from stepwell.clock import Clock, SystemClock
 from stepwell.errors import ScriptError, StoreError
+from stepwell.facts import fact
 from stepwell.places import Layouts
 from stepwell.project import Project
 from stepwell.store import DueListener, Store
@@ -138,7 +139,9 @@ class PinnedWorkers(DueListener):
                 try:
                     wait_s = await self._tend(account)
                 except Exception:  # a defect must not leave all of them without a worker for ever
-                    logger.exception("workers for earlier code have to wait for a minute")
+                    logger.exception(
+                        "workers for earlier code have to wait for a minute", extra=fact("snapshots.failed")
+                    )
                     wait_s = _RETRY_AFTER_MS / 1000
                 # Not `wait_for`: before Python 3.12 it may lose the cancellation that ends this.
                 with suppress(TimeoutError):
@@ -161,7 +164,11 @@ class PinnedWorkers(DueListener):
             due = await self._store.run(ListSnapshotsDue(account, self._served.snapshot, now))
             await self._end_idle(due, now)
         except StoreError as error:
-            logger.warning("workers for earlier code have to wait; the store is asked again in a minute: %s", error)
+            logger.warning(
+                "workers for earlier code have to wait; the store is asked again in a minute: %s",
+                error,
+                extra=fact("store.refused", error=error),
+            )
             return _RETRY_AFTER_MS / 1000
         for one in due:
             if one.due_at <= now and self._may_start(one.snapshot, now):
@@ -184,7 +191,12 @@ class PinnedWorkers(DueListener):
         del self._changing[snapshot]
         if not change.cancelled() and (error := change.exception()) is not None:
             self._failed.add(snapshot, self.clock.now())
-            logger.error("a worker for snapshot %d could not be started, or ended", snapshot, exc_info=error)
+            logger.error(
+                "a worker for snapshot %d could not be started, or ended",
+                snapshot,
+                exc_info=error,
+                extra=fact("snapshot.failed", snapshot=snapshot),
+            )
         self._look.set()
 
     def _wait_s(self, due: list[SnapshotDue], now: int) -> float | None:
@@ -248,12 +260,17 @@ class PinnedWorkers(DueListener):
                 snapshot.sha256[:_SHA_SHOWN],
                 again,
                 error,
+                extra=fact("snapshot.refused", snapshot=number, error=error),
             )
             return
         self._failed.forget(number)
         self._compare(snapshot)
         self._running[number] = _Running(crew, self.clock.now(), self.clock.now())
-        logger.info("a worker runs the instances that stay on snapshot %d", number)
+        logger.info(
+            "a worker runs the instances that stay on snapshot %d",
+            number,
+            extra=fact("snapshot.started", snapshot=number),
+        )
 
     async def _end(self, crew: Crew) -> None:
         sha256 = crew.code.sha256 or ""
@@ -274,6 +291,7 @@ class PinnedWorkers(DueListener):
                 snapshot.row,
                 "; ".join(found[:_NAMED_AT_MOST]),
                 more,
+                extra=fact("packages.changed", snapshot=snapshot.row),
             )
 
 

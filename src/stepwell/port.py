@@ -27,6 +27,7 @@ from stepwell.errors import (
     WorkflowFatalError,
     WorkflowNotFound,
 )
+from stepwell.facts import fact
 from stepwell.labels import RunLabels
 from stepwell.notes import Notebook
 from stepwell.rollbacks import Rollbacks
@@ -251,7 +252,13 @@ class TurnPort:
         """Write a line into the instance's log."""
         sink = SINK.get()
         if sink is not None and sink.take("INFO", str(message), always=True):
-            logger.info("%s/%s: %s", self._host.claim.workflow, self._host.claim.id, message)
+            logger.info(
+                "%s/%s: %s",
+                self._host.claim.workflow,
+                self._host.claim.id,
+                message,
+                extra=fact("author.log", **sink.place),
+            )
 
     def places(self) -> tuple[object, ...]:
         """Return whose calls are being made, innermost first: those of an attempt, those of `run`."""

@@ -8,6 +8,7 @@ from stepwell import values
 from stepwell.clock import Clock, sleep_ms
 from stepwell.core.records import Created, Payload, PayloadRef
 from stepwell.errors import StoreUnavailable, TurnLost
+from stepwell.facts import fact
 from stepwell.store import Store
 from stepwell.store.operations import Claim, Operation, ReadHistory, ReadPayload, RecordRow
 from stepwell.workflow import to_moment
@@ -36,7 +37,11 @@ class Reader:
             except StoreUnavailable as error:
                 if not has_complained:
                     has_complained = True
-                    logger.warning("the store does not answer, and is asked again each second: %s", error)
+                    logger.warning(
+                        "the store does not answer, and is asked again each second: %s",
+                        error,
+                        extra=fact("store.refused", error=error),
+                    )
                 await sleep_ms(self._clock, _READ_AGAIN_AFTER_MS)
 
     async def answer(self, operation: Operation[A], future: "asyncio.Future[A]") -> None:

@@ -15,6 +15,7 @@ from stepwell.clock import Clock, sleep_ms
 from stepwell.core.instance import Status
 from stepwell.core.records import OUTCOMES, RESULTS, AttemptStarted, Record, Recorded, RollbackStarted
 from stepwell.errors import OutOfOrder, StoreUnavailable, TurnLost
+from stepwell.facts import fact_of
 from stepwell.store import Store, codec
 from stepwell.store.operations import Claim, Commit, Committed, RecordRow, Release
 
@@ -218,6 +219,7 @@ class Recorder:
                 self._claim.workflow,
                 self._claim.id,
                 error,
+                extra=fact_of(self._claim, "store.refused", error=error),
             )
 
     def _resend(self) -> None:

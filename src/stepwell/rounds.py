@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from stepwell.errors import StoreError
+from stepwell.facts import fact
 
 logger = logging.getLogger(__name__)
 
@@ -17,5 +18,5 @@ async def rounds(what: str, every_s: float, look: Callable[[], Awaitable[object]
         except StoreError as error:
             logger.debug("%s cannot be looked for now: %s", what, error)
         except Exception:  # a defect must not keep this from being done for ever
-            logger.exception("%s could not be looked for", what)
+            logger.exception("%s could not be looked for", what, extra=fact("round.failed", what=what))
         await asyncio.sleep(every_s)

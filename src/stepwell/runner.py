@@ -2,11 +2,9 @@
 
 The author's `run` is a task of a scope that tells when all its tasks are blocked. Only then does the turn act, in
 this order: it hands the author the next result that is on record; when there is none left it lets time and events
-decide and begins the attempts that were asked for; when nothing is left to do it puts the instance back into the
-store.
+decide and begins the attempts that were asked for; when nothing is left to do it puts the instance back.
 
-A turn that has ended is closed: the instance is let go first, then every task is cancelled, and what the author's
-coroutines still return or raise is ignored. Python runs their `finally` blocks at that moment.
+A turn that has ended is closed: the instance is let go, then every task is cancelled (Python runs `finally` then).
 """
 
 import asyncio
@@ -30,6 +28,7 @@ from stepwell.delivery import Delivery
 from stepwell.divergences import Replay
 from stepwell.endings import Endings, Park, Reason
 from stepwell.errors import TurnClosed, TurnLost
+from stepwell.facts import fact_of
 from stepwell.labels import RunLabels
 from stepwell.notes import Notebook
 from stepwell.port import TurnPort, run_workflow
@@ -102,7 +101,8 @@ class Turn:
             await self._open()
             await self._meet()
         except TurnLost:
-            logger.info("turn of %s/%s was lost to another worker", self.claim.workflow, self.claim.id)
+            claim = self.claim
+            logger.info("turn of %s/%s was lost", claim.workflow, claim.id, extra=fact_of(claim, "turn.lost"))
         finally:
             await self._close()
 
@@ -495,4 +495,4 @@ class Turn:
         self.abandoned = len(await left_after(self._alive, self._context.settings.close_grace_ms))
         if self.abandoned:
             left = (self.abandoned, self.claim.workflow, self.claim.id)
-            logger.warning("%d tasks of %s/%s did not end when their turn did; they are abandoned", *left)
+            logger.warning("%d tasks of %s/%s outlived their turn", *left, extra=fact_of(self.claim, "tasks.abandoned"))

@@ -16,6 +16,7 @@ import msgspec
 
 from stepwell import checks, cron, flow, limits, workers_package, wrangler
 from stepwell.errors import InvalidInput, ScriptError
+from stepwell.facts import fact
 from stepwell.graph.folder import Folder
 from stepwell.graph.listing import with_sources
 from stepwell.graph.source import read_graph
@@ -187,7 +188,7 @@ def _warnings(sources: list[Path], told: Settings) -> tuple[str, ...]:
     try:
         return tuple(str(finding) for source in sources for finding in checks.check(source, retries_per_step=most))
     except Exception:  # a defect of a check must not keep the author from running his code
-        logger.exception("the checks failed on %s", ", ".join(map(str, sources)))
+        logger.exception("the checks failed on %s", ", ".join(map(str, sources)), extra=fact("checks.failed"))
         return ()
 
 
@@ -199,10 +200,12 @@ def _graphs(file: Path, folder: Path, classes: Iterable[str]) -> dict[str, CodeG
         try:
             graph = read_graph(files, main, name)
         except Exception:  # a defect of the reader must not keep the author from running his code
-            logger.exception("the graph of %s in %s could not be read", name, file)
+            logger.exception(
+                "the graph of %s in %s could not be read", name, file, extra=fact("graph.failed", workflow=name)
+            )
             continue
         if graph.graph is None:
-            logger.info("there is no graph of %s: %s", name, graph.note)
+            logger.info("there is no graph of %s: %s", name, graph.note, extra=fact("graph.missing", workflow=name))
         kept = None if graph.graph is None else with_sources(graph.graph, files, main)
         body = None if kept is None else msgspec.json.encode(kept).decode()
         found[name] = CodeGraph(body, graph.note)

@@ -6,18 +6,17 @@ in any of them is an error, also where another would win.
 """
 
 import difflib
-import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeAlias, get_type_hints
+from typing import Annotated, NamedTuple, get_type_hints
 
-from stepwell import durations, limits, sizes, worker_user
+from stepwell import durations, limits, worker_user
 from stepwell.core import retries
 from stepwell.durations import DAY_MS, HOUR_MS, SECOND_MS
 from stepwell.errors import InvalidSetting
+from stepwell.setting_kinds import Kind, Setting, Value, count, duration, size, word
 from stepwell.sizes import GIB, MIB
 
 FILE = "stepwell.toml"
@@ -34,103 +33,8 @@ _BATCHES = "developers.cloudflare.com/api/resources/workflows/subresources/insta
 _RATES = "developers.cloudflare.com/fundamentals/api/reference/limits/"
 _REQUESTS = "developers.cloudflare.com/workers/platform/limits/#request-and-response-limits"
 
-# A longer text is no number of anything.
-_LONGEST_TEXT = 40
-_CORES, _LEAST_CORES = re.compile(r"\d{1,4}(?:\.\d{1,3})?"), 0.01
-_USER = re.compile(r"[\w.$-]{1,64}(?::[\w.$-]{1,64})?", re.ASCII)
 # How alike a variable of the environment is to a setting that it is taken for a slip: others may use the prefix too.
 _SLIP = 0.85
-
-Value: TypeAlias = int | float | str
-
-
-class Kind(Enum):
-    """What a setting is a number of, or WORD, or USER: who somebody is on this machine."""
-
-    SIZE = "bytes"
-    COUNT = ""
-    DURATION = "ms"
-    CORES = "cores"
-    WORD = "word"
-    USER = "user"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What a setting is. `least` and `most` bound a number, `words` are all that a word may be.
-
-    `source` is where its default is from; None: it is Stepwell's own.
-    """
-
-    kind: Kind
-    meaning: str
-    source: str | None = None
-    least: int = 0
-    most: int = 0
-    words: Sequence[str] = ()
-
-    @property
-    def expected(self) -> str:
-        """What a value has to be, in words."""
-        bounds = f"from {self.in_words(self.least)} to {self.in_words(self.most)}"
-        match self.kind:
-            case Kind.SIZE:
-                return f"{sizes.EXPECTED}, {bounds}"
-            case Kind.COUNT:
-                return f"a whole number, {bounds}"
-            case Kind.DURATION:
-                return f"{durations.EXPECTED}, {bounds}"
-            case Kind.CORES:
-                return f"a number of cores such as 0.5 or 2, from {_LEAST_CORES:g} to {self.in_words(self.most)}, or 0"
-            case Kind.WORD:
-                return "one of " + ", ".join(self.words)
-            case Kind.USER:
-                return f"the name or number of a user, or USER:GROUP, or {worker_user.NONE}"
-
-    def read(self, value: object) -> Value | None:
-        """Return what somebody wrote as a value of this setting; None: it is none."""
-        if self.kind is Kind.WORD:
-            return value if isinstance(value, str) and value in self.words else None
-        if self.kind is Kind.USER:
-            return value if isinstance(value, str) and _USER.fullmatch(value) else None
-        number = _READERS[self.kind](value)
-        return number if number is not None and self.least <= number <= self.most else None
-
-    def in_words(self, value: Value) -> str:
-        """Return a value as people write it."""
-        match self.kind:
-            case Kind.SIZE:
-                return sizes.in_words(int(value))
-            case Kind.COUNT:
-                return f"{value:,}"
-            case Kind.DURATION:
-                return durations.in_words(int(value))
-            case Kind.CORES:
-                return f"{value:,g}"
-            case Kind.WORD | Kind.USER:
-                return str(value)
-
-    def exact(self, value: Value) -> str:
-        """Return a value to the byte or millisecond."""
-        return f"{value} {self.kind.value}" if self.kind in (Kind.SIZE, Kind.DURATION) else str(value)
-
-
-def _size(most: int, meaning: str, source: str | None = None) -> Setting:
-    # Less would not hold an empty value.
-    return Setting(Kind.SIZE, meaning, source, 16, most)
-
-
-def _count(least: int, most: int, meaning: str, source: str | None = None) -> Setting:
-    return Setting(Kind.COUNT, meaning, source, least, most)
-
-
-def _duration(least: int, most: int, meaning: str, source: str | None = None) -> Setting:
-    return Setting(Kind.DURATION, meaning, source, least, most)
-
-
-def _word(words: Sequence[str], meaning: str, source: str | None = None) -> Setting:
-    return Setting(Kind.WORD, meaning, source, words=words)
-
 
 _YEAR_MS, _CENTURY_MS = 365 * DAY_MS, 36_500 * DAY_MS
 _MANY = 1_000_000
@@ -142,76 +46,76 @@ class Settings:
     """What a server has been told, or holds by itself. Sizes in bytes, durations in milliseconds."""
 
     payload_size: Annotated[
-        int, _size(64 * MIB, "params of an instance, or payload of an event, as JSON: no larger", _LIMITS)
+        int, size(64 * MIB, "params of an instance, or payload of an event, as JSON: no larger", _LIMITS)
     ] = limits.PAYLOAD_BYTES
-    step_result_size: Annotated[int, _size(16 * MIB, "result of a step, as JSON: no larger", _LIMITS)] = (
+    step_result_size: Annotated[int, size(16 * MIB, "result of a step, as JSON: no larger", _LIMITS)] = (
         limits.STEP_RESULT_BYTES
     )
     instance_size: Annotated[
-        int, _size(1_024 * GIB, "params, event payloads and step results of an instance, together: no larger", _LIMITS)
+        int, size(1_024 * GIB, "params, event payloads and step results of an instance, together: no larger", _LIMITS)
     ] = limits.INSTANCE_BYTES
     steps_per_instance: Annotated[
-        int, _count(1, _MANY, "steps of an instance whose workflow has no `limits.steps`: no more", _LIMITS)
+        int, count(1, _MANY, "steps of an instance whose workflow has no `limits.steps`: no more", _LIMITS)
     ] = limits.STEPS_PER_INSTANCE
-    most_steps_per_instance: Annotated[int, _count(1, _MANY, "`limits.steps` of a workflow: no more", _LIMITS)] = (
+    most_steps_per_instance: Annotated[int, count(1, _MANY, "`limits.steps` of a workflow: no more", _LIMITS)] = (
         limits.MOST_STEPS_PER_INSTANCE
     )
-    retries_per_step: Annotated[int, _count(0, _MANY, "`retries.limit` in the config of a step: no more", _LIMITS)] = (
+    retries_per_step: Annotated[int, count(0, _MANY, "`retries.limit` in the config of a step: no more", _LIMITS)] = (
         limits.RETRIES_PER_STEP
     )
-    retry_limit: Annotated[int, _count(0, _MANY, "retries of a step that has no `retries`", _RETRYING)] = int(
+    retry_limit: Annotated[int, count(0, _MANY, "retries of a step that has no `retries`", _RETRYING)] = int(
         _STEP.limit
     )
     retry_delay: Annotated[
-        int, _duration(0, _YEAR_MS, "wait before the first retry of a step that has no `retries`", _RETRYING)
+        int, duration(0, _YEAR_MS, "wait before the first retry of a step that has no `retries`", _RETRYING)
     ] = durations.to_ms(_STEP.delay) or 0
     retry_backoff: Annotated[
-        str, _word(retries.BACKOFFS, "how that wait grows for a step that has no `retries`", _RETRYING)
+        str, word(retries.BACKOFFS, "how that wait grows for a step that has no `retries`", _RETRYING)
     ] = _STEP.backoff
     step_timeout: Annotated[
-        int, _duration(1, _YEAR_MS, "how long an attempt of a step may take that has no `timeout`", _RETRYING)
+        int, duration(1, _YEAR_MS, "how long an attempt of a step may take that has no `timeout`", _RETRYING)
     ] = durations.to_ms(_STEP.timeout) or 0
-    longest_sleep: Annotated[int, _duration(SECOND_MS, _CENTURY_MS, "a sleep: no longer", _LIMITS)] = limits.SLEEP_MS
-    shortest_wait: Annotated[int, _duration(1, _YEAR_MS, "`timeout` of a wait for an event: no shorter", _EVENTS)] = (
+    longest_sleep: Annotated[int, duration(SECOND_MS, _CENTURY_MS, "a sleep: no longer", _LIMITS)] = limits.SLEEP_MS
+    shortest_wait: Annotated[int, duration(1, _YEAR_MS, "`timeout` of a wait for an event: no shorter", _EVENTS)] = (
         limits.WAIT_MIN_MS
     )
     longest_wait: Annotated[
-        int, _duration(SECOND_MS, _CENTURY_MS, "`timeout` of a wait for an event: no longer", _EVENTS)
+        int, duration(SECOND_MS, _CENTURY_MS, "`timeout` of a wait for an event: no longer", _EVENTS)
     ] = limits.WAIT_MAX_MS
     wait_timeout: Annotated[
-        int, _duration(1, _CENTURY_MS, "how long a wait for an event lasts that has no `timeout`", _EVENTS)
+        int, duration(1, _CENTURY_MS, "how long a wait for an event lasts that has no `timeout`", _EVENTS)
     ] = limits.WAIT_MS
     batch_instances: Annotated[
-        int, _count(1, 10_000, "instances of a batch that are created, deleted or terminated: no more", _BATCHES)
+        int, count(1, 10_000, "instances of a batch that are created, deleted or terminated: no more", _BATCHES)
     ] = limits.BATCH_INSTANCES
-    schedules_per_account: Annotated[int, _count(0, 10_000, "cron expressions of an account: no more", _LIMITS)] = (
+    schedules_per_account: Annotated[int, count(0, 10_000, "cron expressions of an account: no more", _LIMITS)] = (
         limits.SCHEDULES_PER_ACCOUNT
     )
     queued_instances: Annotated[
-        int, _count(1, 100_000_000, "instances of a workflow that are queued: no more", _LIMITS)
+        int, count(1, 100_000_000, "instances of a workflow that are queued: no more", _LIMITS)
     ] = limits.QUEUED_INSTANCES
     creations_per_second: Annotated[
         int,
-        _count(0, _MANY, "instances that an account may create a second by a process; 0: any number", _LIMITS),
+        count(0, _MANY, "instances that an account may create a second by a process; 0: any number", _LIMITS),
     ] = 0
     creations_per_second_of_workflow: Annotated[
-        int, _count(0, _MANY, "instances of one workflow, in the same way; 0: any number", _LIMITS)
+        int, count(0, _MANY, "instances of one workflow, in the same way; 0: any number", _LIMITS)
     ] = 0
     requests_per_minute_of_token: Annotated[
-        int, _count(0, _MANY, "requests that one token may send a minute to a process; 0: any number", _RATES)
+        int, count(0, _MANY, "requests that one token may send a minute to a process; 0: any number", _RATES)
     ] = 0
     request_burst_of_token: Annotated[
-        int, _count(1, _MANY, "requests that it may send at once, where there is such a limit", _RATES)
+        int, count(1, _MANY, "requests that it may send at once, where there is such a limit", _RATES)
     ] = limits.REQUEST_BURST_OF_TOKEN
     requests_per_minute_of_address: Annotated[
-        int, _count(0, _MANY, "requests from one address, in the same way; 0: any number", _RATES)
+        int, count(0, _MANY, "requests from one address, in the same way; 0: any number", _RATES)
     ] = 0
     request_burst_of_address: Annotated[
-        int, _count(1, _MANY, "requests from one address at once, where there is such a limit", _RATES)
+        int, count(1, _MANY, "requests from one address at once, where there is such a limit", _RATES)
     ] = limits.REQUEST_BURST_OF_ADDRESS
     schedule_catch_up: Annotated[
         int,
-        _duration(
+        duration(
             0,
             _CENTURY_MS,
             "a firing that a schedule has missed is made up for, if it is the last and no older; 0: none is",
@@ -219,7 +123,7 @@ class Settings:
     ] = limits.CATCH_UP_MS
     success_retention: Annotated[
         int,
-        _duration(
+        duration(
             0,
             limits.MOST_RETENTION_MS,
             "how long an instance that completed is kept where nobody else says",
@@ -228,7 +132,7 @@ class Settings:
     ] = limits.RETENTION_MS
     error_retention: Annotated[
         int,
-        _duration(
+        duration(
             0,
             limits.MOST_RETENTION_MS,
             "how long one that errored or was terminated is kept where nobody else says",
@@ -236,70 +140,70 @@ class Settings:
         ),
     ] = limits.RETENTION_MS
     idempotency_key_retention: Annotated[
-        int, _duration(SECOND_MS, _YEAR_MS, "how long an `Idempotency-Key` stands for its request")
+        int, duration(SECOND_MS, _YEAR_MS, "how long an `Idempotency-Key` stands for its request")
     ] = limits.IDEMPOTENCY_KEY_MS
     audit_retention: Annotated[
-        int, _duration(0, _CENTURY_MS, "how long entries of the audit log are kept; 0: for ever")
+        int, duration(0, _CENTURY_MS, "how long entries of the audit log are kept; 0: for ever")
     ] = limits.AUDIT_RETENTION_MS
     webhook_networks: Annotated[
         str,
-        _word(
+        word(
             ("public", "loopback", "private"),
             "where receivers of webhooks may be; each allows what those before it do. `stepwell dev` allows loopback",
         ),
     ] = "public"
     delivery_retention: Annotated[
-        int, _duration(SECOND_MS, _CENTURY_MS, "how long the log keeps what a webhook was sent, or was given up")
+        int, duration(SECOND_MS, _CENTURY_MS, "how long the log keeps what a webhook was sent, or was given up")
     ] = limits.DELIVERY_RETENTION_MS
     session_idle: Annotated[
-        int, _duration(SECOND_MS, _YEAR_MS, "a session of the dashboard ends when no page was open for as long")
+        int, duration(SECOND_MS, _YEAR_MS, "a session of the dashboard ends when no page was open for as long")
     ] = limits.SESSION_IDLE_MS
     session_lifetime: Annotated[
-        int, _duration(SECOND_MS, _YEAR_MS, "a session of the dashboard ends as long after it began")
+        int, duration(SECOND_MS, _YEAR_MS, "a session of the dashboard ends as long after it began")
     ] = limits.SESSION_LIFETIME_MS
     longest_poll: Annotated[
-        int, _duration(0, HOUR_MS, "how long a request with `Prefer: wait` may wait, in whole seconds")
+        int, duration(0, HOUR_MS, "how long a request with `Prefer: wait` may wait, in whole seconds")
     ] = limits.LONGEST_POLL_MS
     # The server takes 4,096 connections.
     waiting_requests: Annotated[
-        int, _count(0, 4_000, "requests with `Prefer: wait` that may wait at a time; others are answered at once")
+        int, count(0, 4_000, "requests with `Prefer: wait` that may wait at a time; others are answered at once")
     ] = limits.WAITING_REQUESTS
     hibernate_after: Annotated[
-        int, _duration(0, DAY_MS, "an instance that waits for longer takes no memory meanwhile")
+        int, duration(0, DAY_MS, "an instance that waits for longer takes no memory meanwhile")
     ] = limits.HIBERNATE_AFTER_MS
     foreign_wait: Annotated[
         int,
-        _duration(SECOND_MS, DAY_MS, "how long `run` may wait for something outside of its steps; then it is replayed"),
+        duration(SECOND_MS, DAY_MS, "how long `run` may wait for something outside of its steps; then it is replayed"),
     ] = limits.FOREIGN_WAIT_MS
     lost_turns: Annotated[
-        int, _count(1, _MANY, "an instance is given up when so many workers in a row have died under it")
+        int, count(1, _MANY, "an instance is given up when so many workers in a row have died under it")
     ] = limits.LOST_TURNS
-    log_lines: Annotated[int, _count(1, _MANY, "lines of an instance's log that are kept: the newest")] = (
+    log_lines: Annotated[int, count(1, _MANY, "lines of an instance's log that are kept: the newest")] = (
         limits.LOG_LINES
     )
-    attempt_lines: Annotated[int, _count(0, _MANY, "lines of an attempt that are kept: the first")] = (
+    attempt_lines: Annotated[int, count(0, _MANY, "lines of an attempt that are kept: the first")] = (
         limits.ATTEMPT_LINES
     )
-    attempt_characters: Annotated[int, _count(0, 64 * MIB, "characters of an attempt that are kept: the first")] = (
+    attempt_characters: Annotated[int, count(0, 64 * MIB, "characters of an attempt that are kept: the first")] = (
         limits.ATTEMPT_CHARACTERS
     )
-    line_characters: Annotated[int, _count(16, MIB, "characters of a line of the log; the middle is left out")] = (
+    line_characters: Annotated[int, count(16, MIB, "characters of a line of the log; the middle is left out")] = (
         limits.LINE_CHARACTERS
     )
-    trace_characters: Annotated[int, _count(16, MIB, "characters of a traceback; the middle is left out")] = (
+    trace_characters: Annotated[int, count(16, MIB, "characters of a traceback; the middle is left out")] = (
         limits.TRACE_CHARACTERS
     )
-    log_streams: Annotated[int, _count(0, 10_000, "callers that may follow logs or events at a time")] = (
+    log_streams: Annotated[int, count(0, 10_000, "callers that may follow logs or events at a time")] = (
         limits.LOG_STREAMS
     )
     log_streams_of_token: Annotated[
-        int, _count(0, 10_000, "of these with one token; 0: half of `log_streams`, so that none keeps others out")
+        int, count(0, 10_000, "of these with one token; 0: half of `log_streams`, so that none keeps others out")
     ] = 0
     fetch_body_size: Annotated[
-        int, _size(GIB, "body of a request to the `fetch` of your code: no larger", _REQUESTS)
+        int, size(GIB, "body of a request to the `fetch` of your code: no larger", _REQUESTS)
     ] = limits.FETCH_BODY_BYTES
     snapshot_size: Annotated[
-        int, _size(GIB, "files of the folder that `stepwell serve` serves, together: no larger")
+        int, size(GIB, "files of the folder that `stepwell serve` serves, together: no larger")
     ] = limits.SNAPSHOT_BYTES
     worker_memory: Annotated[
         int,
@@ -312,10 +216,10 @@ class Settings:
         ),
     ] = 0
     worker_open_files: Annotated[
-        int, _count(0, _MANY, "open files of a worker, sockets too: no more; 0: as many as the server may have")
+        int, count(0, _MANY, "open files of a worker, sockets too: no more; 0: as many as the server may have")
     ] = 0
     worker_niceness: Annotated[
-        int, _count(0, 19, "how much workers give way to the server and to others, as with `nice`; 19: to everybody")
+        int, count(0, 19, "how much workers give way to the server and to others, as with `nice`; 19: to everybody")
     ] = 0
     worker_cpu: Annotated[
         float,
@@ -333,39 +237,39 @@ class Settings:
         ),
     ] = worker_user.NONE
     pinned_workers: Annotated[
-        int, _count(1, 1_000, "workers at a time for instances that stay on earlier code, of one snapshot each")
+        int, count(1, 1_000, "workers at a time for instances that stay on earlier code, of one snapshot each")
     ] = limits.PINNED_WORKERS
     pinned_idle: Annotated[
-        int, _duration(SECOND_MS, DAY_MS, "how long such a worker stays when it has nothing to do")
+        int, duration(SECOND_MS, DAY_MS, "how long such a worker stays when it has nothing to do")
     ] = limits.PINNED_IDLE_MS
     host_lease: Annotated[
         int,
-        _duration(SECOND_MS, HOUR_MS, "how long others that share a PostgreSQL store wait for a server that is lost"),
+        duration(SECOND_MS, HOUR_MS, "how long others that share a PostgreSQL store wait for a server that is lost"),
     ] = limits.HOST_LEASE_MS
     page_timeout: Annotated[
-        int, _duration(100, HOUR_MS, "how long reading a list of instances, workflows or versions may take; then 503")
+        int, duration(100, HOUR_MS, "how long reading a list of instances, workflows or versions may take; then 503")
     ] = limits.PAGE_TIMEOUT_MS
     grace: Annotated[
-        int, _duration(0, HOUR_MS, "how long steps in flight may go on when the server stops or gets new code")
+        int, duration(0, HOUR_MS, "how long steps in flight may go on when the server stops or gets new code")
     ] = limits.GRACE_MS
     blocked_after: Annotated[
         int,
-        _duration(SECOND_MS, DAY_MS, "a worker that is blocked for as long is named in the server's log and by `why`"),
+        duration(SECOND_MS, DAY_MS, "a worker that is blocked for as long is named in the server's log and by `why`"),
     ] = limits.BLOCKED_AFTER_MS
     stuck_after: Annotated[
-        int, _duration(5 * SECOND_MS, 7 * DAY_MS, "a worker that is blocked for as long is killed and replaced")
+        int, duration(5 * SECOND_MS, 7 * DAY_MS, "a worker that is blocked for as long is killed and replaced")
     ] = limits.STUCK_AFTER_MS
     metrics_access: Annotated[
-        str, _word(("token", "open"), "who may read `/metrics` of `stepwell serve`: a token with `metrics`, or anybody")
+        str, word(("token", "open"), "who may read `/metrics` of `stepwell serve`: a token with `metrics`, or anybody")
     ] = "token"
     metrics_workflows: Annotated[
-        int, _count(1, 10_000, "workflows with series of their own in `/metrics`; all others are told together")
+        int, count(1, 10_000, "workflows with series of their own in `/metrics`; all others are told together")
     ] = limits.METRICS_WORKFLOWS
     metrics_steps: Annotated[
-        int, _count(0, 10_000, "steps, by name, in the same way; at most 50 of one workflow; 0: none")
+        int, count(0, 10_000, "steps, by name, in the same way; at most 50 of one workflow; 0: none")
     ] = limits.METRICS_STEPS
     log_format: Annotated[
-        str, _word(("text", "json"), "the server's log: lines for people, or a JSON object in each line")
+        str, word(("text", "json"), "the server's log: lines for people, or a JSON object in each line")
     ] = "text"
 
 
@@ -503,27 +407,3 @@ def _place(saying: _Saying) -> str:
 
 def _shown(value: object) -> str:
     return f'"{value:.100}"' if isinstance(value, str) else f"{value!r:.100}"
-
-
-def _count_of(value: object) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    is_number = isinstance(value, str) and len(value) <= _LONGEST_TEXT and value.isascii() and value.isdecimal()
-    return int(str(value)) if is_number else None
-
-
-def _cores_of(value: object) -> float | None:
-    # As it is written: so infinity is none, also in a file.
-    if isinstance(value, bool) or not _CORES.fullmatch(str(value)):
-        return None
-    cores = float(str(value))
-    # The kernel shares out no less.
-    return cores if cores == 0 or cores >= _LEAST_CORES else None
-
-
-_READERS: Mapping[Kind, Callable[[Any], int | float | None]] = {
-    Kind.SIZE: sizes.to_bytes,
-    Kind.COUNT: _count_of,
-    Kind.CORES: _cores_of,
-    Kind.DURATION: durations.to_ms,
-}

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from stepwell.durations import MINUTE_MS
 from stepwell.errors import StoreError
+from stepwell.facts import fact
 from stepwell.server_settings import Settings
 from stepwell.store import Store
 from stepwell.store.session_operations import (
@@ -91,7 +92,11 @@ class Sessions:
             await self._store.run(SeeSession(session.id, now))
         except StoreError as error:
             # What is asked may be a reading, which a disk that is full does not keep from being answered.
-            _log.warning("cannot keep that a session of the dashboard is used: %s", error)
+            _log.warning(
+                "cannot keep that a session of the dashboard is used: %s",
+                error,
+                extra=fact("store.refused", error=error),
+            )
 
 
 def _hash(secret: str) -> str:

@@ -16,6 +16,7 @@ from stepwell.calls import StepCall
 from stepwell.clock import Clock, sleep_ms
 from stepwell.core.records import Key, Record, SlotGiven
 from stepwell.errors import StoreUnavailable
+from stepwell.facts import fact
 from stepwell.store import Store, codec
 from stepwell.store.flow_operations import AskSlot, LeaveSlot
 from stepwell.store.operations import Claim
@@ -185,4 +186,9 @@ class SharedSlots:
         if isinstance(error, StoreUnavailable):
             self._host.clock.call_at(self._host.clock.now() + _AGAIN_AFTER_MS, lambda: self._give_back(place))
         else:
-            logger.error("a slot of %s was not given back, and will be in a minute: %s", place.limit, error)
+            logger.error(
+                "a slot of %s was not given back, and will be in a minute: %s",
+                place.limit,
+                error,
+                extra=fact("slot.left", limit=place.limit, error=error),
+            )

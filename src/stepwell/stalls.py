@@ -18,6 +18,7 @@ from stepwell.core.instance import UNFINISHED, ImpossibleHistory, InstanceState,
 from stepwell.core.open_calls import fold_calls
 from stepwell.core.stalled import Stall, stall_of
 from stepwell.errors import InstanceNotFound, StoreDamaged, WorkflowNotFound
+from stepwell.facts import fact, fact_of
 from stepwell.rounds import rounds
 from stepwell.store import Store, codec
 from stepwell.store.operations import InstanceRow, Operation
@@ -223,6 +224,10 @@ class Stalls:
         self._seen = {one.place: self._seen.get(one.place, 0) + 1 for one in census.wrong}
         news = [one for one in census.wrong if self._seen[one.place] == _BELIEVED_AT]
         for one in news[:_MOST_SAID]:
-            logger.warning("%s; %s", one.said, one.remedy)
+            logger.warning("%s; %s", one.said, one.remedy, extra=fact_of(one.row, "instance.stalled"))
         if len(news) > _MOST_SAID:
-            logger.warning("%d more instances do not go on; `stepwell doctor` names them", len(news) - _MOST_SAID)
+            logger.warning(
+                "%d more instances do not go on; `stepwell doctor` names them",
+                len(news) - _MOST_SAID,
+                extra=fact("instances.stalled", count=len(news) - _MOST_SAID),
+            )

@@ -12,6 +12,7 @@ from contextlib import suppress
 import msgspec
 
 from stepwell.errors import ScriptError
+from stepwell.facts import fact
 from stepwell.metrics import Counter, Gauge, Metric
 from stepwell.store import Store
 from stepwell.worker_child import SupervisorSettings, WorkerChild
@@ -144,7 +145,7 @@ class Supervisor:
         """Tell what the author is to be warned of: once, not with each worker."""
         for warning in warnings:
             if warning not in self._warned_of:
-                logger.warning("%s", warning)
+                logger.warning("%s", warning, extra=fact("code.warning"))
         self._warned_of = set(warnings)
 
     async def _attend(self, child: WorkerChild, crew: "Crew") -> None:
@@ -165,7 +166,7 @@ class Supervisor:
         try:
             new = await self._spawn(crew)
         except ScriptError as error:
-            logger.error("no worker: %s", error)  # noqa: TRY400 - the author's error, whose report this is
+            logger.error("no worker: %s", error, extra=fact("worker.unstarted", error=error))  # noqa: TRY400 - the author's error, whose report this is
             crew.failures += 1
             return
         crew.failures = 0

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from stepwell.clock import Clock
 from stepwell.errors import StoreError
+from stepwell.facts import fact
 from stepwell.metrics import Bounded, Gauge, Metric
 from stepwell.store import Store
 from stepwell.store.host_operations import Hosts, ListHosts
@@ -80,7 +81,7 @@ class Survey:
         except StoreError as error:
             logger.debug("the store cannot be looked at now: %s", error)
         except Exception:  # a defect is told, and tried again for the next who asks
-            logger.exception("the store could not be looked at")
+            logger.exception("the store could not be looked at", extra=fact("survey.failed"))
         finally:
             self._looking = None
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 
 from stepwell.clock import Clock
+from stepwell.facts import fact
 from stepwell.rounds import rounds
 from stepwell.store import Store
 from stepwell.store.flow_operations import ForgetLimits, ForgetQueues, GiveSlots, SweepSlots
@@ -41,10 +42,18 @@ class Sweeps:
         """Take back, and forget, what is left. Raises StoreError."""
         count = await self._store.run(SweepSlots(self._clock.now(), _SPARED_MS))
         if count:
-            logger.info("%d slots of limits that steps share were left, and have been taken back", count)
+            logger.info(
+                "%d slots of limits that steps share were left, and have been taken back",
+                count,
+                extra=fact("slots.swept", count=count),
+            )
         dropped = await self._store.run(DropSnapshots(self._clock.now()))
         if dropped:
-            logger.info("code that was never served was left, and is gone: %d of the snapshots", dropped)
+            logger.info(
+                "code that was never served was left, and is gone: %d of the snapshots",
+                dropped,
+                extra=fact("snapshots.dropped", count=dropped),
+            )
         # Who has begun to give many slots may be gone.
         await self._store.run(GiveSlots(self._clock.now()))
         await self._store.run(ForgetLimits(self._clock.now()))

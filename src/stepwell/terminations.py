@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from stepwell.clock import Clock, sleep_ms
 from stepwell.core.records import Terminated
 from stepwell.errors import StoreError, WorkflowNotFound
+from stepwell.facts import fact
 from stepwell.store import Store, codec
 from stepwell.store.control_operations import IsTerminating, ListTerminations, StartTermination, TerminateSome
 
@@ -75,5 +76,10 @@ class Terminations:
                 # Deleted meanwhile, and its instances with it.
                 return
             except StoreError as error:
-                logger.warning("instances of %s are still to be terminated; the store refuses: %s", workflow, error)
+                logger.warning(
+                    "instances of %s are still to be terminated; the store refuses: %s",
+                    workflow,
+                    error,
+                    extra=fact("store.refused", workflow=workflow, error=error),
+                )
                 await sleep_ms(self._clock, _AGAIN_AFTER_MS)

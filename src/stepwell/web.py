@@ -15,6 +15,8 @@ from http import HTTPMethod, HTTPStatus
 from http.client import HTTPMessage
 from typing import Any
 
+from stepwell.facts import fact
+
 logger = logging.getLogger(__name__)
 
 HeadersLike = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -214,4 +216,4 @@ async def _finish(work: Awaitable[Any]) -> None:
     except asyncio.CancelledError:
         raise
     except BaseException:  # `sys.exit` behind a response must not end the worker
-        logger.exception("what was handed to ctx.wait_until failed")
+        logger.exception("what was handed to ctx.wait_until failed", extra=fact("fetch.left_failed"))

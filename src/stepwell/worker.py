@@ -21,6 +21,7 @@ from stepwell.core.records import (
     Waiting,
 )
 from stepwell.errors import StoreError, StoreUnavailable, TurnLost
+from stepwell.facts import fact, fact_of
 from stepwell.runner import Turn
 from stepwell.scope import install
 from stepwell.settings import TurnContext
@@ -217,7 +218,11 @@ class Worker:
             self._may_hold_more = True
             if not self._has_complained:
                 self._has_complained = True
-                logger.warning("no instance can be claimed; the store is asked again each second: %s", error)
+                logger.warning(
+                    "no instance can be claimed; the store is asked again each second: %s",
+                    error,
+                    extra=fact("store.refused", error=error),
+                )
             self._wake(clock.now() + _RETRY_AFTER_MS)
             return
         finally:
@@ -238,7 +243,11 @@ class Worker:
             count = await self._context.store.run(AbandonUnknown(self.number, known))
             self._may_hold_more = False
             if count:
-                logger.info("%d instances had been claimed without an answer; they are claimed again", count)
+                logger.info(
+                    "%d instances had been claimed without an answer; they are claimed again",
+                    count,
+                    extra=fact("claims.unanswered", count=count),
+                )
 
     def _suspects(self) -> tuple[int, ...]:
         """Return how many turns are held of instances that have lost one often, as SUSPECTS counts."""
@@ -295,13 +304,24 @@ class Worker:
                 turn.drain()
             await turn.run()
         except TurnLost:
-            logger.info("turn of %s/%s was lost", claim.workflow, claim.id)
+            logger.info("turn of %s/%s was lost", claim.workflow, claim.id, extra=fact_of(claim, "turn.lost"))
         except StoreError as error:
             # Not `exception`: it is the store's trouble, and its text says all.
-            logger.error("the turn of %s/%s cannot go on: %s", claim.workflow, claim.id, error)  # noqa: TRY400 - see above
+            logger.error(  # noqa: TRY400 - see above
+                "the turn of %s/%s cannot go on: %s",
+                claim.workflow,
+                claim.id,
+                error,
+                extra=fact_of(claim, "turn.broke", error=error),
+            )
             await self._rest_if_possible(claim)
         except Exception:  # a defect must end this turn, not the worker
-            logger.exception("the turn of %s/%s ended by a defect of Stepwell", claim.workflow, claim.id)
+            logger.exception(
+                "the turn of %s/%s ended by a defect of Stepwell",
+                claim.workflow,
+                claim.id,
+                extra=fact_of(claim, "turn.failed"),
+            )
             await self._rest_if_possible(claim)
         finally:
             # The next turn of the instance may have begun here already.
@@ -316,6 +336,7 @@ class Worker:
                 'instance "%s" belongs to workflow "%s", which is not in the files served now; it waits for it',
                 claim.id,
                 claim.workflow,
+                extra=fact_of(claim, "instance.unserved"),
             )
 
     async def _rest_if_possible(self, claim: Claim) -> None:
@@ -337,7 +358,13 @@ class Worker:
             except StoreUnavailable as error:
                 if not has_complained:
                     has_complained = True
-                    logger.warning("%s/%s cannot be put back; it is tried again: %s", claim.workflow, claim.id, error)
+                    logger.warning(
+                        "%s/%s cannot be put back; it is tried again: %s",
+                        claim.workflow,
+                        claim.id,
+                        error,
+                        extra=fact_of(claim, "instance.held", error=error),
+                    )
                 await sleep_ms(self._context.clock, _RETRY_AFTER_MS)
 
     async def _put_back(self, claim: Claim, rest_ms: int) -> bool:

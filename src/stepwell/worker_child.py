@@ -16,6 +16,7 @@ from stepwell import obituary, worker_options
 from stepwell.clock import SystemClock
 from stepwell.core.open_calls import fold_calls
 from stepwell.errors import ScriptError, StoreError
+from stepwell.facts import fact
 from stepwell.hangs import Due, Hang, HangReports
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store, codec
@@ -182,7 +183,14 @@ class WorkerChild:
         was_expected = self._is_retired and code == 0
         held = await self._end_lease(was_expected)
         if not was_expected and self.has_served:
-            logger.warning("%s (pid %s) %s; %s", self.name, self.pid, obituary.how(code), obituary.doing(held))
+            logger.warning(
+                "%s (pid %s) %s; %s",
+                self.name,
+                self.pid,
+                obituary.how(code),
+                obituary.doing(held),
+                extra=fact("worker.died", worker=self.name, pid=self.pid, held=held),
+            )
 
     async def _end_lease(self, was_expected: bool) -> list[str]:
         """End the lease of a worker that is gone; return what it held, unless it had put back all.
@@ -198,7 +206,12 @@ class WorkerChild:
             except StoreError as error:
                 if not has_complained:
                     has_complained = True
-                    logger.error("cannot end the lease of %s yet: %s", self.name, error)  # noqa: TRY400 - no defect of ours
+                    logger.error(  # noqa: TRY400 - no defect of ours
+                        "cannot end the lease of %s yet: %s",
+                        self.name,
+                        error,
+                        extra=fact("lease.unended", worker=self.name, error=error),
+                    )
             if self._is_left:
                 return []
             await asyncio.sleep(_BURY_AGAIN_S)
@@ -244,6 +257,7 @@ class WorkerChild:
                 *(self.name, self.pid, silent_s),
                 await self._doing(),
                 obituary.place(await self._reports.stack()),
+                extra=fact("worker.stuck", worker=self.name, pid=self.pid, seconds=round(silent_s, 1)),
             )
             self.was_stuck = True
             self.kill()
@@ -268,6 +282,7 @@ class WorkerChild:
                 *(self.name, self.pid, silent_s),
                 await self._doing(),
                 obituary.place(stack),
+                extra=fact("worker.blocked", worker=self.name, pid=self.pid, seconds=round(silent_s, 1), place=stack),
             )
         await self._note(hang.since, stack)
 
@@ -287,7 +302,12 @@ class WorkerChild:
         except StoreError as error:
             # Once, as it is tried again with each ping.
             if not self._is_note_refused:
-                logger.error("cannot note whether %s is blocked: %s", self.name, error)  # noqa: TRY400 - no defect of ours
+                logger.error(  # noqa: TRY400 - no defect of ours
+                    "cannot note whether %s is blocked: %s",
+                    self.name,
+                    error,
+                    extra=fact("store.refused", worker=self.name, error=error),
+                )
             self._is_note_refused = True
             return
         self._noted, self._is_note_refused = note, False

@@ -273,7 +273,7 @@ def main() -> None:
         sys.stdout.reconfigure(line_buffering=True)
     memory.limit(options.settings.worker_memory)
     bounds.keep_to(options.settings.worker_open_files, options.settings.worker_niceness)
-    configure()
+    configure(options.settings.log_format, process=options.name)
     # The author's INFO is caught, and shown, too; whoever wants less says so with his own level.
     logging.getLogger().setLevel(logging.INFO)
     capture.install()

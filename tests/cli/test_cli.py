@@ -109,8 +109,11 @@ def test_help_of_worker_explains_every_option() -> None:
         "--workers",
         "--no-output",
         "--env",
+        "--log-format",
         "--config",
         "--set",
+        "--metrics-port",
+        "--metrics-host",
         "--help",
     ]
 

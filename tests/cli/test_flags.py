@@ -18,7 +18,7 @@ from tests.cli.scripted import Answer, scripted
 
 _FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 # Without their hyphens, else they would be found here. They need real servers, which tests/crash has.
-ELSEWHERE = {"no-watch", "stored"}
+ELSEWHERE = {"no-watch", "stored", "log-format", "metrics-port", "metrics-host"}
 
 
 def flags_of(command: click.Command) -> Iterator[str]:

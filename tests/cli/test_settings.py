@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 from stepwell.cli import main
 from stepwell.core.records import StepConfig
 from stepwell.errors import InvalidSetting
-from stepwell.server_settings import DEFAULT_SETTINGS, SETTINGS, Kind, Setting, tell, value_of
+from stepwell.server_settings import DEFAULT_SETTINGS, SETTINGS, tell, value_of
+from stepwell.setting_kinds import Kind, Setting
 from stepwell.settings import TurnSettings
 from stepwell.worker_options import CodeOptions, WorkerOptions
 

@@ -2,8 +2,9 @@
 
 import click
 
+from stepwell import logs
 from stepwell.cli import main
-from tools import cli_reference, metrics_reference
+from tools import cli_reference, log_reference, metrics_reference
 
 
 def test_reference_of_commands_is_current() -> None:
@@ -14,6 +15,15 @@ def test_reference_of_commands_is_current() -> None:
 def test_reference_of_metrics_is_current() -> None:
     """Each metric of a server is in it, and no other; tests/api/test_metrics.py holds a real one against it."""
     assert metrics_reference.PLACE.read_text(encoding="utf-8") == metrics_reference.reference(), "run `make reference`"
+
+
+def test_reference_of_the_log_is_current() -> None:
+    """Each line of the log names its event, and all are in it; no field hides what every line has."""
+    page = log_reference.PLACE.read_text(encoding="utf-8")
+
+    assert page == log_reference.reference(), "run `make reference`"
+    fields = page.partition("|---|")[2]
+    assert [key for key in logs.KEYS if f", `{key}`" in fields or f"| `{key}`" in fields] == []
 
 
 def test_reference_has_each_command_and_option() -> None:

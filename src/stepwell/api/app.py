@@ -89,7 +89,7 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or speak over one WebSocket. No lifespan is spoken."""
         scope = _below(self._served.base, scope)
-        id = request_ids.new_id()
+        id = scope[request_ids.IN_SCOPE] = request_ids.new_id()
         head: Head = [(request_ids.HEADER, id.encode())]
         if self._arrivals.proxies.is_secure(scope):
             head.append(OVER_TLS)

@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 
+from stepwell.api import request_ids
 from stepwell.api.refusals import Refusal
 from stepwell.audit import cleaned
+from stepwell.facts import fact
 
 # So many in each stretch of time; the rest are counted.
 LINES, STRETCH_S = 20, 60.0
@@ -43,6 +45,15 @@ class Denials:
                 address or "an unknown address",
                 whose,
                 reason,
+                extra=fact(
+                    "request.refused",
+                    request=http.scope.get(request_ids.IN_SCOPE),
+                    status=error.http_status,
+                    method=http.method,
+                    path=path,
+                    address=address,
+                    token=caller,
+                ),
             )
 
     def _begin_anew(self) -> None:
@@ -50,5 +61,10 @@ class Denials:
         if now - self._began < STRETCH_S:
             return
         if self._count > LINES:
-            _log.warning("%d more requests were refused in %d seconds", self._count - LINES, now - self._began)
+            _log.warning(
+                "%d more requests were refused in %d seconds",
+                self._count - LINES,
+                now - self._began,
+                extra=fact("requests.refused", count=self._count - LINES),
+            )
         self._began, self._count = now, 0

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from stepwell.api.refusals import Refusal
 from stepwell.errors import CreatedTooFast, PageTooSlow, StepwellError, StoreError
+from stepwell.facts import fact
 from stepwell.models import Failure, Problem, ResultInfo, Success
 
 # Cloudflare's messages begin with a dotted key below this one.
@@ -60,12 +61,20 @@ def failure(error: Exception, request: str, id: str) -> Response:
         case Refusal():
             return _refuse(error.http_status, error.code, str(error), error.headers)
         case PageTooSlow():
-            _log.warning("gave up %s (request %s): %s", request, id, error)
+            _log.warning(
+                "gave up %s (request %s): %s", request, id, error, extra=fact("request.slow", request=id, error=error)
+            )
             # Stainless' SDKs, which Cloudflare's are, would ask twice more: it would be as slow.
             text = f"{KEY}internal_server: {error}"
             return _refuse(error.http_status, error.code, text, {"x-should-retry": "false"})
         case StoreError():
-            _log.error("the store refused %s (request %s): %s", request, id, error)
+            _log.error(
+                "the store refused %s (request %s): %s",
+                request,
+                id,
+                error,
+                extra=fact("store.refused", request=id, error=error),
+            )
             text = f"{KEY}internal_server: {error}"
             return _refuse(error.http_status, error.code, text, {"retry-after": str(_RETRY_AFTER_S)})
         case CreatedTooFast():
@@ -78,7 +87,13 @@ def failure(error: Exception, request: str, id: str) -> Response:
 
 
 def _confess(error: Exception, request: str, id: str) -> Response:
-    _log.error("error while answering %s (request %s)", request, id, exc_info=error)
+    _log.error(
+        "error while answering %s (request %s)",
+        request,
+        id,
+        exc_info=error,
+        extra=fact("request.failed", request=id, error=type(error).__name__),
+    )
     text = f"{KEY}internal_server: something went wrong here; the server's log has it as request {id}"
     return _refuse(StepwellError.http_status, StepwellError.code, text)
 

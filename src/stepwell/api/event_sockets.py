@@ -12,6 +12,7 @@ from starlette.types import Receive, Send
 
 from stepwell.api.events import encode
 from stepwell.api.streams import Cut, Place
+from stepwell.facts import fact
 from stepwell.subscriptions import Subscription
 
 # How much a client may send on one socket, in all.
@@ -61,7 +62,9 @@ async def _tell(subscription: Subscription, place: Place, send: Send) -> int | N
             if not await _has_sent(encode(subscription, told).decode(), send):
                 return None
     except Exception:  # whatever it is, the client is told that it is not its fault, and can go on where it was
-        _log.exception("the stream of an instance broke behind the event %s", subscription.cursor)
+        _log.exception(
+            "the stream of an instance broke behind the event %s", subscription.cursor, extra=fact("stream.broke")
+        )
         return _BROKEN
     return _CODES[place.cut]
 

@@ -7,6 +7,8 @@ would let him write into the log. It counts nothing: nobody learns from it how m
 import random
 
 HEADER = b"x-request-id"
+# What of a scope has it.
+IN_SCOPE = "stepwell.request"
 
 
 def new_id() -> str:

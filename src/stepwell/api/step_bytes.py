@@ -11,6 +11,7 @@ from stepwell.api.streams import Stream
 from stepwell.core.records import StreamRef
 from stepwell.engine import Engine
 from stepwell.errors import StoreError
+from stepwell.facts import fact
 
 MEDIA_TYPE = "application/octet-stream"
 
@@ -35,6 +36,6 @@ class StepBytes(Stream):
             async for piece in self.body_iterator:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except StoreError as error:
-            _log.error("the output of a step ends before its end: %s", error)
+            _log.error("the output of a step ends before its end: %s", error, extra=fact("output.broke", error=error))
         else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})

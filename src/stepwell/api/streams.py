@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from stepwell.api.refusals import TooManyStreams
 from stepwell.api.stream_tokens import Behind
 from stepwell.errors import StoreError
+from stepwell.facts import fact
 from stepwell.server_settings import Settings
 from stepwell.sessions import Sessions
 
@@ -117,7 +118,9 @@ class Streams:
                     is_good = token is None or await sessions.is_good(token, session)
                 except StoreError as error:
                     # Nothing is told of a store that is away, either.
-                    _log.warning("cannot look up the tokens of open streams: %s", error)
+                    _log.warning(
+                        "cannot look up the tokens of open streams: %s", error, extra=fact("store.refused", error=error)
+                    )
                     break
                 if not is_good:
                     self._cut_all_of((token, session))

@@ -145,17 +145,23 @@ def serve(path: str | None, *, stored: bool, **given: Any) -> None:
 @main.command()
 @click.argument("path", required=False, shell_complete=completing.files)
 @options.working
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve /metrics and /healthz here, and nothing else; 0: any free port.  [default: nowhere]",
+)
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="On which address.")
 def worker(path: str | None, **given: Any) -> None:
-    """Run the workflows of a PostgreSQL database, beside its servers and on any number of hosts. No HTTP.
+    """Run the workflows of a PostgreSQL database, beside its servers and on any number of hosts. It has no API.
 
     Without PATH it runs what was served last, and goes over to what any host serves later. With PATH, it serves that to
     new instances from now on, as `stepwell serve PATH` does. Instances stay on the code that they began with: whatever
     that is, it comes from the database. SIGTERM or Ctrl-C stops as with `stepwell serve`.
     """
-    from stepwell.cli.worker import work
-    from stepwell.hosting import HostOptions
+    from stepwell.cli.worker import WorkingOptions, work
 
-    raise SystemExit(work(HostOptions(path=path or "", is_stored=path is None, **given)))
+    raise SystemExit(work(WorkingOptions(path=path or "", is_stored=path is None, **given)))
 
 
 @main.command("settings")

@@ -12,12 +12,18 @@ from stepwell.cli.systemd import Systemd
 from stepwell.errors import CannotListen, InvalidInput, InvalidSetting, ScriptError, StoreError
 from stepwell.hosting import Host
 from stepwell.logs import configure
+from stepwell.server_settings import Settings
 from stepwell.store.opening import is_database, shown
 from stepwell.store.operations import ListWorkflows
 
 _NAMED_AT_MOST = 100
 # What stopping takes at the most beside the grace, which requests have, and then steps.
 _CLOSING_S = 20.0
+
+
+def begin_log(told: Settings) -> None:
+    """Send the log to standard error as the settings say."""
+    configure(told.log_format)
 
 
 def run_to_end(serving: Coroutine[Any, Any, None]) -> int:

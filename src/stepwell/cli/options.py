@@ -66,6 +66,11 @@ _running = combined(
         metavar="NAME",
         help="Give workflows this environment variable. Repeatable.",
     ),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        help="How the log is written, which is the setting log_format.  [default: text]",
+    ),
     CONFIG,
     SET,
 )

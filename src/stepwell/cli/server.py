@@ -11,7 +11,7 @@ import click
 from stepwell import memory, sockets
 from stepwell.api import Api, create_app
 from stepwell.api.peers import Proxies
-from stepwell.cli.host import print_ready, print_start, print_stop, run_to_end
+from stepwell.cli.host import begin_log, print_ready, print_start, print_stop, run_to_end
 from stepwell.cli.reload import Fingerprint, fingerprint, reload_on_change
 from stepwell.cli.stop import Stop
 from stepwell.cli.systemd import Systemd
@@ -72,7 +72,7 @@ async def _serve(options: ServerOptions, systemd: Systemd) -> None:
         contextlib.closing(sockets.make(options.host, options.port)) as fetch_sock,
     ):
         sockets.listen(sock, options.host, options.port, "--port")
-        async with open_host(options, _fetch(options, fetch_sock)) as host:
+        async with open_host(options, _fetch(options, fetch_sock), begin_log) as host:
             with stop.on_signals(host.supervisor):
                 await _start_and_wait(Served(options, host, fetch_sock, systemd), sock, stop)
 

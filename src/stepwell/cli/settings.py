@@ -6,7 +6,8 @@ from pathlib import Path
 
 from stepwell.cli.output import Column, Item, Output
 from stepwell.project import Project
-from stepwell.server_settings import DEFAULT_SETTINGS, SETTINGS, Kind, Told, tell, value_of
+from stepwell.server_settings import DEFAULT_SETTINGS, SETTINGS, Told, tell, value_of
+from stepwell.setting_kinds import Kind
 
 _COLUMNS = (
     Column("name", lambda setting: setting["name"]),

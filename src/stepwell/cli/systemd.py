@@ -12,6 +12,8 @@ import socket
 from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
 
+from stepwell.facts import fact
+
 logger = logging.getLogger(__name__)
 
 _SOCKET, _WATCHDOG_US, _WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
@@ -62,4 +64,6 @@ class Systemd:
                 sock.setblocking(False)
                 sock.sendto("\n".join(lines).encode(), address)
         except OSError as error:
-            logger.warning("systemd cannot be told %s: %s", lines[0], error)
+            logger.warning(
+                "systemd cannot be told %s: %s", lines[0], error, extra=fact("systemd.unreachable", error=error)
+            )

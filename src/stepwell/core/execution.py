@@ -3,7 +3,6 @@
 An execution is built from a history. A step call gets its key here, then its answer: the result is on record, or wait
 until then, or run an attempt now. What happens is told here too and becomes new records, which the runner commits.
 History and new records go through the same `_apply`, so state built by replay and state reached live are the same.
-
 A race of event and deadline is decided here, once, by a record.
 """
 

@@ -11,6 +11,7 @@ from typing import Any, Union
 import msgspec
 
 from stepwell.errors import StepwellError
+from stepwell.facts import fact
 from stepwell.store import Store
 from stepwell.store.catalogue import OPERATIONS
 from stepwell.store.link import (
@@ -98,7 +99,11 @@ class WorkerLine:
             self.say(Refusal(number, type(error).__name__, str(error), dict(vars(error))))
             return
         except Exception as error:  # whatever it is, the worker that asked has to hear of it
-            logger.exception("the store failed on %s", type(operation).__name__)
+            logger.exception(
+                "the store failed on %s",
+                type(operation).__name__,
+                extra=fact("store.failed", operation=type(operation).__name__),
+            )
             self.say(Refusal(number, "StoreError", f"the store failed: {error}", {}))
             return
         if isinstance(operation, RegisterWorker):

@@ -10,6 +10,7 @@ import socket
 from pathlib import Path
 
 from stepwell.errors import StoreInUse
+from stepwell.facts import fact
 from stepwell.store import Store
 from stepwell.store.remote import RemoteStore
 from stepwell.store.serving import WorkerLine
@@ -62,7 +63,9 @@ class SharedStore:
                 await self._serve(connection)
             except OSError as error:
                 # A caller that is gone already, or no file descriptor left: the next one may be luckier.
-                logger.warning("another command could not reach the store: %s", error)
+                logger.warning(
+                    "another command could not reach the store: %s", error, extra=fact("command.unheard", error=error)
+                )
                 await asyncio.sleep(_PAUSE_S)
 
     async def _serve(self, connection: socket.socket) -> None:
@@ -94,7 +97,11 @@ async def reach(path: Path) -> RemoteStore:
 
 def _bind(path: Path) -> socket.socket | None:
     if len(os.fsencode(path)) > _LONGEST_PATH:
-        logger.warning("%s is too long a path for a socket: no other command can reach the store now", path)
+        logger.warning(
+            "%s is too long a path for a socket: no other command can reach the store now",
+            path,
+            extra=fact("socket.unusable", path=path),
+        )
         return None
     # What lies there is left from a server that died.
     path.unlink(missing_ok=True)

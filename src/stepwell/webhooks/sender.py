@@ -17,6 +17,7 @@ from stepwell.core.records import StepConfig
 from stepwell.core.retries import wait_after
 from stepwell.durations import DAY_MS
 from stepwell.errors import StoreError
+from stepwell.facts import fact
 from stepwell.rounds import rounds
 from stepwell.server_settings import Settings
 from stepwell.store import Store
@@ -101,7 +102,11 @@ class Sender:
             count += gone
             await asyncio.sleep(_PAUSE_S)
         if count:
-            logger.info("deliveries to webhooks that were old enough to be given up or forgotten: %d", count)
+            logger.info(
+                "deliveries to webhooks that were old enough to be given up or forgotten: %d",
+                count,
+                extra=fact("webhooks.forgotten", count=count),
+            )
 
     async def _send(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -110,9 +115,13 @@ class Sender:
                 for due in await self._take():
                     tasks.create_task(self._attempt(due))
             except StoreError as error:
-                logger.debug("deliveries to webhooks cannot be looked for now: %s", error)
+                logger.debug(
+                    "deliveries to webhooks cannot be looked for now: %s",
+                    error,
+                    extra=fact("store.refused", error=error),
+                )
             except Exception:  # a defect must not keep them from being sent for ever
-                logger.exception("deliveries to webhooks could not be looked for")
+                logger.exception("deliveries to webhooks could not be looked for", extra=fact("webhooks.failed"))
             # What is new is not told of: a look costs little, and a second is soon enough.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
@@ -137,9 +146,15 @@ class Sender:
             await self._store.run(ended)
         except StoreError as error:
             # It is due again when its time is over.
-            logger.debug("what became of a delivery cannot be noted: %s", error)
+            logger.debug(
+                "what became of a delivery cannot be noted: %s", error, extra=fact("store.refused", error=error)
+            )
         except Exception:  # as above; and one delivery must not end all others
-            logger.exception("a delivery to webhook %s failed here", due.to.id)
+            logger.exception(
+                "a delivery to webhook %s failed here",
+                due.to.id,
+                extra=fact("webhook.failed", account=due.to.account, webhook=due.to.id),
+            )
         finally:
             receiver.busy -= 1
             if receiver == _Receiver():
@@ -161,10 +176,24 @@ class Sender:
         if status in _OK:
             return EndAttempt(*ended, outcome="delivered")
         if status == _GONE:
-            logger.warning("webhook %s is told nothing any more: its receiver has answered that it is gone", due.to.id)
+            logger.warning(
+                "webhook %s is told nothing any more: its receiver has answered that it is gone",
+                due.to.id,
+                extra=fact("webhook.gone", account=due.to.account, webhook=due.to.id),
+            )
             return EndAttempt(*ended, outcome="given_up", is_gone=True)
         if due.tries > CONFIG.limit:
-            logger.warning("webhook %s: a message is given up after %d attempts", due.to.id, due.tries)
+            logger.warning(
+                "webhook %s: a message is given up after %d attempts",
+                due.to.id,
+                due.tries,
+                extra=fact(
+                    "webhook.given_up",
+                    account=due.to.account,
+                    webhook=due.to.id,
+                    delivery=message_id(due.to.id, due.row),
+                ),
+            )
             return EndAttempt(*ended, outcome="given_up")
         delay_ms = durations.to_ms(CONFIG.delay) or 0
         return EndAttempt(*ended, next_at=now + wait_after(due.tries, delay_ms, CONFIG.backoff))

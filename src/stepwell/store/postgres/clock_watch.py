@@ -8,6 +8,8 @@ and again what may not start yet. Leases alone are by the database's clock. Its 
 import logging
 from collections.abc import Callable
 
+from stepwell.facts import fact
+
 logger = logging.getLogger(__name__)
 
 # Clocks that are kept by NTP differ by much less.
@@ -40,4 +42,5 @@ class ClockWatch:
                 off / 1000,
                 "ahead of" if ahead > behind else "behind",
                 "early" if ahead > behind else "late",
+                extra=fact("clock.off", seconds=off / 1000),
             )

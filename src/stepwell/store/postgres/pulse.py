@@ -14,6 +14,7 @@ import asyncpg
 
 from stepwell import __version__
 from stepwell.clock import SystemClock
+from stepwell.facts import fact
 from stepwell.store.listeners import Calls, Listeners
 from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.backoff import delays
@@ -141,7 +142,11 @@ class Pulse:
             try:
                 connection = await self._address.connect("stepwell pulse")
             except Exception as error:  # whatever it is, without a pulse the store would be given up by the others
-                logger.warning("the store's lease cannot be renewed: %s", translate(error, self._address.where))
+                logger.warning(
+                    "the store's lease cannot be renewed: %s",
+                    translate(error, self._address.where),
+                    extra=fact("lease.unrenewed", error=translate(error, self._address.where)),
+                )
                 await asyncio.sleep(next(self._waits))
                 continue
             try:
@@ -149,7 +154,8 @@ class Pulse:
                     await self._beat(connection)
             except Exception as error:  # as above
                 log = logger.warning if is_loss(error) else logger.exception
-                log("the store's lease could not be renewed: %s", translate(error, self._address.where))
+                told = translate(error, self._address.where)
+                log("the store's lease could not be renewed: %s", told, extra=fact("lease.unrenewed", error=told))
                 await asyncio.sleep(next(self._waits))
             finally:
                 connection.terminate()

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from stepwell.errors import StoreError
+from stepwell.facts import fact
 from stepwell.store import migrations
 from stepwell.store.postgres.address import Address
 from stepwell.store.postgres.connection import close_open
@@ -111,7 +112,12 @@ async def _migrate(
         await connection.execute(migration.sql)
         at = time.time_ns() // 1_000_000
         await connection.execute(_APPLY, migration.n, migration.name, migration.sha256, at)
-        logger.info("the schema %s was applied to %s", migration.name, address.where)
+        logger.info(
+            "the schema %s was applied to %s",
+            migration.name,
+            address.where,
+            extra=fact("schema.applied", name=migration.name),
+        )
 
 
 async def _pending(

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 
+from stepwell.facts import fact
 from stepwell.limits import HOST_LEASE_MS, PAGE_TIMEOUT_MS
 from stepwell.sealing import Vault
 from stepwell.store.listeners import Listeners
@@ -86,7 +87,11 @@ class _Opened:
         try:
             end_host(self.first, self.host)
         except LOSSES as error:
-            logger.warning("the leases of this store end by themselves: %s", translate(error, self.address.where))
+            logger.warning(
+                "the leases of this store end by themselves: %s",
+                translate(error, self.address.where),
+                extra=fact("leases.left", error=translate(error, self.address.where)),
+            )
         self.first.close()
         self.loop.close()
 
@@ -100,7 +105,11 @@ class _Opened:
                 self.first.join(self.host)
                 return
             except LOSSES as error:
-                logger.warning("%s; it is tried again", translate(error, self.address.where))
+                logger.warning(
+                    "%s; it is tried again",
+                    translate(error, self.address.where),
+                    extra=fact("store.refused", error=translate(error, self.address.where)),
+                )
                 if not patience.wait():
                     raise
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from stepwell import cron
 from stepwell.errors import InvalidInput
+from stepwell.facts import fact
 from stepwell.store.operations import NextFiring
 from stepwell.store.sql.rows import Connection, every
 from stepwell.store.sql.transaction import Transaction
@@ -60,7 +61,7 @@ def reckon(expression: str, now: int, time_zone: str) -> int | None:
     try:
         return cron.next_after(expression, now, time_zone)
     except InvalidInput as error:
-        logger.warning("a schedule does not fire: %s", error)
+        logger.warning("a schedule does not fire: %s", error, extra=fact("schedule.silent", error=error))
         return None
 
 

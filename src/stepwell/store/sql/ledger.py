@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from stepwell.errors import StepwellError
+from stepwell.facts import fact
 from stepwell.store.operations import ClaimDue, Operation
 from stepwell.store.sql.deletion import ARE_DELETED
 from stepwell.store.sql.queue_room import QueueRoom
@@ -97,7 +98,9 @@ class Ledger:
             self.has_traces = False
             told = self._database.told(error)
             logger.warning(
-                "what was deleted may stay in the log, and its room taken, until something else is: %s", told
+                "what was deleted may stay in the log, and its room taken, until something else is: %s",
+                told,
+                extra=fact("traces.left", error=told),
             )
 
     def close(self) -> None:
@@ -122,7 +125,11 @@ def tidied(write: Write) -> bool:
     """Delete a bounded part of what something deleted has left; tell whether there is more."""
     (more,) = write([PurgeDeleted()]).outcomes
     if isinstance(more, Exception):
-        logger.warning("what was deleted leaves rows that stay until something else is, or a store opened: %s", more)
+        logger.warning(
+            "what was deleted leaves rows that stay until something else is, or a store opened: %s",
+            more,
+            extra=fact("rubbish.left", error=more),
+        )
     return more is True
 
 

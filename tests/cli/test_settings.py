@@ -35,6 +35,8 @@ OF_OTHERS = {
     "success_retention",
     "error_retention",
     "audit_retention",
+    "webhook_networks",
+    "delivery_retention",
     "idempotency_key_retention",
     "longest_poll",
     "waiting_requests",

@@ -17,6 +17,7 @@ from stepwell.cli.limits_group import limits_group
 from stepwell.cli.schedules_group import schedules_group
 from stepwell.cli.signing_in_commands import login, logout, whoami
 from stepwell.cli.upkeep_commands import backup, doctor, init, migrate, reencrypt, restore, version
+from stepwell.cli.webhooks_group import webhooks_group
 from stepwell.cli.workflows_group import workflows_group
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ main.add_command(instances_group)
 main.add_command(jobs_group)
 main.add_command(limits_group)
 main.add_command(schedules_group)
+main.add_command(webhooks_group)
 main.add_command(workflows_group)
 for command in (backup, doctor, init, migrate, reencrypt, restore, version, login, logout, whoami, *DEPLOY_COMMANDS):
     main.add_command(command)
@@ -189,14 +191,16 @@ def token() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(["read", "write", "deploy", "audit"]),
+    type=click.Choice(["read", "write", "deploy", "audit", "webhooks"]),
     help="What it is good for; read if nothing is said. Repeatable.",
 )
 @click.option(
     "--permission",
     "permissions",
     multiple=True,
-    type=click.Choice(["Workers Tail Read", "Workers Scripts Read", "Workers Scripts Write", "deploy", "audit"]),
+    type=click.Choice(
+        ["Workers Tail Read", "Workers Scripts Read", "Workers Scripts Write", "deploy", "audit", "webhooks"]
+    ),
     help="The same by Cloudflare's names. Repeatable.",
 )
 @click.option("--email", metavar="ADDRESS", help="Let it be sent as X-Auth-Key too, with this X-Auth-Email.")

@@ -21,6 +21,7 @@ _SCOPES = {
     "write": Permission.SCRIPTS_WRITE,
     "deploy": Permission.DEPLOY,
     "audit": Permission.AUDIT,
+    "webhooks": Permission.WEBHOOKS,
 }
 
 _COLUMNS = (

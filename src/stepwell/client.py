@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urlencode
 
 from stepwell.addresses import address_of, check_token
-from stepwell.client_bytes import StepBytes, answers_from
+from stepwell.client_bytes import StepBytes, answers_from, decoded
 from stepwell.errors import NotOfThisServer, RequestRefused, ServerUnreachable
 from stepwell.limits import BATCH_INSTANCES
 from stepwell.results import Result
@@ -24,7 +24,6 @@ __all__ = ["Client", "Result", "StepBytes"]
 _BASE = "/client/v4"
 _PER_PAGE = 100
 _LINES_PER_PAGE = 1_000
-_NOT_JSON_SHOWN = 200
 _OK = 200
 # What a list of instances is asked for by Cloudflare's route.
 _OF_CLOUDFLARE = frozenset(("status", "date_start", "date_end", "direction"))
@@ -174,6 +173,19 @@ class Client:
         """End a job; return it as it is then."""
         return self._ask("POST", f"{self._own()}/jobs/{quote(id, safe='')}/cancel")
 
+    def webhooks(self) -> Iterator[Result]:
+        """Yield the webhooks of the account, oldest first."""
+        yield from self._envelope("GET", f"{self._own()}/webhooks").objects_of("result")
+
+    def webhook(self, method: str, *place: str, body: Any = ...) -> Result:
+        """Ask for something of a webhook, by what follows the route of all of them; return what the server says."""
+        path = "/".join(quote(part, safe="") for part in place)
+        return self._ask(method, f"{self._own()}/webhooks{'/' if path else ''}{path}", body=body)
+
+    def deliveries(self, webhook: str, outcome: str | None = None) -> Iterator[Result]:
+        """Yield what a webhook was sent, or is to be, newest first, page by page as they are asked for."""
+        return self._pages(f"{self._own()}/webhooks/{quote(webhook, safe='')}/deliveries", {"outcome": outcome})
+
     def schedules(self, workflow: str | None = None) -> Iterator[Result]:
         """Yield the schedules of the account, or of a workflow, page by page as they are asked for."""
         return self._numbered(f"{self._own()}/schedules", {"workflow": workflow})
@@ -261,7 +273,7 @@ class Client:
                 self._checked(response, is_own=True)
             found: Mapping[str, Any] = {}
             while line := self._line(response):
-                found = _decoded(response.status, line)
+                found = decoded(response.status, line)
                 if "error" in found:
                     raise ServerUnreachable(f"the check has ended before its end: {found['error']}")
                 yield found
@@ -351,7 +363,7 @@ class Client:
             while line := self._line(response):
                 # An empty one shows that the server lives.
                 if line.strip():
-                    yield _decoded(response.status, line)
+                    yield decoded(response.status, line)
 
     def _pages(self, path: str, query: "_Query") -> Iterator[Result]:
         cursor: str | None = None
@@ -404,7 +416,7 @@ class Client:
 
     def _checked(self, response: http.client.HTTPResponse, *, is_own: bool = False) -> Result:
         """Return the envelope of an answer. Raises RequestRefused if it says no."""
-        envelope = _decoded(response.status, self._whole(response))
+        envelope = decoded(response.status, self._whole(response))
         if envelope.get("success"):
             return envelope
         error = next(iter(envelope.objects_of("errors")), Result(None, "null"))
@@ -483,16 +495,3 @@ def _target(path: str, query: _Query | None) -> str:
 def _id_of(response: http.client.HTTPResponse) -> str | None:
     """Return the id that a server, or a proxy, gave the request."""
     return response.headers.get("cf-ray") or response.headers.get("x-request-id")
-
-
-def _decoded(status: int, content: bytes) -> Result:
-    """Return the object that a server wrote. Raises ServerUnreachable if it is none."""
-    try:
-        text = content.decode().strip()
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        text, value = "", None
-    if not isinstance(value, dict):
-        shown = content[:_NOT_JSON_SHOWN].decode(errors="replace")
-        raise ServerUnreachable(f"the answer is not that of this API (status {status}): {shown!r}")
-    return Result(value, text)

@@ -1,12 +1,15 @@
-"""What comes from a server in parts, and what is said where it does not come."""
+"""What comes from a server, in parts or as JSON, and what is said where it does not come."""
 
 import contextlib
 import http.client
+import json
 from collections.abc import Iterator
 
 from stepwell.errors import ServerUnreachable
+from stepwell.results import Result
 
 _PART_BYTES = 64 * 1024
+_NOT_JSON_SHOWN = 200
 
 
 class StepBytes:
@@ -38,3 +41,16 @@ def answers_from(url: str) -> Iterator[None]:
         yield
     except (OSError, http.client.HTTPException) as error:
         raise ServerUnreachable(f"{url} does not answer: {str(error) or type(error).__name__}") from error
+
+
+def decoded(status: int, content: bytes) -> Result:
+    """Return the object that a server wrote. Raises ServerUnreachable if it is none."""
+    try:
+        text = content.decode().strip()
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        text, value = "", None
+    if not isinstance(value, dict):
+        shown = content[:_NOT_JSON_SHOWN].decode(errors="replace")
+        raise ServerUnreachable(f"the answer is not that of this API (status {status}): {shown!r}")
+    return Result(value, text)

@@ -60,6 +60,7 @@ def test_help_lists_the_commands(option: str) -> None:
         "token",
         "trigger",
         "version",
+        "webhooks",
         "whoami",
         "worker",
         "workflows",

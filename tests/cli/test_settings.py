@@ -38,6 +38,8 @@ OF_OTHERS = {
     "audit_retention",
     "session_idle",
     "session_lifetime",
+    "webhook_networks",
+    "delivery_retention",
     "idempotency_key_retention",
     "longest_poll",
     "waiting_requests",

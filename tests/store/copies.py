@@ -38,6 +38,7 @@ from stepwell.store.sql.tables import TABLES
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.sqlite import store as module
 from stepwell.store.sqlite.file import FileConnection, migrate
+from stepwell.store.webhook_operations import AddWebhook
 from stepwell.testing import ACCOUNT, TestEngine
 from stepwell.tokens import Permission, Tokens
 from tests.store.scenes import creation, register
@@ -164,6 +165,8 @@ async def _add_what_workflows_do_not(store: SqliteStore) -> None:
     await store.run(creation("queued", workflow="limited"))
     await store.run(Once("acme", "key \0", "hash", 1, creation("b")))
     await store.run(StartTermination("acme", "orders", ["queued"]))
+    await store.run(AddWebhook("acme", "hook", "https://a.example/", "whsec_YQ==", [], ["queued"], 1, "no \0", 50))
+    await store.run(creation("told"))
     await store.run(StartJob("acme", "job", "pause", "orders", Wanted(error_text="no \0"), 1, "ann"))
     await store.run(ChangeAccountSettings("acme", AccountSettings(1_000, None)))
     to = To(type="workflow", workflow_name="orders", script_name="shop")

@@ -17,6 +17,7 @@ from stepwell.cli.limits_group import limits_group
 from stepwell.cli.schedules_group import schedules_group
 from stepwell.cli.signing_in_commands import login, logout, whoami
 from stepwell.cli.upkeep_commands import backup, doctor, init, migrate, reencrypt, restore, version
+from stepwell.cli.webhooks_group import webhooks_group
 from stepwell.cli.workflows_group import workflows_group
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ main.add_command(instances_group)
 main.add_command(jobs_group)
 main.add_command(limits_group)
 main.add_command(schedules_group)
+main.add_command(webhooks_group)
 main.add_command(workflows_group)
 for command in (backup, doctor, init, migrate, reencrypt, restore, version, login, logout, whoami, *DEPLOY_COMMANDS):
     main.add_command(command)
@@ -195,7 +197,7 @@ def token() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(["read", "write", "deploy", "audit", "metrics"]),
+    type=click.Choice(["read", "write", "deploy", "audit", "webhooks", "metrics"]),
     help="What it is good for; read if nothing is said. Repeatable.",
 )
 @click.option(
@@ -203,7 +205,15 @@ def token() -> None:
     "permissions",
     multiple=True,
     type=click.Choice(
-        ["Workers Tail Read", "Workers Scripts Read", "Workers Scripts Write", "deploy", "audit", "metrics"]
+        [
+            "Workers Tail Read",
+            "Workers Scripts Read",
+            "Workers Scripts Write",
+            "deploy",
+            "audit",
+            "webhooks",
+            "metrics",
+        ]
     ),
     help="The same by Cloudflare's names. Repeatable.",
 )

@@ -86,6 +86,15 @@ def jobs(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "li
     return _from_server(ctx, param, incomplete, ask, "jobs")
 
 
+def webhooks(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
+    """Offer the ids of the webhooks."""
+
+    def ask(client: "Client") -> Iterable[Offer]:
+        return [(str(webhook["id"]), str(webhook["url"])) for webhook in client.webhooks()]
+
+    return _from_server(ctx, param, incomplete, ask, "webhooks")
+
+
 def schedules(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
     """Offer the cron expressions of the workflow that is named."""
     workflow = _given(ctx).get("workflow")

@@ -13,6 +13,7 @@ import click
 from stepwell import memory
 from stepwell.cli.terminal import say
 from stepwell.errors import (
+    DeliveryNotFound,
     InstanceAlreadyExists,
     InstanceFinished,
     InstanceNotFound,
@@ -29,6 +30,7 @@ from stepwell.errors import (
     StepNotFound,
     StepNotInHistory,
     StepwellError,
+    WebhookNotFound,
     WorkflowNotFound,
 )
 
@@ -54,6 +56,8 @@ _HINT_BY_CODE = {
     ScheduleNotFound.code: "`stepwell schedules list {workflow}` shows those there are",
     SnapshotNotFound.code: "`stepwell deployments list` shows those there are",
     JobNotFound.code: "`stepwell jobs list` shows those there are",
+    WebhookNotFound.code: "`stepwell webhooks list` shows those there are",
+    DeliveryNotFound.code: "`stepwell webhooks deliveries {id}` shows those there are",
     LimitNotFound.code: "`stepwell limits list` shows those there are",
     InstanceNotFound.code: "`stepwell instances list {workflow}` shows those there are",
     InstanceAlreadyExists.code: "leave out --id for a new one; `stepwell instances describe {workflow} {id}` shows it",

@@ -23,6 +23,7 @@ _SCOPES = {
     "deploy": Permission.DEPLOY,
     "audit": Permission.AUDIT,
     "metrics": Permission.METRICS,
+    "webhooks": Permission.WEBHOOKS,
 }
 
 _COLUMNS = (

@@ -93,10 +93,10 @@ def _problem(url: str, networks: str) -> str | None:
     if len(url) > URL_LENGTH or not (url.isascii() and url.isprintable()) or set(' "<>\\#') & set(url):
         return f"{form}, at most {URL_LENGTH} characters of ASCII, without a fragment"
     try:
-        parts, host, port = parts_of(url)
+        parts, host, _ = parts_of(url)
     except (KeyError, ValueError):
         return form
-    if not host or port == 0 or "@" in parts.netloc:
+    if not host or parts.port == 0 or "@" in parts.netloc:
         return f"{form}, without a name or password"
     if parts.scheme == "http" and networks == "public":
         return "has to begin with https://; plain HTTP is for this machine and private networks (`webhook_networks`)"

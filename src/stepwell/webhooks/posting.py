@@ -6,6 +6,7 @@ receiver answers is shown to nobody. So a time-out holds for all of it, no threa
 
 import asyncio
 import contextlib
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -45,7 +46,13 @@ async def post(url: str, headers: Mapping[str, str], body: bytes, networks: str,
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
         return Posted(None, "what answers does not speak HTTP, or says too much")
     except OSError as error:
-        return Posted(None, f"no connection: {error.strerror or type(error).__name__}")
+        return Posted(None, f"no connection: {_in_words(error)}")
+
+
+def _in_words(error: OSError) -> str:
+    """Return the system's words; asyncio's own name the address, which is not everybody's to know."""
+    is_of_system = error.errno is not None and error.errno > 0
+    return os.strerror(error.errno or 0) if is_of_system else error.strerror or type(error).__name__
 
 
 async def _exchange(url: str, addresses: list[str], request: bytes, tls: ssl.SSLContext) -> Posted:

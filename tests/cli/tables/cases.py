@@ -59,6 +59,35 @@ def _at(clock: str) -> str:
 _ERROR = {"name": f"Card{HOSTILE}", "message": f"no {HOSTILE}"}
 _COMPARED = {"status": "complete", "versionId": "v1", "start": _at("10:00:00"), "end": _at("10:00:02")}
 _COMPARED_STEP = {"type": "step", "start": _at("10:00:00"), "end": _at("10:00:01"), "success": True, "attempts": [{}]}
+_HOOK = {
+    "id": "w1",
+    "url": f"https://example.com/{LONG}",
+    "workflows": ["order", LONG],
+    "events": [],
+    "enabled": True,
+    "disabled_on": None,
+    "disabled_as": None,
+    "created_on": _at("10:00:00"),
+    "created_by": HOSTILE,
+}
+_DISABLED = {**_HOOK, "id": HOSTILE, "url": HOSTILE, "workflows": [], "enabled": False, "disabled_as": "gone"}
+_DELIVERED = {
+    "id": "msg_w1_7",
+    "type": "cf.workflows.workflow.instance.errored",
+    "workflow_name": "order",
+    "instance_id": "i1",
+    "occurred_on": _at("10:00:00"),
+    "outcome": "delivered",
+    "attempts": [{"problem": None, "status": 500}, {"problem": None, "status": 204}],
+}
+_UNDELIVERED = {
+    **_DELIVERED,
+    "id": HOSTILE,
+    "workflow_name": LONG,
+    "instance_id": HOSTILE,
+    "outcome": "given_up",
+    "attempts": [{"problem": f"no {HOSTILE}", "status": None}],
+}
 _RETRIES = {"limit": 2, "delay": 1000, "backoff": "constant"}
 
 
@@ -395,6 +424,14 @@ CASES: Mapping[str, Case] = {
     "token sessions": Case(("--store", "sqlite:///store.db")),
     "trigger": _asked("order", {**_CREATED, "id": LONG}),
     "version": _asked("", {**_CALLER, "version": HOSTILE}),
+    "webhooks change": _asked("w1 --event errored", {**_HOOK, "events": ["errored"]}),
+    "webhooks create": _asked("https://example.com/hook", {**_HOOK, "secret": "whsec_c2VjcmV0"}),
+    "webhooks deliveries": _asked("w1", [_DELIVERED, _UNDELIVERED]),
+    "webhooks describe": _asked("w1", {**_HOOK, "pending": 10_000}),
+    "webhooks list": _asked("", [_HOOK, _DISABLED]),
+    "webhooks redeliver": _asked("w1 msg_w1_7", {**_UNDELIVERED, "attempts": []}),
+    "webhooks rotate": _asked("w1", {**_HOOK, "secret": "whsec_c2VjcmV0"}),
+    "webhooks test": _asked("w1", {**_DELIVERED, "type": "stepwell.webhook.test", "attempts": []}),
     "whoami": _asked("", _CALLER),
     "workflows compare": _asked(
         "order v1 v2",

@@ -14,9 +14,9 @@ OPERATIONS: Mapping[Key, Operation] = {
         id="stepwell-audit",
         tag=STEPWELL,
         description="Lists who has done what, when, and from where: control of instances, decisions by hand, jobs, "
-        "changes of workflows, schedules, limits and settings, deployments, and tokens; newest first, a page at a "
-        "time. What is not in it: what was refused (the server's log has that), creations and events. With `format` "
-        "`ndjson` or `csv` the answer is a file with all of them. The token needs the permission `audit`.",
+        "changes of workflows, schedules, limits, settings and webhooks, deployments, and tokens; newest first, a page "
+        "at a time. What is not in it: what was refused (the server's log has that), creations and events. With "
+        "`format` `ndjson` or `csv` the answer is a file with all of them. The token needs the permission `audit`.",
         answer=Answer(
             list[AuditEntryShown],
             ("count", "per_page", "cursor"),

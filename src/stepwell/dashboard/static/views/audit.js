@@ -8,7 +8,7 @@ import { Empty, Loaded, Table, Time, useTitle } from "../ui.js";
 const PATH = "/stepwell/audit";
 const EVERY_MS = 10_000;
 // All that there are, as the API names them.
-const ACTIONS = ["account.change_settings", "account.limit", "instance.delete", "instance.export", "instance.force_step", "instance.fork", "instance.move", "instance.pause", "instance.restart", "instance.resume", "instance.resume_rollback", "instance.terminate", "job.cancel", "job.start", "limit.set", "limit.unset", "schedule.change", "schedule.run", "script.deploy", "script.rollback", "script.upload", "session.begin", "session.end", "token.create", "token.revoke", "triggers.delete", "triggers.merge", "triggers.replace", "workflow.delete", "workflow.put", "workflow.terminate_all"];
+const ACTIONS = ["account.change_settings", "account.limit", "instance.delete", "instance.export", "instance.force_step", "instance.fork", "instance.move", "instance.pause", "instance.restart", "instance.resume", "instance.resume_rollback", "instance.terminate", "job.cancel", "job.start", "limit.set", "limit.unset", "schedule.change", "schedule.run", "script.deploy", "script.rollback", "script.upload", "session.begin", "session.end", "token.create", "token.revoke", "triggers.delete", "triggers.merge", "triggers.replace", "webhook.change", "webhook.create", "webhook.delete", "webhook.redeliver", "webhook.rotate", "webhook.test", "workflow.delete", "workflow.put", "workflow.terminate_all"];
 const TEXTS = [["workflow", "Workflow"], ["instance", "Instance"], ["token", "Id of a token"]];
 const WAYS = { token: "by a token", session: "signed in", open: "no token is asked for", command: "by a command" };
 

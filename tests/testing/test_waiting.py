@@ -1,6 +1,7 @@
 """Waiting for an instance: the clock moves on by itself, and what can never come is said at once."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from stepwell import Flow, WorkflowEntrypoint
 from stepwell.core.steplog import iso
 from stepwell.errors import NonRetryableError, NoStepResult, NothingCanHappen, StatusUnreachable, WaitsForReal
-from stepwell.testing import TestEngine
+from stepwell.testing import TestEngine, waiting
 from tests.testing import flows
 from tests.testing.flows import Failing, Foreign, Patient, Shop
 
@@ -194,7 +195,7 @@ async def test_paused_instance_is_to_be_resumed() -> None:
             await instance.wait_for_output()
 
     assert str(raised.value) == (
-        'nothing can happen any more, and patient/1 is "paused", and does not become "complete":\n'
+        'nothing can happen any more, and patient/1 is "paused", not "complete":\n'
         "- patient/1 is paused: `await instance.resume()` lets it go on"
     )
 
@@ -231,7 +232,7 @@ async def test_parent_waits_for_a_child_that_is_paused() -> None:
 
 
 async def test_schedules_that_fire_for_ever_hide_no_deadlock() -> None:
-    """A thousand firings later nothing has come of them."""
+    """A hundred firings later nothing has come of them."""
 
     class Minutely(WorkflowEntrypoint):
         schedules = ("* * * * *",)
@@ -246,6 +247,72 @@ async def test_schedules_that_fire_for_ever_hide_no_deadlock() -> None:
 
         with pytest.raises(NothingCanHappen, match="patient/1 is paused"):
             await instance.wait_for_output()
+
+
+async def test_workflow_without_an_end_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many moves of the clock the test ends."""
+    monkeypatch.setattr(waiting, "_MOST_MOVES", 5)
+
+    class Endless(WorkflowEntrypoint):
+        async def run(self, event, step):
+            while True:
+                await step.sleep("nap", "1 day")
+
+    async with TestEngine.open(Endless, now=0) as engine:
+        instance = await engine.create(Endless, id="1")
+
+        with pytest.raises(NothingCanHappen) as raised:
+            await instance.wait_for_output()
+
+    assert str(raised.value) == (
+        'the clock was moved 5 times, and endless/1 is "waiting", not "complete":\n'
+        "- endless/1 sleeps (nap-6) until 1970-01-07T00:00:00.000Z: `await engine.advance(...)` moves the clock on"
+    )
+
+
+async def test_threads_of_steps_are_waited_for() -> None:
+    """Those of plain functions and those that the code begins itself; the clock stands still meanwhile."""
+
+    class Threaded(WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do("own", config={"timeout": "1 second"})
+            async def own():
+                return await asyncio.to_thread(_slow)
+
+            @step.do("plain", config={"timeout": "1 second"})
+            def plain():
+                return _slow()
+
+            return [await own(), await plain()]
+
+    def _slow() -> int:
+        time.sleep(0.01)
+        return 7
+
+    async with TestEngine.open(Threaded) as engine:
+        instance = await engine.create(Threaded)
+        await engine.advance("1 hour")
+
+        assert await instance.get_output() == [7, 7]
+
+
+async def test_timer_of_the_authors_own_is_named() -> None:
+    """It takes real time, and more than the test has."""
+
+    class Timed(WorkflowEntrypoint):
+        async def run(self, event, step):
+            async with asyncio.timeout(3600):
+                await step.wait_for_event("go", "go")
+
+    async with TestEngine.open(Timed, patience=1) as engine:
+        instance = await engine.create(Timed, id="1")
+
+        with pytest.raises(WaitsForReal) as raised:
+            await instance.wait_for_output()
+
+    assert raised.value.waits == (
+        "`run` of timed/1, outside of its steps, waits for a timer of its own, such as asyncio.sleep",
+    )
 
 
 async def test_slot_that_is_never_free_is_named() -> None:

@@ -109,7 +109,7 @@ class StatusLook(_Look):
         """What is not there."""
         if self._row is None:
             return f'{self._address}, which is to become "{self._wanted}", is not there'
-        return f'{self._address} is "{self._row.status}", and does not become "{self._wanted}"'
+        return f'{self._address} is "{self._row.status}", not "{self._wanted}"'
 
 
 class StepLook(_Look):

@@ -431,3 +431,58 @@ async def test_limit_that_nobody_has_set_is_named() -> None:
         'limited/1 waits in ask-1 for a slot of the limit "desk", which nobody has set: `await '
         'engine.engine.share_limit(ACCOUNT, "desk", SharedLimit(...))`',
     )
+
+
+async def test_result_from_before_a_restart_is_none() -> None:
+    """What a restart has taken away is waited for anew."""
+    numbers = iter(range(1, 10))
+
+    class Counting(WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do("count")
+            async def count():
+                return next(numbers)
+
+            return await count()
+
+    async with TestEngine.open(Counting) as engine:
+        instance = await engine.create(Counting)
+        first = await instance.wait_for_step_result("count")
+        await instance.restart()
+
+        assert (first, await instance.wait_for_step_result("count")) == (1, 2)
+
+
+async def test_slot_of_one_that_sleeps_is_free_for_the_next() -> None:
+    """Where workflows have slots no turn is kept open: the next begins while the first sleeps, as in production."""
+
+    class Slotted(WorkflowEntrypoint):
+        flow = Flow(limit=1)
+
+        async def run(self, event, step):
+            @step.do("begin")
+            async def begin():
+                return 1
+
+            await begin()
+            await step.sleep("nap", "1 day")
+
+    async with TestEngine.open(Slotted, now=0) as engine:
+        first, second = await engine.create(Slotted), await engine.create(Slotted)
+        await second.wait_for_step_result("begin")
+        assert engine.clock.now() == 0
+
+        await first.wait_for_status("complete")
+        await second.wait_for_status("complete")
+        assert engine.clock.now() == 86_400_000
+
+
+@pytest.mark.long
+async def test_more_than_a_worker_has_room_for_wait_at_once() -> None:
+    """Those beyond are put back, and all of them sleep the same night."""
+    async with TestEngine.open(Patient, now=0) as engine:
+        patients = [await engine.create(Patient, params=n) for n in range(600)]
+        await patients[-1].wait_for_output()
+        outputs = [await patient.wait_for_output() for patient in patients]
+
+        assert (outputs, engine.clock.now()) == (list(range(600)), 86_400_000)

@@ -87,7 +87,8 @@ async def test_status_that_cannot_be_reached_names_both_and_the_error() -> None:
 
     assert str(raised.value) == (
         'shop/42 cannot become "complete" any more: it has ended as "errored", with WorkflowTimeoutError: Execution '
-        "timed out after 604800000ms"
+        'timed out after 604800000ms. The event "approved" (approval-1) did not come: `send_event` sends it, and '
+        "`mock_event` does so beforehand"
     )
 
 

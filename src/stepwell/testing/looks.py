@@ -13,10 +13,12 @@ from stepwell.core.records import (
     StepCancelled,
     StepFailed,
     StepSucceeded,
+    WaitEnded,
+    WaitStarted,
 )
 from stepwell.core.standing import standing
 from stepwell.engine import Engine
-from stepwell.errors import InstanceNotFound, NoStepResult, StatusUnreachable
+from stepwell.errors import InstanceNotFound, NoStepResult, StatusUnreachable, WorkflowTimeoutError
 from stepwell.store import codec
 from stepwell.store.operations import GetInstance, InstanceRow, ReadHistory
 from stepwell.testing.waiting import Found
@@ -66,10 +68,20 @@ class _Look:
         return new
 
     async def _ending(self) -> str:
-        """Say with which status the instance has ended, and with which error."""
+        """Say with which status the instance has ended, with which error, and which event was waited for in vain."""
         assert self._row is not None
         error = (await self._address.engine.get(*self._address[1:], with_steps=False)).log.error
-        return f'"{self._row.status}"' + ("" if error is None else f", with {error.name}: {error.message}")
+        if error is None:
+            return f'"{self._row.status}"'
+        unmet = self._unmet() if error.name == WorkflowTimeoutError.name else None
+        said = f'"{self._row.status}", with {error.name}: {error.message}'
+        return said if unmet is None else f"{said}. {_in_vain(unmet)}"
+
+    def _unmet(self) -> WaitStarted | None:
+        """Return the last wait that nothing has met."""
+        waits = {record.key: record for _, record in self._history if isinstance(record, WaitStarted)}
+        ended = (record for _, record in reversed(self._history) if isinstance(record, WaitEnded))
+        return next((waits[record.key] for record in ended if record.event_seq is None and record.key in waits), None)
 
 
 class StatusLook(_Look):
@@ -151,3 +163,10 @@ class StepLook(_Look):
     def _none(self, why: str) -> NoStepResult:
         begun = (record.key.label for _, record in self._history if isinstance(record, AttemptStarted))
         return NoStepResult(self._key.label, str(self._address), why, list(dict.fromkeys(begun)))
+
+
+def _in_vain(wait: WaitStarted) -> str:
+    return (
+        f'The event "{wait.event_type}" ({wait.key.label}) did not come: `send_event` sends it, and `mock_event` '
+        "does so beforehand"
+    )

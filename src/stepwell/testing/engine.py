@@ -43,15 +43,12 @@ from stepwell.testing.introspection import (
 )
 from stepwell.testing.moments import moment_ms
 from stepwell.testing.stuck import unfinished
-from stepwell.testing.waiting import Patience, Waiting
+from stepwell.testing.waiting import FAR_MS, Patience, Waiting
 from stepwell.threads import Threads
 from stepwell.values import Classes
 from stepwell.worker import Worker
 
 PATIENCE_MS = 5_000
-
-# Nothing is waited for as long but the end of a child, which comes by itself or not at all.
-_FAR_MS = limits.CHILD_MS // 10
 
 # So many turns are kept open at most while the clock is moved; the worker has room for more.
 _KEPT_OPEN = 100
@@ -292,7 +289,7 @@ class TestEngine:
     async def move_on(self) -> bool:
         """Move the clock on to the next moment at which something happens; False: there is none."""
         moment = await self._next_moment()
-        if moment is None or moment - self.clock.now() > _FAR_MS:
+        if moment is None or moment - self.clock.now() > FAR_MS:
             return False
         self.clock.move_to(moment)
         return True

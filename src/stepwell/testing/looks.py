@@ -21,7 +21,7 @@ from stepwell.engine import Engine
 from stepwell.errors import InstanceNotFound, NoStepResult, StatusUnreachable, WorkflowTimeoutError
 from stepwell.store import codec
 from stepwell.store.operations import GetInstance, InstanceRow, ReadHistory
-from stepwell.testing.waiting import Found
+from stepwell.testing.waiting import FAR_MS, Found
 from stepwell.values import Classes
 
 
@@ -51,7 +51,9 @@ class _Look:
     @property
     def has_moment(self) -> bool:
         """Whether time, or a worker that holds it, will do something with the instance."""
-        return self._row is not None and (self._row.due_at is not None or self._row.status == Status.RUNNING)
+        if self._row is None or self._row.due_at is None:
+            return self._row is not None and self._row.status == Status.RUNNING
+        return self._row.due_at - self._address.engine.clock.now() <= FAR_MS
 
     async def _new_records(self) -> list[Recorded]:
         """Read the row and what is new of the history; the instance may not be there yet, or not any more."""

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from stepwell import durations
+from stepwell import durations, limits
 from stepwell.errors import NothingCanHappen, WaitsForReal
 
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
 
+# Nothing is waited for as long but the end of a child, which comes by itself or not at all.
+FAR_MS = limits.CHILD_MS // 10
 # A workflow may go on for ever; and schedules fire for ever, also where nobody is there to send what is waited for.
 _MOST_MOVES = 10_000
 _MOST_IDLE_MOVES = 100

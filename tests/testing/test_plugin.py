@@ -209,6 +209,7 @@ def test_uvloop_is_refused() -> None:
         uvloop.run(play())
 
 
+@pytest.mark.sqlite  # a database has connections
 async def test_engine_leaves_nothing_behind() -> None:
     """No task, no thread, no process and no file, though instances run, wait and sleep."""
     tasks, threads = asyncio.all_tasks(), set(threading.enumerate())

@@ -1,6 +1,7 @@
 """Waiting for an instance: the clock moves on by itself, and what can never come is said at once."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from stepwell import Flow, WorkflowEntrypoint
 from stepwell.core.steplog import iso
 from stepwell.errors import NonRetryableError, NoStepResult, NothingCanHappen, StatusUnreachable, WaitsForReal
-from stepwell.testing import TestEngine
+from stepwell.testing import TestEngine, waiting
 from tests.testing import flows
 from tests.testing.flows import Failing, Foreign, Patient, Shop
 
@@ -86,7 +87,8 @@ async def test_status_that_cannot_be_reached_names_both_and_the_error() -> None:
 
     assert str(raised.value) == (
         'shop/42 cannot become "complete" any more: it has ended as "errored", with WorkflowTimeoutError: Execution '
-        "timed out after 604800000ms"
+        'timed out after 604800000ms. The event "approved" (approval-1) did not come: `send_event` sends it, and '
+        "`mock_event` does so beforehand"
     )
 
 
@@ -194,7 +196,7 @@ async def test_paused_instance_is_to_be_resumed() -> None:
             await instance.wait_for_output()
 
     assert str(raised.value) == (
-        'nothing can happen any more, and patient/1 is "paused", and does not become "complete":\n'
+        'nothing can happen any more, and patient/1 is "paused", not "complete":\n'
         "- patient/1 is paused: `await instance.resume()` lets it go on"
     )
 
@@ -230,8 +232,9 @@ async def test_parent_waits_for_a_child_that_is_paused() -> None:
     assert raised.value.unfinished[:1] == (f"parent/1 waits for its child patient/{child.id} (nap-1)",)
 
 
-async def test_schedules_that_fire_for_ever_hide_no_deadlock() -> None:
-    """A thousand firings later nothing has come of them."""
+async def test_schedules_that_fire_for_ever_hide_no_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many firings later nothing has come of them, neither for who is paused nor for who waits for that one."""
+    monkeypatch.setattr(waiting, "_MOST_IDLE_MOVES", 5)
 
     class Minutely(WorkflowEntrypoint):
         schedules = ("* * * * *",)
@@ -239,13 +242,86 @@ async def test_schedules_that_fire_for_ever_hide_no_deadlock() -> None:
         async def run(self, event, step):
             return None
 
-    async with TestEngine.open([Minutely, Patient]) as engine:
-        instance = await engine.create(Patient, id="1")
-        await engine.run_until_idle()
-        await instance.pause()
+    class Parent(WorkflowEntrypoint):
+        async def run(self, event, step):
+            return await step.child("nap", self.env.PATIENT)
 
-        with pytest.raises(NothingCanHappen, match="patient/1 is paused"):
+    kinds = [Minutely, Parent, Patient]
+    async with TestEngine.open(kinds) as engine, engine.introspect_workflow(Patient) as children:
+        parent = await engine.create(Parent, id="1")
+        await engine.run_until_idle()
+        (child,) = children.get()
+        await child.pause()
+
+        for instance in (child, parent):
+            with pytest.raises(NothingCanHappen, match=f"patient/{child.id} is paused"):
+                await instance.wait_for_output()
+
+
+async def test_workflow_without_an_end_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many moves of the clock the test ends."""
+    monkeypatch.setattr(waiting, "_MOST_MOVES", 5)
+
+    class Endless(WorkflowEntrypoint):
+        async def run(self, event, step):
+            while True:
+                await step.sleep("nap", "1 day")
+
+    async with TestEngine.open(Endless, now=0) as engine:
+        instance = await engine.create(Endless, id="1")
+
+        with pytest.raises(NothingCanHappen) as raised:
             await instance.wait_for_output()
+
+    assert str(raised.value) == (
+        'the clock was moved 5 times, and endless/1 is "waiting", not "complete":\n'
+        "- endless/1 sleeps (nap-6) until 1970-01-07T00:00:00.000Z: `await engine.advance(...)` moves the clock on"
+    )
+
+
+async def test_threads_of_steps_are_waited_for() -> None:
+    """Those of plain functions and those that the code begins itself; the clock stands still meanwhile."""
+
+    class Threaded(WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do("own", config={"timeout": "1 second"})
+            async def own():
+                return await asyncio.to_thread(_slow)
+
+            @step.do("plain", config={"timeout": "1 second"})
+            def plain():
+                return _slow()
+
+            return [await own(), await plain()]
+
+    def _slow() -> int:
+        time.sleep(0.01)
+        return 7
+
+    async with TestEngine.open(Threaded) as engine:
+        instance = await engine.create(Threaded)
+        await engine.advance("1 hour")
+
+        assert await instance.get_output() == [7, 7]
+
+
+async def test_timer_of_the_authors_own_is_named() -> None:
+    """It takes real time, and more than the test has."""
+
+    class Timed(WorkflowEntrypoint):
+        async def run(self, event, step):
+            async with asyncio.timeout(3600):
+                await step.wait_for_event("go", "go")
+
+    async with TestEngine.open(Timed, patience=1) as engine:
+        instance = await engine.create(Timed, id="1")
+
+        with pytest.raises(WaitsForReal) as raised:
+            await instance.wait_for_output()
+
+    assert raised.value.waits == (
+        "`run` of timed/1, outside of its steps, waits for a timer of its own, such as asyncio.sleep",
+    )
 
 
 async def test_slot_that_is_never_free_is_named() -> None:
@@ -364,3 +440,58 @@ async def test_limit_that_nobody_has_set_is_named() -> None:
         'limited/1 waits in ask-1 for a slot of the limit "desk", which nobody has set: `await '
         'engine.engine.share_limit(ACCOUNT, "desk", SharedLimit(...))`',
     )
+
+
+async def test_result_from_before_a_restart_is_none() -> None:
+    """What a restart has taken away is waited for anew."""
+    numbers = iter(range(1, 10))
+
+    class Counting(WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do("count")
+            async def count():
+                return next(numbers)
+
+            return await count()
+
+    async with TestEngine.open(Counting) as engine:
+        instance = await engine.create(Counting)
+        first = await instance.wait_for_step_result("count")
+        await instance.restart()
+
+        assert (first, await instance.wait_for_step_result("count")) == (1, 2)
+
+
+async def test_slot_of_one_that_sleeps_is_free_for_the_next() -> None:
+    """Where workflows have slots no turn is kept open: the next begins while the first sleeps, as in production."""
+
+    class Slotted(WorkflowEntrypoint):
+        flow = Flow(limit=1)
+
+        async def run(self, event, step):
+            @step.do("begin")
+            async def begin():
+                return 1
+
+            await begin()
+            await step.sleep("nap", "1 day")
+
+    async with TestEngine.open(Slotted, now=0) as engine:
+        first, second = await engine.create(Slotted), await engine.create(Slotted)
+        await second.wait_for_step_result("begin")
+        assert engine.clock.now() == 0
+
+        await first.wait_for_status("complete")
+        await second.wait_for_status("complete")
+        assert engine.clock.now() == 86_400_000
+
+
+@pytest.mark.long
+async def test_more_than_a_worker_has_room_for_wait_at_once() -> None:
+    """Those beyond are put back, and all of them sleep the same night."""
+    async with TestEngine.open(Patient, now=0) as engine:
+        patients = [await engine.create(Patient, params=n) for n in range(600)]
+        await patients[-1].wait_for_output()
+        outputs = [await patient.wait_for_output() for patient in patients]
+
+        assert (outputs, engine.clock.now()) == (list(range(600)), 86_400_000)

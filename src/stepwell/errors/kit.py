@@ -12,10 +12,10 @@ class KitError(StepwellError):
 class NothingCanHappen(KitError):
     """What a test waits for can never come. `unfinished` says what each instance waits for, and what would help."""
 
-    def __init__(self, wanted: str, unfinished: Sequence[str]) -> None:
-        self.wanted, self.unfinished = wanted, tuple(unfinished)
+    def __init__(self, why: str, missing: str, unfinished: Sequence[str]) -> None:
+        self.missing, self.unfinished = missing, tuple(unfinished)
         lines = self.unfinished or ("no instance is unfinished",)
-        super().__init__("\n- ".join([f"nothing can happen any more, and {wanted}:", *lines]))
+        super().__init__("\n- ".join([f"{why}, and {missing}:", *lines]))
 
 
 class StatusUnreachable(KitError):

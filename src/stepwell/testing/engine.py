@@ -45,15 +45,12 @@ from stepwell.testing.introspection import (
 from stepwell.testing.moments import moment_ms
 from stepwell.testing.replays import Found
 from stepwell.testing.stuck import unfinished
-from stepwell.testing.waiting import Patience, Waiting
+from stepwell.testing.waiting import FAR_MS, Patience, Waiting
 from stepwell.threads import Threads
 from stepwell.values import Classes
 from stepwell.worker import Worker
 
 PATIENCE_MS = 5_000
-
-# Nothing is waited for as long but the end of a child, which comes by itself or not at all.
-_FAR_MS = limits.CHILD_MS // 10
 
 # So many turns are kept open at most while the clock is moved; the worker has room for more.
 _KEPT_OPEN = 100
@@ -64,7 +61,8 @@ class TestEngine:
 
     __test__ = False
 
-    # Whether turns stay open while the clock is moved on; else each wait of more than a second is a replay.
+    # Whether turns stay open while the clock is moved on, and have real time for what the engine does not know. Else
+    # each wait of more than a second is a replay, and whoever waits for something foreign is overtaken by the clock.
     keeps_turns = True
 
     def __init__(
@@ -254,12 +252,12 @@ class TestEngine:
     async def _advance_to(self, end: int) -> None:
         await self.begin_moving()
         try:
-            await self._settle_io()
+            await self._settle_on_the_way()
             while (moment := await self._next_moment()) is not None and moment <= end:
                 self.clock.move_to(moment)
-                await self._settle_io()
+                await self._settle_on_the_way()
             self.clock.move_to(end)
-            await self._settle_io()
+            await self._settle_on_the_way()
         finally:
             await self.end_moving()
         await self._expiry.look()
@@ -303,7 +301,7 @@ class TestEngine:
     async def move_on(self) -> bool:
         """Move the clock on to the next moment at which something happens; False: there is none."""
         moment = await self._next_moment()
-        if moment is None or moment - self.clock.now() > _FAR_MS:
+        if moment is None or moment - self.clock.now() > FAR_MS:
             return False
         self.clock.move_to(moment)
         return True
@@ -316,11 +314,8 @@ class TestEngine:
     def _keeps_turns(self) -> bool:
         return self._is_moving and len(self._turns()) <= _KEPT_OPEN
 
-    async def _settle_io(self) -> None:
-        """Let everything happen that can happen now, also what the loop has sockets for; the rest is the test's."""
-        await self.run_until_idle()
-        if self._foreign_waits() and _has_sockets():
-            await self.settle()
+    async def _settle_on_the_way(self) -> None:
+        await (self.settle() if self.keeps_turns else self.run_until_idle())
 
     async def _next_moment(self) -> int | None:
         """Delete what has expired, and return when the next alarm rings or the next instance expires."""
@@ -406,7 +401,7 @@ class TestEngine:
     def _real_waits(self) -> list[str]:
         """Say what is under way that passes in real time."""
         waits = [_real_wait(turn, scope) for turn in self._turns() for scope in turn.scopes()]
-        return [wait for wait in waits if wait is not None]
+        return [wait for wait in waits if wait is not None] or ["what is left of code that has been ended"]
 
     def _foreign_waits(self) -> list[str]:
         """Say what author code waits for that the engine does not know."""
@@ -457,9 +452,3 @@ def _told(turn: Turn, scope: CallScope, where: str) -> str:
     if step is None:
         return f"`run` of {instance}, outside of its steps, waits for {where}"
     return f"step {step.label} of {instance} waits for {'its thread' if where == step.label else where}"
-
-
-def _has_sockets() -> bool:
-    """Tell whether the loop waits for sockets or pipes, beside the one that wakes it."""
-    selector = getattr(asyncio.get_running_loop(), "_selector", None)
-    return selector is not None and len(selector.get_map()) > 1

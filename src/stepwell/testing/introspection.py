@@ -56,6 +56,10 @@ class InstanceIntrospector(Modifiers):
         """Return once the instance has this status; see `TestInstance`."""
         await self.instance.wait_for_status(status)
 
+    async def wait_for_output(self) -> Any:
+        """Let the instance come to its end, and return its output; see `TestInstance`."""
+        return await self.instance.wait_for_output()
+
     async def get_output(self) -> Any:
         """Return the output of the instance, which has to be complete."""
         return await self.instance.get_output()

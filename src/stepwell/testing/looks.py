@@ -13,13 +13,15 @@ from stepwell.core.records import (
     StepCancelled,
     StepFailed,
     StepSucceeded,
+    WaitEnded,
+    WaitStarted,
 )
 from stepwell.core.standing import standing
 from stepwell.engine import Engine
-from stepwell.errors import InstanceNotFound, NoStepResult, StatusUnreachable
+from stepwell.errors import InstanceNotFound, NoStepResult, StatusUnreachable, WorkflowTimeoutError
 from stepwell.store import codec
 from stepwell.store.operations import GetInstance, InstanceRow, ReadHistory
-from stepwell.testing.waiting import Found
+from stepwell.testing.waiting import FAR_MS, Found
 from stepwell.values import Classes
 
 
@@ -49,7 +51,9 @@ class _Look:
     @property
     def has_moment(self) -> bool:
         """Whether time, or a worker that holds it, will do something with the instance."""
-        return self._row is not None and (self._row.due_at is not None or self._row.status == Status.RUNNING)
+        if self._row is None or self._row.due_at is None:
+            return self._row is not None and self._row.status == Status.RUNNING
+        return self._row.due_at - self._address.engine.clock.now() <= FAR_MS
 
     async def _new_records(self) -> list[Recorded]:
         """Read the row and what is new of the history; the instance may not be there yet, or not any more."""
@@ -66,10 +70,20 @@ class _Look:
         return new
 
     async def _ending(self) -> str:
-        """Say with which status the instance has ended, and with which error."""
+        """Say with which status the instance has ended, with which error, and which event was waited for in vain."""
         assert self._row is not None
         error = (await self._address.engine.get(*self._address[1:], with_steps=False)).log.error
-        return f'"{self._row.status}"' + ("" if error is None else f", with {error.name}: {error.message}")
+        if error is None:
+            return f'"{self._row.status}"'
+        unmet = self._unmet() if error.name == WorkflowTimeoutError.name else None
+        said = f'"{self._row.status}", with {error.name}: {error.message}'
+        return said if unmet is None else f"{said}. {_in_vain(unmet)}"
+
+    def _unmet(self) -> WaitStarted | None:
+        """Return the last wait that nothing has met."""
+        waits = {record.key: record for _, record in self._history if isinstance(record, WaitStarted)}
+        ended = (record for _, record in reversed(self._history) if isinstance(record, WaitEnded))
+        return next((waits[record.key] for record in ended if record.event_seq is None and record.key in waits), None)
 
 
 class StatusLook(_Look):
@@ -109,7 +123,7 @@ class StatusLook(_Look):
         """What is not there."""
         if self._row is None:
             return f'{self._address}, which is to become "{self._wanted}", is not there'
-        return f'{self._address} is "{self._row.status}", and does not become "{self._wanted}"'
+        return f'{self._address} is "{self._row.status}", not "{self._wanted}"'
 
 
 class StepLook(_Look):
@@ -151,3 +165,10 @@ class StepLook(_Look):
     def _none(self, why: str) -> NoStepResult:
         begun = (record.key.label for _, record in self._history if isinstance(record, AttemptStarted))
         return NoStepResult(self._key.label, str(self._address), why, list(dict.fromkeys(begun)))
+
+
+def _in_vain(wait: WaitStarted) -> str:
+    return (
+        f'The event "{wait.event_type}" ({wait.key.label}) did not come: `send_event` sends it, and `mock_event` '
+        "does so beforehand"
+    )

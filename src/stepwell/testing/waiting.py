@@ -5,15 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from stepwell import durations
+from stepwell import durations, limits
 from stepwell.errors import NothingCanHappen, WaitsForReal
 
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
 
+# Nothing is waited for as long but the end of a child, which comes by itself or not at all.
+FAR_MS = limits.CHILD_MS // 10
 # A workflow may go on for ever; and schedules fire for ever, also where nobody is there to send what is waited for.
 _MOST_MOVES = 10_000
-_MOST_IDLE_MOVES = 1_000
+_MOST_IDLE_MOVES = 100
 # What takes no more than that is over soonest when the loop goes round.
 _BUSY_ROUNDS = 100
 
@@ -91,15 +93,22 @@ class Waiting:
         idle_moves = 0
         for _ in range(_MOST_MOVES):
             await self._engine.settle()
-            if awaited.ends is None or not self._engine.is_held(*awaited.ends):
-                found = await awaited.look()
-                if found is not None:
-                    return found.value
-            idle_moves = 0 if awaited.has_moment else idle_moves + 1
+            goes_on = awaited.ends is not None and self._engine.is_held(*awaited.ends)
+            found = None if goes_on else await awaited.look()
+            if found is not None:
+                return found.value
+            idle_moves = 0 if goes_on or awaited.has_moment else idle_moves + 1
             if idle_moves > _MOST_IDLE_MOVES or not await self._engine.move_on():
-                raise NothingCanHappen(awaited.missing, await self._engine.unfinished())
-        where = f"{awaited.missing}, after the clock was moved {_MOST_MOVES:,} times"
-        raise NothingCanHappen(where, await self._engine.unfinished())
+                return await self._give_up(awaited, "nothing can happen any more")
+        return await self._give_up(awaited, f"the clock was moved {_MOST_MOVES:,} times")
+
+    async def _give_up(self, awaited: Awaited[A], why: str) -> A:
+        # What is waited for is told of turns that have been put back.
+        await self._engine.end_moving()
+        found = await awaited.look()
+        if found is not None:
+            return found.value
+        raise NothingCanHappen(why, awaited.missing, await self._engine.unfinished())
 
 
 class Patience:

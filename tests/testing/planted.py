@@ -240,6 +240,24 @@ class Flow(WorkflowEntrypoint):
 """,
     ),
     Planted(
+        "beside a branch that goes on",
+        Kind.RANDOM,
+        "random.randrange(10 ** 9)",
+        """
+class Flow(WorkflowEntrypoint):
+    async def run(self, event, step):
+        async def left():
+            await step.do("left 1", lambda: 1)
+            await step.do("left 2", lambda: 1)
+
+        async def right():
+            await step.do(f"right {random.randrange(10 ** 9)}", lambda: 1)  # here
+
+        await asyncio.gather(left(), right())
+        await step.do("then", lambda: 1)
+""",
+    ),
+    Planted(
         "ends early",
         Kind.STATE,
         "_calls",

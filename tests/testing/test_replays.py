@@ -65,6 +65,27 @@ async def test_each_result_is_met_in_a_new_turn() -> None:
     assert BODIES == ["a", "b", "c"]
 
 
+async def test_replay_begins_no_body_once_more() -> None:
+    """Of steps side by side one that ends first waits with the replay for the others, whose bodies it would end."""
+
+    class Beside(WorkflowEntrypoint[Any]):
+        async def run(self, event: Any, step: Any) -> None:
+            async def body(n: int) -> None:
+                bodies.append(n)
+                await asyncio.sleep(n / 100)
+
+            await asyncio.gather(*[step.do(f"part {n}", body, n) for n in range(3)])
+            await step.do("then", body, 0)
+
+    bodies: list[int] = []
+    async with TestEngine.open([Beside], settings=REPLAYS_ALWAYS) as engine:
+        instance = await engine.create(Beside)
+        await engine.run_until_idle()
+
+        assert await instance.status() == "complete"
+    assert bodies == [0, 1, 2, 0]
+
+
 async def test_divergence_is_shown_with_place_and_cause(tmp_path: Path) -> None:
     """What is told has the line, what it asks for, what is on record, and what to do."""
     source = flow(

@@ -251,7 +251,7 @@ class Flow(WorkflowEntrypoint):
             await step.do("left 2", lambda: 1)
 
         async def right():
-            await step.do(f"right {random.randrange(10 ** 9)}", lambda: 1)  # here
+            await step.do(f"right {random.randrange(10 ** 9)}", asyncio.sleep, 0.02)  # here
 
         await asyncio.gather(left(), right())
         await step.do("then", lambda: 1)
@@ -360,6 +360,12 @@ async def outer():
 
 await step.do("outer", outer)
 await step.do("then", lambda: 1)
+""",
+    "a timer of its own between steps": """
+await step.do("a", lambda: 1)
+await asyncio.sleep(0.01)
+await step.do("b", lambda: 1)
+await step.do("c", lambda: 1)
 """,
     "a task that is left alone": """
 task = asyncio.create_task(step.do("beside", lambda: 1))

@@ -9,7 +9,7 @@ import pytest
 from stepwell import WorkflowEntrypoint
 from stepwell.errors import Diverged
 from stepwell.testing import REPLAYS_ALWAYS, TestEngine
-from tests.testing.flows import BODIES, STARTS, Three
+from tests.testing.flows import BODIES, NUMBERS, STARTS, Three
 from tests.testing.loading import flow, loaded
 from tests.testing.planted import HARMLESS, HEAD, PLANTED, Planted
 
@@ -84,6 +84,30 @@ async def test_replay_begins_no_body_once_more() -> None:
 
         assert await instance.status() == "complete"
     assert bodies == [0, 1, 2, 0]
+
+
+async def test_no_body_runs_once_more_before_a_divergence_is_found() -> None:
+    """What a branch asks for in the place of another step is not begun, also where the other branches have gone on."""
+
+    class Beside(WorkflowEntrypoint[Any]):
+        async def run(self, event: Any, step: Any) -> None:
+            async def left() -> None:
+                await step.do("left 1", lambda: 1)
+                await step.do("left 2", lambda: 1)
+
+            async def body() -> None:
+                bodies.append("right")
+                await asyncio.sleep(0.02)
+
+            await asyncio.gather(left(), step.do(f"right {next(NUMBERS)}", body))
+
+    bodies: list[str] = []
+    async with TestEngine.open([Beside], settings=REPLAYS_ALWAYS) as engine:
+        await engine.create(Beside)
+        with pytest.raises(Diverged):
+            await engine.run_until_idle()
+
+    assert bodies == ["right"]
 
 
 async def test_divergence_is_shown_with_place_and_cause(tmp_path: Path) -> None:

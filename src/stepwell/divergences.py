@@ -129,6 +129,11 @@ class Replay:
         if unmet and not unmet.has_begun(key):
             self._anew.append((key, lines_of(sys._getframe())))
 
+    @property
+    def may_diverge(self) -> bool:
+        """Tell whether it is worth a look: almost always all that is on record has been called."""
+        return bool(self._host.execution.unmet) and not self._is_over and (bool(self._anew) or self._is_strict)
+
     def stop(self) -> None:
         """Tell nothing more."""
         self._is_over = True

@@ -255,7 +255,8 @@ class Turn:
         may_begin = not (self._is_draining or self.execution.is_pausing)
         self.slots.wake(now)
         ready = self.slots.admitted(self._ready_calls()) if may_begin else []
-        if self._awaited() is None and self._strays(run, may_begin=bool(ready or self._attempts)):
+        is_replayed = self.replay.may_diverge and self._awaited() is None
+        if is_replayed and self._strays(run, may_begin=bool(ready or self._attempts)):
             return
         begun = [self._attempts.start(call, now) for call in ready]
         if not begun and self._may_rest(now):

@@ -13,12 +13,13 @@ from stepwell.testing import ACCOUNT, REPLAYS_ALWAYS, TestEngine
 from stepwell.transfers import export
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "testing-replay.md").read_text()
+SNAPSHOT = "test_order_does_what_it_did"
 TESTS = [
     "test_order_goes_the_same_way_each_time",
     "test_order_survives_a_crash_anywhere",
     "test_instances_of_production_go_on",
     "test_order_does_this",
-    "test_order_does_what_it_did",
+    SNAPSHOT,
     "test_order_holds_in_any_order",
 ]
 BLOCKS = re.findall(r"^```(python|text)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -57,13 +58,13 @@ async def tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 async def test_test_of_the_page_passes(tests: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test that is shown passes, a snapshot once it has been written."""
     test: Any = getattr(tests, name)
-    given = [mark.args[1] for mark in getattr(test, "pytestmark", [])]
-    for values in given or [[None]]:
-        for value in values:
-            monkeypatch.setenv("STEPWELL_SNAPSHOTS", "write")
-            await (test(value) if given else test())
-            monkeypatch.delenv("STEPWELL_SNAPSHOTS")
-            await (test(value) if given else test())
+    arguments: list[tuple[Any, ...]] = [
+        (value,) for mark in getattr(test, "pytestmark", []) for value in mark.args[1]
+    ] or [()]
+    for mode in ("write", "compare") if name == SNAPSHOT else ("compare",):
+        monkeypatch.setenv("STEPWELL_SNAPSHOTS", mode)
+        for given in arguments:
+            await test(*given)
 
 
 def test_every_test_of_the_page_is_run() -> None:

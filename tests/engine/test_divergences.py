@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from stepwell import WorkflowEntrypoint
+from stepwell.checks.causes import Line
+from stepwell.core.records import Key, StepKind
+from stepwell.divergences import Divergence, Divergences
 from stepwell.errors import Diverged
 from stepwell.settings import TurnSettings
 from stepwell.testing import TestEngine
@@ -29,6 +32,10 @@ class Changing(WorkflowEntrypoint[Any]):
         done = [await step.do(name, lambda name=name: name) for name in Version.names]
         await step.wait_for_event("go", "go")
         return done
+
+
+# Where it does.
+LINE = Changing.run.__code__.co_firstlineno + 2
 
 
 async def _changed(
@@ -59,14 +66,36 @@ async def test_divergence_is_one_line_in_both_logs(caplog: pytest.LogCaptureFixt
     status, lines, noted = await _changed("ab", "ac", caplog)
 
     text = (
-        f"replayed, it goes another way than before: at {Path(__file__)}:29 the code asks for "
+        f"replayed, it goes another way than before: at {Path(__file__)}:{LINE} the code asks for "
         'step.do("c"), where the history has step.do("b"), step.wait_for_event("go"). '
         "Likely because of state that the process keeps from one turn to the next: `Version.names` at "
-        f"{Path(__file__)}:29. Keep it in variables of `run`, or in the result of a step."
+        f"{Path(__file__)}:{LINE}. Keep it in variables of `run`, or in the result of a step."
     )
     assert status == "complete"
     assert lines == [f"changing/a: {text}"]
     assert noted == [(None, None, "WARNING", text)]
+
+
+def test_each_place_of_an_instance_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A turn that is lost, or waits for a slot, before its step is on record diverges again, and says nothing more."""
+    caplog.set_level(logging.WARNING, WARNED)
+    told = Divergences()
+
+    def at(line: int) -> Divergence:
+        key = Key(StepKind.DO, "pay", 2)
+        return Divergence("order", "a", key, (Key(StepKind.SLEEP, "rest", 1),), False, (Line("flows.py", line),), None)
+
+    assert [told.tell(1, at(3)), told.tell(1, at(3)), told.tell(1, at(4)), told.tell(2, at(3))] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+    assert caplog.messages[0].startswith(
+        'order/a: replayed, it goes another way than before: at flows.py:3 the code asks for step.do("pay"), '
+        'call 2 of that name, where the history has step.sleep("rest"). '
+    )
+    assert len(caplog.messages) == 3
 
 
 async def test_source_that_cannot_be_looked_into_ends_no_turn(

@@ -240,6 +240,24 @@ class Flow(WorkflowEntrypoint):
 """,
     ),
     Planted(
+        "beside a branch that goes on",
+        Kind.RANDOM,
+        "random.randrange(10 ** 9)",
+        """
+class Flow(WorkflowEntrypoint):
+    async def run(self, event, step):
+        async def left():
+            await step.do("left 1", lambda: 1)
+            await step.do("left 2", lambda: 1)
+
+        async def right():
+            await step.do(f"right {random.randrange(10 ** 9)}", asyncio.sleep, 0.02)  # here
+
+        await asyncio.gather(left(), right())
+        await step.do("then", lambda: 1)
+""",
+    ),
+    Planted(
         "ends early",
         Kind.STATE,
         "_calls",
@@ -342,6 +360,12 @@ async def outer():
 
 await step.do("outer", outer)
 await step.do("then", lambda: 1)
+""",
+    "a timer of its own between steps": """
+await step.do("a", lambda: 1)
+await asyncio.sleep(0.01)
+await step.do("b", lambda: 1)
+await step.do("c", lambda: 1)
 """,
     "a task that is left alone": """
 task = asyncio.create_task(step.do("beside", lambda: 1))

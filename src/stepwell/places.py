@@ -56,13 +56,14 @@ def layouts_for(store: str, place: Path, user: WorkerUser | None) -> Iterator[La
     if user is None:
         yield Layouts(place.with_name(f"{place.name}.snapshots"))
         return
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or _SYSTEMS_CACHE) / "stepwell"
+    # Not in the one of `_cache`, which is for its owner alone.
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or _SYSTEMS_CACHE) / "stepwell-code"
     if not cache.is_dir():
         cache.mkdir(parents=True)
         cache.chmod(0o711)
     # Of a file there is one server, which finds what it has left when it was killed.
     name = uuid.uuid4().hex if is_database(store) else hashlib.sha256(os.fsencode(place)).hexdigest()[:32]
-    folder = cache / f"code-{name}"
+    folder = cache / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     try:

@@ -109,6 +109,7 @@ async def _start(
     options: WorkerOptions, descriptors: tuple[int, ...], output: int | None
 ) -> asyncio.subprocess.Process:
     user = worker_user.find(options.settings.worker_user)
+    environment = os.environ if user is None else user.environment(options.variables)
     # -P: a module of the working directory must not stand in for one of ours or of Python's.
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -120,13 +121,8 @@ async def _start(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,
         stderr=output,
-        env=_shared_environment() if user is None else user.environment(options.variables),
+        # What opens the store is not for the author's code.
+        env={name: value for name, value in environment.items() if name not in (KEYS, KEYS_FILE)},
         # Out of the terminal's reach: Ctrl-C is for the parent, which drains the workers.
         start_new_session=True,
     )
-
-
-def _shared_environment() -> dict[str, str]:
-    """Return the environment of this process, as a worker of the same user has it."""
-    # What opens the store is not for the author's code.
-    return {name: value for name, value in os.environ.items() if name not in (KEYS, KEYS_FILE)}

@@ -161,12 +161,14 @@ def server(place: Path, python: Path) -> Iterator[OtherServer]:
     folder.mkdir()
     (folder / "keys").touch(mode=0o600)
     (folder / "token").write_text(make_token(folder, OtherServer.place[1], "write", "deploy"))
-    # As root may have said, who then deploys.
-    before = os.umask(0o077)
+    # What root may have on some systems.
+    umask, groups = os.umask(0o077), os.getgroups()
+    os.setgroups([0, 4])
     try:
         running = OtherServer(python, folder, "--env", "GIVEN")
     finally:
-        os.umask(before)
+        os.umask(umask)
+        os.setgroups(groups)
     with running:
         deploy(running, "v1")
         yield running
@@ -235,7 +237,7 @@ def test_every_process_that_runs_code_is_of_that_user(server: OtherServer) -> No
 
 def test_code_lies_where_its_user_may_read_it_and_nobody_else(server: OtherServer, place: Path) -> None:
     """Whatever the umask is; when the server ends it is gone."""
-    (laid_out,) = (place / "cache" / "stepwell").iterdir()
+    (laid_out,) = (place / "cache" / "stepwell-code").iterdir()
 
     modes = {
         (path.is_dir(), path.stat().st_mode & 0o777, path.stat().st_uid, path.stat().st_gid)

@@ -67,10 +67,10 @@ def _opened(kind: str, url: str) -> Store:
 
 @asynccontextmanager
 async def over_a_line(store: Store) -> AsyncIterator[Store]:
-    """Reach a store as a worker process does."""
+    """Reach a store as other processes do: workers, which may ask for less, and commands."""
     ours, theirs = socket.socketpair()
     line_ended = asyncio.Event()
-    line = WorkerLine(store, lambda _: None, line_ended.set)
+    line = WorkerLine(store, lambda _: None, line_ended.set, refused=())
     remote = RemoteStore(lambda _: None, lambda: None)
     await line.connect(ours)
     await remote.connect(theirs)

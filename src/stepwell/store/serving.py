@@ -10,9 +10,10 @@ from typing import Any, Union
 
 import msgspec
 
-from stepwell.errors import StepwellError
+from stepwell.errors import StepwellError, StoreError
 from stepwell.facts import fact
 from stepwell.store import Store
+from stepwell.store.audit_operations import ForgetAudit, ListAudit
 from stepwell.store.catalogue import OPERATIONS
 from stepwell.store.link import (
     Answer,
@@ -31,8 +32,12 @@ from stepwell.store.link import (
     encode,
 )
 from stepwell.store.operations import Claim, EndLease, Operation, RegisterWorker
+from stepwell.store.token_operations import AddToken, FindToken, ListTokens, RevokeToken
 
 logger = logging.getLogger(__name__)
+
+# What servers and commands ask for, and no worker: code that speaks for itself is not to make itself a token.
+_NOT_FOR_WORKERS = (AddToken, FindToken, ListTokens, RevokeToken, ListAudit, ForgetAudit)
 
 _decode_operation: Callable[[Any], Operation[Any]] = msgspec.msgpack.Decoder(
     # The union of all operations, told apart by their tags.
@@ -41,13 +46,23 @@ _decode_operation: Callable[[Any], Operation[Any]] = msgspec.msgpack.Decoder(
 
 
 class WorkerLine:
-    """A worker's line. `heard` gets what is not about the store; `hung_up` is called when the worker is gone."""
+    """A worker's line. `heard` gets what is not about the store; `hung_up` is called when the worker is gone.
 
-    def __init__(self, store: Store, heard: Callable[[Message], None], hung_up: Callable[[], None]) -> None:
+    `refused` are the operations that are not done for whoever is at its other end.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        heard: Callable[[Message], None],
+        hung_up: Callable[[], None],
+        refused: tuple[type[Operation[Any]], ...] = _NOT_FOR_WORKERS,
+    ) -> None:
         self.worker = 0
         self._store = store
         self._heard = heard
         self._hung_up = hung_up
+        self._refused = refused
         self._line: Line | None = None
         self._listening: set[int] = set()
         self._watches: dict[int, Callable[[], None]] = {}
@@ -77,7 +92,7 @@ class WorkerLine:
         match message:
             case Ask(id=number, body=body):
                 operation = _decode_operation(body)
-                answer = self._store.run(operation)
+                answer = self._run(operation)
                 answer.add_done_callback(lambda done: self._answer(number, operation, done), context=Context())
             case Listen(worker=worker):
                 self._listening.add(worker)
@@ -91,6 +106,17 @@ class WorkerLine:
                 self._watches.pop(number)()
             case _:
                 self._heard(message)
+
+    def _run(self, operation: Operation[Any]) -> "asyncio.Future[Any]":
+        asked: Any = operation
+        # What wraps an operation has it by this name.
+        while (inner := getattr(asked, "operation", None)) is not None:
+            asked = inner
+        if not isinstance(asked, self._refused):
+            return self._store.run(operation)
+        refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        refused.set_exception(StoreError(f"a worker may not ask for {type(asked).__name__}: only the server does"))
+        return refused
 
     def _answer(self, number: int, operation: Operation[Any], done: asyncio.Future[Any]) -> None:
         try:

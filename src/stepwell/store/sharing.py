@@ -72,7 +72,7 @@ class SharedStore:
         def forget() -> None:
             self._lines.discard(line)
 
-        line = WorkerLine(self._store, lambda _: None, forget)
+        line = WorkerLine(self._store, lambda _: None, forget, refused=())
         self._lines.add(line)
         await line.connect(connection)
 

@@ -162,7 +162,8 @@ def _revoke_token(operation: RevokeToken) -> Act:
 
 
 def _begin_session(operation: BeginSession) -> Act:
-    return Act("session.begin", thing=operation.session.id, detail={"token": operation.session.token})
+    detail = {"token": operation.session.token, "instead_of": operation.instead_of}
+    return Act("session.begin", thing=operation.session.id, detail=detail)
 
 
 def _end_sessions(operation: EndSessions) -> Act:

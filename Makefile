@@ -7,11 +7,12 @@ VENV_PYTHON := .venv/bin/python
 PIP_INSTALL := $(VENV_PYTHON) -m pip install -qq --disable-pip-version-check
 RUNTIME := .venv/.ready-run
 READY := .venv/.ready
+AUDITING := .venv/audit
 SOURCES := $(wildcard src tests examples bench tools)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fix vendor reference test-long screenshots histories coverage bench soak steady wheel clean
+.PHONY: help run test check fix vendor reference test-long screenshots histories coverage bench soak steady wheel audit sbom clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -74,6 +75,16 @@ steady: $(READY) ## See that an hour under steady load leaves all as it was; STE
 wheel: $(READY) ## Build the wheel into dist/
 	$(VENV_PYTHON) -m build --wheel --outdir dist
 
+audit: $(AUDITING)/.ready ## Look up what is known to be wrong with what Stepwell runs on and is made with (asks PyPI)
+	$(AUDITING)/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+sbom: $(AUDITING)/.ready ## Write dist/sbom.cdx.json: what a server with all extras is made of
+	$(VENV_PYTHON) -m venv --clear .venv/served
+	.venv/served/bin/python -m pip install -qq --disable-pip-version-check ".[postgres,encryption]" -c constraints.txt
+	.venv/served/bin/python -m pip uninstall -qq --disable-pip-version-check --yes pip setuptools
+	mkdir -p dist
+	$(AUDITING)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json .venv/served/bin/python
+
 clean: ## Remove .venv/, dist/ and caches (never .stepwell/, your data)
 	rm -rf .venv dist .screenshots .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find src tests examples bench tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
@@ -81,6 +92,12 @@ clean: ## Remove .venv/, dist/ and caches (never .stepwell/, your data)
 $(VENV_PYTHON):
 	@python=$$(sh tools/find-python) && echo "Setting up .venv/ with $$python (once, about a minute)" \
 		&& "$$python" -m venv --clear .venv
+
+# Apart from what is audited, which they would add to.
+$(AUDITING)/.ready: | $(VENV_PYTHON)
+	@$(VENV_PYTHON) -m venv --clear $(AUDITING)
+	@$(AUDITING)/bin/python -m pip install -qq --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	@touch $@
 
 $(RUNTIME): pyproject.toml constraints.txt | $(VENV_PYTHON)
 	@$(PIP_INSTALL) --upgrade pip

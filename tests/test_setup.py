@@ -96,6 +96,8 @@ def test_commands_are_listed_by_plain_make(require, tmp_path: Path) -> None:
         "soak",
         "steady",
         "wheel",
+        "audit",
+        "sbom",
         "clean",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]

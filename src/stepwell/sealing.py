@@ -46,10 +46,10 @@ class Place(NamedTuple):
 class Vault:
     """Keys by their names: the newest seals, each opens."""
 
-    def __init__(self, keys: Sequence[tuple[str, bytes]]) -> None:
-        """`keys`: the newest first. Raises InvalidInput where they cannot be used."""
+    def __init__(self, keys: Sequence[tuple[str, bytes]], where: str = KEYS) -> None:
+        """`keys`: the newest first; `where` they come from. Raises InvalidInput where they cannot be used."""
         if find_spec("cryptography") is None:
-            raise InvalidInput(KEYS, f"{KEYS}: encryption needs a package more: pip install 'stepwell[encryption]'")
+            raise InvalidInput(where, f"{where}: encryption needs a package more: pip install 'stepwell[encryption]'")
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - it is an extra
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - see above
 
@@ -142,7 +142,7 @@ def vault_of(environment: Mapping[str, str]) -> Vault | None:
             raise InvalidInput(KEYS_FILE, f"{KEYS_FILE}: {path} cannot be read: {error}") from None
         if not text:
             raise InvalidInput(KEYS_FILE, f"{KEYS_FILE}: {path} has no keys; {_HOW}")
-    return Vault(_keys(text, where)) if text else None
+    return Vault(_keys(text, where), where) if text else None
 
 
 _HOW = (

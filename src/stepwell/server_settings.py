@@ -161,6 +161,13 @@ class Settings:
     session_lifetime: Annotated[
         int, duration(SECOND_MS, _YEAR_MS, "a session of the dashboard ends as long after it began")
     ] = limits.SESSION_LIFETIME_MS
+    strict_transport: Annotated[
+        str,
+        _word(
+            ("host", "subdomains"),
+            "whom a browser that came over TLS asks by no other way: this host, or also all whose names are below its",
+        ),
+    ] = "host"
     longest_poll: Annotated[
         int, duration(0, HOUR_MS, "how long a request with `Prefer: wait` may wait, in whole seconds")
     ] = limits.LONGEST_POLL_MS

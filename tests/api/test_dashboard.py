@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -135,6 +136,11 @@ def test_nothing_becomes_markup_but_drawings() -> None:
     ]
 
     assert hits == ["svg.js: DOMParser"]
+
+
+def _id_of(cookie: str) -> str:
+    """Return the id of the session that a cookie names."""
+    return cookie.partition("=ss_")[2][:16]
 
 
 async def _sign_in(app: ASGIApp, secret: str, headers: object = PAGE) -> Answer:
@@ -323,7 +329,10 @@ async def test_sign_in_ends_the_session_that_the_browser_had(guarded: ASGIApp, t
     second = again.headers["set-cookie"].partition(";")[0]
     asked = [await ask(guarded, ACME, headers=[HOST, ("cookie", cookie)]) for cookie in (first, second, other)]
 
+    begun = (await tokens.store.run(ListAudit("acme", 10, action="session.begin")))[0]
+
     assert first != second
+    assert json.loads(begun.detail)["instead_of"] == _id_of(first)
     assert [answer.status for answer in asked] == [401, 200, 200]
 
 
@@ -340,7 +349,7 @@ async def test_sign_in_and_sign_out_are_in_the_audit_log(guarded: ASGIApp, token
         ("session.end", "session", "ann", secret.split("_")[1]),
         ("session.begin", "token", "ann", secret.split("_")[1]),
     ]
-    assert {entry.thing for entry in entries} == {cookie.split("_")[-2]}
+    assert {entry.thing for entry in entries} == {_id_of(cookie)}
     assert cookie.partition("=")[2] not in repr(entries)
 
 

@@ -1,6 +1,7 @@
 """What the head of every answer has, whatever is asked and whoever makes the answer."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from starlette.types import ASGIApp
@@ -92,6 +93,8 @@ async def test_browser_over_tls_comes_back_over_tls(engine: Engine, histories: H
     assert await said("https") == await said("http, https") == "max-age=31536000"
     assert [await said(one) for one in (None, "http", "https, http")] == [None] * 3
     assert await said("https", "192.0.2.1") is None
+    engine.settings = replace(engine.settings, strict_transport="subdomains")
+    assert await said("https") == "max-age=31536000; includeSubDomains"
 
 
 @pytest.mark.parametrize(

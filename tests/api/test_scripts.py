@@ -181,6 +181,11 @@ async def test_path_that_no_snapshot_has_is_refused(app: ASGIApp, adopting: Adop
     assert message.endswith("give paths such as flows/order.py, below the folder")
 
 
+WHOLE = (
+    ('name="metadata"', b'{"main_module": "shop.py"}'),
+    ('name="shop.py"; filename="shop.py"', FLOW),
+    ('name="more.py"; filename="more.py"', b"MORE = 1"),
+)
 BAD_FORMS = [
     pytest.param(
         (b"{}", "application/json"),
@@ -191,6 +196,16 @@ BAD_FORMS = [
     pytest.param((b"", "multipart/form-data"), "body: it is no multipart form: Missing boundary", id="no-boundary"),
     pytest.param((b"nothing", "multipart/form-data; boundary=B"), "body: it is no multipart form: ", id="no-parts"),
     pytest.param(of_parts(("", b"x")), "body: it is no multipart form: ", id="part-without-a-name"),
+    pytest.param(
+        (of_parts(*WHOLE)[0].removesuffix(b"\r\n--B--\r\n"), "multipart/form-data; boundary=B"),
+        "body: it is no multipart form: it ends before its last boundary",
+        id="cut off in a file",
+    ),
+    pytest.param(
+        (of_parts(*WHOLE)[0].removesuffix(b"--\r\n"), "multipart/form-data; boundary=B"),
+        "body: it is no multipart form: it ends before its last boundary",
+        id="cut off between files",
+    ),
     pytest.param(
         of_parts(('name="shop.py"; filename="shop.py"', FLOW)),
         "body: there is no part `metadata`, which says what is uploaded; send one with JSON",

@@ -359,6 +359,32 @@ async def test_body_that_stops_coming_is_not_waited_for(port: int, monkeypatch: 
     assert (status, _code(answer)) == (408, 10002)
 
 
+@pytest.mark.parametrize(
+    ("least", "status"), [pytest.param(10_000, 408, id="too slow"), pytest.param(1, 200, id="slow, and steady")]
+)
+async def test_body_may_be_slow_but_not_for_ever(
+    port: int, monkeypatch: pytest.MonkeyPatch, least: int, status: int
+) -> None:
+    """A byte now and then keeps no connection; a line that is merely slow is waited for."""
+    monkeypatch.setattr(body, "SLOWEST_S", 1.0)
+    monkeypatch.setattr(body, "LEAST_A_SECOND", least)
+    path = b"/client/v4/accounts/local/workflows/order/instances"
+    connection = await _connect(port)
+    await connection.send(b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-length: 20\r\n\r\n" % path)
+
+    async def drip() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0.15)
+            await connection.send(b"  ")
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(drip())
+        answered, _, _ = await connection.answer()
+
+    assert answered == status
+    await connection.close()
+
+
 async def test_compressed_body_is_refused(port: int) -> None:
     """A small body could become a large one: it is to be sent as it is."""
     path = b"/client/v4/accounts/local/workflows/order/instances"

@@ -45,5 +45,7 @@ def test_browsers_are_listed_and_signed_out(guarded: TokenServer) -> None:
         assert (out.exit_code, statuses) == (0, [401, 401, 200])
         assert (again.exit_code, "no browser is signed in by a token" in again.stderr) == (4, True)
         assert [each["name"] for each in json.loads(left.stdout)] == ["bob"]
+        run("token", "revoke", bob.split("_")[1], "--store", guarded.store)
+        assert json.loads(run("token", "sessions", "--store", guarded.store, "-o", "json").stdout) == []
         assert first.post("/ui/session", json={"token": ann}).status_code == 200
         assert first.get("/ui/overview").status_code == 200

@@ -40,6 +40,7 @@ OF_OTHERS = {
     "session_lifetime",
     "webhook_networks",
     "delivery_retention",
+    "strict_transport",
     "idempotency_key_retention",
     "longest_poll",
     "waiting_requests",
@@ -364,7 +365,7 @@ def test_default_is_a_value(name: str) -> None:
 def test_setting_reaches_the_turns_of_a_worker(name: str) -> None:
     """What a turn goes by differs when a setting does, also after the way into the worker process."""
     setting = SETTINGS[name]
-    values: dict[str, Any] = {name: "linear" if setting.kind is Kind.WORD else setting.most}
+    values: dict[str, Any] = {name: setting.words[0] if setting.kind is Kind.WORD else setting.most}
     changed = replace(DEFAULT_SETTINGS, **values)
     options = WorkerOptions(1, 2, 3, CodeOptions("flows.py"), "worker 1", settings=changed)
     options = WorkerOptions.of_argument(options.to_argument())

@@ -70,16 +70,16 @@ _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 class Wrangler:
     """wrangler in an empty folder, with nothing but its documented variables."""
 
-    def __init__(self, node: Node, server: Server, folder: Path) -> None:
+    def __init__(self, node: Node, api: str, token: str, folder: Path) -> None:
         self._node = node
         self._folder = folder
         self.program = node.packages / "wrangler" / "bin" / "wrangler.js"
         self.env = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
-            "CLOUDFLARE_API_BASE_URL": server.api,
+            "CLOUDFLARE_API_BASE_URL": api,
             "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
-            "CLOUDFLARE_API_TOKEN": server.token,
+            "CLOUDFLARE_API_TOKEN": token,
             "CI": "1",
             # Without these it looks for a newer version of itself, and for who uses it.
             "WRANGLER_HIDE_BANNER": "true",
@@ -118,7 +118,7 @@ def server(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 @pytest.fixture(scope="module")
 def wrangler(node: Node, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Wrangler:
     """wrangler, led to the server."""
-    return Wrangler(node, server, tmp_path_factory.mktemp("wrangler"))
+    return Wrangler(node, server.api, server.token, tmp_path_factory.mktemp("wrangler"))
 
 
 def _table(text: str) -> list[list[str]]:

@@ -129,7 +129,7 @@ class Project(Wrangler):
     """wrangler in the folder of a project."""
 
     def __init__(self, node: Node, server: Server, folder: Path, files: dict[str, str]) -> None:
-        super().__init__(node, server, folder)
+        super().__init__(node, server.api, server.token, folder)
         self.folder = folder
         for name, text in files.items():
             self.write(name, text)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from stepwell.clock import VirtualClock
@@ -76,4 +77,21 @@ async def test_token_without_an_address_is_no_key() -> None:
     for email in ("", "\0", "ann@example.com"):
         with pytest.raises(NotAuthenticated):
             await tokens.authenticate(secret, email)
+    await tokens.store.close()
+
+
+async def test_token_that_was_revoked_or_has_expired_is_nobodys() -> None:
+    """Whoever looks a token up by other ways than by its secret is told so, too."""
+    clock = VirtualClock()
+    tokens = Tokens(SqliteStore.in_memory(), clock)
+    await tokens.create("acme", [Permission.DEPLOY], name="ann", lifetime_ms=1_000)
+    (good,) = await tokens.list()
+
+    caller = tokens.caller_of(good)
+    revoked = tokens.caller_of(msgspec.structs.replace(good, revoked_at=clock.now()))
+    clock.move_to(clock.now() + 1_000)
+
+    assert caller is not None
+    assert (caller.account, caller.name, caller.session) == ("acme", "ann", None)
+    assert (revoked, tokens.caller_of(good)) == (None, None)
     await tokens.store.close()

@@ -92,6 +92,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "Samples.take": ("tests/api/test_live.py", "as above"),
     "Terminations.resume": ("tests/api/test_control.py", "a server before has to have ended between two bits"),
     "Terminations.stop": ("tests/store/test_postgres_leftovers.py", "as above"),
+    "Tokens.caller_of": ("tests/engine/test_tokens.py", "what sessions of browsers ask, of which there are none here"),
     "Tokens.is_good": ("tests/api/test_streams.py", "asked about streams that are open, of which there are none here"),
     "reasons.instance_why": ("tests/api/test_why.py", "only words for what `explain` has told"),
 }

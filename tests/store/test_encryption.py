@@ -13,6 +13,7 @@ import apsw
 import pytest
 from msgspec.structs import replace
 
+from stepwell import sealing
 from stepwell.clock import VirtualClock
 from stepwell.errors import InvalidInput, StoreDamaged, StoreError, StoreUnavailable
 from stepwell.sealing import KEY_BYTES, KEYS, KEYS_FILE, Vault, vault_of
@@ -490,3 +491,16 @@ def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
     assert (found.names if found else None, none) == (["2026", "2025"], None)
     with pytest.raises(InvalidInput, match=r"STEPWELL_ENCRYPTION_KEYS_FILE: .*missing cannot be read"):
         vault_of({KEYS_FILE: str(tmp_path / "missing")})
+
+
+@pytest.mark.parametrize("variable", [KEYS, KEYS_FILE])
+def test_missing_package_is_named_with_what_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """That is the variable that somebody has set."""
+    monkeypatch.setattr(sealing, "find_spec", lambda name: None)
+    (tmp_path / "keys").write_text(f"2026:{GOOD}")
+    value = f"2026:{GOOD}" if variable == KEYS else str(tmp_path / "keys")
+
+    with pytest.raises(InvalidInput, match=f"^{variable}: encryption needs a package more"):
+        vault_of({variable: value})

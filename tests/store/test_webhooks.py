@@ -34,8 +34,7 @@ from stepwell.store.webhook_operations import (
     TryWebhook,
     WebhookRow,
 )
-from stepwell.testing import TestEngine
-from stepwell.testing.engine import ACCOUNT
+from stepwell.testing import ACCOUNT, TestEngine
 from stepwell.transfers import export, import_next
 from stepwell.workflow import WorkflowEntrypoint
 from tests.store.copies import copied, tables_of

@@ -92,7 +92,7 @@ class Api:
         id = scope[request_ids.IN_SCOPE] = request_ids.new_id()
         head: Head = [(request_ids.HEADER, id.encode())]
         if self._arrivals.proxies.is_secure(scope):
-            head.append(OVER_TLS)
+            head.append(OVER_TLS[self._served.engine.settings.strict_transport])
         match scope["type"]:
             case "http":
                 began = perf_counter()

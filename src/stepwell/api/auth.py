@@ -35,7 +35,7 @@ class Need(StrEnum):
     """What a route asks of its caller."""
 
     NOTHING = "nothing"
-    ANY_TOKEN = "any token"
+    ANY_TOKEN = "any token"  # noqa: S105  # a need, in words
     READ = "read"
     READ_CODE = "read code"
     WRITE = "write"

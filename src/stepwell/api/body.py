@@ -19,8 +19,10 @@ from stepwell.limits import PAYLOAD_BYTES, VALUE_DEPTH
 # Ours: params that are sent as a JSON string grow by their escapes; no valid body grows further than this.
 _GROWTH = 4
 
-# Ours: a client that sends nothing for so long has gone, or means no good.
+# Ours: a client that sends nothing for so long has gone, or means no good; so has one that for longer has sent less a
+# second, which would hold a connection for ever by a byte now and then.
 SLOWEST_S = 30.0
+LEAST_A_SECOND = 1024
 
 _SURROGATE_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -58,18 +60,20 @@ async def read(request: Request, payload_bytes: int) -> bytes:
 
 async def pieces(request: Request) -> AsyncIterator[bytes]:
     """Yield the body as it arrives. Raises BodyTooSlow."""
-    stream = aiter(request.stream())
-    while (part := await _next(stream)) is not None:
+    stream, time = aiter(request.stream()), asyncio.get_running_loop().time
+    ends_at = time() + SLOWEST_S
+    while (part := await _next(stream, min(time() + SLOWEST_S, ends_at))) is not None:
+        ends_at += len(part) / LEAST_A_SECOND
         yield part
 
 
-async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
+async def _next(stream: AsyncIterator[bytes], until: float) -> bytes | None:
     """Return the next part of a body, or None at its end."""
     try:
-        async with asyncio.timeout(SLOWEST_S):
+        async with asyncio.timeout_at(until):
             return await anext(stream, None)
     except TimeoutError:
-        raise BodyTooSlow(SLOWEST_S) from None
+        raise BodyTooSlow(SLOWEST_S, LEAST_A_SECOND) from None
 
 
 def decode(text: bytes | msgspec.Raw, kind: type[T], what: str = "the request body") -> T:

@@ -20,8 +20,12 @@ STRICTEST: Head = [
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 ]
-# To browsers that came over TLS: come back by no other way, for a year. Of names below ours we know nothing.
-OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
+# To browsers that came over TLS: come back by no other way, for a year. Of names below ours we know nothing, but for
+# what the setting `strict_transport` says.
+OVER_TLS = {
+    "host": (b"strict-transport-security", b"max-age=31536000"),
+    "subdomains": (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+}
 
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 

@@ -168,8 +168,11 @@ class BodyTooSlow(InvalidInput):
 
     http_status = 408
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__("body", f"body: nothing more of the request body came for {seconds:g} seconds")
+    def __init__(self, seconds: float, least: int) -> None:
+        super().__init__(
+            "body",
+            f"body: nothing more of the request body came for {seconds:g} seconds, or less than {least} bytes a second",
+        )
 
 
 class BodyCompressed(InvalidInput):

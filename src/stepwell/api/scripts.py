@@ -171,11 +171,8 @@ async def _parts(http: Request, most: int) -> tuple[dict[str, bytes], dict[str, 
     """Return the fields and the files of a form, by their names."""
     if not http.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise invalid("content-type", "an upload is multipart/form-data, with a part `metadata` and one for each file")
-    parser = MultiPartParser(
-        http.headers, _bounded(http, most), max_files=_MOST_PARTS, max_fields=_MOST_PARTS, max_part_size=most
-    )
     try:
-        form = await parser.parse()
+        form = await _WholeForm(http, most).parse()
     except (MultiPartException, ValueError, KeyError) as error:
         raise invalid("body", f"it is no multipart form: {error}") from error
     fields: dict[str, bytes] = {}
@@ -199,13 +196,27 @@ def _bytes_of(name: str, field: str) -> bytes:
         raise invalid("body", f"the part {name!r:.300} is not UTF-8; send the form in it, without a charset") from None
 
 
-async def _bounded(http: Request, most: int) -> AsyncGenerator[bytes, None]:
-    size = 0
-    async for part in body.pieces(http):
-        size += len(part)
-        if size > most:
-            raise BodyTooLarge(most)
-        yield part
+class _WholeForm(MultiPartParser):
+    """Reads a form that has to have its end: the parser would leave out a file that was cut off, and leave it open."""
+
+    def __init__(self, http: Request, most: int) -> None:
+        bounds = {"max_files": _MOST_PARTS, "max_fields": _MOST_PARTS}
+        super().__init__(http.headers, self._bounded(http, most), **bounds, max_part_size=most)
+        self._has_ended = False
+
+    def on_end(self) -> None:
+        """Hear that the last boundary was there."""
+        self._has_ended = True
+
+    async def _bounded(self, http: Request, most: int) -> AsyncGenerator[bytes, None]:
+        size = 0
+        async for part in body.pieces(http):
+            size += len(part)
+            if size > most:
+                raise BodyTooLarge(most)
+            yield part
+        if not self._has_ended:
+            raise MultiPartException("it ends before its last boundary")
 
 
 def config_of(files: Mapping[str, bytes]) -> Config:

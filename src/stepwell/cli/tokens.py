@@ -85,12 +85,12 @@ def revoke(store: str, id: str) -> int:
 
 
 def show_sessions(store: str, out: Output) -> int:
-    """Print all sessions of browsers; return the exit code."""
+    """Print the sessions of browsers whose tokens are good; return the exit code."""
 
     async def work(tokens: Tokens) -> int:
-        names = {row.id: row.name for row in await tokens.list()}
-        rows = await tokens.store.run(ListSessions())
-        if not out.show_all([_described_session(row, names.get(row.token, "")) for row in rows], _SESSION_COLUMNS):
+        names = {row.id: row.name for row in await tokens.list() if _state(row) == "good"}
+        rows = [row for row in await tokens.store.run(ListSessions()) if row.token in names]
+        if not out.show_all([_described_session(row, names[row.token]) for row in rows], _SESSION_COLUMNS):
             say("No browser is signed in")
         return 0
 
@@ -117,15 +117,18 @@ def _with_tokens(store: str, work: Callable[[Tokens], Awaitable[int]]) -> int:
         return with_store(store, lambda opened: work(Tokens(AuditedStore(opened), SystemClock())))
 
 
+def _state(row: TokenRow) -> str:
+    if row.revoked_at is not None:
+        return "revoked"
+    return "expired" if row.expires_at is not None and row.expires_at <= SystemClock().now() else "good"
+
+
 def _described(row: TokenRow) -> Item:
-    state = "revoked" if row.revoked_at is not None else "good"
-    if state == "good" and row.expires_at is not None and row.expires_at <= SystemClock().now():
-        state = "expired"
     return {
         "id": row.id,
         "account": row.account,
         "name": row.name,
-        "state": state,
+        "state": _state(row),
         "permissions": row.permissions,
         "email": row.email,
         "created_on": iso(row.created_at),

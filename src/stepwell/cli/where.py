@@ -23,7 +23,7 @@ from stepwell.cli.terminal import say
 from stepwell.client import Client
 
 _FILE = "stepwell.toml"
-_TOKEN = "STEPWELL_TOKEN"
+_TOKEN = "STEPWELL_TOKEN"  # noqa: S105  # the name of a variable
 
 
 @dataclass(frozen=True, slots=True)

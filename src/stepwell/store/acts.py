@@ -195,7 +195,8 @@ def _host_of(url: str | None) -> str | None:
 
 
 def _begin_session(operation: BeginSession) -> Act:
-    return Act("session.begin", thing=operation.session.id, detail={"token": operation.session.token})
+    detail = {"token": operation.session.token, "instead_of": operation.instead_of}
+    return Act("session.begin", thing=operation.session.id, detail=detail)
 
 
 def _end_sessions(operation: EndSessions) -> Act:

@@ -18,7 +18,7 @@ _INSERT = """
         :account, :at, :action, :way, :who, :token, :address, :agent, :workflow, :instance, :thing, :detail
     )
     """
-_ACCOUNT_OF_TOKEN = "select account from tokens where id = :id"
+_ACCOUNT_OF_TOKEN = "select account from tokens where id = :id"  # noqa: S105  # a statement
 _SCRIPT_OF_SNAPSHOT = "select script from snapshots where row = :snapshot"
 _LIST = """
     select row, at, action, way, who, token, address, agent, workflow_name, instance_id, thing, detail

@@ -36,8 +36,8 @@ class Metric:
         self.meaning = meaning
         self.labels = labels
 
-    def samples(self) -> Iterator[tuple[str, Labels, Labels, float]]:
-        """Yield what is told: the end of the name, names and values of labels, and a number."""
+    def lines(self) -> Iterator[str]:
+        """Yield what is told of each series."""
         raise NotImplementedError
 
 
@@ -46,10 +46,11 @@ class _Values(Metric):
         super().__init__(name, meaning, labels)
         self.values: dict[Labels, float] = {}
 
-    def samples(self) -> Iterator[tuple[str, Labels, Labels, float]]:
+    def lines(self) -> Iterator[str]:
         """Yield one number for each series."""
         for labels, value in list(self.values.items()):
-            yield "", self.labels, labels, value
+            told = _told(self.labels, labels)
+            yield f"{self.name}{{{told}}} {value}\n" if told else f"{self.name} {value}\n"
 
 
 class Counter(_Values):
@@ -111,16 +112,16 @@ class Histogram(Metric):
         observed.counts[bisect_left(self.bounds, value)] += 1
         observed.total += value
 
-    def samples(self) -> Iterator[tuple[str, Labels, Labels, float]]:
+    def lines(self) -> Iterator[str]:
         """Yield the buckets of each series, each with all below it, the sum, and how many there were."""
-        names = (*self.labels, "le")
         for labels, observed in list(self._series.items()):
-            count = 0
-            for bound, more in zip(self._told_bounds, list(observed.counts), strict=True):
-                count += more
-                yield "_bucket", names, (*labels, bound), count
-            yield "_sum", self.labels, labels, observed.total
-            yield "_count", self.labels, labels, count
+            told = _told(self.labels, labels)
+            count, more = 0, f"{told}," if told else ""
+            for bound, below in zip(self._told_bounds, list(observed.counts), strict=True):
+                count += below
+                yield f'{self.name}_bucket{{{more}le="{bound}"}} {count}\n'
+            braced = f"{{{told}}}" if told else ""
+            yield f"{self.name}_sum{braced} {observed.total}\n{self.name}_count{braced} {count}\n"
 
 
 class Bounded:
@@ -155,9 +156,11 @@ def text(metrics: Iterable[Metric]) -> str:
 def _lines(metrics: Iterable[Metric]) -> Iterator[str]:
     for metric in metrics:
         yield f"# HELP {metric.name} {metric.meaning}\n# TYPE {metric.name} {metric.kind}\n"
-        for end, names, values, number in metric.samples():
-            labels = ",".join([f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True)])
-            yield f"{metric.name}{end}{'{' + labels + '}' if labels else ''} {number}\n"
+        yield from metric.lines()
+
+
+def _told(names: Labels, values: Labels) -> str:
+    return ",".join([f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True)])
 
 
 def _escaped(value: str) -> str:

@@ -208,6 +208,22 @@ async def test_what_a_caller_did_wrong_is_no_fault_of_the_store(store: Store, ta
     assert found.sum("stepwell_store_errors_total") == 2
 
 
+async def test_what_cannot_be_counted_is_written_all_the_same(
+    store: Store, tally: Tally, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A defect of what counts is told, and keeps nobody from writing."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(tally, "wrote", broken)
+
+    await held(store)
+
+    assert (await instance(store)).row.status == "running"
+    assert "a batch could not be counted for /metrics" in caplog.text
+
+
 async def test_series_are_bounded(tmp_path: Path) -> None:
     """Workflows and steps that come later are told together; what they come to is right."""
     tally = Tally(most_workflows=1, most_steps=2)

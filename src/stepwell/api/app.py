@@ -95,8 +95,8 @@ class Api:
             head.append(OVER_TLS[self._served.engine.settings.strict_transport])
         match scope["type"]:
             case "http":
-                began = perf_counter()
-                response = await self._respond(http := Request(scope, receive), id, head)
+                began, http = perf_counter(), Request(scope, receive)
+                response = await self._respond(http, id, head)
                 self._count(scope, response.status_code, began, has_waited="prefer" in http.headers)
                 await response(scope, receive, with_head(send, head))
             case "websocket":

@@ -4,6 +4,7 @@ A caller's event loop is told of a whole batch in one call, and only once the ba
 """
 
 import asyncio
+import logging
 import sys
 import threading
 from collections import deque
@@ -13,6 +14,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from stepwell.facts import fact
 from stepwell.store.audit_operations import Audited
 from stepwell.store.child_operations import StartChild
 from stepwell.store.flow_operations import GiveSlots
@@ -28,6 +30,8 @@ from stepwell.store.sql.ledger import Written
 from stepwell.store.sql.transaction import Tidings
 from stepwell.store.stream_operations import WritePiece
 from stepwell.store.tally import Tally
+
+logger = logging.getLogger(__name__)
 
 # A batch ends here: the first caller of a large one should not wait for all the others.
 BATCH_OPERATIONS = 500
@@ -168,8 +172,7 @@ class WriterThread:
         self._announce(written.tidings, calls)
         # Last: nobody waits for it.
         if self._tally is not None:
-            self._tally.wrote([*operations, *joined], written.outcomes, took_s)
-            self._tally.came(written.tidings.created, written.tidings.terminated)
+            _count(self._tally, [*operations, *joined], written, took_s)
 
     def _announce(self, tidings: Tidings, calls: Calls) -> None:
         """Make calls, behind which whoever hears it is told of what was written."""
@@ -239,6 +242,14 @@ class WriterThread:
         if request is None:
             self._requests.put(None)
         return request
+
+
+def _count(tally: Tally, operations: Sequence[Operation[Any]], written: Written, took_s: float) -> None:
+    try:
+        tally.wrote(operations, written.outcomes, took_s)
+        tally.came(written.tidings.created, written.tidings.terminated)
+    except Exception:  # a defect of what counts must not keep anybody from writing
+        logger.exception("a batch could not be counted for /metrics", extra=fact("metrics.failed"))
 
 
 class _Gathered:

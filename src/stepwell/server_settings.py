@@ -163,7 +163,7 @@ class Settings:
     ] = limits.SESSION_LIFETIME_MS
     strict_transport: Annotated[
         str,
-        _word(
+        word(
             ("host", "subdomains"),
             "whom a browser that came over TLS asks by no other way: this host, or also all whose names are below its",
         ),

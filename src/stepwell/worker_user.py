@@ -148,7 +148,7 @@ def try_out(user: WorkerUser, reads: Sequence[Path]) -> None:
     """
     command = [sys.executable, "-P", "-c", _TRY, *map(str, reads)]
     try:
-        tried = subprocess.run(
+        tried = subprocess.run(  # noqa: S603  # Python itself, on paths of ours
             command,
             check=False,
             capture_output=True,

@@ -46,7 +46,7 @@ _DELIVERY = (
     counted("attempts", lambda delivery: len(delivery["attempts"])),
     Column("last", _last),
 )
-_SECRET = "the secret is shown only now; give it to the receiver"
+_SHOWN_ONCE = "the secret is shown only now; give it to the receiver"
 
 
 def show_list(client: Client, out: Output) -> int:
@@ -105,5 +105,5 @@ def _show_secret(webhook: Item, out: Output) -> int:
     columns = (*_WEBHOOK[:2], Column("secret", lambda item: str(item["secret"])))
     out.show_one(webhook, columns, webhook["id"])
     if out.is_text:
-        say(_SECRET)
+        say(_SHOWN_ONCE)
     return 0

@@ -13,7 +13,7 @@ class SeededOrder:
 
     def begin(self, seed: int) -> None:
         """Draw from a seed, from now on."""
-        self._drawn = random.Random(seed)
+        self._drawn = random.Random(seed)  # noqa: S311  # an order, and the same each time
 
     async def turn_comes(self) -> None:
         """Wait until an attempt whose body has ended may end."""

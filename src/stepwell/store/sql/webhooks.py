@@ -119,7 +119,7 @@ _REDELIVER = """
         outcome = null
     where row = :row
     """
-SECRET = "webhook"
+SECRET = "webhook"  # noqa: S105  # what a place is of
 
 
 def add_webhook(transaction: Transaction, operation: AddWebhook) -> WebhookRow:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from stepwell import WorkflowEntrypoint
-from stepwell.clock import VirtualClock
 from stepwell.core.records import StepCancelled, StepSucceeded
 from stepwell.core.steplog import StepEntry
 from stepwell.errors import Diverged
 from stepwell.settings import TurnSettings
 from stepwell.testing import TestEngine
+from tests.engine.clocks import SettableClock
 from tests.engine.stores import CheckedStore, RefusingStore
 from tests.engine.ways import Job, Sending, every_way
 
@@ -393,16 +393,6 @@ async def test_cancellation_by_something_foreign_is_waited_for() -> None:
 
         assert await instance.output() == [True, None]
         assert ran == ["hangs", "after"]
-
-
-class SettableClock(VirtualClock):
-    """A clock that can be set back."""
-
-    behind_ms = 0
-
-    def now(self) -> int:
-        """Return the time that it shows."""
-        return super().now() - self.behind_ms
 
 
 @pytest.mark.parametrize("behind_ms", [pytest.param(HOUR_MS, id="far"), pytest.param(0, id="by what had passed")])

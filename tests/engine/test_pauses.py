@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from stepwell import WorkflowEntrypoint
+from stepwell.durations import HOUR_MS
 from stepwell.settings import TurnSettings
 from stepwell.testing import TestEngine, TestInstance
+from tests.engine.clocks import SettableClock
 from tests.engine.flows import opened
 from tests.engine.trips import tripping
 
@@ -143,3 +146,23 @@ async def test_restart_forgets_how_many_turns_were_lost() -> None:
         await scene.begin_again()
 
         assert await scene.end() == [1, 2, "late", 3]
+
+
+async def test_pause_that_a_clock_puts_before_all_that_was_holds_up_nothing() -> None:
+    """A clock that is set back as a pause is asked for, and right when it ends: a sleep is held up by what passed."""
+    clock = SettableClock()
+
+    class Napping(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.sleep("nap", "10 minutes")
+
+    async with TestEngine.open([Napping], clock=clock) as engine:
+        instance = await engine.create(Napping)
+        await engine.advance("1 minute")
+        clock.behind_ms = HOUR_MS
+        await instance.pause()
+        clock.behind_ms = 0
+        await instance.resume()
+        await engine.advance("10 minutes")
+
+        assert await instance.status() == "complete"

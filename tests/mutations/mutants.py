@@ -241,6 +241,15 @@ MUTANTS = (
         "tests/core/test_instance.py::test_status_changes_only_as_the_table_says",
     ),
     Mutant(
+        "pause-before-all",
+        13,
+        "a pause counts from before all that was where a clock was set back meanwhile",
+        "store/sql/control.py",
+        "at=max(record.at, modified_at)",
+        "at=record.at",
+        "tests/engine/test_pauses.py::test_pause_that_a_clock_puts_before_all_that_was_holds_up_nothing",
+    ),
+    Mutant(
         "pause-costs-time",
         13,
         "what waits does not stand still in a pause, and times out in it",

@@ -7,6 +7,8 @@ makes it match no row.
 from collections import deque
 from collections.abc import Iterable
 
+import msgspec
+
 from stepwell.core.instance import TRANSITIONS, Status
 from stepwell.core.records import PauseAsked, Resumed, Terminated
 from stepwell.errors import InstanceFinished, RestartedMeanwhile, VersionNotFound
@@ -69,6 +71,11 @@ _GIVE_VERSION = changing(
         due_at = :due_at,
         {_LET_GO}"""
 )
+_MODIFIED = """
+    select modified_at
+    from instances
+    where row = :row
+    """
 _SNAPSHOT = """
     select snapshot
     from versions
@@ -105,12 +112,18 @@ def pause_instance(transaction: Transaction, operation: PauseInstance) -> str:
     target = _unfinished(transaction, operation, "pause")
     if target.status not in TRANSITIONS[PauseAsked]:
         return target.status
+    # What waits stands still from then on: a pause that a clock has put before all that was would hold it up as long.
+    (modified_at,) = only(transaction.connection, _MODIFIED, (target.row,))
+    asked, paused = (
+        msgspec.structs.replace(record, at=max(record.at, modified_at))
+        for record in (operation.asked, operation.paused)
+    )
     # A turn that is held goes on until nothing is in flight: its own release says that the instance is paused.
     if target.owner is not None:
-        change(transaction, target, [operation.asked], _MOVE, (Status.WAITING_FOR_PAUSE, None))
+        change(transaction, target, [asked], _MOVE, (Status.WAITING_FOR_PAUSE, None))
         return Status.WAITING_FOR_PAUSE
-    change(transaction, target, [operation.asked, operation.paused], _MOVE, (Status.PAUSED, None))
-    _let_go(transaction, target, operation.paused.at, has_ended=False)
+    change(transaction, target, [asked, paused], _MOVE, (Status.PAUSED, None))
+    _let_go(transaction, target, paused.at, has_ended=False)
     return Status.PAUSED
 
 

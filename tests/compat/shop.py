@@ -62,8 +62,9 @@ class Shop(Server):
     @functools.cached_property
     def token(self) -> str:
         """A token for everything, uploads of code too."""
-        scopes = ("--scope", "write", "--scope", "deploy", "--scope", "audit")
-        return stepwell(self.folder, "token", "create", *self.place, *scopes).stdout.strip()
+        scopes = ("write", "deploy", "audit", "webhooks")
+        given = [part for scope in scopes for part in ("--scope", scope)]
+        return stepwell(self.folder, "token", "create", *self.place, *given).stdout.strip()
 
     def examples(self, id: str) -> dict[str, str]:
         """Return the examples on the page of an operation, by language; what it calls a placeholder is replaced."""
@@ -71,8 +72,10 @@ class Shop(Server):
             page = answer.read().decode()
         if id.startswith("workers-scripts-"):
             page = page.replace(EXAMPLE_VERSION, self._script_version())
-        for placeholder in _PLACEHOLDER.findall(page):
-            page = page.replace(placeholder, self._job() if "-jobs-" in id else self.call("/order/versions")[0]["id"])
+        # That of a delivery has that of its webhook in it.
+        placeholders = sorted(_PLACEHOLDER.findall(page), key=len, reverse=True)
+        for placeholder, real in zip(placeholders, self._real(id), strict=False):
+            page = page.replace(placeholder, real)
         return {language: html.unescape(text) for language, text in _EXAMPLE.findall(page)}
 
     def begin(self) -> None:
@@ -117,12 +120,23 @@ class Shop(Server):
         with urllib.request.urlopen(asked, timeout=DEADLINE_S) as answer:
             return str(json.load(answer)["result"]["deployments"][0]["versions"][0]["version_id"])
 
-    def _job(self) -> str:
-        """Return the id of a job, which this begins, and which finds nothing to do."""
-        body = {"action": "pause", "workflow_name": "order", "filter": {"prefix": "nobody"}}
+    def _real(self, id: str) -> list[str]:
+        """Return what stands for the placeholders on the page of an operation, the longest first."""
+        if "-jobs-" in id:
+            # It finds nothing to do.
+            body = {"action": "pause", "workflow_name": "order", "filter": {"prefix": "nobody"}}
+            return [self._post("jobs", body)]
+        if "-webhooks-" in id:
+            webhook = self._post("webhooks", {"url": "https://receiver.example/hook"})
+            delivery = self._post(f"webhooks/{webhook}/test")
+            return [delivery, webhook] if id.endswith("redeliver") else [webhook]
+        return [self.call("/order/versions")[0]["id"]]
+
+    def _post(self, path: str, body: Any = None) -> str:
+        """Ask for something at one of Stepwell's own routes; return the id of what that makes."""
         asked = urllib.request.Request(
-            f"{self.api}/accounts/local/stepwell/jobs",
-            json.dumps(body).encode(),
+            f"{self.api}/accounts/local/stepwell/{path}",
+            json.dumps(body or {}).encode(),
             {"Authorization": f"Bearer {self.token}"},
             method="POST",
         )

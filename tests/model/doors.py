@@ -94,6 +94,14 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "Terminations.stop": ("tests/store/test_postgres_leftovers.py", "as above"),
     "Tokens.caller_of": ("tests/engine/test_tokens.py", "what sessions of browsers ask, of which there are none here"),
     "Tokens.is_good": ("tests/api/test_streams.py", "asked about streams that are open, of which there are none here"),
+    "Webhooks.get": (
+        "tests/webhooks/test_sender.py",
+        "ids are drawn anew; tests/store/test_difference.py compares stores",
+    ),
+    **{
+        f"Webhooks.{method}": ("tests/cli/test_webhooks.py", "as above")
+        for method in ("change", "create", "delete", "deliveries", "list", "redeliver", "rotate", "test")
+    },
     "reasons.instance_why": ("tests/api/test_why.py", "only words for what `explain` has told"),
 }
 

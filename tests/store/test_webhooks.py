@@ -161,16 +161,19 @@ async def test_change_that_is_refused_is_no_event(store: Store) -> None:
 async def test_instance_that_comes_in_is_no_event(tmp_path: Path) -> None:
     """It was told where it was; what it does from then on is told here."""
     async with TestEngine.open([Order]) as there:
+        await there.create(Order, id="over")
+        await there.advance("3 hours")
         await there.create(Order, id="a")
         await there.run_until_idle()
-        lines = [line async for line in export(there.store, ACCOUNT, "order", "a")]
+        lines = [[line async for line in export(there.store, ACCOUNT, "order", id)] for id in ("over", "a")]
     async with TestEngine.open([Order]) as here:
         await hook(here.store, account=ACCOUNT)
 
-        await import_next(here.store, ACCOUNT, enumerate(lines, 1))
+        for of_one in lines:
+            await import_next(here.store, ACCOUNT, enumerate(of_one, 1))
         assert await told(here.store, account=ACCOUNT) == []
 
-        await here.advance("3 hours")
+        await here.advance("9 hours")
         assert await told(here.store, account=ACCOUNT) == ["completed a"]
 
 

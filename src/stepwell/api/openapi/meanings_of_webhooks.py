@@ -6,7 +6,7 @@ from typing import Any
 Meaning = Mapping[str, Any]
 
 _MOMENT = "2026-11-23T10:00:00.000Z"
-_URL = {"description": "Where messages are sent, by POST.", "examples": ["https://example.com/hook"]}
+_URL = {"description": "Where messages are sent, by POST.", "examples": ["https://receiver.example/hook"]}
 _WORKFLOWS = {"description": "The workflows whose instances it is told of; empty: all.", "examples": [["order"]]}
 _EVENTS = {"description": "The events that it is told of; empty: all.", "examples": [["errored"]]}
 

@@ -39,10 +39,10 @@ OPERATIONS: Mapping[Key, Operation] = {
         body=Body(
             WebhookBody,
             "Where to, and of what.",
-            {"url": "https://example.com/hook", "workflows": ["order"], "events": ["errored"]},
+            {"url": "https://receiver.example/hook", "workflows": ["order"], "events": ["errored"]},
         ),
         refused=(BAD_BODY, LARGE_BODY),
-        cli=("stepwell webhooks create https://example.com/hook --workflow order --event errored",),
+        cli=("stepwell webhooks create https://receiver.example/hook --workflow order --event errored",),
     ),
     f"GET {_WEBHOOK}": Operation(
         id="stepwell-webhooks-get",
@@ -68,7 +68,7 @@ OPERATIONS: Mapping[Key, Operation] = {
         description=f"Deletes a webhook, what waits for it, and its log. {_PERMISSION}",
         answer=Answer(WebhookDeleted),
         refused=(NO_WEBHOOK,),
-        cli=(f"stepwell webhooks delete {_EXAMPLE}",),
+        cli=(f"stepwell webhooks delete {_EXAMPLE} --yes",),
     ),
     f"POST {_WEBHOOK}/secret": Operation(
         id="stepwell-webhooks-rotate",

@@ -208,7 +208,7 @@ MUTANTS = (
         "stuck-worker-is-left",
         12,
         "a worker whose loop an author blocks for good is never replaced",
-        "supervisor.py",
+        "worker_child.py",
         "        elif silent_s >= settings.stuck_after_s:\n",
         "        elif silent_s >= 1000 * settings.stuck_after_s:\n",
         "tests/crash/test_worker_faults.py::test_worker_that_stays_blocked_is_killed_with_its_place_in_the_log",

@@ -55,7 +55,7 @@ def cloudflare(url: str) -> Iterator[Cloudflare]:
         told.known.append(line)
         told.odd += [name for name, _ in parse_qsl(parts.query) if name not in route.query]
         connection = http.client.HTTPConnection(ours, timeout=DEADLINE_S)
-        headers = {"content-type": "application/json"} if body else {}
+        headers = {name: value for name in ("authorization", "content-type") if (value := request.headers.get(name))}
         connection.request(request.command, request.path, body, headers)
         answered = connection.getresponse()
         _reply(request, answered.status, answered.read())

@@ -49,6 +49,7 @@ def test_help_lists_the_commands(option: str) -> None:
         "limits",
         "login",
         "logout",
+        "mcp",
         "migrate",
         "profile",
         "reencrypt",

@@ -53,7 +53,7 @@ WORKS = {
     "workflows delete": ("workflows delete idle --dry-run", 0, "GET workflows/idle"),
 }
 # They tell what kind of server it is, or who asks; tests of their own ask Cloudflare.
-TELL = {"check", "doctor", "login", "profile show", "version", "whoami"}
+TELL = {"check", "doctor", "login", "mcp", "profile show", "version", "whoami"}
 LACKS = {
     "graph of an instance": "graph order --instance cf",
     "audit list": "audit list",

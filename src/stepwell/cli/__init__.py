@@ -166,6 +166,21 @@ def worker(path: str | None, **given: Any) -> None:
     raise SystemExit(work(WorkingOptions(path=path or "", is_stored=path is None, **given)))
 
 
+@main.command("mcp")
+@click.option("--control", "controls", is_flag=True, help="Offer tools that change something, too.")
+@options.remote
+def speak_mcp(*, controls: bool, **where: Any) -> None:
+    """Offer a server's workflows to AI agents, as tools of the Model Context Protocol.
+
+    A client, such as Claude Code, Claude Desktop, Cursor or VS Code, starts this and speaks to it on standard input and
+    output. Without --control its tools only read. What they may do is what the token may: give it one that may only
+    read. Needs `pip install 'stepwell[mcp]'`.
+    """
+    from stepwell.cli.mcp.serving import serve as run
+
+    raise SystemExit(run(where, controls=controls))
+
+
 @main.command("settings")
 @click.argument("path", default=".", shell_complete=completing.files)
 @options.CONFIG

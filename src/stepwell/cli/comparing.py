@@ -22,7 +22,7 @@ def compare(client: Client, workflow: str, ids: tuple[str, str], out: Output, *,
     """Print how two instances differ; return the exit code."""
     a, b = (named(client, workflow, id) for id in ids)
     instances = client.instance(workflow, a), client.instance(workflow, b)
-    rows = [*_rows(*instances)]
+    rows = [*rows_of(*instances)]
     shown = [row for row in rows if shows_all or row["differs"]]
     out.show_all(shown, _columns(a, b), "step")
     if out.is_text:
@@ -30,6 +30,14 @@ def compare(client: Client, workflow: str, ids: tuple[str, str], out: Output, *,
         same = "the same" if not count else f"{count:,} of {len(rows):,} differ"
         say(f"{a} and {b}: {len(rows):,} rows, {same}")
     return 0
+
+
+def rows_of(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Item]:
+    """Yield the instances themselves, and each step of either."""
+    yield _row("instance", "(instance)", _whole(a), _whole(b))
+    ours, theirs = ({(step["type"], step["name"]): _facts(step) for step in steps_of(one)} for one in (a, b))
+    for key, facts, others in paired(ours, theirs):
+        yield _row(*key, facts, others)
 
 
 def _columns(a: str, b: str) -> Sequence[Column]:
@@ -48,14 +56,6 @@ def _side(side: Mapping[str, Any] | None) -> str:
     tries = side["attempts"]
     attempts = "" if tries == _NONE else f"{tries} attempt{'' if tries == '1' else 's'}"
     return ", ".join(part for part in (side["status"], attempts, side["duration"]) if part and part != _NONE)
-
-
-def _rows(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Item]:
-    """Yield the instances themselves, and each step of either."""
-    yield _row("instance", "(instance)", _whole(a), _whole(b))
-    ours, theirs = ({(step["type"], step["name"]): _facts(step) for step in steps_of(one)} for one in (a, b))
-    for key, facts, others in paired(ours, theirs):
-        yield _row(*key, facts, others)
 
 
 def _row(type: str, step: str, a: Item | None, b: Item | None) -> Item:

@@ -38,6 +38,17 @@ _Key = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """How version B differs from A: what is said of both, their steps and files, and what is not known."""
+
+    a: Item
+    b: Item
+    rows: Sequence[Item]
+    files: Sequence[Item]
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Version:
     """A version: what is said of it, what is declared of it, its steps, and why these are not known."""
 
@@ -59,25 +70,32 @@ def compare(
     client: Client, workflow: str, given: tuple[str | None, str | None], out: Output, *, shows_all: bool
 ) -> int:
     """Print how two versions of a workflow differ; return the exit code. Raises Failure where there are not two."""
-    ids = _chosen(client, check(workflow), given)
+    found = difference(client, check(workflow), given)
+    shown = {
+        "workflow": workflow,
+        "a": found.a,
+        "b": found.b,
+        "steps": [row for row in found.rows if shows_all or row["differs"]],
+        "files": [file for file in found.files if shows_all or file["differs"]],
+        "notes": found.notes,
+    }
+    _show(shown, out)
+    if out.is_text:
+        for note in found.notes:
+            say(note)
+        ids = f"A {found.a['version_id']} and B {found.b['version_id']}"
+        say(f"{ids}: {_count(found.rows, 'row')}; {_count(found.files, 'file')}")
+    return 0
+
+
+def difference(client: Client, workflow: str, given: tuple[str | None, str | None]) -> Difference:
+    """Return how two versions of a workflow differ. Raises Failure where there are not two."""
+    ids = _chosen(client, workflow, given)
     a, b = (_read(client, workflow, id) for id in ids)
     sources = _compared(*_sources(client, workflow, ids))
     rows = [_row((_VERSION, "(version)", 1), a.facts, b.facts, _other(a.facts, b.facts)), *_steps(a, b)]
     notes = [f"{side}: {one.note}" for side, one in (("A", a), ("B", b)) if one.note]
-    found = {
-        "workflow": workflow,
-        "a": a.said,
-        "b": b.said,
-        "steps": [row for row in rows if shows_all or row["differs"]],
-        "files": [file for file in sources.files if shows_all or file["differs"]],
-        "notes": [*notes, *sources.notes],
-    }
-    _show(found, out)
-    if out.is_text:
-        for note in (*notes, *sources.notes):
-            say(note)
-        say(f"A {ids[0]} and B {ids[1]}: {_count(rows, 'row')}; {_count(sources.files, 'file')}")
-    return 0
+    return Difference(a.said, b.said, rows, sources.files, [*notes, *sources.notes])
 
 
 def _chosen(client: Client, workflow: str, given: tuple[str | None, str | None]) -> tuple[str, str]:

@@ -26,7 +26,11 @@ def look_at_server(where: Mapping[str, Any]) -> Iterator[Finding]:
         yield fault("profile", failure.message, failure.hint)
         return
     yield ok("profile", f"{settled.url.value} by {settled.url.origin}, account {settled.account.value}")
-    client = settled.client()
+    yield from look_at(settled, settled.client())
+
+
+def look_at(settled: Where, client: Client) -> Iterator[Finding]:
+    """Yield how a server is, by a client of it."""
     asked_at = time.time()
     try:
         caller = client.whoami()

@@ -43,6 +43,8 @@ from stepwell.store.link import RunStep
 from stepwell.store.operations import Claim
 from stepwell.streams import StoredResult, TurnStreams
 from stepwell.threads import Threads
+from stepwell.trace_context import enter_attempt
+from stepwell.traces import HandedOn, Trace
 from stepwell.values import Classes
 
 
@@ -58,6 +60,7 @@ class AttemptHost(CallPort, Protocol):
     slots: SharedSlots
     # Where steps run in processes of their own; None: those run where all do.
     processes: StepProcesses | None
+    trace: Trace | HandedOn | None
 
     def instance_key(self) -> str:
         """Return what tells the instance from all others."""
@@ -243,8 +246,12 @@ class Attempts:
             # What cannot be read any more is nothing.
             with suppress(UnreadableValue):
                 running.signals.details = values.decode(details, self._host.classes)
-        context = StepContext(step_facts(running.attempt, self._host.instance_key()), running.signals)
+        context = StepContext(self._facts(running), running.signals)
+        enter_attempt(self._host.trace, context)
         return await call_body(running.call, context, self._host.threads)
+
+    def _facts(self, running: RunningAttempt) -> dict[str, Any]:
+        return step_facts(running.attempt, self._host.instance_key(), self._host.trace)
 
     async def _elsewhere(self, running: RunningAttempt, isolation: Isolation, details: str | None) -> StoredResult:
         """Run the body of an attempt in a process of its own. Raises BodyFailed or StepProcessDied."""
@@ -327,9 +334,7 @@ class Attempts:
     async def _asked_delay(self, running: RunningAttempt, failure: Failure) -> int | Failure:
         function = delay_function(running.call.config)
         assert function is not None
-        question = DelayQuestion(
-            step_facts(running.attempt, self._host.instance_key()), failure, running.call.key.label
-        )
+        question = DelayQuestion(self._facts(running), failure, running.call.key.label)
         try:
             return await ask_delay(function, question, self._host.threads, self._host.clock)
         except NonRetryableDelayError as error:

@@ -31,6 +31,8 @@ from stepwell.store.sharing import SharedStore
 from stepwell.store.snapshot_operations import FindServed
 from stepwell.supervisor import Supervisor, SupervisorSettings
 from stepwell.sweeps import Sweeps
+from stepwell.trace_export import TraceExport, begin_traces
+from stepwell.traces import Tracing
 from stepwell.worker_options import NO_CODE, CodeOptions, FetchOptions
 
 
@@ -105,6 +107,8 @@ class Host:
             tasks.create_task(Sweeps(self.store, SystemClock()).run())
             tasks.create_task(Stalls(self.store, SystemClock(), engine.settings.hibernate_after).run())
             tasks.create_task(engine.samples.run(self.options.account))
+            if (tracing := _tracing(self.told)).is_on:
+                tasks.create_task(TraceExport(self.store, SystemClock(), tracing).run())
             if is_database(self.options.store):
                 tasks.create_task(Leftovers(self.store, engine.terminations, engine.jobs).run())
 
@@ -137,6 +141,7 @@ async def open_host(options: HostOptions, fetch: FetchOptions | None = None) -> 
         place = await asyncio.to_thread(beside.__enter__)
         opened.push_async_callback(asyncio.to_thread, beside.__exit__, None, None, None)
         project, told, code = await _code(options, store, place, (project, told))
+        await begin_traces(store, SystemClock(), _tracing(told))
         supervisor = Supervisor(store, code, _settings(options, told, fetch))
         opened.push_async_callback(supervisor.stop)
         pinned = PinnedWorkers(store, supervisor, code, _pinning(options, place, told))
@@ -149,6 +154,10 @@ def _check_variables(names: Sequence[str]) -> None:
         if name not in os.environ:
             problem = f'the environment variable "{name}", which workflows are to have, is not set'
             raise InvalidInput("env", f"{problem}; set it, or leave it out")
+
+
+def _tracing(told: Settings) -> Tracing:
+    return Tracing.of(os.environ, told.traced_instances)
 
 
 def _told(options: HostOptions, project: Project | None) -> Settings:

@@ -43,6 +43,7 @@ from stepwell.steps import CURRENT_PORT
 from stepwell.store import codec
 from stepwell.store.operations import Claim
 from stepwell.streams import TurnStreams
+from stepwell.traces import HandedOn, Trace
 from stepwell.workflow import WorkflowEntrypoint, WorkflowEvent, WorkflowStep, params_type
 
 logger = logging.getLogger(__name__)
@@ -62,13 +63,12 @@ class Turn:
         self.cleared: Callable[[], None] = lambda: None
         # Tasks that were still alive when the turn was closed and given up.
         self.abandoned = 0
-        self.clock = context.clock
-        self.threads = context.threads
-        self.processes = context.processes
+        self.clock, self.threads, self.processes = context.clock, context.threads, context.processes
+        self.trace: Trace | HandedOn | None = None
+        self._tracing = context.tracing
         self.execution = Execution((), 0)
         self._workflow = workflow
-        self._env = context.env
-        self._settings = context.settings
+        self._env, self._settings = context.env, context.settings
         self._reader = Reader(context.store, context.clock, claim)
         events = RecorderEvents(self._heard, self._lost, self.broke)
         self._recorder = Recorder(context.store, claim, context.clock, events)
@@ -95,8 +95,7 @@ class Turn:
         self._alarms = TurnAlarms(context.clock, context.settings.foreign_wait_ms, self.advance, self._stick)
         self._was_told = False
         self._is_draining = False
-        self.is_over = False
-        self._is_closing = False
+        self.is_over = self._is_closing = False
 
     # ---- what the worker calls
 
@@ -192,6 +191,7 @@ class Turn:
                 self._route(key)
         created = history[0].record
         assert isinstance(created, Created)
+        self.trace = self._tracing.of_instance(self.instance_key(), created)
         self._start(await self._reader.event(self.claim, created))
 
     def _start(self, event: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from stepwell.server_settings import Settings
 from stepwell.step_processes import StepProcesses
 from stepwell.store import Store
 from stepwell.threads import Threads
+from stepwell.traces import OFF, Tracing
 from stepwell.values import NO_CLASSES, Classes
 
 
@@ -72,6 +73,7 @@ class TurnContext:
     classes: Classes = NO_CLASSES
     # Where isolated steps run; None: where all do.
     processes: StepProcesses | None = None
+    tracing: Tracing = OFF
 
 
 def _defaults(told: Settings) -> StepConfig:

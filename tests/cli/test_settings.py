@@ -37,6 +37,7 @@ OF_OTHERS = {
     "audit_retention",
     "idempotency_key_retention",
     "longest_poll",
+    "traced_instances",
     "waiting_requests",
     "log_streams",
     "log_streams_of_token",

@@ -23,6 +23,7 @@ from stepwell.store import (
     snapshot_operations,
     stream_operations,
     token_operations,
+    trace_operations,
     transfer_operations,
     upkeep_operations,
     workflow_operations,
@@ -51,6 +52,7 @@ _MODULES = (
     situation_operations,
     snapshot_operations,
     stream_operations,
+    trace_operations,
     transfer_operations,
     upkeep_operations,
 )

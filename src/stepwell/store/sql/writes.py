@@ -85,6 +85,7 @@ from stepwell.store.sql.streams import begin_stream, write_piece
 from stepwell.store.sql.targets import INSTANCE_BY_ROW
 from stepwell.store.sql.terminations import start_termination, terminate_some
 from stepwell.store.sql.tokens import add_token, revoke_token
+from stepwell.store.sql.traces import drop_traces, take_traces
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.sql.transfers import abandon_import, begin_import, finish_import, import_notes, import_records
 from stepwell.store.sql.unused_limits import forget_limits, forget_queues
@@ -93,6 +94,7 @@ from stepwell.store.sql.versions import put_workflow
 from stepwell.store.sql.workflows import register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
+from stepwell.store.trace_operations import DropTraces, TakeTraces
 from stepwell.store.transfer_operations import AbandonImport, BeginImport, FinishImport, ImportNotes, ImportRecords
 from stepwell.store.upkeep_operations import Recount, RepairInstance
 from stepwell.store.workflow_operations import DeleteWorkflow, PurgeDeleted, PutWorkflow
@@ -394,4 +396,6 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     Once: _once,
     Audited: _audited,
     ForgetAudit: forget_audit,
+    TakeTraces: take_traces,
+    DropTraces: drop_traces,
 }

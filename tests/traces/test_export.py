@@ -93,6 +93,8 @@ async def test_what_has_ended_is_sent_once(engine: TestEngine) -> None:
     before = list(kept.sent)
     await engine.advance("1 minute")
     await sender(engine, kept).look()
+    # Longer than whoever has taken it has it for himself.
+    await engine.advance("10 minutes")
     await sender(engine, kept).look()
 
     assert before == []

@@ -23,7 +23,7 @@ class EndedInstance(msgspec.Struct, frozen=True, array_like=True):
 class TakeTraces(Operation[list[EndedInstance]], frozen=True):
     """Take up to `limit` instances that have ended, until a moment; from now on ends are noted, until another.
 
-    Instances that are gone, or go on again, are dropped.
+    Some may go on again by now, and are noted anew at their end.
     """
 
     now: int

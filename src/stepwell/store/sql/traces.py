@@ -39,7 +39,6 @@ _ENDED = """
     join workflows as w on w.row = i.workflow
     join records as r on r.instance = i.row and r.seq = 1
     where i.row {these}
-        and i.ended_at is not null
     order by i.row
     """
 _DROP = """
@@ -68,10 +67,7 @@ def take_traces(transaction: Transaction, operation: TakeTraces) -> list[EndedIn
     taken = [row for (row,) in every(connection, _TAKEN, (operation.taken_until, operation.now, operation.limit))]
     if not taken:
         return []
-    found = [EndedInstance(*facts) for facts in every(connection, _ENDED_OF, (json.dumps(taken),))]
-    if gone := sorted(set(taken) - {each.row for each in found}):
-        transaction.execute(_DROP_THESE, (json.dumps(gone),))
-    return found
+    return [EndedInstance(*facts) for facts in every(connection, _ENDED_OF, (json.dumps(taken),))]
 
 
 def drop_traces(transaction: Transaction, operation: DropTraces) -> None:

@@ -44,6 +44,8 @@ from stepwell.store.link import RunStep
 from stepwell.store.operations import Claim
 from stepwell.streams import StoredResult, TurnStreams
 from stepwell.threads import Threads
+from stepwell.trace_context import enter_attempt
+from stepwell.traces import HandedOn, Trace
 from stepwell.values import Classes
 
 
@@ -69,6 +71,7 @@ class AttemptHost(CallPort, Protocol):
     finishing: Finishing | None
     # Where steps run in processes of their own; None: those run where all do.
     processes: StepProcesses | None
+    trace: Trace | HandedOn | None
 
     def instance_key(self) -> str:
         """Return what tells the instance from all others."""
@@ -255,7 +258,8 @@ class Attempts:
             with suppress(UnreadableValue):
                 running.signals.details = values.decode(details, self._host.classes)
         stand_in = self._stand_in(running)
-        context = StepContext(step_facts(running.attempt, self._host.instance_key()), running.signals)
+        context = StepContext(self._facts(running), running.signals)
+        enter_attempt(self._host.trace, context)
         try:
             return stand_in() if stand_in is not None else await call_body(running.call, context, self._host.threads)
         finally:
@@ -265,6 +269,9 @@ class Attempts:
     def _stand_in(self, running: RunningAttempt) -> Callable[[], Any] | None:
         stand_ins, call = self._host.stand_ins, running.call
         return None if stand_ins is None else stand_ins.body(call.key, running.attempt.number, call.body)
+
+    def _facts(self, running: RunningAttempt) -> dict[str, Any]:
+        return step_facts(running.attempt, self._host.instance_key(), self._host.trace)
 
     async def _elsewhere(self, running: RunningAttempt, isolation: Isolation, details: str | None) -> StoredResult:
         """Run the body of an attempt in a process of its own. Raises BodyFailed or StepProcessDied."""
@@ -353,9 +360,7 @@ class Attempts:
     async def _asked_delay(self, running: RunningAttempt, failure: Failure) -> int | Failure:
         function = delay_function(running.call.config)
         assert function is not None
-        question = DelayQuestion(
-            step_facts(running.attempt, self._host.instance_key()), failure, running.call.key.label
-        )
+        question = DelayQuestion(self._facts(running), failure, running.call.key.label)
         try:
             return await ask_delay(function, question, self._host.threads, self._host.clock)
         except NonRetryableDelayError as error:

@@ -14,6 +14,7 @@ from stepwell.errors import InvalidInput
 from stepwell.expiry import said_of_instance, to_retention_ms
 from stepwell.store.operations import Retention
 from stepwell.subscriptions import Wanted, types_of
+from stepwell.traces import CURRENT_TRACE
 
 # What instances that a binding creates or controls say of it.
 TRIGGER = "binding"
@@ -45,7 +46,8 @@ def new_instance(options: object) -> NewInstance:
     if not isinstance(id, str | None):
         raise InvalidInput("id", f"create: `id` must be a text, got {id!r:.100}")
     text = "{}" if params is None else values.encode_json(params, "params")
-    return NewInstance(id, text, TRIGGER, _retention(said.get("retention")), said.get("labels") or {})
+    labels = said.get("labels") or {}
+    return NewInstance(id, text, TRIGGER, _retention(said.get("retention")), labels, CURRENT_TRACE.get())
 
 
 def _retention(said: object) -> Retention | None:

@@ -12,42 +12,50 @@ from stepwell import durations, values
 from stepwell.calls import StepCall
 from stepwell.clock import Clock, sleep_ms
 from stepwell.core.failures import Failure
-from stepwell.core.records import DYNAMIC_DELAY, StepConfig
+from stepwell.core.records import DYNAMIC_DELAY, Key, StepConfig
 from stepwell.core.step_answers import Attempt
 from stepwell.errors import NonRetryableDelayError, NotSerialisable, WorkflowInternalError
 from stepwell.problems import Unstorable
 from stepwell.scope import CURRENT, AuthorExit
 from stepwell.steps import StepContext
 from stepwell.threads import Threads
+from stepwell.traces import HandedOn, Trace
 from stepwell.values import Classes
 from stepwell.workflow import WorkflowEntrypoint
 
 DELAY_FUNCTION_MS = 5_000
 
 
-def step_facts(attempt: Attempt, instance_key: str) -> dict[str, Any]:
-    """Return what a step's context tells.
+def idempotency_key(instance_key: str, key: Key, generation: int) -> str:
+    """Return what is the same for all attempts of a step, and another one where a restart runs the step anew.
 
-    `instance_key` tells the instance from all others; with the step it makes the idempotency key, which is the same for
-    all attempts of a step, and another one where a restart runs the step anew.
+    `instance_key` tells the instance from all others, `generation` is the seq of that restart; 0: there was none.
     """
+    said = f"{instance_key}\0{key.kind}\0{key.name}\0{key.count}"
+    if generation:
+        said += f"\0{generation}"
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def step_facts(attempt: Attempt, instance_key: str, trace: Trace | HandedOn | None = None) -> dict[str, Any]:
+    """Return what a step's context tells, of an instance that has a key of its own, and perhaps a trace."""
     key, config = attempt.key, attempt.config
+    step_key = idempotency_key(instance_key, key, attempt.generation)
     shown: dict[str, Any] = {"limit": config.limit, "backoff": config.backoff}
     if config.delay != DYNAMIC_DELAY:
         shown["delay"] = config.delay
-    said = f"{instance_key}\0{key.kind}\0{key.name}\0{key.count}"
-    if attempt.generation:
-        said += f"\0{attempt.generation}"
     facts: dict[str, Any] = {
         "step": {"name": key.name, "count": key.count},
         "attempt": attempt.number,
         "config": {"retries": shown, "timeout": config.timeout},
-        "idempotency_key": hashlib.sha256(said.encode()).hexdigest()[:32],
+        "idempotency_key": step_key,
     }
     if config.sensitive:
         facts["config"]["sensitive"] = config.sensitive
     if config.heartbeat:
         facts["config"]["heartbeat"] = config.heartbeat
+    if trace is not None:
+        facts["traceparent"] = trace.within(step_key, attempt.ordinal)
     return facts
 
 

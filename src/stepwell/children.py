@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from stepwell.core.records import Created
 from stepwell.engine import Engine, NewInstance
 from stepwell.errors import InstanceNotFound, VersionChanged
 from stepwell.store import codec
@@ -62,7 +61,7 @@ class Children:
         while True:
             checked = await self.engine.check(account, workflow, new)
             now = self.engine.clock.now()
-            record = codec.to_row(Created(now, new.trigger, new.params))
+            record = codec.to_row(new.created(now))
             fits = (checked.version, checked.place.key, checked.place.bias_ms)
             creation = CreateInstance(account, workflow, new.id, new.trigger, record, now, *fits)
             try:

@@ -58,6 +58,7 @@ from stepwell.store.workflow_operations import (
 )
 from stepwell.subscriptions import Subscriptions
 from stepwell.terminations import Terminations
+from stepwell.traces import Headers
 from stepwell.webhooks.book import Webhooks
 
 _FOLDED_AT_ONCE = 1_000
@@ -72,6 +73,16 @@ class NewInstance:
     trigger: str = "api"
     retention: operations.Retention | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    # Within which span it is created.
+    caller: Headers | None = None
+
+    def created(self, now: int) -> Created:
+        """Return the record with which its history begins."""
+        record = Created(now, self.trigger, self.params)
+        caller = self.caller
+        return (
+            record if caller is None else replace(record, traceparent=caller.traceparent, tracestate=caller.tracestate)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +185,7 @@ class Engine:
         """
         instance = str(uuid.uuid4()) if new.id is None else new.id
         now = self.clock.now()
-        record = codec.to_row(Created(now, new.trigger, new.params))
+        record = codec.to_row(new.created(now))
         while True:
             fits = (checked.version, checked.place.key, checked.place.bias_ms, self.settings.queued_instances)
             said = (new.trigger, record, now, *fits, new.retention, {**new.labels})

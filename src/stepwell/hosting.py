@@ -37,6 +37,8 @@ from stepwell.store.snapshot_operations import FindServed
 from stepwell.store.tally import Tally
 from stepwell.supervisor import Supervisor
 from stepwell.sweeps import Sweeps
+from stepwell.trace_export import TraceExport, begin_traces
+from stepwell.traces import Tracing
 from stepwell.webhooks.sender import Sender
 from stepwell.worker_child import SupervisorSettings
 from stepwell.worker_options import NO_CODE, CodeOptions, FetchOptions
@@ -128,6 +130,8 @@ class Host:
             tasks.create_task(Sender(self.store, SystemClock(), self.told).run())
             tasks.create_task(Stalls(self.store, SystemClock(), engine.settings.hibernate_after).run())
             tasks.create_task(engine.samples.run(self.options.account))
+            if (tracing := _tracing(self.told)).is_on:
+                tasks.create_task(TraceExport(self.store, SystemClock(), tracing).run())
             if is_database(self.options.store):
                 tasks.create_task(Leftovers(self.store, engine.terminations, engine.jobs).run())
 
@@ -173,6 +177,7 @@ async def open_host(
             await asyncio.to_thread(worker_user.try_out, user, _read_by_workers(project, code, layouts))
         elif options.allows_deploy and os.geteuid() == 0:
             logger.warning(_AS_ROOT, extra=fact("code.as_root"))
+        await begin_traces(store, SystemClock(), _tracing(told))
         # The stored code may have said how many there are, and for how long.
         pinning = _pinning(options, place, layouts, told)
         supervisor = Supervisor(store, code, _settings(options, told, fetch))
@@ -194,6 +199,10 @@ def _check_variables(names: Sequence[str]) -> None:
         if name not in os.environ:
             problem = f'the environment variable "{name}", which workflows are to have, is not set'
             raise InvalidInput("env", f"{problem}; set it, or leave it out")
+
+
+def _tracing(told: Settings) -> Tracing:
+    return Tracing.of(os.environ, told.traced_instances)
 
 
 def _told(options: HostOptions, project: Project | None) -> Settings:

@@ -43,6 +43,7 @@ from stepwell.store.link import Message, RunStep, StepBeat, StepProgress, StepRa
 from stepwell.store.operations import Claim, Operation, ReadHistory
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.streams import StoredResult
+from stepwell.trace_context import enter_attempt
 from stepwell.worker import Classes, class_of
 from stepwell.workflow import WorkflowEntrypoint
 
@@ -227,7 +228,8 @@ class _StepTurn(DryTurn):
     async def _result(self, call: StepCall) -> StoredResult:
         attempt = self._asked.attempt
         signals = _StepSignals(self._say, self.classes, self._asked.details)
-        context = StepContext(step_facts(attempt, self.instance_key()), signals)
+        context = StepContext(step_facts(attempt, self.instance_key(), self.trace), signals)
+        enter_attempt(self.trace, context)
         result = await call_body(call, context, self.threads)
         if isinstance(result, AsyncIterable):
             return await self.streams.store(result, call.key, attempt.ordinal)

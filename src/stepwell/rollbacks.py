@@ -19,6 +19,7 @@ from stepwell.core.records import Key, Payload, StepKind, StepSucceeded
 from stepwell.errors import RollbackMissing, WorkflowFatalError
 from stepwell.steps import RollbackContext, StepBody, StepContext, parameters_of
 from stepwell.streams import TurnStreams
+from stepwell.traces import HandedOn, Trace
 from stepwell.values import Classes
 
 
@@ -28,6 +29,7 @@ class RollbackHost(Protocol):
     execution: Execution
     classes: Classes
     streams: TurnStreams
+    trace: Trace | HandedOn | None
 
     def instance_key(self) -> str:
         """Return what tells the instance from all others."""
@@ -74,7 +76,7 @@ class Rollbacks:
         facts = await self._facts(call)
 
         def undo(ctx: StepContext) -> Any:
-            given = {"attempt": ctx["attempt"], "idempotency_key": ctx["idempotency_key"]}
+            given = {name: ctx[name] for name in ("attempt", "idempotency_key", "traceparent") if name in ctx}
             return _call(rollback.function, RollbackContext({**facts, **given}, ctx.port))
 
         config = dict(rollback.config or {})
@@ -94,7 +96,7 @@ class Rollbacks:
             text = await self._host.text(result.value)
             output = values.decode(text, classes_of(call, classes), f'the result of step "{call.key.label}"')
         return {
-            "ctx": StepContext(step_facts(execution.attempt_of(call.key), self._host.instance_key())),
+            "ctx": StepContext(step_facts(execution.attempt_of(call.key), self._host.instance_key(), self._host.trace)),
             "error": rebuild(cause.error, classes),
             "output": output,
             "stepName": call.key.label,

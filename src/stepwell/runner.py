@@ -42,6 +42,7 @@ from stepwell.side_tasks import SideTasks
 from stepwell.store import codec
 from stepwell.store.operations import Claim
 from stepwell.streams import TurnStreams
+from stepwell.traces import HandedOn, Trace
 from stepwell.workflow import WorkflowEntrypoint
 
 logger = logging.getLogger(__name__)
@@ -63,9 +64,9 @@ class Turn:
         self.abandoned = 0
         self.clock, self.threads, self.processes = context.clock, context.threads, context.processes
         self.stand_ins, self.finishing = context.stand_ins(claim), context.finishing
+        self.trace: Trace | HandedOn | None = None
         self.execution = Execution((), 0)
-        self._workflow = workflow
-        self._context = context
+        self._workflow, self._context = workflow, context
         self._reader = Reader(context.store, context.clock, claim)
         events = RecorderEvents(self._heard, self._lost, self.broke)
         self._recorder = Recorder(context.store, claim, context.clock, events)
@@ -74,8 +75,7 @@ class Turn:
         self.labels = RunLabels(claim, self._reader.read)
         self.replay = Replay(self, context.divergences, is_strict=context.settings.fails_diverging)
         self._port = self._port_class(self)
-        self.slots = SharedSlots(self, context.store)
-        self.streams = TurnStreams(self, self._reader, self._port.work)
+        self.slots, self.streams = SharedSlots(self, context.store), TurnStreams(self, self._reader, self._port.work)
         self._calls: dict[Key, tuple[CallScope, StepCall]] = {}
         self.delivery = Delivery(self, self._reader, self._calls)
         # The scope of `run`, once the instance is rolled back in this turn.
@@ -192,6 +192,7 @@ class Turn:
                 self._route(key)
         created = history[0].record
         assert isinstance(created, Created)
+        self.trace = self._context.tracing.of_instance(self.instance_key(), created)
         self._start(await self._reader.event(self.claim, created))
 
     def _start(self, event: dict[str, Any]) -> None:

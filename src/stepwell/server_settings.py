@@ -175,6 +175,10 @@ class Settings:
     waiting_requests: Annotated[
         int, count(0, 4_000, "requests with `Prefer: wait` that may wait at a time; others are answered at once")
     ] = limits.WAITING_REQUESTS
+    traced_instances: Annotated[
+        int,
+        count(0, 1_000, "of 1,000 instances so many are traced, where their caller does not say and traces are sent"),
+    ] = 1_000
     hibernate_after: Annotated[
         int, duration(0, DAY_MS, "an instance that waits for longer takes no memory meanwhile")
     ] = limits.HIBERNATE_AFTER_MS

@@ -17,6 +17,7 @@ from stepwell.step_processes import StepProcesses
 from stepwell.store import Store
 from stepwell.store.operations import Claim
 from stepwell.threads import Threads
+from stepwell.traces import OFF, Tracing
 from stepwell.values import NO_CLASSES, Classes
 
 
@@ -86,6 +87,7 @@ class TurnContext:
     divergences: Divergences = TOLD
     # What a test has put in the place of parts of instances; None: there is no test.
     stage: Stage | None = None
+    tracing: Tracing = OFF
 
     def stand_ins(self, claim: Claim) -> StandIns | None:
         """Return what stands in for parts of the instance; None: nothing does."""

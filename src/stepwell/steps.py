@@ -41,13 +41,17 @@ class AttemptContext(dict[str, Any]):
     @property
     def attempt(self) -> int:
         """Which attempt of the step, or of the rollback, this is, from 1."""
-        number: int = self["attempt"]
-        return number
+        return int(self["attempt"])
 
     @property
     def idempotency_key(self) -> str:
         """Text that is the same for all attempts of this step, or of this rollback, and no other's."""
         return str(self["idempotency_key"])
+
+    @property
+    def traceparent(self) -> str | None:
+        """The header by which a request is part of the instance's trace, if any: www.w3.org/TR/trace-context/."""
+        return self.get("traceparent")
 
     @property
     def cancelled(self) -> bool:
@@ -76,7 +80,6 @@ class StepContext(AttemptContext):
     """What a step's `ctx` parameter receives: a dict with `step` (name, count), `attempt` (from 1) and `config`.
 
     `idempotency_key` is the same for all attempts of a step, and no other step's: hand it to services that take one.
-
     Source: developers.cloudflare.com/workflows/build/step-context/
     """
 
@@ -185,11 +188,9 @@ def rollback_of(
 
 def limit_of(name: object, limit: object) -> str | None:
     """Return the limit that an author gave a step; None if he gave none. Raises InvalidStepConfig."""
-    if limit is None:
-        return None
-    if not is_limit_name(limit):
+    if limit is not None and not is_limit_name(limit):
         raise InvalidStepConfig(str(name), "the limit", limit, f"a name of {LIMIT_NAME_RULE}")
-    return str(limit)
+    return None if limit is None else str(limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ from stepwell.store.operations import RegisterWorkflow
 from stepwell.store.remote import RemoteStore
 from stepwell.store.snapshot_operations import ServeSnapshot
 from stepwell.threads import Threads
+from stepwell.traces import Tracing
 from stepwell.values import Classes
 from stepwell.worker import Worker, WorkerSettings
 from stepwell.worker_options import WorkerOptions
@@ -133,7 +134,8 @@ class WorkerProcess:
     def _context(self, project: Project, env: Env) -> TurnContext:
         classes = Classes(lambda: own_modules(project.folder))
         settings = TurnSettings.of(self._options.settings, keeps_output=self._options.keeps_output)
-        return TurnContext(self._store, SystemClock(), Threads(), settings, env, classes)
+        tracing = Tracing.of(os.environ, self._options.settings.traced_instances)
+        return TurnContext(self._store, SystemClock(), Threads(), settings, env, classes, tracing=tracing)
 
     def _fetch_socket(self, scripts: list[Script]) -> socket.socket | None:
         """Return the socket to serve the author's `fetch` on. Raises ScriptError.

@@ -43,6 +43,7 @@ OF_OTHERS = {
     "strict_transport",
     "idempotency_key_retention",
     "longest_poll",
+    "traced_instances",
     "waiting_requests",
     "log_streams",
     "log_streams_of_token",

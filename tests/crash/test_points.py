@@ -13,6 +13,7 @@ from stepwell.store.encryption_operations import Reencrypt
 from stepwell.store.operations import AbandonUnknown, RenewLease
 from stepwell.store.situation_operations import NoteBlocked
 from stepwell.store.sql.writes import WRITES
+from stepwell.store.trace_operations import DropTraces, TakeTraces
 from stepwell.store.transfer_operations import TellExport
 from stepwell.store.upkeep_operations import Recount, RepairInstance
 from tests import postgres
@@ -28,6 +29,8 @@ NOT_PLAYED = {
     ForgetAudit,  # nothing is a year old: tests/store/test_audit.py
     AbandonUnknown,  # an answer is lost, and the store is not: tests/store/test_claims.py
     NoteBlocked,  # a worker hangs: tests/crash/test_hangs.py
+    TakeTraces,  # spans are sent: tests/traces/test_export.py
+    DropTraces,  # as above
     Recount,  # a count is wrong, which none is: tests/store/test_upkeep.py
     Reencrypt,  # the store is encrypted, and its keys change: tests/store/test_encryption.py
     RenewLease,  # a worker that was taken for dead says something: tests/crash/test_fleet.py

@@ -20,7 +20,7 @@ def test_each_invariant_is_broken_in_a_way_of_its_own() -> None:
 
 
 def test_each_mutant_can_be_made(tmp_path: Path) -> None:
-    """What it changes is in the source, once, and is Python afterwards; the test that catches it is there."""
+    """What it changes is in the source, once, and Python is Python afterwards; the test that catches it is there."""
     for mutant in MUTANTS:
         (tmp_path / mutant.file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SOURCES / mutant.file, tmp_path / mutant.file)
@@ -29,7 +29,8 @@ def test_each_mutant_can_be_made(tmp_path: Path) -> None:
 
         text = (tmp_path / mutant.file).read_text("utf-8")
         assert text != (SOURCES / mutant.file).read_text("utf-8")
-        ast.parse(text)
+        if mutant.file.endswith(".py"):
+            ast.parse(text)
         file, _, name = mutant.caught_by.partition("::")
         assert f"def {name}(" in Path(file).read_text("utf-8"), mutant.name
 

@@ -38,6 +38,7 @@ from stepwell.store.sql.tables import TABLES
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.sqlite import store as module
 from stepwell.store.sqlite.file import FileConnection, migrate
+from stepwell.store.trace_operations import TakeTraces
 from stepwell.store.webhook_operations import AddWebhook
 from stepwell.testing import ACCOUNT, TestEngine
 from stepwell.tokens import Permission, Tokens
@@ -158,6 +159,8 @@ async def _add_what_workflows_do_not(store: SqliteStore) -> None:
     await register(store)
     await store.run(creation("a"))
     await store.run(creation("ended"))
+    # Ends are noted from now on.
+    await store.run(TakeTraces(1, 1, DAY_MS, 0))
     await store.run(TerminateInstance("acme", "orders", "ended", codec.to_row(Terminated(1, "api"))))
     limits = '{"limit":1,"rate":{"limit":2,"period":60000},"ageing":60000}'
     await store.run(RegisterWorkflow("acme", "limited", "post", "Limited", "bb", "l", "lv", 1, flow=limits))

@@ -38,6 +38,7 @@ from stepwell.store import session_operations as sessions
 from stepwell.store import snapshot_operations as snapshots
 from stepwell.store import stream_operations as streams
 from stepwell.store import token_operations as tokens
+from stepwell.store import trace_operations as traces
 from stepwell.store import transfer_operations as transfers
 from stepwell.store import upkeep_operations as upkeep
 from stepwell.store import webhook_operations as webhooks
@@ -871,6 +872,11 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     tokens.FindToken: (2, lambda lot: tokens.FindToken(_token_id(lot))),
     tokens.ListTokens: (1, lambda lot: tokens.ListTokens()),
     tokens.RevokeToken: (2, lambda lot: tokens.RevokeToken(_token_id(lot), lot.now)),
+    traces.TakeTraces: (
+        6,
+        lambda lot: traces.TakeTraces(lot.now, lot.now + lot.of(0, 5, 50_000), lot.now + 10**9, lot.of(0, 1, 3, 100)),
+    ),
+    traces.DropTraces: (3, lambda lot: traces.DropTraces([lot.instance().row for _ in range(lot.of(1, 2))])),
     upkeep.ListAccounts: (1, lambda lot: upkeep.ListAccounts()),
     upkeep.FindMiscounts: (3, lambda lot: upkeep.FindMiscounts()),
     upkeep.Recount: (2, lambda lot: upkeep.Recount(lot.now)),

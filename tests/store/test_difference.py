@@ -27,6 +27,7 @@ from stepwell.store import session_operations as sessions
 from stepwell.store import snapshot_operations as snapshots
 from stepwell.store import stream_operations as streams
 from stepwell.store import token_operations as tokens
+from stepwell.store import trace_operations as traces
 from stepwell.store import transfer_operations as transfers
 from stepwell.store import upkeep_operations as upkeep
 from stepwell.store import webhook_operations as webhooks
@@ -239,6 +240,8 @@ CANNOT_FAIL: dict[type[Operation[Any]], str] = {
     transfers.AbandonImport: "let what has come in be deleted; what is there stays",
     upkeep.ListAccounts: "the accounts that have workflows",
     webhooks.ListWebhooks: "all webhooks of an account",
+    traces.TakeTraces: "take up to `limit` instances that have ended",
+    traces.DropTraces: "forget instances, by row",
     audit.ListAudit: "up to `limit` entries of an account",
     workflows.CountEnds: "how many instances of some workflows have ended since a moment",
     workflows.ListOutcomes: "by the names of workflows, the statuses",

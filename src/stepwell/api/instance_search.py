@@ -95,7 +95,7 @@ async def create_with_labels(engine: Engine, request: ApiRequest) -> Response:
     """Create an instance with labels; it is due at once."""
     body = await request.body()
     key = wishes.idempotency_key(request.http.headers, "create with labels", request.workflow, body)
-    new = new_instance.decode_labelled(body)
+    new = new_instance.decode_labelled(body, new_instance.caller_of(request.http.headers))
     row = await engine.create(request.account, request.workflow, new, key)
     created = msgspec.structs.asdict(answers.created_instance(row))
     return envelope.success(LabelledInstance(**created, labels=dict(sorted(new.labels.items()))))

@@ -32,14 +32,15 @@ async def create_instance(engine: Engine, request: ApiRequest) -> Response:
     """Create an instance; it is due at once."""
     body = await request.body()
     key = wishes.idempotency_key(request.http.headers, "create", request.workflow, body)
-    row = await engine.create(request.account, request.workflow, new_instance.decode(body), key)
+    new = new_instance.decode(body, new_instance.caller_of(request.http.headers))
+    row = await engine.create(request.account, request.workflow, new, key)
     return envelope.success(answers.created_instance(row))
 
 
 async def create_batch(engine: Engine, request: ApiRequest) -> Response:
     """Create many instances; those whose ids are taken are left out of the answer."""
     most = engine.settings.batch_instances
-    wanted = new_instance.decode_batch(await request.body(), most)
+    wanted = new_instance.decode_batch(await request.body(), most, new_instance.caller_of(request.http.headers))
     rows = await engine.create_batch(request.account, request.workflow, wanted)
     info = ResultInfo(len(rows), most, len(rows), page=1, total_pages=1)
     return envelope.success([answers.created_instance(row) for row in rows], info)

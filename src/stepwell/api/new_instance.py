@@ -7,10 +7,12 @@ import json
 from dataclasses import replace
 
 import msgspec
+from starlette.datastructures import Headers as StarletteHeaders
 
 from stepwell.api import body
 from stepwell.api.retention import Retention
 from stepwell.engine import NewInstance
+from stepwell.traces import Headers
 
 
 class NewInstanceBody(msgspec.Struct):
@@ -28,27 +30,36 @@ class LabelledInstanceBody(NewInstanceBody):
     labels: dict[str, str] = {}
 
 
-def decode_labelled(text: bytes) -> NewInstance:
+def caller_of(headers: StarletteHeaders) -> Headers | None:
+    """Return within which span a request was sent; None: it does not say, or not so that it can be understood.
+
+    Source: www.w3.org/TR/trace-context/
+    """
+    given = headers.getlist("traceparent")
+    return Headers.read(given[0], ",".join(headers.getlist("tracestate"))) if len(given) == 1 else None
+
+
+def decode_labelled(text: bytes, caller: Headers | None) -> NewInstance:
     """Return the instance that a body asks for, with labels; an empty body asks for any. Raises InvalidInput."""
     asked = body.decode(text or b"{}", LabelledInstanceBody)
-    return replace(_asked_for(asked), labels=asked.labels)
+    return replace(_asked_for(asked, caller), labels=asked.labels)
 
 
-def decode(text: bytes) -> NewInstance:
+def decode(text: bytes, caller: Headers | None) -> NewInstance:
     """Return the instance that a body asks for; an empty body asks for any. Raises InvalidInput."""
-    return _asked_for(body.decode(text or b"{}", NewInstanceBody))
+    return _asked_for(body.decode(text or b"{}", NewInstanceBody), caller)
 
 
-def decode_batch(text: bytes, most: int) -> list[NewInstance]:
+def decode_batch(text: bytes, most: int, caller: Headers | None) -> list[NewInstance]:
     """Return the instances that a body asks for, from 1 to `most`. Raises InvalidInput."""
     asked = body.decode(text or b"[]", list[NewInstanceBody])
     body.check_many(asked, most, "be an array of")
-    return [_asked_for(one) for one in asked]
+    return [_asked_for(one, caller) for one in asked]
 
 
-def _asked_for(asked: NewInstanceBody) -> NewInstance:
+def _asked_for(asked: NewInstanceBody, caller: Headers | None) -> NewInstance:
     retention = (asked.instance_retention or Retention()).of_instance("instance_retention")
-    return NewInstance(asked.instance_id, params_of(asked.params), retention=retention)
+    return NewInstance(asked.instance_id, params_of(asked.params), retention=retention, caller=caller)
 
 
 def params_of(given: msgspec.Raw) -> str:

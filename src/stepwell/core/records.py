@@ -95,12 +95,17 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The instance was created, with its params; `schedule`: by what, if by a schedule."""
+    """The instance was created, with its params; `schedule`: by what, if by a schedule.
+
+    `traceparent`, `tracestate`: the span within which somebody created it, as headers say it.
+    """
 
     at: int
     trigger: str
     value: Payload
     schedule: Firing | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -352,9 +352,18 @@ _ONCE = {
     ),
 }
 
+_TRACED = {
+    "traceparent": _parameter(
+        "Stepwell's own: the span within which the request is sent (W3C Trace Context), and the instance is created.",
+        {"type": "string", "examples": ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]},
+    ),
+    "tracestate": _parameter("Stepwell's own, with `traceparent`: what is handed on.", {"type": "string"}),
+}
+
 # By the key of the route: what its headers may wish for.
 HEADERS: Mapping[Key, Mapping[str, Schema]] = {
-    6: _ONCE,
+    6: {**_ONCE, **_TRACED},
+    7: _TRACED,
     12: {
         "Prefer": _parameter(
             "Stepwell's own: `wait=SECONDS` asks for the answer when the instance has changed or has ended, after that "
@@ -368,7 +377,7 @@ HEADERS: Mapping[Key, Mapping[str, Schema]] = {
         ),
     },
     16: _ONCE,
-    f"POST {OWN_WORKFLOW}/instances": _ONCE,
+    f"POST {OWN_WORKFLOW}/instances": {**_ONCE, **_TRACED},
     f"POST {ACCOUNT}/stepwell/jobs": _ONCE,
     f"GET {OWN_INSTANCE}/events": {
         "Last-Event-ID": _parameter(

@@ -85,6 +85,10 @@ _DELETE = """
         delete from labels
         where instance = any(array(select row from these))
     ),
+    traces_gone as (
+        delete from traces
+        where instance = any(array(select row from these))
+    ),
     errors_gone as (
         delete from errors
         where instance = any(array(select row from these))

@@ -136,6 +136,10 @@ _DELETE_ERROR = """
     delete from errors
     where instance = :instance
     """
+_DELETE_TRACE = """
+    delete from traces
+    where instance = :instance
+    """
 _DELETE_INSTANCE = """
     delete from instances
     where row = :instance
@@ -235,7 +239,7 @@ def purge_instance(transaction: Transaction, instance: int, budget: Budget) -> b
             break
     if budget.is_spent:
         return False
-    for of_instance in (_DELETE_NOTES, _DELETE_LABELS, _DELETE_ERROR):
+    for of_instance in (_DELETE_NOTES, _DELETE_LABELS, _DELETE_ERROR, _DELETE_TRACE):
         transaction.execute(of_instance, (instance,))
     forget_places(transaction, instance)
     drop_streams(transaction, instance)

@@ -203,6 +203,7 @@ _DELETE_ALL = tuple(
         "delete from notes where instance {these}",
         "delete from labels where instance {these}",
         "delete from errors where instance {these}",
+        "delete from traces where instance {these}",
         *FORGET_PLACES,
         "delete from children where child {these}",
         "delete from children where parent {these}",

@@ -213,6 +213,8 @@ TABLES = (
         _columns("row account at action way who token address agent workflow_name instance_id thing detail"),
         is_numbered=True,
     ),
+    Table("traces", _columns("instance"), _columns("instance taken_until")),
+    Table("tracing", _columns("one"), _columns("one until")),
     Table(
         "idempotency_keys", _ROW, _columns("row account key request answer at workflow"), is_numbered=True, at_once=100
     ),

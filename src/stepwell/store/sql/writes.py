@@ -88,6 +88,7 @@ from stepwell.store.sql.streams import begin_stream, write_piece
 from stepwell.store.sql.targets import INSTANCE_BY_ROW
 from stepwell.store.sql.terminations import start_termination, terminate_some
 from stepwell.store.sql.tokens import add_token, revoke_token
+from stepwell.store.sql.traces import drop_traces, take_traces
 from stepwell.store.sql.transaction import Transaction
 from stepwell.store.sql.transfers import (
     abandon_import,
@@ -111,6 +112,7 @@ from stepwell.store.sql.webhooks import (
 from stepwell.store.sql.workflows import register_workflow
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.store.token_operations import AddToken, RevokeToken
+from stepwell.store.trace_operations import DropTraces, TakeTraces
 from stepwell.store.transfer_operations import (
     AbandonImport,
     BeginImport,
@@ -445,4 +447,6 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     TakeDeliveries: take_deliveries,
     EndAttempt: end_attempt,
     ForgetDeliveries: forget_deliveries,
+    TakeTraces: take_traces,
+    DropTraces: drop_traces,
 }

@@ -62,9 +62,9 @@ from tests.store.scenes import outcomes
 HAS_POSTGRES = postgres.is_there()
 STEPS = 250
 _COUNTED_STEPS = 1_000
-# The first eleven see together all that is asked for; the rest is for when something is drawn otherwise.
-_SEEDS = (536, 609, 554, 508, 507, 569, 504, 567, 494, 512, 548, *range(540, 560))
-_FEWEST_SEEDS = 11
+# The first ten see together all that is asked for; the rest is for when something is drawn otherwise.
+_SEEDS = (590, 548, 495, 618, 721, 518, 482, 626, 488, 521, *range(540, 560))
+_FEWEST_SEEDS = 10
 # The tables are compared after so many steps: what once differs is there for longer. And at length.
 LOOK_EVERY, _LOOK_OFTEN = 25, 5
 _NUMBERS = "select seq, name from sqlite_sequence where name in ('instances', 'idempotency_keys') order by name"

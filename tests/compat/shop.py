@@ -62,7 +62,7 @@ class Shop(Server):
     @functools.cached_property
     def token(self) -> str:
         """A token for everything, uploads of code too."""
-        scopes = ("write", "deploy", "audit", "webhooks")
+        scopes = ("write", "deploy", "audit", "webhooks", "metrics")
         given = [part for scope in scopes for part in ("--scope", scope)]
         return stepwell(self.folder, "token", "create", *self.place, *given).stdout.strip()
 

@@ -18,8 +18,10 @@ from mcp.server import MCPServer
 
 from stepwell.cli.failures import Failure
 from stepwell.cli.mcp import texts
+from stepwell.cli.mcp.pages import cut
 from stepwell.cli.mcp.serving import made
 from stepwell.client import Client as ApiClient
+from stepwell.client import Result
 from tests.cli.cloudflare import cloudflare
 from tests.cli.commands import run
 from tests.cli.scripted import Answer, listening, scripted
@@ -124,6 +126,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 def offered(guarded: Guarded) -> MCPServer[Any]:
     """All tools, of that server, with its token."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(guarded.folder))
+        patch.delenv("STEPWELL_PROFILE", raising=False)
         patch.setenv("STEPWELL_TOKEN", guarded.token)
         return made(_at(guarded.url), controls=True)
 
@@ -253,13 +257,13 @@ def test_each_tool_that_controls_does_what_it_says(guarded: Guarded, offered: MC
         guarded.wait("steered", "waiting")
         told["send_event"] = call("send_event", type="approved", payload={"by": "ann"}, **this)
         guarded.wait("steered", "complete")
-        told["restart_instance"] = call("restart_instance", from_step={"name": "secret"}, **this)
+        told["restart_instance"] = call("restart_instance", from_step="secret-1", **this)
         guarded.wait("steered", "waiting")
         told["decide_step"] = call(
             "decide_step", step="approval-1", type="waitForEvent", action="complete", value={"by": "hand"}, **this
         )
         guarded.wait("steered", "complete")
-        told["fork_instance"] = call("fork_instance", from_step={"name": "secret"}, new_id="forked", **this)
+        told["fork_instance"] = call("fork_instance", from_step="secret-1", new_id="forked", **this)
         guarded.wait("forked", "waiting")
         told["terminate_instance"] = call("terminate_instance", workflow="order", id="forked")
         told["run_schedule"] = call("run_schedule", workflow="order", cron="0 0 1 1 *")
@@ -300,7 +304,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "pause_instance": (_GONE, _LOST),
     "resume_instance": (_GONE, _LOST),
     "terminate_instance": (_GONE, _LOST),
-    "restart_instance": (_GONE, _LOST),
+    "restart_instance": ({**_GONE, "from_step": "charge"}, '"charge" has no count\nName it as get_instance does'),
     "fork_instance": (_GONE, _LOST),
     "decide_step": ({**_GONE, "step": "charge-1", "action": "retry"}, _LOST),
     "run_schedule": ({"workflow": "order", "cron": "* * * * *"}, "list_schedules has those there are."),
@@ -402,12 +406,43 @@ def test_what_people_would_not_see_is_shown_by_its_number(guarded: Guarded, offe
         assert "hunter2" not in json.dumps(told)
 
 
+def test_step_that_has_succeeded_has_no_error() -> None:
+    """Though attempts of it have failed; one that is tried again has that of the last."""
+    times = {"start": "2026-11-23T10:00:00Z", "end": "2026-11-23T10:00:01Z"}
+    failed = {**times, "success": False, "error": {"name": "Lost", "message": "no answer"}}
+    done = {**times, "success": True, "error": None}
+    about: dict[str, Any] = {"type": "step", **times, "output": None, "config": {}}
+    steps = [
+        {**about, "name": "a-2", "success": None, "attempts": [failed]},
+        {**about, "name": "a-1", "success": True, "attempts": [failed, done]},
+    ]
+    instance = {
+        **times,
+        "status": "waiting",
+        "versionId": "v",
+        "trigger": {"source": "api"},
+        "queued": times["start"],
+        "error": None,
+        "steps": steps,
+    }
+    told: tuple[dict[str, Any], ...] = (instance, {"reasons": []}, {"labels": {}})
+
+    with scripted([*map(Answer.result, told)]) as server, _calling(made(_at(server.url), controls=False)) as call:
+        shown = call("get_instance", workflow="order", id="i")["steps"]
+
+    assert [(step["state"], step["attempts"], step.get("error")) for step in shown] == [
+        ("running", 1, "Lost: no answer"),
+        ("complete", 2, None),
+    ]
+
+
 def test_answers_are_as_long_as_there_is_room(guarded: Guarded, offered: MCPServer[Any]) -> None:
     """Texts are cut and say so, lists have pages, and what is long can be read to its end."""
-    long = "".join(f"{number:07}," for number in range(2_500))
-    guarded.begin("long", "complete", says=[long[:9_000]] * 100, returns=long)
+    long = "".join(f'{number:06}"' for number in range(2_500))
+    guarded.begin("long", "complete", says=[long[:8_000]] * 100, returns=long)
     this = {"workflow": "order", "id": "long"}
-    pages: dict[str, list[Any]] = {"logs": [], "steps": [], "value": []}
+    pages: dict[str, list[Any]] = {"found": [], "logs": [], "steps": [], "value": [], "differs": []}
+    guarded.begin("longer", "complete", amount=2)
 
     with _calling(offered) as call:
         after, cursor, offset = 0, None, 0
@@ -417,16 +452,37 @@ def test_answers_are_as_long_as_there_is_room(guarded: Guarded, offered: MCPServ
         while not pages["steps"] or cursor is not None:
             pages["steps"].append(page := call("get_instance", limit=1, cursor=cursor, **this))
             cursor = page["next_cursor"]
+        cursor = None
+        while not pages["found"] or cursor is not None:
+            pages["found"].append(page := call("search_instances", prefix="long", limit=1, cursor=cursor))
+            cursor = page["next_cursor"]
         while offset is not None:
             pages["value"].append(page := call("get_value", of="output", offset=offset, **this))
             offset = page["value"]["next_offset"]
+        offset = 0
+        while offset is not None:
+            compared = call("compare_instances", workflow="order", a="long", b="longer", limit=1, offset=offset)
+            pages["differs"].append(compared)
+            offset = compared["next_offset"]
 
     assert all(len(texts.as_json(page)) <= texts.ANSWER_CHARACTERS for several in pages.values() for page in several)
     assert pages["logs"][0]["lines"][0]["text"].endswith(" more characters]")
     assert [line["n"] for page in pages["logs"] for line in page["lines"]] == [*range(1, 101)]
     assert [step["name"] for page in pages["steps"] for step in page["steps"]] == ["secret-1", "charge-1"]
-    assert pages["steps"][0]["output"].endswith("... [18,002 more characters]")
-    assert "".join(page["value"]["text"] for page in pages["value"]) == f'"{long}"'
+    assert pages["steps"][0]["output"].endswith("... [15,500 more characters]")
+    assert [row["id"] for page in pages["found"] for row in page["instances"]] == ["longer", "long"]
+    assert [row["step"] for page in pages["differs"] for row in page["differs"]] == ["(instance)", "charge-1"]
+    assert "".join(page["value"]["text"] for page in pages["value"]) == long
+
+
+def test_rows_are_given_in_pages() -> None:
+    """Each once, and the last page says that it is the last."""
+    rows = [Result({"n": n}, "{}") for n in range(5)]
+
+    pages = [cut(rows, 2, 0), cut(rows, 2, 2), cut(rows, 2, 4), cut(rows, 5, 0)]
+
+    assert [[row["n"] for row in shown] for shown, _ in pages] == [[0, 1], [2, 3], [4], [0, 1, 2, 3, 4]]
+    assert [following for _, following in pages] == [2, 4, None, None]
 
 
 def test_answer_that_has_no_room_is_refused() -> None:
@@ -460,7 +516,7 @@ def test_agent_finds_a_cause_and_mends_it(guarded: Guarded, tmp_path: Path) -> N
         failing = call("get_instance", workflow="order", id=errored["id"])
         step = call("get_step", workflow="order", id="failing", step=failing["failed_step"])
         needed.touch()
-        call("restart_instance", workflow="order", id="failing", from_step={"name": "charge"})
+        call("restart_instance", workflow="order", id="failing", from_step="charge-1")
         (waiting,) = (call("search_instances", status=["waiting"], prefix="stuck"))["instances"]
         (why,) = (call("get_instance", workflow="order", id="stuck"))["why"]
         call("send_event", workflow="order", id="stuck", type=waiting["current"]["event_type"])

@@ -1,11 +1,13 @@
 """The tools that change something. Their docstrings and parameters are what models go by."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field
 
+from stepwell.cli.failures import USAGE, Failure
 from stepwell.cli.mcp import answers
 from stepwell.cli.mcp.reading import Instance, Workflow
 from stepwell.cli.targets import named
@@ -20,21 +22,16 @@ _SETS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent
 _ENDS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
 _REDOES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True)
 
+# The name of a step of the code, and which one of that name it is.
+_LOGGED_NAME = re.compile(r"(.+)-([1-9][0-9]{0,8})", re.DOTALL)
+
 Step = Annotated[str, Field(description="As get_instance names it: with its count, such as charge-1.")]
+FromStep = Annotated[
+    str | None, Field(description="Begin at this step, named as by get_instance; at the beginning if not given.")
+]
+FromType = Annotated[Literal["step", "sleep", "waitForEvent"], Field(description="Of which type from_step is.")]
 NewId = Annotated[str | None, Field(description="Id of the new instance; one is made if not given.")]
 Json = Annotated[Any, Field(description="JSON: an object, or any other value.")]
-
-
-class FromStep(BaseModel):
-    """A step of the code, at which something begins."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(description="As the code has it: charge, where get_instance says charge-1.")]
-    count: Annotated[int, Field(ge=1, description="Which one of this name: 1 for charge-1.")] = 1
-    type: Annotated[
-        Literal["do", "sleep", "waitForEvent"], Field(description="do is what get_instance calls step.")
-    ] = "do"
 
 
 class StepError(BaseModel):
@@ -125,25 +122,25 @@ class Controlling:
         self,
         workflow: Workflow,
         id: Instance,
-        from_step: Annotated[
-            FromStep | None, Field(description="Begin at this step; at the beginning if not given.")
-        ] = None,
+        from_step: FromStep = None,
+        from_type: FromType = "step",
     ) -> answers.StatusAnswer:
         """Begin an instance again, on the newest version of its workflow, whatever its status is.
 
         With from_step, what came before it stays; it and all that began later is forgotten and runs anew. Without it
         every step runs anew: what they have done in the world is done a second time.
         """
-        begins = {} if from_step is None else {"from": from_step.model_dump()}
-        return self._changed(workflow, id, {"status": "restart", **begins})
+        asked: dict[str, Any] = {"status": "restart"}
+        if from_step is not None:
+            asked["from"] = _step_of_code(from_step, from_type)
+        return self._changed(workflow, id, asked)
 
     def fork_instance(  # noqa: PLR0913, PLR0917 - one for each parameter
         self,
         workflow: Workflow,
         id: Instance,
-        from_step: Annotated[
-            FromStep | None, Field(description="Begin at this step; at the beginning if not given.")
-        ] = None,
+        from_step: FromStep = None,
+        from_type: FromType = "step",
         params: Annotated[Any, Field(description="Other params, JSON; the same if not given.")] = None,
         outputs: Annotated[
             dict[str, Any] | None, Field(description='Other outputs of earlier steps: {"charge-1": {"ok": true}}.')
@@ -158,7 +155,7 @@ class Controlling:
         The safe way to try a repair: the original keeps its history. The step and all that follows run in the new one.
         """
         asked = {
-            "from": None if from_step is None else from_step.model_dump(),
+            "from": None if from_step is None else _step_of_code(from_step, from_type),
             "params": params,
             "outputs": outputs,
             "instance_id": new_id,
@@ -217,3 +214,11 @@ def _created(instance: Mapping[str, Any]) -> answers.CreatedAnswer:
     if "version_id" in instance:
         answer["version_id"] = instance["version_id"]
     return answer
+
+
+def _step_of_code(step: str, type: str) -> Mapping[str, Any]:
+    """Return a step that is named as the log has it as the API is told where to begin. Raises Failure for another."""
+    found = _LOGGED_NAME.fullmatch(step)
+    if found is None:
+        raise Failure(f'"{step}" has no count', USAGE, "Name it as get_instance does, such as charge-1.")
+    return {"name": found[1], "count": int(found[2]), "type": "do" if type == "step" else type}

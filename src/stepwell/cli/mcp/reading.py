@@ -18,35 +18,27 @@ from stepwell.cli.targets import named
 from stepwell.cli.where import Where
 from stepwell.cli.workflows import check
 from stepwell.client import Result, StepBytes
+from stepwell.core.instance import Status
 from stepwell.errors import NotOfThisServer
 from stepwell.graph.tree import tree
 
 # What workflows say may come from anywhere: for a client that heeds it, a reason to be careful with the answer.
 HINTS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 
-# Of the params and the output of an instance, of what a step returned in the list of steps, and of attempts of one.
+# Characters of a value of an instance, of what a step returned in the list of steps, and of an error there and of an
+# attempt. Beside so many attempts a piece of an output has room, whatever is to be escaped in it.
 _VALUE_SHOWN = 2_000
 _OUTPUT_SHOWN = 200
-_ATTEMPTS_SHOWN = 20
 _ERROR_SHOWN = 300
+_ATTEMPTS_SHOWN = 10
 
 Workflow = Annotated[str, Field(description="Name of a workflow, as list_workflows has it.")]
 Instance = Annotated[str, Field(description='Id of an instance, or "latest" for the newest of the workflow.')]
 Offset = Annotated[int, Field(ge=0, description="next_offset of the answer before.")]
 Few = Annotated[int, Field(ge=1, le=50, description="How many at most.")]
 Trigger = Literal["api", "binding", "cron", "event", "unknown"]
-Status = Literal[
-    "queued",
-    "running",
-    "waiting",
-    "paused",
-    "waitingForPause",
-    "rollingBack",
-    "complete",
-    "errored",
-    "terminated",
-]
 
+# Of an instance that is listed: what is always said, and what only if there is something.
 _ROW = (
     "workflow_name",
     "id",
@@ -58,9 +50,9 @@ _ROW = (
     "step_count",
     "version_id",
 )
-# Of an instance and a step, what may be any JSON.
-_VALUES = frozenset(("params", "output"))
 _ROW_IF_ANY = ("error", "current", "labels")
+# Of an instance and a step that are compared: what may be any JSON.
+_VALUES = frozenset(("params", "output"))
 
 
 class Reading:
@@ -200,9 +192,9 @@ class Reading:
             if step is not None:
                 answer["failed_step"] = step["name"]
         if found.get("params") is not None:
-            answer["params"] = texts.shortened(found.text_of("params"), _VALUE_SHOWN)
+            answer["params"] = texts.shortened(_json_of(found, "params"), _VALUE_SHOWN)
         if found.get("output") is not None:
-            answer["output"] = texts.shortened(found.text_of("output"), _VALUE_SHOWN)
+            answer["output"] = texts.shortened(_json_of(found, "output"), _VALUE_SHOWN)
         if found.get("rollback"):
             answer["rollback"] = found["rollback"]
         with suppress(NotOfThisServer):
@@ -216,12 +208,12 @@ class Reading:
         of: Annotated[Literal["params", "output"], Field(description="Which value.")],
         offset: Annotated[int, Field(ge=0, description="next_offset of the value before, for the rest of it.")] = 0,
     ) -> answers.ValueAnswer:
-        """Read the params or the output of an instance whole, as JSON.
+        """Read the params or the output of an instance whole, as JSON; a text as it is.
 
         It comes in pieces of 8,000 characters: value.next_offset leads to the next one.
         """
         found = self._client.instance(check(workflow), named(self._client, workflow, id), simple=True)
-        return {} if found.get(of) is None else {"value": answers.piece_of(found.text_of(of), offset)}
+        return {} if found.get(of) is None else {"value": answers.piece_of(_json_of(found, of), offset)}
 
     def get_step(  # noqa: PLR0913, PLR0917 - one for each parameter
         self,
@@ -243,7 +235,7 @@ class Reading:
                 return {"status": "complete", "stream_bytes": found.size}
             answer = answers.StepAnswer(status=found["status"])
             if found.get("error"):
-                answer["error"] = _error(found["error"])
+                answer["error"] = texts.shortened(_error(found["error"]), _VALUE_SHOWN)
             if "output" in found:
                 answer["output"] = answers.piece_of(found.text_of("output"), offset)
         if attempt is None:
@@ -391,12 +383,18 @@ def _step(step: Result) -> answers.StepRow:
     if attempts is not None:
         row["attempts"] = len(attempts)
     error = step.get("error") or next((one["error"] for one in reversed(attempts or []) if one["error"]), None)
-    if error:
+    # What has failed before it succeeded has no error; get_step shows its attempts.
+    if error and not step.get("success"):
         row["error"] = texts.shortened(_error(error), _ERROR_SHOWN)
     if step.get("output") is not None:
-        output = step["output"]
-        row["output"] = texts.shortened(output if isinstance(output, str) else step.text_of("output"), _OUTPUT_SHOWN)
+        row["output"] = texts.shortened(_json_of(step, "output"), _OUTPUT_SHOWN)
     return row
+
+
+def _json_of(result: Result, member: str) -> str:
+    """Return a value as JSON; a text as it is, which is how outputs that are no texts come, too."""
+    value = result[member]
+    return value if isinstance(value, str) else result.text_of(member)
 
 
 def _attempt(number: int, attempt: Mapping[str, Any]) -> answers.Row:

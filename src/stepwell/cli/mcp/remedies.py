@@ -27,7 +27,7 @@ _BY_CODE = {
     InstanceFinished.code: "get_instance shows how it ended; restart_instance begins it again.",
     # The same as that of a step.
     InstanceNotFound.code: "search_instances finds the instances there are, get_instance has the steps of one.",
-    StepNotInHistory.code: "get_instance has its steps; from_step takes a name without its count: charge.",
+    StepNotInHistory.code: "get_instance has the names and types of its steps.",
 }
 _BY_STATUS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "Do not try again: whoever runs `stepwell mcp` gives it another token (STEPWELL_TOKEN).",

@@ -8,7 +8,14 @@ from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure
 from stepwell.core.keys import Scope
 from stepwell.core.records import Key, StepConfig, StepKind
-from stepwell.errors import InvalidStepConfig, InvalidStepName, StepFailed, StepLimitReached, WorkflowFatalError
+from stepwell.errors import (
+    Diverged,
+    InvalidStepConfig,
+    InvalidStepName,
+    StepFailed,
+    StepLimitReached,
+    WorkflowFatalError,
+)
 from stepwell.settings import TurnSettings
 from tests.authoring.cases import REPLAYED, names_of, refusal_of, starts_of, steps_of
 from tests.engine.flows import NOW, ONCE, error_of, opened, output_of, restart
@@ -169,6 +176,9 @@ async def test_renamed_step_runs_and_the_old_result_stays_unused() -> None:
         return result
 
     async with opened(run) as (engine, instance):
+        # The kit tells of it; the instance goes on.
+        with pytest.raises(Diverged):
+            await engine.advance("1 hour")
         await engine.advance("1 hour")
 
         assert await instance.output() == "last"

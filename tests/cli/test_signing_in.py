@@ -130,8 +130,8 @@ def test_server_without_tokens_needs_none(server: DevServer, profiles: Path) -> 
     assert _kept(profiles)["profiles"]["mine"] == {"url": server.url, "account": "local"}
     assert "token\trequests without a token\tserver\n" in known.stdout
     assert (
-        "permissions\tWorkers Scripts Read, Workers Scripts Write, Workers Tail Read, audit, deploy, metrics\tserver\n"
-        in known.stdout
+        "permissions\tWorkers Scripts Read, Workers Scripts Write, Workers Tail Read, audit, deploy, metrics, "
+        "webhooks\tserver\n" in known.stdout
     )
 
 

@@ -70,8 +70,8 @@ async def test_host_hears_the_clock_with_each_renewal(
     has_told, loop = asyncio.Event(), asyncio.get_running_loop()
     warning = logging.getLogger("stepwell.store.postgres.clock_watch").warning
 
-    def warn(*said: Any) -> None:
-        warning(*said)
+    def warn(*said: Any, **more: Any) -> None:
+        warning(*said, **more)
         loop.call_soon_threadsafe(has_told.set)
 
     monkeypatch.setattr("stepwell.store.postgres.clock_watch.logger.warning", warn)

@@ -79,9 +79,11 @@ class Shop(Server):
         return {language: html.unescape(text) for language, text in _EXAMPLE.findall(page)}
 
     def begin(self) -> None:
-        """Let there be a workflow with a schedule, without instances."""
+        """Let there be a workflow with a schedule, without instances, and no webhook."""
         if "order" in self.names():
             self._change("DELETE", None)
+        for webhook in self._own("GET", "webhooks"):
+            self._own("DELETE", f"webhooks/{webhook['id']}")
         self._change("PUT", {"script_name": "shop", "class_name": "Order", "schedules": [{"cron": "0 9 * * MON-FRI"}]})
 
     def clear(self) -> int:
@@ -134,14 +136,18 @@ class Shop(Server):
 
     def _post(self, path: str, body: Any = None) -> str:
         """Ask for something at one of Stepwell's own routes; return the id of what that makes."""
+        return str(self._own("POST", path, body or {})["id"])
+
+    def _own(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask one of Stepwell's own routes; return its result."""
         asked = urllib.request.Request(
             f"{self.api}/accounts/local/stepwell/{path}",
-            json.dumps(body or {}).encode(),
+            None if body is None else json.dumps(body).encode(),
             {"Authorization": f"Bearer {self.token}"},
-            method="POST",
+            method=method,
         )
         with urllib.request.urlopen(asked, timeout=DEADLINE_S) as answer:
-            return str(json.load(answer)["result"]["id"])
+            return json.load(answer)["result"]
 
     def _change(self, method: str, body: Any, of: str = "") -> None:
         data = None if body is None else json.dumps(body).encode()

@@ -104,6 +104,7 @@ SAYS = {
     "memberships-list": "accepted",
     "stepwell-page": "order-1",
     "stepwell-health": "ok",
+    "stepwell-metrics": "stepwell_build_info",
     "stepwell-openapi": '"openapi":"3.1.1"',
     "stepwell-docs": "/docs/workflows-list",
     "stepwell-docs-operation": "Get logs and status",

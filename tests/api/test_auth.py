@@ -373,8 +373,9 @@ RULES = {
     # The dashboard's: its document and files hold nothing that is anybody's.
     **{
         f"GET {page}": Need.NOTHING
-        for page in ("/", "/login", "/instances", "/schedules", "/hosts", "/jobs", "/about", "/audit")
+        for page in ("/", "/login", "/instances", "/schedules", "/hosts", "/jobs", "/about", "/audit", "/webhooks")
     },
+    "GET /webhooks/{webhook_id}": Need.NOTHING,
     "GET /workflows": Need.NOTHING,
     "GET /workflows/{page_path}": Need.NOTHING,
     "GET /ui/static/{digest}/{file_path}": Need.NOTHING,

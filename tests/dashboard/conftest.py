@@ -11,6 +11,7 @@ from stepwell.clock import VirtualClock
 from stepwell.engine import Engine
 from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.http_server import HttpServer
+from stepwell.server_settings import Settings
 from stepwell.store.sqlite import SqliteStore
 from stepwell.tokens import Tokens
 from tests.api.conftest import NOW
@@ -42,7 +43,7 @@ async def guarded_site(chromium: Any) -> AsyncIterator[browser.Site]:
 
 async def _site(chromium: Any, *, wants_tokens: bool) -> AsyncIterator[browser.Site]:
     clock = VirtualClock(NOW)
-    engine = Engine(SqliteStore.in_memory(), clock)
+    engine = Engine(SqliteStore.in_memory(), clock, Settings(webhook_networks="loopback"))
     histories, tokens = Histories(engine, clock), Tokens(engine.store, clock)
     await _fill(histories)
     app = create_app(

@@ -22,6 +22,7 @@ from stepwell.core.records import (
 )
 from stepwell.graph.source import graph_of
 from stepwell.store.schedule_operations import ChangeSchedule
+from stepwell.store.webhook_operations import AddWebhook, ChangeWebhook, EndAttempt, TakeDeliveries
 from stepwell.tokens import Permission
 from tests.api.histories import BROKEN, CONFIG, Turn, do, sleep, wait
 from tests.dashboard import browser, flows
@@ -55,6 +56,9 @@ PAGES = {
     "hosts": "/hosts",
     "jobs": "/jobs",
     "audit": "/audit",
+    "webhooks": "/webhooks",
+    "webhooks-create": "/webhooks?create=1",
+    "webhook": "/webhooks/orders",
     "create": "/workflows/order?create=1",
     "graph": "/workflows/order/graph",
     "versions": "/workflows/order/versions",
@@ -212,7 +216,26 @@ async def _fill(shop: Shop) -> None:
     await workers.advance("40 seconds")
     await workers.engine.store.run(ChangeSchedule("local", "report", "30 2 LW * *", workers.clock.now(), paused=True))
     await shop.tokens.create("local", [Permission.SCRIPTS_READ])
+    await _tell(shop)
     await _checkout(await shop.histories.turn("order", "checkout-4711", '{"order": 4711, "cents": 129900}'))
+
+
+async def _tell(shop: Shop) -> None:
+    """Make webhooks, one of which has been sent something: it took one message, and not the other."""
+    store, now = shop.engine.store, shop.engine.clock.now()
+    for id, host in (("orders", "hooks.example.com"), ("reports", f"{'reports.' * 8}example.com")):
+        url = f"https://{host}/services/T024/B7/x9"
+        await store.run(AddWebhook("local", id, url, "", ["order"], ["queued", "errored"], now, "ann", 50))
+    await store.run(ChangeWebhook("local", "reports", now, enabled=False))
+    await shop.order("told-1")
+    await shop.order("told-2")
+    broken, fine = await store.run(TakeDeliveries(shop.engine.clock.now(), now, 2, 2))
+    await store.run(EndAttempt(fine.row, fine.attempt, now + 120, 204, outcome="delivered"))
+    for _ in range(2):
+        await store.run(EndAttempt(broken.row, broken.attempt, now + 90, 500, next_at=now + 90))
+        (broken,) = await store.run(TakeDeliveries(now + 100, now + 120, 1, 1))
+    problem = "no TLS: certificate has expired"
+    await store.run(EndAttempt(broken.row, broken.attempt, now + 130, None, problem, next_at=now + 40_000))
 
 
 async def _checkout(turn: Turn) -> None:

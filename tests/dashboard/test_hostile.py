@@ -18,6 +18,7 @@ from stepwell.store.control_operations import DeleteInstance
 from stepwell.store.job_operations import StartJob
 from stepwell.store.operations import RegisterWorkflow
 from stepwell.store.search_operations import Wanted
+from stepwell.store.webhook_operations import AddWebhook, EndAttempt, TakeDeliveries
 from tests.api.histories import ACCOUNT, CONFIG, do
 from tests.dashboard.browser import PHONE, Site, is_wider_than_its_window
 
@@ -25,6 +26,7 @@ STATIC = Path(shell.__file__).parent / "static"
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sqlite]
 
 ATTACK = '"><img src=x onerror=alert(1)><script>alert(2)</script>\u202egnp.exe\u2066' + "W" * 120
+URL = "https://" + "h" * 200 + "/'onerror=alert(1)//" + "p" * 200
 MARKS = "\u202e\u2066"
 EVIL = "/workflows/order/instances/evil"
 
@@ -46,12 +48,15 @@ PAGES = {
     "hosts": "/hosts",
     "jobs": "/jobs",
     "audit": "/audit",
+    "webhooks": "/webhooks",
     "about": "/about",
 }
+HOOK = "c0ffee"
 VIEWS = ("timeline", "steps", "graph", "log", "history", "data", "family")
 # What is looked at each time; the others at length.
 FIRST = {"instance", "jobs", "data"}
 CASES = {**PAGES, **{view: f"{EVIL}?tab={view}&step={quote(ATTACK)}-1" for view in VIEWS if view != "graph"}}
+CASES["a webhook"] = f"/webhooks/{HOOK}"
 CASES["graph of an instance"] = f"{EVIL}?tab=graph"
 
 
@@ -60,6 +65,7 @@ async def evil(site: Site) -> Site:
     """A server with one of everything that is hostile."""
     engine, histories, now = site.engine, site.histories, site.engine.clock.now()
     failure = Failure(ATTACK, ATTACK)
+    await engine.store.run(AddWebhook(ACCOUNT, HOOK, URL, "whsec_", ["order", ATTACK], [], now, ATTACK, 50))
     turn = await histories.turn("order", "evil", f'{{"{ATTACK[2:]}":"{ATTACK[2:]}"}}')
     await turn.write(
         AttemptStarted(turn.now(), do(ATTACK), 1, CONFIG),
@@ -76,6 +82,8 @@ async def evil(site: Site) -> Site:
     await engine.store.run(RegisterWorkflow(ACCOUNT, "wicked", ATTACK, ATTACK, "0" * 64, *ids, now))
     wanted = Wanted(error_text=ATTACK, error_name=ATTACK)
     await engine.store.run(StartJob(ACCOUNT, str(uuid4()), "pause", "order", wanted, now, ATTACK))
+    (due,) = await engine.store.run(TakeDeliveries(engine.clock.now(), now, 1, 1))
+    await engine.store.run(EndAttempt(due.row, due.attempt, now, None, ATTACK, next_at=now))
     asked = Asked("session", ATTACK, now, ATTACK, ATTACK, ATTACK)
     await engine.store.run(Audited(DeleteInstance(ACCOUNT, "order", "runs-1", now), asked))
     return site

@@ -43,6 +43,8 @@ PAGES = [
             "/hosts",
             "/jobs",
             "/audit",
+            "/webhooks",
+            "/webhooks?create=1",
             "/about",
             "/nowhere",
         )

@@ -86,6 +86,8 @@ _PAGES = (
     "/hosts",
     "/jobs",
     "/audit",
+    "/webhooks",
+    "/webhooks/{webhook_id}",
     "/about",
     "/workflows",
     "/workflows/{page_path}",

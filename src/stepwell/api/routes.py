@@ -327,6 +327,8 @@ DASHBOARD = (
             "/hosts",
             "/jobs",
             "/audit",
+            "/webhooks",
+            "/webhooks/{webhook_id}",
             "/about",
             "/workflows",
             "/workflows/{page_path}",

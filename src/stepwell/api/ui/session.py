@@ -9,7 +9,7 @@ from stepwell.api.request import ApiRequest
 from stepwell.audit import asking, who_asks
 from stepwell.engine import Engine
 from stepwell.store.audit_operations import Asked
-from stepwell.tokens import AUDITING, READING, WRITING, Caller
+from stepwell.tokens import AUDITING, NOTIFYING, READING, WRITING, Caller, Permission
 
 
 class SignIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -26,6 +26,7 @@ class Session(msgspec.Struct):
     is_signed_in: bool
     can_write: bool
     can_audit: bool
+    can_notify: bool
     name: str
     payload_size: int
     # Whatever the page reads from now on is at least as new; see `live.py`. Empty before anybody has signed in, as it
@@ -89,9 +90,14 @@ def _session(engine: Engine, request: ApiRequest, caller: Caller | None) -> Sess
         account=account,
         wants_token=wants_token,
         is_signed_in=caller is not None,
-        can_write=not wants_token or (caller is not None and bool(WRITING & caller.permissions)),
-        can_audit=not wants_token or (caller is not None and bool(AUDITING & caller.permissions)),
+        can_write=_may(request, caller, WRITING),
+        can_audit=_may(request, caller, AUDITING),
+        can_notify=_may(request, caller, NOTIFYING),
         name="" if caller is None else caller.known_as,
         payload_size=engine.settings.payload_size,
         mark=request.served.changes.mark(engine.store) if account else "",
     )
+
+
+def _may(request: ApiRequest, caller: Caller | None, wanted: frozenset[Permission]) -> bool:
+    return request.served.tokens is None or (caller is not None and bool(wanted & caller.permissions))

@@ -18,10 +18,10 @@ import { PHONE, useMedia } from "./views/window.js";
 import { Workflows } from "./views/workflows.js";
 
 const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, nothing: Nothing };
-for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs", audit: "Audit", settings: "Settings", compare: "Compare", about: "About" })) PAGES[page] = later(name);
-const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"], ["/audit", "Audit"]];
-// The last one for those who may read it.
-const navOf = () => NAV.slice(0, session.now.can_audit ? undefined : -1);
+for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs", audit: "Audit", webhooks: "Webhooks", settings: "Settings", compare: "Compare", about: "About" })) PAGES[page] = later(name);
+const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"], ["/webhooks", "Webhooks", "can_notify"], ["/audit", "Audit", "can_audit"]];
+// Some are for those alone who may ask for what they show.
+const navOf = () => NAV.filter(([, , right]) => !right || session.now[right]);
 const ABOUT = ["/about", "About"];
 // So many of them a phone shows; the others are in a menu.
 const SHOWN = 3;

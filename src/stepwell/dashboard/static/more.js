@@ -19,3 +19,4 @@ export { Settings } from "./views/settings.js";
 export { Source } from "./views/source.js";
 export { StepPanel } from "./views/step.js";
 export { Versions } from "./views/versions.js";
+export { Webhooks } from "./views/webhooks.js";

@@ -15,7 +15,7 @@ const KEPT = 10;
 const KEPT_SIZE = 100_000;
 const ID = /^[\w-]{0,100}$/;
 
-const linesIn = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+export const linesIn = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
 const pair = (line) => [line.split("=")[0], line.slice(line.indexOf("=") + 1 || line.length)];
 
 export function Create({ workflow, close }) {

@@ -113,6 +113,16 @@ async def test_wrong_webhook_is_refused(client: httpx.AsyncClient, body: Any, pr
     assert (await client.get(WEBHOOKS)).json()["result"] == []
 
 
+@pytest.mark.parametrize("row", [str(2**63), "9" * 19, "9" * 18, "0", "-1", "1"])
+async def test_delivery_that_is_none_is_not_found(client: httpx.AsyncClient, row: str) -> None:
+    """Whatever number its id has."""
+    webhook = await made(client)
+
+    answer = await client.post(f"{WEBHOOKS}/{webhook['id']}/deliveries/msg_{webhook['id']}_{row}/redeliver")
+
+    assert answer.status_code == 404
+
+
 async def test_account_has_so_many_webhooks_and_no_more(client: httpx.AsyncClient) -> None:
     """As each event looks at all of them."""
     for _ in range(50):

@@ -1,5 +1,10 @@
 """Where receivers may be: nobody reaches by a webhook what only this machine can."""
 
+import asyncio
+import socket
+import threading
+from typing import Any
+
 import pytest
 
 from stepwell.errors import InvalidInput
@@ -49,6 +54,28 @@ async def test_what_a_name_leads_to_is_what_counts() -> None:
     assert set(await addresses_of("http://localhost:1/", "loopback")) <= {"127.0.0.1", "::1"}
     with pytest.raises(NotAllowed, match="the setting `webhook_networks=loopback` allows it"):
         await addresses_of("https://localhost/", "public")
+
+
+async def test_names_that_nobody_answers_for_keep_nothing_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever makes webhooks may make many of them, and what a server shows is made in threads, too."""
+    is_over = threading.Event()
+
+    def never(*_: object, **__: object) -> list[Any]:
+        is_over.wait()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    asked = [asyncio.ensure_future(addresses_of("https://receiver.example/", "public")) for _ in range(50)]
+    await asyncio.sleep(0)
+
+    try:
+        async with asyncio.timeout(5):
+            shown = await asyncio.to_thread(lambda: "shown")
+    finally:
+        is_over.set()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    assert shown == "shown"
 
 
 @pytest.mark.parametrize(

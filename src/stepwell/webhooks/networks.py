@@ -19,10 +19,15 @@ Address = IPv4Address | IPv6Address
 NETWORKS = ("public", "loopback", "private")
 URL_LENGTH = 2_048
 _PORTS = {"https": 443, "http": 80}
-# Beside link-local addresses: where clouds tell a machine its credentials, and forms that hide another address.
+# Beside link-local addresses: where clouds tell a machine its credentials (AWS, Google, Oracle, Scaleway; Alibaba,
+# Azure, Oracle's earlier one), those of sites, which nobody has any more, and forms that hide another address.
 _NEVER = tuple(
     ip_network(one)
-    for one in ("fd00:ec2::/32", "100.100.100.200/32", "192.0.0.192/32", "2002::/16", "2001::/32", "64:ff9b:1::/48")
+    for one in (
+        *("fd00:ec2::/32", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128", "fd00:42::42/128"),
+        *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32"),
+        *("fec0::/10", "2002::/16", "2001::/32", "64:ff9b:1::/48"),
+    )
 )
 _NAT64 = ip_network("64:ff9b::/96")
 # A look-up cannot be ended, and one whose servers do not answer takes half a minute. The loop has few threads for them,

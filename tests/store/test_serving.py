@@ -13,7 +13,7 @@ from stepwell.store.operations import ListWorkflows, Operation
 from stepwell.store.remote import RemoteStore
 from stepwell.store.serving import WorkerLine
 from stepwell.store.session_operations import BeginSession, FindSession, ListSessions, SessionRow
-from stepwell.store.snapshot_operations import ServeSnapshot
+from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot, SnapshotFile
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.token_operations import AddToken, FindToken, ListTokens, RevokeToken, TokenRow
 from stepwell.store.webhook_operations import AddWebhook, TakeDeliveries
@@ -43,6 +43,7 @@ async def test_worker_gets_no_credentials_and_no_audit_log() -> None:
         BeginSession("acme", SessionRow("a", "acme", "a", "hash", 1, 1)),
         AddWebhook("acme", "a", "https://example.com/", "whsec_YQ==", [], [], 1, "ann", 50),
         TakeDeliveries(1, 2, 10, 10),
+        SaveSnapshot("acme", "aa", ".", "3.13", "{}", [SnapshotFile("/etc/cron.d/own", b"")], 1),
     ]
 
     for operation in asked:

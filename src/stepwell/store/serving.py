@@ -32,14 +32,18 @@ from stepwell.store.link import (
     encode,
 )
 from stepwell.store.operations import Claim, EndLease, Operation, RegisterWorker
-from stepwell.store.snapshot_operations import ServeSnapshot
+from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 
 logger = logging.getLogger(__name__)
 
 # What servers and commands ask for, and no worker: code that speaks for itself is not to make itself a token or a
 # session, nor entries of what nobody has asked, nor to have webhooks' secrets, or have the server send something.
 _MODULES = (audit_operations, session_operations, token_operations, webhook_operations)
-_NOT_FOR_WORKERS = tuple(kind for kind in OPERATIONS if kind.__module__ in {module.__name__ for module in _MODULES})
+# The server, which may be root, writes the files of a snapshot to where they say.
+_NOT_FOR_WORKERS: tuple[type[Operation[Any]], ...] = (
+    SaveSnapshot,
+    *(kind for kind in OPERATIONS if kind.__module__ in {module.__name__ for module in _MODULES}),
+)
 
 _decode_operation: Callable[[Any], Operation[Any]] = msgspec.msgpack.Decoder(
     # The union of all operations, told apart by their tags.

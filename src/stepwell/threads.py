@@ -1,4 +1,4 @@
-"""Threads for author code that is not async: daemons, so that a hung one holds up nothing, and bounded in number."""
+"""Threads for what is not async, as author code may be: daemons, so that a hung one holds up nothing, and bounded."""
 
 import asyncio
 import threading

@@ -18,7 +18,7 @@ from stepwell.clock import Clock
 from stepwell.core.records import Created
 from stepwell.durations import DAY_MS
 from stepwell.errors import InstanceNotFound, WorkflowNotFound
-from stepwell.facts import fact
+from stepwell.facts import fact, fact_of
 from stepwell.rounds import rounds
 from stepwell.spans import Span, spans_of
 from stepwell.store import Store, codec
@@ -115,7 +115,7 @@ class TraceExport:
             (trace, span)
             for trace, read in found
             if read is not None and read.row.ended_at is not None
-            for span in spans_of(trace, read.row, codec.from_rows(read.records))
+            for span in _spans(trace, read)
         )
         return all(self.exporter.send(part) for part in _parts(spans))
 
@@ -147,6 +147,21 @@ def _open() -> Exporter | None:
         )
         return None
     return OtlpExporter()
+
+
+def _spans(trace: Trace, read: InstanceHistory) -> list[Span]:
+    try:
+        return spans_of(trace, read.row, codec.from_rows(read.records))
+    except Exception:  # a history that cannot be read keeps no others from being sent
+        row = read.row
+        logger.exception(
+            "the trace of %s/%s/%s cannot be made",
+            row.account,
+            row.workflow,
+            row.id,
+            extra=fact_of(row, "trace.failed"),
+        )
+        return []
 
 
 def _parts(spans: Iterator[tuple[Trace, Span]]) -> Iterator[list[tuple[Trace, Span]]]:

@@ -55,11 +55,13 @@ async def test_webhook_is_shown_without_its_secret(client: httpx.AsyncClient) ->
 async def test_webhook_is_changed_and_deleted(client: httpx.AsyncClient) -> None:
     """What is left out stays; another secret is another, and the one before signs for a day."""
     begun = await made(client, events=["errored"])
+    refused = await client.patch(f"{WEBHOOKS}/{begun['id']}", json={"workflows": ["a\0"]})
     changed = await result(client, "PATCH", begun["id"], json={"enabled": False, "workflows": ["order"]})
     rotated = await result(client, "POST", f"{begun['id']}/secret")
     again = await result(client, "PATCH", begun["id"], json={"enabled": True, "url": f"{URL}/b"})
     gone = await result(client, "DELETE", begun["id"])
 
+    assert refused.status_code == 400
     assert (changed["enabled"], changed["disabled_as"], changed["events"]) == (False, "by_hand", ["errored"])
     assert rotated["secret"] not in {begun["secret"], None}
     assert rotated["earlier_secret_until"] == "2026-11-24T10:00:00.000Z"
@@ -97,6 +99,7 @@ async def test_deliveries_are_listed_with_their_attempts(
         ({}, "missing required field `url`"),
         ({"url": URL, "event": ["errored"]}, "unknown field `event`"),
         ({"url": URL, "events": ["failed"]}, "one of"),
+        ({"url": URL, "workflows": ["order", "a\0"]}, r"no workflow can be called 'a\x00': letters, digits"),
         ({"url": "http://receiver.example/"}, "has to begin with https://"),
         ({"url": "https://169.254.169.254/"}, "it is at a reserved address"),
     ],
@@ -108,6 +111,16 @@ async def test_wrong_webhook_is_refused(client: httpx.AsyncClient, body: Any, pr
     assert answer.status_code == 400
     assert problem in answer.json()["errors"][0]["message"]
     assert (await client.get(WEBHOOKS)).json()["result"] == []
+
+
+@pytest.mark.parametrize("row", [str(2**63), "9" * 19, "9" * 18, "0", "-1", "1"])
+async def test_delivery_that_is_none_is_not_found(client: httpx.AsyncClient, row: str) -> None:
+    """Whatever number its id has."""
+    webhook = await made(client)
+
+    answer = await client.post(f"{WEBHOOKS}/{webhook['id']}/deliveries/msg_{webhook['id']}_{row}/redeliver")
+
+    assert answer.status_code == 404
 
 
 async def test_account_has_so_many_webhooks_and_no_more(client: httpx.AsyncClient) -> None:

@@ -224,6 +224,21 @@ async def test_what_cannot_be_counted_is_written_all_the_same(
     assert "a batch could not be counted for /metrics" in caplog.text
 
 
+async def test_worker_makes_no_series_of_its_own(store: Store, tally: Tally) -> None:
+    """Code that writes records itself gets no text into what is told, and no series for each."""
+    turn = await held(store)
+    told = codec.to_row(StepSucceeded(NOW, CHARGE, 1, "1"))
+    forged = [
+        replace(told, body=told.body.replace('"do"', kind)) for kind in ('"a\\nstepwell_hosts 9\\n#"', '"b"', '"sleep"')
+    ]
+    await store.run(commit(turn, told, *forged))
+
+    found = await counted(store, tally)
+
+    assert found.sum("stepwell_steps_total", **OURS) == found.sum("stepwell_steps_total", **OURS, kind="do") == 1
+    assert "stepwell_hosts 9" not in metrics.text(tally.metrics())
+
+
 async def test_series_are_bounded(tmp_path: Path) -> None:
     """Workflows and steps that come later are told together; what they come to is right."""
     tally = Tally(most_workflows=1, most_steps=2)

@@ -38,7 +38,7 @@ from stepwell.testing import ACCOUNT, TestEngine
 from stepwell.transfers import export, import_next
 from stepwell.workflow import WorkflowEntrypoint
 from tests.store.copies import copied, tables_of
-from tests.store.scenes import NOW, create, register
+from tests.store.scenes import NOW, claim, create, register, worker
 
 SECRET = "whsec_c2VjcmV0"
 # By then whoever has taken a delivery is taken for lost.
@@ -121,6 +121,34 @@ async def test_delivery_says_which_instance_when_and_of_which_version(store: Sto
 
     (one,) = await sent(store)
     assert one == DeliveryRow(one.row, "h", "queued", "orders", "a", workflow.version, NOW + 5, [], NOW + 5, None, None)
+
+
+async def test_webhook_that_is_being_sent_least_comes_first(store: Store) -> None:
+    """One whose receiver is slow, and of which much is due, takes the room from no other, though it came first."""
+    await register(store)
+    await hook(store, "slow")
+    await hook(store, "other")
+    await create(store, "a", "b")
+
+    (before,) = await take(store, limit=1)
+    (then,) = await take(store, limit=1, fewer={before.to.row: 7}, each=8)
+
+    assert [before.to.id, then.to.id] == ["slow", "other"]
+
+
+@pytest.mark.parametrize("name", ["\0", "orders\\"], ids=["zero", "backslash"])
+async def test_whatever_a_webhook_wants_instances_go_on(store: Store, name: str) -> None:
+    """Its names are compared within the transactions of others, also with what no workflow can be called."""
+    await register(store)
+    await create(store, "a")
+    await hook(store, workflows=[name])
+    await hook(store, "own", workflows=["order", "orders"])
+
+    claims = await claim(store, await worker(store))
+
+    assert [turn.id for turn in claims.turns] == ["a"]
+    assert await told(store, "own") == ["started a"]
+    assert await told(store) == []
 
 
 async def test_webhook_is_told_of_what_it_wants(store: Store) -> None:

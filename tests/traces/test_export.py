@@ -10,12 +10,14 @@ from stepwell import WorkflowEntrypoint
 from stepwell.clock import VirtualClock
 from stepwell.spans import Span
 from stepwell.store import Store
+from stepwell.store.operations import RecordRow
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.trace_operations import TakeTraces
 from stepwell.testing import TestEngine
 from stepwell.trace_export import TraceExport, begin_traces
 from stepwell.traces import Trace, Tracing
 from tests import postgres
+from tests.store.scenes import commit, ending, held
 
 ON = Tracing(is_on=True)
 
@@ -132,6 +134,23 @@ async def test_receiver_that_is_away_gets_it_later(engine: TestEngine, caplog: p
 
     assert sorted(kept.instances) == ["a", "b"]
     assert caplog.text.count("traces cannot be sent") == 1
+
+
+async def test_history_that_cannot_be_read_keeps_no_others_from_being_sent(
+    engine: TestEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever code has written there that speaks for itself, of any account: it is told of, and not tried again."""
+    kept, turn = Kept(), await held(engine.store)
+    await engine.store.run(commit(turn, RecordRow("attempt_started", engine.clock.now(), "{}")))
+    await engine.store.run(ending(turn, n=2, seen=3))
+    await _run(engine, "b")
+
+    await sender(engine, kept).look()
+    await engine.advance("10 minutes")
+    await sender(engine, kept).look()
+
+    assert kept.instances == ["b"]
+    assert [record.getMessage() for record in caplog.records] == ["the trace of acme/orders/a cannot be made"]
 
 
 async def test_two_hosts_share_what_there_is(engine: TestEngine) -> None:

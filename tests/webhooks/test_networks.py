@@ -1,5 +1,10 @@
 """Where receivers may be: nobody reaches by a webhook what only this machine can."""
 
+import asyncio
+import socket
+import threading
+from typing import Any
+
 import pytest
 
 from stepwell.errors import InvalidInput
@@ -11,6 +16,7 @@ KINDS = {
     "private": ["10.0.0.1", "172.31.255.255", "192.168.1.1", "fd12:3456::1", "100.64.0.1", "::ffff:10.0.0.1"],
     "reserved": [
         *("169.254.169.254", "169.254.170.2", "fe80::1", "fe80::1%eth0", "fd00:ec2::254", "100.100.100.200"),
+        *("fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42", "168.63.129.16", "::ffff:168.63.129.16", "fec0::1"),
         *("0.0.0.0", "::", "224.0.0.1", "ff02::1", "240.0.0.1", "255.255.255.255", "192.0.0.192"),
         *("::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2001:0:7f00:1::", "64:ff9b:1::1"),
     ],
@@ -49,6 +55,28 @@ async def test_what_a_name_leads_to_is_what_counts() -> None:
     assert set(await addresses_of("http://localhost:1/", "loopback")) <= {"127.0.0.1", "::1"}
     with pytest.raises(NotAllowed, match="the setting `webhook_networks=loopback` allows it"):
         await addresses_of("https://localhost/", "public")
+
+
+async def test_names_that_nobody_answers_for_keep_nothing_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever makes webhooks may make many of them, and what a server shows is made in threads, too."""
+    is_over = threading.Event()
+
+    def never(*_: object, **__: object) -> list[Any]:
+        is_over.wait()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    asked = [asyncio.ensure_future(addresses_of("https://receiver.example/", "public")) for _ in range(50)]
+    await asyncio.sleep(0)
+
+    try:
+        async with asyncio.timeout(5):
+            shown = await asyncio.to_thread(lambda: "shown")
+    finally:
+        is_over.set()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    assert shown == "shown"
 
 
 @pytest.mark.parametrize(

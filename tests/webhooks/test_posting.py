@@ -92,6 +92,18 @@ async def test_answer_without_an_end_is_left() -> None:
     assert written < BODY_BYTES + 16 * 2**20
 
 
+async def test_answer_that_never_begins_is_left() -> None:
+    """Who says again and again that it is about to come does not keep the server busy until the time-out."""
+
+    async def promise(_: Message, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+            await writer.drain()
+
+    async with receiver(promise) as there:
+        assert await sent(there.url) == NO_HTTP
+
+
 async def test_receiver_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time-out holds for all of it: also where a byte comes now and then."""
     monkeypatch.setattr(posting, "TIMEOUT_S", 0.2)

@@ -12,8 +12,8 @@ import msgspec
 
 from stepwell.errors import StepwellError, StoreError
 from stepwell.facts import fact
-from stepwell.store import Store
-from stepwell.store.audit_operations import ForgetAudit, ListAudit
+from stepwell.store import Store, audit_operations, session_operations, token_operations, webhook_operations
+from stepwell.store.audit_operations import Audited
 from stepwell.store.catalogue import OPERATIONS
 from stepwell.store.link import (
     Answer,
@@ -32,12 +32,18 @@ from stepwell.store.link import (
     encode,
 )
 from stepwell.store.operations import Claim, EndLease, Operation, RegisterWorker
-from stepwell.store.token_operations import AddToken, FindToken, ListTokens, RevokeToken
+from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 
 logger = logging.getLogger(__name__)
 
-# What servers and commands ask for, and no worker: code that speaks for itself is not to make itself a token.
-_NOT_FOR_WORKERS = (AddToken, FindToken, ListTokens, RevokeToken, ListAudit, ForgetAudit)
+# What servers and commands ask for, and no worker: code that speaks for itself is not to make itself a token or a
+# session, nor entries of what nobody has asked, nor to have webhooks' secrets, or have the server send something.
+_MODULES = (audit_operations, session_operations, token_operations, webhook_operations)
+# The server, which may be root, writes the files of a snapshot to where they say.
+_NOT_FOR_WORKERS: tuple[type[Operation[Any]], ...] = (
+    SaveSnapshot,
+    *(kind for kind in OPERATIONS if kind.__module__ in {module.__name__ for module in _MODULES}),
+)
 
 _decode_operation: Callable[[Any], Operation[Any]] = msgspec.msgpack.Decoder(
     # The union of all operations, told apart by their tags.
@@ -109,10 +115,13 @@ class WorkerLine:
 
     def _run(self, operation: Operation[Any]) -> "asyncio.Future[Any]":
         asked: Any = operation
+        if isinstance(operation, Audited) and isinstance(operation.operation, ServeSnapshot):
+            # Code that somebody has deployed is made known by the worker that could load it, with the entry of that.
+            asked = operation.operation
         # What wraps an operation has it by this name.
-        while (inner := getattr(asked, "operation", None)) is not None:
-            asked = inner
-        if not isinstance(asked, self._refused):
+        while asked is not None and not isinstance(asked, self._refused):
+            asked = getattr(asked, "operation", None)
+        if asked is None:
             return self._store.run(operation)
         refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         refused.set_exception(StoreError(f"a worker may not ask for {type(asked).__name__}: only the server does"))

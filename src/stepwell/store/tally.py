@@ -45,7 +45,8 @@ class _Body(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Body).decode
-_WITHOUT_ATTEMPTS = ("sleep", "wait")
+# Whatever else a worker writes there is no series.
+_WITH_ATTEMPTS = ("do", "rollback")
 _OF_STEPS = frozenset(
     {
         *("attempt_started", "attempt_failed", "attempt_lost", "attempt_interrupted"),
@@ -218,7 +219,7 @@ class _Steps:
         body = _decode(record.body)
         key = body.key
         kind, name, _ = key
-        if kind in _WITHOUT_ATTEMPTS:
+        if kind not in _WITH_ATTEMPTS:
             return
         if record.kind == "attempt_started":
             turn.began[key] = record.at

@@ -191,8 +191,8 @@ class AreDeliveriesDue(Operation[bool], frozen=True):
 class TakeDeliveries(Operation[list[Due]], frozen=True):
     """Begin an attempt of up to `limit` deliveries that are due: of each webhook those due longest, `each` at the most.
 
-    `fewer` names webhooks, by row, of which only so many are wanted. Nobody else takes them before `until`: by then
-    whoever has taken them is believed lost.
+    `fewer` names webhooks, by row, of which only so many are wanted; those with fewest come last. Nobody else takes
+    them before `until`: by then whoever has taken them is believed lost.
     """
 
     now: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stepwell.clock import Clock
 from stepwell.durations import DAY_MS
 from stepwell.errors import DeliveryNotFound, InvalidInput
-from stepwell.limits import WEBHOOKS_PER_ACCOUNT
+from stepwell.limits import NAME_RULE, WEBHOOKS_PER_ACCOUNT, is_workflow_name
 from stepwell.store import Store
 from stepwell.store.webhook_operations import (
     AddWebhook,
@@ -43,6 +43,7 @@ class Webhooks:
     ) -> tuple[WebhookRow, str]:
         """Make a webhook; return it and its secret, which is shown nowhere else. Raises InvalidInput."""
         check_url(url, self.networks)
+        _check_names(workflows)
         id, secret = secrets.token_hex(16), new_secret()
         wanted = (_unique(workflows), _unique(events))
         made = AddWebhook(account, id, url, secret, *wanted, self.clock.now(), by, WEBHOOKS_PER_ACCOUNT)
@@ -65,6 +66,7 @@ class Webhooks:
         """Change of a webhook what is not None; return it as it is then. Raises WebhookNotFound or InvalidInput."""
         if url is not None:
             check_url(url, self.networks)
+        _check_names(workflows or ())
         wanted = [None if names is None else _unique(names) for names in (workflows, events)]
         return await self.store.run(ChangeWebhook(account, id, self.clock.now(), url, wanted[0], wanted[1], enabled))
 
@@ -105,6 +107,12 @@ class Webhooks:
     async def list(self, account: str) -> list[WebhookRow]:
         """Return the webhooks of an account, oldest first."""
         return await self.store.run(ListWebhooks(account))
+
+
+def _check_names(workflows: Sequence[str]) -> None:
+    for name in workflows:
+        if not is_workflow_name(name):
+            raise InvalidInput("workflows", f"body: workflows: no workflow can be called {name!r:.100}: {NAME_RULE}")
 
 
 def _unique(names: Sequence[str]) -> list[str]:

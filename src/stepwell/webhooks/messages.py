@@ -15,7 +15,8 @@ from stepwell.store.webhook_operations import TEST, Due
 
 _TYPE = "cf.workflows.workflow.instance."
 _TEST_TYPE = "stepwell.webhook.test"
-_ID = re.compile(r"msg_[0-9a-f]+_([1-9][0-9]{0,18})", re.ASCII)
+# As many digits as the number of any row has, and fewer than are too many for a database.
+_ID = re.compile(r"msg_[0-9a-f]+_([1-9][0-9]{0,17})", re.ASCII)
 
 
 def message_id(webhook: str, row: int) -> str:

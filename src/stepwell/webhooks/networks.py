@@ -4,13 +4,14 @@ What counts is the address that a name leads to when something is sent, and to t
 tell their machines about themselves is never sent anything, nor is any address that is nobody's own.
 """
 
-import asyncio
 import socket
 from collections.abc import Sequence
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from stepwell.errors import InvalidInput
+from stepwell.threads import Threads
 
 Address = IPv4Address | IPv6Address
 
@@ -18,12 +19,20 @@ Address = IPv4Address | IPv6Address
 NETWORKS = ("public", "loopback", "private")
 URL_LENGTH = 2_048
 _PORTS = {"https": 443, "http": 80}
-# Beside link-local addresses: where clouds tell a machine its credentials, and forms that hide another address.
+# Beside link-local addresses: where clouds tell a machine its credentials (AWS, Google, Oracle, Scaleway; Alibaba,
+# Azure, Oracle's earlier one), those of sites, which nobody has any more, and forms that hide another address.
 _NEVER = tuple(
     ip_network(one)
-    for one in ("fd00:ec2::/32", "100.100.100.200/32", "192.0.0.192/32", "2002::/16", "2001::/32", "64:ff9b:1::/48")
+    for one in (
+        *("fd00:ec2::/32", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128", "fd00:42::42/128"),
+        *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32"),
+        *("fec0::/10", "2002::/16", "2001::/32", "64:ff9b:1::/48"),
+    )
 )
 _NAT64 = ip_network("64:ff9b::/96")
+# A look-up cannot be ended, and one whose servers do not answer takes half a minute. The loop has few threads for them,
+# in which those of all other receivers would wait and, without uvloop, what is shown to people.
+_LOOK_UPS = Threads()
 
 
 class NotAllowed(Exception):
@@ -46,8 +55,7 @@ def parts_of(url: str) -> tuple[SplitResult, str, int]:
 async def addresses_of(url: str, networks: str) -> list[str]:
     """Look up where a receiver is; return the addresses at which it may be. Raises NotAllowed, or OSError."""
     parts, host, port = parts_of(url)
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await _LOOK_UPS.run(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
     return allowed([str(address[0]) for *_, address in found], networks, is_plain=parts.scheme == "http")
 
 

@@ -22,6 +22,8 @@ BODY_BYTES = 65_536
 _BODY_S = 0.5
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: |\r)")
 _INFORMATIONAL = range(100, 200)
+# Heads of an answer that are read: informational ones, and the last.
+_MOST_HEADS = 8
 
 
 class Posted(NamedTuple):
@@ -92,13 +94,14 @@ async def _connect(
 
 async def _status(reader: asyncio.StreamReader) -> int:
     """Return the status of the answer. Raises ValueError for what is none."""
-    while True:
+    for _ in range(_MOST_HEADS):
         found = _STATUS_LINE.match(await reader.readuntil(b"\r\n\r\n"))
         if found is None:
             raise ValueError
         status = int(found[1])
         if status not in _INFORMATIONAL:
             return status
+    raise ValueError
 
 
 async def _drop(reader: asyncio.StreamReader) -> None:

@@ -137,7 +137,13 @@ def take_deliveries(transaction: Transaction, operation: TakeDeliveries) -> list
     """Do TakeDeliveries."""
     taken: list[Due] = []
     now = operation.now
-    for row, id, account, url, *secrets in every(transaction.connection, _WEBHOOKS, (now,)):
+    # Who is being sent least comes first: receivers that are slow, and have much to come, take the room from no others.
+    waiting = sorted(
+        every(transaction.connection, _WEBHOOKS, (now,)),
+        key=lambda columns: operation.fewer.get(columns[0], operation.each),
+        reverse=True,
+    )
+    for row, id, account, url, *secrets in waiting:
         wanted = min(operation.each, operation.fewer.get(row, operation.each), operation.limit - len(taken))
         if wanted < 1:
             continue

@@ -41,6 +41,8 @@ create index deliveries_pending on deliveries (at) where next_at is not null;
 create index deliveries_ended on deliveries (ended_at) where ended_at is not null;
 
 -- Where a row is created with a worker at once, it has been queued, and has started.
+-- Names that a webhook wants are looked for in the text that has them, as they have no quotes: read as JSON, one that
+-- `jsonb` cannot hold would undo the transaction of whoever has caused an event.
 create function webhooks_hear() returns trigger language plpgsql as $$
 begin
     if not exists (select 1 from webhooks) then
@@ -61,8 +63,8 @@ begin
     join webhooks as w on w.account = new.account
     where w.disabled_at is null
         and w.deleted_at is null
-        and (w.events = '[]' or jsonb_exists(cast(w.events as jsonb), e.event))
-        and (w.workflows = '[]' or jsonb_exists(cast(w.workflows as jsonb), f.name))
+        and (w.events = '[]' or strpos(w.events, '"' || e.event || '"') > 0)
+        and (w.workflows = '[]' or strpos(w.workflows, '"' || f.name || '"') > 0)
     order by w.row;
     return null;
 end

@@ -70,6 +70,7 @@ def test_setting_says_how_the_log_is_written(tmp_path: Path, monkeypatch: pytest
     with Server(tmp_path) as server:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{server.url}/metrics", timeout=30)
+        refused.value.close()
         (line,) = wait_until(lambda: logged(server, "request.refused"), lambda: server.log)
 
     assert line["request"] == refused.value.headers["x-request-id"]

@@ -32,7 +32,8 @@ def _ask(url: str, token: str | None = None) -> tuple[int, str]:
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+        with error:
+            return error.code, error.read().decode()
 
 
 def test_host_without_an_api_tells_its_metrics(tmp_path: Path, require: Callable[..., None]) -> None:

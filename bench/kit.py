@@ -17,7 +17,7 @@ from stepwell import WorkflowEntrypoint, WorkflowEvent, WorkflowStep
 from stepwell.testing import TestEngine
 
 TESTS = 1_000
-TIMERS = 300
+TIMERS = 240
 ROUNDS = 5
 FLOWS = """
 from stepwell import WorkflowEntrypoint
@@ -47,7 +47,7 @@ async def test_{n}(stepwell_engine):
 
 
 class Month(WorkflowEntrypoint):
-    """Wakes up 300 times in 30 days."""
+    """Wakes up every three hours, for 30 days."""
 
     async def run(self, event: WorkflowEvent[None], step: WorkflowStep) -> int:
         """Sleep, again and again."""

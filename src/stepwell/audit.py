@@ -8,16 +8,17 @@ Workers have the store without: what they ask is nobody's, though a request may 
 import asyncio
 import getpass
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
-from stepwell.store import Listener, Store
+from stepwell.store import Store
 from stepwell.store.audit_operations import AUDITED, Asked, Audited
 from stepwell.store.job_operations import StartJob
 from stepwell.store.once import Once
-from stepwell.store.operations import InstanceRow, Operation
+from stepwell.store.operations import Operation
+from stepwell.store.wrapped import WrappedStore
 
 A = TypeVar("A")
 
@@ -63,33 +64,12 @@ def with_asked(operation: Operation[A], asked: Asked | None) -> Operation[A]:
     return Audited(operation, asked) if is_audited else operation  # type: ignore[arg-type]  # it is one of AUDITED
 
 
-class AuditedStore:
+class AuditedStore(WrappedStore[Store]):
     """A store in which what somebody asks for leaves its entry in the audit log."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
 
     def run(self, operation: Operation[A]) -> asyncio.Future[A]:
         """Do an operation; see `Store.run`."""
-        return self._store.run(with_asked(operation, _asking.get()))
-
-    def listen(self, worker: int, listener: Listener) -> None:
-        """Tell a worker of what is due and what came from outside."""
-        self._store.listen(worker, listener)
-
-    def ignore(self, worker: int) -> None:
-        """Tell a worker nothing more."""
-        self._store.ignore(worker)
-
-    def watch(
-        self, instance: InstanceRow | None, told: Callable[[], None], *, of_turns: bool = True
-    ) -> Callable[[], None]:
-        """Call `told` when an instance, or any, gets a record or is deleted; return what ends that."""
-        return self._store.watch(instance, told, of_turns=of_turns)
-
-    async def close(self) -> None:
-        """Close the store."""
-        await self._store.close()
+        return self.inner.run(with_asked(operation, _asking.get()))
 
 
 def _user() -> str:

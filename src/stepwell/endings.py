@@ -12,7 +12,7 @@ from stepwell.core.failures import Failure, describe
 from stepwell.core.instance import Status
 from stepwell.core.records import Paused, Record, Waiting
 from stepwell.errors import UnreadableValue, WorkflowInternalError
-from stepwell.facts import fact, fact_of
+from stepwell.facts import fact_of
 from stepwell.notes import Notebook
 from stepwell.problems import trace_of
 from stepwell.recorder import Ending, Recorder
@@ -243,13 +243,7 @@ class Endings:
                 self._claim.id,
                 self._claim.version,
                 text,
-                extra=fact(
-                    "value.unreadable",
-                    workflow=self._claim.workflow,
-                    instance=self._claim.id,
-                    version=self._claim.version,
-                    error=error,
-                ),
+                extra=fact_of(self._claim, "value.unreadable", version=self._claim.version, error=error),
             )
             return
         logger.error(

@@ -9,6 +9,7 @@ a look into a dictionary.
 Source: prometheus.io/docs/instrumenting/exposition_formats/ and prometheus.io/docs/practices/naming/
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections import Counter as Counted
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +27,7 @@ SHORT_S = (0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 Labels = tuple[str, ...]
 
 
-class Metric:
+class Metric(ABC):
     """What all kinds have in common."""
 
     kind: ClassVar[str]
@@ -36,9 +37,9 @@ class Metric:
         self.meaning = meaning
         self.labels = labels
 
+    @abstractmethod
     def lines(self) -> Iterator[str]:
         """Yield what is told of each series."""
-        raise NotImplementedError
 
 
 class _Values(Metric):

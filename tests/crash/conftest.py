@@ -15,3 +15,12 @@ def own_database(require: Callable[..., None]) -> Iterator[postgres.Server]:
     own.start()
     yield own
     own.remove()
+
+
+@pytest.fixture
+def url(require: Callable[..., None]) -> Iterator[str]:
+    """An empty database."""
+    require(postgres.REASON, "several hosts on it", postgres.is_there())
+    taken = postgres.databases.take()
+    yield taken
+    postgres.databases.give_back(taken)

@@ -1,7 +1,7 @@
 """Code that is uploaded to real servers, which are killed, and started again without any files."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stepwell.cli import main
-from tests import postgres
 from tests.crash.fleet import FleetServer
 from tests.crash.server import ask_store, make_token
 from tests.crash.test_pinned import Server, begin, of, write
@@ -64,15 +63,6 @@ def place(tmp_path: Path) -> Path:
     place = tmp_path / "s"
     place.mkdir()
     return place
-
-
-@pytest.fixture
-def url(require: Callable[..., None]) -> Iterator[str]:
-    """An empty database."""
-    require(postgres.REASON, "several hosts on it", postgres.is_there())
-    taken = postgres.databases.take()
-    yield taken
-    postgres.databases.give_back(taken)
 
 
 @pytest.fixture

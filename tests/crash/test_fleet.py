@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,15 +23,6 @@ class Nap(WorkflowEntrypoint):
         await step.sleep("nap", "3 seconds")
         return "slept"
 """
-
-
-@pytest.fixture
-def url(require: Callable[..., None]) -> Iterator[str]:
-    """An empty database."""
-    require(postgres.REASON, "several hosts on it", postgres.is_there())
-    taken = postgres.databases.take()
-    yield taken
-    postgres.databases.give_back(taken)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 import pytest
 from standardwebhooks import Webhook
 
-from tests import postgres
 from tests.crash.fleet import FleetServer
 from tests.crash.server import DEADLINE_S, DevServer, make_token, wait_until
 
@@ -93,15 +92,6 @@ def ledger() -> Iterator[Ledger]:
     yield opened
     opened.shutdown()
     opened.server_close()
-
-
-@pytest.fixture
-def url(require: Callable[..., None]) -> Iterator[str]:
-    """An empty database."""
-    require(postgres.REASON, "several hosts on it", postgres.is_there())
-    taken = postgres.databases.take()
-    yield taken
-    postgres.databases.give_back(taken)
 
 
 def subscribe(server: DevServer, ledger: Ledger, token: str | None = None) -> None:

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 from stepwell.engine import Engine
 from stepwell.server_settings import Settings
 from stepwell.settings import TurnSettings
-from stepwell.store import Listener, Store
-from stepwell.store.operations import InstanceRow, Operation, RegisterWorkflow
+from stepwell.store import Store
+from stepwell.store.operations import Operation, RegisterWorkflow
 from stepwell.store.sql.rows import Connection, every
 from stepwell.store.sqlite import SqliteStore
+from stepwell.store.wrapped import WrappedStore
 from stepwell.testing import ACCOUNT, TestEngine
 from tests import postgres
 from tests.model.programs import Errand, Foreign, Hourly, Keyed, Narrow, Paced, Plain
@@ -63,40 +64,22 @@ class Ids:
 IDS = Ids()
 
 
-class Numbered:
+class Numbered(WrappedStore[Store]):
     """A store whose row numbers are those of another one: `note` says what is done behind each creation.
 
     Each database leaves numbers out where it meets a row that is there already, and each in other places.
     """
 
     def __init__(self, inner: Store, note: Callable[[], None]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._note = note
 
     def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
         """Do an operation."""
-        answer: asyncio.Future[A] = self._inner.run(operation)
+        answer: asyncio.Future[A] = super().run(operation)
         if isinstance(operation, CREATIONS):
             self._note()
         return answer
-
-    def listen(self, worker: int, listener: Listener) -> None:
-        """Tell a worker of what happens."""
-        self._inner.listen(worker, listener)
-
-    def ignore(self, worker: int) -> None:
-        """Tell a worker nothing more."""
-        self._inner.ignore(worker)
-
-    def watch(
-        self, instance: InstanceRow | None, told: Callable[[], None], *, of_turns: bool = True
-    ) -> Callable[[], None]:
-        """Tell somebody of changes."""
-        return self._inner.watch(instance, told, of_turns=of_turns)
-
-    async def close(self) -> None:
-        """Close the store."""
-        await self._inner.close()
 
 
 @dataclass

@@ -14,13 +14,14 @@ from stepwell.core.records import EventReceived
 from stepwell.core.standing import standing
 from stepwell.errors import CannotStandIn, InstanceNotFound
 from stepwell.stage import StandIns
-from stepwell.store import Listener, Store, codec
+from stepwell.store import Store, codec
 from stepwell.store.child_operations import StartChild
 from stepwell.store.control_operations import RestartInstance
 from stepwell.store.once import Once
 from stepwell.store.operations import CreateInstance, GetInstance, InstanceRow, ListInstances, Operation
 from stepwell.store.schedule_operations import FireSchedules
 from stepwell.store.transfer_operations import FinishImport
+from stepwell.store.wrapped import WrappedStore
 from stepwell.testing.instance import ACCOUNT, TestInstance
 from stepwell.testing.stand_ins import Modifiers, StepLike
 
@@ -172,42 +173,24 @@ class Introspections:
                 await instance.send_event(event_type, payload)
 
 
-class IntrospectedStore:
+class IntrospectedStore(WrappedStore[Store]):
     """The store of an engine, which tells the introspections of each instance that begins."""
 
     def __init__(self, store: Store, introspections: Introspections) -> None:
-        self._store = store
+        super().__init__(store)
         self._introspections = introspections
 
     def run(self, operation: Operation[A]) -> asyncio.Future[A]:
         """Do an operation; see `Store.run`."""
         if not self._introspections.is_looking or not isinstance(operation, _BEGINNINGS):
-            return self._store.run(operation)
+            return self.inner.run(operation)
         # An empty context: it is no work of the author's code, which may have asked.
         return asyncio.get_running_loop().create_task(self._begin(operation), context=Context())
 
     async def _begin(self, operation: Operation[A]) -> A:
-        answer = await self._store.run(operation)
-        await self._introspections.look(self._store)
+        answer = await self.inner.run(operation)
+        await self._introspections.look(self.inner)
         return answer
-
-    def listen(self, worker: int, listener: Listener) -> None:
-        """Tell a worker of what is due and what came from outside."""
-        self._store.listen(worker, listener)
-
-    def ignore(self, worker: int) -> None:
-        """Tell a worker nothing more."""
-        self._store.ignore(worker)
-
-    def watch(
-        self, instance: InstanceRow | None, told: Callable[[], None], *, of_turns: bool = True
-    ) -> Callable[[], None]:
-        """Call `told` when an instance, or any, gets a record or is deleted; return what ends that."""
-        return self._store.watch(instance, told, of_turns=of_turns)
-
-    async def close(self) -> None:
-        """Close the store."""
-        await self._store.close()
 
 
 async def _newer(store: Store, workflow: str, session: WorkflowIntrospector) -> list[InstanceRow]:

@@ -2,16 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from stepwell.core.records import Key, Record
-from stepwell.store import Listener, codec
+from stepwell.store import codec
 from stepwell.store.label_operations import SetLabels
 from stepwell.store.note_operations import WriteNotes
-from stepwell.store.operations import ClaimDue, Claims, Commit, InstanceRow, Operation, Release
+from stepwell.store.operations import ClaimDue, Claims, Commit, Operation, Release
 from stepwell.store.sqlite import SqliteStore
 from stepwell.store.stream_operations import BeginStream, WritePiece
+from stepwell.store.wrapped import WrappedStore
 
 A = TypeVar("A")
 
@@ -40,11 +40,11 @@ def _record_in_words(record: Record) -> str:
     return kind if key is None else f"{kind}: {key.label}"
 
 
-class CountingStore:
+class CountingStore(WrappedStore[SqliteStore]):
     """A store in memory that keeps what workers have written. Notes, which decide nothing, do not count."""
 
     def __init__(self) -> None:
-        self.inner = SqliteStore.in_memory()
+        super().__init__(SqliteStore.in_memory())
         self.written: list[Operation[Any]] = []
 
     @property
@@ -65,24 +65,6 @@ class CountingStore:
         """Count what was done, if it has changed an instance."""
         if answer.turns if isinstance(answer, Claims) else getattr(operation, "records", None):
             self.written.append(operation)
-
-    def listen(self, worker: int, listener: Listener) -> None:
-        """Tell a worker of what happens."""
-        self.inner.listen(worker, listener)
-
-    def ignore(self, worker: int) -> None:
-        """Tell a worker nothing more."""
-        self.inner.ignore(worker)
-
-    def watch(
-        self, instance: InstanceRow | None, told: Callable[[], None], *, of_turns: bool = True
-    ) -> Callable[[], None]:
-        """Tell somebody of an instance's changes."""
-        return self.inner.watch(instance, told, of_turns=of_turns)
-
-    async def close(self) -> None:
-        """Close the store."""
-        await self.inner.close()
 
 
 class DyingStore(CountingStore):

@@ -36,8 +36,8 @@ def test_user_is_named_by_name_or_number() -> None:
 @pytest.mark.parametrize(
     ("said", "problem"),
     [
-        pytest.param("nobody-at-all", "name not found.*nobody-at-all.*; make one, such as with: useradd", id="unknown"),
-        pytest.param("54321:no-such-group", "name not found.*no-such-group", id="unknown group"),
+        pytest.param("nobody-at-all", "no user has this name; make one, such as with: useradd", id="unknown"),
+        pytest.param("54321:no-such-group", "no group is called no-such-group; make one", id="unknown group"),
         pytest.param("54321", "no user has this number; give a group, too, as in 54321:54321", id="no group"),
         pytest.param("root", "it must be neither root nor in root's group", id="root"),
         pytest.param("0:54321", "it must be neither root nor", id="zero"),

@@ -105,9 +105,12 @@ def find(said: str) -> WorkerUser | None:
     user, _, group = said.partition(":")
     try:
         uid = int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise _refused(said, "no user has this name; make one, such as with: useradd --system stepwell-code") from None
+    try:
         gid = None if not group else int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
-    except KeyError as error:
-        raise _refused(said, f"{error.args[0]}; make one, such as with: useradd --system stepwell-code") from None
+    except KeyError:
+        raise _refused(said, f"no group is called {group}; make one, such as with: groupadd --system {group}") from None
     entry = _entry(uid)
     if gid is None and entry is None:
         raise _refused(said, f"no user has this number; give a group, too, as in {user}:{user}")

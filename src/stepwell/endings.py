@@ -83,6 +83,31 @@ class Collected:
 Reason = Park | Returned | Collected | Stuck | Drained | Fatal | Lost | Broken
 
 
+class Wish:
+    """The reason for which a turn is to end, once there is one."""
+
+    def __init__(self) -> None:
+        self.reason: Reason | None = None
+        self._is_there = asyncio.Event()
+
+    def end_for(self, reason: Reason, *, is_over: bool) -> None:
+        """Wish that the turn ends for a reason, unless there is one that counts for more; `is_over`: it is ending."""
+        # A wish to park gives way to anything; one to let go, to an error that a replay could catch; all, to a loss.
+        is_fatal = isinstance(reason, Fatal) and isinstance(self.reason, Drained) and not is_over
+        if self.reason is None or isinstance(self.reason, Park) or is_fatal or isinstance(reason, Lost):
+            self.reason = reason
+            self._is_there.set()
+
+    def forget(self) -> None:
+        """Let the turn go on."""
+        self.reason = None
+        self._is_there.clear()
+
+    async def wait(self) -> None:
+        """Wait until there is a reason."""
+        await self._is_there.wait()
+
+
 def poisoned(lost_turns: int) -> Failure:
     """Return the error of an instance whose turns are lost again and again."""
     return Failure(

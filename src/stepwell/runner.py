@@ -66,7 +66,8 @@ class Turn:
         self.stand_ins, self.finishing = context.stand_ins(claim), context.finishing
         self.trace: Trace | HandedOn | None = None
         self.execution = Execution((), 0)
-        self._workflow, self._context = workflow, context
+        self._workflow = workflow
+        self._context = context
         self._reader = Reader(context.store, context.clock, claim)
         events = RecorderEvents(self._heard, self._lost, self.broke)
         self._recorder = Recorder(context.store, claim, context.clock, events)
@@ -75,7 +76,8 @@ class Turn:
         self.labels = RunLabels(claim, self._reader.read)
         self.replay = Replay(self, context.divergences, is_strict=context.settings.fails_diverging)
         self._port = self._port_class(self)
-        self.slots, self.streams = SharedSlots(self, context.store), TurnStreams(self, self._reader, self._port.work)
+        self.slots = SharedSlots(self, context.store)
+        self.streams = TurnStreams(self, self._reader, self._port.work)
         self._calls: dict[Key, tuple[CallScope, StepCall]] = {}
         self.delivery = Delivery(self, self._reader, self._calls)
         # The scope of `run`, once the instance is rolled back in this turn.
@@ -88,10 +90,10 @@ class Turn:
         self._asking: dict[CallScope, None] = {}
         self._side_tasks = SideTasks(self._help_failed)
         self._run_task: asyncio.Task[Any] | None = None
-        self._reason: Reason | None = None
-        self._has_reason = asyncio.Event()
+        self._wish = endings.Wish()
         self._alarms = TurnAlarms(context.clock, context.settings.foreign_wait_ms, self.advance, self._stick)
-        self._was_told = self._is_draining = self.is_over = self._is_closing = False
+        self._was_told = self._is_draining = False
+        self.is_over = self._is_closing = False
 
     # ---- what the worker calls
 
@@ -182,7 +184,7 @@ class Turn:
             self.execution.state = fold_as_far_as_possible(history)
             self.broke(error)
         self._recorder.begin(rows[-1].seq, self.execution.state.step_count)
-        if self._reason is not None:
+        if self._wish.reason is not None:
             return
         if self.claim.lost_turns >= settings.lost_turns:
             self._end_for(endings.Fatal(endings.poisoned(self.claim.lost_turns)))
@@ -244,7 +246,7 @@ class Turn:
 
     def _advance(self) -> None:
         run = self._run_task
-        if self.is_over or self._reason or run is None or run.done() or not self.main.is_settled:
+        if self.is_over or self._wish.reason or run is None or run.done() or not self.main.is_settled:
             return
         now = self.clock.now()
         for key in self.execution.settle(now):
@@ -415,11 +417,7 @@ class Turn:
         self._end_for(endings.Lost())
 
     def _end_for(self, reason: Reason) -> bool:
-        # A wish to park gives way to anything; one to let go, to an error that a replay could catch; all, to a loss.
-        is_fatal = isinstance(reason, endings.Fatal) and isinstance(self._reason, endings.Drained) and not self.is_over
-        if self._reason is None or isinstance(self._reason, Park) or is_fatal or isinstance(reason, endings.Lost):
-            self._reason = reason
-            self._has_reason.set()
+        self._wish.end_for(reason, is_over=self.is_over)
         return True
 
     # ---- the end
@@ -427,37 +425,37 @@ class Turn:
     async def _meet(self) -> None:
         """Wait for a reason to end the turn, until one holds."""
         while True:
-            await self._has_reason.wait()
-            if isinstance(self._reason, Park) and not self.is_over:
+            await self._wish.wait()
+            if isinstance(self._wish.reason, Park) and not self.is_over:
                 # Other callbacks have run since. It is decided again, and none runs until the release is sent.
-                self._forget_reason()
+                self._wish.forget()
                 self.advance()
-            if self._reason is None:
+            if self._wish.reason is None:
                 continue
             if self._is_collected():
                 self._roll_back()
                 continue
             self.is_over = True
-            if await self._endings.end(self._reason, self.execution):
+            if await self._endings.end(self._wish.reason, self.execution):
                 return
             self.is_over = False
             if self.execution.is_rolling_back and self._forward is None:
                 self._roll_back()
                 continue
-            self._forget_reason()
+            self._wish.forget()
             if not self.main.pending:
                 self.quiet(self.main)
 
     def _is_collected(self) -> bool:
-        is_replayed = isinstance(self._reason, endings.Collected | endings.Returned | endings.Stuck)
+        is_replayed = isinstance(self._wish.reason, endings.Collected | endings.Returned | endings.Stuck)
         return is_replayed and self.execution.is_rolling_back and self._forward is None
 
     def _roll_back(self) -> None:
         """Leave `run`, which may call nothing more, and run the rollbacks in a scope of their own."""
-        if isinstance(self._reason, endings.Returned):
+        if isinstance(self._wish.reason, endings.Returned):
             # A replay has met once more what the instance is rolled back for.
-            look_away(self._reason.task)
-        self._forget_reason()
+            look_away(self._wish.reason.task)
+        self._wish.forget()
         self._alarms.cancel()
         self._forward, self.main = self.main, CallScope(self.quiet, self)
         self._forward.is_closed = True
@@ -469,10 +467,6 @@ class Turn:
         self.main.results.extend(key for key in self.execution.outcomes if key.kind is StepKind.ROLLBACK)
         self._begin(self.rollbacks.run(), "rollbacks", None)
 
-    def _forget_reason(self) -> None:
-        self._reason = None
-        self._has_reason.clear()
-
     async def _close(self) -> None:
         """Cancel what is left of the author's code and wait a little for it."""
         self.is_over = self._is_closing = True
@@ -480,7 +474,7 @@ class Turn:
         self._alarms.cancel()
         self._side_tasks.cancel()
         await self._attempts.stop(0)
-        if isinstance(self._reason, endings.Lost) or self.execution.is_pausing or self.execution.state.ended_at:
+        if isinstance(self._wish.reason, endings.Lost) or self.execution.is_pausing or self.execution.state.ended_at:
             self.slots.leave_all()
         self.main.is_closed = True
         for task in list(self.main.tasks):
@@ -497,4 +491,8 @@ class Turn:
         self.abandoned = len(await left_after(self._alive, self._context.settings.close_grace_ms))
         if self.abandoned:
             left = (self.abandoned, self.claim.workflow, self.claim.id)
-            logger.warning("%d tasks of %s/%s outlived their turn", *left, extra=fact_of(self.claim, "tasks.abandoned"))
+            logger.warning(
+                "%d tasks of %s/%s did not end when their turn did; they are abandoned",
+                *left,
+                extra=fact_of(self.claim, "tasks.abandoned"),
+            )

@@ -113,6 +113,8 @@ def on_both(require: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> It
     """Let there be an engine on PostgreSQL, too, in which no row number is reserved that is not used."""
     require(postgres.REASON, "the other store", HAS_POSTGRES)
     monkeypatch.setattr("stepwell.store.postgres.creations.RESERVED", 1)
+    # A transaction that this machine kept waiting would be done again, and its row numbers left out.
+    monkeypatch.setattr("stepwell.store.postgres.ledger.KEPT_MS", 60_000)
     stores = postgres.Stores()
     monkeypatch.setattr(AccountMachine, "stores", stores)
     yield

@@ -254,6 +254,8 @@ def url(require: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterat
     """An empty database, in which no row number is reserved that is not used: see `difference`."""
     require(postgres.REASON, "the other store", HAS_POSTGRES)
     monkeypatch.setattr("stepwell.store.postgres.creations.RESERVED", 1)
+    # A transaction that this machine kept waiting would be done again, and its row numbers left out.
+    monkeypatch.setattr("stepwell.store.postgres.ledger.KEPT_MS", 60_000)
     taken = postgres.databases.take()
     yield taken
     postgres.databases.give_back(taken)
@@ -338,12 +340,10 @@ def test_what_has_ended_is_what_is_counted(seed: int) -> None:
     sqlite.close()
 
 
-async def test_both_stores_do_the_same_in_batches(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_both_stores_do_the_same_in_batches(url: str, tmp_path: Path) -> None:
     """However many operations wait at once, and however they are written together, what becomes of them is the same."""
     from stepwell.store.postgres import PostgresStore
 
-    # A transaction that this machine kept waiting would be done again, and its row numbers left out.
-    monkeypatch.setattr("stepwell.store.postgres.ledger.KEPT_MS", 60_000)
     asked = _drawn(seed=13, steps=600)
     async with AsyncExitStack() as opened:
         file = await asyncio.to_thread(SqliteStore.open, tmp_path / "store.db")

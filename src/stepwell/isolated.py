@@ -17,12 +17,14 @@ from typing import Any, Final, TypeVar
 from msgspec import structs
 
 from stepwell import sizes, values
+from stepwell.attributes import merged
 from stepwell.bodies import call_body, step_facts, stored
 from stepwell.calls import CallScope, StepCall
 from stepwell.capture import SINK
+from stepwell.contexts import StepContext
 from stepwell.core.instance import fold
 from stepwell.core.keys import Scope
-from stepwell.core.records import Key, StepKind
+from stepwell.core.records import Attributes, Key, StepKind
 from stepwell.errors import (
     StoreError,
     TurnLost,
@@ -37,9 +39,8 @@ from stepwell.rehearsal import DryStore, DryTurn, StillClock, claimed
 from stepwell.runner import Turn
 from stepwell.scope import AuthorExit, install
 from stepwell.settings import TurnContext
-from stepwell.steps import StepContext
 from stepwell.store import codec
-from stepwell.store.link import Message, RunStep, StepBeat, StepProgress, StepRan, StepSaid
+from stepwell.store.link import Message, RunStep, StepBeat, StepDescribed, StepProgress, StepRan, StepSaid
 from stepwell.store.operations import Claim, Operation, ReadHistory
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.streams import StoredResult
@@ -142,6 +143,7 @@ class _StepSignals:
 
     def __init__(self, say: Say, classes: values.Classes, details: str | None) -> None:
         self.details: Any = None
+        self.attributes: Attributes = {}
         if details is not None:
             # What cannot be read any more is nothing.
             with suppress(UnreadableValue):
@@ -153,6 +155,11 @@ class _StepSignals:
     def beat(self, details: Any) -> None:
         """Pass a sign of life on. Raises NotSerialisable."""
         self._loop.call_soon_threadsafe(self._say, StepBeat(values.encode(details, "details", self._classes)))
+
+    def describe(self, given: object) -> None:
+        """Pass attributes on. Raises WorkflowFatalError."""
+        self.attributes = merged(self.attributes, given)
+        self._loop.call_soon_threadsafe(self._say, StepDescribed(self.attributes))
 
 
 class _StepPort(TurnPort):

@@ -33,6 +33,7 @@ from stepwell.errors import (
     WorkflowInternalError,
 )
 from stepwell.isolation import Isolation
+from stepwell.notes import CUT_EVERY_MS
 from stepwell.port import TurnPort
 from stepwell.problems import problem_of
 from stepwell.rehearsal import DryStore, DryTurn, StillClock, claimed
@@ -121,6 +122,14 @@ class _StepSink:
         self.place = place
         self._say = say
         self._loop = asyncio.get_running_loop()
+        self._cut_at = self._loop.time()
+
+    def may_cut(self) -> bool:
+        """Let a line be ended as often as that of any attempt."""
+        now = self._loop.time()
+        is_time = (now - self._cut_at) * 1000 >= CUT_EVERY_MS
+        self._cut_at = now if is_time else self._cut_at
+        return is_time
 
     def take(self, level: str, text: str, *, always: bool = False) -> bool:
         """Take a line. From any thread."""

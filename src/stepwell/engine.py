@@ -139,7 +139,7 @@ class Engine:
         self.terminations = Terminations(self.store, self.clock)
         self.jobs = Jobs(self.store, self.clock, self.count_creations, told.idempotency_key_retention)
         self.samples = Samples(self.store, self.clock)
-        self.webhooks = Webhooks(self.store, self.clock, told.webhook_networks)
+        self.webhooks = Webhooks(self.store, self.clock, told.webhook_networks, told.idempotency_key_retention)
 
     @property
     def control(self) -> Control:

@@ -121,6 +121,8 @@ AUDIT_RETENTION_MS = 400 * DAY_MS
 # level. Source: pages.nist.gov/800-63-4/sp800-63b.html, 2.2.3
 SESSION_IDLE_MS = HOUR_MS
 SESSION_LIFETIME_MS = DAY_MS
+# Ours: how many sessions a token may have; one more ends that which was used longest ago.
+SESSIONS_PER_TOKEN = 100
 # Ours: how long a request may wait for a change of an instance, and how many may do so at a time.
 LONGEST_POLL_MS = MINUTE_MS
 WAITING_REQUESTS = 1_000

@@ -57,6 +57,7 @@ from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
 from stepwell.api.request import ApiRequest
 from stepwell.api.sessions import PAGE_HEADER
 from stepwell.api.ui import live, outcomes, overview, pages, session
+from stepwell.api.ui import webhooks as ui_webhooks
 from stepwell.engine import Engine
 
 Handler = Callable[[Engine, ApiRequest], Awaitable[Response]]
@@ -342,6 +343,7 @@ DASHBOARD = (
     Route("GET", "/ui/outcomes", None, "How the latest instances have ended", outcomes.get_outcomes, ("workflow",)),
     Route("GET", "/ui/ends", None, "How many instances ended in each of the last hours", outcomes.get_ends),
     Route("GET", "/ui/peaks", None, "How many instances ran and waited in the last day", outcomes.get_peaks),
+    Route("GET", "/ui/webhooks", None, "Who is told, and what of", ui_webhooks.get_webhooks),
     Route("GET", "/ui/live", None, "What changes", live.stream_changes, ("topics", "after")),
 )
 

@@ -18,6 +18,7 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
     "Writing workflows": (
         "../README.md",
         "authoring.md",
+        "guides/ai-agents.md",
         "checks.md",
         "graphs.md",
         "flow.md",

@@ -102,6 +102,8 @@ METRICS_STEPS_OF_WORKFLOW = 50
 LABELS = 16
 LABEL_NAME_LENGTH = 64
 LABEL_VALUE_LENGTH = 256
+# Ours: how many attributes an attempt has; their names and texts are as those of labels.
+ATTRIBUTES = 32
 # Ours: how long the name of a limit is that steps share.
 LIMIT_NAME_LENGTH = 64
 # Ours: how long a search looks for more before it answers with what it has found; how much of an error's message may be

@@ -10,6 +10,7 @@ from stepwell import limits, values
 from stepwell.calls import CallScope, StepCall, Work
 from stepwell.capture import SINK
 from stepwell.clock import Clock, sleep_ms
+from stepwell.contexts import StepContext
 from stepwell.core.execution import Execution
 from stepwell.core.failures import from_parts, rebuild
 from stepwell.core.keys import Scope
@@ -35,7 +36,7 @@ from stepwell.scope import CURRENT
 from stepwell.shared_slots import HELD_LIMITS
 from stepwell.stage import StandIns
 from stepwell.step_traits import StepTraits
-from stepwell.steps import CURRENT_PORT, StepBody, StepContext
+from stepwell.steps import CURRENT_PORT, StepBody
 from stepwell.store.child_operations import ChildLink
 from stepwell.store.operations import Claim
 from stepwell.values import Classes

@@ -24,8 +24,9 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
         pytest.param(3, None, None, id="undoing steps"),
         pytest.param(4, None, "copied", id="long steps"),
         pytest.param(5, None, 3 * 2**20, id="isolated"),
-        pytest.param(6, None, {"at": "Graz"}, id="children"),
-        pytest.param(7, {"name": "Ann"}, "Welcome, Ann!", id="worker"),
+        pytest.param(6, None, "done", id="attributes"),
+        pytest.param(7, None, {"at": "Graz"}, id="children"),
+        pytest.param(8, {"name": "Ann"}, "Welcome, Ann!", id="worker"),
     ],
 )
 async def test_workflow_of_the_page_runs(
@@ -55,4 +56,4 @@ async def test_workflow_of_the_page_runs(
 
 def test_every_workflow_of_the_page_is_tried() -> None:
     """A block more needs a case more."""
-    assert len(BLOCKS) == 8
+    assert len(BLOCKS) == 9

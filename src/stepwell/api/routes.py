@@ -20,6 +20,7 @@ from starlette.responses import Response
 from stepwell.api import (
     absent,
     account_settings,
+    attributes,
     audit,
     caller,
     checks,
@@ -156,6 +157,7 @@ ROUTES = (
         _DRAWN,
     ),
     Route("GET", _OWN_INSTANCE + "/history", None, "The records of an instance", history.get_history, _HISTORY),
+    Route("GET", _OWN_INSTANCE + "/attributes", None, "What attempts took", attributes.get_attributes, ("step",)),
     Route("GET", _OWN_INSTANCE + "/tree", None, "Whom an instance awaits", tree.get_tree),
     Route("GET", _OWN_INSTANCE + "/retention", None, "How long an instance is kept", retention.get_retention),
     Route("GET", _OWN_INSTANCE + "/why", None, "Why an instance does not go on", why.get_why),
@@ -354,6 +356,7 @@ DASHBOARD = (
 _SHARED = frozenset(
     {
         *(_ONE, _WORKFLOWS, _INSTANCE, _OWN_INSTANCE, _OWN_INSTANCE + "/why", _OWN_INSTANCE + "/history"),
+        _OWN_INSTANCE + "/attributes",
         *(_OWN_WORKFLOW + "/instances", _OWN + "/instances", _OWN_WORKFLOW + "/limits", _OWN + "/limits"),
         *(_OWN + "/hosts", _JOBS, _SCHEDULES, _ONE + "/versions"),
         *("/ui/overview", "/ui/outcomes", "/ui/ends", "/ui/peaks"),

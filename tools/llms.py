@@ -23,6 +23,8 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
         "graphs.md",
         "flow.md",
         "schedules.md",
+        "guides/pydantic-ai.md",
+        "guides/openai-agents.md",
         "embedding.md",
         "testing.md",
         "testing-replay.md",

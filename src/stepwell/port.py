@@ -114,6 +114,9 @@ class PortHost(Protocol):
     async def result_of(self, scope: CallScope, call: StepCall, answer: StepAnswer) -> Any:
         """Return the result of a call, once it is on record."""
 
+    def instance_key(self) -> str:
+        """Return what tells the instance from all others."""
+
 
 class TurnPort:
     """The step calls of one turn. Each belongs to the scope whose task makes it."""
@@ -266,6 +269,10 @@ class TurnPort:
         """Return whose calls are being made, innermost first: those of an attempt, those of `run`."""
         scope = self._scope()
         return (scope,) if scope is self._host.main else (scope, self._host.main)
+
+    def instance_key(self) -> str:
+        """Return what tells the instance from all others."""
+        return self._host.instance_key()
 
     def _passes(self, key: Key) -> bool:
         return self._host.stand_ins is not None and self._host.stand_ins.passes(key)

@@ -41,7 +41,7 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
     ),
     "What is promised": ("contract.md", "compatibility.md"),
     "Reference": ("reference/cli.md", "reference/client.md", "reference/metrics.md", "reference/log.md"),
-    "Optional": ("asvs.md", "../ARCHITECTURE.md", "../CONTRIBUTING.md", "../CHANGELOG.md"),
+    "Optional": ("asvs.md", "internals.md", "../ARCHITECTURE.md", "../CONTRIBUTING.md", "../CHANGELOG.md"),
 }
 _MORE = "More"
 

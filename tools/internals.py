@@ -32,6 +32,7 @@ from stepwell.testing import TestEngine, TestInstance
 PLACE = Path(__file__).parent.parent / "docs" / "internals.md"
 
 _NOON = "2026-11-27T12:00:00Z"
+_PATIENCE_S = 30
 _HOUR_MS = 3_600_000
 _TEN_MINUTES_MS = 600_000
 _WHY = "stepwell instances why order order-1"
@@ -142,8 +143,10 @@ async def _moments(text: str) -> dict[str, _Moment]:
     with _module("shop", shop), _module("order", ModuleType("order")) as order:
         exec(compile(source[1], "order.py", "exec"), vars(order))  # noqa: S102 - our own page
         async with TestEngine.open([order.Order], store=store, now=_NOON) as engine:
-            async for name in _life(engine, connection, shop):
-                moments[name] = await _look(engine, connection)
+            # What never comes is an error, and no tool that hangs.
+            async with asyncio.timeout(_PATIENCE_S):
+                async for name in _life(engine, connection, shop):
+                    moments[name] = await _look(engine, connection)
     await store.close()
     return moments
 

@@ -18,6 +18,11 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
     "Writing workflows": (
         "../README.md",
         "authoring.md",
+        "guides/steps.md",
+        "guides/sleeping.md",
+        "guides/events.md",
+        "guides/rollback.md",
+        "guides/children.md",
         "checks.md",
         "graphs.md",
         "flow.md",

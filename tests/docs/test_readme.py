@@ -16,8 +16,6 @@ from tests.docs.snippets import ROOT, shown, text_of
 README = text_of("README.md")
 SHOWN_URL = "http://127.0.0.1:8787"
 
-_LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
-
 
 def _block(language: str, part: str) -> str:
     """Return the only block of a language that has this in it."""
@@ -86,14 +84,6 @@ def test_shown_workflow_greets_the_world_without_a_name(server: DevServer) -> No
     done = server.wait_for_status("hello", "nobody", "complete")
 
     assert done["output"] == "Hello, world!"
-
-
-def test_links_lead_to_files() -> None:
-    """Every link that is not to a web page leads to a file or folder of the repository."""
-    links = _LINK.findall(README)
-
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_shown_make_targets_exist() -> None:

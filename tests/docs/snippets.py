@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = tuple(
     path.relative_to(ROOT).as_posix() for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 )
+GUIDES = tuple(page for page in PAGES if page.startswith("docs/guides/"))
 # Made from the code, and held against it by tests/docs/test_reference.py and test_client.py.
 REFERENCE = "docs/reference/"
 

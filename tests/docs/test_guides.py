@@ -12,9 +12,8 @@ import pytest
 
 from tests.cli.tables.showing import run_line
 from tests.crash.server import DevServer, wait_until
-from tests.docs.snippets import PAGES, Snippet, snippets
+from tests.docs.snippets import GUIDES, Snippet, snippets
 
-GUIDES = [page for page in PAGES if page.startswith("docs/guides/")]
 COLUMNS = 80
 # What is another one each time: moments, how long something took, ids.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z)?")
@@ -33,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
     folder = tmp_path_factory.mktemp("guides")
     for page in GUIDES:
         for block in _blocks(page, "python"):
-            if "WorkflowEntrypoint)" in block.text:
+            if "(WorkflowEntrypoint" in block.text:
                 (folder / block.file).write_text(block.text)
     with DevServer(folder, ".") as server:
         yield server

@@ -3,9 +3,9 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from stepwell.testing import TestEngine
 from stepwell.testing.code import Code
 from tests.cli.commands import run
 from tests.docs.left_out import LEFT_OUT
-from tests.docs.snippets import PAGES, ROOT, Snippet, commands, refusal, snippets, text_of
+from tests.docs.snippets import GUIDES, PAGES, ROOT, Snippet, commands, refusal, snippets, text_of
 from tools import log_reference
 
 # What workflows that no test of their page runs are given, and what comes of it: None and None, where nothing is said.
@@ -57,6 +57,10 @@ class Module:
     @property
     def is_test(self) -> bool:
         return "def test_" in self.path.read_text("utf-8")
+
+    @property
+    def has_workflow(self) -> bool:
+        return "(WorkflowEntrypoint" in self.path.read_text("utf-8")
 
     @property
     def is_program(self) -> bool:
@@ -96,24 +100,25 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> list[Module]:
 
 
 def test_what_is_left_out_is_there() -> None:
-    """Each entry is about a block or a command that is shown, and the test that it names knows the page."""
+    """Each entry is about a block or a command that is shown, and the test that it names exists."""
     shown = [(one.page, one.text) for one in snippets()] + [(one.page, one.text) for one in commands()]
     gone = [
         f"{page}: {first}"
         for page, first, _ in LEFT_OUT
         if not any(page == where and text.startswith(first) for where, text in shown)
     ]
-    tests = [(page, name) for page, _, reason in LEFT_OUT for name in re.findall(r"tests/[\w/]+\.py", reason)]
+    tests = {name for _, _, reason in LEFT_OUT for name in re.findall(r"tests/[\w/]+\.py", reason)}
 
     assert gone == []
-    assert [name for _, name in tests if not (ROOT / name).is_file()] == []
+    assert [name for name in tests if not (ROOT / name).is_file()] == []
 
 
 def test_every_block_is_of_a_language_that_is_looked_at() -> None:
-    """Another one needs a test here, or a reason."""
-    known = {"python", "sh", "console", "json", "toml", "yaml"}
+    """Another one needs a test here, or a reason; so does what a command says, but in guides, where it is held."""
+    known = {"python", "sh", "json", "toml", "yaml"}
+    others = [one for one in snippets() if one.language not in known and not _is_left_out(one)]
 
-    assert [str(one) for one in snippets() if one.language not in known and not _is_left_out(one)] == []
+    assert [str(one) for one in others if (one.language, one.page in GUIDES) != ("console", True)] == []
 
 
 def test_every_command_line_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,25 +155,27 @@ def test_every_module_is_what_stepwell_check_wants(modules: list[Module]) -> Non
     assert [str(finding) for module in modules for finding in check(module.path)] == []
 
 
+def test_every_module_of_an_application_loads(modules: list[Module]) -> None:
+    """What it imports is there, and it is made as the page makes it."""
+    apps = [module.path for module in modules if not (module.has_workflow or module.is_test or module.is_program)]
+
+    loaded = {path.name: runpy.run_path(str(path)) for path in apps}
+
+    assert {name for name, names in loaded.items() if "app" in names} == {"app.py", "web.py"}
+
+
 async def test_every_workflow_runs(modules: list[Module]) -> None:
     """Each that no test of its page runs comes to its end, as RUNS says."""
     came, wanted = {}, {}
     for module in modules:
-        if not (module.is_test or module.is_program or module.is_tested):
-            for kind in _workflows(module):
+        if module.has_workflow and not (module.is_test or module.is_tested):
+            for kind in Code.of(module.path).workflows.values():
                 asked = module.page, kind.__name__
                 params, wanted[asked] = RUNS.get(asked, (None, None))
                 came[asked] = await _run(module, kind, params)
 
     assert came == wanted
     assert set(RUNS) <= set(came)
-
-
-def _workflows(module: Module) -> Sequence[type[WorkflowEntrypoint[Any]]]:
-    if "WorkflowEntrypoint)" not in (text := module.path.read_text("utf-8")) and "WorkflowEntrypoint[" not in text:
-        compile(text, str(module), "exec")
-        return ()
-    return [*Code.of(module.path).workflows.values()]
 
 
 async def _run(module: Module, kind: type[WorkflowEntrypoint[Any]], params: Any) -> Any:
@@ -243,6 +250,8 @@ def test_every_settings_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """The server reads the settings, and a command the profile that it is told to use."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("STEPWELL_URL", "STEPWELL_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
     for name, port in (("home", 1), ("staging", 2)):
         run("profile", "set", name, "--url", f"http://127.0.0.1:{port}")
     told = {}

@@ -47,9 +47,16 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
         "audit.md",
         "../SECURITY.md",
     ),
+    "Coming from elsewhere": (
+        "guides/migrate-cloudflare.md",
+        "guides/migrate-temporal.md",
+        "guides/migrate-dbos.md",
+        "guides/migrate-celery.md",
+        "comparison.md",
+    ),
     "What is promised": ("contract.md", "compatibility.md"),
     "Reference": ("reference/cli.md", "reference/client.md", "reference/metrics.md", "reference/log.md"),
-    "Optional": ("asvs.md", "../ARCHITECTURE.md", "../CONTRIBUTING.md", "../CHANGELOG.md"),
+    "Optional": ("asvs.md", "internals.md", "../ARCHITECTURE.md", "../CONTRIBUTING.md", "../CHANGELOG.md"),
 }
 _MORE = "More"
 

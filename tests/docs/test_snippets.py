@@ -38,6 +38,8 @@ RUNS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("docs/authoring.md", "Signup"): ({"name": "Ann"}, "Welcome, Ann!"),
     ("docs/embedding.md", "Order"): ({"item": "book"}, "book shipped"),
     ("docs/flow.md", "Agent"): ({"goal": "rain"}, "an answer to an answer to rain"),
+    # It waits for an event: tests/docs/test_migrate.py sends it.
+    ("docs/guides/migrate-cloudflare.md", "ParcelWorkflow"): ({"cents": 4200}, None),
     ("docs/tracing.md", "Payment"): (None, "paid"),
 }
 

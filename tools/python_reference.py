@@ -44,7 +44,7 @@ _MADE_BY_CALLS = {"Stepwell", "NonRetryableError", "RetryAfter", "Request", "Res
 
 
 def reference() -> str:
-    """Return the page."""
+    """Return the page. Raises ValueError for a name that says nothing of itself."""
     parts = [_HEAD]
     for module, about in _MODULES.items():
         parts += [f"## {module}\n", f"{about}\n"]
@@ -87,7 +87,7 @@ def _class(kind: type) -> Iterator[str]:
     lines = {_name(line): line for body in reversed(bodies) for line in body}
     if kind.__name__ in _MADE_BY_CALLS:
         yield f"```python\n{_call(lines['__init__'], kind.__name__)}\n```\n"
-    yield f"{inspect.getdoc(kind)}\n"
+    yield f"{_about(kind.__name__, inspect.cleandoc(kind.__doc__ or ''))}\n"
     # What errors have beside their message is for who answers by HTTP.
     is_error = issubclass(kind, BaseException)
     shown = {name: line for name, line in lines.items() if not name.startswith("_") and not is_error}
@@ -124,13 +124,18 @@ def _member(name: str, line: ast.stmt) -> str:
     if isinstance(line, ast.AnnAssign):
         return f"- `{ast.unparse(line)}`"
     assert isinstance(line, ast.FunctionDef)
-    told = " ".join((ast.get_docstring(line) or "").split())
-    return f"- `{name}`: {told}"
+    return f"- `{name}`: {' '.join(_about(name, ast.get_docstring(line)).split())}"
 
 
 def _function(heading: str, title: str, name: str, node: ast.stmt) -> Iterator[str]:
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    yield f"{heading} {title}\n\n```python\n{_call(node, name)}\n```\n\n{ast.get_docstring(node)}\n"
+    yield f"{heading} {title}\n\n```python\n{_call(node, name)}\n```\n\n{_about(name, ast.get_docstring(node))}\n"
+
+
+def _about(name: str, told: str | None) -> str:
+    if not told:
+        raise ValueError(f"{name} has no docstring")
+    return told
 
 
 def _call(node: ast.stmt, name: str) -> str:

@@ -14,16 +14,21 @@ _ROOT = pages.DOCS.parent
 
 
 def build(site: Path) -> int:
-    """Build it. Returns an exit code: a link that leads nowhere is an error, like any warning of Sphinx."""
+    """Build it anew. Returns an exit code: a link that leads nowhere is an error, like any warning of Sphinx."""
+    if site.exists() and not (site / "index.html").exists():
+        print(f"{site} is no site: remove it first, or name another folder", file=sys.stderr)
+        return 1
     shutil.rmtree(site, ignore_errors=True)
     with tempfile.TemporaryDirectory() as kept:
         told = ["-q", "-W", "--keep-going", "-c", str(Path(__file__).parent), "-d", kept]
         code = build_main([*told, str(_ROOT), str(site)])
+    if code:
+        return code
     _add_what_models_read(site)
     wrong = [*problems(site)]
     for problem in wrong:
         print(problem, file=sys.stderr)
-    return code or bool(wrong)
+    return int(bool(wrong))
 
 
 def _add_what_models_read(site: Path) -> None:
@@ -39,5 +44,6 @@ def _add_what_models_read(site: Path) -> None:
 if __name__ == "__main__":
     place = Path(sys.argv[1])
     failed = build(place)
-    print(f"see {place / 'index.html'}")
+    if not failed:
+        print(f"see {place / 'index.html'}")
     sys.exit(failed)

@@ -7,18 +7,26 @@ from typing import Self
 class Connection:
     """A connection that is kept open."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, headers: str) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, port: int, headers: str) -> None:
+        self._port = port
         self._headers = headers
 
     @classmethod
     async def open(cls, port: int, headers: str = "") -> Self:
         """Connect to a server on this machine; the headers are those of each request."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**20), headers)
+        connection = cls(port, headers)
+        await connection._connect()
+        return connection
+
+    async def _connect(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=2**20)
 
     async def ask(self, method: str, path: str, body: bytes = b"", headers: str = "") -> bytes:
         """Send a request and return the body of its answer. Raises OSError where the server refuses it."""
+        # A server hangs up on who has asked nothing for a while.
+        if self._reader.at_eof():
+            self.close()
+            await self._connect()
         headers += self._headers
         head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {len(body)}\r\n\r\n"
         self._writer.write(head.encode() + body)

@@ -1,7 +1,7 @@
 """Install other engines beside this repository, to be measured: `python -m bench.peers.install [PEER ...]`.
 
 Each gets an environment of its own in .peers/ (STEPWELL_BENCH_PEERS names another folder), from PyPI and npm, in the
-versions below; all of them take some 2 GB. Nothing of Stepwell needs them, and no test installs any.
+versions below; all of them take 1 GB. Nothing of Stepwell needs them, and no test installs any.
 """
 
 import argparse

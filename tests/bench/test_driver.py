@@ -4,6 +4,8 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +104,28 @@ async def test_rate_counts_what_all_clients_asked() -> None:
     assert set(asked) == {0, 1, 2}
 
 
+@asynccontextmanager
+async def _answering(answer: bytes, hangs_up: bool = False) -> AsyncIterator[Connection]:
+    """Serve an answer to each request, and give a connection; whoever hangs up says so in the connection's reader."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while not writer.is_closing():
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(answer)
+                if hangs_up:
+                    writer.close()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        connection = await Connection.open(server.sockets[0].getsockname()[1])
+        yield connection
+        connection.close()
+        await connection._writer.wait_closed()
+        await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -111,27 +135,24 @@ async def test_rate_counts_what_all_clients_asked() -> None:
 )
 async def test_answer_is_read_to_its_end(answer: bytes) -> None:
     """However its length is told, the next request gets the next answer."""
-    sent = b"HTTP/1.1 200 OK\r\n" + answer
-    server = await asyncio.start_server(lambda _, writer: writer.write(sent * 2), "127.0.0.1")
-    connection = await Connection.open(server.sockets[0].getsockname()[1])
+    async with _answering(b"HTTP/1.1 200 OK\r\n" + answer) as connection:
+        assert [await connection.ask("GET", "/") for _ in range(2)] == [b"hello", b"hello"]
 
-    assert [await connection.ask("GET", "/") for _ in range(2)] == [b"hello", b"hello"]
 
-    connection.close()
-    server.close()
+async def test_server_that_has_hung_up_is_asked_anew() -> None:
+    """On another connection."""
+    async with _answering(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", hangs_up=True) as connection:
+        first = await connection.ask("GET", "/")
+        await connection._reader.read()
+
+        assert [first, await connection.ask("GET", "/")] == [b"hello", b"hello"]
 
 
 async def test_refusal_is_no_answer() -> None:
     """What an engine refuses is not counted as done."""
-    refused = b"HTTP/1.1 500 Oh\r\ncontent-length: 4\r\n\r\nfull"
-    server = await asyncio.start_server(lambda _, writer: writer.write(refused), "127.0.0.1")
-    connection = await Connection.open(server.sockets[0].getsockname()[1])
-
-    with pytest.raises(OSError, match="GET /x: 500 full"):
-        await connection.ask("GET", "/x")
-
-    connection.close()
-    server.close()
+    async with _answering(b"HTTP/1.1 500 Oh\r\ncontent-length: 4\r\n\r\nfull") as connection:
+        with pytest.raises(OSError, match="GET /x: 500 full"):
+            await connection.ask("GET", "/x")
 
 
 def test_engine_that_cannot_do_a_work_does_the_others(tmp_path: Path) -> None:

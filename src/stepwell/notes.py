@@ -70,7 +70,6 @@ class AttemptSink:
 
     def __init__(self, notebook: "Notebook", key: Key, attempt: int, *, keeps: bool, keeps_own: bool) -> None:
         self.partial: dict[str, str] = {}
-        self.place = {**notebook.place, "step": key.label, "attempt": attempt}
         self._notebook = notebook
         self._step = key.label
         self._attempt = attempt
@@ -79,6 +78,11 @@ class AttemptSink:
         self._lines = 0
         self._characters = 0
         self._is_closed = False
+
+    @property
+    def place(self) -> dict[str, object]:
+        """What the log says of who speaks."""
+        return {**self._notebook.place, "step": self._step, "attempt": self._attempt}
 
     def take(self, level: str, text: str, *, always: bool = False) -> bool:
         """Take a line; what is beyond the bounds is shown and not kept."""

@@ -4,8 +4,9 @@ A record's `at` and `value` have columns of their own; its other fields are one 
 nothing but the `sqlite3` shell can read a history.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any, get_args
 
 import msgspec
@@ -31,10 +32,11 @@ from stepwell.store.operations import RecordRow
 def to_row(record: Record) -> RecordRow:
     """Return the row of a record; the store gives it its seq."""
     kind = type(record)
-    body = {name: part for name in _BODY[kind] if (part := getattr(record, name)) is not None}
+    names, parts_of = _PARTS[kind]
+    body = {name: part for name, part in zip(names, parts_of(record), strict=True) if part is not None}
     if isinstance(error := body.get("error"), Failure):
         body["error"] = to_parts(error)
-    value, text = getattr(record, "value", None), msgspec.json.encode(body).decode()
+    value, text = getattr(record, "value", None), _encode(body).decode()
     if isinstance(value, PayloadRef):
         # It came from outside, and becomes a step's result: it stays where it lies.
         return RecordRow(_NAMES[kind], record.at, text, value.preview, value.id, value.size)
@@ -99,6 +101,7 @@ def name_of(kind: type[Record]) -> str:
     return "".join("_" + c.lower() if c.isupper() else c for c in kind.__name__).lstrip("_")
 
 
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 # What came from outside is JSON, and shown as it was sent.
 _PLAIN = frozenset(("created", "event_received", "step_forced"))
@@ -117,6 +120,16 @@ _NAMES: dict[type, str] = {kind: name for name, kind in _KINDS.items()}
 _BODY: dict[type, list[str]] = {
     kind: [f.name for f in fields(kind) if f.name not in {"at", "value"}] for kind in get_args(Record)
 }
+
+
+def _parts_of(names: list[str]) -> Callable[[Record], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda record: tuple(getattr(record, name) for name in names)
+
+
+# By kind: the names of its body's parts, and what gets all of them.
+_PARTS = {kind: (names, _parts_of(names)) for kind, names in _BODY.items()}
 # By kind: what of its body is more than JSON, and what it is built by.
 _BUILT: dict[str, list[tuple[str, Any]]] = {
     name: [(part, _BUILDERS[part]) for part in _BODY[kind] if part in _BUILDERS] for name, kind in _KINDS.items()

@@ -72,9 +72,8 @@ coverage: $(READY) ## Run the tests and report which lines they reach
 	@$(VENV_PYTHON) -m coverage combine --quiet
 	@$(VENV_PYTHON) -m coverage report
 
-bench: $(READY) ## Measure this machine and Stepwell on it
-	$(VENV_PYTHON) -m bench
-	$(VENV_PYTHON) -m bench.search
+bench: $(READY) ## Measure Stepwell, this machine and other engines, in turn; BENCH=--short for 5 minutes
+	$(VENV_PYTHON) -m bench $(BENCH)
 
 soak: $(READY) ## Do everything to servers that a machine can do, for a minute; SOAK="--seconds 3600" for an hour
 	$(VENV_PYTHON) -m tests.soak $(SOAK)

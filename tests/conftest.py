@@ -42,6 +42,7 @@ LONGEST = (
     "embedded/test_fastapi.py",
     "crash/test_prefixes.py",
     "typing/test_typing.py",
+    "docs/test_snippets.py",
     "crash/test_fleet_chaos.py",
     "crash/test_sigkill.py",
     "engine/test_two_at_once.py",

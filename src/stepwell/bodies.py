@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import Any
 
 from stepwell import durations, values
@@ -76,6 +77,8 @@ async def call_body(call: StepCall, ctx: StepContext, threads: Threads) -> Any:
     """Run the author's function and return its result. Raises whatever it raises."""
     if call.body.is_async:
         result = call.body.call(ctx)
+        if type(result) is CoroutineType:
+            return await result
     else:
         result = await threads.run(_in_thread(call.body.call, ctx))
     return await result if inspect.isawaitable(result) else result

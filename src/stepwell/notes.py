@@ -76,7 +76,6 @@ class AttemptSink:
 
     def __init__(self, notebook: "Notebook", key: Key, attempt: int, *, keeps: bool, keeps_own: bool) -> None:
         self.partial: dict[str, str] = {}
-        self.place = {**notebook.place, "step": key.label, "attempt": attempt}
         self._notebook = notebook
         self._step = key.label
         self._attempt = attempt
@@ -86,6 +85,11 @@ class AttemptSink:
         self._characters = 0
         self._cut_at = notebook.now()
         self._is_closed = False
+
+    @property
+    def place(self) -> dict[str, object]:
+        """What the log says of who speaks."""
+        return {**self._notebook.place, "step": self._step, "attempt": self._attempt}
 
     def may_cut(self) -> bool:
         """Let a line be ended, twice a second at most."""

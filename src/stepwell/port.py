@@ -35,7 +35,8 @@ from stepwell.rollbacks import Rollbacks
 from stepwell.scope import CURRENT
 from stepwell.shared_slots import HELD_LIMITS
 from stepwell.stage import StandIns
-from stepwell.steps import CURRENT_PORT, StepBody, StepTraits
+from stepwell.step_traits import StepTraits
+from stepwell.steps import CURRENT_PORT, StepBody
 from stepwell.store.child_operations import ChildLink
 from stepwell.store.operations import Claim
 from stepwell.values import Classes

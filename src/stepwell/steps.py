@@ -13,9 +13,8 @@ from types import FunctionType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from stepwell.contexts import StepContext
-from stepwell.errors import InvalidStepConfig, WorkflowFatalError
-from stepwell.isolation import Isolation, Limits, isolation_of
-from stepwell.limits import LIMIT_NAME_RULE, is_limit_name
+from stepwell.isolation import Limits
+from stepwell.step_traits import NO_TRAITS, StepTraits, traits_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,75 +69,21 @@ class StepStream:
 
 
 @dataclass(frozen=True, slots=True)
-class StepRollback:
-    """What undoes a step: the author's function, and the config of its attempts."""
-
-    function: Callable[..., Any]
-    config: Mapping[str, Any] | None = None
-
-
-def rollback_of(
-    name: object, function: Callable[..., Any] | None, config: Mapping[str, Any] | None
-) -> StepRollback | None:
-    """Return the rollback that an author gave a step; None if he gave none. Raises WorkflowFatalError.
-
-    Source: developers.cloudflare.com/workflows/build/workers-api/#rollback
-    """
-    if function is None and config is None:
-        return None
-    if not callable(function):
-        raise WorkflowFatalError(f'Rollback for "{name!s:.300}" must be a function, got {function!r:.100}')
-    return StepRollback(function, config)
-
-
-def limit_of(name: object, limit: object) -> str | None:
-    """Return the limit that an author gave a step; None if he gave none. Raises InvalidStepConfig."""
-    if limit is not None and not is_limit_name(limit):
-        raise InvalidStepConfig(str(name), "the limit", limit, f"a name of {LIMIT_NAME_RULE}")
-    return None if limit is None else str(limit)
-
-
-@dataclass(frozen=True, slots=True)
-class StepTraits:
-    """What an author gives a step beside its config.
-
-    What undoes it, the name of the limit that it shares with other steps, that it has a process of its own, and that it
-    starts a child.
-    """
-
-    rollback: StepRollback | None = None
-    limit: str | None = None
-    isolation: Isolation | None = None
-    is_child: bool = False
-
-
-NO_TRAITS = StepTraits()
-# The options that say them.
-TRAITS = ("rollback", "rollback_config", "limit", "isolated")
-
-
-def traits_of(name: object, given: Mapping[str, Any]) -> StepTraits:
-    """Return the traits that an author has given a step. Raises WorkflowFatalError or InvalidStepConfig."""
-    if all(value is None for value in given.values()):
-        return NO_TRAITS
-    return StepTraits(
-        rollback_of(name, given.get("rollback"), given.get("rollback_config")),
-        limit_of(name, given.get("limit")),
-        isolation_of(name, given.get("isolated")),
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class StepBody:
     """What an attempt calls: the author's `function` with its arguments bound, and the step's traits."""
 
     call: Callable[[StepContext], Any]
     function: Callable[..., Any]
     traits: StepTraits = NO_TRAITS
+    # Whether `call` looks at the context that it is given.
+    wants_ctx: bool = True
 
     @property
     def is_async(self) -> bool:
         """Whether it runs on the event loop; else in a thread."""
+        if type(self.function) is FunctionType and self.function.__code__.co_flags & inspect.CO_COROUTINE:
+            # As almost all are: `inspect` takes 2 us to say so.
+            return True
         return inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function)
 
 
@@ -189,7 +134,7 @@ def bind(
     def call(ctx: StepContext) -> Any:
         return target(*args, **kwargs, ctx=ctx) if wants_ctx else target(*args, **kwargs)
 
-    return StepBody(call, target, traits)
+    return StepBody(call, target, traits, wants_ctx)
 
 
 class StepFunction(Generic[P, R]):
@@ -315,8 +260,6 @@ class DecoratedStep(Generic[R_co]):
         place = self._owner.port.places()[0]
         before = self._latest.get(place)
         latest = self._latest[place] = asyncio.get_running_loop().create_future()
-        # Nobody has to look at it: the caller gets the error anyway.
-        latest.add_done_callback(lambda future: future.cancelled() or future.exception())
         try:
             result: R_co = await self._run()
         except BaseException as error:
@@ -324,6 +267,8 @@ class DecoratedStep(Generic[R_co]):
                 self._fall_back(place, before)
             if isinstance(error, Exception):
                 latest.set_exception(error)
+                # Nobody else has to look at it: the caller gets the error anyway.
+                latest.exception()
             else:
                 latest.cancel()
             raise
@@ -338,8 +283,12 @@ class DecoratedStep(Generic[R_co]):
             self._latest[place] = before
 
     async def _run(self) -> Any:
-        arguments = await self._resolve()
         function, parameters = self._function, self._parameters
+        if not parameters:
+            return await self._owner.port.do(
+                self.name, self._config, StepBody(lambda _: function(), function, self._traits, wants_ctx=False)
+            )
+        arguments = await self._resolve()
 
         def call(ctx: StepContext) -> Any:
             return function(*(ctx if name == "ctx" else arguments[name] for name in parameters))

@@ -87,10 +87,14 @@ def by_place(*answers: Answer) -> Model:
 
 
 class ModelServer:
-    """What the server was asked, and what its model answers; `model` may be changed at any time."""
+    """What the server was asked, and what its model answers; `model` may be changed at any time.
+
+    `between` is called before each part of an answer that is streamed, and may let it wait.
+    """
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self.between: Callable[[], object] = lambda: None
         self.asked: list[Asked] = []
         self.url = ""
         self._lock = threading.Lock()
@@ -162,6 +166,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         for event in events:
+            self.server_kept.between()
             text = event.encode()
             self.wfile.write(b"%x\r\n%b\r\n" % (len(text), text))
         self.wfile.write(b"0\r\n\r\n")

@@ -387,5 +387,6 @@ RULES = {
     "GET /ui/outcomes": Need.READ,
     "GET /ui/ends": Need.READ,
     "GET /ui/peaks": Need.READ,
+    "GET /ui/webhooks": Need.WEBHOOKS,
     "GET /ui/live": Need.READ,
 }

@@ -82,6 +82,7 @@ class Execution:
         self._open: dict[Key, None] = {}
         self._timers = Timers()
         self._new: list[Record] = []
+        self.has_new_results = False
         self._pause = Pause()
         self._generation = 0
         self._patches = Patches()
@@ -296,14 +297,17 @@ class Execution:
         In a pause nothing is decided but what somebody decided by hand of an attempt in flight. Returns the steps whose
         next attempt is due.
         """
-        for record in self.forcing.records(self._is_to_force, self._steps, now):
-            self._emit(record)
+        # What there is nothing of is not asked: this is at every step, several times.
+        if self.forcing:
+            for record in self.forcing.records(self._is_to_force, self._steps, now):
+                self._emit(record)
         if self.is_pausing:
             return []
-        for key, seq in self.inbox.matches(self._is_waited_for):
-            self._emit(WaitEnded(now, key, seq))
+        if self.inbox.may_match:
+            for key, seq in self.inbox.matches(self._is_waited_for):
+                self._emit(WaitEnded(now, key, seq))
         due: list[Key] = []
-        while (at := self.next_due()) is not None and at <= now:
+        while self._timers and (at := self.next_due()) is not None and at <= now:
             key = self._timers.take()
             if key.has_attempts:
                 # A second timer of the same moment means nothing from here on.
@@ -315,7 +319,7 @@ class Execution:
 
     def next_due(self) -> int | None:
         """Return when time will decide something next, or None if nothing waits for time."""
-        if self.is_pausing:
+        if self.is_pausing or not self._timers:
             return None
         return self._timers.next_at(self._is_live)
 
@@ -333,18 +337,14 @@ class Execution:
         """Tell whether it is being rolled back: nothing that `run` calls begins or ends any more."""
         return self.state.status is Status.ROLLING_BACK
 
-    @property
-    def has_new_results(self) -> bool:
-        """Tell whether results have been recorded that `take` has not returned yet."""
-        return any(isinstance(record, RESULTS) for record in self._new)
-
     def take(self) -> list[Record]:
-        """Return the new records since the last call."""
-        new, self._new = self._new, []
+        """Return the new records since the last call; `has_new_results` tells whether there are results among them."""
+        new, self._new, self.has_new_results = self._new, [], False
         return new
 
     def _emit(self, record: Record) -> None:
         self._new.append(record)
+        self.has_new_results |= type(record) in RESULTS
         self._apply(record, 0)
 
     def _apply(self, record: Record, seq: int) -> None:
@@ -353,6 +353,8 @@ class Execution:
         match record:
             case AttemptStarted(key=key):
                 self._apply_start(record)
+            case StepSucceeded() | StepFailed() | StepCancelled() | SleepEnded() | WaitEnded():
+                self._apply_result(record)
             case AttemptFailed(key=key, at=at, retry_at=retry_at):
                 self._close(key, None if retry_at is None else self._pause.moment(retry_at, at), counts=True)
             case AttemptLost(key=key, at=at):
@@ -366,8 +368,6 @@ class Execution:
                 self._keys.own(key, record.parent, record.nth)
                 deadline = self._pause.moment(record.deadline, at)
                 self.inbox.begin(key, record.event_type, deadline, record.timeout_ms)
-            case StepSucceeded() | StepFailed() | StepCancelled() | SleepEnded() | WaitEnded():
-                self._apply_result(record)
             case _:
                 self._apply_outside(record, seq)
 

@@ -204,10 +204,13 @@ class InstanceTree(Struct, frozen=True, kw_only=True):
 
 
 class StoreHost(Struct, frozen=True, kw_only=True):
-    """A process that has the store open: `alive` or `lost`, with the workers behind it."""
+    """A process that has the store open: `alive` or `lost`, with the workers behind it.
+
+    `name` None: the token has no permission `metrics`, and numbers are of its account alone.
+    """
 
     id: str
-    name: str
+    name: str | None = None
     version: str | None = None
     state: str
     opened_on: datetime | None = None
@@ -219,7 +222,7 @@ class StoreHost(Struct, frozen=True, kw_only=True):
 
 
 class WaitingInstances(Struct, frozen=True, kw_only=True):
-    """What waits in the whole store: how many instances are due, for how long the first one, and how many queue."""
+    """What waits: how many instances are due, for how long the first one, and how many queue."""
 
     due: int = 0
     lag_ms: int = 0
@@ -228,11 +231,11 @@ class WaitingInstances(Struct, frozen=True, kw_only=True):
 
 
 class Database(Struct, frozen=True, kw_only=True):
-    """What the store is kept in; `size` is in bytes."""
+    """What the store is kept in; `size` is in bytes, None: the token has no permission `metrics`."""
 
     kind: str
     version: str
-    size: int = 0
+    size: int | None = None
 
 
 class StoreHosts(Struct, frozen=True, kw_only=True):

@@ -148,7 +148,8 @@ OPERATIONS: Mapping[Key, Operation] = {
         id="stepwell-hosts",
         tag=STEPWELL,
         description="Lists who has the store open, with what each holds and how long instances wait to be claimed; "
-        "what waits, and what the store is kept in. It is the same for all accounts of the store.",
+        "what waits, and what the store is kept in. Numbers are of the account; with the permission `metrics` of all "
+        "accounts of the store, and then hosts have their names and the store its size.",
         answer=Answer(StoreHosts),
         cli=("stepwell hosts list",),
     ),

@@ -382,6 +382,7 @@ HEADERS: Mapping[Key, Mapping[str, Schema]] = {
     16: _ONCE,
     f"POST {OWN_WORKFLOW}/instances": {**_ONCE, **_TRACED},
     f"POST {ACCOUNT}/stepwell/jobs": _ONCE,
+    f"POST {ACCOUNT}/stepwell/webhooks": _ONCE,
     f"GET {OWN_INSTANCE}/events": {
         "Last-Event-ID": _parameter(
             "In place of `cursor`; browsers send it when they come back.",

@@ -1,6 +1,8 @@
 """Agents of OpenAI's Agents SDK in workflows: what is recorded, what a crash costs, and how refusals are borne."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from stepwell import WorkflowEntrypoint, capture
 from stepwell.errors import Diverged, NonRetryableError
 from stepwell.testing import ACCOUNT, REPLAYS_ALWAYS, TestEngine
 from tests.agents.conftest import ANSWER, attempts_of, notes_of, output_of, steps_of
+from tests.agents.guides import Tests, guide_tests, run_all
 from tests.agents.model_server import Call, Calls, ModelServer, Refusal, Text, by_place, in_order
 from tests.engine.stores import CheckedStore, DyingStore
 from tests.engine.ways import Job, Sending, every_way, outcome
@@ -379,3 +382,17 @@ def test_traces_are_sent_only_to_whom_wants_them() -> None:
 
     durable(Agent[Any](name="weather"))
     assert get_trace_provider().create_trace("unwanted").export() is None
+
+
+@pytest.fixture
+def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tests]:
+    """Load what the guide shows, as modules of authors are loaded: on no loop."""
+    with guide_tests("docs/guides/openai-agents.md", tmp_path, monkeypatch) as tests:
+        yield tests
+
+
+async def test_guide_shows_what_works(shown: Tests, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its agents run in the tests that it shows, without a model."""
+    ran = await run_all(shown, monkeypatch)
+
+    assert ran == ["test_agent_tells_what_its_tool_says", "test_refund_waits_for_a_person"]

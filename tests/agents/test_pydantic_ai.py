@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from stepwell import Flow, SharedLimit, WorkflowEntrypoint, capture
 from stepwell.errors import Diverged
 from stepwell.testing import ACCOUNT, REPLAYS_ALWAYS, TestEngine
 from tests.agents.conftest import ANSWER, attempts_of, notes_of, steps_of
+from tests.agents.guides import Tests, guide_tests, run_all
 from tests.agents.model_server import Asked, Call, ModelServer, Refusal, Text, by_place, in_order
 from tests.engine.stores import CheckedStore, DyingStore
 from tests.engine.ways import Job, Sending, every_way, outcome
@@ -448,3 +451,17 @@ async def test_agent_of_another_name_diverges(server: ModelServer, client: Any) 
         with pytest.raises(Diverged, match="forecast: model"):
             await instance.wait_for_output()
         assert len(server.asked) == 1
+
+
+@pytest.fixture
+def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tests]:
+    """Load what the guide shows, as modules of authors are loaded: on no loop."""
+    with guide_tests("docs/guides/pydantic-ai.md", tmp_path, monkeypatch) as tests:
+        yield tests
+
+
+async def test_guide_shows_what_works(shown: Tests, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its agents run in the tests that it shows, without a model."""
+    ran = await run_all(shown, monkeypatch)
+
+    assert ran == ["test_agent_tells_what_its_tool_says", "test_refund_waits_for_a_person"]

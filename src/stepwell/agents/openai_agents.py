@@ -228,12 +228,8 @@ def _unpack(packed: Mapping[str, Any]) -> ModelResponse:
 def _from_stream(response: Response) -> ModelResponse:
     usage = Usage(requests=1)
     if (told := response.usage) is not None:
-        usage.input_tokens, usage.output_tokens, usage.total_tokens = (
-            told.input_tokens,
-            told.output_tokens,
-            told.total_tokens,
-        )
-        usage.input_tokens_details, usage.output_tokens_details = told.input_tokens_details, told.output_tokens_details
+        amounts = ("input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details")
+        usage = replace(usage, **{amount: getattr(told, amount) for amount in amounts})
     return ModelResponse(output=response.output, usage=usage, response_id=response.id)
 
 

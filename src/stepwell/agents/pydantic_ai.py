@@ -223,8 +223,8 @@ class _Steps(CallableOperationBackend[StepPolicy]):
     def __init__(self, names: _Names, model: StepPolicy, tool: StepPolicy) -> None:
         plain = StepPolicy()
 
-        def for_tool(_: DurableOperationId, tool_: Any, __: str) -> StepPolicy | Literal[False]:
-            metadata = None if tool_ is None else tool_.tool_def.metadata
+        def for_tool(_: DurableOperationId, called: Any, __: str) -> StepPolicy | Literal[False]:
+            metadata = None if called is None else called.tool_def.metadata
             own = (metadata or {}).get("stepwell")
             return False if own is False else policy_of({**tool.config, **(own or {})}, tool.limit)
 

@@ -15,11 +15,7 @@ LEFT_OUT: tuple[tuple[str, str, str], ...] = (
     ("docs/graphs.md", "Order  payload", "tests/docs/test_graphs.py has it drawn"),
     ("docs/guides/ai-agents.md", "# a", "tests/docs/test_ai_agents.py runs both"),
     ("docs/guides/migrate-celery.md", "# tasks.py", "is for Celery, which is not installed here"),
-    (
-        "docs/guides/migrate-cloudflare.md",
-        "import {",
-        "TypeScript, which ran by hand in the versions that the page names",
-    ),
+    ("docs/guides/migrate-cloudflare.md", "import {", "TypeScript, run by hand in the versions that the page names"),
     ("docs/guides/migrate-dbos.md", "# carry.py", "asks DBOS, which is not installed here"),
     ("docs/guides/migrate-dbos.md", "# dbos_checkout.py", "is for DBOS, which is not installed here"),
     ("docs/guides/migrate-temporal.md", "# carry.py", "asks Temporal, which is not installed here"),

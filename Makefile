@@ -41,12 +41,13 @@ fix: $(READY) ## Format, and repair what lint can repair
 vendor: $(READY) ## Bring the dashboard's libraries (needs npm), and check them
 	$(VENV_PYTHON) tools/vendor.py
 
-reference: $(READY) ## Write docs/reference from the code, and docs/llms.txt from the docs
+reference: $(READY) ## Write docs/reference and docs/internals.md from the code, and docs/llms.txt from the docs
 	$(VENV_PYTHON) -m tools.cli_reference
 	$(VENV_PYTHON) -m tools.client_reference
 	$(VENV_PYTHON) -m tools.metrics_reference
 	$(VENV_PYTHON) -m tools.log_reference
 	$(VENV_PYTHON) -m tools.grafana_board
+	$(VENV_PYTHON) -m tools.internals
 	$(VENV_PYTHON) -m tools.llms
 
 test-long: $(READY) ## Run the tests that take minutes

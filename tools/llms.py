@@ -18,10 +18,18 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
     "Writing workflows": (
         "../README.md",
         "authoring.md",
+        "guides/ai-agents.md",
+        "guides/steps.md",
+        "guides/sleeping.md",
+        "guides/events.md",
+        "guides/rollback.md",
+        "guides/children.md",
         "checks.md",
         "graphs.md",
         "flow.md",
         "schedules.md",
+        "guides/pydantic-ai.md",
+        "guides/openai-agents.md",
         "embedding.md",
         "testing.md",
         "testing-replay.md",
@@ -39,9 +47,16 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
         "audit.md",
         "../SECURITY.md",
     ),
+    "Coming from elsewhere": (
+        "guides/migrate-cloudflare.md",
+        "guides/migrate-temporal.md",
+        "guides/migrate-dbos.md",
+        "guides/migrate-celery.md",
+        "comparison.md",
+    ),
     "What is promised": ("contract.md", "compatibility.md"),
     "Reference": ("reference/cli.md", "reference/client.md", "reference/metrics.md", "reference/log.md"),
-    "Optional": ("asvs.md", "../ARCHITECTURE.md", "../CONTRIBUTING.md", "../CHANGELOG.md"),
+    "Optional": ("asvs.md", "internals.md", "../ARCHITECTURE.md", "../CONTRIBUTING.md", "../CHANGELOG.md"),
 }
 _MORE = "More"
 

@@ -289,6 +289,7 @@ RULES = {
     f"GET {_OWN}/why": Need.READ,
     f"GET {_OWN}/retention": Need.READ,
     f"GET {_OWN}/tree": Need.READ,
+    f"GET {_OWN}/attributes": Need.READ,
     f"GET {_OWN}/history": Need.READ,
     f"GET {_OWN}/graph": Need.READ,
     f"PUT {PREFIX}/stepwell/limits/steps/{{limit_name}}": Need.WRITE,

@@ -167,6 +167,23 @@ class History(Struct, frozen=True, kw_only=True):
     is_whole: bool = True
 
 
+class DescribedAttempt(Struct, frozen=True, kw_only=True):
+    """An attempt that has said something of itself, by `ctx.set_attributes`; `type` is `step` or `rollback`."""
+
+    step: str
+    type: str
+    attempt: int
+    attributes: dict[str, str | int | float | bool] = field(default_factory=dict)
+
+
+class InstanceAttributes(Struct, frozen=True, kw_only=True):
+    """What attempts have said of themselves, and the sums of what are numbers; `is_whole`: they are all."""
+
+    totals: dict[str, int | float] = field(default_factory=dict)
+    attempts: list[DescribedAttempt] = field(default_factory=list)
+    is_whole: bool = True
+
+
 class TreeMember(Struct, frozen=True, kw_only=True):
     """An instance of a tree; `depth` is how many lie between it and the one that was asked for, that one included."""
 

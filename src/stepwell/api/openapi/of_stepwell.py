@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell import models
+from stepwell.api.attributes import InstanceAttributes
 from stepwell.api.caller import Whoami
 from stepwell.api.forcing import AnyActionBody, ForcedStep
 from stepwell.api.history import History
@@ -259,6 +260,15 @@ OPERATIONS: Mapping[Key, Operation] = {
         "have none of them; `next` says where to go on until `is_whole`.",
         answer=Answer(History),
         refused=_NO_INSTANCE,
+    ),
+    f"GET {OWN_INSTANCE}/attributes": Operation(
+        id="stepwell-instances-attributes",
+        tag=STEPWELL,
+        description="Gets what the attempts of an instance have said of themselves (`ctx.set_attributes`), such as a "
+        "model's name and tokens, once they have ended, and the sums of what are numbers.",
+        answer=Answer(InstanceAttributes),
+        refused=_NO_INSTANCE,
+        cli=("stepwell instances describe order order-1",),
     ),
     f"GET {OWN_INSTANCE}/tree": Operation(
         id="stepwell-instances-tree",

@@ -339,6 +339,9 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
             "false",
         ),
     },
+    f"GET {OWN_INSTANCE}/attributes": {
+        "step": _text("Only attempts of this step, by its name as the log shows it.", limits.LOGGED_NAME_LENGTH),
+    },
     f"GET {OWN_INSTANCE}/logs": {
         "after": _parameter(
             "Only lines behind the one of this number. 0: all.",

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from stepwell.api import (
     absent,
     account_settings,
+    attributes,
     audit,
     caller,
     checks,
@@ -57,6 +58,7 @@ from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
 from stepwell.api.request import ApiRequest
 from stepwell.api.sessions import PAGE_HEADER
 from stepwell.api.ui import live, outcomes, overview, pages, session
+from stepwell.api.ui import webhooks as ui_webhooks
 from stepwell.engine import Engine
 
 Handler = Callable[[Engine, ApiRequest], Awaitable[Response]]
@@ -155,6 +157,7 @@ ROUTES = (
         _DRAWN,
     ),
     Route("GET", _OWN_INSTANCE + "/history", None, "The records of an instance", history.get_history, _HISTORY),
+    Route("GET", _OWN_INSTANCE + "/attributes", None, "What attempts took", attributes.get_attributes, ("step",)),
     Route("GET", _OWN_INSTANCE + "/tree", None, "Whom an instance awaits", tree.get_tree),
     Route("GET", _OWN_INSTANCE + "/retention", None, "How long an instance is kept", retention.get_retention),
     Route("GET", _OWN_INSTANCE + "/why", None, "Why an instance does not go on", why.get_why),
@@ -344,6 +347,7 @@ DASHBOARD = (
     Route("GET", "/ui/outcomes", None, "How the latest instances have ended", outcomes.get_outcomes, ("workflow",)),
     Route("GET", "/ui/ends", None, "How many instances ended in each of the last hours", outcomes.get_ends),
     Route("GET", "/ui/peaks", None, "How many instances ran and waited in the last day", outcomes.get_peaks),
+    Route("GET", "/ui/webhooks", None, "Who is told, and what of", ui_webhooks.get_webhooks),
     Route("GET", "/ui/live", None, "What changes", live.stream_changes, ("topics", "after")),
 )
 
@@ -352,6 +356,7 @@ DASHBOARD = (
 _SHARED = frozenset(
     {
         *(_ONE, _WORKFLOWS, _INSTANCE, _OWN_INSTANCE, _OWN_INSTANCE + "/why", _OWN_INSTANCE + "/history"),
+        _OWN_INSTANCE + "/attributes",
         *(_OWN_WORKFLOW + "/instances", _OWN + "/instances", _OWN_WORKFLOW + "/limits", _OWN + "/limits"),
         *(_OWN + "/hosts", _JOBS, _SCHEDULES, _ONE + "/versions"),
         *("/ui/overview", "/ui/outcomes", "/ui/ends", "/ui/peaks"),

@@ -7,6 +7,7 @@ nothing but the `sqlite3` shell can read a history.
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, TypedDict, get_args
 
 import msgspec
@@ -31,10 +32,11 @@ from stepwell.store.operations import RecordRow
 def to_row(record: Record) -> RecordRow:
     """Return the row of a record; the store gives it its seq."""
     kind = type(record)
-    body = {name: part for name in _BODY[kind] if (part := getattr(record, name)) is not None}
+    names, parts_of = _PARTS[kind]
+    body = {name: part for name, part in zip(names, parts_of(record), strict=True) if part is not None}
     if isinstance(error := body.get("error"), Failure):
         body["error"] = to_parts(error)
-    value, text = getattr(record, "value", None), msgspec.json.encode(body).decode()
+    value, text = getattr(record, "value", None), _encode(body).decode()
     if isinstance(value, PayloadRef):
         # It came from outside, and becomes a step's result: it stays where it lies.
         return RecordRow(_NAMES[kind], record.at, text, value.preview, value.id, value.size)
@@ -101,6 +103,7 @@ def name_of(kind: type[Record]) -> str:
     return "".join("_" + c.lower() if c.isupper() else c for c in kind.__name__).lstrip("_")
 
 
+_encode = msgspec.json.Encoder().encode
 # What came from outside is JSON, and shown as it was sent.
 _PLAIN = frozenset(("created", "event_received", "step_forced"))
 # What the decoder makes of a part of a body by itself, in a fraction of the time; a config stays text.
@@ -116,6 +119,16 @@ _NAMES: dict[type, str] = {kind: name for name, kind in _KINDS.items()}
 _BODY: dict[type, list[str]] = {
     kind: [f.name for f in fields(kind) if f.name not in {"at", "value"}] for kind in get_args(Record)
 }
+
+
+def _parts_of(names: list[str]) -> Callable[[Record], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda record: tuple(getattr(record, name) for name in names)
+
+
+# By kind: the names of its body's parts, and what gets all of them.
+_PARTS = {kind: (names, _parts_of(names)) for kind, names in _BODY.items()}
 _DECODERS: dict[str, Callable[[str], dict[str, Any]]] = {
     name: msgspec.json.Decoder(
         TypedDict(name, {part: _TYPES.get(part, Any) for part in _BODY[kind]}, total=False)  # type: ignore[operator]  # made of data

@@ -125,23 +125,26 @@ def test_loops_share_threads() -> None:
 
 def test_call_that_outlives_its_loop_leaves_its_thread() -> None:
     """What it returns is for nobody, and its thread makes the next call."""
-    threads, release = Threads(), threading.Event()
+    threads, begun, release = Threads(), threading.Event(), threading.Event()
+    used: list[threading.Thread] = []
 
     def hang() -> None:
         used.append(threading.current_thread())
+        begun.set()
         release.wait()
 
-    used: list[threading.Thread] = []
-
     async def give_up() -> None:
-        threads.run(hang).cancel()
+        hung = threads.run(hang)
+        await asyncio.to_thread(begun.wait)
+        hung.cancel()
 
     async def run() -> threading.Thread:
-        release.set()
-        while len(threads._idle._waiting) < 1:
-            await asyncio.sleep(0)
         thread: threading.Thread = await threads.run(threading.current_thread)
         return thread
 
     asyncio.run(give_up())
+    release.set()
+    while not threads._idle._waiting:
+        used[0].join(0.01)
+
     assert [asyncio.run(run())] == used

@@ -1,4 +1,7 @@
-"""Threads for what is not async, as author code may be: daemons, so that a hung one holds up nothing, and bounded."""
+"""Threads for what is not async, as author code may be: daemons, so that a hung one holds up nothing, and bounded.
+
+One that is done waits for the next call for a while: to start another takes 60 us, which is half of what a step costs.
+"""
 
 import asyncio
 import threading
@@ -10,16 +13,14 @@ from typing import Any
 
 from stepwell.scope import AuthorExit
 
-# A thread that has nothing to do waits so long for the next call, and so many do: to start one takes 100 us, in which
-# the loop waits for it, and each has a stack.
 _IDLE_S = 1.0
-_MOST_IDLE = 16
 
+# A call, and the future that gets what comes of it.
 _Call = tuple[Callable[[], Any], asyncio.Future[Any]]
 
 
 class Threads:
-    """Runs calls in threads, each alone in one, at most `limit` at a time.
+    """Runs calls in threads of their own, at most `limit` at a time.
 
     A call whose future is cancelled goes on, as threads cannot be stopped; it is counted as abandoned and gives its
     place to the next.
@@ -30,7 +31,8 @@ class Threads:
         self.running = 0
         self.abandoned = 0
         self._waiting: deque[_Call] = deque()
-        self._idle = _Idle()
+        # Where threads that are done wait for calls. They come and go by themselves; the one that came last is taken.
+        self._idle: list[SimpleQueue[_Call]] = []
 
     def run(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
         """Run a call in a thread; the future has what it returns or raises."""
@@ -48,19 +50,19 @@ class Threads:
     def _start(self, call: Callable[[], Any], future: asyncio.Future[Any]) -> None:
         self.running += 1
         future.add_done_callback(self._leave)
-        calls = self._idle.take()
-        if calls is None:
-            calls = SimpleQueue()
-            threading.Thread(target=self._work, args=(calls,), name="stepwell-step", daemon=True).start()
-        calls.put((call, future))
+        # A thread takes itself off the list in the same moment, or not at all: each of these is one step of Python.
+        with suppress(IndexError):
+            self._idle.pop().put((call, future))
+            return
+        threading.Thread(target=self._work, args=(call, future), name="stepwell-step", daemon=True).start()
 
     def _leave(self, future: asyncio.Future[Any]) -> None:
         self.running -= 1
         self.abandoned += future.cancelled()
         self._start_waiting()
 
-    def _deliver(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-        """Hand over what a call returned or raised, on its loop."""
+    def deliver(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+        """Hand over what a call returned or raised, on the loop."""
         if future.cancelled():
             self.abandoned -= 1
         elif error is None:
@@ -70,50 +72,28 @@ class Threads:
             holdable = isinstance(error, Exception) and not isinstance(error, StopIteration)
             future.set_exception(error if holdable else AuthorExit(error))
 
-    def _work(self, calls: SimpleQueue[_Call]) -> None:
-        """Make one call after the other, until none comes."""
-        is_kept = True
-        while is_kept:
-            try:
-                call, future = calls.get(timeout=_IDLE_S)
-            except Empty:
-                is_kept = not self._idle.leave(calls)
-                continue
+    def _work(self, call: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        calls: SimpleQueue[_Call] = SimpleQueue()
+        while True:
             result, error = None, None
             try:
                 result = call()
             except BaseException as raised:
                 error = raised
-            is_kept = self._idle.join(calls)
-            # A loop that is closed raises: nobody waits for this.
+            # Before the answer, so that who goes on with it finds a thread.
+            self._idle.append(calls)
+            # A loop that is closed raises: the process is ending, and nobody waits for this.
             with suppress(RuntimeError):
-                future.get_loop().call_soon_threadsafe(self._deliver, future, result, error)
-            # Nothing of a call is held while the next one is waited for.
+                future.get_loop().call_soon_threadsafe(self.deliver, future, result, error)
+            # Nothing of a call is held while the next one is awaited.
             del call, future, result, error
-
-
-class _Idle:
-    """The threads that have nothing to do: where each gets its next call from. They come and go from any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: list[SimpleQueue[_Call]] = []
-
-    def take(self) -> SimpleQueue[_Call] | None:
-        """Return the thread that waits since last; a call has to follow."""
-        with self._lock:
-            return self._waiting.pop() if self._waiting else None
-
-    def join(self, calls: SimpleQueue[_Call]) -> bool:
-        """Wait for a call, unless enough others do; return whether that is so."""
-        with self._lock:
-            if has_room := len(self._waiting) < _MOST_IDLE:
-                self._waiting.append(calls)
-            return has_room
-
-    def leave(self, calls: SimpleQueue[_Call]) -> bool:
-        """Wait no more; False: there is a call, or will be at once."""
-        with self._lock:
-            if is_waiting := calls in self._waiting:
-                self._waiting.remove(calls)
-            return is_waiting
+            try:
+                call, future = calls.get(timeout=_IDLE_S)
+            except Empty:
+                try:
+                    self._idle.remove(calls)
+                except ValueError:
+                    # It was taken off in this moment, for a call.
+                    call, future = calls.get()
+                else:
+                    return

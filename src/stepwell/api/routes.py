@@ -369,9 +369,18 @@ _SHARED = frozenset(
 
 
 def is_shared(route: Route, http: Request) -> bool:
-    """Tell whether one reading may answer this request and others like it: a page asks, and waits for nothing."""
-    headers = http.headers
-    return route.pattern in _SHARED and http.method == "GET" and PAGE_HEADER in headers and "prefer" not in headers
+    """Tell whether one reading may answer this request and others like it: it waits for no change.
+
+    Who reads an instance may be one of many who do so again and again; of the rest only pages are that many.
+    """
+    if http.method != "GET" or route.pattern not in _SHARED or "prefer" in http.headers:
+        return False
+    return route.pattern == _INSTANCE or is_of_page(http)
+
+
+def is_of_page(http: Request) -> bool:
+    """Tell whether a page of the dashboard asks."""
+    return PAGE_HEADER in http.headers
 
 
 # A pattern, and the route of each of its methods.

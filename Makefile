@@ -12,7 +12,7 @@ SOURCES := $(wildcard src tests examples bench tools)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fix vendor reference test-long screenshots histories coverage bench soak steady wheel audit sbom clean
+.PHONY: help run test check fix vendor reference docs test-long screenshots histories coverage bench soak steady wheel audit sbom clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -41,13 +41,22 @@ fix: $(READY) ## Format, and repair what lint can repair
 vendor: $(READY) ## Bring the dashboard's libraries (needs npm), and check them
 	$(VENV_PYTHON) tools/vendor.py
 
-reference: $(READY) ## Write docs/reference from the code, and docs/llms.txt from the docs
+reference: $(READY) ## Write docs/reference and docs/internals.md from the code, and docs/llms.txt from the docs
 	$(VENV_PYTHON) -m tools.cli_reference
 	$(VENV_PYTHON) -m tools.client_reference
+	$(VENV_PYTHON) -m tools.python_reference
+	$(VENV_PYTHON) -m tools.http_reference
+	$(VENV_PYTHON) -m tools.errors_reference
+	$(VENV_PYTHON) -m tools.limits_reference
+	$(VENV_PYTHON) -m tools.life
 	$(VENV_PYTHON) -m tools.metrics_reference
 	$(VENV_PYTHON) -m tools.log_reference
 	$(VENV_PYTHON) -m tools.grafana_board
+	$(VENV_PYTHON) -m tools.internals
 	$(VENV_PYTHON) -m tools.llms
+
+docs: $(READY) ## Build the docs into site/, which needs no server and no network; broken links fail
+	$(VENV_PYTHON) -m tools.docs_site site
 
 test-long: $(READY) ## Run the tests that take minutes
 	$(VENV_PYTHON) -m pytest -q -m long
@@ -86,7 +95,7 @@ sbom: $(AUDITING)/.ready ## Write dist/sbom.cdx.json: what a server with all ext
 	$(AUDITING)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json .venv/served/bin/python
 
 clean: ## Remove .venv/, dist/ and caches (never .stepwell/, your data)
-	rm -rf .venv dist .screenshots .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	rm -rf .venv dist site .screenshots .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find src tests examples bench tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(VENV_PYTHON):

@@ -21,7 +21,7 @@ ALL_PYTHON = [
 ]
 
 # What tools make: environments, caches, stores, builds. Every other file is the repository's.
-MADE_HERE = re.compile(r"\.(?!ci$|editorconfig$|github$|gitignore$).*|__pycache__|build|dist|htmlcov")
+MADE_HERE = re.compile(r"\.(?!ci$|editorconfig$|github$|gitignore$).*|__pycache__|build|dist|site|htmlcov")
 PRIVATE_PLACES = re.compile(r"/(?:home|root|work|opt)/|\bindex-url\b|\bshared/")
 REASONED_NOQA = re.compile(r"# noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*(?: -|  #) \S+ \w+")
 REASONED_CATCH_ALL = re.compile(r"except Exception(?: as \w+)?:  # \S+ \w+")

@@ -88,6 +88,7 @@ def test_commands_are_listed_by_plain_make(require, tmp_path: Path) -> None:
         "fix",
         "vendor",
         "reference",
+        "docs",
         "test-long",
         "screenshots",
         "histories",

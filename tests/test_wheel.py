@@ -35,14 +35,14 @@ class Hello(WorkflowEntrypoint):
 @pytest.mark.timeout(240)  # a package index may be slow; usually this takes about 15 s
 def test_wheel_serves_from_an_empty_folder(tmp_path: Path) -> None:
     """The wheel brings all that `stepwell dev hello.py` needs, and SIGTERM ends it with exit code 0."""
-    command = _install(_build_wheel(tmp_path / "dist"), tmp_path / "environment")
+    command = _install(build_wheel(tmp_path / "dist"), tmp_path / "environment")
     folder = tmp_path / "empty folder"
     folder.mkdir()
     (folder / "hello.py").write_text(HELLO)
-    port = _free_port()
+    port = free_port()
 
     serving = [str(command), "dev", "hello.py", "--port", str(port)]
-    with running(serving, cwd=folder, env=_clean_environment(tmp_path), stderr=subprocess.STDOUT) as server:
+    with running(serving, cwd=folder, env=clean_environment(tmp_path), stderr=subprocess.STDOUT) as server:
         ready = _wait_until_ready(server)
         health = httpx.get(f"http://127.0.0.1:{port}/healthz")
         server.send_signal(signal.SIGTERM)
@@ -62,12 +62,13 @@ def test_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
         if path.is_file() and not CACHE.search(path.relative_to(package).as_posix())
     }
 
-    held = _names_in(_build_wheel(tmp_path))
+    held = _names_in(build_wheel(tmp_path))
 
     assert {name for name in held if name.startswith("stepwell/")} == expected
 
 
-def _build_wheel(target: Path) -> Path:
+def build_wheel(target: Path) -> Path:
+    """Build the wheel of this tree into a folder."""
     options = ["--wheel", "--no-isolation", "--outdir", str(target)]
     subprocess.run([sys.executable, "-m", "build", *options, str(ROOT)], check=True, capture_output=True)
     (wheel,) = target.glob("*.whl")
@@ -82,7 +83,7 @@ def _install(wheel: Path, environment: Path) -> Path:
     constraints = ROOT / "constraints.txt"
     subprocess.run(
         [*pip, "install", "-qq", wheel, "-c", constraints],
-        env=_clean_environment(environment.parent),
+        env=clean_environment(environment.parent),
         check=True,
     )
     return environment / "bin" / "stepwell"
@@ -93,15 +94,16 @@ def _names_in(wheel: Path) -> list[str]:
         return archive.namelist()
 
 
-def _clean_environment(home: Path) -> dict[str, str]:
-    # Nothing of this checkout may help the wheel.
+def clean_environment(home: Path) -> dict[str, str]:
+    """Return an environment in which nothing of this checkout helps the wheel."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "STEPWELL", "VIRTUAL_"))
     }
     return kept | {"HOME": str(home)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

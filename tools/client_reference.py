@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import textwrap
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 from stepwell import sdk
 from stepwell.sdk import errors, graph, models, own_models
 from stepwell.sdk.ways import Call, Resource, Series
+from tools.signatures import node_of, signature_of
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "client.md"
 
@@ -22,7 +22,6 @@ Written by `python tools/client_reference.py` from the code. [client.md](../clie
 
 `AsyncClient` has the same: what returns is awaited there, what yields is gone through with `async for`.
 """
-_WIDEST = 100
 
 
 def page() -> str:
@@ -47,25 +46,10 @@ def _methods(path: str, owner: Any) -> Iterator[str]:
 
 
 def _method(title: str, function: Any, name: str, told: str | None) -> Iterator[str]:
-    node = _node(function)
+    node = node_of(function)
     assert isinstance(node, ast.FunctionDef)
-    arguments = [part for part in ast.unparse(node.args).split(", ") if part != "self"]
-    given = "" if node.returns is None else _result(node.returns)
-    line = f"{name}({', '.join(arguments)}){given}"
-    if len(line) > _WIDEST:
-        line = f"{name}(\n{textwrap.indent(_broken(', '.join(arguments)), '    ')}\n){given}"
+    line = signature_of(node, name, "" if node.returns is None else _result(node.returns))
     yield f"### {title}\n\n```python\n{line}\n```\n\n{told}\n"
-
-
-def _broken(arguments: str) -> str:
-    """Return arguments one in a line; commas within brackets are a type's."""
-    depth, lines = 0, [""]
-    for sign in arguments:
-        depth += {"[": 1, "]": -1}.get(sign, 0)
-        lines[-1] += sign
-        if sign == "," and not depth:
-            lines.append("")
-    return "\n".join(line.strip() for line in lines)
 
 
 def _result(returns: ast.expr) -> str:
@@ -103,7 +87,7 @@ def _has_members(base: type) -> bool:
 
 
 def _class(kind: type) -> ast.ClassDef:
-    node = _node(kind)
+    node = node_of(kind)
     assert isinstance(node, ast.ClassDef)
     return node
 
@@ -114,11 +98,6 @@ def _errors() -> Iterator[str]:
         kind = getattr(sdk, name)
         if issubclass(kind, sdk.ApiError):
             yield f"### {name}\n\n{inspect.getdoc(kind)}\n"
-
-
-def _node(thing: Any) -> ast.stmt:
-    (node,) = ast.parse(textwrap.dedent(inspect.getsource(thing))).body
-    return node
 
 
 if __name__ == "__main__":

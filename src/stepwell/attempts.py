@@ -16,12 +16,14 @@ from msgspec import structs
 
 from stepwell import durations, values
 from stepwell.alarms import Deadlines
+from stepwell.attributes import merged
 from stepwell.bodies import DelayQuestion, ask_delay, base_delay_ms, call_body, step_facts, stored
 from stepwell.calls import CallPort, CallScope, StepCall
 from stepwell.capture import SINK
 from stepwell.clock import Alarm, Clock
+from stepwell.contexts import StepContext
 from stepwell.core.failures import Failure, describe
-from stepwell.core.records import Key
+from stepwell.core.records import Attributes, Key
 from stepwell.core.retries import delay_function
 from stepwell.core.step_answers import Attempt
 from stepwell.core.steplog import timed_out
@@ -40,7 +42,6 @@ from stepwell.scope import AuthorExit, TaskScope
 from stepwell.shared_slots import HELD_LIMITS, SharedSlots
 from stepwell.stage import StandIns
 from stepwell.step_processes import StepProcesses
-from stepwell.steps import StepContext
 from stepwell.store.link import RunStep
 from stepwell.store.operations import Claim
 from stepwell.streams import StoredResult, TurnStreams
@@ -102,6 +103,7 @@ class AttemptSignals:
     def __init__(self, hear: Callable[[], None], classes: Classes) -> None:
         self.is_cancelled = False
         self.details: Any = None
+        self.attributes: Attributes = {}
         # Stored text of what was said last, until it is taken note of.
         self.latest: str | None = None
         self._hear = hear
@@ -121,6 +123,10 @@ class AttemptSignals:
         self.latest = values.encode(details, "details", self._classes)
         # An empty context: it is not work of the author's.
         self._loop.call_soon_threadsafe(self._hear, context=Context())
+
+    def describe(self, given: object) -> None:
+        """Take note of attributes. Raises WorkflowFatalError."""
+        self.attributes = merged(self.attributes, given)
 
 
 @dataclass(slots=True)
@@ -405,6 +411,8 @@ class Attempts:
     def _close(self, running: RunningAttempt) -> None:
         """Let nothing more come of an attempt, and end what its body had begun."""
         self.hear(running)
+        if running.signals.attributes:
+            self._host.execution.describe(running.call.key, running.signals.attributes)
         running.is_closed = True
         running.signals.end()
         running.sink.close()
@@ -445,6 +453,9 @@ class _Listener:
     def beat(self, details: str) -> None:
         self._running.signals.latest = details
         self._attempts.hear(self._running)
+
+    def described(self, attributes: Attributes) -> None:
+        self._running.signals.attributes = attributes
 
     def progressed(self, value: str) -> None:
         if not self._running.is_closed:

@@ -12,13 +12,13 @@ from typing import Any
 from stepwell import durations, values
 from stepwell.calls import StepCall
 from stepwell.clock import Clock, sleep_ms
+from stepwell.contexts import StepContext
 from stepwell.core.failures import Failure
 from stepwell.core.records import DYNAMIC_DELAY, Key, StepConfig
 from stepwell.core.step_answers import Attempt
 from stepwell.errors import NonRetryableDelayError, NotSerialisable, WorkflowInternalError
 from stepwell.problems import Unstorable
 from stepwell.scope import CURRENT, AuthorExit
-from stepwell.steps import StepContext
 from stepwell.threads import Threads
 from stepwell.traces import HandedOn, Trace
 from stepwell.values import Classes

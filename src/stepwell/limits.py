@@ -102,6 +102,8 @@ METRICS_STEPS_OF_WORKFLOW = 50
 LABELS = 16
 LABEL_NAME_LENGTH = 64
 LABEL_VALUE_LENGTH = 256
+# Ours: how many attributes an attempt has; their names and texts are as those of labels.
+ATTRIBUTES = 32
 # Ours: how long the name of a limit is that steps share.
 LIMIT_NAME_LENGTH = 64
 # Ours: how long a search looks for more before it answers with what it has found; how much of an error's message may be
@@ -121,6 +123,8 @@ AUDIT_RETENTION_MS = 400 * DAY_MS
 # level. Source: pages.nist.gov/800-63-4/sp800-63b.html, 2.2.3
 SESSION_IDLE_MS = HOUR_MS
 SESSION_LIFETIME_MS = DAY_MS
+# Ours: how many sessions a token may have; one more ends that which was used longest ago.
+SESSIONS_PER_TOKEN = 100
 # Ours: how long a request may wait for a change of an instance, and how many may do so at a time.
 LONGEST_POLL_MS = MINUTE_MS
 WAITING_REQUESTS = 1_000

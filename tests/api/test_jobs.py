@@ -200,8 +200,8 @@ async def test_missing_job_is_404(client: httpx.AsyncClient) -> None:
     ]
 
     assert [(answer.status_code, answer.json()["errors"][0]["code"]) for answer in answers] == [
-        (404, 10502),
-        (404, 10502),
+        (404, 10506),
+        (404, 10506),
         (404, 10200),
         (400, 10002),
     ]

@@ -333,7 +333,7 @@ def missing_things(id: str) -> Iterator[Case]:
         (10300, "version.not_found"): {"version_id": MISSING},
         (10500, "schedule.not_found"): {"cron": "0%200%20*%20*%20*"},
         (10501, "limit.not_found"): {"limit_name": "nothing"},
-        (10502, "job.not_found"): {"job_id": MISSING},
+        (10506, "job.not_found"): {"job_id": MISSING},
         (10503, "snapshot.not_found"): {},
         (10504, "webhook.not_found"): {"webhook_id": "ff"},
         (10505, "delivery.not_found"): {"delivery_id": "msg_ff_1"},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import llms
+from tools import llms, pages
 
 DOCS = Path("docs")
 
@@ -44,7 +44,7 @@ def test_first_sentence_is_taken(text: str, sentence: str, tmp_path: Path, monke
     docs.mkdir()
     (docs / "new.md").write_text(text)
     (tmp_path / "README.md").write_text("# T\n\nS.")
-    monkeypatch.setattr(llms, "_DOCS", docs)
-    monkeypatch.setattr(llms, "_SECTIONS", {"Optional": ()})
+    monkeypatch.setattr(pages, "DOCS", docs)
+    monkeypatch.setattr(pages, "_SECTIONS", {"Optional": ("../README.md",)})
 
     assert f"\n## More\n\n- [A](new.md): {sentence}\n" in llms.page()

@@ -9,7 +9,7 @@ CODES = {
     "InstanceNotFound": 10400,
     "InvalidInput": 10002,
     "InvalidInstanceId": 10002,
-    "JobNotFound": 10502,
+    "JobNotFound": 10506,
     "LimitNotFound": 10501,
     "NoFailedRollback": 10403,
     "NotAuthenticated": 10000,

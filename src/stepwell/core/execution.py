@@ -25,6 +25,7 @@ from stepwell.core.records import (
     AttemptInterrupted,
     AttemptLost,
     AttemptStarted,
+    Attributes,
     Completed,
     EventReceived,
     Failed,
@@ -92,8 +93,6 @@ class Execution:
         self.unmet = self._patches.unmet = Unmet(self._keys.of_run())
         self._lose_open_attempts(now)
 
-    # ---- keys
-
     def next_key(self, kind: StepKind, name: str, scope: Scope) -> Key:
         """Return the key of a call; see Keys.next."""
         key = self._keys.next(kind, name, scope)
@@ -109,8 +108,6 @@ class Execution:
     def parent_of(self, key: Key) -> Key | None:
         """Return the step in whose body a key was called, or None for `run` itself."""
         return self._keys.parent_of(key)
-
-    # ---- questions
 
     def ask_step(
         self, key: Key, config: Mapping[str, Any] | None, now: int, *, has_rollback: bool = False
@@ -179,8 +176,6 @@ class Execution:
             self._emit(WaitStarted(now, key, event_type, now + lasts_ms, lasts_ms, *self._keys.caller(key)))
         self._await(key)
 
-    # ---- what happened
-
     def start_attempt(self, key: Key, now: int) -> Attempt:
         """Begin an attempt of a step that was answered *run an attempt*, or whose retry is due."""
         step = self._steps[key]
@@ -191,9 +186,14 @@ class Execution:
         step = self._steps[key]
         return Attempt(key, step.failures + 1, step.config, step.ordinal, step.generation)
 
+    def describe(self, key: Key, attributes: Attributes) -> None:
+        """Take note of what the open attempt has said of itself; how it ends records that."""
+        self._steps[key].attributes = attributes
+
     def succeeded(self, key: Key, value: str, now: int, stream: StreamRef | None = None) -> None:
         """Record that the open attempt returned a value (JSON text), or a stream. Raises InstanceTooLarge."""
-        record = StepSucceeded(now, key, self._steps[key].ordinal, value, stream)
+        step = self._steps[key]
+        record = StepSucceeded(now, key, step.ordinal, value, stream, step.take_attributes())
         self.check_room(key, size_of(record))
         self._emit(record)
 
@@ -214,17 +214,19 @@ class Execution:
         if self.is_last_attempt(key):
             self.gave_up(key, error, now)
             return
-        retry_at = now + min(wait_ms, retries.LONGEST_WAIT_MS)
-        self._emit(AttemptFailed(now, key, self._steps[key].ordinal, error, retry_at))
+        step, retry_at = self._steps[key], now + min(wait_ms, retries.LONGEST_WAIT_MS)
+        self._emit(AttemptFailed(now, key, step.ordinal, error, retry_at, step.take_attributes()))
         self._timers.set(self._pause.moment(retry_at, now), key)
 
     def attempt_failed(self, key: Key, error: Failure, now: int) -> None:
         """Record that the open attempt failed, where `gave_up` with another error follows."""
-        self._emit(AttemptFailed(now, key, self._steps[key].ordinal, error))
+        step = self._steps[key]
+        self._emit(AttemptFailed(now, key, step.ordinal, error, None, step.take_attributes()))
 
     def gave_up(self, key: Key, error: Failure, now: int) -> None:
         """Record that the step has failed for good."""
-        self._emit(StepFailed(now, key, self._steps[key].ordinal, error))
+        step = self._steps[key]
+        self._emit(StepFailed(now, key, step.ordinal, error, step.take_attributes()))
 
     def cancel(self, key: Key, now: int) -> Result | None:
         """Record that the author cancelled a call, unless it has an outcome; return what is on record then.
@@ -289,8 +291,6 @@ class Execution:
         if self.state.ended_at is None and not is_undone:
             self._apply(recorded.record, recorded.seq)
 
-    # ---- time and decisions
-
     def settle(self, now: int) -> list[Key]:
         """Decide what events and time decide: waits get events or time out, sleeps end.
 
@@ -341,8 +341,6 @@ class Execution:
         """Return the new records since the last call; `has_new_results` tells whether there are results among them."""
         new, self._new, self.has_new_results = self._new, [], False
         return new
-
-    # ---- inside
 
     def _emit(self, record: Record) -> None:
         self._new.append(record)
@@ -406,7 +404,7 @@ class Execution:
             if isinstance(self.outcomes.get(child), StepCancelled):
                 del self.outcomes[child]
         step = self._steps[key]
-        step.ordinal, step.is_open, step.retry_at = record.attempt, True, None
+        step.ordinal, step.is_open, step.retry_at, step.attributes = record.attempt, True, None, None
 
     def _move_on(self, ms: int) -> None:
         """Let everything that waits for time wait for longer."""

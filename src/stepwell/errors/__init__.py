@@ -11,7 +11,7 @@
     |-- VersionNotFound           no version of that id                         404  10300
     |-- ScheduleNotFound          no such cron expression of the workflow       404  10500
     |-- LimitNotFound             no such limit that steps share                404  10501
-    |-- JobNotFound               no job of that id                             404  10502
+    |-- JobNotFound               no job of that id                             404  10506
     |-- WebhookNotFound           no webhook of that id                         404  10504
     |-- DeliveryNotFound          no such delivery of the webhook               404  10505
     |-- SnapshotNotFound          no such code that was served                  404  10503
@@ -29,12 +29,16 @@
     |   |-- StoreInUse            another server holds the store
     |   |-- StoreTooNew           the schema is newer than this program
     |   |-- PageTooSlow           a list took too long to read              503  10001
+    |   |-- StreamDropped         the stream is not there any more
+    |   |-- RehearsalStopped      a rehearsal was asked for what it does not do
     |   `-- OutOfOrder            a commit came before its predecessor: a defect
     |-- TurnLost                  the turn was fenced out: another one owns the instance
     |-- RestartedMeanwhile        the instance has begun again since the caller looked at it
     |-- NoFailedRollback          there is no rollback to go on with             400  10403
     |-- VersionChanged            the workflow has a newer version than the caller looked at
     |-- ScriptError               the author's file cannot be loaded
+    |-- NotStarted                an engine inside an application does not run
+    |-- AlreadyStarted            it runs, and is started again
     |-- CannotListen              an address cannot be listened on
     |-- InvalidSetting            a server is told something that no setting can be
     |-- RequestRefused            a server says no to a client
@@ -65,6 +69,7 @@
         |   |-- StepLimitReached
         |   |-- InstanceTooLarge  a result for which the instance has no room
         |   `-- NotSerialisable   a value that cannot be stored
+        |-- InstanceFailed        an instance that was waited for did not complete
         |-- ChildFailed           a child that was awaited did not complete
         |-- StepProcessDied       the process of an isolated step has ended before the step
         |-- RollbackMissing       what undoes a step is not in the code any more
@@ -130,6 +135,7 @@ from stepwell.errors.stores import (
 )
 
 __all__ = [
+    "AlreadyStarted",
     "AuthorError",
     "CannotListen",
     "CannotStandIn",
@@ -140,6 +146,7 @@ __all__ = [
     "Diverged",
     "IdempotencyKeyReused",
     "InstanceAlreadyExists",
+    "InstanceFailed",
     "InstanceFinished",
     "InstanceNotFound",
     "InstanceTooLarge",
@@ -160,6 +167,7 @@ __all__ = [
     "NotAuthenticated",
     "NotOfThisServer",
     "NotSerialisable",
+    "NotStarted",
     "NothingCanHappen",
     "OutOfOrder",
     "OutcomeChanged",

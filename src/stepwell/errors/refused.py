@@ -111,7 +111,7 @@ class LimitNotFound(StepwellError):
 class JobNotFound(StepwellError):
     """No job of that id in the account."""
 
-    code = 10502
+    code = 10506
     http_status = 404
 
     def __init__(self, id: str) -> None:

@@ -1,0 +1,1 @@
+"""The docs as a folder of pages that needs no server and no network: `make docs`."""

@@ -38,6 +38,8 @@ _FIXED: Mapping[str, tuple[str, str | None]] = {
     "EVENT_TYPE_LENGTH": ("the type of an event", _LIMITS),
     "STEP_NAME_LENGTH": ("the name of a step", _LIMITS),
     "LOGGED_NAME_LENGTH": ("the same with its count, as logs show it", _OURS),
+    "ATTRIBUTES": ("attributes of an attempt, by `ctx.set_attributes`", _OURS),
+    "SESSIONS_PER_TOKEN": ("sessions of the dashboard that a token has; one more ends the one used longest ago", _OURS),
     "CRON_LENGTH": ("a cron expression", _LIMITS),
     "MOST_CONCURRENCY": (
         "instances, or steps, that a limit of yours may let run at a time, or start in a period",

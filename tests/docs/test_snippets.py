@@ -34,12 +34,10 @@ RUNS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("docs/authoring.md", "Trip"): (None, "ValueError: no car is free; its rollback: complete"),
     ("docs/authoring.md", "Import"): (None, "copied"),
     ("docs/authoring.md", "Report"): (None, 3 * 2**20),
-    ("docs/authoring.md", "Nightly"): (None, "done"),
     ("docs/authoring.md", "Shipping"): ({"to": "Linz"}, {"at": "Linz"}),
     ("docs/authoring.md", "Order"): (None, {"at": "Graz"}),
     ("docs/authoring.md", "Nightly"): (None, "done"),
     ("docs/authoring.md", "Signup"): ({"name": "Ann"}, "Welcome, Ann!"),
-    ("docs/guides/ai-agents.md", "Digger"): ("How deep is a well?", "Wells are deep."),
     ("docs/embedding.md", "Order"): ({"item": "book"}, "book shipped"),
     ("docs/flow.md", "Agent"): ({"goal": "rain"}, "an answer to an answer to rain"),
     # It waits for an event: tests/docs/test_migrate.py sends it.

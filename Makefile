@@ -41,7 +41,7 @@ fix: $(READY) ## Format, and repair what lint can repair
 vendor: $(READY) ## Bring the dashboard's libraries (needs npm), and check them
 	$(VENV_PYTHON) tools/vendor.py
 
-reference: $(READY) ## Write docs/reference from the code, and docs/llms.txt from the docs
+reference: $(READY) ## Write docs/reference and docs/internals.md from the code, and docs/llms.txt from the docs
 	$(VENV_PYTHON) -m tools.cli_reference
 	$(VENV_PYTHON) -m tools.client_reference
 	$(VENV_PYTHON) -m tools.python_reference
@@ -52,6 +52,7 @@ reference: $(READY) ## Write docs/reference from the code, and docs/llms.txt fro
 	$(VENV_PYTHON) -m tools.metrics_reference
 	$(VENV_PYTHON) -m tools.log_reference
 	$(VENV_PYTHON) -m tools.grafana_board
+	$(VENV_PYTHON) -m tools.internals
 	$(VENV_PYTHON) -m tools.llms
 
 docs: $(READY) ## Build the docs into site/, which needs no server and no network; broken links fail
@@ -71,9 +72,8 @@ coverage: $(READY) ## Run the tests and report which lines they reach
 	@$(VENV_PYTHON) -m coverage combine --quiet
 	@$(VENV_PYTHON) -m coverage report
 
-bench: $(READY) ## Measure this machine and Stepwell on it
-	$(VENV_PYTHON) -m bench
-	$(VENV_PYTHON) -m bench.search
+bench: $(READY) ## Measure Stepwell, this machine and other engines, in turn; BENCH=--short for 5 minutes
+	$(VENV_PYTHON) -m bench $(BENCH)
 
 soak: $(READY) ## Do everything to servers that a machine can do, for a minute; SOAK="--seconds 3600" for an hour
 	$(VENV_PYTHON) -m tests.soak $(SOAK)

@@ -1,82 +1,91 @@
-"""`make bench`: the limits of this machine and Stepwell on it, in one run, in turn, as medians and ratios.
+"""`make bench`: Stepwell, this machine with nothing round it, and other engines, in turn, as a table and a plot.
 
-    python -m bench [--rounds N] [--output FILE]
+    python -m bench [--rounds N] [--short] [--only ENGINE,...] [--works W1,W2,...] [--output FOLDER]
 
-Everything runs on a real file in a temporary folder with `synchronous=FULL`, in the processes of `stepwell dev`: the
-parent with the store, a worker with the author's code; then on a PostgreSQL server with its default settings, if one
-can be started. The dashboard is looked at in Chromium, if there is one.
+`python -m bench.peers.install` brings the other engines; one that is not there is named as not measured. All is written
+below the folder for temporary files (TMPDIR), which should lie on the disk that is meant.
 """
 
 import argparse
-import asyncio
-import platform
-import statistics
-import tempfile
-from collections import defaultdict
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import dashboard, machine, postgres, server, work
+import msgspec
+
+from bench import plot, table
+from bench.driver import WORKS
+from bench.engines import ENGINES, LARGE, Engine
+from bench.rounds import Found, Run, measure, this_machine
+
+_SHORT_ROUNDS, _SHORT_SCALE = 2, 0.2
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """Measure, print the table, and write it to a file."""
+    """Measure what is asked for."""
+    # Whoever ends this run ends what it has started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each work is measured (5)")
-    parser.add_argument("--output", type=Path, default=Path("bench/results/latest.md"))
-    options = parser.parse_args()
-
-    figures: dict[str, list[float]] = defaultdict(list)
-    for number in range(options.rounds):
-        print(f"round {number + 1} of {options.rounds}", flush=True)
-        with tempfile.TemporaryDirectory(prefix="stepwell-bench-") as folder:
-            for name, figure in measure(Path(folder)).items():
-                figures[name].append(figure)
-    table = render(figures)
-    options.output.parent.mkdir(exist_ok=True)
-    options.output.write_text(table, encoding="utf-8")
-    print(table)
-
-
-def measure(folder: Path) -> dict[str, float]:
-    """Return the figures of one round."""
-    figures = machine.measure(folder)
-    figures |= asyncio.run(work.w1(folder / "w1"))
-    figures["W1: bytes a step in the file"] = _bytes(folder / "w1") / 10_000
-    figures |= asyncio.run(work.w3(folder / "w3"))
-    figures |= asyncio.run(work.w5(folder / "w5"))
-    figures |= asyncio.run(server.measure(folder / "http"))
-    figures |= asyncio.run(dashboard.measure(folder / "dashboard"))
-    figures |= postgres.measure(folder / "postgres")
-    # The bound that a step of one instance cannot beat is one commit.
-    figures["W3: us a step, beyond one plain commit"] = (
-        1e6 / figures["W3: steps/s"] - 1e6 / figures["machine: plain one-row commits/s"]
-    )
-    figures["W1: steps/s, share of batched rows/s"] = figures["W1: steps/s"] / figures["machine: batched rows/s"]
-    return figures
+    parser.add_argument("--rounds", type=int, help=f"how often each work is measured (3; short: {_SHORT_ROUNDS})")
+    parser.add_argument("--short", action="store_true", help="a fifth of the sizes, and not the large ones")
+    parser.add_argument("--scale", type=float, help="this part of the sizes")
+    parser.add_argument("--only", default="", help="these engines, by name: " + ", ".join(one.name for one in ENGINES))
+    parser.add_argument("--works", default=",".join((*WORKS, "large")), help="these works")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="where latest.json, .md and .svg are written")
+    told = parser.parse_args()
+    rounds = told.rounds or (_SHORT_ROUNDS if told.short else 3)
+    scale = told.scale or (_SHORT_SCALE if told.short else 1.0)
+    only, works = told.only.split(","), told.works.split(",")
+    engines = [one for one in ENGINES if told.only == "" or one.name in only]
+    turns = list(in_turn(engines, rounds, [work for work in works if work in WORKS]))
+    if "large" in works and not told.short:
+        turns += [(1, one, ["large"]) for one in engines if one.is_own and (told.only or one.name == LARGE)]
+    measure_all(turns, scale, told.output)
 
 
-def _bytes(folder: Path) -> int:
-    """Return how large the file of a store in a folder is that has been closed."""
-    return (folder / "stepwell.db").stat().st_size
+Turn = tuple[int, Engine, Sequence[str]]
 
 
-def render(figures: dict[str, list[float]]) -> str:
-    """Return the table as Markdown."""
-    lines = [
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
-        f"{len(next(iter(figures.values())))} rounds in turn",
-        "",
-        "| figure | median | lowest | highest |",
-        "|---|---|---|---|",
-    ]
-    for name, values in figures.items():
-        shown = [_shown(value) for value in (statistics.median(values), min(values), max(values))]
-        lines.append(f"| {name} | {' | '.join(shown)} |")
-    return "\n".join(lines) + "\n"
+def in_turn(engines: Sequence[Engine], rounds: int, works: Sequence[str]) -> Iterator[Turn]:
+    """Yield rounds of engines, with what is measured of each."""
+    for number in range(1, rounds + 1) if works else ():
+        for engine in engines:
+            yield number, engine, ["machine"] if engine.name == "machine" else works
 
 
-def _shown(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def measure_all(turns: Sequence[Turn], scale: float, output: Path) -> Run:
+    """Measure what is there, and write down what was found after each turn."""
+    begun = time.monotonic()
+    run = Run(this_machine())
+    for number, engine, asked in turns:
+        if missing := engine.what_is_missing():
+            run.missing[engine.name] = missing
+            continue
+        for found in measure(run, engine, number, asked, scale):
+            run.found.append(found)
+            print(_line(found, time.monotonic() - begun), flush=True)
+        run.seconds = time.monotonic() - begun
+        write(run, output)
+    return run
+
+
+def write(run: Run, folder: Path) -> None:
+    """Write all that was found so far: as it is, as a table and as a plot."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "latest.json").write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+    (folder / "latest.md").write_text(f"![Each work]({PLOT})\n\n{table.render(run)}", encoding="utf-8")
+    (folder / PLOT).write_text(plot.render(run), encoding="utf-8")
+
+
+PLOT = "latest.svg"
+
+
+def _line(found: Found, seconds: float) -> str:
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in found.figures.items())
+    return f"{seconds:5.0f} s  round {found.round}  {found.engine:18} {found.work:7} {found.failed or shown}"
 
 
 if __name__ == "__main__":

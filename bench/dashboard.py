@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import search
-from bench.server import INSTANCES, Connection, complete, cpu_s, ms, serving
+from bench.connection import Connection
+from bench.processes import cpu_s
+from bench.server import INSTANCES, complete, ms, serving
 
 PAGES = "/workflows/steps/instances"
 TICKS = 80
@@ -94,14 +96,14 @@ async def open_pages(port: int, pid: int) -> dict[str, float]:
 
 async def _w1(connection: Connection, pid: int, prefix: str) -> tuple[float, float]:
     """Return the steps a second, and the CPU time of server and worker."""
-    start, cpu = time.perf_counter(), cpu_s(pid)
+    start, cpu = time.perf_counter(), cpu_s([pid])
     for first in range(0, W1_INSTANCES, 100):
         wanted = [{"instance_id": f"{prefix}-{first + n}", "params": {"steps": W1_STEPS}} for n in range(100)]
         await connection.ask("POST", f"{INSTANCES}/batch", json.dumps(wanted).encode())
     while True:
         found = json.loads(await connection.ask("GET", INSTANCES.removesuffix("/instances")))["result"]["instances"]
         if not any(found[status] for status in ("queued", "running", "waiting")):
-            return W1_INSTANCES * W1_STEPS / (time.perf_counter() - start), cpu_s(pid) - cpu
+            return W1_INSTANCES * W1_STEPS / (time.perf_counter() - start), cpu_s([pid]) - cpu
         await asyncio.sleep(0.02)
 
 

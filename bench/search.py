@@ -12,8 +12,6 @@ import asyncio
 import itertools
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -24,7 +22,8 @@ from urllib.parse import urlencode
 
 import apsw
 
-from bench.server import INSTANCES, Connection, serving
+from bench.connection import Connection
+from bench.server import INSTANCES, serving, token
 from bench.work import ACCOUNT
 from stepwell.core.steplog import iso
 from stepwell.store.opening import open_store
@@ -116,10 +115,10 @@ async def measure(folder: Path, url: str, instances: int, searches: int) -> str:
     took: dict[str, list[float]] = defaultdict(list)
     partial: dict[str, int] = defaultdict(int)
     found: dict[str, int] = {}
-    token = f"authorization: Bearer {_token(url)}\r\n"
+    bearer = f"authorization: Bearer {token(url)}\r\n"
     async with serving(folder, url) as (port, _):
-        connection = await Connection.open(port, token)
-        work = asyncio.create_task(_work(await Connection.open(port, token)))
+        connection = await Connection.open(port, bearer)
+        work = asyncio.create_task(_work(await Connection.open(port, bearer)))
         asked = {name: f"{_SEARCH}?{urlencode(given, doseq=True)}" for name, given in filters(instances).items()}
         for _ in range(searches):
             for name, path in asked.items():
@@ -174,12 +173,6 @@ async def register(url: str) -> None:
     store = await asyncio.to_thread(open_store, url)
     await store.run(RegisterWorkflow(ACCOUNT, "many", "many", "Many", "aa", "w", "v", NOW))
     await store.close()
-
-
-def _token(url: str) -> str:
-    """Return a token that may read and write."""
-    command = [sys.executable, "-m", "stepwell", "token", "create", "--store", url, "--scope=read", "--scope=write"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def fill(url: str, instances: int) -> None:

@@ -22,13 +22,34 @@ class Steps(WorkflowEntrypoint):
         return total
 
 
-class Waits(WorkflowEntrypoint):
-    """One step, behind an event."""
+class Parallel(WorkflowEntrypoint):
+    """As many steps at once as asked for."""
 
     async def run(self, event, step):
-        """Return what the step returned."""
+        """Return the sum of what the steps returned."""
+        return sum(await asyncio.gather(*(step.do("work", lambda: 1) for _ in range(event["payload"]["steps"]))))
+
+
+class Waits(WorkflowEntrypoint):
+    """One step, behind an event; before it as many as asked for."""
+
+    async def run(self, event, step):
+        """Return when the step behind the event began, in milliseconds."""
+        for _ in range((event["payload"] or {}).get("steps", 0)):
+            await step.do("work", lambda: 1)
         await step.wait_for_event("wait", "go")
-        return await step.do("work", lambda: 1)
+        return await step.do("woken", lambda: time.time() * 1000)
+
+
+class Changes(WorkflowEntrypoint):
+    """Steps at once, and then a step every now and then."""
+
+    async def run(self, event, step):
+        """Return nothing."""
+        for _ in range(event["payload"]["steps"]):
+            await step.do("work", lambda: 1)
+        for _ in range(event["payload"]["changes"]):
+            await step.do("tick", lambda: asyncio.sleep(event["payload"]["every_s"]))
 
 
 class Ticks(WorkflowEntrypoint):

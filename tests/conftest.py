@@ -42,6 +42,7 @@ LONGEST = (
     "embedded/test_fastapi.py",
     "crash/test_prefixes.py",
     "typing/test_typing.py",
+    "docs/test_snippets.py",
     "crash/test_fleet_chaos.py",
     "crash/test_sigkill.py",
     "engine/test_two_at_once.py",
@@ -87,6 +88,8 @@ def blockbuster() -> Iterator[BlockBuster]:
             function.can_block_in("stepwell/testing/code.py", {"of"})
             # Once for each place at which code has gone another way than its history.
             function.can_block_in("stepwell/checks/causes.py", {"_read"})
+            # In an agent's step its library does as it likes, which loads what it needs when it needs it.
+            function.can_block_in("stepwell/agents/shared.py", {"body"})
             # Exports are read when tests are collected.
             function.can_block_in("stepwell/testing/history.py", {"histories"})
             # A snapshot is read and written in the test that holds a step log against it, and by nobody else.

@@ -294,6 +294,7 @@ class _KeptOpen:
         self.inner = inner
         self.where = inner.where
         self.put = inner.put
+        self.mark = inner.mark
 
     async def close(self) -> None:
         """Do nothing."""

@@ -23,7 +23,16 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
         "testing.md",
         "testing-replay.md",
     ),
-    "Guides": ("guides/*.md",),
+    "Guides": (
+        "guides/steps.md",
+        "guides/sleeping.md",
+        "guides/events.md",
+        "guides/rollback.md",
+        "guides/children.md",
+        "guides/ai-agents.md",
+        "guides/pydantic-ai.md",
+        "guides/openai-agents.md",
+    ),
     "Using them": ("cli.md", "client.md", "mcp.md", "dashboard.md", "search.md", "webhooks.md"),
     "Running servers": (
         "deploying.md",
@@ -37,9 +46,18 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
         "audit.md",
         "../SECURITY.md",
     ),
+    "Coming from elsewhere": (
+        "guides/migrate-cloudflare.md",
+        "guides/migrate-temporal.md",
+        "guides/migrate-dbos.md",
+        "guides/migrate-celery.md",
+        "comparison.md",
+    ),
+    # Whatever else is a guide comes before what is promised.
+    "More guides": ("guides/*.md",),
     "What is promised": ("contract.md", "compatibility.md"),
     "Reference": ("reference/python.md", "reference/http.md", "reference/*.md"),
-    "Optional": ("asvs.md", "../ARCHITECTURE.md", "../CONTRIBUTING.md", "../CHANGELOG.md"),
+    "Optional": ("asvs.md", "internals.md", "../ARCHITECTURE.md", "../CONTRIBUTING.md", "../CHANGELOG.md"),
 }
 _MORE = "More"
 

@@ -4,11 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stepwell.contexts import RollbackContext, StepContext
     from stepwell.embedded import Stepwell
     from stepwell.errors import InstanceFailed, NonRetryableError, RetryAfter, WorkflowTimeoutError
     from stepwell.flow import Flow, Rate, SharedLimit
     from stepwell.sdk import AsyncClient, Client
-    from stepwell.steps import RollbackContext, StepContext, StepStream, step
+    from stepwell.steps import StepStream, step
     from stepwell.workflow import WorkflowEntrypoint, WorkflowEvent, WorkflowStep
 
 __all__ = [
@@ -37,7 +38,8 @@ __version__ = "0.1.0"
 _MODULES = {
     "stepwell.errors": ("InstanceFailed", "NonRetryableError", "RetryAfter", "WorkflowTimeoutError"),
     "stepwell.flow": ("Flow", "Rate", "SharedLimit"),
-    "stepwell.steps": ("RollbackContext", "StepContext", "StepStream", "step"),
+    "stepwell.contexts": ("RollbackContext", "StepContext"),
+    "stepwell.steps": ("StepStream", "step"),
     "stepwell.workflow": ("WorkflowEntrypoint", "WorkflowEvent", "WorkflowStep"),
     "stepwell.sdk": ("AsyncClient", "Client"),
     "stepwell.embedded": ("Stepwell",),

@@ -1,8 +1,14 @@
-"""Alarms: one that can be moved; those of a turn: when time decides next, and when a foreign wait has been too long."""
+"""Alarms: one that can be moved; one for many deadlines; those of a turn.
 
-from collections.abc import Callable
+A turn is woken when time decides something next, and when a foreign wait has been too long.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
 
 from stepwell.clock import Alarm, Clock
+
+T = TypeVar("T", bound=Hashable)
 
 
 class MovableAlarm:
@@ -26,6 +32,44 @@ class MovableAlarm:
     def _rung(self) -> None:
         self.at = None
         self._ring()
+
+
+class Deadlines(Generic[T]):
+    """The moments at which things are over that are left by then. `over` is called with each, the earliest first.
+
+    They share one alarm, which stays where it is when a thing is dropped: almost all are dropped in time, and an alarm
+    for each would cost more than all else that is done for its end.
+    """
+
+    def __init__(self, clock: Clock, over: Callable[[T], None]) -> None:
+        self._clock = clock
+        self._over = over
+        self._moments: dict[T, int] = {}
+        self._alarm = MovableAlarm(clock, self._ring)
+
+    def set(self, thing: T, at: int) -> None:
+        """Let a thing be over at a moment."""
+        self._moments[thing] = at
+        if self._alarm.at is None or at < self._alarm.at:
+            self._alarm.set(at)
+
+    def drop(self, thing: T) -> None:
+        """Forget a thing."""
+        self._moments.pop(thing, None)
+
+    def cancel(self) -> None:
+        """Ring no more."""
+        self._moments.clear()
+        self._alarm.set(None)
+
+    def _ring(self) -> None:
+        now = self._clock.now()
+        for thing, at in sorted(self._moments.items(), key=lambda one: one[1]):
+            # What one of them brings about may have dropped the next, or set it anew.
+            if at <= now and self._moments.get(thing) == at:
+                del self._moments[thing]
+                self._over(thing)
+        self._alarm.set(min(self._moments.values(), default=None))
 
 
 class TurnAlarms(MovableAlarm):

@@ -9,18 +9,21 @@ from collections import defaultdict
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from msgspec import structs
 
 from stepwell import durations, values
+from stepwell.alarms import Deadlines
+from stepwell.attributes import merged
 from stepwell.bodies import DelayQuestion, ask_delay, base_delay_ms, call_body, step_facts, stored
 from stepwell.calls import CallPort, CallScope, StepCall
 from stepwell.capture import SINK
 from stepwell.clock import Alarm, Clock
+from stepwell.contexts import StepContext
 from stepwell.core.failures import Failure, describe
-from stepwell.core.records import Key
+from stepwell.core.records import Attributes, Key
 from stepwell.core.retries import delay_function
 from stepwell.core.step_answers import Attempt
 from stepwell.core.steplog import timed_out
@@ -39,7 +42,6 @@ from stepwell.scope import AuthorExit, TaskScope
 from stepwell.shared_slots import HELD_LIMITS, SharedSlots
 from stepwell.stage import StandIns
 from stepwell.step_processes import StepProcesses
-from stepwell.steps import StepContext
 from stepwell.store.link import RunStep
 from stepwell.store.operations import Claim
 from stepwell.streams import StoredResult, TurnStreams
@@ -101,6 +103,7 @@ class AttemptSignals:
     def __init__(self, hear: Callable[[], None], classes: Classes) -> None:
         self.is_cancelled = False
         self.details: Any = None
+        self.attributes: Attributes = {}
         # Stored text of what was said last, until it is taken note of.
         self.latest: str | None = None
         self._hear = hear
@@ -121,6 +124,10 @@ class AttemptSignals:
         # An empty context: it is not work of the author's.
         self._loop.call_soon_threadsafe(self._hear, context=Context())
 
+    def describe(self, given: object) -> None:
+        """Take note of attributes. Raises WorkflowFatalError."""
+        self.attributes = merged(self.attributes, given)
+
 
 @dataclass(slots=True)
 class RunningAttempt:
@@ -132,9 +139,16 @@ class RunningAttempt:
     signals: AttemptSignals
     sink: AttemptSink
     task: asyncio.Task[None] | None = None
-    alarms: list[Alarm] = field(default_factory=list)
+    # That of the next look at its signs of life, if it is to give any.
+    alarm: Alarm | None = None
     heard_at: int = 0
     is_closed: bool = False
+
+    @property
+    def may_be_forgotten(self) -> bool:
+        """Whether its beginning may reach the store behind that of its body: not if that would have to be undone."""
+        traits = self.call.body.traits
+        return traits.rollback is None and traits.isolation is None and self.attempt.may_be_forgotten
 
 
 class Attempts:
@@ -143,6 +157,7 @@ class Attempts:
     def __init__(self, host: AttemptHost) -> None:
         self._host = host
         self._running: dict[Key, RunningAttempt] = {}
+        self._time_outs = Deadlines(host.clock, self._time_out)
         # Results of steps called inside a step, kept for its next attempt, which calls them again.
         self._nested: dict[Key, list[Key]] = defaultdict(list)
         # What closed attempts have left behind: tasks that have yet to end, or that swallowed their cancellation.
@@ -170,9 +185,10 @@ class Attempts:
         execution = self._host.execution
         attempt = execution.start_attempt(call.key, now)
         scope = CallScope(self._host.quiet, self._host, call.key)
-        # A call that an earlier attempt cancelled has no outcome any more.
-        nested = self._nested[call.key] = [key for key in self._nested[call.key] if key in execution.outcomes]
-        scope.results.extend(nested)
+        if call.key in self._nested:
+            # A call that an earlier attempt cancelled has no outcome any more.
+            nested = self._nested[call.key] = [key for key in self._nested[call.key] if key in execution.outcomes]
+            scope.results.extend(nested)
         sink = self._host.notebook.attempt_sink(call.key, attempt.number, sensitive=bool(attempt.config.sensitive))
         signals = AttemptSignals(lambda: self.hear(running), self._host.classes)
         running = self._running[call.key] = RunningAttempt(call, attempt, scope, signals, sink)
@@ -190,9 +206,7 @@ class Attempts:
 
     def begin_time(self, running: RunningAttempt, now: int) -> None:
         """Let the time of an attempt begin."""
-        timeout_ms = durations.to_ms(running.attempt.config.timeout) or 0
-        timed_out_at = now + timeout_ms
-        running.alarms.append(self._host.clock.call_at(timed_out_at, lambda: self._time_out(running, timeout_ms)))
+        self._time_outs.set(running.call.key, now + timeout_ms(running.attempt))
         running.heard_at = now
         self._watch_heartbeat(running)
 
@@ -221,6 +235,7 @@ class Attempts:
         """End all attempts, and wait a little for what is left of them."""
         for key in self:
             self.end(key)
+        self._time_outs.cancel()
         if self._left:
             await asyncio.wait(list(self._left), timeout=grace_ms / 1000)
 
@@ -258,7 +273,8 @@ class Attempts:
             with suppress(UnreadableValue):
                 running.signals.details = values.decode(details, self._host.classes)
         stand_in = self._stand_in(running)
-        context = StepContext(self._facts(running), running.signals)
+        is_told = running.call.body.wants_ctx or self._host.trace is not None
+        context = StepContext(self._facts(running) if is_told else {}, running.signals)
         enter_attempt(self._host.trace, context)
         try:
             return stand_in() if stand_in is not None else await call_body(running.call, context, self._host.threads)
@@ -366,10 +382,9 @@ class Attempts:
         except NonRetryableDelayError as error:
             return describe(error)
 
-    def _time_out(self, running: RunningAttempt, timeout_ms: int) -> None:
-        if running.is_closed:
-            return
-        self._conclude(running, WorkflowTimeoutError(timed_out(timeout_ms).message))
+    def _time_out(self, key: Key) -> None:
+        running = self._running[key]
+        self._conclude(running, WorkflowTimeoutError(timed_out(timeout_ms(running.attempt)).message))
 
     def _watch_heartbeat(self, running: RunningAttempt) -> None:
         """Fail the attempt when it has been silent for too long; look again when it has not."""
@@ -380,8 +395,7 @@ class Attempts:
         if self._host.clock.now() >= due_at:
             self._conclude(running, WorkflowTimeoutError(f"No heartbeat came for {silence_ms}ms"))
             return
-        del running.alarms[1:]
-        running.alarms.append(self._host.clock.call_at(due_at, lambda: self._watch_heartbeat(running)))
+        running.alarm = self._host.clock.call_at(due_at, lambda: self._watch_heartbeat(running))
 
     def hear(self, running: RunningAttempt) -> None:
         """Take note of the last sign of life, if there is one that was not heard yet."""
@@ -397,18 +411,22 @@ class Attempts:
     def _close(self, running: RunningAttempt) -> None:
         """Let nothing more come of an attempt, and end what its body had begun."""
         self.hear(running)
+        if running.signals.attributes:
+            self._host.execution.describe(running.call.key, running.signals.attributes)
         running.is_closed = True
         running.signals.end()
         running.sink.close()
-        for alarm in running.alarms:
-            alarm.cancel()
+        self._time_outs.drop(running.call.key)
+        if running.alarm is not None:
+            running.alarm.cancel()
         scope = running.scope
         scope.is_closed = True
-        for key in [*scope.unanswered(), *(call.key for call in scope.to_begin)]:
+        for key in [*scope.unanswered(), *[call.key for call in scope.to_begin]]:
             self.end(key)
             self._host.execution.forget(key, self._host.clock.now())
+        current = asyncio.current_task()
         for task in list(scope.tasks):
-            if task is not asyncio.current_task():
+            if task is not current:
                 task.cancel()
                 self._left[task] = None
                 task.add_done_callback(self._forget, context=Context())
@@ -436,9 +454,17 @@ class _Listener:
         self._running.signals.latest = details
         self._attempts.hear(self._running)
 
+    def described(self, attributes: Attributes) -> None:
+        self._running.signals.attributes = attributes
+
     def progressed(self, value: str) -> None:
         if not self._running.is_closed:
             self._host.notebook.progress(value, from_run=False)
+
+
+def timeout_ms(attempt: Attempt) -> int:
+    """Return how long an attempt may take."""
+    return durations.to_ms(attempt.config.timeout) or 0
 
 
 def _nothing() -> None:

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from stepwell.store import Store
 from stepwell.store.audit_operations import AUDITED, Asked, Audited
-from stepwell.store.job_operations import StartJob
 from stepwell.store.once import Once
 from stepwell.store.operations import Operation
 from stepwell.store.wrapped import WrappedStore
@@ -57,11 +56,8 @@ def with_asked(operation: Operation[A], asked: Asked | None) -> Operation[A]:
     """Return an operation that also leaves its entry, if somebody asks for it and it is one that is audited."""
     if asked is None:
         return operation
-    if isinstance(operation, Once):
-        is_audited = isinstance(operation.operation, StartJob)
-    else:
-        is_audited = type(operation) in AUDITED
-    return Audited(operation, asked) if is_audited else operation  # type: ignore[arg-type]  # it is one of AUDITED
+    done = operation.operation if isinstance(operation, Once) else operation
+    return Audited(operation, asked) if type(done) in AUDITED else operation  # type: ignore[arg-type]  # it is one of AUDITED
 
 
 class AuditedStore(WrappedStore[Store]):

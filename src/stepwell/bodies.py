@@ -6,18 +6,19 @@ import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import Any
 
 from stepwell import durations, values
 from stepwell.calls import StepCall
 from stepwell.clock import Clock, sleep_ms
+from stepwell.contexts import StepContext
 from stepwell.core.failures import Failure
 from stepwell.core.records import DYNAMIC_DELAY, Key, StepConfig
 from stepwell.core.step_answers import Attempt
 from stepwell.errors import NonRetryableDelayError, NotSerialisable, WorkflowInternalError
 from stepwell.problems import Unstorable
 from stepwell.scope import CURRENT, AuthorExit
-from stepwell.steps import StepContext
 from stepwell.threads import Threads
 from stepwell.traces import HandedOn, Trace
 from stepwell.values import Classes
@@ -76,6 +77,8 @@ async def call_body(call: StepCall, ctx: StepContext, threads: Threads) -> Any:
     """Run the author's function and return its result. Raises whatever it raises."""
     if call.body.is_async:
         result = call.body.call(ctx)
+        if type(result) is CoroutineType:
+            return await result
     else:
         result = await threads.run(_in_thread(call.body.call, ctx))
     return await result if inspect.isawaitable(result) else result

@@ -27,8 +27,13 @@ class Sink(Protocol):
     def take(self, level: str, text: str, *, always: bool = False) -> bool:
         """Take a line; tell whether it is to be shown too. `always`: it is kept even where output is not."""
 
+    def may_cut(self) -> bool:
+        """Tell whether a line may be ended here, for people to see what has been printed of it."""
+
 
 SINK: ContextVar[Sink | None] = ContextVar("stepwell_sink", default=None)
+
+_LONG_WORD = 40
 
 _call_handlers = logging.Logger.callHandlers
 _formatter = logging.Formatter()
@@ -63,9 +68,23 @@ class _Stream:
         *lines, rest = (sink.partial.get(self._level, "") + text).split("\n")
         sink.partial[self._level] = rest
         for line in lines:
-            if sink.take(self._level, line):
-                self.stream.write(line + "\n")
+            self._say(sink, line)
         return len(text)
+
+    def flush(self) -> None:
+        """Show what there is of a line, now and then: a model's answer comes token by token, and is one."""
+        sink = SINK.get()
+        if sink is not None:
+            text, rest = _whole_words(sink.partial.get(self._level, ""))
+            # What returns to the beginning of its line, as bars of progress do, is to be seen when it has ended.
+            if text.strip() and "\r" not in text and sink.may_cut():
+                sink.partial[self._level] = rest
+                self._say(sink, text)
+        self.stream.flush()
+
+    def _say(self, sink: Sink, line: str) -> None:
+        if sink.take(self._level, line):
+            self.stream.write(line + "\n")
 
     def writelines(self, lines: Any) -> None:
         for line in lines:
@@ -73,6 +92,12 @@ class _Stream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+def _whole_words(text: str) -> tuple[str, str]:
+    """Cut a text before its last word, which more may follow; one without spaces, as in some languages, behind it."""
+    words, space, last = text.rpartition(" ")
+    return (text, "") if not space and len(text) > _LONG_WORD else (words, last)
 
 
 def _catch(logger: logging.Logger, record: logging.LogRecord) -> None:

@@ -122,8 +122,7 @@ class Client:
 
     def labels(self, workflow: str, id: str) -> Mapping[str, str]:
         """Return the labels of an instance."""
-        found: Mapping[str, str] = self._ask("GET", self._own_instance(workflow, id)).get("labels", {})
-        return found
+        return dict(self._ask("GET", self._own_instance(workflow, id)).get("labels", {}))
 
     def send_event(self, workflow: str, id: str, event_type: str, payload: Any) -> Result:
         """Send an event; return the server's receipt."""
@@ -243,6 +242,10 @@ class Client:
     def instance_graph(self, workflow: str, id: str) -> Result:
         """Return the graph of an instance's version, and how its nodes stand."""
         return self._ask("GET", f"{self._own_instance(workflow, id)}/graph")
+
+    def attributes(self, workflow: str, id: str, step: str | None = None) -> Result:
+        """Return what the attempts of an instance, or of a step, have said of themselves, with the sums."""
+        return self._ask("GET", f"{self._own_instance(workflow, id)}/attributes", {"step": step})
 
     def tree(self, workflow: str, id: str) -> Result:
         """Return an instance with those that it awaits, those that they await, and so on."""

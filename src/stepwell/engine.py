@@ -139,7 +139,7 @@ class Engine:
         self.terminations = Terminations(self.store, self.clock)
         self.jobs = Jobs(self.store, self.clock, self.count_creations, told.idempotency_key_retention)
         self.samples = Samples(self.store, self.clock)
-        self.webhooks = Webhooks(self.store, self.clock, told.webhook_networks)
+        self.webhooks = Webhooks(self.store, self.clock, told.webhook_networks, told.idempotency_key_retention)
 
     @property
     def control(self) -> Control:
@@ -296,9 +296,12 @@ class Engine:
         """Return the limits of an account and its workflows, or of one, and how they stand. Raises WorkflowNotFound."""
         return await self.store.run(ListGates(account, workflow))
 
-    async def hosts(self, now: int) -> Hosts:
-        """Return who has the store open, what waits for them at this moment, and what the store is kept in."""
-        return await self.store.run(ListHosts(now))
+    async def hosts(self, now: int, account: str | None) -> Hosts:
+        """Return who has the store open, what waits for them at this moment, and what the store is kept in.
+
+        `account`: whose workers and instances are counted; None: all.
+        """
+        return await self.store.run(ListHosts(now, account))
 
     async def limit_account(self, account: str, concurrency: int | None) -> None:
         """Let at most so many instances of an account run at a time; None: any number."""

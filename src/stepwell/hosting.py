@@ -28,7 +28,7 @@ from stepwell.pinned import PinnedSettings, PinnedWorkers, keep_served, lay_out_
 from stepwell.places import Layouts, layouts_for, place_beside
 from stepwell.project import Project
 from stepwell.rehearsals import Trying
-from stepwell.server_settings import Settings, tell
+from stepwell.server_settings import DEFAULT, Settings, tell
 from stepwell.stalls import Stalls
 from stepwell.store import Store
 from stepwell.store.opening import file_of, is_database, open_store
@@ -159,7 +159,7 @@ async def open_host(
     _check_variables(options.variables)
     # Looked at first: a wrong path or setting leaves nothing behind.
     project = None if options.is_stored else await asyncio.to_thread(Project.at, Path(options.path))
-    told = await asyncio.to_thread(_told, options, project)
+    told = await asyncio.to_thread(settings_of, options, project)
     hear(told)
     user = await asyncio.to_thread(worker_user.wanted, told.worker_user)
     await asyncio.to_thread(cpu_limits.find, told.worker_cpu)
@@ -205,15 +205,15 @@ def _tracing(told: Settings) -> Tracing:
     return Tracing.of(os.environ, told.traced_instances)
 
 
-def _told(options: HostOptions, project: Project | None) -> Settings:
+def settings_of(options: HostOptions, project: Project | None) -> Settings:
     """Return the settings; of a project that comes from the store, those that are told before that is open."""
     folder = None if project is None else project.root
     given = options.settings if options.log_format is None else (*options.settings, f"log_format={options.log_format}")
-    told = tell(given, os.environ, folder, options.config).settings
-    if options.reloads and told.webhook_networks == "public":
+    told = tell(given, os.environ, folder, options.config)
+    if options.reloads and told.origins["webhook_networks"] == DEFAULT:
         # Who develops runs his receivers here, and whoever can ask this server can run code on this machine anyway.
-        return replace(told, webhook_networks="loopback")
-    return told
+        return replace(told.settings, webhook_networks="loopback")
+    return told.settings
 
 
 async def _open(url: str, told: Settings, tally: Tally) -> Store:
@@ -267,7 +267,7 @@ async def _code(
 def _told_of_stored(options: HostOptions, project: Project, before: Settings) -> Settings:
     """Return the settings by the code that is stored, too, which does not say as whom it is run."""
     # A file that is named has been read already: from a pipe it comes only once.
-    told = before if options.config else _told(options, project)
+    told = before if options.config else settings_of(options, project)
     if told.worker_user != before.worker_user:
         raise InvalidSetting(
             f"worker_user is {told.worker_user} in the settings of the code that is stored, which whoever deploys "

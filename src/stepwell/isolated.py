@@ -17,12 +17,14 @@ from typing import Any, Final, TypeVar
 from msgspec import structs
 
 from stepwell import sizes, values
+from stepwell.attributes import merged
 from stepwell.bodies import call_body, step_facts, stored
 from stepwell.calls import CallScope, StepCall
 from stepwell.capture import SINK
+from stepwell.contexts import StepContext
 from stepwell.core.instance import fold
 from stepwell.core.keys import Scope
-from stepwell.core.records import Key, StepKind
+from stepwell.core.records import Attributes, Key, StepKind
 from stepwell.errors import (
     StoreError,
     TurnLost,
@@ -31,15 +33,15 @@ from stepwell.errors import (
     WorkflowInternalError,
 )
 from stepwell.isolation import Isolation
+from stepwell.notes import CUT_EVERY_MS
 from stepwell.port import TurnPort
 from stepwell.problems import problem_of
 from stepwell.rehearsal import DryStore, DryTurn, StillClock, claimed
 from stepwell.runner import Turn
 from stepwell.scope import AuthorExit, install
 from stepwell.settings import TurnContext
-from stepwell.steps import StepContext
 from stepwell.store import codec
-from stepwell.store.link import Message, RunStep, StepBeat, StepProgress, StepRan, StepSaid
+from stepwell.store.link import Message, RunStep, StepBeat, StepDescribed, StepProgress, StepRan, StepSaid
 from stepwell.store.operations import Claim, Operation, ReadHistory
 from stepwell.store.stream_operations import BeginStream, WritePiece
 from stepwell.streams import StoredResult
@@ -120,6 +122,14 @@ class _StepSink:
         self.place = place
         self._say = say
         self._loop = asyncio.get_running_loop()
+        self._cut_at = self._loop.time()
+
+    def may_cut(self) -> bool:
+        """Let a line be ended as often as that of any attempt."""
+        now = self._loop.time()
+        is_time = (now - self._cut_at) * 1000 >= CUT_EVERY_MS
+        self._cut_at = now if is_time else self._cut_at
+        return is_time
 
     def take(self, level: str, text: str, *, always: bool = False) -> bool:
         """Take a line. From any thread."""
@@ -142,6 +152,7 @@ class _StepSignals:
 
     def __init__(self, say: Say, classes: values.Classes, details: str | None) -> None:
         self.details: Any = None
+        self.attributes: Attributes = {}
         if details is not None:
             # What cannot be read any more is nothing.
             with suppress(UnreadableValue):
@@ -153,6 +164,11 @@ class _StepSignals:
     def beat(self, details: Any) -> None:
         """Pass a sign of life on. Raises NotSerialisable."""
         self._loop.call_soon_threadsafe(self._say, StepBeat(values.encode(details, "details", self._classes)))
+
+    def describe(self, given: object) -> None:
+        """Pass attributes on. Raises WorkflowFatalError."""
+        self.attributes = merged(self.attributes, given)
+        self._loop.call_soon_threadsafe(self._say, StepDescribed(self.attributes))
 
 
 class _StepPort(TurnPort):

@@ -102,6 +102,8 @@ METRICS_STEPS_OF_WORKFLOW = 50
 LABELS = 16
 LABEL_NAME_LENGTH = 64
 LABEL_VALUE_LENGTH = 256
+# Ours: how many attributes an attempt has; their names and texts are as those of labels.
+ATTRIBUTES = 32
 # Ours: how long the name of a limit is that steps share.
 LIMIT_NAME_LENGTH = 64
 # Ours: how long a search looks for more before it answers with what it has found; how much of an error's message may be
@@ -121,6 +123,8 @@ AUDIT_RETENTION_MS = 400 * DAY_MS
 # level. Source: pages.nist.gov/800-63-4/sp800-63b.html, 2.2.3
 SESSION_IDLE_MS = HOUR_MS
 SESSION_LIFETIME_MS = DAY_MS
+# Ours: how many sessions a token may have; one more ends that which was used longest ago.
+SESSIONS_PER_TOKEN = 100
 # Ours: how long a request may wait for a change of an instance, and how many may do so at a time.
 LONGEST_POLL_MS = MINUTE_MS
 WAITING_REQUESTS = 1_000
@@ -144,7 +148,8 @@ _ADDRESSED_ID = re.compile(r"[a-zA-Z0-9, */#_-]+", re.ASCII)
 _CRON = re.compile(r"[a-zA-Z0-9, */#-]+", re.ASCII)
 _RESERVED_ID = re.compile(r"cf_[0-9a-f]{64}", re.ASCII)
 _RESERVED_IDS = frozenset({"batch", "terminate", "terminateAll"})
-_CONTROL = re.compile(r"[\x00-\x1f]")
+# Control characters, and lone surrogates, which no store can hold.
+_NOT_IN_STEP_NAMES = re.compile("[\x00-\x1f\ud800-\udfff]")
 _LABEL_NAME = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9_./-]{{0,{LABEL_NAME_LENGTH - 1}}}", re.ASCII)
 _LIMIT_NAME = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9_.:-]{{0,{LIMIT_NAME_LENGTH - 1}}}", re.ASCII)
 # What a terminal or a page would obey: controls, breaks of lines, and what turns the direction of the text behind it.
@@ -191,12 +196,7 @@ def is_event_type(event_type: object) -> bool:
 
 def is_step_name(name: object) -> bool:
     """Tell whether a step may be called this: any text without control characters, up to 256 characters."""
-    return (
-        isinstance(name, str)
-        and len(name) <= STEP_NAME_LENGTH
-        and _CONTROL.search(name) is None
-        and not any("\ud800" <= c <= "\udfff" for c in name)
-    )
+    return isinstance(name, str) and len(name) <= STEP_NAME_LENGTH and _NOT_IN_STEP_NAMES.search(name) is None
 
 
 def is_label_name(name: object) -> bool:

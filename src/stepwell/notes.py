@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 _RETRY_AFTER_MS = 1_000
 _LINES_AT_ONCE = 1_000
 _CUT = "[... cut]"
+# How often people see more of a line that an attempt prints bit by bit, and flushes.
+CUT_EVERY_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class RunSink:
         """Take a line; one that was stored in an earlier turn is passed over."""
         return self._notebook.hear(level, text, always=always)
 
+    def may_cut(self) -> bool:
+        """Let every line end where it does: a replay has to say the same ones."""
+        return False
+
     def close(self) -> None:
         """Take the line that was not ended. To be called when `run` has ended, not at each park."""
         for level, text in self.partial.items():
@@ -70,7 +76,6 @@ class AttemptSink:
 
     def __init__(self, notebook: "Notebook", key: Key, attempt: int, *, keeps: bool, keeps_own: bool) -> None:
         self.partial: dict[str, str] = {}
-        self.place = {**notebook.place, "step": key.label, "attempt": attempt}
         self._notebook = notebook
         self._step = key.label
         self._attempt = attempt
@@ -78,7 +83,20 @@ class AttemptSink:
         self._keeps_own = keeps_own
         self._lines = 0
         self._characters = 0
+        self._cut_at = notebook.now()
         self._is_closed = False
+
+    @property
+    def place(self) -> dict[str, object]:
+        """What the log says of who speaks."""
+        return {**self._notebook.place, "step": self._step, "attempt": self._attempt}
+
+    def may_cut(self) -> bool:
+        """Let a line be ended, twice a second at most."""
+        now = self._notebook.now()
+        is_time = now - self._cut_at >= CUT_EVERY_MS
+        self._cut_at = now if is_time else self._cut_at
+        return is_time
 
     def take(self, level: str, text: str, *, always: bool = False) -> bool:
         """Take a line; what is beyond the bounds is shown and not kept."""
@@ -132,6 +150,10 @@ class Notebook:
     def is_busy(self) -> bool:
         """Tell whether something has been said that is not stored yet."""
         return not self._is_closed and (self._in_flight or self._has_news())
+
+    def now(self) -> int:
+        """Return the time."""
+        return self._clock.now()
 
     def run_sink(self) -> RunSink:
         """Return where `run` itself speaks."""

@@ -10,6 +10,7 @@ from stepwell import limits, values
 from stepwell.calls import CallScope, StepCall, Work
 from stepwell.capture import SINK
 from stepwell.clock import Clock, sleep_ms
+from stepwell.contexts import StepContext
 from stepwell.core.execution import Execution
 from stepwell.core.failures import from_parts, rebuild
 from stepwell.core.keys import Scope
@@ -34,7 +35,8 @@ from stepwell.rollbacks import Rollbacks
 from stepwell.scope import CURRENT
 from stepwell.shared_slots import HELD_LIMITS
 from stepwell.stage import StandIns
-from stepwell.steps import CURRENT_PORT, StepBody, StepContext, StepTraits
+from stepwell.step_traits import StepTraits
+from stepwell.steps import CURRENT_PORT, StepBody
 from stepwell.store.child_operations import ChildLink
 from stepwell.store.operations import Claim
 from stepwell.values import Classes
@@ -111,6 +113,9 @@ class PortHost(Protocol):
 
     async def result_of(self, scope: CallScope, call: StepCall, answer: StepAnswer) -> Any:
         """Return the result of a call, once it is on record."""
+
+    def instance_key(self) -> str:
+        """Return what tells the instance from all others."""
 
 
 class TurnPort:
@@ -264,6 +269,10 @@ class TurnPort:
         """Return whose calls are being made, innermost first: those of an attempt, those of `run`."""
         scope = self._scope()
         return (scope,) if scope is self._host.main else (scope, self._host.main)
+
+    def instance_key(self) -> str:
+        """Return what tells the instance from all others."""
+        return self._host.instance_key()
 
     def _passes(self, key: Key) -> bool:
         return self._host.stand_ins is not None and self._host.stand_ins.passes(key)

@@ -2,14 +2,15 @@
 
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from stepwell.core.failures import Failure, describe, leaves
-from stepwell.core.retries import may_retry
+from stepwell.core.rate_limits import told_wait_ms
+from stepwell.core.retries import delay_function, may_retry
 from stepwell.errors import NonRetryableDelayError, NonRetryableError, RetryAfter, WorkflowFatalError
 from stepwell.values import Classes
 
@@ -22,8 +23,8 @@ _NOT_RETRYABLE = (NonRetryableError, WorkflowFatalError, NonRetryableDelayError)
 class Problem(msgspec.Struct, frozen=True):
     """The error of an attempt.
 
-    `is_last`: no attempt may follow, and `ruins`: the instance has to end. `wait_ms`: after how long the author wants
-    the next one.
+    `is_last`: no attempt may follow, and `ruins`: the instance has to end. `wait_ms`: after how long the author, or the
+    service that was asked, wants the next one.
     """
 
     failure: Failure
@@ -63,8 +64,16 @@ def problem_of(error: BaseException, config: Mapping[str, Any] | None, classes: 
         describe(error, classes),
         trace_of(error),
         is_last=any(map(_ends_the_step, found)) or not may_retry(config, found),
-        wait_ms=next((leaf.wait_ms for leaf in found if isinstance(leaf, RetryAfter)), None),
+        wait_ms=_wait_ms(found, config),
     )
+
+
+def _wait_ms(found: Sequence[BaseException], config: Mapping[str, Any] | None) -> int | None:
+    """Return the wait that an error asks for. What a service says is less than a delay function of the author's own."""
+    wanted = next((leaf.wait_ms for leaf in found if isinstance(leaf, RetryAfter)), None)
+    if wanted is not None or delay_function(config) is not None:
+        return wanted
+    return max((told for told in map(told_wait_ms, found) if told is not None), default=None)
 
 
 def _ends_the_step(error: BaseException) -> bool:

@@ -63,6 +63,9 @@ class Recorder:
         self._outside_seq = 0
         self._step_count = 0
         self._unacknowledged: list[Record] = []
+        # Those at their end that have not been sent: they are with the rest of this pass of the loop.
+        self._unsent: list[Record] = []
+        self._is_planned = False
         self._in_flight = 0
         self._resending = False
         # Somebody has been told that the store refuses; once is enough.
@@ -89,19 +92,28 @@ class Recorder:
         if self._stopped:
             raise TurnLost(self._claim.row, self._claim.turn)
 
-    def record(self, records: Sequence[Record], step_count: int) -> None:
-        """Append records to the history; the turn is told when they are durable."""
+    def record(self, records: Sequence[Record], step_count: int, *, may_wait: bool = False) -> None:
+        """Append records to the history; the turn is told when they are durable.
+
+        `may_wait`: they go with what comes in the rest of this pass of the loop.
+        """
         if self._stopped:
             return
         self._step_count = step_count
         self._unacknowledged.extend(records)
-        if not self._resending:
-            self._send(list(records), urgent=any(isinstance(record, _URGENT) for record in records))
+        if self._resending:
+            return
+        self._unsent.extend(records)
+        if not may_wait:
+            self._send_unsent()
+        elif not self._is_planned:
+            self._is_planned = True
+            asyncio.get_running_loop().call_soon(self._send_planned, context=Context())
 
     def refresh(self) -> None:
         """Ask for records from outside."""
         if not self._stopped and not self._resending:
-            self._send([], urgent=True)
+            self._send_unsent(urgent=True)
 
     def durable(self) -> asyncio.Future[None]:
         """Return a future that is done when everything recorded so far is durable, or the turn is lost."""
@@ -148,7 +160,17 @@ class Recorder:
             self._clock.now(),
         )
 
+    def _send_planned(self) -> None:
+        self._is_planned = False
+        if self._unsent and not self._stopped and not self._resending:
+            self._send_unsent()
+
+    def _send_unsent(self, *, urgent: bool = False) -> None:
+        records, self._unsent = self._unsent, []
+        self._send(records, urgent=urgent)
+
     def _send(self, records: list[Record], *, urgent: bool) -> None:
+        kinds = set(map(type, records))
         # What is on its way counts as seen: anything from outside before it comes with its own answer.
         seen = self._seq + self._n - self._acknowledged_n
         commit = Commit(
@@ -159,10 +181,10 @@ class Recorder:
             [codec.to_row(record) for record in records],
             self._step_count,
             self._clock.now(),
-            urgent,
-            any(isinstance(record, OUTCOMES) for record in records),
-            any(isinstance(record, AttemptStarted) and bool(record.rollback) for record in records),
-            Status.ROLLING_BACK if any(isinstance(record, RollbackStarted) for record in records) else None,
+            urgent or not kinds.isdisjoint(_URGENT),
+            not kinds.isdisjoint(OUTCOMES),
+            AttemptStarted in kinds and any(isinstance(one, AttemptStarted) and one.rollback for one in records),
+            Status.ROLLING_BACK if RollbackStarted in kinds else None,
         )
         self._n += len(records)
         self._in_flight += 1
@@ -227,6 +249,7 @@ class Recorder:
             return
         self._resending = False
         self._n = self._acknowledged_n
+        self._unsent.clear()
         self._send(list(self._unacknowledged), urgent=True)
 
     def _wake_idle(self) -> None:

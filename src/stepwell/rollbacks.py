@@ -13,11 +13,12 @@ from typing import Any, Protocol
 from stepwell import values
 from stepwell.bodies import classes_of, step_facts
 from stepwell.calls import StepCall
+from stepwell.contexts import RollbackContext, StepContext
 from stepwell.core.execution import Execution
 from stepwell.core.failures import rebuild
 from stepwell.core.records import Key, Payload, StepKind, StepSucceeded
 from stepwell.errors import RollbackMissing, WorkflowFatalError
-from stepwell.steps import RollbackContext, StepBody, StepContext, parameters_of
+from stepwell.steps import StepBody, parameters_of
 from stepwell.streams import TurnStreams
 from stepwell.traces import HandedOn, Trace
 from stepwell.values import Classes

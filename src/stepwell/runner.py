@@ -15,7 +15,7 @@ from typing import Any
 
 from stepwell import endings
 from stepwell.alarms import TurnAlarms
-from stepwell.attempts import Attempts
+from stepwell.attempts import Attempts, RunningAttempt
 from stepwell.bodies import classes_for
 from stepwell.calls import CallScope, StepCall
 from stepwell.capture import SINK, Sink
@@ -264,9 +264,9 @@ class Turn:
         begun = [self._attempts.start(call, now) for call in ready]
         if not begun and self._may_rest(now):
             return
-        self._flush()
         for running in begun:
             self._attempts.launch(running, now)
+        self._flush(begun)
         self._alarms.set(self._next_due())
 
     def _next_due(self) -> int | None:
@@ -321,12 +321,14 @@ class Turn:
         failure = self.replay.look(run, getattr(self._workflow.run, "__code__", None), may_begin=may_begin)
         return failure is not None and self._end_for(endings.Fatal(failure))
 
-    def _flush(self) -> None:
+    def _flush(self, begun: Sequence[RunningAttempt] = ()) -> None:
+        """Send what is new. Where that is only that attempts have begun, it may wait for those that end at once."""
         if self.execution.has_new_results:
             # What a step has printed is stored no later than its result.
             self.notebook.flush()
         if records := self.execution.take():
-            self._recorder.record(records, self.execution.state.step_count)
+            may_wait = len(records) == len(begun) and all(running.may_be_forgotten for running in begun)
+            self._recorder.record(records, self.execution.state.step_count, may_wait=may_wait)
 
     def _heard(self, records: Sequence[Record], outside: Sequence[Recorded]) -> None:
         """Take note of what is durable, and of what came from outside."""

@@ -144,6 +144,11 @@ def install(loop: asyncio.AbstractEventLoop) -> None:
     loop._stepwell_scopes = True  # type: ignore[attr-defined]  # ours, so that a loop is taught once
 
 
+def is_current() -> bool:
+    """Tell whether code runs in a scope, on the loop of that: a thread may have the context alone."""
+    return CURRENT.get() is not None and hasattr(asyncio._get_running_loop(), "_stepwell_scopes")
+
+
 def is_authors(file: str) -> bool:
     """Tell whether a file of code is the author's own: not Python's, ours, or a package's."""
     return not file.startswith(_NOT_THE_AUTHORS) and "site-packages" not in file and not file.startswith("<")

@@ -16,7 +16,7 @@ from stepwell.core.steplog import CalledEntry, InstanceLog, StepEntry, WaitEntry
 from stepwell.store.operations import InstanceRow
 from stepwell.traces import Headers, Trace
 
-Attributes: TypeAlias = dict[str, str | int | bool]
+Attributes: TypeAlias = dict[str, str | int | float | bool]
 
 # What is said of an error; the instance has all of it.
 _MOST_MESSAGE = 1_024
@@ -129,7 +129,9 @@ def _of_attempts(trace: Trace, called: _Called, entry: StepEntry, ended_at: int)
     for ordinal, attempt in enumerate(entry.attempts, 1):
         end = ended_at if attempt.end is None else attempt.end
         told = None if attempt.error is None else _told(attempt.error, is_secret=_is_secret(entry))
-        attributes: Attributes = {"stepwell.step.name": called.key.name, "stepwell.step.attempt": ordinal}
+        own: Attributes = {"stepwell.step.name": called.key.name, "stepwell.step.attempt": ordinal}
+        # Our names are ours, whatever the author has called his.
+        attributes = {**attempt.attributes, **own}
         attempt_id = trace.attempt_id(called.step_key, ordinal)
         yield Span(attempt_id, step_id, f"{called.key.name} attempt", attempt.start, end, attributes, told)
 

@@ -10,10 +10,11 @@ import msgspec
 
 from stepwell import durations
 from stepwell.code_process import CodeProcess
+from stepwell.core.records import Attributes
 from stepwell.errors import ScriptError, StepProcessDied
 from stepwell.problems import BodyFailed
 from stepwell.store import Store
-from stepwell.store.link import Message, RunStep, StepBeat, StepProgress, StepRan, StepSaid
+from stepwell.store.link import Message, RunStep, StepBeat, StepDescribed, StepProgress, StepRan, StepSaid
 from stepwell.streams import StoredResult
 from stepwell.worker_options import WorkerOptions
 
@@ -33,6 +34,9 @@ class StepHears(Protocol):
 
     def beat(self, details: str) -> None:
         """Hear a sign of life, with details as stored text."""
+
+    def described(self, attributes: Attributes) -> None:
+        """Hear what it says of itself so far."""
 
     def progressed(self, value: str) -> None:
         """Hear how far the instance is, as JSON text."""
@@ -98,6 +102,8 @@ def _hear(message: Message, hears: StepHears, answer: "asyncio.Future[StepRan]")
             hears.said(level, text, always=always)
         case StepBeat(details=details):
             hears.beat(details)
+        case StepDescribed(attributes=attributes):
+            hears.described(attributes)
         case StepProgress(value=value):
             hears.progressed(value)
         case StepRan() if not answer.done():

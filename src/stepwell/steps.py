@@ -1,4 +1,4 @@
-"""What authors call as steps: decorated functions, marked functions, and the context that a step's body receives.
+"""What authors call as steps: decorated functions, marked functions, and the streams that they return.
 
 Source: developers.cloudflare.com/workflows/python/python-workers-api/
 """
@@ -12,109 +12,13 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from stepwell.errors import InvalidStepConfig, WorkflowFatalError
-from stepwell.isolation import Isolation, Limits, isolation_of
-from stepwell.limits import LIMIT_NAME_RULE, is_limit_name
+from stepwell.contexts import StepContext
+from stepwell.isolation import Limits
+from stepwell.step_traits import NO_TRAITS, StepTraits, traits_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-
-
-class AttemptPort(Protocol):
-    """What an attempt offers to its body. Safe to use from the body's thread."""
-
-    is_cancelled: bool
-    details: Any
-
-    def beat(self, details: Any) -> None:
-        """Take note of a sign of life."""
-
-
-class AttemptContext(dict[str, Any]):
-    """What an attempt is told, and how it tells of itself. Safe to use from a thread."""
-
-    def __init__(self, facts: Mapping[str, Any], port: AttemptPort | None = None) -> None:
-        super().__init__(facts)
-        self.port = port
-
-    @property
-    def attempt(self) -> int:
-        """Which attempt of the step, or of the rollback, this is, from 1."""
-        return int(self["attempt"])
-
-    @property
-    def idempotency_key(self) -> str:
-        """Text that is the same for all attempts of this step, or of this rollback, and no other's."""
-        return str(self["idempotency_key"])
-
-    @property
-    def traceparent(self) -> str | None:
-        """The header by which a request is part of the instance's trace, if any: www.w3.org/TR/trace-context/."""
-        return self.get("traceparent")
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether nothing will come of this attempt: it ran out of time, was cancelled, or its worker stops.
-
-        A function in a thread cannot be stopped from outside; look at this in long loops.
-        """
-        return self.port is not None and self.port.is_cancelled
-
-    @property
-    def heartbeat_details(self) -> Any:
-        """What an earlier attempt of this step said last in `heartbeat`, or None."""
-        return None if self.port is None else self.port.details
-
-    def heartbeat(self, details: Any = None) -> None:
-        """Give a sign of life; `details` (storable as a result is) are handed to the next attempt, if there is one.
-
-        With `heartbeat` in the step's config an attempt that gives none for so long fails with WorkflowTimeoutError.
-        In an attempt that was cancelled this raises TurnClosed, which ends the function.
-        """
-        if self.port is not None:
-            self.port.beat(details)
-
-
-class StepContext(AttemptContext):
-    """What a step's `ctx` parameter receives: a dict with `step` (name, count), `attempt` (from 1) and `config`.
-
-    `idempotency_key` is the same for all attempts of a step, and no other step's: hand it to services that take one.
-    Source: developers.cloudflare.com/workflows/build/step-context/
-    """
-
-
-class RollbackContext(AttemptContext):
-    """What a rollback receives: a dict with `ctx` (of the step), `error`, `output` and `stepName`, as on Cloudflare.
-
-    `output` is what the step returned, None if it had not. `error` is what the instance is rolled back for. Ours:
-    `attempt` (of the rollback, from 1) and `idempotency_key` (of the rollback). All of them are attributes too; signs
-    of life, and whether it was cancelled, are those of the rollback.
-
-    Source: developers.cloudflare.com/workflows/build/workers-api/#rollback
-    """
-
-    @property
-    def ctx(self) -> StepContext:
-        """The context of the step, as of its last attempt."""
-        context: StepContext = self["ctx"]
-        return context
-
-    @property
-    def error(self) -> Exception:
-        """What the instance is rolled back for."""
-        error: Exception = self["error"]
-        return error
-
-    @property
-    def output(self) -> Any:
-        """What the step returned; None if it had not."""
-        return self["output"]
-
-    @property
-    def step_name(self) -> str:
-        """The step's name with its count."""
-        return str(self["stepName"])
 
 
 class PiecePort(Protocol):
@@ -165,75 +69,21 @@ class StepStream:
 
 
 @dataclass(frozen=True, slots=True)
-class StepRollback:
-    """What undoes a step: the author's function, and the config of its attempts."""
-
-    function: Callable[..., Any]
-    config: Mapping[str, Any] | None = None
-
-
-def rollback_of(
-    name: object, function: Callable[..., Any] | None, config: Mapping[str, Any] | None
-) -> StepRollback | None:
-    """Return the rollback that an author gave a step; None if he gave none. Raises WorkflowFatalError.
-
-    Source: developers.cloudflare.com/workflows/build/workers-api/#rollback
-    """
-    if function is None and config is None:
-        return None
-    if not callable(function):
-        raise WorkflowFatalError(f'Rollback for "{name!s:.300}" must be a function, got {function!r:.100}')
-    return StepRollback(function, config)
-
-
-def limit_of(name: object, limit: object) -> str | None:
-    """Return the limit that an author gave a step; None if he gave none. Raises InvalidStepConfig."""
-    if limit is not None and not is_limit_name(limit):
-        raise InvalidStepConfig(str(name), "the limit", limit, f"a name of {LIMIT_NAME_RULE}")
-    return None if limit is None else str(limit)
-
-
-@dataclass(frozen=True, slots=True)
-class StepTraits:
-    """What an author gives a step beside its config.
-
-    What undoes it, the name of the limit that it shares with other steps, that it has a process of its own, and that it
-    starts a child.
-    """
-
-    rollback: StepRollback | None = None
-    limit: str | None = None
-    isolation: Isolation | None = None
-    is_child: bool = False
-
-
-NO_TRAITS = StepTraits()
-# The options that say them.
-TRAITS = ("rollback", "rollback_config", "limit", "isolated")
-
-
-def traits_of(name: object, given: Mapping[str, Any]) -> StepTraits:
-    """Return the traits that an author has given a step. Raises WorkflowFatalError or InvalidStepConfig."""
-    if all(value is None for value in given.values()):
-        return NO_TRAITS
-    return StepTraits(
-        rollback_of(name, given.get("rollback"), given.get("rollback_config")),
-        limit_of(name, given.get("limit")),
-        isolation_of(name, given.get("isolated")),
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class StepBody:
     """What an attempt calls: the author's `function` with its arguments bound, and the step's traits."""
 
     call: Callable[[StepContext], Any]
     function: Callable[..., Any]
     traits: StepTraits = NO_TRAITS
+    # Whether `call` looks at the context that it is given.
+    wants_ctx: bool = True
 
     @property
     def is_async(self) -> bool:
         """Whether it runs on the event loop; else in a thread."""
+        if type(self.function) is FunctionType and self.function.__code__.co_flags & inspect.CO_COROUTINE:
+            # As almost all are: `inspect` takes 2 us to say so.
+            return True
         return inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function)
 
 
@@ -284,7 +134,7 @@ def bind(
     def call(ctx: StepContext) -> Any:
         return target(*args, **kwargs, ctx=ctx) if wants_ctx else target(*args, **kwargs)
 
-    return StepBody(call, target, traits)
+    return StepBody(call, target, traits, wants_ctx)
 
 
 class StepFunction(Generic[P, R]):
@@ -410,8 +260,6 @@ class DecoratedStep(Generic[R_co]):
         place = self._owner.port.places()[0]
         before = self._latest.get(place)
         latest = self._latest[place] = asyncio.get_running_loop().create_future()
-        # Nobody has to look at it: the caller gets the error anyway.
-        latest.add_done_callback(lambda future: future.cancelled() or future.exception())
         try:
             result: R_co = await self._run()
         except BaseException as error:
@@ -419,6 +267,8 @@ class DecoratedStep(Generic[R_co]):
                 self._fall_back(place, before)
             if isinstance(error, Exception):
                 latest.set_exception(error)
+                # Nobody else has to look at it: the caller gets the error anyway.
+                latest.exception()
             else:
                 latest.cancel()
             raise
@@ -433,8 +283,12 @@ class DecoratedStep(Generic[R_co]):
             self._latest[place] = before
 
     async def _run(self) -> Any:
-        arguments = await self._resolve()
         function, parameters = self._function, self._parameters
+        if not parameters:
+            return await self._owner.port.do(
+                self.name, self._config, StepBody(lambda _: function(), function, self._traits, wants_ctx=False)
+            )
+        arguments = await self._resolve()
 
         def call(ctx: StepContext) -> Any:
             return function(*(ctx if name == "ctx" else arguments[name] for name in parameters))

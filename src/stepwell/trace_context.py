@@ -2,7 +2,7 @@
 
 import sys
 
-from stepwell.steps import AttemptContext
+from stepwell.contexts import AttemptContext
 from stepwell.traces import CURRENT_TRACE, HandedOn, Headers, Trace
 
 

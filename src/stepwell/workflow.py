@@ -31,7 +31,8 @@ from stepwell import values
 from stepwell.errors import InvalidStepConfig, UnfitValue, WorkflowFatalError
 from stepwell.flow import Flow
 from stepwell.isolation import Limits
-from stepwell.steps import TRAITS, DecoratedStep, StepOptions, StepPort, bind, traits_of
+from stepwell.step_traits import TRAITS, traits_of
+from stepwell.steps import DecoratedStep, StepOptions, StepPort, bind
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar

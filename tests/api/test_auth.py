@@ -289,6 +289,7 @@ RULES = {
     f"GET {_OWN}/why": Need.READ,
     f"GET {_OWN}/retention": Need.READ,
     f"GET {_OWN}/tree": Need.READ,
+    f"GET {_OWN}/attributes": Need.READ,
     f"GET {_OWN}/history": Need.READ,
     f"GET {_OWN}/graph": Need.READ,
     f"PUT {PREFIX}/stepwell/limits/steps/{{limit_name}}": Need.WRITE,
@@ -386,5 +387,6 @@ RULES = {
     "GET /ui/outcomes": Need.READ,
     "GET /ui/ends": Need.READ,
     "GET /ui/peaks": Need.READ,
+    "GET /ui/webhooks": Need.WEBHOOKS,
     "GET /ui/live": Need.READ,
 }

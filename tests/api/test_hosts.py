@@ -2,10 +2,13 @@
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from stepwell import __version__
 from stepwell.store.operations import ClaimDue, RegisterWorker
 from stepwell.store.sql.hosts import host_name
+from stepwell.tokens import Permission, Tokens
+from tests.api.asgi import ask
 from tests.api.histories import Histories
 
 HOSTS = "stepwell/hosts"
@@ -47,3 +50,22 @@ async def test_host_that_lags_behind_nothing_is_shown(client: httpx.AsyncClient)
 
     assert [host["lag_ms"] for host in shown["hosts"]] == [0]
     assert shown["waiting"] == {"due": 0, "lag_ms": 0, "queued": 0, "by_status": {}}
+
+
+async def test_names_and_numbers_of_others_are_for_the_operator(
+    guarded: ASGIApp, tokens: Tokens, histories: Histories
+) -> None:
+    """Who may read hears of its own account, and of no machine; with `metrics` as well, of all."""
+    await histories.queued("order", "a")
+    shown = []
+    for permissions in ([Permission.TAIL_READ], [Permission.TAIL_READ, Permission.METRICS]):
+        secret = await tokens.create("acme", permissions)
+        answer = await ask(guarded, f"/client/v4/accounts/acme/{HOSTS}", headers={"authorization": f"Bearer {secret}"})
+        shown.append(answer.json()["result"])
+
+    reader, operator = shown
+    assert [host["name"] for host in reader["hosts"]] == [None]
+    assert (reader["waiting"]["by_status"], reader["database"]["size"]) == ({}, None)
+    assert host_name() in {host["name"] for host in operator["hosts"]}
+    assert operator["waiting"]["by_status"] == {"queued": 1}
+    assert operator["database"]["size"] > 0

@@ -1,9 +1,11 @@
 """How a path finds its route."""
 
+import re
+
 import pytest
 from starlette.types import ASGIApp
 
-from stepwell.api import create_app
+from stepwell.api import create_app, routes
 from stepwell.engine import Engine
 from tests.api.asgi import ask
 from tests.api.histories import Histories
@@ -209,3 +211,14 @@ async def test_accounts_are_apart_where_none_is_fixed(engine: Engine, histories:
     answers = [await ask(app, f"/client/v4/accounts/{id}/workflows/order") for id in ("local", "another")]
 
     assert [answer.status for answer in answers] == [200, 404]
+
+
+@pytest.mark.parametrize("part", ["x", "client", "workflows", "a%2Fb", "a/b/c/d"])
+def test_path_is_held_against_all_patterns_that_it_can_be(part: str) -> None:
+    """To look only among those that are about the same finds what the first of all would be."""
+    paths = [re.sub(r"\{\w+\}", part, route.pattern) for route in (*routes.ROUTES, *routes.DASHBOARD)]
+
+    for path in paths:
+        first = next((by_method for pattern, by_method in routes.all_routes() if pattern.fullmatch(path)), {})
+        for method, route in first.items():
+            assert routes.find(method, path)[0] is route

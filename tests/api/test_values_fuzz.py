@@ -111,8 +111,10 @@ def test_value_comes_back_as_it_was_sent_or_changes_nothing(
 
 
 @pytest.mark.long
+# A time-out ends an example in the middle, which Hypothesis takes for a value that fails, or a strategy that is not the
+# same twice, and goes on with it without one: so few examples that a machine thirty times as slow gets there.
 @pytest.mark.timeout(600)
-@settings(max_examples=5_000)
+@settings(max_examples=2_000)
 @given(value, around, st.booleans())
 def test_value_comes_back_as_it_was_sent_or_changes_nothing_at_length(
     creating: Creating, value: str, around: tuple[str, str], is_batch: bool

@@ -143,3 +143,32 @@ async def test_disabled_webhook_is_not_tried_out(client: httpx.AsyncClient) -> N
 
     assert answer.status_code == 400
     assert "is disabled; enable it first" in answer.text
+
+
+async def test_webhook_that_is_made_twice_under_a_key_is_one(client: httpx.AsyncClient) -> None:
+    """Who has not heard the answer asks again; the secret is not told twice, and is not another one either."""
+    headers = {"idempotency-key": "k"}
+    first, second = [await client.post(WEBHOOKS, json={"url": URL}, headers=headers) for _ in range(2)]
+    other = await client.post(WEBHOOKS, json={"url": URL, "events": ["errored"]}, headers=headers)
+    without = await client.post(WEBHOOKS, json={"url": URL})
+
+    begun = first.json()["result"]
+    assert begun.pop("secret").startswith("whsec_")
+    assert second.json()["result"] == begun
+    assert (other.status_code, other.json()["errors"][0]["code"]) == (400, 10002)
+    ids = [one["id"] for one in (await client.get(WEBHOOKS)).json()["result"]]
+    assert ids == [begun["id"], without.json()["result"]["id"]]
+    entries = (await client.get("stepwell/audit", params={"action": "webhook.create"})).json()["result"]
+    assert len(entries) == 2
+
+
+async def test_page_of_webhooks_is_one_answer(client: httpx.AsyncClient) -> None:
+    """Each with what waits for it, and its newest message."""
+    silent, told = await made(client), await made(client)
+    await result(client, "POST", f"{told['id']}/test")
+
+    shown = (await client.get("http://localhost:8787/ui/webhooks")).json()["result"]
+
+    assert [(one["id"], one["pending"]) for one in shown] == [(silent["id"], 0), (told["id"], 1)]
+    assert [one["newest"] and one["newest"]["outcome"] for one in shown] == [None, "pending"]
+    assert "secret" not in shown[0]

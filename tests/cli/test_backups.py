@@ -232,3 +232,25 @@ def test_terminal_has_a_bar(tmp_path: Path) -> None:
     assert code == 0
     assert "pages  [########################]" in written
     assert "INSTANCES" in written
+
+
+def test_backup_makes_no_folder(tmp_path: Path) -> None:
+    """Where the folder is not there, its name is wrong or a disk is missing: nothing is written elsewhere."""
+    store = _store(tmp_path / "data")
+
+    refused = run("backup", str(tmp_path / "disk" / "saved.db"), "--store", f"sqlite:///{store}")
+
+    assert refused.exit_code == 4
+    assert f"there is no folder {tmp_path}/disk" in refused.stderr
+    assert not (tmp_path / "disk").exists()
+
+
+def test_restore_makes_the_folder_of_the_store(tmp_path: Path) -> None:
+    """A store is new there, as a server's would be."""
+    store = _store(tmp_path / "data")
+    run("backup", str(tmp_path / "saved.db"), "--store", f"sqlite:///{store}")
+
+    restored = run("restore", str(tmp_path / "saved.db"), "--store", f"sqlite:///{tmp_path}/new/store.db")
+
+    assert restored.exit_code == 0
+    assert (tmp_path / "new" / "store.db").is_file()

@@ -77,7 +77,7 @@ def test_outputs_of_steps_are_left_out() -> None:
         "status": "running", "queued": moment, "start": moment, "end": None, "versionId": "v1",
         "trigger": {"source": "api"}, "steps": [step], "error": None, "output": None,
     }  # fmt: skip
-    answers = [Answer.result(instance), Answer.result({})]
+    answers = [Answer.result(instance), Answer.result({}), Answer.result({})]
     with scripted(answers * 2) as server:
         without, with_them = (
             run("instances", "describe", "order", "i1", flag, "--url", server.url).stdout
@@ -100,7 +100,9 @@ def test_instance_is_shown_without_its_steps() -> None:
         "trigger": {"source": "api"}, "steps": [step], "error": error, "output": None,
     }  # fmt: skip
     whole, kept = Answer.result(instance), Answer.result({"kept_until": moment})
-    with scripted([whole, Answer.result({}), kept] * 2 + [Answer.result({**instance, "steps": []})]) as server:
+    with scripted(
+        [whole, Answer.result({}), Answer.result({}), kept] * 2 + [Answer.result({**instance, "steps": []})]
+    ) as server:
         command = ("instances", "describe", "order", "i1", "--url", server.url)
         without, with_them, short = (
             run(*command, *more).stdout.splitlines() for more in (["--no-steps"], ["--steps"], ["--no-steps", "--json"])
@@ -111,7 +113,7 @@ def test_instance_is_shown_without_its_steps() -> None:
     assert [line.split("\t")[0] for line in with_them] == ["instance", "step", "error"]
     assert json.loads(short[0])["steps"] == []
     assert [path for _, path, _ in server.asked] == [
-        *("i1", "i1", "retention") * 2,
+        *("i1", "i1", "attributes", "retention") * 2,
         "i1?simple=true",
     ]
 
@@ -170,12 +172,13 @@ def test_output_of_a_step_is_cut_at_its_limit(limit: str, shown: str) -> None:
         "status": "complete", "queued": moment, "start": moment, "end": moment, "versionId": "v1",
         "trigger": {"source": "api"}, "steps": [{**step, "output": '"abcdefghij"'}], "error": None, "output": True,
     }  # fmt: skip
-    with scripted([Answer.result(instance), Answer.result({}), Answer.result({"kept_until": moment})]) as server:
+    answers = [instance, {}, {"totals": {"tokens": 7}}, {"kept_until": moment}]
+    with scripted([Answer.result(answer) for answer in answers]) as server:
         told = run(
             "instances", "describe", "order", "i1", "--step-output", "--output-limit", limit, "--url", server.url
         )
 
-    assert told.stdout.splitlines()[2:] == [f"returned\tcharge-1\tstep\t{shown}", "output\ttrue"]
+    assert told.stdout.splitlines()[2:] == [f"returned\tcharge-1\tstep\t{shown}", "output\ttrue", "totals\ttokens=7"]
 
 
 # Each with what the API is told of it.

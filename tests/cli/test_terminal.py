@@ -106,9 +106,10 @@ def _waiting(end: str | None) -> Answer:
 def test_what_has_no_end_goes_on_until_now() -> None:
     """Not until the moment at which a wait ends at the latest: that is told, and all before it would have no room."""
     command = ("instances", "describe", "order", "i", "--color", "never", "--url")
-    with scripted([_waiting(None), Answer.result({})]) as server:
+    with scripted([_waiting(None), Answer.result({}), Answer.result({})]) as server:
         _, live = run_on_terminal(*command, server.url, columns=120)
-    ended = [_waiting("2026-11-27T10:00:10.000Z"), Answer.result({}), Answer.result({"kept_until": "2026-12-04"})]
+    kept = Answer.result({"kept_until": "2026-12-04"})
+    ended = [_waiting("2026-11-27T10:00:10.000Z"), Answer.result({}), Answer.result({}), kept]
     with scripted(ended) as server:
         _, over = run_on_terminal(*command, server.url, columns=120)
 

@@ -262,6 +262,10 @@ class _Shell:
         elif self.is_buried:
             settle(request.future, StoreUnavailable("the process has been killed"))
 
+    def mark(self) -> int | None:
+        """Return what is another number after each write."""
+        return None if self.is_dropped else self.inner.mark()
+
     async def close(self) -> None:
         """Do nothing: whoever has opened the place closes it."""
 

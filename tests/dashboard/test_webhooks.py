@@ -135,6 +135,6 @@ async def test_who_may_not_make_webhooks_is_not_led_there(guarded_site: Site) ->
     async with guarded_site.open("/webhooks") as page:
         await page.get_by_label("API token").fill(token)
         await page.get_by_role("button", name="Sign in").click()
-        await guarded_site.sees(page, "/stepwell/webhooks needs webhooks")
+        await guarded_site.sees(page, "/ui/webhooks needs webhooks")
         assert await page.get_by_role("link", name="Webhooks").count() == 0
         assert await page.get_by_role("button", name="Create webhook").count() == 0

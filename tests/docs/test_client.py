@@ -12,11 +12,12 @@ from stepwell import sdk
 from stepwell.addresses import LOCAL
 from stepwell.sdk.settings import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S
 from tests.crash.server import DevServer
+from tests.docs.snippets import shown, text_of
 from tests.sdk import orders
 from tools import client_reference
 
-PAGE = (Path(__file__).parent.parent.parent / "docs" / "client.md").read_text()
-PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = text_of("docs/client.md")
+PROGRAMS = shown("docs/client.md", "python")
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 
 from stepwell.cli.mcp import texts
 from stepwell.cli.mcp.serving import made
+from tests.docs.snippets import shown
 
 PAGE = Path("docs/mcp.md").read_text("utf-8")
 SERVERS = ("mcpServers", "servers")
@@ -43,7 +44,7 @@ def test_page_has_each_tool_and_no_other() -> None:
 
 def test_configurations_of_the_page_start_the_command() -> None:
     """Each is JSON that a program can read."""
-    blocks = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)]
+    blocks = [json.loads(block) for block in shown("docs/mcp.md", "json")]
 
     started = [block[name]["stepwell"] for block in blocks for name in SERVERS if name in block]
     assert [(one["command"], one["args"]) for one in started] == [("stepwell", ["mcp"])] * 2

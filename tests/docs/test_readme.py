@@ -11,19 +11,15 @@ from typing import Any
 import pytest
 
 from tests.crash.server import DevServer
+from tests.docs.snippets import ROOT, shown, text_of
 
-ROOT = Path(__file__).parent.parent.parent
-README = (ROOT / "README.md").read_text()
+README = text_of("README.md")
 SHOWN_URL = "http://127.0.0.1:8787"
-
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
 def _block(language: str, part: str) -> str:
     """Return the only block of a language that has this in it."""
-    found: str
-    (found,) = [text for kind, text in _BLOCK.findall(README) if kind == language and part in text]
+    (found,) = [text for text in shown("README.md", language) if part in text]
     return found
 
 
@@ -54,9 +50,9 @@ def test_shown_commands_create_an_instance_and_get_it(server: DevServer, require
     """The two curl commands work as they are shown, and answer in Cloudflare's envelope."""
     require("curl", "the README's own commands")
 
-    created = _sh(_block("", "curl -d"), server)
+    created = _sh(_block("sh", "curl -d"), server)
     server.wait_for_status("hello", "first", "complete")
-    got = _sh(_block("", "instances/first"), server)
+    got = _sh(_block("sh", "instances/first"), server)
 
     assert (created["success"], created["result"]["id"]) == (True, "first")
     assert got["success"] is True
@@ -88,14 +84,6 @@ def test_shown_workflow_greets_the_world_without_a_name(server: DevServer) -> No
     done = server.wait_for_status("hello", "nobody", "complete")
 
     assert done["output"] == "Hello, world!"
-
-
-def test_links_lead_to_files() -> None:
-    """Every link that is not to a web page leads to a file or folder of the repository."""
-    links = _LINK.findall(README)
-
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_shown_make_targets_exist() -> None:

@@ -1,26 +1,19 @@
 """What docs/schedules.md shows runs as it is shown."""
 
-import re
 import tomllib
-from pathlib import Path
 
 from stepwell import cron, wrangler
 from stepwell.store.operations import ListInstances
 from stepwell.testing import ACCOUNT, TestEngine, TestInstance
+from tests.docs.snippets import shown
 
-PAGE = (Path(__file__).parent.parent.parent / "docs" / "schedules.md").read_text()
-
-
-def shown(language: str) -> str:
-    """Return the only block of a language."""
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    return str(block)
+(CLASS,), (FILE,) = shown("docs/schedules.md", "python"), shown("docs/schedules.md", "toml")
 
 
 async def test_class_of_the_page_fires() -> None:
     """The class that is shown has an instance for each working day, which returns what it says."""
     names: dict[str, type] = {"__name__": "tests.docs.test_schedules"}  # type: ignore[dict-item]  # a module's name
-    exec(compile(shown("python"), "schedules.md", "exec"), names)
+    exec(compile(CLASS, "schedules.md", "exec"), names)
 
     async with TestEngine.open([names["Report"]]) as engine:
         await engine.advance("7 days")
@@ -34,7 +27,7 @@ async def test_class_of_the_page_fires() -> None:
 
 def test_wrangler_file_of_the_page_is_read() -> None:
     """The expressions that the file has are those of the workflow."""
-    config = tomllib.loads(shown("toml"))
+    config = tomllib.loads(FILE)
 
     assert wrangler.schedules(config, "it") == {"report": ("0 9 * * MON-FRI", "*/30 * * * *")}
 

@@ -11,8 +11,8 @@ import pytest
 from stepwell.errors import Diverged
 from stepwell.testing import ACCOUNT, REPLAYS_ALWAYS, TestEngine
 from stepwell.transfers import export
+from tests.docs.snippets import shown
 
-PAGE = (Path(__file__).parent.parent.parent / "docs" / "testing-replay.md").read_text()
 SNAPSHOT = "test_order_does_what_it_did"
 TESTS = [
     "test_order_goes_the_same_way_each_time",
@@ -22,12 +22,12 @@ TESTS = [
     SNAPSHOT,
     "test_order_holds_in_any_order",
 ]
-BLOCKS = re.findall(r"^```(python|text)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+TOLD = shown("docs/testing-replay.md", "text")
 
 
 def _source(name: str) -> str:
     """Return what the page has of a file, in order."""
-    return "\n".join(text for kind, text in BLOCKS if kind == "python" and text.startswith(f"# {name}\n"))
+    return "\n".join(text for text in shown("docs/testing-replay.md", "python") if text.startswith(f"# {name}\n"))
 
 
 def _module(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -82,14 +82,14 @@ async def test_message_of_the_page_is_what_is_said(tmp_path: Path, monkeypatch: 
         with pytest.raises(Diverged) as found:
             await engine.run_until_idle()
 
-    shown = next(text for kind, text in BLOCKS if kind == "text" and text.startswith('report "7"'))
+    shown = next(text for text in TOLD if text.startswith('report "7"'))
     said = str(found.value).replace(f"{tmp_path}/", "") + "\n"
     assert re.sub(r"at \d.*?\"", 'at TIME"', said) == re.sub(r"at \d.*?\"", 'at TIME"', shown)
 
 
 def test_crash_of_the_page_is_what_is_said() -> None:
     """The difference that is shown is one that a test of the kit expects."""
-    shown = next(text for kind, text in BLOCKS if kind == "text" and text.startswith("With a crash"))
+    shown = next(text for text in TOLD if text.startswith("With a crash"))
     expected = (Path(__file__).parent.parent / "testing" / "test_crashes.py").read_text()
 
     lines = [line for line in shown.splitlines() if line.strip() and not line.startswith("With a crash")]

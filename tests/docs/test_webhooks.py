@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,17 +17,13 @@ from stepwell.store.webhook_operations import EVENTS, Due, Receiver
 from stepwell.webhooks.messages import body_of, message_id
 from stepwell.webhooks.posting import Posted, post
 from stepwell.webhooks.signing import headers_of, new_secret
+from tests.docs.snippets import shown, text_of
 
-PAGE = (Path(__file__).parent.parent.parent / "docs" / "webhooks.md").read_text("utf-8")
+PAGE = text_of("docs/webhooks.md")
+(PROGRAM,), (MESSAGE,) = shown("docs/webhooks.md", "python"), shown("docs/webhooks.md", "json")
 TO = Receiver(1, "0123456789abcdef0123456789abcdef", "local", "", [])
 VERSION = "b5b5c2a1-0000-4000-8000-000000000002"
 DUE = Due(7, 1, 1, TO, "completed", "order", "order-1", VERSION, 1_795_428_000_000)
-
-
-def shown(language: str) -> str:
-    """Return the only block of a language."""
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    return str(block)
 
 
 @contextmanager
@@ -50,7 +45,7 @@ async def test_receiver_of_the_page_takes_what_is_signed(
     secret, tls = new_secret(), ssl.create_default_context()
     monkeypatch.setenv("WEBHOOK_SECRET", secret)
     names: dict[str, Any] = {"__name__": "receiver"}
-    exec(compile(shown("python"), "webhooks.md", "exec"), names)
+    exec(compile(PROGRAM, "webhooks.md", "exec"), names)
 
     async def sent(url: str, signing: str) -> Posted:
         body, now = body_of(DUE), SystemClock().now() // 1_000
@@ -67,7 +62,7 @@ async def test_receiver_of_the_page_takes_what_is_signed(
 
 def test_message_of_the_page_is_what_is_sent() -> None:
     """Member by member, in their order."""
-    assert json.dumps(json.loads(body_of(DUE))) == json.dumps(json.loads(shown("json")))
+    assert json.dumps(json.loads(body_of(DUE))) == json.dumps(json.loads(MESSAGE))
 
 
 def test_page_has_each_event() -> None:

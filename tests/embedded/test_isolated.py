@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from stepwell import InstanceFailed, Stepwell
+from stepwell.core.steplog import StepEntry
 from stepwell.errors import InvalidStepConfig
 from stepwell.isolation import Isolation, isolation_of
 from stepwell.store.note_operations import PROGRESS, ReadLog, ReadNote
-from stepwell.store.operations import GetInstance
 from tests import postgres
 
 SOURCE = """
@@ -51,7 +51,9 @@ class Apart(WorkflowEntrypoint):
             step.log("always")
             if ctx.attempt == 1:
                 ctx.heartbeat({"at": n + 1})
+                ctx.set_attributes({"tokens": 1})
                 raise RetryAfter(1)
+            ctx.set_attributes({"tokens": 2})
             await step.set_progress({"of": n})
             child = await self.env.SMALL.create(id="made-by-a-step")
             return {"pid": os.getpid(), "last": ctx.heartbeat_details, "child": child.id}
@@ -181,8 +183,8 @@ async def test_isolated_step_is_a_step_like_any_other(source: Path, store: str) 
         instance = await stepwell.workflow("apart").create(id="a")
         found: dict[str, Any] = await instance.result()
         log = await stepwell.engine.store.run(ReadLog("local", "apart", "a", 0, 100))
-        row = (await stepwell.engine.store.run(GetInstance("local", "apart", "a", with_steps=False))).row
-        progress = await stepwell.engine.store.run(ReadNote(row.row, PROGRESS))
+        whole = await stepwell.engine.get("local", "apart", "a")
+        progress = await stepwell.engine.store.run(ReadNote(whole.row.row, PROGRESS))
         child = await (await stepwell.workflow("small").get("made-by-a-step")).result()
 
     assert len({found["me"], found["work"]["pid"], found["marked"], os.getpid()}) == 4
@@ -198,6 +200,8 @@ async def test_isolated_step_is_a_step_like_any_other(source: Path, store: str) 
         ("work-1", 2, "INFO", "always"),
     ]
     assert (json.loads(progress or ""), child) == ({"of": 20}, "small")
+    (work,) = [entry for entry in whole.log.called if entry.name == "work-1" and isinstance(entry, StepEntry)]
+    assert [attempt.attributes for attempt in work.attempts] == [{"tokens": 1}, {"tokens": 2}]
     await _ends(found["work"]["pid"], found["marked"])
 
 

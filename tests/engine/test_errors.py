@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ import pytest
 from stepwell import NonRetryableError, RetryAfter, WorkflowEntrypoint
 from stepwell.core.failures import Failure, describe, rebuild
 from stepwell.errors import StepFailed
+from stepwell.settings import TurnSettings
 from stepwell.values import Classes
 from tests.engine.flows import ONCE, attempts_of, error_of, opened, output_of
 from tests.engine.ways import Job, every_way
@@ -276,6 +278,50 @@ async def test_retry_after_counts_as_an_attempt() -> None:
             return [str(error), repr(error.__cause__)]
 
     assert await output_of(run) == ["busy", "ValueError('503')"]
+
+
+class TooOften(Exception):
+    """As a client of HTTP raises it."""
+
+    status_code = 429
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "45"}
+
+
+async def test_rate_limit_says_when_a_step_is_tried_again() -> None:
+    """A service's `Retry-After` takes the place of the backoff, also on replay; its attempts count."""
+
+    async def run(event, step):
+        @step.do(config={"retries": {"limit": 2, "delay": "10 minutes", "backoff": "constant"}})
+        async def ask(ctx):
+            if ctx.attempt == 3:
+                raise ValueError("the last one")
+            raise ExceptionGroup("both", [ValueError("one"), TooOften("429")])
+
+        with suppress(ValueError):
+            await ask()
+
+    for settings in (None, TurnSettings(parks_always=True)):
+        async with opened(run, settings=settings) as (engine, instance):
+            await engine.advance("1 hour")
+
+            assert await attempts_of(instance) == [(0, 0, False), (45, 45, False), (90, 90, False)]
+
+
+async def test_delay_function_has_the_last_word_on_a_rate_limit() -> None:
+    """An author who reckons the delay himself gets that one."""
+
+    async def run(event, step):
+        @step.do(config={"retries": {"limit": 1, "delay": lambda about: "2 minutes"}})
+        async def ask(ctx):
+            if ctx.attempt == 1:
+                raise TooOften("429")
+
+        await ask()
+
+    async with opened(run) as (engine, instance):
+        await engine.advance("1 hour")
+
+        assert await attempts_of(instance) == [(0, 0, False), (120, 120, True)]
 
 
 @pytest.mark.parametrize("after", [-1, float("nan"), float("inf"), "5 minutes", None])

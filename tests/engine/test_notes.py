@@ -69,6 +69,41 @@ async def talks(event, step):  # noqa: D103 - author code
     print("no end of line", end="")
 
 
+async def test_line_that_is_flushed_is_seen_before_it_ends() -> None:
+    """Twice a second, in whole words; a bar of progress and `run`, which is replayed, end their lines themselves."""
+    ticks = asyncio.Event()
+
+    async def run(event, step):
+        @step.do
+        async def think():
+            for token in ("Wells ", "are ", "de", "ep, ", "very.\n", "\r10 %", "\r20 %\n", "漢" * 41, "終"):
+                print(token, end="", flush=True)
+                if token != "de":
+                    await ticks.wait()
+                    ticks.clear()
+
+        print("in one ", end="", flush=True)
+        print("line", flush=True)
+        await think()
+
+    async with opened(run) as (engine, instance):
+        seen = []
+        for _ in range(7):
+            await engine.advance(500)
+            seen.append([text for _, _, _, text in await said(engine, instance)][1:])
+            ticks.set()
+
+    assert seen == [
+        [],
+        ["Wells are"],
+        ["Wells are", "deep,"],
+        ["Wells are", "deep,", "very."],
+        ["Wells are", "deep,", "very."],
+        ["Wells are", "deep,", "very.", "\r10 %\r20 %"],
+        ["Wells are", "deep,", "very.", "\r10 %\r20 %", "漢" * 41],
+    ]
+
+
 @pytest.mark.parametrize("parks_always", [False, True])
 async def test_each_line_appears_once_however_often_it_is_replayed(
     parks_always: bool, capsys: pytest.CaptureFixture[str]

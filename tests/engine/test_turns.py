@@ -20,6 +20,9 @@ A = TypeVar("A")
 
 seen: list[Any] = []
 
+# Of such a step it is on record that an attempt has begun before its body runs.
+ONCE = {"retries": {"limit": 0, "delay": 0}}
+
 
 @pytest.fixture(autouse=True)
 def _nothing_seen() -> None:
@@ -477,7 +480,7 @@ class Paying(WorkflowEntrypoint):
     """Two steps, of which the first is told when the second may begin."""
 
     async def run(self, event, step):
-        @step.do()
+        @step.do(config=ONCE)
         async def pay():
             seen.append("pay")
             return 1
@@ -534,6 +537,64 @@ async def test_lost_answer_is_asked_for_again_though_later_ones_came() -> None:
 
         assert seen == ["pay", "ship"]
         assert await instance.output() == [1, 2]
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "failures", "begun"),
+    [
+        pytest.param({}, 0, [0], id="the first of several"),
+        pytest.param({"config": {"retries": {"limit": 1, "delay": 0}}}, 1, [0, 2], id="another one"),
+        pytest.param({"config": ONCE}, 0, [1], id="the only one"),
+        pytest.param({"rollback": lambda: None}, 0, [1], id="with a rollback"),
+    ],
+)
+async def test_what_is_on_record_of_an_attempt_while_its_body_holds_up_the_loop(
+    options: dict[str, Any], failures: int, begun: list[int]
+) -> None:
+    """Only the beginning of an attempt that may be made once more, as the first, waits for the end of its body.
+
+    A process that is killed in a body which blocks the loop has all others counted, and undone.
+    """
+    store = CheckedStore()
+
+    class Working(WorkflowEntrypoint):
+        async def run(self, event, step):
+            @step.do("work", **options)
+            async def work():
+                seen.append(count(store, instance, AttemptStarted))
+                if len(seen) <= failures:
+                    raise ValueError("once more")
+
+            await work()
+
+    async with TestEngine.open([Working], store=store) as engine:
+        instance = await engine.create(Working)
+        await engine.run_until_idle()
+        assert await instance.status() == "complete"
+    assert seen == begun
+    await store.close()
+
+
+async def test_beginning_of_a_body_that_waits_is_stored_at_once() -> None:
+    """What may wait for the end of an attempt waits for no longer than a pass of the loop."""
+    store, done = CheckedStore(), asyncio.get_running_loop().create_future()
+
+    class Working(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await step.do("work", lambda: 1)
+            return await step.do("wait", waiting)
+
+    async def waiting() -> Any:
+        return await done
+
+    async with TestEngine.open([Working], store=store) as engine:
+        instance = await engine.create(Working)
+        await engine.run_until_idle()
+        assert count(store, instance, AttemptStarted) == 2
+        done.set_result(3)
+        await engine.run_until_idle()
+        assert await instance.output() == 3
     await store.close()
 
 

@@ -13,7 +13,7 @@ from stepwell.project import Project
 from tests.engine.ways import Job, Sending, every_way
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-COVERED = {"agent", "fanout", "order"}
+COVERED = {"agent", "assistant", "fanout", "order"}
 
 Load = Callable[[str], type[WorkflowEntrypoint]]
 
@@ -41,7 +41,7 @@ def test_examples_load_as_one_folder(load: Load) -> None:
     """`stepwell dev examples` serves all of them, under names of their own."""
     names = [scripts.workflow_name(load(name)) for name in sorted(COVERED)]
 
-    assert names == ["agent", "fan-out", "order"]
+    assert names == ["agent", "assistant", "fan-out", "order"]
 
 
 async def test_order_is_charged_and_shipped_once(load: Load) -> None:
@@ -101,3 +101,22 @@ async def test_agent_finds_its_answer(load: Load) -> None:
     output = await every_way(Job(load("agent"), {"question": "pumps"}))
 
     assert output == {"answer": "pumps: 3 pages on pumps, 5 facts, 1 summary", "turns": 4}
+
+
+async def test_assistant_writes_when_somebody_lets_it_and_answers_what_comes_later(load: Load) -> None:
+    """Two questions, an approval and a refusal: the whole conversation is the output."""
+    refusal = {"approved": False, "reason": "not twice"}
+    sendings = [Sending("approval", {"approved": True}), Sending("question", "ropes"), Sending("approval", refusal)]
+
+    messages = await every_way(Job(load("assistant"), {"question": "pumps"}, sendings), takes_turns=True)
+
+    assert [message["content"] for message in messages if message["content"]] == [
+        "pumps",
+        "3 pages on pumps",
+        "sent: pumps",
+        "Asked about pumps: 3 pages on pumps; sent: pumps.",
+        "ropes",
+        "3 pages on ropes",
+        "refused: not twice",
+        "Asked about ropes: 3 pages on ropes; refused: not twice.",
+    ]

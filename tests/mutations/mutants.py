@@ -223,6 +223,15 @@ MUTANTS = (
         "tests/engine/test_retries.py::test_lost_attempt_counts",
     ),
     Mutant(
+        "last-attempt-is-sent-late",
+        13,
+        "a body that blocks the loop until its process is killed runs again, though it may run only once",
+        "core/step_answers.py",
+        "return self.ordinal == 1 and self.config.limit >= 1",
+        "return self.ordinal == 1",
+        "tests/engine/test_turns.py::test_what_is_on_record_of_an_attempt_while_its_body_holds_up_the_loop",
+    ),
+    Mutant(
         "key-is-forgotten",
         14,
         "a request that is sent again under its Idempotency-Key is done again",

@@ -15,7 +15,8 @@ class Order(WorkflowEntrypoint):
             return None
 
         @step.do(rollback=refund)
-        async def charge():
+        async def charge(ctx):
+            ctx.set_attributes({"cents": 1_200, "bank": "mine"})
             return {"charged": event["payload"]}
 
         @step.do

@@ -203,11 +203,14 @@ async def test_history_tree_and_hosts_are_read(client: AnyClient) -> None:
     behind = await ask(own.instances.history, "order", id, after=records[2].seq)
     chosen = await ask(own.instances.history, "order", id, kinds=["step_succeeded"])
     tree = await ask(own.instances.tree, "order", id)
+    said = await ask(own.instances.attributes, "order", id, step="charge-1")
     store = await ask(own.hosts.get)
 
     assert (records[0].seq, records[0].kind) == (1, "created")
     assert behind == records[3:]
     assert [record.step for record in chosen] == ["charge-1", "film-1"]
     assert ([(one.id, one.depth) for one in tree.instances], tree.is_whole) == ([(id, 0)], True)
+    assert [one.attributes for one in said.attempts] == [{"cents": 1_200, "bank": "mine"}]
+    assert (said.totals, said.is_whole) == ({"cents": 1_200}, True)
     assert [host.state for host in store.hosts] == ["alive"]
     assert (store.database.kind, store.waiting.due) == ("sqlite", 0)

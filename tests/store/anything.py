@@ -173,7 +173,9 @@ class Anything:
             case 2:
                 return SleepStarted(at, self.key(StepKind.SLEEP), self.moment())
             case _:
-                return StepSucceeded(at, key, self.number(), self.value())
+                return StepSucceeded(
+                    at, key, self.number(), self.value(), None, {"model": "m", "tokens": 7, "cost": 0.5}
+                )
 
     # ---- of the store
 

@@ -771,7 +771,7 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     flows.ForgetLimits: (2, lambda lot: flows.ForgetLimits(lot.now)),
     flows.ForgetQueues: (2, lambda lot: flows.ForgetQueues(lot.now, lot.of(None, None, _PLACE), lot.of(1, 500))),
     flows.ShareLimit: (3, _share_limit),
-    ListHosts: (2, lambda lot: ListHosts(lot.now, 100, lot.of(1, 100))),
+    ListHosts: (2, lambda lot: ListHosts(lot.now, "acme" if lot.now % 2 else None, 100, lot.of(1, 100))),
     flows.LimitAccount: (1, lambda lot: flows.LimitAccount(lot.account(), lot.of(None, None, 1, 4), lot.now)),
     accounts.GetTriggers: (2, lambda lot: accounts.GetTriggers(lot.account(), _script(lot))),
     accounts.ReplaceTriggers: (3, lambda lot: accounts.ReplaceTriggers(*_triggers(lot), lot.now)),

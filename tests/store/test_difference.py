@@ -223,7 +223,7 @@ CANNOT_FAIL: dict[type[Operation[Any]], str] = {
     accounts.ChangeAccountSettings: "answer all of them as they are then",
     flows.LeaveSlot: "give back the slot of a step, or its place among those that wait",
     jobs.ListJobs: "a page of the jobs of an account",
-    ListHosts: "up to `limit` hosts of the store, of all accounts",
+    ListHosts: "up to `limit` hosts of the store, and what waits",
     flows.LimitAccount: "let at most so many instances of an account run",
     retention.FindExpired: "those that have expired; or when the next one does",
     children.ListRelatives: "parents and children, up to `limit` of each",

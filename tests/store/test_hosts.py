@@ -89,6 +89,37 @@ async def test_what_waits_for_a_slot_is_not_due(store: Store) -> None:
     assert (await listed(store)).waiting == Waiting(1, NOW, 2, {"queued": 3})
 
 
+async def test_account_is_told_of_its_own(store: Store) -> None:
+    """Whoever asks for one account gets no number that another's instances have part in; who asks for all, the sums."""
+    flow = '{"limit":1}'
+    snapshots = [await store.run(SaveSnapshot(of, "ff", "flows", "3.13", "{}", [], NOW)) for of in ("acme", "other")]
+    for account, snapshot in zip(("acme", "other"), snapshots, strict=True):
+        served = RegisterWorkflow(
+            account, "mail", "post", account, "aa", account, account, NOW, flow=flow, snapshot=snapshot
+        )
+        await store.run(served)
+    for id in ("a", "b", "c"):
+        await store.run(creation(id, workflow="mail", account="other"))
+    await store.run(creation("a", workflow="mail", at=NOW + 3))
+    worker = await store.run(RegisterWorker("one", LEASE, NOW, snapshots[1]))
+    await store.run(NoteBlocked(worker, NOW))
+
+    acme, other, both = [await store.run(ListHosts(NOW + 5, account)) for account in ("acme", "other", None)]
+    await store.run(ClaimDue(worker, NOW + 5, 1, snapshots[1]))
+    held = [(await store.run(ListHosts(NOW + 5, account))).hosts for account in ("acme", "other", None)]
+
+    assert acme.waiting == Waiting(1, NOW + 3, 0, {"queued": 1})
+    assert other.waiting == Waiting(1, NOW, 2, {"queued": 3})
+    assert both.waiting == Waiting(2, NOW, 2, {"queued": 4})
+    seen = [next(host for host in found.hosts if host.name == host_name()) for found in (acme, other, both)]
+    assert [(host.workers, host.blocked_workers, host.oldest_due_at) for host in seen] == [
+        (0, 0, None),
+        (1, 1, NOW),
+        (1, 1, NOW),
+    ]
+    assert [next(host.held for host in hosts if host.name == host_name()) for hosts in held] == [0, 1, 1]
+
+
 async def test_database_is_told(store: Store) -> None:
     """What it is, in which version, and how large."""
     database = (await listed(store)).database

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -27,6 +27,16 @@ class Received:
     state: str
 
 
+class Fault(Protocol):
+    """What befalls whoever sends, when a request of a service has come and when its spans are kept."""
+
+    def before(self, service: str) -> bool:
+        """Do it, and tell whether the request is lost."""
+
+    def behind(self, service: str) -> None:
+        """Do it before the answer."""
+
+
 class Receiver:
     """Keeps what comes; `is_away`: refuses it."""
 
@@ -36,15 +46,21 @@ class Receiver:
         self.is_away = False
         self.refused = 0
         self.url = ""
+        self.fault: Fault | None = None
 
     def take(self, body: bytes) -> int:
         """Take a request; return the status of the answer."""
         if self.is_away:
             self.refused += 1
             return 400
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            self.resources.append(_attributes(resource.resource.attributes))
-            self.spans += [_received(span) for scope in resource.scope_spans for span in scope.spans]
+        found = ExportTraceServiceRequest.FromString(body).resource_spans
+        resources = [_attributes(resource.resource.attributes) for resource in found]
+        if self.fault is not None and self.fault.before(resources[0]["service.name"]):
+            return 400
+        self.resources += resources
+        self.spans += [_received(span) for resource in found for scope in resource.scope_spans for span in scope.spans]
+        if self.fault is not None:
+            self.fault.behind(resources[0]["service.name"])
         return 200
 
     def named(self, name: str) -> Received:

@@ -141,3 +141,35 @@ def test_nothing_of_opentelemetry_is_loaded_for_it() -> None:
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
     assert printed == "[]\n"
+
+
+TOKENS = "gen_ai.usage.input_tokens"
+
+
+class Asking(WorkflowEntrypoint):
+    async def run(self, event, step):
+        @step.do("think", config={"retries": {"limit": 1, "delay": 0}})
+        async def think(ctx):
+            ctx.set_attributes({TOKENS: 10 * ctx.attempt, "stepwell.step.name": "mine", "cost": 0.5})
+            if ctx.attempt == 1:
+                raise ValueError("429")
+
+        await think()
+
+
+async def test_attributes_of_an_attempt_are_those_of_its_span() -> None:
+    """By the author's names, but where they are ours; a step's span has none, so that nothing is counted twice."""
+    async with TestEngine.open([Asking]) as engine:
+        await engine.create(Asking, id="a")
+        await engine.run_until_idle()
+
+        spans, _ = await _spans(engine, "asking")
+
+    told = [(span.name, span.attributes.get(TOKENS), span.attributes.get("cost")) for span in spans]
+    assert told == [
+        ("asking", None, None),
+        ("think", None, None),
+        ("think attempt", 10, 0.5),
+        ("think attempt", 20, 0.5),
+    ]
+    assert {span.attributes["stepwell.step.name"] for span in spans[1:]} == {"think"}

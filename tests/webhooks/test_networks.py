@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stepwell.errors import InvalidInput
+from stepwell.hosting import HostOptions, settings_of
 from stepwell.webhooks.networks import NETWORKS, NotAllowed, addresses_of, allowed, check_url, kind_of
 
 KINDS = {
@@ -115,3 +116,18 @@ def test_address_of_a_receiver_is_taken(url: str) -> None:
 def test_plain_http_is_taken_where_receivers_may_be_near(url: str) -> None:
     """A name may lead to this machine; where it does not, nothing is sent."""
     check_url(url, "loopback")
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        pytest.param((), "loopback", id="nothing"),
+        pytest.param(("webhook_networks=public",), "public", id="public"),
+        pytest.param(("webhook_networks=private",), "private", id="private"),
+    ],
+)
+def test_dev_sends_to_this_machine_unless_it_is_told_otherwise(given: tuple[str, ...], allowed: str) -> None:
+    """Only where nobody has said anything it is another default than that of `stepwell serve`."""
+    dev = HostOptions(path="flows.py", store="sqlite:///store.db", reloads=True, settings=given)
+
+    assert settings_of(dev, None).webhook_networks == allowed

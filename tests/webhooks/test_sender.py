@@ -79,6 +79,7 @@ async def reached(there: Receiver, count: int) -> None:
 async def made(book: Webhooks, url: str) -> tuple[str, str]:
     """Make a webhook; return its id and its secret."""
     row, secret = await book.create("acme", url, [], [], "ann")
+    assert secret is not None
     return row.id, secret
 
 

@@ -27,6 +27,7 @@ from stepwell.deployments import Deployments
 from stepwell.engine import Engine
 from stepwell.forcing import LOCAL
 from stepwell.host_metrics import HostMetrics
+from stepwell.hosts import READING
 from stepwell.moves import Moves
 from stepwell.sessions import Sessions
 from stepwell.subscriptions import Subscription
@@ -110,13 +111,16 @@ class Api:
         try:
             route, request = await self._admit(http, head)
             read = partial(route.handler, self._served.engine, request)
-            if not routes.is_shared(route, http):
-                now = self._served.engine.clock.now()
-                address = self._arrivals.proxies.address(http.scope)
-                with asking(audit.asked_by(http, request.caller, request.by, address, now)):
-                    return await read()
-            question = Question(request.account, _raw_path(http.scope), http.scope["query_string"])
-            return await self._served.reads.read(question, read, self._served.streams.count)
+            if routes.is_shared(route, http):
+                question = Question(request.account, _raw_path(http.scope), http.scope["query_string"])
+                return await self._served.reads.read(question, read, self._served.streams.count)
+            if http.method in READING:
+                # It changes nothing, so the store need not know who asks.
+                return await read()
+            now = self._served.engine.clock.now()
+            address = self._arrivals.proxies.address(http.scope)
+            with asking(audit.asked_by(http, request.caller, request.by, address, now)):
+                return await read()
         except RouteNotFound as error:
             # Somebody who mistyped an address in a browser gets a page that says so.
             is_person = http.method == "GET" and "text/html" in http.headers.get("accept", "")

@@ -95,7 +95,7 @@ _PAGES = (
     "/ui/session",
 )
 _SHOWN = ("/ui/ends", "/ui/live", "/ui/outcomes", "/ui/overview", "/ui/peaks")
-_OWN_NEEDS |= {**dict.fromkeys(_PAGES, Need.NOTHING), **dict.fromkeys(_SHOWN, Need.READ)}
+_OWN_NEEDS |= {**dict.fromkeys(_PAGES, Need.NOTHING), **dict.fromkeys(_SHOWN, Need.READ), "/ui/webhooks": Need.WEBHOOKS}
 # What runs code of the caller's, or other code than runs now; and what tells of it.
 _SCRIPT = "/client/v4/accounts/{account_id}/workers/scripts/{script_name}"
 _DEPLOYMENTS = {

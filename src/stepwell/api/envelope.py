@@ -25,8 +25,6 @@ WEEKDAYS = 19003
 # SDKs repeat a 500 twice; a store that is full or away for a moment gets that moment.
 _RETRY_AFTER_S = 2
 
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-
 _log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
 
@@ -42,9 +40,9 @@ def encode(result: object, info: ResultInfo | None = None, messages: Sequence[Pr
     return _encoder.encode(Success(result=result, result_info=place, messages=list(messages)))
 
 
-def encoded(body: bytes) -> Response:
+def encoded(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
     """Return the answer whose body has been encoded."""
-    return _respond(200, body)
+    return _respond(200, body, headers)
 
 
 def without_effect(what: str) -> Problem:
@@ -103,4 +101,4 @@ def _refuse(status: int, code: int, message: str, headers: Mapping[str, str] | N
 
 
 def _respond(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(body, status, {**_HEADERS, **(headers or {})}, "application/json")
+    return Response(body, status, headers, "application/json")

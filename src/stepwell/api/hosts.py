@@ -1,4 +1,7 @@
-"""Who has the store open, what waits for them, and what the store is kept in. Stepwell's own route."""
+"""Who has the store open, what waits for them, and what the store is kept in. Stepwell's own route.
+
+Names of machines, and numbers of other accounts, are for whom `/metrics` is: the operator.
+"""
 
 from typing import Literal
 
@@ -10,13 +13,14 @@ from stepwell.api.request import ApiRequest
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
 from stepwell.store.host_operations import HostRow
+from stepwell.tokens import MEASURING
 
 
 class HostShown(msgspec.Struct):
     """A process that has the store open, with the workers behind it."""
 
     id: str
-    name: str
+    name: str | None
     version: str | None
     state: Literal["alive", "lost"]
     opened_on: str | None
@@ -28,7 +32,7 @@ class HostShown(msgspec.Struct):
 
 
 class WaitingShown(msgspec.Struct):
-    """What waits in the whole store."""
+    """What waits, of the account or of all."""
 
     due: int
     lag_ms: int
@@ -41,7 +45,7 @@ class DatabaseShown(msgspec.Struct):
 
     kind: str
     version: str
-    size: int
+    size: int | None
 
 
 class StoreHosts(msgspec.Struct):
@@ -52,20 +56,22 @@ class StoreHosts(msgspec.Struct):
     database: DatabaseShown
 
 
-async def list_hosts(engine: Engine, request: ApiRequest) -> Response:  # noqa: ARG001 - the store is that of all accounts
+async def list_hosts(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the hosts of the store, those that are alive first."""
     now = engine.clock.now()
-    found = await engine.hosts(now)
+    sees_all = request.caller is None or bool(MEASURING & request.caller.permissions)
+    found = await engine.hosts(now, None if sees_all else request.account)
     waits = found.waiting
     waiting = WaitingShown(waits.due, _lag(now, waits.oldest_due_at), waits.queued, waits.by_status)
-    database = DatabaseShown(found.database.kind, found.database.version, found.database.size)
-    return envelope.success(StoreHosts([_host(host, now) for host in found.hosts], waiting, database))
+    database = DatabaseShown(found.database.kind, found.database.version, found.database.size if sees_all else None)
+    hosts = [_host(host, host.name if sees_all else None, now) for host in found.hosts]
+    return envelope.success(StoreHosts(hosts, waiting, database))
 
 
-def _host(host: HostRow, now: int) -> HostShown:
+def _host(host: HostRow, name: str | None, now: int) -> HostShown:
     return HostShown(
         str(host.row),
-        host.name,
+        name,
         host.version,
         "alive" if host.is_alive else "lost",
         None if host.opened_at is None else iso(host.opened_at),

@@ -63,11 +63,10 @@ async def get_instance(engine: Engine, request: ApiRequest) -> Response:
         answer = await _answer_found(engine, request.served.kept, question, found)
     else:
         answer = await _answer(engine, request.served.kept, question)
-    response = envelope.encoded(answer.body)
-    response.headers["etag"] = wishes.tag(answer.row.seq)
+    headers = {"etag": wishes.tag(answer.row.seq)}
     if waited_s is not None:
-        response.headers["preference-applied"] = f"wait={waited_s}"
-    return response
+        headers["preference-applied"] = f"wait={waited_s}"
+    return envelope.encoded(answer.body, headers)
 
 
 async def get_step(engine: Engine, request: ApiRequest) -> Response:

@@ -9,7 +9,7 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from stepwell.api.query import Query, bad_cursor
 from stepwell.models import ResultInfo
@@ -90,8 +90,7 @@ class NumberedPage:
 # ---- steps
 
 
-@dataclass(frozen=True, slots=True)
-class StepPage:
+class StepPage(NamedTuple):
     """Which entries of a log to show: from which end, how many, and how many of that end were there before.
 
     `position` counts from the log's beginning, so entries that are added meanwhile move no page.

@@ -25,6 +25,8 @@ def decode(raw: Mapping[str, str]) -> dict[str, str]:
 
 
 def _unescape(name: str, text: str) -> str:
+    if "%" not in text and text.isascii():
+        return text
     if _BROKEN_ESCAPE.search(text):
         raise invalid(name, f'{name} "{text:.300}" in the path has a % without two hexadecimal digits after it')
     try:

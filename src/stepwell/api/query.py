@@ -32,6 +32,8 @@ class Query:
         self.called = called
         self._given: dict[str, list[str]] = {}
         # What is not UTF-8 becomes U+FFFD, and is refused as part of a value like any other character.
+        if not raw:
+            return
         for name, value in parse_qsl(raw.decode(errors="replace"), keep_blank_values=True):
             self._given.setdefault(name, []).append(value)
 

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from stepwell.api import (
     absent,
     account_settings,
+    attributes,
     audit,
     caller,
     checks,
@@ -57,6 +58,7 @@ from stepwell.api.refusals import MethodNotAllowed, RouteNotFound
 from stepwell.api.request import ApiRequest
 from stepwell.api.sessions import PAGE_HEADER
 from stepwell.api.ui import live, outcomes, overview, pages, session
+from stepwell.api.ui import webhooks as ui_webhooks
 from stepwell.engine import Engine
 
 Handler = Callable[[Engine, ApiRequest], Awaitable[Response]]
@@ -82,6 +84,8 @@ METRICS = "/metrics"
 # The number of the route that is a WebSocket.
 SUBSCRIBE = 17
 _PAGE = ("page", "per_page")
+# Where in a path of Cloudflare's, split at its slashes, stands what an account's route is about.
+_BEHIND_ACCOUNT = 5
 # Parts of a pattern that take slashes too.
 _TAILS = re.compile(r"\(\?P<(instance_id|cron|page_path|file_path)>\[\^/\]\+\)")
 _DELIVERIES = ("outcome", "per_page", "cursor")
@@ -153,6 +157,7 @@ ROUTES = (
         _DRAWN,
     ),
     Route("GET", _OWN_INSTANCE + "/history", None, "The records of an instance", history.get_history, _HISTORY),
+    Route("GET", _OWN_INSTANCE + "/attributes", None, "What attempts took", attributes.get_attributes, ("step",)),
     Route("GET", _OWN_INSTANCE + "/tree", None, "Whom an instance awaits", tree.get_tree),
     Route("GET", _OWN_INSTANCE + "/retention", None, "How long an instance is kept", retention.get_retention),
     Route("GET", _OWN_INSTANCE + "/why", None, "Why an instance does not go on", why.get_why),
@@ -342,6 +347,7 @@ DASHBOARD = (
     Route("GET", "/ui/outcomes", None, "How the latest instances have ended", outcomes.get_outcomes, ("workflow",)),
     Route("GET", "/ui/ends", None, "How many instances ended in each of the last hours", outcomes.get_ends),
     Route("GET", "/ui/peaks", None, "How many instances ran and waited in the last day", outcomes.get_peaks),
+    Route("GET", "/ui/webhooks", None, "Who is told, and what of", ui_webhooks.get_webhooks),
     Route("GET", "/ui/live", None, "What changes", live.stream_changes, ("topics", "after")),
 )
 
@@ -350,6 +356,7 @@ DASHBOARD = (
 _SHARED = frozenset(
     {
         *(_ONE, _WORKFLOWS, _INSTANCE, _OWN_INSTANCE, _OWN_INSTANCE + "/why", _OWN_INSTANCE + "/history"),
+        _OWN_INSTANCE + "/attributes",
         *(_OWN_WORKFLOW + "/instances", _OWN + "/instances", _OWN_WORKFLOW + "/limits", _OWN + "/limits"),
         *(_OWN + "/hosts", _JOBS, _SCHEDULES, _ONE + "/versions"),
         *("/ui/overview", "/ui/outcomes", "/ui/ends", "/ui/peaks"),
@@ -360,7 +367,11 @@ _SHARED = frozenset(
 def is_shared(route: Route, http: Request) -> bool:
     """Tell whether one reading may answer this request and others like it: a page asks, and waits for nothing."""
     headers = http.headers
-    return http.method == "GET" and route.pattern in _SHARED and PAGE_HEADER in headers and "prefer" not in headers
+    return route.pattern in _SHARED and http.method == "GET" and PAGE_HEADER in headers and "prefer" not in headers
+
+
+# A pattern, and the route of each of its methods.
+Compiled = tuple[re.Pattern[str], Mapping[str, Route]]
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
@@ -368,8 +379,9 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
 
     Raises RouteNotFound or MethodNotAllowed.
     """
-    for pattern, by_method in _TABLE:
-        found = pattern.fullmatch(path.removesuffix("/") or "/")
+    asked = path.removesuffix("/") or "/"
+    for pattern, by_method in _TABLE_OF_SUBJECT.get(subject_of(asked), ()):
+        found = pattern.fullmatch(asked)
         if found is not None:
             route = by_method.get("GET" if method == "HEAD" else method)
             if route is None and (reason := absent.reason_for(path)) is not None:
@@ -381,7 +393,13 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     raise RouteNotFound(method, path, reason)
 
 
-def all_routes() -> Sequence[tuple[re.Pattern[str], Mapping[str, Route]]]:
+def subject_of(path: str) -> str:
+    """Return what stands behind the account: it is the same in a path and in the pattern of its route."""
+    parts = path.split("/", _BEHIND_ACCOUNT + 1)
+    return parts[_BEHIND_ACCOUNT] if len(parts) > _BEHIND_ACCOUNT and parts[1] == "client" else ""
+
+
+def all_routes() -> Sequence[Compiled]:
     """Return what `find` looks through: each pattern, and the route of each of its methods."""
     return _TABLE
 
@@ -391,7 +409,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(_TAILS.sub(r"(?P<\1>.+)", regex))
 
 
-def _table() -> list[tuple[re.Pattern[str], dict[str, Route]]]:
+def _table() -> list[Compiled]:
     """Gather the routes by pattern, in their order."""
     by_pattern: dict[str, dict[str, Route]] = {}
     for route in (*ROUTES, *DASHBOARD):
@@ -399,4 +417,14 @@ def _table() -> list[tuple[re.Pattern[str], dict[str, Route]]]:
     return [(_compile(pattern), by_method) for pattern, by_method in by_pattern.items()]
 
 
+def _by_subject(table: Sequence[Compiled]) -> dict[str, list[Compiled]]:
+    """Gather the routes once more, as a request that is held against all patterns takes 25 us longer."""
+    by_subject: dict[str, list[Compiled]] = {}
+    for compiled in table:
+        route = next(iter(compiled[1].values()))
+        by_subject.setdefault(subject_of(route.pattern), []).append(compiled)
+    return by_subject
+
+
 _TABLE = _table()
+_TABLE_OF_SUBJECT = _by_subject(_TABLE)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
-from stepwell.api import envelope
+from stepwell.api import body, envelope, wishes
 from stepwell.api.paging import after_entry, entry_cursor
 from stepwell.api.request import ApiRequest
 from stepwell.core.steplog import iso
@@ -99,25 +99,27 @@ class WebhookDeleted(msgspec.Struct):
 
 async def create_webhook(engine: Engine, request: ApiRequest) -> Response:
     """Make a webhook, and answer with it and its secret."""
-    sent = await request.decode(WebhookBody)
-    row, secret = await engine.webhooks.create(request.account, sent.url, sent.workflows, sent.events, request.by)
-    return envelope.success(_shown(row, secret))
+    content = await request.body() or b"{}"
+    sent = body.decode(content, WebhookBody)
+    key = wishes.idempotency_key(request.http.headers, "create webhook", content)
+    row, secret = await engine.webhooks.create(request.account, sent.url, sent.workflows, sent.events, request.by, key)
+    return envelope.success(shown(row, secret))
 
 
 async def list_webhooks(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the webhooks of the account."""
-    return envelope.success([_shown(row) for row in await engine.webhooks.list(request.account)])
+    return envelope.success([shown(row) for row in await engine.webhooks.list(request.account)])
 
 
 async def get_webhook(engine: Engine, request: ApiRequest) -> Response:
     """Answer with a webhook, and how much waits for it."""
-    return envelope.success(_shown(await engine.webhooks.get(request.account, request.webhook)))
+    return envelope.success(shown(await engine.webhooks.get(request.account, request.webhook)))
 
 
 async def change_webhook(engine: Engine, request: ApiRequest) -> Response:
     """Change a webhook, and answer with it."""
     changes = msgspec.structs.asdict(await request.decode(WebhookChanges))
-    return envelope.success(_shown(await engine.webhooks.change(request.account, request.webhook, **changes)))
+    return envelope.success(shown(await engine.webhooks.change(request.account, request.webhook, **changes)))
 
 
 async def delete_webhook(engine: Engine, request: ApiRequest) -> Response:
@@ -128,12 +130,12 @@ async def delete_webhook(engine: Engine, request: ApiRequest) -> Response:
 
 async def rotate_secret(engine: Engine, request: ApiRequest) -> Response:
     """Give a webhook a new secret, and answer with it."""
-    return envelope.success(_shown(*await engine.webhooks.rotate(request.account, request.webhook)))
+    return envelope.success(shown(*await engine.webhooks.rotate(request.account, request.webhook)))
 
 
 async def test_webhook(engine: Engine, request: ApiRequest) -> Response:
     """Have a webhook sent a message that is of no instance."""
-    return envelope.success(_delivery(await engine.webhooks.test(request.account, request.webhook)))
+    return envelope.success(shown_delivery(await engine.webhooks.test(request.account, request.webhook)))
 
 
 async def list_deliveries(engine: Engine, request: ApiRequest) -> Response:
@@ -145,18 +147,19 @@ async def list_deliveries(engine: Engine, request: ApiRequest) -> Response:
     found = await engine.webhooks.deliveries(
         request.account, request.webhook, per_page + 1, before=before, outcome=outcome
     )
-    shown = [_delivery(row) for row in found[:per_page]]
+    page = [shown_delivery(row) for row in found[:per_page]]
     cursor = entry_cursor(found[per_page - 1].row) if len(found) > per_page else ""
-    return envelope.success(shown, ResultInfo(count=len(shown), per_page=per_page, cursor=cursor))
+    return envelope.success(page, ResultInfo(count=len(page), per_page=per_page, cursor=cursor))
 
 
 async def redeliver(engine: Engine, request: ApiRequest) -> Response:
     """Have a message sent once more."""
     row = await engine.webhooks.redeliver(request.account, request.webhook, request.path["delivery_id"])
-    return envelope.success(_delivery(row))
+    return envelope.success(shown_delivery(row))
 
 
-def _shown(row: WebhookRow, secret: str | None = None) -> WebhookShown:
+def shown(row: WebhookRow, secret: str | None = None) -> WebhookShown:
+    """Return a webhook as it is shown; its secret only where it is new."""
     once = {"pending": row.pending, "secret": secret}
     return msgspec.convert(
         {
@@ -176,7 +179,8 @@ def _shown(row: WebhookRow, secret: str | None = None) -> WebhookShown:
     )
 
 
-def _delivery(row: DeliveryRow) -> DeliveryShown:
+def shown_delivery(row: DeliveryRow) -> DeliveryShown:
+    """Return a delivery as it is shown."""
     return msgspec.convert(
         {
             "id": message_id(row.webhook, row.row),

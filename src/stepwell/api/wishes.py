@@ -22,7 +22,8 @@ _KEY = re.compile(rf"[\x21-\x7e]{{1,{IDEMPOTENCY_KEY_LENGTH}}}", re.ASCII)
 
 def wait_s(headers: Headers, longest_ms: int) -> int | None:
     """Return for how many whole seconds a request wishes to wait, or may at most; None if it does not wait."""
-    found = _WAIT.search(", ".join(headers.getlist("prefer")))
+    wishes = headers.getlist("prefer")
+    found = _WAIT.search(", ".join(wishes)) if wishes else None
     return min(int(found[1]), longest_ms // SECOND_MS) or None if found else None
 
 

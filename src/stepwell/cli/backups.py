@@ -37,7 +37,11 @@ def backup(url: str, file: str, out: Output) -> int:
             "`stepwell copy URL sqlite:///FILE` makes a store of it in a file",
         )
     store, target = _file(url), Path(file)
-    exits = {"store": (NOT_FOUND, _STORES), "file": (CONFLICT, "nothing that is there is ever overwritten")}
+    exits = {
+        "store": (NOT_FOUND, _STORES),
+        "file": (CONFLICT, "nothing that is there is ever overwritten"),
+        "folder": (NOT_FOUND, "FILE is a new file, in a folder that is there"),
+    }
     with _refused(exits), _progress() as told:
         counts = back_up(store, target, told)
     _show(target, counts, out)

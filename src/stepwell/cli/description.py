@@ -58,6 +58,9 @@ def describe(client: Client, target: tuple[str, str], out: Output, outputs: Outp
             screen.update(shown)
             time.sleep(_LOOK_EVERY_S)
             shown = look(client, workflow, wanted, out, outputs)
+    if out.is_text:
+        with suppress(NotOfThisServer):
+            screen.totals = client.attributes(workflow, wanted).get("totals", {})
     if out.is_text and shown["status"] in ENDS:
         with suppress(NotOfThisServer):
             screen.kept_until = client.retention(workflow, wanted)["kept_until"]
@@ -86,6 +89,8 @@ class Screen:
         self._drawing = Drawing()
         self._told: dict[tuple[str, ...], _Row] = {}
         self._shown: Result | None = None
+        # The sums of what its attempts say of themselves.
+        self.totals: Mapping[str, float] = {}
         # Until when it is kept; None: it has not ended.
         self.kept_until: str | None = None
 
@@ -112,6 +117,8 @@ class Screen:
     def _lines(self, instance: Result) -> list[str]:
         steps = steps_of(instance) if self._outputs.has_steps else []
         lines = list(_head((self._workflow, self._id), instance, self._outputs, is_colored=self._out.is_colored))
+        if self.totals:
+            lines.append(clean(f"totals  {pairs_in_words(self.totals)}"))
         if self.kept_until is not None:
             lines.append(clean(f"kept until {times.short(self.kept_until)}"))
         if steps:
@@ -121,7 +128,10 @@ class Screen:
         return lines if command is None else [*lines, f"next: {command}"]
 
     def _tell(self, instance: Result) -> None:
-        for row in _rows((self._workflow, self._id), instance, self._outputs):
+        rows = list(_rows((self._workflow, self._id), instance, self._outputs))
+        if self.totals:
+            rows.append(_Row(("totals",), ("totals", *pairs_in_words(self.totals).split(" "))))
+        for row in rows:
             if self._told.get(row.about) != row:
                 texts = [clean(text) for text in row.texts]
                 texts[row.status] = terminal.painted(texts[row.status], is_colored=self._out.is_colored)
@@ -130,9 +140,9 @@ class Screen:
         sys.stdout.flush()
 
 
-def labels_in_words(labels: Mapping[str, str]) -> str:
-    """Return labels as people write them."""
-    return " ".join(f"{name}={value}" for name, value in labels.items())
+def pairs_in_words(pairs: Mapping[str, object]) -> str:
+    """Return labels, or attributes, as people write them."""
+    return " ".join(f"{name}={value}" for name, value in pairs.items())
 
 
 def _head(target: tuple[str, str], instance: Result, outputs: Outputs, *, is_colored: bool) -> Iterator[str]:
@@ -142,7 +152,7 @@ def _head(target: tuple[str, str], instance: Result, outputs: Outputs, *, is_col
     created = times.ago(instance["queued"])
     yield clean(f"trigger {instance['trigger']['source']}   version {instance['versionId']}   created {created}")
     if instance.get("labels"):
-        yield clean(f"labels  {labels_in_words(instance['labels'])}")
+        yield clean(f"labels  {pairs_in_words(instance['labels'])}")
     if instance.get("error"):
         yield clean(f"error   {instance['error']['name']}: {instance['error']['message']}{_where(instance)}")
     if instance.get("output") is not None:

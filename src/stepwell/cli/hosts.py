@@ -25,7 +25,7 @@ def _lag(one: Item) -> str:
 
 _HOSTS = (
     Column("id", lambda host: str(host["id"])),
-    Column("host", lambda host: str(host["name"])),
+    Column("host", lambda host: host["name"] or "-"),
     Column("state", lambda host: str(host["state"])),
     Column("workers", _workers),
     Column("held", lambda host: str(host["held"])),
@@ -52,4 +52,5 @@ def _said_of(database: Item, waiting: Item) -> str:
     kind = f"{_KINDS.get(database['kind'], database['kind'])} {database['version']}"
     due = f"{waiting['due']:,}{' or more' if waiting['due'] >= _MOST_DUE else ''} due"
     lag = f", the first for {_lag(waiting)}" if waiting["lag_ms"] else ""
-    return f"{kind}, {database['size'] / 2**20:,.1f} MB; {due}{lag}; {waiting['queued']:,} queued for a slot"
+    size = "" if database["size"] is None else f", {database['size'] / 2**20:,.1f} MB"
+    return f"{kind}{size}; {due}{lag}; {waiting['queued']:,} queued for a slot"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell.cli import times
-from stepwell.cli.description import labels_in_words
+from stepwell.cli.description import pairs_in_words
 from stepwell.cli.output import Column, Item, Output
 from stepwell.cli.searching import Search
 from stepwell.cli.targets import named
@@ -48,7 +48,7 @@ _LISTED = (
     Column("duration", lambda instance: times.span(instance["started_on"], instance["ended_on"]), rank=1),
     *_ORIGIN,
     Column("now", _now, rank=3),
-    Column("labels", lambda instance: labels_in_words(instance.get("labels") or {}) or "-", is_wide=True),
+    Column("labels", lambda instance: pairs_in_words(instance.get("labels") or {}) or "-", is_wide=True),
 )
 _CREATED = (_INSTANCE, _STATUS, *_ORIGIN)
 

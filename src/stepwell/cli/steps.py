@@ -3,15 +3,18 @@
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import click
 
+from stepwell.cli.description import pairs_in_words
 from stepwell.cli.failures import CONFLICT, FAILED, USAGE, Failure
 from stepwell.cli.output import Output, in_one_line, indented
 from stepwell.cli.targets import named
 from stepwell.cli.terminal import clean, painted, painted_mark
 from stepwell.client import Client, Result, StepBytes
+from stepwell.errors import NotOfThisServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,14 @@ class AskedStep:
 
 def show(client: Client, target: tuple[str, str], step: AskedStep, out: Output) -> int:
     """Print how a step of an instance stands, or the bytes that it returned as a stream; return the exit code."""
-    workflow, id = target
-    with client.step(workflow, named(client, workflow, id), (step.name, step.type), step.attempt) as found:
-        return _show_stream(found, out) if isinstance(found, StepBytes) else _show(step, found, out)
+    workflow, id = target[0], named(client, *target)
+    with client.step(workflow, id, (step.name, step.type), step.attempt) as found:
+        if isinstance(found, StepBytes):
+            return _show_stream(found, out)
+        if out.is_text:
+            with suppress(NotOfThisServer):
+                found["attempts"] = client.attributes(workflow, id, step.name).get("attempts", [])
+        return _show(step, found, out)
 
 
 def write(client: Client, target: tuple[str, str], step: AskedStep) -> int:
@@ -111,3 +119,5 @@ def _more(found: Result) -> Iterator[tuple[str, ...]]:
         yield "event", str(found["event_type"])
     if found.get("error"):
         yield "error", str(found["error"]["name"]), str(found["error"]["message"])
+    for attempt in found.get("attempts", []):
+        yield "attempt", str(attempt["attempt"]), pairs_in_words(attempt["attributes"])

@@ -25,6 +25,7 @@ from stepwell.core.records import (
     AttemptInterrupted,
     AttemptLost,
     AttemptStarted,
+    Attributes,
     Completed,
     EventReceived,
     Failed,
@@ -81,6 +82,7 @@ class Execution:
         self._open: dict[Key, None] = {}
         self._timers = Timers()
         self._new: list[Record] = []
+        self.has_new_results = False
         self._pause = Pause()
         self._generation = 0
         self._patches = Patches()
@@ -90,8 +92,6 @@ class Execution:
             self._apply(record, seq)
         self.unmet = self._patches.unmet = Unmet(self._keys.of_run())
         self._lose_open_attempts(now)
-
-    # ---- keys
 
     def next_key(self, kind: StepKind, name: str, scope: Scope) -> Key:
         """Return the key of a call; see Keys.next."""
@@ -108,8 +108,6 @@ class Execution:
     def parent_of(self, key: Key) -> Key | None:
         """Return the step in whose body a key was called, or None for `run` itself."""
         return self._keys.parent_of(key)
-
-    # ---- questions
 
     def ask_step(
         self, key: Key, config: Mapping[str, Any] | None, now: int, *, has_rollback: bool = False
@@ -178,8 +176,6 @@ class Execution:
             self._emit(WaitStarted(now, key, event_type, now + lasts_ms, lasts_ms, *self._keys.caller(key)))
         self._await(key)
 
-    # ---- what happened
-
     def start_attempt(self, key: Key, now: int) -> Attempt:
         """Begin an attempt of a step that was answered *run an attempt*, or whose retry is due."""
         step = self._steps[key]
@@ -190,9 +186,14 @@ class Execution:
         step = self._steps[key]
         return Attempt(key, step.failures + 1, step.config, step.ordinal, step.generation)
 
+    def describe(self, key: Key, attributes: Attributes) -> None:
+        """Take note of what the open attempt has said of itself; how it ends records that."""
+        self._steps[key].attributes = attributes
+
     def succeeded(self, key: Key, value: str, now: int, stream: StreamRef | None = None) -> None:
         """Record that the open attempt returned a value (JSON text), or a stream. Raises InstanceTooLarge."""
-        record = StepSucceeded(now, key, self._steps[key].ordinal, value, stream)
+        step = self._steps[key]
+        record = StepSucceeded(now, key, step.ordinal, value, stream, step.take_attributes())
         self.check_room(key, size_of(record))
         self._emit(record)
 
@@ -213,17 +214,19 @@ class Execution:
         if self.is_last_attempt(key):
             self.gave_up(key, error, now)
             return
-        retry_at = now + min(wait_ms, retries.LONGEST_WAIT_MS)
-        self._emit(AttemptFailed(now, key, self._steps[key].ordinal, error, retry_at))
+        step, retry_at = self._steps[key], now + min(wait_ms, retries.LONGEST_WAIT_MS)
+        self._emit(AttemptFailed(now, key, step.ordinal, error, retry_at, step.take_attributes()))
         self._timers.set(self._pause.moment(retry_at, now), key)
 
     def attempt_failed(self, key: Key, error: Failure, now: int) -> None:
         """Record that the open attempt failed, where `gave_up` with another error follows."""
-        self._emit(AttemptFailed(now, key, self._steps[key].ordinal, error))
+        step = self._steps[key]
+        self._emit(AttemptFailed(now, key, step.ordinal, error, None, step.take_attributes()))
 
     def gave_up(self, key: Key, error: Failure, now: int) -> None:
         """Record that the step has failed for good."""
-        self._emit(StepFailed(now, key, self._steps[key].ordinal, error))
+        step = self._steps[key]
+        self._emit(StepFailed(now, key, step.ordinal, error, step.take_attributes()))
 
     def cancel(self, key: Key, now: int) -> Result | None:
         """Record that the author cancelled a call, unless it has an outcome; return what is on record then.
@@ -288,22 +291,23 @@ class Execution:
         if self.state.ended_at is None and not is_undone:
             self._apply(recorded.record, recorded.seq)
 
-    # ---- time and decisions
-
     def settle(self, now: int) -> list[Key]:
         """Decide what events and time decide: waits get events or time out, sleeps end.
 
         In a pause nothing is decided but what somebody decided by hand of an attempt in flight. Returns the steps whose
         next attempt is due.
         """
-        for record in self.forcing.records(self._is_to_force, self._steps, now):
-            self._emit(record)
+        # What there is nothing of is not asked: this is at every step, several times.
+        if self.forcing:
+            for record in self.forcing.records(self._is_to_force, self._steps, now):
+                self._emit(record)
         if self.is_pausing:
             return []
-        for key, seq in self.inbox.matches(self._is_waited_for):
-            self._emit(WaitEnded(now, key, seq))
+        if self.inbox.may_match:
+            for key, seq in self.inbox.matches(self._is_waited_for):
+                self._emit(WaitEnded(now, key, seq))
         due: list[Key] = []
-        while (at := self.next_due()) is not None and at <= now:
+        while self._timers and (at := self.next_due()) is not None and at <= now:
             key = self._timers.take()
             if key.has_attempts:
                 # A second timer of the same moment means nothing from here on.
@@ -315,7 +319,7 @@ class Execution:
 
     def next_due(self) -> int | None:
         """Return when time will decide something next, or None if nothing waits for time."""
-        if self.is_pausing:
+        if self.is_pausing or not self._timers:
             return None
         return self._timers.next_at(self._is_live)
 
@@ -333,20 +337,14 @@ class Execution:
         """Tell whether it is being rolled back: nothing that `run` calls begins or ends any more."""
         return self.state.status is Status.ROLLING_BACK
 
-    @property
-    def has_new_results(self) -> bool:
-        """Tell whether results have been recorded that `take` has not returned yet."""
-        return any(isinstance(record, RESULTS) for record in self._new)
-
     def take(self) -> list[Record]:
-        """Return the new records since the last call."""
-        new, self._new = self._new, []
+        """Return the new records since the last call; `has_new_results` tells whether there are results among them."""
+        new, self._new, self.has_new_results = self._new, [], False
         return new
-
-    # ---- inside
 
     def _emit(self, record: Record) -> None:
         self._new.append(record)
+        self.has_new_results |= type(record) in RESULTS
         self._apply(record, 0)
 
     def _apply(self, record: Record, seq: int) -> None:
@@ -355,6 +353,8 @@ class Execution:
         match record:
             case AttemptStarted(key=key):
                 self._apply_start(record)
+            case StepSucceeded() | StepFailed() | StepCancelled() | SleepEnded() | WaitEnded():
+                self._apply_result(record)
             case AttemptFailed(key=key, at=at, retry_at=retry_at):
                 self._close(key, None if retry_at is None else self._pause.moment(retry_at, at), counts=True)
             case AttemptLost(key=key, at=at):
@@ -368,8 +368,6 @@ class Execution:
                 self._keys.own(key, record.parent, record.nth)
                 deadline = self._pause.moment(record.deadline, at)
                 self.inbox.begin(key, record.event_type, deadline, record.timeout_ms)
-            case StepSucceeded() | StepFailed() | StepCancelled() | SleepEnded() | WaitEnded():
-                self._apply_result(record)
             case _:
                 self._apply_outside(record, seq)
 
@@ -406,7 +404,7 @@ class Execution:
             if isinstance(self.outcomes.get(child), StepCancelled):
                 del self.outcomes[child]
         step = self._steps[key]
-        step.ordinal, step.is_open, step.retry_at = record.attempt, True, None
+        step.ordinal, step.is_open, step.retry_at, step.attributes = record.attempt, True, None, None
 
     def _move_on(self, ms: int) -> None:
         """Let everything that waits for time wait for longer."""

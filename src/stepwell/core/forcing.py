@@ -94,6 +94,9 @@ class Forcing:
         self._decisions: dict[Key, tuple[int, StepForced]] = {}
         self._cut: list[Key] = []
 
+    def __bool__(self) -> bool:
+        return bool(self._decisions)
+
     def add(self, seq: int, decision: StepForced) -> None:
         """Take note of a decision. The first one counts."""
         self._decisions.setdefault(decision.key, (seq, decision))

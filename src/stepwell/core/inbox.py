@@ -37,6 +37,11 @@ class Inbox:
         # Event types for which a wait or an event has come since they were last matched.
         self._unmatched: set[str] = set()
 
+    @property
+    def may_match(self) -> bool:
+        """Whether a wait or an event has come since they were last matched."""
+        return bool(self._unmatched)
+
     def __contains__(self, key: Key) -> bool:
         return key in self._waits
 

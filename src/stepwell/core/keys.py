@@ -50,13 +50,16 @@ class Keys:
             expected = f"text of up to {limits.STEP_NAME_LENGTH} characters without control characters"
             raise InvalidStepName(name, expected)
         nth = scope.calls[kind, name] + 1
-        counts = self._counts[scope.parent, kind, name]
-        if nth not in counts:
-            if kind is StepKind.DO and self._steps >= self._step_limit:
-                raise StepLimitReached(self._step_limit)
-            self.own(Key(kind, name, self._highest[kind, name] + 1), scope.parent, nth)
+        count = self._counts[scope.parent, kind, name].get(nth)
+        if count is not None:
+            key = Key(kind, name, count)
+        elif kind is StepKind.DO and self._steps >= self._step_limit:
+            raise StepLimitReached(self._step_limit)
+        else:
+            key = Key(kind, name, self._highest[kind, name] + 1)
+            self.own(key, scope.parent, nth)
         scope.calls[kind, name] = nth
-        return Key(kind, name, counts[nth])
+        return key
 
     def own(self, key: Key, parent: Key | None, nth: int | None) -> None:
         """Let a key belong to the scope that called it. A key that is known stays where it is."""

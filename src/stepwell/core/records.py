@@ -57,6 +57,9 @@ class PayloadRef:
 # JSON text, or where to read it.
 Payload = str | PayloadRef
 
+# What an attempt says of itself, by name: see attributes.py.
+Attributes = dict[str, str | int | float | bool]
+
 
 @dataclass(frozen=True, slots=True)
 class StreamRef:
@@ -155,6 +158,7 @@ class AttemptFailed:
     attempt: int
     error: Failure
     retry_at: int | None = None
+    attributes: Attributes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,7 @@ class StepSucceeded:
     attempt: int
     value: Payload
     stream: StreamRef | None = None
+    attributes: Attributes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,7 @@ class StepFailed:
     key: Key
     attempt: int
     error: Failure
+    attributes: Attributes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,3 +37,11 @@ class Attempt:
     config: StepConfig
     ordinal: int = 1
     generation: int = 0
+
+    @property
+    def may_be_forgotten(self) -> bool:
+        """Whether no promise is broken if it is not on record that it began: it would be made once more, as the first.
+
+        One that is the last, or may not be repeated, counts even if its process dies in the middle.
+        """
+        return self.ordinal == 1 and self.config.limit >= 1

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
-from stepwell.core.records import StepConfig
+from stepwell.core.records import Attributes, StepConfig
 
 
 @dataclass(slots=True)
 class StepState:
-    """A step: `ordinal` is its last attempt's number, `retry_at` when the next one is due."""
+    """A step: `ordinal` is its last attempt's number, `retry_at` when the next one is due.
+
+    `attributes` are what the open attempt has said of itself, until they are recorded.
+    """
 
     config: StepConfig
     generation: int = 0
@@ -16,3 +19,9 @@ class StepState:
     failures: int = 0
     is_open: bool = False
     retry_at: int | None = None
+    attributes: Attributes | None = None
+
+    def take_attributes(self) -> Attributes | None:
+        """Return what the open attempt has said of itself, once."""
+        said, self.attributes = self.attributes, None
+        return said

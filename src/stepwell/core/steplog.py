@@ -22,6 +22,7 @@ from stepwell.core.records import (
     AttemptInterrupted,
     AttemptLost,
     AttemptStarted,
+    Attributes,
     Completed,
     Created,
     EventReceived,
@@ -87,6 +88,8 @@ class AttemptEntry:
     end: int | None = None
     success: bool | None = None
     error: Failure | None = None
+    # No route of Cloudflare's shows them.
+    attributes: Attributes = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -237,6 +240,7 @@ class _Builder:
                 self._start(record)
             case AttemptFailed() | AttemptLost() | AttemptInterrupted():
                 self._end_attempt(self._step(record.key), record.at, failure_of(record))
+                self._describe(record)
             case StepSucceeded() | StepFailed():
                 self._end_step(record)
             case SleepEnded():
@@ -319,6 +323,12 @@ class _Builder:
             self._end_attempt(entry, record.at, None)
         else:
             self._end_attempt(entry, record.at, record.error)
+        self._describe(record)
+
+    def _describe(self, record: Record) -> None:
+        """Take note of what the attempt that a record ends has said of itself."""
+        if isinstance(record, AttemptFailed | StepSucceeded | StepFailed) and record.attributes:
+            self._step(record.key).attempts[-1].attributes = record.attributes
 
     def _end_sleep(self, record: SleepEnded) -> None:
         entry = self._sleep(record.key)

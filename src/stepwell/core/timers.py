@@ -13,6 +13,9 @@ class Timers:
         self._timers: list[tuple[int, int, Key]] = []
         self._count = 0
 
+    def __bool__(self) -> bool:
+        return bool(self._timers)
+
     def set(self, at: int, key: Key) -> None:
         """Set a timer."""
         self._count += 1

@@ -21,7 +21,7 @@ from stepwell.graph.meanings import (
 )
 from stepwell.graph.naming import config_of, duration_of, name_of, options_of, text_of
 from stepwell.graph.nodes import Block, Parallel, StepDo, StepSleep, StepSleepUntil, StepWait
-from stepwell.steps import TRAITS
+from stepwell.step_traits import TRAITS
 
 # Stepwell's own decorator.
 MARK = "stepwell.step"

@@ -17,6 +17,7 @@ from stepwell.sdk.own_models import (
     FoundInstance,
     History,
     HistoryRecord,
+    InstanceAttributes,
     InstanceStatus,
     InstanceTree,
     Job,
@@ -116,6 +117,14 @@ class OwnInstances(Resource[Way]):
         """
         path = self._instance(workflow_name, instance_id, "history")
         return self._records(path, after, texts_of("kinds", kinds))
+
+    @Call
+    def attributes(
+        self, workflow_name: str, instance_id: str, *, step: str | None = None
+    ) -> Program[InstanceAttributes]:
+        """Return what the attempts of an instance, or of one step, have said of themselves. Raises NotFound."""
+        path = self._instance(workflow_name, instance_id, "attributes")
+        return self._ask(get(path, {"step": step}), InstanceAttributes)
 
     @Call
     def tree(self, workflow_name: str, instance_id: str) -> Program[InstanceTree]:

@@ -167,6 +167,23 @@ class History(Struct, frozen=True, kw_only=True):
     is_whole: bool = True
 
 
+class DescribedAttempt(Struct, frozen=True, kw_only=True):
+    """An attempt that has said something of itself, by `ctx.set_attributes`; `type` is `step` or `rollback`."""
+
+    step: str
+    type: str
+    attempt: int
+    attributes: dict[str, str | int | float | bool] = field(default_factory=dict)
+
+
+class InstanceAttributes(Struct, frozen=True, kw_only=True):
+    """What attempts have said of themselves, and the sums of what are numbers; `is_whole`: they are all."""
+
+    totals: dict[str, int | float] = field(default_factory=dict)
+    attempts: list[DescribedAttempt] = field(default_factory=list)
+    is_whole: bool = True
+
+
 class TreeMember(Struct, frozen=True, kw_only=True):
     """An instance of a tree; `depth` is how many lie between it and the one that was asked for, that one included."""
 
@@ -187,10 +204,13 @@ class InstanceTree(Struct, frozen=True, kw_only=True):
 
 
 class StoreHost(Struct, frozen=True, kw_only=True):
-    """A process that has the store open: `alive` or `lost`, with the workers behind it."""
+    """A process that has the store open: `alive` or `lost`, with the workers behind it.
+
+    `name` None: the token has no permission `metrics`, and numbers are of its account alone.
+    """
 
     id: str
-    name: str
+    name: str | None = None
     version: str | None = None
     state: str
     opened_on: datetime | None = None
@@ -202,7 +222,7 @@ class StoreHost(Struct, frozen=True, kw_only=True):
 
 
 class WaitingInstances(Struct, frozen=True, kw_only=True):
-    """What waits in the whole store: how many instances are due, for how long the first one, and how many queue."""
+    """What waits: how many instances are due, for how long the first one, and how many queue."""
 
     due: int = 0
     lag_ms: int = 0
@@ -211,11 +231,11 @@ class WaitingInstances(Struct, frozen=True, kw_only=True):
 
 
 class Database(Struct, frozen=True, kw_only=True):
-    """What the store is kept in; `size` is in bytes."""
+    """What the store is kept in; `size` is in bytes, None: the token has no permission `metrics`."""
 
     kind: str
     version: str
-    size: int = 0
+    size: int | None = None
 
 
 class StoreHosts(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from stepwell.sdk.effects import Connect
 from stepwell.sdk.errors import TimedOut, Unreachable
@@ -36,14 +37,14 @@ class Refused(Exception):
         self.answer = answer
 
 
-def begin(effect: Connect, settings: Settings, until: ExitStack) -> ClientConnection:
+def begin(effect: Connect, settings: Settings, until: ExitStack) -> Connection:
     """Open a socket, until that is over. Raises Refused and Unreachable."""
     with _in_our_words(settings):
-        connection: ClientConnection = until.enter_context(connect(**_options(effect, settings)))
+        connection: Connection = until.enter_context(connect(**_options(effect, settings)))
         return connection
 
 
-def pieces(connection: ClientConnection, settings: Settings) -> Iterator[bytes]:
+def pieces(connection: Connection, settings: Settings) -> Iterator[bytes]:
     """Give what comes on a socket until the server closes it in good order. Raises Unreachable."""
     with _in_our_words(settings):
         try:

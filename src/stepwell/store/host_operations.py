@@ -26,7 +26,7 @@ class HostRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
-    """What waits in the whole store: `due` to be claimed, up to a bound, the first of it since; `queued` for a slot.
+    """What waits: `due` to be claimed, up to a bound, the first of it since; `queued` for a slot.
 
     `by_status` counts what has not ended, each status up to that bound.
     """
@@ -54,11 +54,13 @@ class Hosts(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ListHosts(Operation[Hosts], frozen=True):
-    """Return up to `limit` hosts of the store, of all accounts, and what waits for them at this moment.
+    """Return up to `limit` hosts of the store, and what waits for them at this moment.
 
-    At most `most` instances that are due are counted, and of each status.
+    Workers, what they hold and what waits are those of an account; None: of all. At most `most` instances that are due
+    are counted, and of each status.
     """
 
     now: int
+    account: str | None = None
     limit: int = 100
     most: int = 10_000

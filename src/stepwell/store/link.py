@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
-from stepwell.core.records import StreamRef
+from stepwell.core.records import Attributes, StreamRef
 from stepwell.core.step_answers import Attempt
 from stepwell.isolation import Isolation
 from stepwell.outlook import Outlook
@@ -159,6 +159,12 @@ class StepBeat(Message, frozen=True):
     details: str
 
 
+class StepDescribed(Message, frozen=True):
+    """Worker: the step says this of itself so far."""
+
+    attributes: Attributes
+
+
 class StepProgress(Message, frozen=True):
     """Worker: the step says how far the instance is, as JSON text."""
 
@@ -212,6 +218,7 @@ AnyMessage = (
     | RunStep
     | StepSaid
     | StepBeat
+    | StepDescribed
     | StepProgress
     | StepRan
     | Drain

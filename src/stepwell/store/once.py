@@ -7,6 +7,7 @@ import msgspec
 from stepwell.limits import IDEMPOTENCY_KEY_MS
 from stepwell.store.job_operations import StartJob
 from stepwell.store.operations import AppendEvent, CreateInstance, Operation
+from stepwell.store.webhook_operations import AddWebhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +48,5 @@ class Once(Operation[OnceAnswer], frozen=True):
     key: str
     request: str
     now: int
-    operation: CreateInstance | AppendEvent | StartJob
+    operation: CreateInstance | AppendEvent | StartJob | AddWebhook
     kept_ms: int = IDEMPOTENCY_KEY_MS

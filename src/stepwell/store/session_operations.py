@@ -2,6 +2,7 @@
 
 import msgspec
 
+from stepwell.limits import SESSIONS_PER_TOKEN
 from stepwell.store.operations import Operation
 from stepwell.store.token_operations import TokenRow
 
@@ -25,11 +26,15 @@ class FoundSession(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BeginSession(Operation[None], frozen=True):
-    """Add a session, in place of one of another id if that is there. Its id is one that none has had."""
+    """Add a session, in place of one of another id if that is there. Its id is one that none has had.
+
+    Where its token has more than `most` then, those end that were used longest ago.
+    """
 
     account: str
     session: SessionRow
     instead_of: str | None = None
+    most: int = SESSIONS_PER_TOKEN
 
 
 class FindSession(Operation[FoundSession | None], frozen=True):

@@ -4,11 +4,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from stepwell.clock import Clock
 from stepwell.durations import DAY_MS
 from stepwell.errors import DeliveryNotFound, InvalidInput
-from stepwell.limits import NAME_RULE, WEBHOOKS_PER_ACCOUNT, is_workflow_name
+from stepwell.limits import IDEMPOTENCY_KEY_MS, NAME_RULE, WEBHOOKS_PER_ACCOUNT, is_workflow_name
 from stepwell.store import Store
+from stepwell.store.once import IdempotencyKey, Once
 from stepwell.store.webhook_operations import (
     AddWebhook,
     ChangeWebhook,
@@ -37,17 +40,32 @@ class Webhooks:
     store: Store
     clock: Clock
     networks: str
+    keys_kept_ms: int = IDEMPOTENCY_KEY_MS
 
-    async def create(
-        self, account: str, url: str, workflows: Sequence[str], events: Sequence[str], by: str
-    ) -> tuple[WebhookRow, str]:
-        """Make a webhook; return it and its secret, which is shown nowhere else. Raises InvalidInput."""
+    async def create(  # noqa: PLR0913, PLR0917 - where to and of what, by whom, and under what key
+        self,
+        account: str,
+        url: str,
+        workflows: Sequence[str],
+        events: Sequence[str],
+        by: str,
+        key: IdempotencyKey | None = None,
+    ) -> tuple[WebhookRow, str | None]:
+        """Make a webhook; return it and its secret, which is shown nowhere else. Raises InvalidInput.
+
+        With a key that came before: the one that was made then, and None. Raises IdempotencyKeyReused.
+        """
         check_url(url, self.networks)
         _check_names(workflows)
-        id, secret = secrets.token_hex(16), new_secret()
-        wanted = (_unique(workflows), _unique(events))
-        made = AddWebhook(account, id, url, secret, *wanted, self.clock.now(), by, WEBHOOKS_PER_ACCOUNT)
-        return await self.store.run(made), secret
+        id, secret, now = secrets.token_hex(16), new_secret(), self.clock.now()
+        wanted = AddWebhook(
+            account, id, url, secret, _unique(workflows), _unique(events), now, by, WEBHOOKS_PER_ACCOUNT
+        )
+        if key is None:
+            return await self.store.run(wanted), secret
+        done = await self.store.run(Once(account, key.key, key.request, now, wanted, self.keys_kept_ms))
+        made = msgspec.msgpack.decode(done.body, type=WebhookRow)
+        return made, secret if made.id == id else None
 
     async def get(self, account: str, id: str) -> WebhookRow:
         """Return a webhook, with how many messages wait for it. Raises WebhookNotFound."""

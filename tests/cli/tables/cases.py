@@ -334,6 +334,11 @@ _CODE = {"version_id": "v1", "class_name": "Order", "created_on": _at("11:00:00"
 _GRAPH: dict[str, Any] = {**_CODE, "nodes": [_NODE], "functions": {}, "payload": None, "remarks": [], "note": ""}
 _SOURCE = {"files": [{"path": "flow.py", "text": f"{HOSTILE}\n"}], "left_out": [LONG], "note": ""}
 
+_SAID = {
+    "totals": {"tokens": 812, "cost": 0.25},
+    "attempts": [{"step": "charge-1", "type": "step", "attempt": 1, "attributes": {"model": HOSTILE, "tokens": 812}}],
+    "is_whole": True,
+}
 _ENTRY: dict[str, Any] = {
     "id": "7",
     "at": _at("11:00:00"),
@@ -365,7 +370,9 @@ CASES: Mapping[str, Case] = {
     ),
     "hosts list": _asked("", _HOSTS),
     "instances delete": _asked("order i1 -y", {}),
-    "instances describe": _asked("order i1", _INSTANCE, {"labels": {"for": HOSTILE}}, {"kept_until": _at("13:00:00")}),
+    "instances describe": _asked(
+        "order i1", _INSTANCE, {"labels": {"for": HOSTILE}}, _SAID, {"kept_until": _at("13:00:00")}
+    ),
     "instances list": _asked(
         "",
         [
@@ -393,7 +400,7 @@ CASES: Mapping[str, Case] = {
     "instances resume-rollback": _asked("order i1", {"status": "rollingBack"}),
     "instances send-event": _asked("order i1 --type x", {}),
     "instances step": _asked(
-        "order i1 charge-1", {"status": "errored", "error": _ERROR, "output": {"of": HOSTILE, "long": LONG}}
+        "order i1 charge-1", {"status": "errored", "error": _ERROR, "output": {"of": HOSTILE, "long": LONG}}, _SAID
     ),
     "instances step-complete": _asked("order i1 charge-1 1", {**_FORCED, "action": "complete"}),
     "instances step-fail": _asked("order i1 charge-1", {**_FORCED, "action": "fail"}),

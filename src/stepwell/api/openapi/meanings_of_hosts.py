@@ -17,12 +17,15 @@ def _moment(description: str) -> Meaning:
 OF_HOSTS: Mapping[str, Mapping[str, Meaning]] = {
     "StoreHosts": {
         "hosts": {"description": "Those that are alive first, the latest first; up to 100."},
-        "waiting": {"description": "What waits in the whole store, of all accounts."},
+        "waiting": {"description": "What waits of the account; of all, with the permission `metrics`."},
         "database": {"description": "What the store is kept in."},
     },
     "HostShown": {
         "id": {"description": "Its number in the store.", "examples": ["3"]},
-        "name": {"description": "Its machine, and the number of its process there.", "examples": ["web-1:4242"]},
+        "name": {
+            "description": "Its machine, and the number of its process there; null without the permission `metrics`.",
+            "examples": ["web-1:4242"],
+        },
         "version": {
             "description": "Its release of Stepwell; null: an earlier one, which did not say so.",
             "examples": ["0.1.0"],
@@ -34,9 +37,13 @@ OF_HOSTS: Mapping[str, Mapping[str, Meaning]] = {
         },
         "opened_on": _moment("Since when it has the store open; null: an earlier release."),
         "renewed_on": _moment("When it last renewed its lease; null: of a file there is one host, and no lease."),
-        "workers": _count("How many worker processes it has.", 4),
-        "blocked_workers": _count("How many of them hang in code that blocks their event loop.", 0),
-        "held": _count("How many instances its workers hold.", 12),
+        "workers": _count(
+            "How many worker processes it has for the account; with the permission `metrics`, in all.", 4
+        ),
+        "blocked_workers": _count("How many of these hang in code that blocks their event loop.", 0),
+        "held": _count(
+            "How many instances of the account its workers hold; with the permission `metrics`, of all.", 12
+        ),
         "lag_ms": _count(
             "For how many milliseconds the first of the instances has been due that its workers could claim; 0: none "
             "waits.",
@@ -56,6 +63,8 @@ OF_HOSTS: Mapping[str, Mapping[str, Meaning]] = {
     "DatabaseShown": {
         "kind": {"description": "`sqlite`: a file; or `postgresql`.", "examples": ["postgresql"]},
         "version": {"description": "The database's own version.", "examples": ["17.5"]},
-        "size": _count("How many bytes it has on disk, without its log.", 8_388_608),
+        "size": _count(
+            "How many bytes it has on disk, without its log; null without the permission `metrics`.", 8_388_608
+        ),
     },
 }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell import models
+from stepwell.api.attributes import InstanceAttributes
 from stepwell.api.caller import Whoami
 from stepwell.api.forcing import AnyActionBody, ForcedStep
 from stepwell.api.history import History
@@ -147,7 +148,8 @@ OPERATIONS: Mapping[Key, Operation] = {
         id="stepwell-hosts",
         tag=STEPWELL,
         description="Lists who has the store open, with what each holds and how long instances wait to be claimed; "
-        "what waits, and what the store is kept in. It is the same for all accounts of the store.",
+        "what waits, and what the store is kept in. Numbers are of the account; with the permission `metrics` of all "
+        "accounts of the store, and then hosts have their names and the store its size.",
         answer=Answer(StoreHosts),
         cli=("stepwell hosts list",),
     ),
@@ -258,6 +260,15 @@ OPERATIONS: Mapping[Key, Operation] = {
         "have none of them; `next` says where to go on until `is_whole`.",
         answer=Answer(History),
         refused=_NO_INSTANCE,
+    ),
+    f"GET {OWN_INSTANCE}/attributes": Operation(
+        id="stepwell-instances-attributes",
+        tag=STEPWELL,
+        description="Gets what the attempts of an instance have said of themselves (`ctx.set_attributes`), such as a "
+        "model's name and tokens, once they have ended, and the sums of what are numbers.",
+        answer=Answer(InstanceAttributes),
+        refused=_NO_INSTANCE,
+        cli=("stepwell instances describe order order-1",),
     ),
     f"GET {OWN_INSTANCE}/tree": Operation(
         id="stepwell-instances-tree",

@@ -33,8 +33,9 @@ OPERATIONS: Mapping[Key, Operation] = {
         id="stepwell-webhooks-create",
         tag=STEPWELL,
         description="Makes a webhook: from now on its receiver is sent a message for each event that it wants, at "
-        "least once, signed as Standard Webhooks has it. The secret for that is in this answer alone. Where receivers "
-        f"may be is said by the setting `webhook_networks`. {_PERMISSION}",
+        "least once, signed as Standard Webhooks has it. The secret for that is in this answer alone, and not in that "
+        "to the same request sent again under its key: whom the first one has not reached asks for a new secret. Where "
+        f"receivers may be is said by the setting `webhook_networks`. {_PERMISSION}",
         answer=Answer(WebhookShown),
         body=Body(
             WebhookBody,

@@ -330,6 +330,9 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
             "false",
         ),
     },
+    f"GET {OWN_INSTANCE}/attributes": {
+        "step": _text("Only attempts of this step, by its name as the log shows it.", limits.LOGGED_NAME_LENGTH),
+    },
     f"GET {OWN_INSTANCE}/logs": {
         "after": _parameter(
             "Only lines behind the one of this number. 0: all.",
@@ -379,6 +382,7 @@ HEADERS: Mapping[Key, Mapping[str, Schema]] = {
     16: _ONCE,
     f"POST {OWN_WORKFLOW}/instances": {**_ONCE, **_TRACED},
     f"POST {ACCOUNT}/stepwell/jobs": _ONCE,
+    f"POST {ACCOUNT}/stepwell/webhooks": _ONCE,
     f"GET {OWN_INSTANCE}/events": {
         "Last-Event-ID": _parameter(
             "In place of `cursor`; browsers send it when they come back.",

@@ -104,7 +104,7 @@ def _hosts(client: Client) -> Iterator[Finding]:
     except RequestRefused as refusal:
         yield warning("hosts", reason_of(refusal), "a token that may read sees more")
         return
-    lost = [host["name"] for host in found["hosts"] if host["state"] == "lost"]
+    lost = [host["name"] or host["id"] for host in found["hosts"] if host["state"] == "lost"]
     blocked = sum(host["blocked_workers"] for host in found["hosts"] if host["state"] == "alive")
     if lost:
         remedy = "what they held is claimed by others; a row is forgotten after a week. `stepwell hosts list` has all"

@@ -140,6 +140,9 @@ class _Threads(Threaded):
         super().__init__(writing, ReaderThreads(readings, settings.tally))
         self._loop.do(self._pulse.start())
 
+    def mark(self) -> None:
+        """Know nothing of what other hosts write."""
+
     def finish(self) -> None:
         super().finish()
         self._loop.do(self._pulse.stop())
@@ -157,6 +160,9 @@ class _Inline(Inline):
         self._opened = _Opened(address, LoopThread(), FOR_EVER_MS, 0, vault)
         ledger = PostgresLedger(self._opened.first, self.where)
         super().__init__(ledger, PostgresReading(self._opened.first, self.where), listeners)
+
+    def mark(self) -> None:
+        """Know nothing of what others write."""
 
     async def close(self) -> None:
         self._opened.close()

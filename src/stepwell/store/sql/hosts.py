@@ -13,27 +13,47 @@ from stepwell.core.instance import UNFINISHED
 from stepwell.store.host_operations import Database, HostRow, Hosts, ListHosts, Waiting
 from stepwell.store.sql.rows import Connection, Statement, every, only
 
-_HOSTS = """
-    select h.row, h.name, h.version, h.opened_at, h.renewed_at, {is_alive} as is_alive,
+# Of an account, or of all. Snapshot 0 is whatever is served: what runs it, and is of it, is anybody's.
+_CODE = """
+    with code as (
+        select 0 as snapshot
+        union all
+        select row
+        from snapshots
+        where cast(:account as text) is null
+            or account = :account
+    )"""
+# What is of a workflow that is deleted is due to nobody.
+_IS_SEEN = """exists (
+    select 1
+    from workflows as k
+    where k.row = i.workflow
+        and (cast(:account as text) is null or k.account = :account)
+)"""
+_HOSTS = f"""{_CODE}
+    select h.row, h.name, h.version, h.opened_at, h.renewed_at, {{is_alive}} as is_alive,
         (
             select count(*)
             from workers as w
-            where {is_of_host}
+            where {{is_of_host}}
                 and w.lease_until > :now
+                and w.snapshot in (select snapshot from code)
         ),
         (
             select count(*)
             from workers as w
-            where {is_of_host}
+            where {{is_of_host}}
                 and w.lease_until > :now
+                and w.snapshot in (select snapshot from code)
                 and w.blocked_since is not null
         ),
         (
             select count(*)
             from workers as w
             cross join instances as i on i.owner = w.row
-            where {is_of_host}
+            where {{is_of_host}}
                 and w.lease_until > :now
+                and (cast(:account as text) is null or {_IS_SEEN})
         ),
         (
             select min(
@@ -42,7 +62,7 @@ _HOSTS = """
                     from instances as i
                     where i.snapshot = s.snapshot
                         and i.due_at <= :now
-                        and i.workflow not in (select row from deleted_workflows)
+                        and {_IS_SEEN}
                     order by i.due_at
                     limit 1
                 )
@@ -50,8 +70,9 @@ _HOSTS = """
             from (
                 select distinct w.snapshot
                 from workers as w
-                where {is_of_host}
+                where {{is_of_host}}
                     and w.lease_until > :now
+                    and w.snapshot in (select snapshot from code)
             ) as s
         )
     from hosts as h
@@ -66,21 +87,15 @@ _LIST = Statement(
     ),
 )
 # Few snapshots have anything due, and of each the index knows the first.
-_WAITING = """
-    with served as (
-        select 0 as snapshot
-        union all
-        select row
-        from snapshots
-    )
+_WAITING = f"""{_CODE}
     select (
             select count(*)
             from (
                 select 1
-                from served as s
+                from code as s
                 cross join instances as i on i.snapshot = s.snapshot
                 where i.due_at <= :now
-                    and i.workflow not in (select row from deleted_workflows)
+                    and {_IS_SEEN}
                 limit :most
             ) as due
         ), (
@@ -90,15 +105,17 @@ _WAITING = """
                     from instances as i
                     where i.snapshot = s.snapshot
                         and i.due_at <= :now
-                        and i.workflow not in (select row from deleted_workflows)
+                        and {_IS_SEEN}
                     order by i.due_at
                     limit 1
                 )
             )
-            from served as s
+            from code as s
         ), (
             select cast(coalesce(sum(queued), 0) as bigint)
             from gates
+            where cast(:account as text) is null
+                or account = :account
         )
     """
 # Each part of the index is in the order of its workflow, and is left at the bound.
@@ -110,6 +127,7 @@ _BY_STATUS = f"""
                 from workflows as w
                 cross join instances as i on i.workflow = w.row
                 where i.status = s.status
+                    and (cast(:account as text) is null or w.account = :account)
                 limit :most
             ) as counted
         )
@@ -144,10 +162,10 @@ def view_of_this_host(opened_at: int) -> str:
 
 def list_hosts(connection: Connection, operation: ListHosts) -> Hosts:
     """Do ListHosts."""
-    now = operation.now
-    hosts = [_host(*columns) for columns in every(connection, _LIST, (now, operation.limit))]
-    counts = {status: int(many) for status, many in every(connection, _BY_STATUS, (operation.most,)) if many}
-    due, oldest_due_at, queued = only(connection, _WAITING, (now, operation.most))
+    account, now, most = operation.account, operation.now, operation.most
+    hosts = [_host(*columns) for columns in every(connection, _LIST, (account, now, operation.limit))]
+    counts = {status: int(many) for status, many in every(connection, _BY_STATUS, (account, most)) if many}
+    due, oldest_due_at, queued = only(connection, _WAITING, (account, now, most))
     waiting = Waiting(due, oldest_due_at, queued, counts)
     return Hosts(hosts, waiting, Database(*only(connection, _DATABASE)))
 

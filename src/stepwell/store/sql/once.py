@@ -11,6 +11,7 @@ from stepwell.store.operations import Operation
 from stepwell.store.sql.named import find_workflow
 from stepwell.store.sql.rows import Connection, first
 from stepwell.store.sql.transaction import Transaction
+from stepwell.store.webhook_operations import AddWebhook
 
 _FIND = """
     select request, answer, at
@@ -52,7 +53,7 @@ def once(transaction: Transaction, operation: Once, do: Do) -> OnceAnswer:
         return done
     wanted, now = operation.operation, operation.now
     answer = msgspec.msgpack.encode(do(transaction, wanted))
-    named = wanted.workflow
+    named = None if isinstance(wanted, AddWebhook) else wanted.workflow
     workflow = None if named is None else find_workflow(transaction.connection, wanted.account, named).row
     transaction.execute(_FORGET, (now - operation.kept_ms,))
     transaction.execute(_KEEP, (operation.account, operation.key, operation.request, answer, now, workflow))

@@ -30,6 +30,17 @@ _LIST = f"""
     from sessions
     order by account, created_at, row
     """
+_END_UNUSED = """
+    delete from sessions
+    where token = :token
+        and row not in (
+            select row
+            from sessions
+            where token = :token
+            order by seen_at desc, row desc
+            limit :most
+        )
+    """
 # Hosts that see the same session at once leave the later moment.
 _SEE = """
     update sessions
@@ -63,6 +74,7 @@ def begin_session(transaction: Transaction, operation: BeginSession) -> None:
         transaction.execute("delete from sessions where id = :id", (operation.instead_of,))
     times = (session.created_at, session.seen_at)
     transaction.execute(_INSERT, (session.id, session.account, session.token, session.hash, *times))
+    transaction.execute(_END_UNUSED, (session.token, operation.most))
 
 
 def see_session(transaction: Transaction, operation: SeeSession) -> None:

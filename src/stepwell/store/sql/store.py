@@ -10,6 +10,7 @@ from stepwell.store.flow_operations import GiveSlots
 from stepwell.store.listeners import Calls, Listeners
 from stepwell.store.operations import InstanceRow, Operation
 from stepwell.store.sql.ledger import Written
+from stepwell.store.sql.lookups import Lookups
 from stepwell.store.sql.reads import READS
 from stepwell.store.sql.threads import ReaderThreads, Reading, Request, WriterThread, settle
 
@@ -23,6 +24,9 @@ class Shell(Protocol):
 
     def put(self, request: Request) -> None:
         """Ask for a request to be done."""
+
+    def mark(self) -> int | None:
+        """Return what is another number after each write; None: it is being written to, or others write, too."""
 
     async def close(self) -> None:
         """Do what was asked, then let go of the database."""
@@ -38,6 +42,7 @@ class SqlStore:
         """`shell` announces to `listeners` what it has written."""
         self._shell = shell
         self._listeners = listeners
+        self._lookups = Lookups(shell.mark)
         self._is_closed = False
 
     def run(self, operation: Operation[A]) -> "asyncio.Future[A]":
@@ -45,7 +50,10 @@ class SqlStore:
         future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         if self._is_closed:
             future.set_exception(StoreUnavailable(f"{self._shell.where} has been closed"))
+        elif (known := self._lookups.find(operation)) is not None:
+            future.set_result(known)  # type: ignore[arg-type]  # it was the answer to the same operation
         else:
+            self._lookups.keep(operation, future)
             self._shell.put(Request(operation, future))
         return future
 
@@ -89,16 +97,23 @@ class Inline:
         self._writer = writer
         self._reading = reading
         self._listeners = listeners
+        self._writes = 0
+
+    def mark(self) -> int | None:
+        """Return how many writes there have been."""
+        return self._writes
 
     def put(self, request: Request) -> None:
         """Do a request."""
         if type(request.operation) in READS:
             settle(request.future, self._reading.outcome(request.operation))
             return
+        self._writes += 1
         written = self._writer.write([request.operation])
         settle(request.future, written.outcomes[0])
         self._announce(written)
         while (now := written.tidings.slots_at) is not None:
+            self._writes += 1
             written = self._writer.write([GiveSlots(now)])
             self._announce(written)
         while self._writer.has_rubbish:
@@ -116,6 +131,10 @@ class Threaded:
     def __init__(self, writer: WriterThread, readers: ReaderThreads) -> None:
         self._writer = writer
         self._readers = readers
+
+    def mark(self) -> int | None:
+        """Return what is another number after each batch; None: one is being made durable."""
+        return self._writer.mark()
 
     def put(self, request: Request) -> None:
         """Ask for a request to be done."""

@@ -124,6 +124,8 @@ class WriterThread:
         self._idle = IdleWorkers(listeners.has)
         self._requests: Requests = SimpleQueue()
         self._tidy_at = 0.0
+        # Odd while a batch is being made durable.
+        self._writes = 0
         # When slots were given last, if there may be more to give.
         self._slots_at: int | None = None
         self._waiting: deque[Request] = deque()
@@ -134,6 +136,11 @@ class WriterThread:
     def put(self, request: Request) -> None:
         """Ask for a request to be written."""
         self._requests.put(request)
+
+    def mark(self) -> int | None:
+        """Return what is another number after each batch; None: one is being made durable."""
+        writes = self._writes
+        return None if writes % 2 else writes
 
     def finish(self) -> None:
         """Wait until everything asked is done, and end. Blocks."""
@@ -160,7 +167,7 @@ class WriterThread:
         for claim in joined:
             batch.join(claim)
         began = monotonic()
-        written = self._ledger.finish(batch)
+        written = self._write(batch)
         took_s = monotonic() - began
         outcomes, given = written.outcomes[: len(operations)], written.outcomes[len(operations) :]
         # First of all what somebody goes on with. Who only looks would have the cores before him.
@@ -173,6 +180,13 @@ class WriterThread:
         # Last: nobody waits for it.
         if self._tally is not None:
             _count(self._tally, [*operations, *joined], written, took_s)
+
+    def _write(self, batch: Gathering) -> Written:
+        self._writes += 1
+        try:
+            return self._ledger.finish(batch)
+        finally:
+            self._writes += 1
 
     def _announce(self, tidings: Tidings, calls: Calls) -> None:
         """Make calls, behind which whoever hears it is told of what was written."""
@@ -188,7 +202,7 @@ class WriterThread:
         self._slots_at = None
         batch = self._ledger.begin()
         batch.do(GiveSlots(now))
-        self._announce(self._ledger.finish(batch).tidings, Calls())
+        self._announce(self._write(batch).tidings, Calls())
 
     def _next(self) -> Request | None:
         """Return the next request; do what waits while there is none, and now and then even if there is always one."""

@@ -33,10 +33,14 @@ Told = Callable[[str, int, int], None]
 def back_up(store: Path, file: Path, told: Told) -> Counts:
     """Copy a store that any process may have into a new file; return how many rows of each table it has. Blocks.
 
-    Raises InvalidInput for `store` if there is none and for `file` if something is there; StoreDamaged, StoreTooNew or
-    StoreUnavailable.
+    Raises InvalidInput for `store` if there is none, for `file` if something is there and for `folder` if it would lie
+    in none; StoreDamaged, StoreTooNew or StoreUnavailable.
     """
-    return _copy(_there(store, "store"), _free(file, "file"), told)
+    store, file = _there(store, "store"), _free(file, "file")
+    # Made here, it would hide that its name is wrong, or that the disk which belongs there is not mounted.
+    if not file.parent.is_dir():
+        raise InvalidInput("folder", f"there is no folder {file.parent}: make it, or mount what belongs there")
+    return _copy(store, file, told)
 
 
 def restore(file: Path, store: Path, told: Told) -> Counts:
@@ -71,7 +75,6 @@ def _copy(source: Path, target: Path, told: Told) -> Counts:
     check_sqlite(apsw.sqlite_lib_version())
     beside = target.with_name(target.name + ".copying")
     with ExitStack() as held, translated(target):
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         held.enter_context(_alone(beside))
         with translated(source):
             is_current = _copy_pages(source, beside, told)

@@ -24,7 +24,7 @@ export function About() {
   const standing = useRead("/stepwell/hosts");
   return html`<div class="settings"><h1>About</h1>
     <${Loaded} read=${caller} rows=${2}>${(found) => html`<${Caller} ...${found} />`}<//>
-    <h2>Store</h2><${Loaded} read=${standing} rows=${1}>${({ database }) => html`<${Facts}><${Fact} name="kind">${KINDS[database.kind] ?? visible(database.kind)} ${visible(database.version)}<//><${Fact} name="size">${bytes(database.size)}<//><${Fact} name="open by"><a href="/hosts">hosts</a><//><//>`}<//>
+    <h2>Store</h2><${Loaded} read=${standing} rows=${1}>${({ database }) => html`<${Facts}><${Fact} name="kind">${KINDS[database.kind] ?? visible(database.kind)} ${visible(database.version)}<//>${database.size !== null && html`<${Fact} name="size">${bytes(database.size)}<//>`}<${Fact} name="open by"><a href="/hosts">hosts</a><//><//>`}<//>
     <h2>API</h2><p><${Outside} href="/docs">Reference<//>, and the same as <${Outside} href="/openapi.json">OpenAPI 3.1<//>. It begins with <code class="mono">${location.origin}${BASE}/client/v4/accounts/${visible(session.now.account)}</code></p>
     <h2>Theme</h2><${ThemeChoice} />
     <h2>Keys</h2><${KeyList} />

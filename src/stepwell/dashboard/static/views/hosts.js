@@ -10,6 +10,8 @@ const EVERY_MS = 5_000;
 // One stands for as many or more.
 const MOST_DUE = 10_000;
 export const KINDS = { sqlite: "SQLite", postgresql: "PostgreSQL" };
+// Names are told to whom metrics are; to others a host is its number in the store.
+export const nameOf = (host) => visible(host.name ?? `host ${host.id}`);
 
 export function Hosts() {
   useTitle("Hosts");
@@ -21,15 +23,16 @@ export function Hosts() {
 const lag = (ms) => (ms ? duration(ms) : "none");
 
 function Standing({ hosts, waiting, database }) {
+  const kind = KINDS[database.kind] ?? visible(database.kind);
   const numbers = [
     [count(waiting.due) + (waiting.due < MOST_DUE ? "" : "+"), "due"],
     [lag(waiting.lag_ms), "lag"],
     [count(waiting.queued), "queued for a slot"],
-    [bytes(database.size), `${KINDS[database.kind] ?? visible(database.kind)} ${visible(database.version)}`],
+    database.size === null ? [visible(database.version), kind] : [bytes(database.size), `${kind} ${visible(database.version)}`],
   ];
   const columns = [
     { name: "state", kind: "tight", cell: ({ state }) => html`<${StatusBadge} status=${state === "alive" ? "complete" : "errored"} word=${state} />` },
-    { name: "host", kind: "main", cell: (row) => html`<span class="mono">${visible(row.name)}</span>${row.version && html`<small>Stepwell ${visible(row.version)}</small>`}` },
+    { name: "host", kind: "main", cell: (row) => html`<span class="mono">${nameOf(row)}</span>${row.version && html`<small>Stepwell ${visible(row.version)}</small>`}` },
     { name: "workers", kind: "named", cell: (row) => html`${count(row.workers)}${row.blocked_workers > 0 && html` <${StatusBadge} status="errored" word=${`${count(row.blocked_workers)} blocked`} />`}` },
     { name: "held", kind: "named", cell: (row) => count(row.held) },
     { name: "lag", kind: "named nowrap", cell: (row) => lag(row.lag_ms) },

@@ -25,7 +25,7 @@ export function Overview() {
 // Hosts that somebody has to look after.
 function Troubled({ hosts }) {
   const troubled = hosts.filter((host) => host.state === "lost" || host.blocked_workers > 0);
-  return troubled.length > 0 && html`<ul class="why" aria-label="Needs attention">${troubled.map((host) => html`<li key=${host.id} class="s-errored"><${Sign} of="errored" /><div>Host <a class="mono" href="/hosts">${visible(host.name)}</a> ${host.state === "lost" ? html`is lost: last heartbeat <${Time} at=${host.renewed_on} />` : `has ${plural(host.blocked_workers, "worker")} that ${host.blocked_workers === 1 ? "does" : "do"} not answer`}.</div></li>`)}</ul>`;
+  return troubled.length > 0 && html`<ul class="why" aria-label="Needs attention">${troubled.map((host) => html`<li key=${host.id} class="s-errored"><${Sign} of="errored" /><div>Host <a class="mono" href="/hosts">${host.name === null ? host.id : visible(host.name)}</a> ${host.state === "lost" ? html`is lost: last heartbeat <${Time} at=${host.renewed_on} />` : `has ${plural(host.blocked_workers, "worker")} that ${host.blocked_workers === 1 ? "does" : "do"} not answer`}.</div></li>`)}</ul>`;
 }
 
 function Seen({ workflows, errored, recent }) {

@@ -86,16 +86,25 @@ function Attempt({ row, number, workflow, id, instance }) {
   const attempt = row.attempts[number - 1];
   // What it says is not in the history, so nobody tells of it: it is asked for while it may come.
   const now = useNow(attempt.end === null && row.end === null ? 2_000 : 0);
-  const lines = useLines(ownInstancePath(workflow, id, "logs") + `?limit=1000&step=${encodeURIComponent(row.name)}`, attempt.end ?? row.end ?? now);
+  const lines = useReadWhile(ownInstancePath(workflow, id, "logs") + `?limit=1000&step=${encodeURIComponent(row.name)}`, attempt.end ?? row.end ?? now);
+  const described = useReadWhile(`${ownInstancePath(workflow, id, "attributes")}?step=${encodeURIComponent(row.name)}`, attempt.end ?? row.end);
+  const own = described.result?.attempts.find((one) => one.type === row.type && one.attempt === number);
   const mine = (lines.result?.lines ?? []).filter((line) => line.attempt === number);
   const trace = attempt.error === null ? null : mine.findLast((line) => line.level === "ERROR" && line.text.includes(attempt.error.name));
   const said = mine.filter((line) => line !== trace);
   return html`${attempt.error && (trace ? html`<div class="raised"><${Copy} text=${trace.text} what="copy the traceback" /><pre><${Traceback} text=${trace.text} workflow=${workflow} version=${version} /></pre></div>` : html`<${Raised} error=${attempt.error} />`)}
+    ${own && html`<${Pairs} pairs=${own.attributes} />`}
     ${lines.error && html`<${ErrorBox} error=${lines.error} />`}
     ${said.length > 0 && html`<details open><summary>${plural(said.length, "line")} of log</summary><pre class="block wraps">${said.map((line) => html`<span class=${line.level === "ERROR" || line.level === "CRITICAL" || line.level === "stderr" ? "bad" : ""}>${visibleLines(line.text)}${"\n"}</span>`)}</pre></details>`}`;
 }
 
-function useLines(path, state) {
+// Attributes, or their sums, as the author has named them.
+export function Pairs({ pairs }) {
+  return html`<dl class="facts">${Object.entries(pairs).map(([name, value]) => html`<div><dt>${visible(name)}</dt><dd class="num">${visible(String(value))}</dd></div>`)}</dl>`;
+}
+
+// Reads again when the state has changed.
+function useReadWhile(path, state) {
   const lines = useRead(path);
   const last = useRef(state);
   useEffect(() => {

@@ -1,14 +1,13 @@
 // Webhooks: who is told, at an address, of what instances do; and what each was sent, with what came of it.
 import { html, useState } from "../dom.js";
-import { get, patch, post, remove, useRead } from "../api.js";
+import { patch, post, remove, useRead } from "../api.js";
 import { count, duration, exact, plural, visible } from "../format.js";
 import { changeQuery, go, instanceUrl, queryText, toggled } from "../router.js";
 import { Button, Copy, Dialog, Empty, ErrorBox, Form, Loaded, StatusBadge, Table, Time, toast, useAction, useTitle } from "../ui.js";
 import { linesIn } from "./create.js";
 
 const PATH = "/stepwell/webhooks";
-// Each webhook of the list is asked for by itself.
-const LIST_EVERY_MS = 30_000;
+const LIST_EVERY_MS = 10_000;
 const EVERY_MS = 2_000;
 // One stands for as many or more.
 const MOST_PENDING = 10_000;
@@ -33,22 +32,12 @@ export function Webhooks({ id, query }) {
 
 function List({ query }) {
   useTitle("Webhooks");
-  const read = useRead(PATH, { read: readAll, every: LIST_EVERY_MS });
+  const read = useRead("/ui/webhooks", { every: LIST_EVERY_MS });
   const [made, setMade] = useState(null);
   return html`<div class="head"><h1>Webhooks</h1>${read.result && html`<${Button} kind="primary" onClick=${() => changeQuery({ create: "1" })}>Create webhook<//>`}</div>
     <${Loaded} read=${read}>${(rows) => (rows.length ? html`<${Table} columns=${COLUMNS} rows=${rows} keyOf=${(row) => row.id} label="Webhooks" />` : html`<${Empty} title="No webhooks"><p>A program of yours is told, at an address, when instances are created, start, are paused, or end.</p><//>`)}<//>
     ${read.result && query.create && html`<${Create} close=${() => changeQuery({ create: "" }, { replace: true })} done=${({ result }) => setMade(result)} />`}
     ${made && html`<${Secret} secret=${made.secret} close=${() => go(urlOfWebhook(made.id))} />`}`;
-}
-
-// With how many messages wait for each, and what came of its newest one.
-async function readAll(path, options) {
-  const { result } = await get(path, options);
-  const read = async ({ id }) => {
-    const [webhook, newest] = await Promise.all([pathOf(id), pathOf(id, "deliveries") + "?per_page=1"].map((one) => get(one, options)));
-    return { ...webhook.result, newest: newest.result[0] };
-  };
-  return { result: await Promise.all(result.map(read)) };
 }
 
 const COLUMNS = [

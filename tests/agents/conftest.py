@@ -1,0 +1,41 @@
+"""A model on loopback that wants the weather of two towns and then answers, and a client for it."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from stepwell.core.steplog import StepEntry
+from stepwell.testing import TestInstance
+from tests.agents.model_server import Call, Calls, ModelServer, Text, by_place, model_server
+
+TOWNS = Calls((Call("weather", {"town": "Graz"}), Call("weather", {"town": "Linz"})))
+ANSWER = "Sun in Graz, rain in Linz"
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    """Serve the model."""
+    with model_server(by_place(TOWNS, Text(ANSWER))) as served:
+        yield served
+
+
+@pytest.fixture
+async def client(server: ModelServer) -> AsyncIterator[Any]:
+    """Open OpenAI's own client for it, which tries again by itself unless it is told not to."""
+    from openai import AsyncOpenAI
+
+    async with AsyncOpenAI(base_url=server.url, api_key="none") as opened:
+        yield opened
+
+
+async def steps_of(instance: TestInstance) -> list[str]:
+    """Return the names of an instance's steps."""
+    return [entry.name for entry in (await instance.log()).called]
+
+
+async def attempts_of(instance: TestInstance, name: str) -> int:
+    """Return how many attempts a step has had."""
+    (entry,) = (entry for entry in (await instance.log()).called if entry.name == name)
+    assert isinstance(entry, StepEntry)
+    return len(entry.attempts)

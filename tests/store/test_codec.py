@@ -1,0 +1,51 @@
+"""Records as rows: what is read is what was written, to the type."""
+
+import pytest
+
+from stepwell.core.failures import Failure
+from stepwell.core.records import (
+    Action,
+    AttemptStarted,
+    Created,
+    Firing,
+    Key,
+    Record,
+    StepConfig,
+    StepFailed,
+    StepForced,
+    StepKind,
+    StepSucceeded,
+    StreamRef,
+)
+from stepwell.store import codec
+
+CHARGE = Key(StepKind.DO, "charge", 2)
+# Equal, and shown otherwise: as their authors wrote them.
+WHOLE = StepConfig(5, 10_000, "exponential", "1 hour", None, 60_000)
+BROKEN = StepConfig(5.0, 10_000.0, "exponential", "1 hour", None, 60_000.0)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(AttemptStarted(7, CHARGE, 1, WHOLE, Key(StepKind.ROLLBACK, "é\n", 1), 3), id="first attempt"),
+        pytest.param(AttemptStarted(7, CHARGE, 1, BROKEN, rollback=True), id="config with fractions"),
+        pytest.param(AttemptStarted(7, CHARGE, 1, StepConfig(1, 2, "linear", 3, "output")), id="sensitive"),
+        pytest.param(StepSucceeded(7, CHARGE, 1, '{"a":1}', StreamRef(3, 9)), id="stream"),
+        pytest.param(StepFailed(7, CHARGE, 1, Failure("E", "no", cause=Failure("F", "why"))), id="failure"),
+        pytest.param(StepForced(7, CHARGE, Action.FAIL, "ann", 2, None, Failure("E", "no")), id="decision"),
+        pytest.param(Created(7, "cron", "{}", Firing("* * * * *", 6)), id="firing"),
+    ],
+)
+def test_record_is_read_as_it_was_written(record: Record) -> None:
+    """Each member has its value and its type again, whatever was read before it."""
+    codec.from_row(codec.to_row(AttemptStarted(1, CHARGE, 1, WHOLE)))
+
+    read = codec.from_row(codec.to_row(record)).record
+
+    assert (read, repr(read)) == (record, repr(record))
+
+
+def test_step_is_read_as_it_was_written() -> None:
+    """A key that is a text of its own is one again."""
+    assert repr(codec.from_step(codec.to_step(CHARGE))) == repr(CHARGE)

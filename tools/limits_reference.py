@@ -38,6 +38,8 @@ _FIXED: Mapping[str, tuple[str, str | None]] = {
     "EVENT_TYPE_LENGTH": ("the type of an event", _LIMITS),
     "STEP_NAME_LENGTH": ("the name of a step", _LIMITS),
     "LOGGED_NAME_LENGTH": ("the same with its count, as logs show it", _OURS),
+    "ATTRIBUTES": ("attributes of an attempt, by `ctx.set_attributes`", _OURS),
+    "SESSIONS_PER_TOKEN": ("sessions of the dashboard that a token has; one more ends the one used longest ago", _OURS),
     "CRON_LENGTH": ("a cron expression", _LIMITS),
     "MOST_CONCURRENCY": (
         "instances, or steps, that a limit of yours may let run at a time, or start in a period",
@@ -64,8 +66,6 @@ _FIXED: Mapping[str, tuple[str, str | None]] = {
     "CHILD_MS": ("how long the end of a child is awaited", _OURS),
     "METRICS_STEPS_OF_WORKFLOW": ("steps of one workflow that have series of their own in `/metrics`", _OURS),
     "LABELS": ("labels of an instance, and names of labels that its code sets", _OURS),
-    "ATTRIBUTES": ("attributes of an attempt, each with a name and a text like those of labels", _OURS),
-    "SESSIONS_PER_TOKEN": ("sessions of one token; one more ends the one that was used longest ago", _OURS),
     "LABEL_NAME_LENGTH": ("the name of a label", _OURS),
     "LABEL_VALUE_LENGTH": ("the value of a label", _OURS),
     "LIMIT_NAME_LENGTH": ("the name of a limit that steps share", _OURS),

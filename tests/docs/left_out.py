@@ -13,11 +13,7 @@ LEFT_OUT: tuple[tuple[str, str, str], ...] = (
     ("docs/deploying.md", "3 instances of shop", "shows what is found of instances that are made up"),
     ("docs/graphs.md", "import asyncio", "is read and never run: tests/docs/test_graphs.py"),
     ("docs/graphs.md", "Order  payload", "tests/docs/test_graphs.py has it drawn"),
-    (
-        "docs/guides/migrate-cloudflare.md",
-        "import {",
-        "TypeScript, which ran by hand in the versions that the page names",
-    ),
+    ("docs/guides/migrate-cloudflare.md", "import {", "TypeScript, run by hand in the versions that the page names"),
     ("docs/internals.md", "", "tests/docs/test_internals.py asks a store"),
     ("docs/operating.md", "histogram_quantile(", "tests/deploy/test_boards.py asks promtool"),
     ("docs/operating.md", "max(", "tests/deploy/test_boards.py asks promtool"),

@@ -44,7 +44,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from stepwell.agents.shared import Speech, StepPolicy, policy_of, refusal, run_step
-from stepwell.steps import StepContext
+from stepwell.contexts import StepContext
 
 _TOOLS = TypeAdapter(list[MCPTool])
 _TOOL_RESULT = TypeAdapter(CallToolResult)

@@ -56,9 +56,9 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import AgentDepsT, RunContext
 
 from stepwell.agents.shared import Speech, StepPolicy, current_port, policy_of, refusal, run_step
+from stepwell.contexts import StepContext
 from stepwell.errors import NonRetryableError, StepFailed, WorkflowTimeoutError
 from stepwell.port import TurnPort
-from stepwell.steps import StepContext
 
 # As what the errors of a request to a model come back that have ended its step.
 _GIVEN_UP = (NonRetryableError, StepFailed, WorkflowTimeoutError)

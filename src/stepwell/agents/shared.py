@@ -5,10 +5,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from stepwell.contexts import StepContext
 from stepwell.errors import NonRetryableError
 from stepwell.port import TurnPort
 from stepwell.scope import is_current
-from stepwell.steps import CURRENT_PORT, StepBody, StepContext, traits_of
+from stepwell.step_traits import traits_of
+from stepwell.steps import CURRENT_PORT, StepBody
 
 _CLIENTS_FAULT = range(400, 500)
 # One that may be none the next time: too slow, in conflict, too early, too often.

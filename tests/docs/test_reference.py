@@ -72,7 +72,7 @@ def test_reference_has_each_command_and_option() -> None:
 
 def test_reference_has_each_public_name() -> None:
     """Of all modules that people import from; the client's are in client.md."""
-    page = python_reference.reference()
+    page = python_reference.PLACE.read_text("utf-8")
 
     for module in ("stepwell", "stepwell.testing"):
         names = [name for name in importlib.import_module(module).__all__ if name not in of_the_client]
@@ -82,7 +82,7 @@ def test_reference_has_each_public_name() -> None:
 
 def test_reference_has_each_route() -> None:
     """With its method and its path."""
-    page = http_reference.reference()
+    page = http_reference.PLACE.read_text("utf-8")
 
     assert len(ROUTES) > 90
     assert [route for route in ROUTES if f"\n`{route.method} {route.pattern}`\n" not in page] == []
@@ -90,7 +90,7 @@ def test_reference_has_each_route() -> None:
 
 def test_reference_has_each_error() -> None:
     """Wherever in the sources its class is, each with what to do about it."""
-    page = errors_reference.reference()
+    page = errors_reference.PLACE.read_text("utf-8")
     shown = set(re.findall(r"\| `(\w+)` \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE))
 
     assert _errors_in(SOURCES) - {StepwellError.__name__, "Refusal"} == shown - {"TurnClosed"}
@@ -105,7 +105,7 @@ def test_tree_of_errors_has_each_of_them() -> None:
 
 def test_code_of_an_error_means_one_thing() -> None:
     """Of those that are not Cloudflare's for all that is wrong with a request, a token or a server."""
-    rows = re.findall(r"^\| (\d+) \| (\d+) \|", errors_reference.reference(), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| (\d+) \|", errors_reference.PLACE.read_text("utf-8"), re.MULTILINE)
     statuses: dict[str, set[str]] = {}
     for code, status in rows:
         statuses.setdefault(code, set()).add(status)
@@ -118,7 +118,7 @@ def test_reference_has_each_limit() -> None:
     """By its setting, or by its name."""
     source = (SOURCES / "limits.py").read_text("utf-8")
     names = re.findall(r"^([A-Z]\w+) = ", source, re.MULTILINE)
-    rows = re.findall(r"^\| (.+?) \| (.+?) \|", limits_reference.reference(), re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|", limits_reference.PLACE.read_text("utf-8"), re.MULTILINE)
 
     assert len(names) > 70
     # Each of the two tables has a head, and one limit is the default of two settings.

@@ -26,8 +26,10 @@ class Threads:
     place to the next.
     """
 
-    def __init__(self, limit: int = 64) -> None:
+    def __init__(self, limit: int = 64, *, are_kept: bool = True) -> None:
+        """Unless threads `are_kept`, each call has a new one: of several the first is then likely to begin first."""
         self.limit = limit
+        self._are_kept = are_kept
         self.running = 0
         self.abandoned = 0
         self._waiting: deque[_Call] = deque()
@@ -80,11 +82,14 @@ class Threads:
                 result = call()
             except BaseException as raised:
                 error = raised
-            # Before the answer, so that who goes on with it finds a thread.
-            self._idle.append(calls)
+            if self._are_kept:
+                # Before the answer, so that who goes on with it finds a thread.
+                self._idle.append(calls)
             # A loop that is closed raises: the process is ending, and nobody waits for this.
             with suppress(RuntimeError):
                 future.get_loop().call_soon_threadsafe(self.deliver, future, result, error)
+            if not self._are_kept:
+                return
             # Nothing of a call is held while the next one is awaited.
             del call, future, result, error
             try:

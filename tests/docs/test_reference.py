@@ -71,13 +71,20 @@ def test_reference_has_each_command_and_option() -> None:
 
 
 def test_reference_has_each_public_name() -> None:
-    """Of all modules that people import from; the client's are in client.md."""
+    """Of all that people import from; the client's are in client.md."""
     page = python_reference.PLACE.read_text("utf-8")
 
-    for module in ("stepwell", "stepwell.testing"):
-        names = [name for name in importlib.import_module(module).__all__ if name not in of_the_client]
-        assert len(names) > 10
-        assert [name for name in names if f"\n### {name}\n\n" not in page] == []
+    public = {module: set(importlib.import_module(module).__all__) for module in ("stepwell", "stepwell.testing")}
+    for file in (SOURCES / "agents").glob("*.py"):
+        defined = re.findall(r"^(?:async )?(?:def|class) ([a-zA-Z]\w+)", file.read_text("utf-8"), re.MULTILINE)
+        public[file.stem] = set(
+            importlib.import_module("stepwell.agents").__all__ if file.stem == "__init__" else defined
+        )
+    del public["shared"]
+    names = set().union(*public.values()) - {*of_the_client}
+
+    assert len(names) > 30
+    assert [name for name in sorted(names) if f"\n### {name}\n\n" not in page] == []
 
 
 def test_reference_has_each_route() -> None:

@@ -164,8 +164,6 @@ class Driver:
         self._children.append(child)
         return child.pid
 
-    # --- the works ---
-
     async def measure(self, work: str) -> tuple[str, Figures]:
         """Do a work; return its size in words, and what was found."""
         size, figures = await self._works()[work]()

@@ -32,8 +32,8 @@ def guide_tests(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
             sys.modules.pop(name, None)
 
 
-async def run_all(tests: Tests, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Run them one after another; return their names."""
+async def run_all(tests: Tests, **fixtures: object) -> list[str]:
+    """Run them one after another, each with the fixtures that it asks for; return their names."""
     for test in tests.values():
-        await test(**({"monkeypatch": monkeypatch} if inspect.signature(test).parameters else {}))
+        await test(**{name: fixtures[name] for name in inspect.signature(test).parameters})
     return [*tests]

@@ -10,6 +10,7 @@ import pytest
 from stepwell import WorkflowEntrypoint, capture
 from stepwell.errors import Diverged, NonRetryableError
 from stepwell.testing import ACCOUNT, REPLAYS_ALWAYS, TestEngine
+from stepwell.testing.plugin import EngineFactory
 from tests.agents.conftest import ANSWER, attempts_of, notes_of, output_of, steps_of
 from tests.agents.guides import Tests, guide_tests, run_all
 from tests.agents.model_server import Call, Calls, ModelServer, Refusal, Text, by_place, in_order
@@ -391,8 +392,10 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tests]:
         yield tests
 
 
-async def test_guide_shows_what_works(shown: Tests, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_guide_shows_what_works(
+    shown: Tests, monkeypatch: pytest.MonkeyPatch, stepwell_engine: EngineFactory
+) -> None:
     """Its agents run in the tests that it shows, without a model."""
-    ran = await run_all(shown, monkeypatch)
+    ran = await run_all(shown, monkeypatch=monkeypatch, stepwell_engine=stepwell_engine)
 
     assert ran == ["test_agent_tells_what_its_tool_says", "test_refund_waits_for_a_person"]

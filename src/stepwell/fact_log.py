@@ -5,6 +5,7 @@ whoever needs all of it reads standard error. Workers tell their server, which a
 """
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,12 @@ class FactHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand on what is a fact, without its traceback."""
+        try:
+            self._hand_on(record)
+        except Exception:  # whoever logs goes on: as with any handler, standard error says what is wrong with the line
+            self.handleError(record)
+
+    def _hand_on(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", None)
         if event is None or event in _LEFT_OUT:
             return
@@ -57,10 +64,10 @@ class FactLog:
         return FactHandler("server", self._waiting.append, self.host)
 
     def hear(self, worker: str, said: Fact) -> None:
-        """Take what a worker says: of itself alone, as author code may speak for it."""
+        """Take what a worker says: of itself alone and of now, as author code may speak for it."""
         told = (cleaned(said.level, _MOST_NAME), cleaned(said.event, _MOST_NAME), cleaned(said.message, MOST_MESSAGE))
         named = (_name(said.workflow), _name(said.instance))
-        self._waiting.append(Fact(said.at, *told, self.host, worker, self.account, *named))
+        self._waiting.append(Fact(int(time.time() * 1000), *told, self.host, worker, self.account, *named))
 
     async def run(self) -> None:
         """Note what waits, for ever."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +17,7 @@ from stepwell.audit import AuditedStore
 from stepwell.clock import SystemClock
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
-from stepwell.errors import InvalidInput, InvalidSetting, StepwellError
+from stepwell.errors import InvalidInput, InvalidSetting, StepwellError, StoreError
 from stepwell.expiry import Expiry
 from stepwell.fact_log import FactLog
 from stepwell.facts import fact
@@ -171,7 +171,7 @@ async def open_host(
         tally = Tally(told.metrics_workflows, told.metrics_steps)
         store = await _open(options.store, told, tally)
         opened.push_async_callback(store.close)
-        facts = opened.enter_context(_noting(FactLog(store, host_name(), options.account)))
+        facts = await opened.enter_async_context(_noting(FactLog(store, host_name(), options.account)))
         await _share(options, store, opened)
         place = await _enter(place_beside(options.store), opened)
         layouts = await _enter(layouts_for(options.store, place, user), opened)
@@ -197,13 +197,17 @@ async def open_host(
         )
 
 
-@contextlib.contextmanager
-def _noting(facts: FactLog) -> Iterator[FactLog]:
-    """Have what the log of this process tells noted."""
-    handler, logger = facts.handler(), logging.getLogger("stepwell")
-    logger.addHandler(handler)
-    yield facts
-    logger.removeHandler(handler)
+@contextlib.asynccontextmanager
+async def _noting(facts: FactLog) -> AsyncIterator[FactLog]:
+    """Have what the log of this process tells noted, and what is left of it in the end."""
+    handler, ours = facts.handler(), logging.getLogger("stepwell")
+    ours.addHandler(handler)
+    try:
+        yield facts
+    finally:
+        ours.removeHandler(handler)
+        with contextlib.suppress(StoreError):
+            await facts.note()
 
 
 def _nobody_hears(_: Settings) -> None:

@@ -55,6 +55,19 @@ async def test_what_the_log_says_is_listed(client: httpx.AsyncClient, log: FactL
     assert "hunter2" not in str(answer)
 
 
+async def test_line_that_cannot_be_read_keeps_nobody_from_going_on(
+    client: httpx.AsyncClient, log: FactLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is standard error's, as with other handlers."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    handler = LOG.handlers[-1]
+    handler.handle(LOG.makeRecord("x", logging.ERROR, "x", 1, "%d", ("no number",), None, extra=fact("turn.lost")))
+    handler.handle(LOG.makeRecord("x", logging.ERROR, "x", 1, "", (), None, extra={"event": "a", "fields": 5}))
+    await log.note()
+
+    assert (await client.get(FACTS)).json()["result"] == []
+
+
 async def test_what_anybody_can_cause_is_not_kept(client: httpx.AsyncClient, log: FactLog) -> None:
     """Lines of authors, requests that are refused, and lines that are no facts."""
     for event in ("author.log", "request.refused", "requests.refused"):
@@ -74,6 +87,7 @@ async def test_worker_speaks_for_itself_alone(client: httpx.AsyncClient, log: Fa
     (shown,) = (await client.get(FACTS, params={"process": "worker 1"})).json()["result"]
 
     assert (shown["host"], shown["process"], shown["account"]) == ("web-1:1", "worker 1", "local")
+    assert shown["at"] > "2026-01-01"
     assert shown["message"] == "x" * 1_000
 
 

@@ -198,13 +198,15 @@ async def _settles(scene: Scene) -> None:
 async def _has_webhooks(scene: Scene) -> None:
     store, now = scene.engine.store, scene.engine.clock.now()
     there = {webhook.id for webhook in await store.run(ListWebhooks(ACCOUNT))}
-    for id in ("hook", "other"):
-        if id not in there:
-            await store.run(AddWebhook(ACCOUNT, id, f"https://{id}.example/", "whsec_YQ==", [], [], now, "ann", 50))
-    await store.run(ChangeWebhook(ACCOUNT, "other", now, enabled=False))
+    # An id is never used again; one that a drop has kept from being deleted is, too.
+    other = f"other-{token_hex(4)}"
+    for id in sorted({"hook", other} - there):
+        await store.run(AddWebhook(ACCOUNT, id, f"https://{id}.example/", "whsec_YQ==", [], [], now, "ann", 50))
+    await store.run(ChangeWebhook(ACCOUNT, other, now, enabled=False))
     await store.run(RotateWebhookSecret(ACCOUNT, "hook", "whsec_Yg==", now))
-    with suppress(WebhookNotFound):
-        await store.run(DeleteWebhook(ACCOUNT, "other", now))
+    for id in sorted({other} | there - {"hook"}):
+        with suppress(WebhookNotFound):
+            await store.run(DeleteWebhook(ACCOUNT, id, now))
     await store.run(TryWebhook(ACCOUNT, "hook", now))
 
 

@@ -26,11 +26,23 @@ def _blocks(page: str, *languages: str) -> list[Snippet]:
     return [one for one in snippets() if one.page == page and one.language in languages]
 
 
+def _lines(block: Snippet) -> Iterator[tuple[str, str | None]]:
+    """Yield each command that asks a server, and what it is shown to say, if that is."""
+    if block.language == "sh":
+        parts: list[tuple[str, str | None]] = [(line, None) for line in block.text.splitlines()]
+    else:
+        parts = [(part.partition("\n")[0], part.partition("\n")[2]) for part in f"\n{block.text}".split("\n$ ")[1:]]
+    yield from ((line, shown) for line, shown in parts if re.match(r"stepwell (?!dev|serve|graph|check)", line))
+
+
+COMMANDED = [page for page in GUIDES if any(list(_lines(block)) for block in _blocks(page, "sh", "console"))]
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
-    """A server of the workflows of all guides."""
+    """A server of the workflows of all guides that show commands."""
     folder = tmp_path_factory.mktemp("guides")
-    for page in GUIDES:
+    for page in COMMANDED:
         for block in _blocks(page, "python"):
             if "(WorkflowEntrypoint" in block.text:
                 (folder / block.file).write_text(block.text)
@@ -47,7 +59,7 @@ def _terminal(server: DevServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize("page", GUIDES)
+@pytest.mark.parametrize("page", COMMANDED)
 def test_commands_of_the_guide_say_what_it_shows(page: str, server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """One after another; one that only looks is asked until it says that, as the server takes its time."""
     for block in _blocks(page, "sh", "console"):
@@ -93,15 +105,6 @@ async def test_page_that_decides_lets_the_instance_go_on(server: DevServer, web:
 
     assert (taken, missing, late) == (200, 404, 409)
     assert ended["output"] == "desk: approved by ann"
-
-
-def _lines(block: Snippet) -> Iterator[tuple[str, str | None]]:
-    """Yield each command that asks a server, and what it is shown to say, if that is."""
-    if block.language == "sh":
-        parts: list[tuple[str, str | None]] = [(line, None) for line in block.text.splitlines()]
-    else:
-        parts = [(part.partition("\n")[0], part.partition("\n")[2]) for part in f"\n{block.text}".split("\n$ ")[1:]]
-    yield from ((line, shown) for line, shown in parts if re.match(r"stepwell (?!dev|serve|graph|check)", line))
 
 
 def _alike(told: str) -> list[str]:

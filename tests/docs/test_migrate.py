@@ -1,4 +1,4 @@
-"""An instance is carried from one server to another as docs/guides/migrate-cloudflare.md has it."""
+"""What the guides for those who come from elsewhere show, where tests/docs/test_snippets.py does not run it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from stepwell.api import create_app
 from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.sdk import Conflict
 from stepwell.testing import TestEngine, TestInstance
-from tests.docs.snippets import shown
+from tests.docs.snippets import shown, snippets
 
 PARCEL, CARRY = shown("docs/guides/migrate-cloudflare.md", "python")
 
@@ -71,3 +71,12 @@ async def test_instance_that_has_ended_is_not_carried(tmp_path: Path, carry: Mod
                 await carry.carry(cloudflare, stepwell, "parcel-workflow", "7")
 
             assert [one async for one in stepwell.workflows.instances.list("parcel-workflow")] == []
+
+
+def test_examples_of_others_are_python() -> None:
+    """Those that need what is migrated from are at least read."""
+    pages = [one for one in snippets() if one.page.startswith("docs/guides/migrate-") and one.language == "python"]
+
+    assert {one.file for one in pages} >= {"tasks.py", "dbos_checkout.py", "temporal_transfer.py", "parcel.py"}
+    for one in pages:
+        compile(one.text, str(one), "exec")

@@ -71,6 +71,10 @@ class Execution:
         """`step_limit` is that of the instance's workflow, if it has one of its own."""
         self.rules = rules
         self.state = InstanceState()
+        # Whether the instance is to be paused: no attempt begins, and waits stand still.
+        self.is_pausing = False
+        # Whether it is being rolled back: nothing that `run` calls begins or ends any more.
+        self.is_rolling_back = False
         self.outcomes: dict[Key, Result] = {}
         self.inbox = Inbox()
         self.forcing = Forcing()
@@ -327,16 +331,6 @@ class Execution:
         """Tell whether the attempt in flight is the last that the step may have."""
         return self._steps[key].failures + 1 > self._steps[key].config.limit
 
-    @property
-    def is_pausing(self) -> bool:
-        """Tell whether the instance is to be paused: no attempt begins, and waits stand still."""
-        return self.state.status is Status.WAITING_FOR_PAUSE
-
-    @property
-    def is_rolling_back(self) -> bool:
-        """Tell whether it is being rolled back: nothing that `run` calls begins or ends any more."""
-        return self.state.status is Status.ROLLING_BACK
-
     def take(self) -> list[Record]:
         """Return the new records since the last call; `has_new_results` tells whether there are results among them."""
         new, self._new, self.has_new_results = self._new, [], False
@@ -349,6 +343,8 @@ class Execution:
 
     def _apply(self, record: Record, seq: int) -> None:
         self.state = advance(self.state, record)
+        status = self.state.status
+        self.is_pausing, self.is_rolling_back = status is Status.WAITING_FOR_PAUSE, status is Status.ROLLING_BACK
         self._size += size_of(record)
         match record:
             case AttemptStarted(key=key):

@@ -318,7 +318,9 @@ def drive(engine: type[Driver]) -> None:
     parser.add_argument("--database-pid", type=int, default=None)
     told = parser.parse_args()
     options = Options(told.folder.resolve(), told.database, told.database_pid, told.scale, told.variant)
-    asyncio.run(_drive(engine(options), told.works.split(",")))
+    # Cancelled: asked to end.
+    with suppress(asyncio.CancelledError):
+        asyncio.run(_drive(engine(options), told.works.split(",")))
 
 
 async def _drive(driver: Driver, works: Sequence[str]) -> None:

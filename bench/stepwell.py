@@ -28,10 +28,12 @@ from tests import postgres
 
 BATCH = 100
 LARGE_STEPS, LARGE_SLEEPERS = 10_000, 100_000
-# Of the many sleepers of the large size, the first are waited for.
+# Of the many sleepers of the large size so many are due soon, and waited for.
 _LARGE_WOKEN = 10_000
 _CREATED_PER_S, _RESTARTING_S = 1_000, 20.0
 _LOOK_EVERY_S = 0.02
+# To look at many instances, or at a long one, takes the server a while itself.
+_LOOK_SELDOM_S = 0.5
 # Of what has slept so many are asked how late they were.
 _ASKED = 500
 _CHANGES_PER_S = 20
@@ -110,7 +112,7 @@ class Stepwell(Driver):
         self._woken = await self._count("sleeps", "complete")
         self._asleep = await self._create("sleeps", [{"params": {"until": moment * 1000}} for moment in moments])
         while await self._count("sleeps", "waiting") < before + len(moments):
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_LOOK_SELDOM_S)
 
     async def woken(self) -> int:
         """Return how many have ended."""
@@ -199,7 +201,7 @@ class Stepwell(Driver):
         (name,) = await self._create("waits", [{"params": {"steps": steps}}])
         path = f"{WORKFLOWS}/waits/instances/{name}"
         while json.loads(await self._ask("GET", f"{path}?simple=true"))["result"]["status"] != "waiting":
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_LOOK_SELDOM_S)
         ends = await self._ends(path)
         figures = {"sequence_per_s": (steps - 1) / (ends[-1] - ends[0]), "sequence_growth": growth(ends)}
         # Neither its log nor the instance is in anybody's memory then.
@@ -240,7 +242,7 @@ class Stepwell(Driver):
         if first < time.time():
             raise TimeoutError(f"the server was ready {time.time() - first:.0f} s after the first was due")
         while await self.woken() < woken:
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_LOOK_SELDOM_S)
         return {**figures, **percentiles(await self._late(self._asleep), "late_")}
 
     async def _restart(self) -> float:

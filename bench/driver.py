@@ -238,6 +238,8 @@ class Driver:
             raise TimeoutError(f"{count - woken:,} of {count:,} were not woken in {_PATIENCE_S:.0f} s")
         late = await self.lateness()
         figures = {"asleep_mb": asleep - before, "kb_each": (asleep - before) * 1024 / count}
+        # Not all may have been asked how late they were.
+        figures["cpu_ms"] = used.cpu_s * 1000 / count
         return f"{count:,}, {rate:,}/s", {**_delays(late, used), **figures}
 
     async def _w6(self) -> tuple[str, Figures]:

@@ -6,7 +6,7 @@ or the end of the turn, whatever it still returns or raises is ignored, and what
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from msgspec import structs
 from stepwell import durations, values
 from stepwell.alarms import Deadlines
 from stepwell.attributes import merged
-from stepwell.bodies import DelayQuestion, ask_delay, base_delay_ms, call_body, step_facts, stored
+from stepwell.bodies import DelayQuestion, QuickBodies, ask_delay, base_delay_ms, call_body, step_facts, stored
 from stepwell.calls import CallPort, CallScope, StepCall
 from stepwell.capture import SINK
 from stepwell.clock import Alarm, Clock
@@ -69,6 +69,7 @@ class AttemptHost(CallPort, Protocol):
     notebook: Notebook
     slots: SharedSlots
     stand_ins: StandIns | None
+    quick_bodies: QuickBodies
     # Who decides in which order attempts end whose bodies have ended; None: nobody.
     finishing: Finishing | None
     # Where steps run in processes of their own; None: those run where all do.
@@ -141,14 +142,9 @@ class RunningAttempt:
     task: asyncio.Task[None] | None = None
     # That of the next look at its signs of life, if it is to give any.
     alarm: Alarm | None = None
+    began_at: int = 0
     heard_at: int = 0
     is_closed: bool = False
-
-    @property
-    def may_be_forgotten(self) -> bool:
-        """Whether its beginning may reach the store behind that of its body: not if that would have to be undone."""
-        traits = self.call.body.traits
-        return traits.rollback is None and traits.isolation is None and self.attempt.may_be_forgotten
 
 
 class Attempts:
@@ -196,6 +192,7 @@ class Attempts:
 
     def launch(self, running: RunningAttempt, now: int) -> None:
         """Run the body of an attempt that was started."""
+        running.began_at = now
         if self._isolation(running.call) is None:
             self.begin_time(running, now)
         context = running.call.context.copy()
@@ -203,6 +200,19 @@ class Attempts:
         if (limit := running.call.body.traits.limit) is not None:
             context.run(HELD_LIMITS.set, context.get(HELD_LIMITS, frozenset()) | {limit})
         running.task = running.scope.run_in(context, self._attempt(running), running.call.key.label)
+
+    def may_be_forgotten(self, begun: Sequence[RunningAttempt]) -> bool:
+        """Tell whether the beginnings of attempts may reach the store with their ends: they will be there at once.
+
+        Not where it would have to be undone, or is the last, should the process die in the middle of it; nor where it
+        may take long, as people want to see what is in flight even while a body holds up the loop.
+        """
+        for running in begun:
+            body = running.call.body
+            is_free = body.traits.rollback is None and body.traits.isolation is None
+            if not (is_free and running.attempt.may_be_forgotten and body.function in self._host.quick_bodies):
+                return False
+        return True
 
     def begin_time(self, running: RunningAttempt, now: int) -> None:
         """Let the time of an attempt begin."""
@@ -303,7 +313,9 @@ class Attempts:
         try:
             text, stream = self._text(running.call, result)
             self.end(key)
-            self._host.execution.succeeded(key, text, self._host.clock.now(), stream)
+            now = self._host.clock.now()
+            self._host.quick_bodies.ran(running.call.body.function, now - running.began_at)
+            self._host.execution.succeeded(key, text, now, stream)
             self._host.advance()
         except InstanceTooLarge as error:
             self._conclude(running, Unstorable(error))

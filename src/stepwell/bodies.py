@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from dataclasses import dataclass
-from types import CoroutineType
+from types import CodeType, CoroutineType
 from typing import Any
 
 from stepwell import durations, values
@@ -25,6 +25,34 @@ from stepwell.values import Classes
 from stepwell.workflow import WorkflowEntrypoint
 
 DELAY_FUNCTION_MS = 5_000
+
+
+# A body that has ended within so much time is quick.
+_QUICK_MS = 10
+_QUICK_KNOWN = 10_000
+
+
+class QuickBodies:
+    """Which bodies have ended at once when they last ran in this process.
+
+    They are known by their code: what is decorated in `run` is another function in each turn.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[CodeType] = set()
+
+    def __contains__(self, function: Callable[..., Any]) -> bool:
+        return getattr(function, "__code__", None) in self._known
+
+    def ran(self, function: Callable[..., Any], took_ms: int) -> None:
+        """Take note of how long a body took."""
+        code = getattr(function, "__code__", None)
+        if not isinstance(code, CodeType):
+            return
+        if took_ms >= _QUICK_MS:
+            self._known.discard(code)
+        elif len(self._known) < _QUICK_KNOWN:
+            self._known.add(code)
 
 
 def idempotency_key(instance_key: str, key: Key, generation: int) -> str:

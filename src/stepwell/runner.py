@@ -15,7 +15,7 @@ from typing import Any
 
 from stepwell import endings
 from stepwell.alarms import TurnAlarms
-from stepwell.attempts import Attempts, RunningAttempt
+from stepwell.attempts import Attempts
 from stepwell.bodies import classes_for
 from stepwell.calls import CallScope, StepCall
 from stepwell.capture import SINK, Sink
@@ -55,7 +55,7 @@ class Turn:
 
     def __init__(self, claim: Claim, workflow: type[WorkflowEntrypoint[Any]], context: TurnContext) -> None:
         self.claim = claim
-        self.classes = classes_for(workflow, context.classes)
+        self.classes, self.quick_bodies = classes_for(workflow, context.classes), context.quick_bodies
         self.notebook = Notebook(context.store, claim, context.clock, context.settings.output)
         # How many turns in a row were lost before this one, until it has an outcome; and who is to hear that it has.
         self.losses = claim.lost_turns
@@ -264,9 +264,13 @@ class Turn:
         begun = [self._attempts.start(call, now) for call in ready]
         if not begun and self._may_rest(now):
             return
+        # Sent before their bodies run, which may block the loop; or behind those that are over at once.
+        may_wait = self._attempts.may_be_forgotten(begun) and self.execution.new_count == len(begun)
+        if not may_wait:
+            self._flush()
         for running in begun:
             self._attempts.launch(running, now)
-        self._flush(begun)
+        self._flush(may_wait=may_wait)
         self._alarms.set(self._next_due())
 
     def _next_due(self) -> int | None:
@@ -321,13 +325,11 @@ class Turn:
         failure = self.replay.look(run, getattr(self._workflow.run, "__code__", None), may_begin=may_begin)
         return failure is not None and self._end_for(endings.Fatal(failure))
 
-    def _flush(self, begun: Sequence[RunningAttempt] = ()) -> None:
-        """Send what is new. Where that is only that attempts have begun, it may wait for those that end at once."""
+    def _flush(self, *, may_wait: bool = False) -> None:
         if self.execution.has_new_results:
             # What a step has printed is stored no later than its result.
             self.notebook.flush()
         if records := self.execution.take():
-            may_wait = len(records) == len(begun) and all(running.may_be_forgotten for running in begun)
             self._recorder.record(records, self.execution.state.step_count, may_wait=may_wait)
 
     def _heard(self, records: Sequence[Record], outside: Sequence[Recorded]) -> None:

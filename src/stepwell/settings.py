@@ -1,10 +1,11 @@
 """How turns behave, and what they need besides their claim."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from stepwell import durations, limits
 from stepwell.attempts import Finishing
+from stepwell.bodies import QuickBodies
 from stepwell.clock import Clock
 from stepwell.core import retries
 from stepwell.core.records import StepConfig
@@ -88,6 +89,7 @@ class TurnContext:
     # What a test has put in the place of parts of instances; None: there is no test.
     stage: Stage | None = None
     tracing: Tracing = OFF
+    quick_bodies: QuickBodies = field(default_factory=QuickBodies)
 
     def stand_ins(self, claim: Claim) -> StandIns | None:
         """Return what stands in for parts of the instance; None: nothing does."""

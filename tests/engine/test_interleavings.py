@@ -251,8 +251,7 @@ async def test_resume_meets_a_defect_in_a_pause(caplog: pytest.LogCaptureFixture
 @pytest.mark.parametrize(
     ("when", "recorded"),
     [
-        # Where a body ends as soon as it has begun, its beginning is stored with its result.
-        pytest.param("before", ["Terminated"], id="before"),
+        pytest.param("before", ["AttemptStarted", "Terminated"], id="before"),
         pytest.param("after", ["AttemptStarted", "StepSucceeded", "Terminated"], id="after"),
     ],
 )

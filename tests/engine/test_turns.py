@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import pytest
 
 from stepwell import WorkflowEntrypoint
+from stepwell.bodies import QuickBodies
 from stepwell.core.records import AttemptStarted, EventReceived, Running, StepSucceeded, Waiting
 from stepwell.durations import DAY_MS
 from stepwell.errors import StoreError, WorkflowFatalError
@@ -543,10 +544,10 @@ async def test_lost_answer_is_asked_for_again_though_later_ones_came() -> None:
 @pytest.mark.parametrize(
     ("options", "failures", "begun"),
     [
-        pytest.param({}, 0, [0], id="the first of several"),
-        pytest.param({"config": {"retries": {"limit": 1, "delay": 0}}}, 1, [0, 2], id="another one"),
-        pytest.param({"config": ONCE}, 0, [1], id="the only one"),
-        pytest.param({"rollback": lambda: None}, 0, [1], id="with a rollback"),
+        pytest.param({}, 0, [1, 1], id="the first of several"),
+        pytest.param({"config": {"retries": {"limit": 1, "delay": 0}}}, 1, [1, 2, 2], id="another one"),
+        pytest.param({"config": ONCE}, 0, [1, 2], id="the only one"),
+        pytest.param({"rollback": lambda: None}, 0, [1, 2], id="with a rollback"),
     ],
 )
 async def test_what_is_on_record_of_an_attempt_while_its_body_holds_up_the_loop(
@@ -554,7 +555,8 @@ async def test_what_is_on_record_of_an_attempt_while_its_body_holds_up_the_loop(
 ) -> None:
     """Only the beginning of an attempt that may be made once more, as the first, waits for the end of its body.
 
-    A process that is killed in a body which blocks the loop has all others counted, and undone.
+    A process that is killed in a body which blocks the loop has all others counted, and undone. Nor does that of a body
+    wait which has not been seen to end at once.
     """
     store = CheckedStore()
 
@@ -567,6 +569,7 @@ async def test_what_is_on_record_of_an_attempt_while_its_body_holds_up_the_loop(
                     raise ValueError("once more")
 
             await work()
+            await work()
 
     async with TestEngine.open([Working], store=store) as engine:
         instance = await engine.create(Working)
@@ -574,6 +577,21 @@ async def test_what_is_on_record_of_an_attempt_while_its_body_holds_up_the_loop(
         assert await instance.status() == "complete"
     assert seen == begun
     await store.close()
+
+
+@pytest.mark.parametrize(("took_ms", "is_quick"), [([9], True), ([10], False), ([9, 500], False), ([500, 9], True)])
+def test_body_is_as_quick_as_it_was_last(took_ms: list[int], is_quick: bool) -> None:
+    """It is known by its code: a closure is another function each time."""
+    known = QuickBodies()
+
+    def body() -> Any:
+        return lambda: took_ms
+
+    for ms in took_ms:
+        known.ran(body(), ms)
+    known.ran(len, 0)
+
+    assert (body() in known, len in known) == (is_quick, False)
 
 
 async def test_beginning_of_a_body_that_waits_is_stored_at_once() -> None:

@@ -331,6 +331,11 @@ class Execution:
         """Tell whether the attempt in flight is the last that the step may have."""
         return self._steps[key].failures + 1 > self._steps[key].config.limit
 
+    @property
+    def new_count(self) -> int:
+        """How many new records there are."""
+        return len(self._new)
+
     def take(self) -> list[Record]:
         """Return the new records since the last call; `has_new_results` tells whether there are results among them."""
         new, self._new, self.has_new_results = self._new, [], False

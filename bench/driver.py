@@ -164,8 +164,6 @@ class Driver:
         self._children.append(child)
         return child.pid
 
-    # --- the works ---
-
     async def measure(self, work: str) -> tuple[str, Figures]:
         """Do a work; return its size in words, and what was found."""
         size, figures = await self._works()[work]()
@@ -240,6 +238,8 @@ class Driver:
             raise TimeoutError(f"{count - woken:,} of {count:,} were not woken in {_PATIENCE_S:.0f} s")
         late = await self.lateness()
         figures = {"asleep_mb": asleep - before, "kb_each": (asleep - before) * 1024 / count}
+        # Not all may have been asked how late they were.
+        figures["cpu_ms"] = used.cpu_s * 1000 / count
         return f"{count:,}, {rate:,}/s", {**_delays(late, used), **figures}
 
     async def _w6(self) -> tuple[str, Figures]:
@@ -320,7 +320,9 @@ def drive(engine: type[Driver]) -> None:
     parser.add_argument("--database-pid", type=int, default=None)
     told = parser.parse_args()
     options = Options(told.folder.resolve(), told.database, told.database_pid, told.scale, told.variant)
-    asyncio.run(_drive(engine(options), told.works.split(",")))
+    # Cancelled: asked to end.
+    with suppress(asyncio.CancelledError):
+        asyncio.run(_drive(engine(options), told.works.split(",")))
 
 
 async def _drive(driver: Driver, works: Sequence[str]) -> None:

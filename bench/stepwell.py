@@ -28,10 +28,12 @@ from tests import postgres
 
 BATCH = 100
 LARGE_STEPS, LARGE_SLEEPERS = 10_000, 100_000
-# Of the many sleepers of the large size, the first are waited for.
+# Of the many sleepers of the large size so many are due soon, and waited for.
 _LARGE_WOKEN = 10_000
-_CREATED_PER_S, _RESTARTING_S = 1_000, 10.0
+_CREATED_PER_S, _RESTARTING_S = 1_000, 20.0
 _LOOK_EVERY_S = 0.02
+# To look at many instances, or at a long one, takes the server a while itself.
+_LOOK_SELDOM_S = 0.5
 # Of what has slept so many are asked how late they were.
 _ASKED = 500
 _CHANGES_PER_S = 20
@@ -56,6 +58,7 @@ class Stepwell(Driver):
         self._ids = iter(range(10**9))
         self._steps = 0
         self._asleep: list[str] = []
+        self._woken = 0
         self._waiting: list[str] = []
 
     async def start(self) -> dict[str, str]:
@@ -65,7 +68,7 @@ class Stepwell(Driver):
             store = self.database or f"sqlite:///{self._file}"
             self._file.parent.mkdir(exist_ok=True)
             headers = f"authorization: Bearer {await asyncio.to_thread(token, store)}\r\n"
-        workers = ("--workers", "2") if self.variant == "serve" else ()
+        workers = () if store is None else ("--workers", "2" if self.variant == "serve" else "1")
         begun = time.perf_counter()
         port, self._pid = await self._opened.enter_async_context(serving(self.folder, store, *workers))
         self.started_s = time.perf_counter() - begun
@@ -106,13 +109,14 @@ class Stepwell(Driver):
     async def sleep(self, moments: Sequence[float]) -> None:
         """Create them, and wait until none runs."""
         before = await self._count("sleeps", "waiting")
+        self._woken = await self._count("sleeps", "complete")
         self._asleep = await self._create("sleeps", [{"params": {"until": moment * 1000}} for moment in moments])
         while await self._count("sleeps", "waiting") < before + len(moments):
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_LOOK_SELDOM_S)
 
     async def woken(self) -> int:
         """Return how many have ended."""
-        return await self._count("sleeps", "complete")
+        return await self._count("sleeps", "complete") - self._woken
 
     async def lateness(self) -> Sequence[float]:
         """Ask some of them."""
@@ -137,8 +141,9 @@ class Stepwell(Driver):
 
     async def wait(self, instances: int) -> None:
         """Create them, and wait until none runs."""
+        before = await self._count("waits", "waiting")
         self._waiting = await self._create("waits", [{} for _ in range(instances)])
-        while await self._count("waits", "waiting") < instances:
+        while await self._count("waits", "waiting") < before + instances:
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def wake(self, number: int) -> float:
@@ -196,7 +201,7 @@ class Stepwell(Driver):
         (name,) = await self._create("waits", [{"params": {"steps": steps}}])
         path = f"{WORKFLOWS}/waits/instances/{name}"
         while json.loads(await self._ask("GET", f"{path}?simple=true"))["result"]["status"] != "waiting":
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_LOOK_SELDOM_S)
         ends = await self._ends(path)
         figures = {"sequence_per_s": (steps - 1) / (ends[-1] - ends[0]), "sequence_growth": growth(ends)}
         # Neither its log nor the instance is in anybody's memory then.
@@ -237,7 +242,7 @@ class Stepwell(Driver):
         if first < time.time():
             raise TimeoutError(f"the server was ready {time.time() - first:.0f} s after the first was due")
         while await self.woken() < woken:
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_LOOK_SELDOM_S)
         return {**figures, **percentiles(await self._late(self._asleep), "late_")}
 
     async def _restart(self) -> float:

@@ -94,7 +94,7 @@ Spread is the lowest and the highest round. CPU and memory are those of the engi
 apart; DBOS is a library, so its callers are in them. Memory is proportional (PSS). The ratio says how much better it is
 than Stepwell on SQLite with one worker, which is 1: author code never runs in the server's own process, so `dev`, which
 has a worker beside it, is the least that there can be. Slow engines do less of a work, as the size tells; each has the
-shape that is fastest of those tried, which its driver in `bench/peers/` names.
+shape that is fastest of those tried. Its driver in `bench/peers/` says which, and what reading an instance is there.
 """
 
 

@@ -72,6 +72,7 @@ _FIXED: Mapping[str, tuple[str, str | None]] = {
     "SEARCH_MS": ("how long a search looks before it answers with what it has, and where it goes on", _OURS),
     "SEARCHED_TEXT_LENGTH": ("a part of an error's message that is searched for", _OURS),
     "IDEMPOTENCY_KEY_LENGTH": ("an `Idempotency-Key`", _OURS),
+    "FACTS": ("facts of the servers' logs that a store keeps", _OURS),
     "WEBHOOKS_PER_ACCOUNT": ("webhooks of an account", _OURS),
     "KEPT_ANSWERS_BYTES": ("memory of a server for answers that it gives again while nothing changes", _OURS),
 }

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stepwell import sdk
+from stepwell import agents, sdk
 from stepwell.bindings import InstanceSubscription, WorkflowBinding, WorkflowInstance
 from stepwell.testing.plugin import EngineFactory
 from stepwell.web import Request, Response, WorkerContext, WorkerEntrypoint
@@ -25,7 +25,11 @@ Made by `make reference` from the code. How it is used: [authoring.md](../author
 _MODULES: Mapping[str, str] = {
     "stepwell": "What workflows are made of, and the engine inside an application.",
     "stepwell.testing": "The test kit.",
+    "stepwell.agents": "Agents of other libraries as workflows: [pydantic-ai.md](../guides/pydantic-ai.md), "
+    "[openai-agents.md](../guides/openai-agents.md).",
 }
+# Read without being loaded: what they need takes seconds for that.
+_OF_EXTRAS = {"stepwell.agents.pydantic_ai": "pydantic-ai", "stepwell.agents.openai_agents": "openai-agents"}
 # What these give, and what `workers` has beside names of `stepwell`.
 _MORE: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "What is given": (
@@ -50,6 +54,8 @@ def reference() -> str:
         parts += [f"## {module}\n", f"{about}\n"]
         for name in public_names(module):
             parts += _told(name, getattr(import_module(module), name))
+    for module, extra in _OF_EXTRAS.items():
+        parts += [f"## {module}\n", f"With `pip install 'stepwell[{extra}]'`.\n", *_of_source(module)]
     for title, (about, kinds) in _MORE.items():
         parts += [f"## {title}\n", f"{about}\n"]
         for kind in kinds:
@@ -97,6 +103,17 @@ def _class(kind: type) -> Iterator[str]:
     for name, line in shown.items():
         if _is_method(line):
             yield from _function("####", f"{kind.__name__}.{name}", name, line)
+
+
+def _of_source(module: str) -> Iterator[str]:
+    """Yield what a module defines that has no underscore; of classes, how they are made."""
+    source = Path(agents.__path__[0]) / f"{module.rpartition('.')[2]}.py"
+    for line in ast.parse(source.read_text("utf-8")).body:
+        if isinstance(line, ast.FunctionDef) and not line.name.startswith("_"):
+            yield from _function("###", line.name, line.name, line)
+        elif isinstance(line, ast.ClassDef) and not line.name.startswith("_"):
+            made = [f"\n```python\n{_call(one, line.name)}\n```\n" for one in line.body if _name(one) == "__init__"]
+            yield "".join([f"### {line.name}\n", *made, f"\n{_about(line.name, ast.get_docstring(line))}\n"])
 
 
 def _body(kind: type) -> list[ast.stmt]:

@@ -18,7 +18,8 @@ from absurd_sdk import Absurd, AsyncAbsurd
 
 from bench.driver import CLIENTS, READ_STEPS, Driver, Figures, Options, Sizes, drive, rate
 
-QUEUE = "default"
+# Each kind of worker has a queue: what one claims that is just being ended is nobody's for minutes.
+KINDS = {"async": 4, "sync": 1}
 _POLL_S = 0.01
 _LOOK_EVERY_S = 0.02
 
@@ -33,37 +34,49 @@ class Workers(Driver):
         self._late = self.folder / "late"
         self._late.touch()
         self._slept = 0
+        self._kind = ""
+        self._clients: dict[str, Any] = {}
         self._waiting: list[str] = []
 
     async def start(self) -> dict[str, str]:
         """Put its functions into the database, and start the workers of the first works."""
         programs = Path(sys.executable).parent
         environment = {**os.environ, "ABSURD_DATABASE_URL": self.database}
-        for command in (("init",), ("create-queue", QUEUE)):
+        for command in (("init",), *(("create-queue", kind) for kind in KINDS)):
             ended = subprocess.run(
                 [programs / "absurdctl", *command], env=environment, capture_output=True, text=True, check=False
             )
             if ended.returncode:
                 raise RuntimeError(ended.stderr)
-        self._client = Absurd(self.database, queue_name=QUEUE)
-        await self._workers(0, 1)
+        await self._work_by("sync")
         return {name: version(name) for name in ("absurd-sdk", "psycopg")}
 
     async def stop(self) -> None:
         """Stop the workers, and close the client."""
         await super().stop()
-        self._client.close()
+        for client in self._clients.values():
+            client.close()
 
     async def measure(self, work: str) -> tuple[str, Figures]:
         """Do a work with the workers that are best for it."""
-        await self._workers(*((4, 0) if work in {"W1", "W4", "W5"} else (0, 1)))
+        await self._work_by("async" if work in {"W1", "W4", "W5"} else "sync")
         return await super().measure(work)
 
-    async def _workers(self, are_async: int, are_sync: int) -> None:
+    async def _work_by(self, kind: str) -> None:
+        """End the workers that there are, unless they are of this kind, and start those."""
+        if self._kind == kind:
+            return
+        self._kind = kind
         await super().stop()
-        for kind in ("async",) * are_async + ("sync",) * are_sync:
+        for _ in range(KINDS[kind]):
             self.child(sys.executable, "-m", "bench.peers.absurd", kind, self.database, str(self._late))
         await asyncio.to_thread(self._run, "steps", {"steps": 1})
+
+    @property
+    def _client(self) -> Any:
+        if self._kind not in self._clients:
+            self._clients[self._kind] = Absurd(self.database, queue_name=self._kind)
+        return self._clients[self._kind]
 
     async def many(self, instances: int, steps: int) -> None:
         """Spawn them one after the other, and count those that are complete."""
@@ -105,7 +118,7 @@ class Workers(Driver):
         """Read the steps of a task by SQL, in threads with a connection each: there is no call for it."""
         name = await asyncio.to_thread(self._spawn, "steps", {"steps": READ_STEPS})
         await asyncio.to_thread(self._client.await_task_result, name)
-        clients = [Absurd(self.database, queue_name=QUEUE) for _ in range(CLIENTS)]
+        clients = [Absurd(self.database, queue_name=self._kind) for _ in range(CLIENTS)]
         found = await rate(self.sizes.seconds, lambda number: asyncio.to_thread(_read, clients[number], name))
         for client in clients:
             client.close()
@@ -124,7 +137,7 @@ class Workers(Driver):
         return float((await asyncio.to_thread(self._client.await_task_result, self._waiting[number])).result)
 
     def _spawn(self, task: str, params: object) -> str:
-        return str(self._client.spawn(task, params, queue=QUEUE)["task_id"])
+        return str(self._client.spawn(task, params, queue=self._kind)["task_id"])
 
     def _run(self, task: str, params: object) -> Any:
         found = self._client.await_task_result(self._spawn(task, params), timeout=120)
@@ -133,7 +146,7 @@ class Workers(Driver):
 
     def _completed(self) -> int:
         with self._client._conn.cursor() as cursor:
-            cursor.execute("select count(*) from absurd.t_default where state = 'completed'")
+            cursor.execute(f"select count(*) from absurd.t_{self._kind} where state = 'completed'")
             return int(cursor.fetchone()[0])
 
     def _lines(self) -> list[str]:
@@ -143,7 +156,7 @@ class Workers(Driver):
 def _read(client: Any, name: str) -> None:
     with client._conn.cursor() as cursor:
         cursor.execute(
-            "select checkpoint_name, state, status, updated_at from absurd.c_default where task_id = %s", [name]
+            "select checkpoint_name, state, status, updated_at from absurd.c_sync where task_id = %s", [name]
         )
         cursor.fetchall()
 
@@ -155,7 +168,7 @@ def _note(file: str, until: float) -> None:
 
 def work(url: str, late: str) -> None:
     """Be a synchronous worker."""
-    app = Absurd(url, queue_name=QUEUE)
+    app = Absurd(url, queue_name="sync")
 
     @app.register_task("steps")
     def steps(params: Any, ctx: Any) -> int:
@@ -179,7 +192,7 @@ def work(url: str, late: str) -> None:
 
 async def work_async(url: str, late: str) -> None:
     """Be an async worker, which runs ten tasks at a time."""
-    app = AsyncAbsurd(url, queue_name=QUEUE)
+    app = AsyncAbsurd(url, queue_name="async")
 
     async def one() -> int:
         return 1

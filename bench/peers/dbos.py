@@ -108,7 +108,9 @@ class Dbos(Driver):
             return
         if not self._others:
             self._others = [self._other() for _ in range(2)]
-        await asyncio.gather(*(asyncio.to_thread(_order, other, instances // 2, steps) for other in self._others))
+        parts = (instances // 2, (instances + 1) // 2)
+        orders = (asyncio.to_thread(_order, *told, steps) for told in zip(self._others, parts, strict=True))
+        await asyncio.gather(*orders)
 
     async def one(self) -> None:
         """Start a workflow, and get its result."""

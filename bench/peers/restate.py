@@ -20,7 +20,7 @@ from bench.connection import Connection
 from bench.driver import CLIENTS, READ_STEPS, Driver, Figures, Options, Sizes, drive, free_port, listening, rate
 
 SERVER = "node_modules/@restatedev/restate-server-linux-x64/bin/restate-server"
-_CALLERS = 512
+_CALLERS, _SENDERS = 512, 64
 _JSON = "content-type: application/json\r\n"
 _LATE = os.environ.get("LATE", "")
 
@@ -161,12 +161,14 @@ class Server(Driver):
 
     async def sleep(self, moments: Sequence[float]) -> None:
         """Send them, and give them a second."""
-        await asyncio.gather(*(self._sent(number, moments[number::CLIENTS]) for number in range(CLIENTS)))
-        await asyncio.sleep(1)
+        left = iter(moments)
 
-    async def _sent(self, number: int, moments: Sequence[float]) -> None:
-        for moment in moments:
-            await self._call(self._connections[number], "sleeper/send", moment)
+        async def caller(connection: Connection) -> None:
+            for moment in left:
+                await self._call(connection, "sleeper/send", moment)
+
+        await asyncio.gather(*map(caller, self._connections[:_SENDERS]))
+        await asyncio.sleep(1)
 
     async def woken(self) -> int:
         """Return how many have noted it."""

@@ -3,15 +3,14 @@
 They are recorded with how the attempt ends, in the same transaction: so they are there once, whatever crashes.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 
 from stepwell import limits
 from stepwell.core.records import Attributes
 from stepwell.errors import WorkflowFatalError
 
-# Beyond it not every integer is a number that JSON's readers know.
-_EXACT = 2**53
+# Beyond it not every integer is a number that JSON's readers know; and sums stay numbers.
+_LARGEST = 2**53
 # What somebody asked a model for is no amount: two temperatures have no sum.
 _NO_AMOUNTS = "gen_ai.request."
 
@@ -20,14 +19,13 @@ def merged(known: Attributes, given: object) -> Attributes:
     """Return attributes with what was given in its place; None takes one away. Raises WorkflowFatalError."""
     if not isinstance(given, Mapping):
         raise _refused(f"a dict of names and values is needed, got {given!r:.100}")
+    merged = dict(known)
     for name, value in given.items():
         if not limits.is_label_name(name):
             raise _refused(f"a name must be {limits.LABEL_NAME_RULE}, got {name!r:.100}")
-        if not _is_value(value):
-            raise _refused(
-                f"{name} must be a number, a bool, None, or {limits.LABEL_VALUE_RULE}, got {value!r:.300}",
-            )
-    merged = {name: value for name, value in {**known, **given}.items() if value is not None}
+        merged.pop(name, None)
+        if value is not None:
+            merged[str.__str__(name)] = _plain(name, value)
     if len(merged) > limits.ATTRIBUTES:
         raise _refused(f"an attempt has at most {limits.ATTRIBUTES}, and would have {len(merged):,}: leave some out")
     return merged
@@ -43,16 +41,19 @@ def totals(attempts: Iterable[Attributes]) -> dict[str, int | float]:
     return found
 
 
-def _is_value(value: object) -> bool:
+def _plain(name: str, value: object) -> str | int | float | bool:
+    """Return a value without the class that an author, or an array, gives it: the store knows none of these."""
     match value:
-        case None | bool():
-            return True
-        case int():
-            return abs(value) <= _EXACT
-        case float():
-            return math.isfinite(value)
-        case _:
-            return limits.is_label_value(value)
+        case bool():
+            return value
+        case int() if abs(value) <= _LARGEST:
+            return int(value)
+        case float() if abs(value) <= _LARGEST:
+            return float(value)
+        case str() if limits.is_label_value(value):
+            return str.__str__(value)
+    expected = f"a number of up to {_LARGEST:,}, a bool, None, or {limits.LABEL_VALUE_RULE}"
+    raise _refused(f"{name} must be {expected}, got {value!r:.300}")
 
 
 def _refused(problem: str) -> WorkflowFatalError:

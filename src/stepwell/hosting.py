@@ -17,8 +17,9 @@ from stepwell.audit import AuditedStore
 from stepwell.clock import SystemClock
 from stepwell.deployments import Deployments
 from stepwell.engine import Engine
-from stepwell.errors import InvalidInput, InvalidSetting, StepwellError
+from stepwell.errors import InvalidInput, InvalidSetting, StepwellError, StoreError
 from stepwell.expiry import Expiry
+from stepwell.fact_log import FactLog
 from stepwell.facts import fact
 from stepwell.firings import Firings
 from stepwell.host_metrics import HostMetrics
@@ -34,6 +35,7 @@ from stepwell.store import Store
 from stepwell.store.opening import file_of, is_database, open_store
 from stepwell.store.sharing import SharedStore
 from stepwell.store.snapshot_operations import FindServed
+from stepwell.store.sql.hosts import host_name
 from stepwell.store.tally import Tally
 from stepwell.supervisor import Supervisor
 from stepwell.sweeps import Sweeps
@@ -94,6 +96,7 @@ class Host:
     supervisor: Supervisor
     adoption: Adoption
     metrics: HostMetrics
+    facts: FactLog
 
     @property
     def deployments(self) -> Deployments | None:
@@ -130,6 +133,7 @@ class Host:
             tasks.create_task(Sender(self.store, SystemClock(), self.told).run())
             tasks.create_task(Stalls(self.store, SystemClock(), engine.settings.hibernate_after).run())
             tasks.create_task(engine.samples.run(self.options.account))
+            tasks.create_task(self.facts.run())
             if (tracing := _tracing(self.told)).is_on:
                 tasks.create_task(TraceExport(self.store, SystemClock(), tracing).run())
             if is_database(self.options.store):
@@ -167,6 +171,7 @@ async def open_host(
         tally = Tally(told.metrics_workflows, told.metrics_steps)
         store = await _open(options.store, told, tally)
         opened.push_async_callback(store.close)
+        facts = await opened.enter_async_context(_noting(FactLog(store, host_name(), options.account)))
         await _share(options, store, opened)
         place = await _enter(place_beside(options.store), opened)
         layouts = await _enter(layouts_for(options.store, place, user), opened)
@@ -180,14 +185,29 @@ async def open_host(
         await begin_traces(store, SystemClock(), _tracing(told))
         # The stored code may have said how many there are, and for how long.
         pinning = _pinning(options, place, layouts, told)
-        supervisor = Supervisor(store, code, _settings(options, told, fetch))
+        supervisor = Supervisor(store, code, _settings(options, told, fetch, facts))
         opened.push_async_callback(supervisor.stop)
         pinned = PinnedWorkers(store, supervisor, code, pinning)
         adoption = Adoption(store, supervisor, pinned, code)
         kind = "postgresql" if is_database(options.store) else "sqlite"
         metrics = HostMetrics(store, tally, supervisor, place.parent, kind)
         opened.push_async_callback(metrics.stop)
-        yield Host(options, project, told, AuditedStore(store), place, layouts, code, supervisor, adoption, metrics)
+        yield Host(
+            options, project, told, AuditedStore(store), place, layouts, code, supervisor, adoption, metrics, facts
+        )
+
+
+@contextlib.asynccontextmanager
+async def _noting(facts: FactLog) -> AsyncIterator[FactLog]:
+    """Have what the log of this process tells noted, and what is left of it in the end."""
+    handler, ours = facts.handler(), logging.getLogger("stepwell")
+    ours.addHandler(handler)
+    try:
+        yield facts
+    finally:
+        ours.removeHandler(handler)
+        with contextlib.suppress(StoreError):
+            await facts.note()
 
 
 def _nobody_hears(_: Settings) -> None:
@@ -290,7 +310,7 @@ def _pinning(options: HostOptions, place: Path, layouts: Layouts, told: Settings
     )
 
 
-def _settings(options: HostOptions, told: Settings, fetch: FetchOptions | None) -> SupervisorSettings:
+def _settings(options: HostOptions, told: Settings, fetch: FetchOptions | None, facts: FactLog) -> SupervisorSettings:
     return SupervisorSettings(
         grace_s=told.grace / 1000,
         blocked_after_s=told.blocked_after / 1000,
@@ -298,6 +318,7 @@ def _settings(options: HostOptions, told: Settings, fetch: FetchOptions | None) 
         told=told,
         variables=options.variables,
         keeps_output=options.keeps_output,
+        facts=facts,
         fetch=fetch,
         workers=options.workers,
         account=options.account,

@@ -119,6 +119,8 @@ WEBHOOKS_PER_ACCOUNT = 50
 DELIVERY_RETENTION_MS = 7 * DAY_MS
 # Ours: how long entries of the audit log are kept: a year, and then some.
 AUDIT_RETENTION_MS = 400 * DAY_MS
+# Ours: how many facts of the servers' logs are kept for pages.
+FACTS = 10_000
 # How long a session of the dashboard lasts where nobody has a page open, and in any case: as NIST has it for its second
 # level. Source: pages.nist.gov/800-63-4/sp800-63b.html, 2.2.3
 SESSION_IDLE_MS = HOUR_MS

@@ -22,6 +22,12 @@ _OK = Status()
 _NS = 1_000_000
 
 
+class _OneResource(Resource):
+    """The resource of all spans. The encoder looks it up for each one, and theirs would be written as JSON for that."""
+
+    __hash__ = object.__hash__
+
+
 class OtlpExporter:
     """Sends to where the variables of OpenTelemetry say, in the name of the service that they say."""
 
@@ -29,7 +35,8 @@ class OtlpExporter:
         self._exporter = OTLPSpanExporter()
         resource = Resource.create()
         is_named = not str(resource.attributes[SERVICE_NAME]).startswith("unknown_service")
-        self._resource = resource if is_named else resource.merge(Resource({SERVICE_NAME: "stepwell"}))
+        named = resource if is_named else resource.merge(Resource({SERVICE_NAME: "stepwell"}))
+        self._resource = _OneResource(named.attributes, named.schema_url)
 
     def send(self, spans: Sequence[tuple[Trace, Span]]) -> bool:
         """Send spans, and block meanwhile; tell whether they have arrived."""

@@ -92,8 +92,7 @@ class Turn:
         self._run_task: asyncio.Task[Any] | None = None
         self._wish = endings.Wish()
         self._alarms = TurnAlarms(context.clock, context.settings.foreign_wait_ms, self.advance, self._stick)
-        self._was_told = self._is_draining = False
-        self.is_over = self._is_closing = False
+        self._was_told = self._is_draining = self.is_over = self._is_closing = False
 
     # ---- what the worker calls
 
@@ -131,8 +130,9 @@ class Turn:
         self.slots.fall_silent()
 
     def waits_for_real(self) -> bool:
-        """Tell whether the author's code waits for a timer of its own, or is being closed."""
-        return self._is_closing or any(scope.has_timer() for scope in self.scopes())
+        """Tell whether the author's code waits for a timer of its own, or is being ended: it, or what attempts left."""
+        is_ending = self._is_closing or (self.is_over and bool(self._attempts.left()))
+        return is_ending or any(scope.has_timer() for scope in self.scopes())
 
     def scopes(self) -> list[CallScope]:
         """Return the scopes of the author's code: that of `run`, and those of the attempts in flight."""

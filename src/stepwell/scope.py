@@ -18,6 +18,7 @@ from asyncio.events import Handle, TimerHandle
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextvars import Context, ContextVar, copy_context
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 CURRENT: ContextVar["TaskScope | None"] = ContextVar("stepwell_scope", default=None)
@@ -27,7 +28,10 @@ _COORDINATION = frozenset(
     sys.modules[name].__file__
     for name in ("asyncio.tasks", "asyncio.locks", "asyncio.queues", "asyncio.taskgroups", "asyncio.timeouts")
 )
-
+# AnyIO's part for asyncio. Its groups wait for their tasks by a future of their own, its sockets by asyncio's events.
+_ANYIO = str(Path("anyio", "_backends", "_asyncio.py"))
+_ANYIO_GROUP = "TaskGroup.__aexit__"
+_ANYIO_SOCKETS = ("SocketStream.", "UDPSocket.", "ConnectedUDPSocket.")
 
 # Folders whose code is Python's or ours.
 _NOT_THE_AUTHORS = (str(Path(asyncio.__file__).parents[1]) + os.sep, str(Path(__file__).parent) + os.sep)
@@ -246,11 +250,22 @@ def _mark_futures(loop: asyncio.BaseEventLoop) -> None:
     original = loop.create_future
 
     def create_future() -> asyncio.Future[Any]:
-        if CURRENT.get() is not None and sys._getframe(1).f_code.co_filename in _COORDINATION:
+        if CURRENT.get() is not None and _is_coordination(sys._getframe(1)):
             return _CoordinationFuture(loop=loop)
         return original()
 
     loop.create_future = create_future  # type: ignore[method-assign]  # this loop only, not the class
+
+
+def _is_coordination(maker: FrameType) -> bool:
+    """Tell whether a future that is made here is resolved by a task, or by a timer."""
+    code = maker.f_code
+    if code.co_filename not in _COORDINATION:
+        return code.co_qualname == _ANYIO_GROUP and code.co_filename.endswith(_ANYIO)
+    above = maker.f_back
+    if above is None or not above.f_code.co_filename.endswith(_ANYIO):
+        return True
+    return not above.f_code.co_qualname.startswith(_ANYIO_SOCKETS)
 
 
 def _as_completed_in_order(fs: Any, *, timeout: float | None = None, _original: Any = asyncio.as_completed) -> Any:

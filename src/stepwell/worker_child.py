@@ -16,11 +16,12 @@ from stepwell import obituary, worker_options
 from stepwell.clock import SystemClock
 from stepwell.core.open_calls import fold_calls
 from stepwell.errors import ScriptError, StoreError
+from stepwell.fact_log import FactLog
 from stepwell.facts import fact
 from stepwell.hangs import Due, Hang, HangReports
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store, codec
-from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong
+from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong, Said
 from stepwell.store.operations import ListHoldings, RenewLease
 from stepwell.store.serving import WorkerLine
 from stepwell.store.situation_operations import NoteBlocked
@@ -60,6 +61,8 @@ class SupervisorSettings:
     fetch: FetchOptions | None = None
     # What the server has been told, for its workers.
     told: Settings = DEFAULT_SETTINGS
+    # What keeps the facts that they tell; None: nothing does.
+    facts: FactLog | None = None
 
 
 class WorkerChild:
@@ -228,6 +231,9 @@ class WorkerChild:
             case LoadFailed(report=report):
                 if not self.loaded.done():
                     self.loaded.set_exception(ScriptError(report))
+            case Said(fact=said):
+                if self._settings.facts is not None:
+                    self._settings.facts.hear(self.name, said)
             case Pong():
                 self._answered_at = asyncio.get_running_loop().time()
                 self._reports.forget()

@@ -30,6 +30,7 @@ from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import SystemClock
 from stepwell.engine import Engine
 from stepwell.errors import CannotListen, ScriptError, WorkflowBelongs
+from stepwell.fact_log import FactHandler
 from stepwell.isolated import StepRunner
 from stepwell.logs import configure
 from stepwell.project import Project
@@ -37,7 +38,8 @@ from stepwell.rehearsal import DryStore, Rehearser
 from stepwell.scripts import Script, load, own_modules, settings_of
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.step_processes import StepProcesses
-from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong, Rehearse, RunStep
+from stepwell.store.fact_operations import Fact
+from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong, Rehearse, RunStep, Said
 from stepwell.store.operations import RegisterWorkflow
 from stepwell.store.remote import RemoteStore
 from stepwell.store.snapshot_operations import ServeSnapshot
@@ -93,6 +95,7 @@ class WorkerProcess:
             return await self._leave(1)
         if sock is not None:
             await self._serve_fetch(sock, scripts, env)
+        self._tell_facts()
         worker = self._worker = self._make_worker(project, scripts, env)
         await worker.start()
         watchdog.watch(self._options.reports)
@@ -103,6 +106,17 @@ class WorkerProcess:
         if self._fetch is not None:
             await self._fetch.stopped()
         return await self._leave(0)
+
+    def _tell_facts(self) -> None:
+        """Let the parent hear what the log tells, from whatever thread that is."""
+        loop = asyncio.get_running_loop()
+
+        def tell(fact: Fact) -> None:
+            # In the end nobody is there to say it.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._store.say, Said(fact))
+
+        logging.getLogger("stepwell").addHandler(FactHandler(self._options.name, tell))
 
     async def _rehearse(self, project: Project, scripts: list[Script], env: Env, dry: DryStore) -> None:
         """Replay what the parent names, and write nothing, until that hangs up."""

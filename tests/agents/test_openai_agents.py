@@ -1,6 +1,8 @@
 """Agents of OpenAI's Agents SDK in workflows: what is recorded, what a crash costs, and how refusals are borne."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,8 +10,10 @@ import pytest
 from stepwell import WorkflowEntrypoint, capture
 from stepwell.errors import Diverged, NonRetryableError
 from stepwell.testing import ACCOUNT, REPLAYS_ALWAYS, TestEngine
-from tests.agents.conftest import ANSWER, attempts_of, steps_of
-from tests.agents.model_server import Call, ModelServer, Refusal, Text, by_place, in_order
+from stepwell.testing.plugin import EngineFactory
+from tests.agents.conftest import ANSWER, attempts_of, notes_of, output_of, steps_of
+from tests.agents.guides import Tests, guide_tests, run_all
+from tests.agents.model_server import Call, Calls, ModelServer, Refusal, Text, by_place, in_order
 from tests.engine.stores import CheckedStore, DyingStore
 from tests.engine.ways import Job, Sending, every_way, outcome
 
@@ -30,7 +34,7 @@ def _asked(server: ModelServer) -> list[Any]:
 
 
 async def test_requests_and_tool_calls_are_steps(server: ModelServer, client: Any) -> None:
-    """Each request to the model and each call of a function tool is a step, in the order in which they are made."""
+    """Each request to the model, with what it took, and each call of a tool is a step, in the order of the calls."""
     from tests.agents.weather_of_openai_agents import agent_of, running
 
     workflow = running(agent_of(client))
@@ -45,24 +49,40 @@ async def test_requests_and_tool_calls_are_steps(server: ModelServer, client: An
             "weather: tool weather-2",
             "weather: model-2",
         ]
+        assert await notes_of(instance) == [
+            {"gen_ai.response.model": "gpt-5", "gen_ai.usage.input_tokens": 4, "gen_ai.usage.output_tokens": 6},
+            {"gen_ai.response.model": "gpt-5", "gen_ai.usage.input_tokens": 16, "gen_ai.usage.output_tokens": 6},
+        ]
+        assert await output_of(instance, "weather: tool weather-2") == {"town": "Linz", "sky": "rain"}
         assert server.asked[1].messages[-1]["output"] == "{'town': 'Linz', 'sky': 'rain'}"
 
 
 async def test_model_is_asked_the_same_in_a_workflow_as_outside(server: ModelServer, client: Any) -> None:
     """An agent that is not durable, and one outside of a workflow, ask and answer as one that is replayed."""
-    from agents import Agent, OpenAIProvider, RunConfig, Runner
+    from agents import Agent, OpenAIProvider, RunConfig, Runner, ToolOutputImage, function_tool
 
     from tests.agents.weather_of_openai_agents import agent_of, running, weather
 
-    plain: Agent[Any] = Agent(name="weather", model="gpt-5", tools=[weather])
+    @function_tool
+    async def picture() -> ToolOutputImage:
+        return ToolOutputImage(image_url="https://weather.example/graz.png")
+
+    @function_tool
+    async def place() -> tuple[float, float]:
+        return (47.07, 15.44)
+
+    tools = [weather, picture, place]
+    calls = (Call("weather", {"town": "Graz"}), Call("picture"), Call("place"))
+    server.model = by_place(Calls(calls), Text(ANSWER))
+    plain: Agent[Any] = Agent(name="weather", model="gpt-5", tools=[*tools])
     config = RunConfig(model_provider=OpenAIProvider(openai_client=client))
     said, bodies = [], []
 
     said.append((await Runner.run(plain, "How is the weather?", run_config=config)).final_output)
     bodies.append(_asked(server))
-    said.append((await Runner.run(agent_of(client), "How is the weather?")).final_output)
+    said.append((await Runner.run(agent_of(client, *tools), "How is the weather?")).final_output)
     bodies.append(_asked(server))
-    workflow = running(agent_of(client))
+    workflow = running(agent_of(client, *tools))
     async with TestEngine.open([workflow], settings=REPLAYS_ALWAYS) as engine:
         said.append(await (await engine.create(workflow)).wait_for_output())
     bodies.append(_asked(server))
@@ -363,3 +383,19 @@ def test_traces_are_sent_only_to_whom_wants_them() -> None:
 
     durable(Agent[Any](name="weather"))
     assert get_trace_provider().create_trace("unwanted").export() is None
+
+
+@pytest.fixture
+def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tests]:
+    """Load what the guide shows, as modules of authors are loaded: on no loop."""
+    with guide_tests("docs/guides/openai-agents.md", tmp_path, monkeypatch) as tests:
+        yield tests
+
+
+async def test_guide_shows_what_works(
+    shown: Tests, monkeypatch: pytest.MonkeyPatch, stepwell_engine: EngineFactory
+) -> None:
+    """Its agents run in the tests that it shows, without a model."""
+    ran = await run_all(shown, monkeypatch=monkeypatch, stepwell_engine=stepwell_engine)
+
+    assert ran == ["test_agent_tells_what_its_tool_says", "test_refund_waits_for_a_person"]

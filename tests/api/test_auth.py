@@ -303,6 +303,7 @@ RULES = {
     f"GET {PREFIX}/stepwell/whoami": Need.ANY_TOKEN,
     f"GET {PREFIX}/stepwell/hosts": Need.READ,
     f"GET {PREFIX}/stepwell/audit": Need.AUDIT,
+    f"GET {PREFIX}/stepwell/facts": Need.READ,
     f"PUT {PREFIX}/workers/scripts/{{script_name}}": Need.DEPLOY,
     f"POST {PREFIX}/workers/scripts/{{script_name}}/versions": Need.DEPLOY,
     f"POST {PREFIX}/workers/scripts/{{script_name}}/deployments": Need.DEPLOY,
@@ -374,7 +375,18 @@ RULES = {
     # The dashboard's: its document and files hold nothing that is anybody's.
     **{
         f"GET {page}": Need.NOTHING
-        for page in ("/", "/login", "/instances", "/schedules", "/hosts", "/jobs", "/about", "/audit", "/webhooks")
+        for page in (
+            "/",
+            "/login",
+            "/instances",
+            "/schedules",
+            "/hosts",
+            "/jobs",
+            "/about",
+            "/audit",
+            "/facts",
+            "/webhooks",
+        )
     },
     "GET /webhooks/{webhook_id}": Need.NOTHING,
     "GET /workflows": Need.NOTHING,

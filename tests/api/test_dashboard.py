@@ -38,6 +38,7 @@ ACME = "/client/v4/accounts/acme/workflows"
         "/schedules",
         "/hosts",
         "/audit",
+        "/facts",
         "/webhooks",
         "/webhooks/0123456789abcdef",
         "/jobs",
@@ -68,6 +69,7 @@ def test_pages_ask_for_nothing_and_what_they_show_for_a_session() -> None:
         "/ui/outcomes",
         "/ui/overview",
         "/ui/peaks",
+        "/ui/webhooks",
     }
 
 

@@ -5,12 +5,14 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
+from starlette.requests import Request
 from starlette.responses import Response
 
+from stepwell.api import routes
 from stepwell.api.shared_reads import Question, SharedReads
 from tests.api.histories import Histories
 
-QUESTION = Question("local", "/ui/overview", b"")
+QUESTION = Question("local", "/ui/overview", b"", True)
 PAGE = {"x-stepwell-page": "1"}
 
 
@@ -76,15 +78,16 @@ async def test_many_pages_leave_a_pause_between_readings() -> None:
 
 
 async def test_other_questions_are_not_waited_for() -> None:
-    """Each question has readings of its own; so has each account."""
+    """Each question has readings of its own; so has each account, and who is no page, and waits for no pause."""
     reads, slow, quick = SharedReads(), Source(), Source()
     quick.gate.set()
     await _asked(reads, slow.read)
 
-    for question in (Question("other", *QUESTION[1:]), Question("local", "/ui/overview", b"a=1")):
+    others = ({"account": "other"}, {"query": b"a=1"}, {"is_of_page": False})
+    for question in (QUESTION._replace(**other) for other in others):
         await asyncio.wait_for(reads.read(question, quick.read, 1), 5)
 
-    assert (slow.begun, quick.begun) == (1, 2)
+    assert (slow.begun, quick.begun) == (1, 3)
     slow.gate.set()
 
 
@@ -141,6 +144,27 @@ async def test_page_gets_what_everybody_else_does(client: httpx.AsyncClient, his
     assert len({answer.headers["x-request-id"] for answer in answers}) == 5
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "is_shared"),
+    [
+        pytest.param("GET", "/workflows/order/instances/a", {}, True, id="instance"),
+        pytest.param("GET", "/workflows/order/instances/a", PAGE, True, id="instance, by a page"),
+        pytest.param("GET", "/workflows/order/instances/a", {"prefer": "wait=5"}, False, id="change of an instance"),
+        pytest.param("HEAD", "/workflows/order/instances/a", {}, False, id="head of an instance"),
+        pytest.param("DELETE", "/workflows/order/instances/a", {}, False, id="deletion of an instance"),
+        pytest.param("GET", "/workflows/order", {}, False, id="workflow"),
+        pytest.param("GET", "/workflows/order", PAGE, True, id="workflow, by a page"),
+        pytest.param("GET", "/workflows/order/instances/a/step", PAGE, False, id="step, by a page"),
+    ],
+)
+def test_what_is_asked_by_many_is_shared(method: str, path: str, headers: dict[str, str], is_shared: bool) -> None:
+    """Whoever looks at an instance may be one of many; else pages alone are. Who waits has an answer of his own."""
+    route, _ = routes.find(method, f"/client/v4/accounts/local{path}")
+    head = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    assert routes.is_shared(route, Request({"type": "http", "method": method, "headers": head})) is is_shared
+
+
 async def test_what_is_not_there_is_refused_to_all_who_ask(client: httpx.AsyncClient, histories: Histories) -> None:
     """Each with the same reason."""
     answers = await asyncio.gather(*(client.get("workflows/none", headers=PAGE) for _ in range(5)))
@@ -148,13 +172,16 @@ async def test_what_is_not_there_is_refused_to_all_who_ask(client: httpx.AsyncCl
     assert {(answer.status_code, answer.json()["errors"][0]["code"]) for answer in answers} == {(404, 10200)}
 
 
-async def test_change_is_in_what_a_page_reads_behind_it(client: httpx.AsyncClient, histories: Histories) -> None:
-    """Also while other pages read all the time."""
+@pytest.mark.parametrize("headers", [pytest.param(PAGE, id="page"), pytest.param({}, id="program")])
+async def test_change_is_in_what_is_read_behind_it(
+    client: httpx.AsyncClient, histories: Histories, headers: dict[str, str]
+) -> None:
+    """Also while others read all the time."""
     asked = "workflows/order/instances/a"
     await histories.waiting("order", "a")
 
     async def read(times: int) -> list[str]:
-        return [(await client.get(asked, headers=PAGE)).json()["result"]["status"] for _ in range(times)]
+        return [(await client.get(asked, headers=headers)).json()["result"]["status"] for _ in range(times)]
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(3):

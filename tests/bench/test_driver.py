@@ -52,6 +52,7 @@ async def test_sleepers_are_asked_how_late_they_were(tmp_path: Path) -> None:
 
     assert size == "5, 1,000/s"
     assert (figures["p50_ms"], figures["p99_ms"]) == pytest.approx((50, 99))
+    assert figures["cpu_ms"] == pytest.approx(figures["cpu_s"] * 1000 / 5)
     assert {"asleep_mb", "kb_each"} < set(figures)
 
 

@@ -10,6 +10,7 @@ import pytest
 from stepwell.core.records import Record
 from stepwell.store.audit_operations import Audited, ForgetAudit
 from stepwell.store.encryption_operations import Reencrypt
+from stepwell.store.fact_operations import NoteFacts
 from stepwell.store.operations import AbandonUnknown, RenewLease
 from stepwell.store.situation_operations import NoteBlocked
 from stepwell.store.sql.writes import WRITES
@@ -33,6 +34,7 @@ NOT_PLAYED = {
     DropTraces,  # as above
     Recount,  # a count is wrong, which none is: tests/store/test_upkeep.py
     Reencrypt,  # the store is encrypted, and its keys change: tests/store/test_encryption.py
+    NoteFacts,  # a server says something in its log: tests/store/test_facts.py
     RenewLease,  # a worker that was taken for dead says something: tests/crash/test_fleet.py
     RepairInstance,  # a row is wrong, which none is: tests/store/test_upkeep.py
 }

@@ -56,6 +56,7 @@ PAGES = {
     "hosts": "/hosts",
     "jobs": "/jobs",
     "audit": "/audit",
+    "facts": "/facts",
     "webhooks": "/webhooks",
     "webhooks-create": "/webhooks?create=1",
     "webhook": "/webhooks/orders",

@@ -48,6 +48,7 @@ PAGES = {
     "hosts": "/hosts",
     "jobs": "/jobs",
     "audit": "/audit",
+    "facts": "/facts",
     "webhooks": "/webhooks",
     "about": "/about",
 }

@@ -5,16 +5,19 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from stepwell import __version__
 from stepwell.api import create_app
+from stepwell.fact_log import FactLog
 from stepwell.flow import Rate, SharedLimit
 from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.http_server import HttpServer
 from stepwell.store.audit_operations import AUDIT_ACTIONS, Asked, Audited
 from stepwell.store.control_operations import DeleteInstance
+from stepwell.store.fact_operations import Fact
 from stepwell.store.flow_operations import LimitAccount
 from stepwell.store.job_operations import AdvanceJob, JobFailure, StartJob
 from stepwell.store.search_operations import Wanted
@@ -32,6 +35,7 @@ FULL = (
     "/hosts",
     "/jobs",
     "/audit",
+    "/facts",
     "/workflows/report/limits",
     "/workflows/report/settings",
     "/workflows/report",
@@ -292,6 +296,26 @@ def _of_hosts(state: str, lag_ms: int) -> dict[str, Any]:
     waiting = {"due": 10_000, "lag_ms": lag_ms, "queued": 4, "by_status": {"waiting": 17}}
     database = {"kind": "postgresql", "version": "17.5", "size": 2**31}
     return {"success": True, "result": {"hosts": [host], "waiting": waiting, "database": database}}
+
+
+async def test_server_log_is_narrowed_and_comes_live(shop: Shop) -> None:
+    """What comes is there without a click; a filter is asked of the server, and what is hostile is text."""
+    log = FactLog(shop.engine.store, HOSTILE, "local")
+    said = Fact(1_795_428_000_000, "error", "worker.died", HOSTILE, "", "worker 1", "local", "order", "order-1")
+    log.hear("worker 1", said)
+    await log.note()
+    async with shop.open("/facts") as page:
+        await page.locator("tbody tr", has_text="worker.died").get_by_text(HOSTILE).first.wait_for()
+        assert await page.get_by_role("link", name="order-1").count() == 1
+        log.hear("worker 2", msgspec.structs.replace(said, event="turn.lost"))
+        await log.note()
+        await page.locator("tbody tr", has_text="turn.lost").get_by_text("worker 2").wait_for()
+
+        await page.get_by_label("Event").fill("turn.lost")
+        await page.keyboard.press("Tab")
+
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        assert page.url.endswith("/facts?event=turn.lost")
 
 
 @pytest.mark.long

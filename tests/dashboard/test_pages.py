@@ -43,6 +43,7 @@ PAGES = [
             "/hosts",
             "/jobs",
             "/audit",
+            "/facts",
             "/webhooks",
             "/webhooks?create=1",
             "/about",

@@ -59,9 +59,9 @@ async def test_loop_waits_as_it_is_told_and_says_what_it_took(load: Load) -> Non
         pytest.param(None, "nobody has approved that", id="nobody"),
     ],
 )
-async def test_refund_waits_for_a_person(load: Load, payload: Any, output: str) -> None:
+async def test_paying_back_waits_for_a_person(load: Load, payload: Any, output: str) -> None:
     """For a day."""
-    flow = load(APPROVAL, "Refund")
+    flow = load(APPROVAL, "PayBack")
 
     async with TestEngine.open([flow]) as engine:
         instance = await engine.create(flow, params={"cents": 100})

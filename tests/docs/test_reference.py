@@ -71,18 +71,25 @@ def test_reference_has_each_command_and_option() -> None:
 
 
 def test_reference_has_each_public_name() -> None:
-    """Of all modules that people import from; the client's are in client.md."""
-    page = python_reference.reference()
+    """Of all that people import from; the client's are in client.md."""
+    page = python_reference.PLACE.read_text("utf-8")
 
-    for module in ("stepwell", "stepwell.testing"):
-        names = [name for name in importlib.import_module(module).__all__ if name not in of_the_client]
-        assert len(names) > 10
-        assert [name for name in names if f"\n### {name}\n\n" not in page] == []
+    public = {module: set(importlib.import_module(module).__all__) for module in ("stepwell", "stepwell.testing")}
+    for file in (SOURCES / "agents").glob("*.py"):
+        defined = re.findall(r"^(?:async )?(?:def|class) ([a-zA-Z]\w+)", file.read_text("utf-8"), re.MULTILINE)
+        public[file.stem] = set(
+            importlib.import_module("stepwell.agents").__all__ if file.stem == "__init__" else defined
+        )
+    del public["shared"]
+    names = set().union(*public.values()) - {*of_the_client}
+
+    assert len(names) > 30
+    assert [name for name in sorted(names) if f"\n### {name}\n\n" not in page] == []
 
 
 def test_reference_has_each_route() -> None:
     """With its method and its path."""
-    page = http_reference.reference()
+    page = http_reference.PLACE.read_text("utf-8")
 
     assert len(ROUTES) > 90
     assert [route for route in ROUTES if f"\n`{route.method} {route.pattern}`\n" not in page] == []
@@ -90,7 +97,7 @@ def test_reference_has_each_route() -> None:
 
 def test_reference_has_each_error() -> None:
     """Wherever in the sources its class is, each with what to do about it."""
-    page = errors_reference.reference()
+    page = errors_reference.PLACE.read_text("utf-8")
     shown = set(re.findall(r"\| `(\w+)` \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE))
 
     assert _errors_in(SOURCES) - {StepwellError.__name__, "Refusal"} == shown - {"TurnClosed"}
@@ -105,7 +112,7 @@ def test_tree_of_errors_has_each_of_them() -> None:
 
 def test_code_of_an_error_means_one_thing() -> None:
     """Of those that are not Cloudflare's for all that is wrong with a request, a token or a server."""
-    rows = re.findall(r"^\| (\d+) \| (\d+) \|", errors_reference.reference(), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| (\d+) \|", errors_reference.PLACE.read_text("utf-8"), re.MULTILINE)
     statuses: dict[str, set[str]] = {}
     for code, status in rows:
         statuses.setdefault(code, set()).add(status)
@@ -118,7 +125,7 @@ def test_reference_has_each_limit() -> None:
     """By its setting, or by its name."""
     source = (SOURCES / "limits.py").read_text("utf-8")
     names = re.findall(r"^([A-Z]\w+) = ", source, re.MULTILINE)
-    rows = re.findall(r"^\| (.+?) \| (.+?) \|", limits_reference.reference(), re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|", limits_reference.PLACE.read_text("utf-8"), re.MULTILINE)
 
     assert len(names) > 70
     # Each of the two tables has a head, and one limit is the default of two settings.

@@ -4,9 +4,12 @@ import asyncio
 from contextvars import ContextVar
 from typing import Any
 
+import anyio
 import pytest
 
 from stepwell import WorkflowEntrypoint
+from stepwell.core.steplog import StepEntry
+from stepwell.testing import TestEngine
 from tests.engine.flows import workflow
 from tests.engine.ways import Job, every_way
 
@@ -156,12 +159,26 @@ async def has_contexts(event, step):
     return [*await asyncio.gather(branch("ann"), branch("bob")), CUSTOMER.get()]
 
 
+async def groups_of_anyio(event, step):
+    done = []
+
+    async def part(n):
+        await step.sleep(f"nap {n}", (3 - n) * 1000)
+        done.append(await step.do("part", same, n))
+
+    async with anyio.create_task_group() as group:
+        for n in range(3):
+            group.start_soon(part, n)
+    return done
+
+
 @pytest.mark.parametrize(
     ("run", "output"),
     [
         pytest.param(gathers, [0, 1, 2, 3, None], id="gather"),
         pytest.param(gathers_errors, [True, 1], id="gather of errors"),
         pytest.param(groups, [0, 1, 2], id="TaskGroup"),
+        pytest.param(groups_of_anyio, [2, 1, 0], id="task group of AnyIO"),
         pytest.param(races, ["fast"], id="wait for the first"),
         pytest.param(comes_in_order, [2000, 9000, 30_000], id="as_completed"),
         pytest.param(times_out, "too slow", id="timeout"),
@@ -182,3 +199,49 @@ async def test_tool_of_asyncio_gives_the_same_every_time(run: Any, output: Any) 
     flow: type[WorkflowEntrypoint] = workflow(run)
 
     assert await every_way(Job(flow)) == output
+
+
+async def test_instance_whose_group_of_anyio_sleeps_is_put_back() -> None:
+    """Such a group waits for its tasks, which wait for the engine: nothing keeps the turn open."""
+
+    async def run(event, step):
+        async with anyio.create_task_group() as group:
+            group.start_soon(step.sleep, "night", "8 hours")
+
+    flow = workflow(run)
+    async with TestEngine.open([flow]) as engine:
+        instance = await engine.create(flow)
+        await engine.run_until_idle()
+
+        assert await instance.status() == "waiting"
+        assert not engine.is_held(instance.workflow, instance.id)
+
+
+async def test_body_that_reads_a_socket_of_anyio_waits_for_something_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AnyIO waits for what comes by an event of asyncio's, which no task of the author's sets."""
+    monkeypatch.setattr(TestEngine, "keeps_turns", True)
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.1)
+        writer.write(b"hello")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+
+        async def read():
+            async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+                return (await stream.receive()).decode()
+
+        async def run(event, step):
+            return await step.do("read", read, config={"timeout": "1 second"})
+
+        flow = workflow(run)
+        async with TestEngine.open([flow]) as engine:
+            instance = await engine.create(flow)
+            output = await instance.wait_for_output()
+            (entry,) = (await instance.log()).called
+
+    assert output == "hello"
+    assert isinstance(entry, StepEntry)
+    assert len(entry.attempts) == 1

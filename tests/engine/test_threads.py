@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -70,3 +71,46 @@ async def test_call_that_nobody_waits_for_keeps_its_thread() -> None:
         while made.abandoned:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
     assert other not in used
+
+
+async def test_call_that_meets_a_thread_that_ends_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a call comes, before, while or after its thread has waited long enough: it is made once."""
+    monkeypatch.setattr(threads, "_IDLE_S", 0.000_1)
+    made, numbers = Threads(), list[int]()
+
+    def call(number: int) -> Callable[[], None]:
+        return lambda: numbers.append(number)
+
+    for number in range(300):
+        await made.run(call(number))
+        for _ in range(number % 7):
+            await asyncio.to_thread(lambda: None)
+
+    assert numbers == [*range(300)]
+
+
+def test_call_that_outlives_its_loop_leaves_its_thread_to_another() -> None:
+    """What it returns is for nobody, and its thread makes the next call."""
+    made, begun, gate = Threads(), threading.Event(), threading.Event()
+    used: list[threading.Thread] = []
+
+    def hang() -> None:
+        used.append(threading.current_thread())
+        begun.set()
+        gate.wait(10)
+
+    async def give_up() -> None:
+        hung = made.run(hang)
+        await asyncio.to_thread(begun.wait)
+        hung.cancel()
+
+    async def run() -> threading.Thread:
+        thread: threading.Thread = await made.run(threading.current_thread)
+        return thread
+
+    asyncio.run(give_up())
+    gate.set()
+    while not made._idle:
+        used[0].join(0.01)
+
+    assert [asyncio.run(run())] == used

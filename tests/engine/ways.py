@@ -107,7 +107,7 @@ async def outcome(job: Job, store: CheckedStore, *, parks_always: bool = False, 
 async def _ends(engine: TestEngine, instance: TestInstance) -> bool:
     await engine.run_until_idle()
     # What takes a moment of real time, such as the end of a task, may have come to the last write only now.
-    await engine.run_until_idle()
+    await (engine.settle() if engine.keeps_turns else engine.run_until_idle())
     return await instance.status() in FINAL
 
 

@@ -27,6 +27,7 @@ from stepwell.store import audit_operations as audit
 from stepwell.store import child_operations as children
 from stepwell.store import codec, once
 from stepwell.store import control_operations as control
+from stepwell.store import fact_operations as facts
 from stepwell.store import flow_operations as flows
 from stepwell.store import job_operations as jobs
 from stepwell.store import label_operations as labels
@@ -296,6 +297,16 @@ def _list_audit(lot: Anything) -> Operation[Any]:
     bounds: Any = (lot.of(None, lot.now - 200), lot.of(None, lot.now - 20))
     what: Any = (lot.of(None, 5), lot.of(None, "instance.pause"), lot.of(None, "t"))
     return audit.ListAudit(lot.account(), lot.of(1, 100), *what, *where, *bounds)
+
+
+def _note_facts(lot: Anything) -> Operation[Any]:
+    of = (lot.of(None, lot.account()), lot.of(None, *WORKFLOWS), lot.of(None, *IDS))
+    return facts.NoteFacts([facts.Fact(lot.now, "info", "turn.lost", "größe 😀", "a:1", "server", *of)], lot.of(1, 50))
+
+
+def _list_facts(lot: Anything) -> Operation[Any]:
+    of = (lot.of(None, *WORKFLOWS), lot.of(None, *IDS), lot.of(None, "server"))
+    return facts.ListFacts(lot.of(None, lot.account()), lot.of(1, 100), lot.of(None, "turn.lost"), *of, lot.of(None, 5))
 
 
 # ---- workers and turns
@@ -663,7 +674,8 @@ def _repair(lot: Anything) -> Operation[Any]:
 
 
 def _add_webhook(lot: Anything) -> Operation[Any]:
-    wanted = (lot.few(WORKFLOWS), lot.few([*webhooks.EVENTS]))
+    # Webhooks want workflows by names that there can be: PostgreSQL looks for them as they are, in the text of a list.
+    wanted = ([name for name in lot.few(WORKFLOWS) if '"' not in name], lot.few([*webhooks.EVENTS]))
     about = (lot.account(), lot.new_id(), "https://example.com/größe", "whsec_YQ==")
     return webhooks.AddWebhook(*about, *wanted, lot.now, lot.of("ann", "größe"), lot.of(1, 3, 50))
 
@@ -804,6 +816,8 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
     once.Once: (12, _once),
     audit.Audited: (10, _audited),
     audit.ListAudit: (4, _list_audit),
+    facts.NoteFacts: (2, _note_facts),
+    facts.ListFacts: (2, _list_facts),
     audit.ForgetAudit: (1, lambda lot: audit.ForgetAudit(lot.now - lot.of(100, 1_000), lot.of(1, 500))),
     webhooks.AddWebhook: (3, _add_webhook),
     webhooks.ListWebhooks: (2, lambda lot: webhooks.ListWebhooks(lot.account())),

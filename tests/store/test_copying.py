@@ -27,8 +27,8 @@ from tests.store.scenes import claim, create, held, register, worker
 HAS_POSTGRES = postgres.is_there()
 COLUMNS = {table.name: sorted(table.columns) for table in TABLES}
 # What each database has for itself.
-SQLITES_OWN = {"sqlite_sequence", "schema_version", "commits", "sessions"}
-POSTGRES_OWN = {"schema_version", "hosts", "sessions"}
+SQLITES_OWN = {"sqlite_sequence", "schema_version", "commits", "sessions", "facts"}
+POSTGRES_OWN = {"schema_version", "hosts", "sessions", "facts"}
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tests.store.scenes import NOW, Ear, claim, create, creation, happening, ins
 HAS_POSTGRES = postgres.is_there()
 if HAS_POSTGRES:
     from stepwell.store.postgres import pulse
+    from stepwell.store.postgres.address import Address
     from stepwell.store.postgres.news import greeting, hear, texts
     from stepwell.store.postgres.store import PostgresStore
 
@@ -28,16 +29,22 @@ def _news(require: Callable[..., None]) -> None:
 
 
 @pytest.fixture
-async def hosts(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Store, Store]]:
+async def url() -> AsyncIterator[str]:
+    """A database."""
+    taken = await asyncio.to_thread(postgres.databases.take)
+    yield taken
+    await asyncio.to_thread(postgres.databases.give_back, taken)
+
+
+@pytest.fixture
+async def hosts(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Store, Store]]:
     """Two stores in one database that look once, when they come, and then never."""
     monkeypatch.setattr(pulse, "LOOK_EVERY_S", 3600.0)
     monkeypatch.setattr(pulse, "LOOK_OFTEN_S", 3600.0)
-    url = await asyncio.to_thread(postgres.databases.take)
     opened = [await asyncio.to_thread(PostgresStore.open, url) for _ in range(2)]
     yield opened[0], opened[1]
     for store in opened:
         await store.close()
-    await asyncio.to_thread(postgres.databases.give_back, url)
 
 
 async def _heard_of(act: Callable[[], object], heard: "asyncio.Queue[int]") -> int:
@@ -57,6 +64,24 @@ async def test_what_is_due_is_told(hosts: tuple[Store, Store]) -> None:
     one.listen(await one.run(RegisterWorker("worker", 2**62, NOW)), ear)
 
     assert await _heard_of(lambda: other.run(creation(f"i{next(ids)}")), ear.due) == NOW
+
+
+async def test_what_a_store_writes_before_it_is_heard_of_is_told(url: str, hosts: tuple[Store, Store]) -> None:
+    """A host that has just come may take an event before it has a connection to tell of it."""
+    one, other = hosts
+    await register(one)
+    ear, ids = Ear(), itertools.count()
+    one.listen(await one.run(RegisterWorker("worker", 2**62, NOW)), ear)
+    await _heard_of(lambda: other.run(creation(f"i{next(ids)}")), ear.due)
+
+    coming = pulse.Pulse(Address.of(url), 2**30, 60_000, Listeners())
+    await coming.start()
+    coming.tell(Tidings(due_at=NOW + 7))
+
+    async with asyncio.timeout(20):
+        while await ear.due.get() != NOW + 7:
+            pass
+    await coming.stop()
 
 
 async def test_event_for_a_turn_is_told(hosts: tuple[Store, Store]) -> None:

@@ -495,3 +495,28 @@ async def test_more_than_a_worker_has_room_for_wait_at_once() -> None:
         outputs = [await patient.wait_for_output() for patient in patients]
 
         assert (outputs, engine.clock.now()) == (list(range(600)), 86_400_000)
+
+
+async def test_what_a_step_leaves_behind_may_take_its_time_to_end() -> None:
+    """An instance whose last step has left a task behind is waited for: what that talks to may be slow."""
+
+    class Leaving(WorkflowEntrypoint):
+        async def run(self, event, step):
+            async def talk():
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await asyncio.to_thread(time.sleep, 0.3)
+
+            @step.do
+            async def greet():
+                self.left = asyncio.create_task(talk())
+                await asyncio.sleep(0)
+                return "hello"
+
+            return await greet()
+
+    async with TestEngine.open(Leaving) as engine:
+        instance = await engine.create(Leaving)
+
+        assert await instance.wait_for_output() == "hello"

@@ -11,6 +11,12 @@ from tools import llms, pages
 from tools.docs_site.checks import problems
 
 _ROOT = pages.DOCS.parent
+# What Sphinx and Furo leave out that people need who do not see the page, or have no mouse.
+_MENDED = {
+    'role="heading"': 'role="heading" aria-level="2"',
+    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="Pages">',
+    "<pre>": '<pre tabindex="0">',
+}
 
 
 def build(site: Path) -> int:
@@ -24,11 +30,20 @@ def build(site: Path) -> int:
         code = build_main([*told, str(_ROOT), str(site)])
     if code:
         return code
+    _mend(site)
     _add_what_models_read(site)
     wrong = [*problems(site)]
     for problem in wrong:
         print(problem, file=sys.stderr)
     return int(bool(wrong))
+
+
+def _mend(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        text = page.read_text("utf-8")
+        for left, mended in _MENDED.items():
+            text = text.replace(left, mended)
+        page.write_text(text, encoding="utf-8")
 
 
 def _add_what_models_read(site: Path) -> None:

@@ -39,11 +39,11 @@ from agents.usage import deserialize_usage, serialize_usage
 from mcp.types import CallToolResult, GetPromptResult, ListPromptsResult
 from mcp.types import Tool as MCPTool
 from openai import APIStatusError
-from openai.types.responses import Response, ResponseCompletedEvent, ResponseTextDeltaEvent
+from openai.types.responses import Response, ResponseCompletedEvent, ResponseTextDeltaEvent, ResponseTextDoneEvent
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from stepwell.agents.shared import Speech, StepPolicy, policy_of, refusal, run_step
+from stepwell.agents.shared import StepPolicy, policy_of, refusal, run_step, speak, take_note
 from stepwell.contexts import StepContext
 
 _TOOLS = TypeAdapter(list[MCPTool])
@@ -174,11 +174,15 @@ class _DurableModel(Model):
         yield ResponseCompletedEvent(response=response, sequence_number=0, type="response.completed")
 
     async def _asked(self, ask: Callable[[], Awaitable[Any]]) -> Any:
-        async def work(_: StepContext) -> Any:
+        async def work(ctx: StepContext) -> Any:
             try:
-                return await ask()
+                answer = await ask()
             except APIStatusError as error:
                 raise refusal(error, error.status_code, error.code) from error
+            name = self._named if isinstance(self._named, str) else None
+            usage = answer["usage"] or {}
+            take_note(ctx, answer.get("model", name), usage.get("input_tokens", 0), usage.get("output_tokens", 0))
+            return answer
 
         return await run_step(self._step, work, self._policy)
 
@@ -186,14 +190,15 @@ class _DurableModel(Model):
         return self._named if isinstance(self._named, Model) else self._provider.get_model(self._named)
 
     async def _streamed(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Response:
-        speech, response = Speech(), None
+        response = None
         async for event in self._model().stream_response(*args, **kwargs):
             match event:
                 case ResponseTextDeltaEvent(delta=text) if self._live:
-                    speech.say(text)
+                    speak(text)
+                case ResponseTextDoneEvent() if self._live:
+                    speak("\n")
                 case ResponseCompletedEvent(response=whole):
                     response = whole
-        speech.end()
         if response is None:
             raise ConnectionError("The model's stream has ended before its answer was whole.")
         return response
@@ -223,12 +228,8 @@ def _unpack(packed: Mapping[str, Any]) -> ModelResponse:
 def _from_stream(response: Response) -> ModelResponse:
     usage = Usage(requests=1)
     if (told := response.usage) is not None:
-        usage.input_tokens, usage.output_tokens, usage.total_tokens = (
-            told.input_tokens,
-            told.output_tokens,
-            told.total_tokens,
-        )
-        usage.input_tokens_details, usage.output_tokens_details = told.input_tokens_details, told.output_tokens_details
+        amounts = ("input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details")
+        usage = replace(usage, **{amount: getattr(told, amount) for amount in amounts})
     return ModelResponse(output=response.output, usage=usage, response_id=response.id)
 
 

@@ -48,14 +48,14 @@ from pydantic_ai.durable_exec import (
     replay_scope,
 )
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
-from pydantic_ai.messages import AgentStreamEvent, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+from pydantic_ai.messages import AgentStreamEvent, PartDeltaEvent, PartEndEvent, PartStartEvent, TextPart, TextPartDelta
 from pydantic_ai.models import Model
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import AgentDepsT, RunContext
 
-from stepwell.agents.shared import Speech, StepPolicy, current_port, policy_of, refusal, run_step
+from stepwell.agents.shared import StepPolicy, current_port, policy_of, refusal, run_step, speak, take_note
 from stepwell.contexts import StepContext
 from stepwell.errors import NonRetryableError, StepFailed, WorkflowTimeoutError
 from stepwell.port import TurnPort
@@ -159,14 +159,14 @@ class StepwellDurability(BaseDurabilityCapability[AgentDepsT]):
 
 
 async def _speak(_: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
-    speech = Speech()
     async for event in events:
         match event:
             case PartStartEvent(part=TextPart(content=text)):
-                speech.say(text)
+                speak(text)
             case PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
-                speech.say(text)
-    speech.end()
+                speak(text)
+            case PartEndEvent(part=TextPart()):
+                speak("\n")
 
 
 _runs: WeakKeyDictionary[TurnPort, int] = WeakKeyDictionary()
@@ -223,8 +223,8 @@ class _Steps(CallableOperationBackend[StepPolicy]):
     def __init__(self, names: _Names, model: StepPolicy, tool: StepPolicy) -> None:
         plain = StepPolicy()
 
-        def for_tool(_: DurableOperationId, tool_: Any, __: str) -> StepPolicy | Literal[False]:
-            metadata = None if tool_ is None else tool_.tool_def.metadata
+        def for_tool(_: DurableOperationId, called: Any, __: str) -> StepPolicy | Literal[False]:
+            metadata = None if called is None else called.tool_def.metadata
             own = (metadata or {}).get("stepwell")
             return False if own is False else policy_of({**tool.config, **(own or {})}, tool.limit)
 
@@ -243,13 +243,16 @@ class _Steps(CallableOperationBackend[StepPolicy]):
         """Do an operation as a step, or return what it returned before."""
         has_run = False
 
-        async def work(_: StepContext) -> object:
+        async def work(ctx: StepContext) -> object:
             nonlocal has_run
             has_run = True
             try:
-                return await body()
+                result = await body()
             except ModelAPIError as error:
                 raise _refusal(error) from error
+            if isinstance(operation_id, ModelRequestId):
+                _take_note(ctx, result)
+            return result
 
         try:
             result: object = await run_step(name, work, config)
@@ -265,6 +268,11 @@ class _Steps(CallableOperationBackend[StepPolicy]):
 def _refusal(error: ModelAPIError) -> Exception:
     status = error.status_code if isinstance(error, ModelHTTPError) else None
     return refusal(error, status, error.provider_error_code)
+
+
+def _take_note(ctx: StepContext, response: Any) -> None:
+    usage = response["usage"]
+    take_note(ctx, response["model_name"], usage["input_tokens"], usage["output_tokens"])
 
 
 class _Events(ExternalEventWaiter):

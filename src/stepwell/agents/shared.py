@@ -16,9 +16,6 @@ _CLIENTS_FAULT = range(400, 500)
 # One that may be none the next time: too slow, in conflict, too early, too often.
 _WORTH_ANOTHER_TRY = frozenset({408, 409, 425, 429})
 
-# About as much as a terminal shows in one line, and as a model says in a second.
-_LINE_CHARACTERS = 80
-
 _CURRENT_STEP: ContextVar[StepContext | None] = ContextVar("stepwell_agent_step", default=None)
 
 
@@ -73,24 +70,20 @@ def refusal(error: Exception, status: int | None, code: str | None) -> Exception
     return error
 
 
-class Speech:
-    """Prints what a model says while it says it, in lines: each is seen in the instance's log as soon as it ends."""
+def speak(text: str) -> None:
+    """Say on behalf of a step what its model says: it is in the instance's log before its line ends."""
+    print(text, end="", flush=True)  # noqa: T201  # what steps print is kept
 
-    def __init__(self) -> None:
-        self._line = ""
 
-    def say(self, text: str) -> None:
-        """Take what has come; print each line that is whole, or long enough to be broken behind a word."""
-        *lines, self._line = (self._line + text).split("\n")
-        head, space, tail = self._line.rpartition(" ")
-        if len(head) >= _LINE_CHARACTERS and space:
-            lines.append(head)
-            self._line = tail
-        for line in lines:
-            print(line)  # noqa: T201  # on behalf of the author's step, whose output is kept
+def take_note(ctx: StepContext, model: str | None, tokens_in: int, tokens_out: int) -> None:
+    """Keep with an attempt what its answer took, under OpenTelemetry's names.
 
-    def end(self) -> None:
-        """Print what is left."""
-        if self._line:
-            print(self._line)  # noqa: T201  # as above
-        self._line = ""
+    Source: opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/
+    """
+    ctx.set_attributes(
+        {
+            "gen_ai.response.model": model or None,
+            "gen_ai.usage.input_tokens": tokens_in,
+            "gen_ai.usage.output_tokens": tokens_out,
+        }
+    )

@@ -86,6 +86,7 @@ _PAGES = (
     "/hosts",
     "/jobs",
     "/audit",
+    "/facts",
     "/webhooks",
     "/webhooks/{webhook_id}",
     "/about",

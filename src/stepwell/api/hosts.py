@@ -13,7 +13,6 @@ from stepwell.api.request import ApiRequest
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine
 from stepwell.store.host_operations import HostRow
-from stepwell.tokens import MEASURING
 
 
 class HostShown(msgspec.Struct):
@@ -59,7 +58,7 @@ class StoreHosts(msgspec.Struct):
 async def list_hosts(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the hosts of the store, those that are alive first."""
     now = engine.clock.now()
-    sees_all = request.caller is None or bool(MEASURING & request.caller.permissions)
+    sees_all = request.sees_all
     found = await engine.hosts(now, None if sees_all else request.account)
     waits = found.waiting
     waiting = WaitingShown(waits.due, _lag(now, waits.oldest_due_at), waits.queued, waits.by_status)

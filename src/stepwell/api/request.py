@@ -23,7 +23,7 @@ from stepwell.forcing import LOCAL
 from stepwell.host_metrics import HostMetrics
 from stepwell.moves import Moves
 from stepwell.sessions import Sessions
-from stepwell.tokens import Caller, Tokens
+from stepwell.tokens import MEASURING, Caller, Tokens
 
 T = TypeVar("T")
 
@@ -72,6 +72,11 @@ class ApiRequest:
     token: str | None = None
     # And of the session, where it is made by one.
     session: str | None = None
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether the caller may see what is of all accounts, and of the machines: the operator, as with `/metrics`."""
+        return self.caller is None or bool(MEASURING & self.caller.permissions)
 
     @property
     def workflow(self) -> str:

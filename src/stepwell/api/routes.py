@@ -26,6 +26,7 @@ from stepwell.api import (
     checks,
     control,
     events,
+    facts,
     forcing,
     forking,
     graph,
@@ -93,6 +94,7 @@ _LOGS = ("after", "limit", "follow", "step")
 _HISTORY = ("after", "limit", "kind")
 _DRAWN = ("format", "theme")
 _AUDIT = (*("action", "token", "workflow", "instance", "date_start", "date_end", "per_page", "cursor", "format"),)
+_FACTS = ("event", "workflow", "instance", "process", "per_page", "cursor")
 _SEARCHED = (
     *("status", "label", "prefix", "version", "trigger", "error", "error_text", "duration_min", "duration_max"),
     *("date_start", "date_end", "ended_start", "ended_end", "direction", "per_page", "cursor"),
@@ -137,6 +139,7 @@ ROUTES = (
     Route("POST", _OWN_WORKFLOW + "/move", None, "Move instances to another version", moving.move_instances),
     Route("GET", _OWN_WORKFLOW + "/limits", None, "Get the limits of a workflow", limits.get_limits_of_workflow),
     Route("GET", _OWN + "/whoami", None, "Who calls, and who answers", caller.whoami),
+    Route("GET", _OWN + "/facts", None, "List what the servers' logs say", facts.list_facts, _FACTS),
     Route("GET", _OWN + "/audit", None, "List who has done what", audit.list_audit, _AUDIT),
     Route("GET", _OWN + "/hosts", None, "List who has the store open", hosts.list_hosts),
     Route("PUT", _SCRIPT, None, "Upload a script, and serve it", scripts.upload_script),
@@ -332,6 +335,7 @@ DASHBOARD = (
             "/hosts",
             "/jobs",
             "/audit",
+            "/facts",
             "/webhooks",
             "/webhooks/{webhook_id}",
             "/about",
@@ -365,9 +369,18 @@ _SHARED = frozenset(
 
 
 def is_shared(route: Route, http: Request) -> bool:
-    """Tell whether one reading may answer this request and others like it: a page asks, and waits for nothing."""
-    headers = http.headers
-    return route.pattern in _SHARED and http.method == "GET" and PAGE_HEADER in headers and "prefer" not in headers
+    """Tell whether one reading may answer this request and others like it: it waits for no change.
+
+    Who reads an instance may be one of many who do so again and again; of the rest only pages are that many.
+    """
+    if http.method != "GET" or route.pattern not in _SHARED or "prefer" in http.headers:
+        return False
+    return route.pattern == _INSTANCE or is_of_page(http)
+
+
+def is_of_page(http: Request) -> bool:
+    """Tell whether a page of the dashboard asks."""
+    return PAGE_HEADER in http.headers
 
 
 # A pattern, and the route of each of its methods.

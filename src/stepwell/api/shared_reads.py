@@ -1,4 +1,4 @@
-"""Readings that many pages ask for at once are made once for all of them.
+"""Readings that many ask for at once, pages most of all, are made once for all of them.
 
 Each page that is told of a change reads again what it shows, and many may show the same. Whoever asks gets an answer
 whose reading began after he has asked, so it has all that he has been told of; all who ask while one is under way, or
@@ -20,11 +20,15 @@ LONGEST_PAUSE_S = 0.25
 
 
 class Question(NamedTuple):
-    """What a page asks: whose it is, and the address as it was sent. The answer is the same for all who may ask."""
+    """What is asked: whose it is, and the address as it was sent. The answer is the same for all who may ask.
+
+    Pages have readings of their own, as they wait for a pause between two.
+    """
 
     account: str
     path: str
     query: bytes
+    is_of_page: bool
 
 
 @dataclass(slots=True)
@@ -50,7 +54,8 @@ class SharedReads:
 
         Raises what `make` raises.
         """
-        mine = self._questions.setdefault(question, _Readings())
+        if (mine := self._questions.get(question)) is None:
+            mine = self._questions[question] = _Readings()
         mine.asking += 1
         wanted = mine.begun + 1
         try:

@@ -15,6 +15,7 @@ from stepwell.core.step_answers import Attempt
 from stepwell.isolation import Isolation
 from stepwell.outlook import Outlook
 from stepwell.problems import Problem
+from stepwell.store.fact_operations import Fact
 from stepwell.store.operations import Claim, InstanceRow
 
 _HEAD_BYTES = 4
@@ -199,8 +200,15 @@ class Pong(Message, frozen=True):
     number: int
 
 
+class Said(Message, frozen=True):
+    """Worker: my log tells this."""
+
+    fact: Fact
+
+
 AnyMessage = (
     Ask
+    | Said
     | Answer
     | Refusal
     | Listen

@@ -12,7 +12,14 @@ import msgspec
 
 from stepwell.errors import StepwellError, StoreError
 from stepwell.facts import fact
-from stepwell.store import Store, audit_operations, session_operations, token_operations, webhook_operations
+from stepwell.store import (
+    Store,
+    audit_operations,
+    fact_operations,
+    session_operations,
+    token_operations,
+    webhook_operations,
+)
 from stepwell.store.audit_operations import Audited
 from stepwell.store.catalogue import OPERATIONS
 from stepwell.store.link import (
@@ -37,8 +44,9 @@ from stepwell.store.snapshot_operations import SaveSnapshot, ServeSnapshot
 logger = logging.getLogger(__name__)
 
 # What servers and commands ask for, and no worker: code that speaks for itself is not to make itself a token or a
-# session, nor entries of what nobody has asked, nor to have webhooks' secrets, or have the server send something.
-_MODULES = (audit_operations, session_operations, token_operations, webhook_operations)
+# session, nor entries of what nobody has asked, nor facts of others, nor to have webhooks' secrets, or have the server
+# send something.
+_MODULES = (audit_operations, fact_operations, session_operations, token_operations, webhook_operations)
 # The server, which may be root, writes the files of a snapshot to where they say.
 _NOT_FOR_WORKERS: tuple[type[Operation[Any]], ...] = (
     SaveSnapshot,

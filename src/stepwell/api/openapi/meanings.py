@@ -13,6 +13,7 @@ from stepwell import limits
 from stepwell.api.openapi.meanings_of_audit import OF_AUDIT
 from stepwell.api.openapi.meanings_of_callers import OF_CALLERS
 from stepwell.api.openapi.meanings_of_deployments import OF_DEPLOYMENTS
+from stepwell.api.openapi.meanings_of_facts import OF_FACTS
 from stepwell.api.openapi.meanings_of_graphs import OF_GRAPHS
 from stepwell.api.openapi.meanings_of_hosts import OF_HOSTS
 from stepwell.api.openapi.meanings_of_limits import OF_LIMITS
@@ -464,6 +465,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     **OF_LIMITS,
     **OF_CALLERS,
     **OF_HOSTS,
+    **OF_FACTS,
     **OF_DEPLOYMENTS,
     **OF_SCRIPTS,
     "Progress": {

@@ -1,8 +1,9 @@
-"""The operation on the audit log, which is Stepwell's own."""
+"""The operations on the audit log, and on the logs of the servers, which are Stepwell's own."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from stepwell.api.facts import FactShown
 from stepwell.api.openapi.of_stepwell import STEPWELL
 from stepwell.api.openapi.operation import MANY_STREAMS, OWN, TOO_SLOW, Answer, Key, Operation
 from stepwell.audit_log import AuditEntryShown
@@ -24,5 +25,14 @@ OPERATIONS: Mapping[Key, Operation] = {
         ),
         refused=(TOO_SLOW, MANY_STREAMS),
         cli=("stepwell audit list --action instance.terminate", "stepwell audit export audit.csv"),
+    ),
+    f"GET {OWN}/facts": Operation(
+        id="stepwell-facts",
+        tag=STEPWELL,
+        description="Lists what the logs of the servers and their workers have said last, the latest first, a page at "
+        "a time: those of the account, or with the permission `metrics` all. The store keeps 10,000, of all hosts, "
+        "also of those that are gone. What code logs is in the logs of its instances; refused requests "
+        "are in the server's own log alone.",
+        answer=Answer(list[FactShown], ("count", "per_page", "cursor")),
     ),
 }

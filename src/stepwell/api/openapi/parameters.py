@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stepwell import limits
 from stepwell.api import (
     audit,
+    facts,
     graph,
     history,
     identity,
@@ -285,6 +286,14 @@ QUERY: Mapping[Key, Mapping[str, Schema]] = {
         "per_page": _number("How many entries a page has.", audit.PER_PAGE, audit.MOST_PER_PAGE),
         "cursor": _CURSOR,
         "format": _choice("A page as JSON, or all entries as a file.", audit.FORMATS, "json"),
+    },
+    f"GET {ACCOUNT}/stepwell/facts": {
+        "event": _text("Only what is called so.", facts.NAME_LENGTH),
+        "workflow": _text("Only what is of this workflow, or of instances of it.", limits.WORKFLOW_NAME_LENGTH),
+        "instance": _text("Only what is of instances of this id.", limits.ADDRESSED_INSTANCE_ID_LENGTH),
+        "process": _text("Only what `server`, or the worker of this name, has told.", facts.NAME_LENGTH),
+        "per_page": _number("How many facts a page has.", facts.PER_PAGE, facts.MOST_PER_PAGE),
+        "cursor": _CURSOR,
     },
     f"POST {ACCOUNT}/stepwell/checks/{{script_name}}": {
         "workflow": _text("Only instances of this workflow.", limits.WORKFLOW_NAME_LENGTH),

@@ -18,8 +18,8 @@ import { PHONE, useMedia } from "./views/window.js";
 import { Workflows } from "./views/workflows.js";
 
 const PAGES = { overview: Overview, workflows: Workflows, instances: Instances, instance: Instance, nothing: Nothing };
-for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs", audit: "Audit", webhooks: "Webhooks", settings: "Settings", compare: "Compare", about: "About" })) PAGES[page] = later(name);
-const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"], ["/webhooks", "Webhooks", "can_notify"], ["/audit", "Audit", "can_audit"]];
+for (const [page, name] of Object.entries({ graph: "WorkflowGraph", source: "Source", versions: "Versions", schedules: "Schedules", limits: "Limits", hosts: "Hosts", jobs: "Jobs", audit: "Audit", facts: "Facts", webhooks: "Webhooks", settings: "Settings", compare: "Compare", about: "About" })) PAGES[page] = later(name);
+const NAV = [["/", "Overview"], ["/workflows", "Workflows"], ["/instances", "Instances"], ["/schedules", "Schedules"], ["/jobs", "Jobs"], ["/hosts", "Hosts"], ["/facts", "Server log"], ["/webhooks", "Webhooks", "can_notify"], ["/audit", "Audit", "can_audit"]];
 // Some are for those alone who may ask for what they show.
 const navOf = () => NAV.filter(([, , right]) => !right || session.now[right]);
 const ABOUT = ["/about", "About"];

@@ -6,6 +6,7 @@ export { Ask, AskEvent } from "./views/bulk_ask.js";
 export { Compare } from "./views/compare.js";
 export { Create } from "./views/create.js";
 export { Data } from "./views/data.js";
+export { Facts } from "./views/facts.js";
 export { Family } from "./views/family.js";
 export { Graph } from "./views/graph.js";
 export { WorkflowGraph } from "./views/graph_tab.js";

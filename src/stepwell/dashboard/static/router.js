@@ -57,7 +57,7 @@ export function useRoute() {
 
 function pageAt(pathname) {
   const [first, name, tab, ...rest] = pathname.split("/").slice(1).map(decoded);
-  const pages = { "": "overview", login: "login", workflows: "workflows", instances: "instances", schedules: "schedules", hosts: "hosts", jobs: "jobs", audit: "audit", webhooks: "webhooks", about: "about" };
+  const pages = { "": "overview", login: "login", workflows: "workflows", instances: "instances", schedules: "schedules", hosts: "hosts", jobs: "jobs", audit: "audit", facts: "facts", webhooks: "webhooks", about: "about" };
   if (name === undefined || name === "") return { page: Object.hasOwn(pages, first) ? pages[first] : "nothing" };
   if (first === "webhooks" && tab === undefined) return { page: "webhooks", id: name };
   if (first !== "workflows") return { page: "nothing" };

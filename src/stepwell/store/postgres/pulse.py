@@ -164,9 +164,11 @@ class Pulse:
         time = asyncio.get_running_loop().time
         channel = await connection.fetchval(CHANNEL)
         self._hears = False
-        # What could not be told meanwhile, others have found by looking.
-        self._tidings = Tidings()
-        self._has_tidings.clear()
+        if self._over_at:
+            # What could not be told since the last connection, others have found by looking. What a store has written
+            # before its first one is young.
+            self._tidings = Tidings()
+            self._has_tidings.clear()
         await connection.add_listener(channel, self._heard)
         await connection.execute(SEND, channel, [greeting(self._host)])
         renew_at = look_at = time()

@@ -8,6 +8,7 @@ from stepwell.store.account_operations import GetAccountSettings, GetTriggers
 from stepwell.store.audit_operations import ListAudit
 from stepwell.store.child_operations import ListRelatives, ReadFamily
 from stepwell.store.control_operations import IsTerminating, ListTerminations
+from stepwell.store.fact_operations import ListFacts
 from stepwell.store.flow_operations import ListGates
 from stepwell.store.forcing_operations import ListDecisions
 from stepwell.store.host_operations import ListHosts
@@ -49,6 +50,7 @@ from stepwell.store.sql.audit import list_audit
 from stepwell.store.sql.children import list_relatives, read_family
 from stepwell.store.sql.counts import count_ends, list_outcomes, read_counts
 from stepwell.store.sql.deliveries import are_deliveries_due
+from stepwell.store.sql.facts import list_facts
 from stepwell.store.sql.hosts import list_hosts
 from stepwell.store.sql.instances import get_instance
 from stepwell.store.sql.jobs import get_job, list_jobs, list_open_jobs
@@ -225,6 +227,7 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     GetTriggers: get_triggers,
     ListGates: list_gates,
     ListHosts: list_hosts,
+    ListFacts: list_facts,
     FindOnce: find_once,
     FindSession: find_session,
     ListSessions: list_sessions,

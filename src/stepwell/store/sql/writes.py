@@ -19,6 +19,7 @@ from stepwell.store.control_operations import (
     TerminateSome,
 )
 from stepwell.store.encryption_operations import Reencrypt
+from stepwell.store.fact_operations import NoteFacts
 from stepwell.store.flow_operations import (
     AskSlot,
     ForgetLimits,
@@ -69,6 +70,7 @@ from stepwell.store.sql.control import (
 from stepwell.store.sql.deletion import delete_workflow, purge_deleted
 from stepwell.store.sql.deliveries import end_attempt, forget_deliveries, take_deliveries
 from stepwell.store.sql.events import append_event, force_step
+from stepwell.store.sql.facts import note_facts
 from stepwell.store.sql.gates import limit_account
 from stepwell.store.sql.jobs import advance_job, cancel_job, start_job
 from stepwell.store.sql.labels import give_labels, set_labels
@@ -436,6 +438,7 @@ WRITES: Mapping[type[Operation[Any]], Callable[[Transaction, Any], object]] = {
     AbandonImport: abandon_import,
     TellExport: tell_export,
     Once: _once,
+    NoteFacts: note_facts,
     Audited: _audited,
     ForgetAudit: forget_audit,
     AddWebhook: add_webhook,

@@ -40,6 +40,7 @@ class EventReason(ReasonShown, tag="waitForEvent"):
     step: str
     event_type: str
     until: str
+    unmet: list[str]
 
 
 class SleepReason(ReasonShown, tag="sleep"):
@@ -241,8 +242,8 @@ _State = (
 def _wait(reason: _Wait) -> AnyReason:
     """Show what the code of an instance waits for, or does."""
     match reason:
-        case why.EventAwaited(step=step, event_type=event_type, until=until):
-            return EventReason(step, event_type, iso(until))
+        case why.EventAwaited(step=step, event_type=event_type, until=until, unmet=unmet):
+            return EventReason(step, event_type, iso(until), list(unmet))
         case why.Sleeping(step=step, until=until):
             return SleepReason(step, iso(until))
         case why.RetryAwaited(step=step, failed_attempts=failed, error=error, until=until):

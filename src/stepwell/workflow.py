@@ -28,6 +28,7 @@ from typing import (
 )
 
 from stepwell import values
+from stepwell.core.retries import CONFIG_KEYS
 from stepwell.errors import InvalidStepConfig, UnfitValue, WorkflowFatalError
 from stepwell.flow import Flow
 from stepwell.isolation import Limits
@@ -249,8 +250,13 @@ class WorkflowStep:
         if len(args) > 1 and callable(args[1]):
             name, function, *arguments = args
             config = kwargs.pop("config", None)
+            if arguments and config is None:
+                _check_last(name, function, arguments)
             traits = traits_of(name, {trait: kwargs.pop(trait, None) for trait in TRAITS})
             return self._run(name, config, bind(function, tuple(arguments), kwargs, traits))
+        if args[1:] and isinstance(args[1], Mapping):
+            # JavaScript has it in this place.
+            raise _misplaced(args[0], args[1])
         return self._decorator(*args, **kwargs)
 
     async def sleep(self, name: str, duration: object) -> None:
@@ -343,6 +349,23 @@ class WorkflowStep:
 def to_moment(at_ms: int) -> datetime:
     """Return a moment as authors see it: a datetime in UTC without a zone, as on Cloudflare."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).replace(tzinfo=None)
+
+
+def _check_last(name: str, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+    """Refuse a config that is given as the last argument, where the function takes none there but its context."""
+    last = arguments[-1]
+    if not isinstance(last, Mapping) or not last or not last.keys() <= set(CONFIG_KEYS):
+        return
+    try:
+        taken = inspect.signature(function).bind_partial(*arguments).arguments
+    except TypeError:
+        raise _misplaced(name, last) from None
+    if taken.get("ctx") is last:
+        raise _misplaced(name, last)
+
+
+def _misplaced(name: str, config: object) -> InvalidStepConfig:
+    return InvalidStepConfig(name, "the config", config, "given by its name, step.do(name, function, config={...})")
 
 
 def _moment(name: str, timestamp: object) -> int:

@@ -40,6 +40,7 @@ async def test_reasons_of_an_instance_are_told(client: httpx.AsyncClient, histor
                 "step": "approval-1",
                 "event_type": "approved",
                 "until": "2026-11-23T10:01:00.021Z",
+                "unmet": [],
             },
         ],
         "end": None,

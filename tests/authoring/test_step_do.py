@@ -1,5 +1,6 @@
 """`step.do`: its name, its key, what is recorded of it, and what it refuses."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -275,6 +276,47 @@ async def test_step_without_a_function_is_refused(function: Any) -> None:
 
     assert (type(error), str(error)) == (TypeError, f"{function!r} is not a callable object")
     assert entries == []
+
+
+CONFIG = {"timeout": "5 seconds", "retries": {"limit": 1, "delay": 1}}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda step: step.do("work", CONFIG, lambda: "done"), id="before the function"),
+        pytest.param(lambda step: step.do("work", lambda: "done", CONFIG), id="behind it"),
+        pytest.param(lambda step: step.do("work", lambda ctx: "done", CONFIG), id="in the place of ctx"),
+        pytest.param(lambda step: step.do("work", lambda a: a, 1, CONFIG), id="behind arguments"),
+    ],
+)
+async def test_config_that_is_not_named_is_refused(call: Callable[[Any], Awaitable[Any]]) -> None:
+    """JavaScript has it in the second place; here it has a name, and is no argument that the function cannot take."""
+    error, entries = await refusal_of(call)
+
+    assert isinstance(error, InvalidStepConfig)
+    assert str(error).startswith(
+        'Step "work": the config must be given by its name, step.do(name, function, config={...}), got {'
+    )
+    assert entries == []
+
+
+@pytest.mark.parametrize(
+    ("function", "argument"),
+    [
+        pytest.param(lambda a: a, CONFIG, id="that looks like a config"),
+        pytest.param(lambda *a: a[0], CONFIG, id="of any number"),
+        pytest.param(lambda a: a, {}, id="empty"),
+        pytest.param(lambda ctx: ctx, {"a": 1}, id="in the place of ctx, and no config"),
+    ],
+)
+async def test_dict_that_the_function_takes_is_its_argument(function: Any, argument: Any) -> None:
+    """Nothing is refused that could be meant."""
+
+    async def run(event, step):
+        return await step.do("work", function, argument)
+
+    assert await output_of(run) == argument
 
 
 async def test_function_is_checked_before_the_name() -> None:

@@ -390,3 +390,16 @@ def test_termination_of_all_is_asked_for_by_the_workflows_name(server: DevServer
 
     assert (refused.exit_code, wrong, right) == (2, 2, 0)
     assert written.startswith("terminate all instances with status waiting of idle? type idle: ")
+
+
+def test_fault_of_the_server_is_not_laid_to_the_command() -> None:
+    """A store without room is no matter of what was typed: the hint leads to the server."""
+    full = Answer.refusal(503, 10001, "workflows.api.error.internal_server: the disk is full")
+    with scripted([full] * 3) as server:
+        told = run("instances", "terminate", "order", "a", "-y", "--url", server.url)
+
+    assert (told.exit_code, told.stderr) == (
+        1,
+        "error: the disk is full (10001)\n"
+        "hint: nothing is wrong with the command: `stepwell doctor` looks at the server, and its log says more\n",
+    )

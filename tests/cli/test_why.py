@@ -75,6 +75,18 @@ def test_instance_that_is_not_there_is_told(server: DevServer) -> None:
             f'waiting for event "approved" (approval-1) {UNTIL}',
             id="event",
         ),
+        pytest.param(
+            {
+                "type": "waitForEvent",
+                "step": "approval-1",
+                "event_type": "approved",
+                "until": AHEAD,
+                "unmet": ["aproved", "Approved"],
+            },
+            f'waiting for event "approved" (approval-1) {UNTIL}; '
+            'what has come, and nothing waits for: "aproved", "Approved"',
+            id="event, and others have come",
+        ),
         pytest.param({"type": "sleep", "step": "nap-1", "until": AHEAD}, f"sleeping (nap-1) {UNTIL}", id="sleep"),
         pytest.param(
             {"type": "retry", "step": "charge-1", "failed_attempts": 2, "error": ERROR, "until": AHEAD},

@@ -105,6 +105,20 @@ def why(records: Sequence[Record], situation: Situation, now: int = NOW + 10) ->
     ("records", "situation", "reasons"),
     [
         pytest.param([APPROVAL, RESTING], parked(LATER), [APPROVING], id="event"),
+        pytest.param(
+            [
+                EventReceived(NOW, "aproved", "1"),
+                EventReceived(NOW, "paid", "1"),
+                EventReceived(NOW, "aproved", "1"),
+                WaitStarted(NOW + 1, wait("payment"), "paid", LATER, 60 * MINUTE),
+                WaitEnded(NOW + 2, wait("payment"), 4),
+                APPROVAL,
+                RESTING,
+            ],
+            parked(LATER),
+            [replace(APPROVING, unmet=("aproved",))],
+            id="event, and another one has come",
+        ),
         pytest.param([NAP, RESTING], parked(LATER), [SLEEPING], id="sleep"),
         pytest.param([STARTED, FAILED, RESTING], parked(LATER), [RETRYING], id="retry"),
         pytest.param([NAP, APPROVAL, RESTING], parked(LATER), [SLEEPING, APPROVING], id="several"),

@@ -96,6 +96,15 @@ async def test_event_that_it_waits_for_is_sent_with_three_clicks(shop: Shop) -> 
     assert (await shop.workers.instance(flows.Order, "approved").output())["approval"] == {"by": "ann"}
 
 
+async def test_event_that_nothing_waits_for_is_named_beside_the_one_that_is(shop: Shop) -> None:
+    """Who has spelt its type otherwise sees both."""
+    path = await shop.order("misspelt", then="1 day")
+    await shop.workers.instance(flows.Order, "misspelt").send_event("aproved", None)
+
+    async with shop.open(path) as page:
+        await shop.sees(page, "What has come, and nothing waits for: aproved.")
+
+
 @pytest.mark.long
 async def test_sleep_is_skipped_by_hand(shop: Shop) -> None:
     """The dialog says what will happen; who decided is on record."""

@@ -297,6 +297,7 @@ async def test_handle_of_a_binding_tells_why() -> None:
                 "step": "approval-1",
                 "event_type": "approved",
                 "until": "2026-09-21T15:13:20.000Z",
+                "unmet": [],
             }
         ],
         "end": None,

@@ -80,6 +80,8 @@ _HINT_BY_EXIT = {
     UNREACHABLE: "`stepwell dev` and `stepwell serve` start a server; --url, STEPWELL_URL or a profile names another",
 }
 
+_SERVER_FAULT = 500
+_HINT_OF_FAULT = "nothing is wrong with the command: `stepwell doctor` looks at the server, and its log says more"
 _HINT_OF_OTHERS = "it is Stepwell's own, and that server is Cloudflare's, or an older one; --url names another"
 
 # How messages of Cloudflare's API begin; the number behind them says as much.
@@ -193,7 +195,8 @@ def _hint_by_code(error: StepwellError, command: str | None) -> str | None:
         return _HINT_OF_OTHERS
     if not isinstance(error, RequestRefused):
         return None
-    return _HINT_BY_COMMAND.get((command or "", error.error_code)) or _HINT_BY_CODE.get(error.error_code)
+    hint = _HINT_BY_COMMAND.get((command or "", error.error_code)) or _HINT_BY_CODE.get(error.error_code)
+    return hint or (_HINT_OF_FAULT if error.status >= _SERVER_FAULT else None)
 
 
 def _hint_of(error: click.ClickException) -> str:

@@ -111,6 +111,13 @@ def _not_loaded(reason: Reason) -> str:
     return f"no worker has the {made_of}; workers: {workers}"
 
 
+def _event(reason: Reason) -> str:
+    # Servers of before did not say what has come instead.
+    unmet = ", ".join(f'"{event_type}"' for event_type in reason.get("unmet", ()))
+    others = f"; what has come, and nothing waits for: {unmet}" if unmet else ""
+    return f'waiting for event "{reason["event_type"]}" ({reason["step"]}) {_until(reason)}{others}'
+
+
 def _turns_lost(reason: Reason) -> str:
     times_ = "once" if reason["count"] == 1 else f"{reason['count']} times in a row"
     return f"its worker died {times_}"
@@ -127,7 +134,7 @@ def _rollback(reason: Reason) -> str:
 
 
 _WORDS: Mapping[str, Callable[[Reason], str]] = {
-    "waitForEvent": lambda r: f'waiting for event "{r["event_type"]}" ({r["step"]}) {_until(r)}',
+    "waitForEvent": _event,
     "sleep": lambda r: f"sleeping ({r['step']}) {_until(r)}",
     "retry": _retry,
     "attempt": _attempt,

@@ -17,6 +17,7 @@ from stepwell.core.records import (
     AttemptInterrupted,
     AttemptLost,
     AttemptStarted,
+    EventReceived,
     Failed,
     Key,
     PauseAsked,
@@ -47,8 +48,12 @@ from stepwell.core.standing import standing
 def fold_calls(history: Iterable[Recorded]) -> "OpenCalls":
     """Return the calls after a whole history."""
     calls = OpenCalls()
-    for recorded in standing(history):
-        calls.add(recorded.record)
+    for seq, record in standing(history):
+        calls.add(record)
+        if isinstance(record, EventReceived):
+            calls.unmet[seq] = record.event_type
+        elif isinstance(record, WaitEnded) and record.event_seq is not None:
+            calls.unmet.pop(record.event_seq, None)
     return calls
 
 
@@ -78,6 +83,8 @@ class OpenCalls:
         self.rollback: RollbackStarted | None = None
         self.error: Failure | None = None
         self.paused_at = 0
+        # The types of events that no wait has got, by their seq.
+        self.unmet: dict[int, str] = {}
         self.last_at = 0
         # How long the last turn took that was put back.
         self.last_turn_ms = 0

@@ -14,6 +14,7 @@ from stepwell.errors import InvalidStepConfig
 from stepwell.limits import RETRIES_PER_STEP
 
 _CLASS_KEYS = ("retry_on", "dont_retry_on")
+CONFIG_KEYS = ("retries", "timeout", "sensitive", *_CLASS_KEYS, "heartbeat")
 BACKOFFS = ("constant", "linear", "exponential")
 
 DEFAULTS = StepConfig(limit=5, delay=10_000, backoff="exponential", timeout="10 minutes")
@@ -61,7 +62,7 @@ def merge(
     """
     if config is None:
         return defaults
-    _check_keys(step, "config", config, ("retries", "timeout", "sensitive", *_CLASS_KEYS, "heartbeat"))
+    _check_keys(step, "config", config, CONFIG_KEYS)
     for key in _CLASS_KEYS:
         _check_classes(step, key, config.get(key))
     limit, delay, backoff = _merge_retries(step, config.get("retries"), defaults, most)

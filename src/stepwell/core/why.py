@@ -89,11 +89,12 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class EventAwaited:
-    """It waits for an event of a type."""
+    """It waits for an event of a type; `unmet` are the types of others that have come, and that no wait has got."""
 
     step: str
     event_type: str
     until: int
+    unmet: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +288,7 @@ def _reasons(fold: OpenCalls, situation: Situation, now: int, parks_after_ms: in
         yield from _due(fold, situation)
     elif situation.shared and situation.owner is None:
         yield from (SharedSlotAwaited(wait) for wait in situation.shared)
-        yield from (wait for call in fold.live() if (wait := _awaited(call, now)))
+        yield from (wait for call in fold.live() if (wait := _awaited(fold, call, now)))
     elif situation.due_at is None:
         yield from _due(fold, situation)
     else:
@@ -320,7 +321,7 @@ def _in_turn(fold: OpenCalls, situation: Situation, now: int, parks_after_ms: in
     if fold.state.status is Status.WAITING_FOR_PAUSE:
         return
     yield from (SharedSlotAwaited(wait) for wait in situation.shared)
-    waits = [wait for call in calls if (wait := _awaited(call, now))]
+    waits = [wait for call in calls if (wait := _awaited(fold, call, now))]
     yield from waits
     # A turn with nothing but waits is parked, unless one of them is about to end.
     if not running and not situation.shared and all(wait.until > now + parks_after_ms for wait in waits):
@@ -338,7 +339,7 @@ def _due(fold: OpenCalls, situation: Situation) -> Iterator[Reason]:
 
 def _at_rest(fold: OpenCalls, situation: Situation, due_at: int) -> Iterator[Reason]:
     """Give the reasons of an instance that was put back until a moment."""
-    waits = [wait for call in fold.live() if (wait := _awaited(call, due_at - 1))]
+    waits = [wait for call in fold.live() if (wait := _awaited(fold, call, due_at - 1))]
     yield from waits
     if any(wait.until == due_at for wait in waits):
         return
@@ -364,12 +365,13 @@ def _running(call: OpenCall, worker: str) -> AttemptRunning:
     return AttemptRunning(call.key.label, call.attempt, call.since, call.since + timeout_ms, worker)
 
 
-def _awaited(call: OpenCall, now: int) -> EventAwaited | Sleeping | RetryAwaited | None:
+def _awaited(fold: OpenCalls, call: OpenCall, now: int) -> EventAwaited | Sleeping | RetryAwaited | None:
     """Return what a call waits for, unless that is over."""
     if call.is_in_flight or call.until is None or call.until <= now:
         return None
     if call.key.kind is StepKind.SLEEP:
         return Sleeping(call.key.label, call.until)
     if call.key.kind is StepKind.WAIT:
-        return EventAwaited(call.key.label, call.event_type, call.until)
+        others = dict.fromkeys(event_type for event_type in fold.unmet.values() if event_type != call.event_type)
+        return EventAwaited(call.key.label, call.event_type, call.until, tuple(others))
     return RetryAwaited(call.key.label, call.failures, call.error or LOST, call.until)

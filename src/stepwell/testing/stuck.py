@@ -35,8 +35,8 @@ async def _lines(engine: Engine, account: str) -> AsyncIterator[str]:
 def in_words(reason: why.Reason) -> str:  # noqa: PLR0911 - one for each reason
     """Say what an instance waits for, and what would help."""
     match reason:
-        case why.EventAwaited(step=step, event_type=event_type, until=until):
-            return _event(step, event_type, until)
+        case why.EventAwaited():
+            return _event(reason)
         case why.Sleeping(step=step, until=until):
             return f"sleeps ({step}) until {iso(until)}: `await engine.advance(...)` moves the clock on"
         case why.RetryAwaited(step=step, error=error, until=until):
@@ -57,12 +57,14 @@ def in_words(reason: why.Reason) -> str:  # noqa: PLR0911 - one for each reason
             return _queued(reason)
 
 
-def _event(step: str, event_type: str, until: int) -> str:
+def _event(reason: why.EventAwaited) -> str:
+    event_type, step = reason.event_type, reason.step
     if event_type.startswith(_CHILD):
         return f"waits for its child {event_type.removeprefix(_CHILD)} ({step})"
+    others = f"; what has come, and nothing waits for: {', '.join(reason.unmet)}" if reason.unmet else ""
     return (
-        f'waits for the event "{event_type}" ({step}) until {iso(until)}: '
-        f'`await instance.send_event("{event_type}", ...)` sends it, and `mock_event` does so beforehand'
+        f'waits for the event "{event_type}" ({step}) until {iso(reason.until)}: '
+        f'`await instance.send_event("{event_type}", ...)` sends it, and `mock_event` does so beforehand{others}'
     )
 
 

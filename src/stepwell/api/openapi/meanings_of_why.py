@@ -29,6 +29,7 @@ OF_WHY: Mapping[str, Mapping[str, Meaning]] = {
         "step": {"description": "The wait's name with its count.", "examples": ["approval-1"]},
         "event_type": {"description": "The type of the event.", "examples": ["approved"]},
         "until": _TIMED_OUT,
+        "unmet": {"description": "Types of other events that have come, and that no wait has got.", "examples": [[]]},
     },
     "SleepReason": {
         "step": {"description": "The sleep's name with its count.", "examples": ["cool down-1"]},

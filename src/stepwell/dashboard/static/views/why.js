@@ -39,7 +39,7 @@ function Reason({ reason, canWrite, ask, ...given }) {
   const queue = () => html`${reason.before > 0 && `; ${plural(reason.before, "other")} before it`}${reason.until && html`; its rate allows the next start: ${left(reason.until)}`}`;
   const since = (at) => `for ${duration(now - Date.parse(at))}`;
   const makers = {
-    waitForEvent: () => childOf(reason.event_type) ? ["waiting", html`Awaits the instance ${link(childOf(reason.event_type))} in ${step("waitForEvent")}.`] : ["waiting", html`Waits for the event <strong>${visible(reason.event_type)}</strong> in ${step("waitForEvent")}: ${left(reason.until)}.`, act("Send this event", { kind: "event", type: reason.event_type }, "primary")],
+    waitForEvent: () => childOf(reason.event_type) ? ["waiting", html`Awaits the instance ${link(childOf(reason.event_type))} in ${step("waitForEvent")}.`] : ["waiting", html`Waits for the event <strong>${visible(reason.event_type)}</strong> in ${step("waitForEvent")}: ${left(reason.until)}.${reason.unmet?.length > 0 && html` What has come, and nothing waits for: <strong>${visible(reason.unmet.join(", "))}</strong>.`}`, act("Send this event", { kind: "event", type: reason.event_type }, "primary")],
     sleep: () => ["waiting", html`Sleeps in ${step("sleep")}: ${left(reason.until)}.`, act("Skip", { kind: "force", action: "skip", type: "sleep", step: reason.step })],
     retry: () => [
       "waiting",

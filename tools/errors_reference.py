@@ -78,8 +78,9 @@ def write() -> None:
 
 
 def _below(kind: type[StepwellError]) -> Iterator[type[StepwellError]]:
-    """Yield a class and those that derive from it, wherever they were made, once each."""
-    yield from dict.fromkeys([kind, *(one for inner in kind.__subclasses__() for one in _below(inner))])
+    """Yield a class and those of ours that derive from it, wherever they were made, once each."""
+    ours = [inner for inner in kind.__subclasses__() if inner.__module__.partition(".")[0] == "stepwell"]
+    yield from dict.fromkeys([kind, *(one for inner in ours for one in _below(inner))])
 
 
 def _answer(kind: type[StepwellError]) -> tuple[int, int]:

@@ -66,8 +66,7 @@ class Turn:
         self.stand_ins, self.finishing = context.stand_ins(claim), context.finishing
         self.trace: Trace | HandedOn | None = None
         self.execution = Execution((), 0)
-        self._workflow = workflow
-        self._context = context
+        self._workflow, self._context = workflow, context
         self._reader = Reader(context.store, context.clock, claim)
         events = RecorderEvents(self._heard, self._lost, self.broke)
         self._recorder = Recorder(context.store, claim, context.clock, events)
@@ -86,8 +85,7 @@ class Turn:
         self._endings = Endings(self, context, self._recorder, self._attempts)
         self.notebook.idle = self.advance
         self._sink = self.notebook.run_sink()
-        # Scopes with attempts to begin.
-        self._asking: dict[CallScope, None] = {}
+        self._asking: dict[CallScope, None] = {}  # scopes with attempts to begin
         self._side_tasks = SideTasks(self._help_failed)
         self._run_task: asyncio.Task[Any] | None = None
         self._wish = endings.Wish()

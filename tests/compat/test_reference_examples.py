@@ -115,6 +115,7 @@ SAYS = {
     "stepwell-limits-unshare": "order",
     "stepwell-whoami": "Workers Scripts Write",
     "stepwell-hosts": "alive",
+    "stepwell-facts": "event",
     "stepwell-audit": "instance.",
     "stepwell-deployments-upload": "startup_time_ms",
     "stepwell-deployments-list": "is_served",

@@ -48,7 +48,7 @@ TOKEN = TokenRow("tt", "acme", "ci", "SECRET", "SECRET@example.com", ["deploy"],
 # What servers and workers do by themselves, creations, and what histories have; by the beginning of their names.
 _NOT_AUDITED = {
     *("AbandonImport", "AbandonUnknown", "AdvanceJob", "AppendEvent", "AskSlot", "Audited", "AwaitChild"),
-    *("DropTraces", "TakeTraces"),
+    *("DropTraces", "NoteFacts", "TakeTraces"),
     *("BeginImport", "BeginStream", "ClaimDue", "Commit", "CreateInstance", "DeleteExpired", "DropSnapshots"),
     *("EndLease", "FireSchedules", "ForgetAudit", "ForgetLimits", "ForgetQueues", "GiveSlots", "ImportNotes"),
     *("ImportRecords", "LeaveSlot", "NoteBlocked", "Once", "PurgeDeleted", "Recount", "Reencrypt", "RegisterWorker"),

@@ -14,8 +14,7 @@ from stepwell.store.host_operations import Database, HostRow, Hosts, ListHosts, 
 from stepwell.store.sql.rows import Connection, Statement, every, only
 
 # Of an account, or of all. Snapshot 0 is whatever is served: what runs it, and is of it, is anybody's.
-_CODE = """
-    with code as (
+_CODE = """code as (
         select 0 as snapshot
         union all
         select row
@@ -30,7 +29,8 @@ _IS_SEEN = """exists (
     where k.row = i.workflow
         and (cast(:account as text) is null or k.account = :account)
 )"""
-_HOSTS = f"""{_CODE}
+_HOSTS = f"""
+    with {_CODE}
     select h.row, h.name, h.version, h.opened_at, h.renewed_at, {{is_alive}} as is_alive,
         (
             select count(*)
@@ -87,7 +87,8 @@ _LIST = Statement(
     ),
 )
 # Few snapshots have anything due, and of each the index knows the first.
-_WAITING = f"""{_CODE}
+_WAITING = f"""
+    with {_CODE}
     select (
             select count(*)
             from (

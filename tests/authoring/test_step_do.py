@@ -291,7 +291,10 @@ CONFIG = {"timeout": "5 seconds", "retries": {"limit": 1, "delay": 1}}
     ],
 )
 async def test_config_that_is_not_named_is_refused(call: Callable[[Any], Awaitable[Any]]) -> None:
-    """JavaScript has it in the second place; here it has a name, and is no argument that the function cannot take."""
+    """JavaScript has it in the second place; here it has a name, and is no argument that the function cannot take.
+
+    Source: developers.cloudflare.com/workflows/python/python-workers-api/
+    """
     error, entries = await refusal_of(call)
 
     assert isinstance(error, InvalidStepConfig)
@@ -311,7 +314,10 @@ async def test_config_that_is_not_named_is_refused(call: Callable[[Any], Awaitab
     ],
 )
 async def test_dict_that_the_function_takes_is_its_argument(function: Any, argument: Any) -> None:
-    """Nothing is refused that could be meant."""
+    """Nothing is refused that could be meant.
+
+    Source: developers.cloudflare.com/workflows/python/python-workers-api/
+    """
 
     async def run(event, step):
         return await step.do("work", function, argument)

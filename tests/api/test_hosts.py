@@ -1,10 +1,15 @@
 """`.../stepwell/hosts`: who has the store open, what waits for them, and what the store is kept in."""
 
+import asyncio
+
 import httpx
 import pytest
 from starlette.types import ASGIApp
 
 from stepwell import __version__
+from stepwell.api.sessions import PAGE_HEADER
+from stepwell.engine import Engine
+from stepwell.store.host_operations import Hosts
 from stepwell.store.operations import ClaimDue, RegisterWorker
 from stepwell.store.sql.hosts import host_name
 from stepwell.tokens import Permission, Tokens
@@ -69,3 +74,27 @@ async def test_names_and_numbers_of_others_are_for_the_operator(
     assert host_name() in {host["name"] for host in operator["hosts"]}
     assert operator["waiting"]["by_status"] == {"queued": 1}
     assert operator["database"]["size"] > 0
+
+
+async def test_reader_never_gets_the_answer_of_an_operator_who_asks_at_the_same_time(
+    guarded: ASGIApp, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages that ask for the same at once share a reading, but not with whom may see more."""
+    read = Engine.hosts
+
+    async def read_slowly(engine: Engine, now: int, account: str | None) -> Hosts:
+        await asyncio.sleep(0.01)
+        return await read(engine, now, account)
+
+    monkeypatch.setattr(Engine, "hosts", read_slowly)
+    reader = await tokens.create("acme", [Permission.TAIL_READ])
+    operator = await tokens.create("acme", [Permission.TAIL_READ, Permission.METRICS])
+
+    async def names(secret: str) -> list[str | None]:
+        headers = {"authorization": f"Bearer {secret}", PAGE_HEADER: "1"}
+        answer = await ask(guarded, f"/client/v4/accounts/acme/{HOSTS}", headers=headers)
+        return [host["name"] for host in answer.json()["result"]["hosts"]]
+
+    seen = await asyncio.gather(*[names(secret) for secret in [operator, reader] * 10])
+
+    assert seen == [[host_name()], [None]] * 10

@@ -12,7 +12,7 @@ from stepwell.api import routes
 from stepwell.api.shared_reads import Question, SharedReads
 from tests.api.histories import Histories
 
-QUESTION = Question("local", "/ui/overview", b"", True)
+QUESTION = Question("local", True, "/ui/overview", b"", True)
 PAGE = {"x-stepwell-page": "1"}
 
 

@@ -113,7 +113,8 @@ class Api:
             read = partial(route.handler, self._served.engine, request)
             if routes.is_shared(route, http):
                 is_of_page = routes.is_of_page(http)
-                question = Question(request.account, _raw_path(http.scope), http.scope["query_string"], is_of_page)
+                asked = (_raw_path(http.scope), http.scope["query_string"], is_of_page)
+                question = Question(request.account, request.sees_all, *asked)
                 return await self._served.reads.read(question, read, self._served.streams.count if is_of_page else 0)
             if http.method in READING:
                 # It changes nothing, so the store need not know who asks.

@@ -20,12 +20,14 @@ LONGEST_PAUSE_S = 0.25
 
 
 class Question(NamedTuple):
-    """What is asked: whose it is, and the address as it was sent. The answer is the same for all who may ask.
+    """What is asked: whose it is, and the address as it was sent. The answer is the same for all who ask this.
 
-    Pages have readings of their own, as they wait for a pause between two.
+    `sees_all`: by whom may see more than what is of the account. Pages have readings of their own, as they wait for a
+    pause between two.
     """
 
     account: str
+    sees_all: bool
     path: str
     query: bytes
     is_of_page: bool

@@ -88,6 +88,9 @@ class Driver:
         self.sizes = self.sizes.scaled(options.scale)
         self._database_pids = [] if options.database_pid is None else [options.database_pid]
         self._children: list[subprocess.Popen[bytes]] = []
+        # Where workflows that have slept note how late they run again, in seconds, a line each.
+        self.late = self.folder / "late"
+        self.late.touch()
         self.started_s = 0.0
 
     async def start(self) -> dict[str, str]:
@@ -122,11 +125,14 @@ class Driver:
 
     async def woken(self) -> int:
         """Return how many of them run again, or have ended."""
-        raise NotImplementedError
+        return len(self._noted())
 
     async def lateness(self) -> Sequence[float]:
         """Return how late, in seconds, they ran again, or some of them."""
-        raise NotImplementedError
+        return self._noted()
+
+    def _noted(self) -> list[float]:
+        return [float(line) for line in self.late.read_text().splitlines()]
 
     async def reads(self) -> Figures:
         """Return how often in a second an instance of READ_STEPS steps is read, by CLIENTS clients at once."""

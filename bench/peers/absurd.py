@@ -31,9 +31,6 @@ class Workers(Driver):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self._late = self.folder / "late"
-        self._late.touch()
-        self._slept = 0
         self._kind = ""
         self._clients: dict[str, Any] = {}
         self._waiting: list[str] = []
@@ -69,7 +66,7 @@ class Workers(Driver):
         self._kind = kind
         await super().stop()
         for _ in range(KINDS[kind]):
-            self.child(sys.executable, "-m", "bench.peers.absurd", kind, self.database, str(self._late))
+            self.child(sys.executable, "-m", "bench.peers.absurd", kind, self.database, str(self.late))
         await asyncio.to_thread(self._run, "steps", {"steps": 1})
 
     @property
@@ -101,18 +98,10 @@ class Workers(Driver):
 
     async def sleep(self, moments: Sequence[float]) -> None:
         """Spawn them, and give them a second."""
-        self._slept = len(self._lines())
+        self.late.write_text("")
         for moment in moments:
             await asyncio.to_thread(self._spawn, "sleeper", {"until": moment})
         await asyncio.sleep(1)
-
-    async def woken(self) -> int:
-        """Return how many have noted it."""
-        return len(self._lines()) - self._slept
-
-    async def lateness(self) -> Sequence[float]:
-        """Return what they have noted."""
-        return [float(line) for line in self._lines()[self._slept :]]
 
     async def reads(self) -> Figures:
         """Read the steps of a task by SQL, in threads with a connection each: there is no call for it."""
@@ -148,9 +137,6 @@ class Workers(Driver):
         with self._client._conn.cursor() as cursor:
             cursor.execute(f"select count(*) from absurd.t_{self._kind} where state = 'completed'")
             return int(cursor.fetchone()[0])
-
-    def _lines(self) -> list[str]:
-        return self._late.read_text().splitlines()
 
 
 def _read(client: Any, name: str) -> None:

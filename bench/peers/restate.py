@@ -86,8 +86,6 @@ class Server(Driver):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self._late = self.folder / "late"
-        self._late.touch()
         self._ingress, self._admin = free_port(), free_port()
         self._connections: list[Connection] = []
         self._waiting: list[asyncio.Task[bytes]] = []
@@ -108,7 +106,7 @@ class Server(Driver):
         self.child(
             *(sys.executable, "-m", "granian", "bench.peers.restate:app", "--interface", "asgi", "--http", "2"),
             *("--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--log-level", "error"),
-            environment={"LATE": str(self._late)},
+            environment={"LATE": str(self.late)},
         )
         for each in (self._ingress, self._admin, port):
             await listening(each)
@@ -170,14 +168,6 @@ class Server(Driver):
         await asyncio.gather(*map(caller, self._connections[:_SENDERS]))
         await asyncio.sleep(1)
 
-    async def woken(self) -> int:
-        """Return how many have noted it."""
-        return len(await self.lateness())
-
-    async def lateness(self) -> Sequence[float]:
-        """Return what they have noted."""
-        return [float(line) for line in self._late.read_text().splitlines()]
-
     async def reads(self) -> Figures:
         """Ask the admin's SQL for the steps of an invocation; the ingress tells only whether it has ended."""
         sent = json.loads(await self._call(self._connections[0], "steps/send", READ_STEPS))
@@ -201,7 +191,7 @@ class Server(Driver):
 
     async def wake(self, number: int) -> float:
         """Resolve its callback, and wait for its answer."""
-        name = Path(f"{self._late}-{number}").read_text()
+        name = Path(f"{self.late}-{number}").read_text()
         await self._connections[0].ask("POST", f"/restate/awakeables/{name}/resolve", b"1")
         return float(json.loads(await self._waiting[number]))
 

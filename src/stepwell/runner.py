@@ -263,7 +263,7 @@ class Turn:
         if not begun and self._may_rest(now):
             return
         # Sent before their bodies run, which may block the loop; or behind those that are over at once.
-        may_wait = self._attempts.may_be_forgotten(begun) and self.execution.new_count == len(begun)
+        may_wait = self._attempts.may_be_forgotten(begun) and not self.execution.has_new_results
         if not may_wait:
             self._flush()
         for running in begun:

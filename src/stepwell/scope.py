@@ -208,19 +208,14 @@ class _CountedHandle(Handle):
 def _count_callbacks(loop: asyncio.BaseEventLoop) -> None:
     original = loop.call_soon
     ready = loop._ready  # type: ignore[attr-defined]  # the loop's own queue; see the module's docstring
-    # What the loop itself adds to that are checks for who debugs, or has closed it: a fifth of what a callback costs.
-    is_checked = loop.get_debug()
 
     def call_soon(callback: Any, *args: Any, context: Context | None = None) -> Handle:
         if context is None:
             context = copy_context()
         scope = context.get(CURRENT)
-        if scope is not None:
-            handle: Handle = _CountedHandle(callback, args, loop, context, scope)
-        elif is_checked or loop.is_closed():
+        if scope is None:
             return original(callback, *args, context=context)
-        else:
-            handle = Handle(callback, args, loop, context)
+        handle = _CountedHandle(callback, args, loop, context, scope)
         ready.append(handle)
         return handle
 

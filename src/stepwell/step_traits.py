@@ -59,10 +59,7 @@ TRAITS = ("rollback", "rollback_config", "limit", "isolated")
 
 def traits_of(name: object, given: Mapping[str, Any]) -> StepTraits:
     """Return the traits that an author has given a step. Raises WorkflowFatalError or InvalidStepConfig."""
-    for value in given.values():
-        if value is not None:
-            break
-    else:
+    if all(value is None for value in given.values()):
         return NO_TRAITS
     return StepTraits(
         rollback_of(name, given.get("rollback"), given.get("rollback_config")),

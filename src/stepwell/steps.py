@@ -81,9 +81,6 @@ class StepBody:
     @property
     def is_async(self) -> bool:
         """Whether it runs on the event loop; else in a thread."""
-        if type(self.function) is FunctionType and self.function.__code__.co_flags & inspect.CO_COROUTINE:
-            # As almost all are: `inspect` takes 2 us to say so.
-            return True
         return inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function)
 
 
@@ -283,17 +280,15 @@ class DecoratedStep(Generic[R_co]):
             self._latest[place] = before
 
     async def _run(self) -> Any:
-        function, parameters = self._function, self._parameters
-        if not parameters:
-            return await self._owner.port.do(
-                self.name, self._config, StepBody(lambda _: function(), function, self._traits, wants_ctx=False)
-            )
         arguments = await self._resolve()
+        function, parameters = self._function, self._parameters
 
         def call(ctx: StepContext) -> Any:
             return function(*(ctx if name == "ctx" else arguments[name] for name in parameters))
 
-        return await self._owner.port.do(self.name, self._config, StepBody(call, function, self._traits))
+        return await self._owner.port.do(
+            self.name, self._config, StepBody(call, function, self._traits, "ctx" in parameters)
+        )
 
     async def _resolve(self) -> dict[str, Any]:
         needed = self._needed()

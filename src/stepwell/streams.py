@@ -107,7 +107,7 @@ class TurnStreams:
 
     def _check_room(self, key: Key, size: int) -> None:
         try:
-            self._host.execution.check_room(key, size)
+            self._host.execution.room.check(key, size)
         except InstanceTooLarge as error:
             raise Unstorable(error) from None
 

@@ -1,7 +1,6 @@
 """Agents of OpenAI's Agents SDK in workflows: what is recorded, what a crash costs, and how refusals are borne."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ from stepwell.testing.plugin import EngineFactory
 from tests.agents.conftest import ANSWER, attempts_of, notes_of, output_of, steps_of
 from tests.agents.guides import Tests, guide_tests, run_all
 from tests.agents.model_server import Call, Calls, ModelServer, Refusal, Text, by_place, in_order
-from tests.engine.stores import CheckedStore, DyingStore
-from tests.engine.ways import Job, Sending, every_way, outcome
+from tests.engine.ways import Job, Sending, every_way
 
 
 @pytest.fixture
@@ -89,40 +87,6 @@ async def test_model_is_asked_the_same_in_a_workflow_as_outside(server: ModelSer
 
     assert said == [ANSWER] * 3
     assert bodies[0] == bodies[1] == bodies[2]
-
-
-async def test_no_crash_has_a_recorded_answer_asked_for_again(server: ModelServer, client: Any) -> None:
-    """Wherever a worker dies, the end is the same, and of all requests at most that in flight is made again."""
-    from tests.agents.weather_of_openai_agents import agent_of, running
-
-    job = Job(running(agent_of(client)))
-    straight = CheckedStore()
-    expected = await outcome(job, straight)
-    asked = set()
-    for n in range(1, straight.writes, 2):
-        # A question of its own: what was in flight when a worker died may reach the server late.
-        ended = await outcome(replace(job, params=f"Question {n}"), DyingStore(n, answers_last=n % 4 == 1))
-        asked.add(sum(one.messages[0]["content"] == f"Question {n}" for one in server.asked))
-        assert ended == expected, f"crash after write {n}"
-
-    assert expected.output == ANSWER
-    assert asked <= {2, 3}
-
-
-async def test_rate_limit_says_when_the_next_attempt_begins(server: ModelServer, client: Any) -> None:
-    """The client leaves a 429 to the step, whose next attempt begins when the provider wants it."""
-    from tests.agents.weather_of_openai_agents import agent_of, running
-
-    server.model = in_order(Refusal(429, {"retry-after": "7"}), Text("sun"))
-    workflow = running(agent_of(client))
-
-    async with TestEngine.open([workflow]) as engine:
-        before = engine.clock.now()
-        instance = await engine.create(workflow)
-
-        assert await instance.wait_for_output() == "sun"
-        assert engine.clock.now() - before == 7_000
-        assert len(server.asked) == 2
 
 
 async def test_request_that_no_waiting_helps_is_made_once(server: ModelServer, client: Any) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,23 +16,12 @@ from stepwell.testing.plugin import EngineFactory
 from tests.agents.conftest import ANSWER, attempts_of, notes_of, steps_of
 from tests.agents.guides import Tests, guide_tests, run_all
 from tests.agents.model_server import Asked, Call, ModelServer, Refusal, Text, by_place, in_order
-from tests.engine.stores import CheckedStore, DyingStore
-from tests.engine.ways import Job, Sending, every_way, outcome
-
-
-def running(agent: Any) -> type[WorkflowEntrypoint[Any]]:
-    """Return a workflow that asks an agent."""
-
-    class Weather(WorkflowEntrypoint[Any]):
-        async def run(self, event, step):
-            return (await agent.run(event["payload"] or "How is the weather?")).output
-
-    return Weather
+from tests.engine.ways import Job, Sending, every_way
 
 
 async def test_requests_and_tool_calls_are_steps(server: ModelServer, client: Any) -> None:
     """Each request to the model, with what it took, and each call of a tool is a step, in the order of the calls."""
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.agents.weather_of_pydantic_ai import agent_of, running
 
     workflow = running(agent_of(client))
 
@@ -85,24 +73,6 @@ async def test_agent_outside_of_a_workflow_is_as_it_was(server: ModelServer, cli
     assert result.output == ANSWER
 
 
-async def test_no_crash_has_a_recorded_answer_asked_for_again(server: ModelServer, client: Any) -> None:
-    """Wherever a worker dies, the end is the same, and of all requests at most that in flight is made again."""
-    from tests.agents.weather_of_pydantic_ai import agent_of
-
-    job = Job(running(agent_of(client)))
-    straight = CheckedStore()
-    expected = await outcome(job, straight)
-    asked = set()
-    for n in range(1, straight.writes, 2):
-        # A question of its own: what was in flight when a worker died may reach the server late.
-        ended = await outcome(replace(job, params=f"Question {n}"), DyingStore(n, answers_last=n % 4 == 1))
-        asked.add(sum(one.messages[0]["content"] == f"Question {n}" for one in server.asked))
-        assert ended == expected, f"crash after write {n}"
-
-    assert expected.output == ANSWER
-    assert asked <= {2, 3}
-
-
 async def test_each_wait_is_a_replay_that_comes_to_the_same(server: ModelServer, client: Any) -> None:
     """Runs have ids that replays meet again, and parallel tools end in the order that is on record."""
     from tests.agents.weather_of_pydantic_ai import agent_of
@@ -123,22 +93,6 @@ async def test_each_wait_is_a_replay_that_comes_to_the_same(server: ModelServer,
         assert await instance.wait_for_output() == [ANSWER, 6]
         assert len(ids) == 2
         assert len(server.asked) == 3
-
-
-async def test_rate_limit_says_when_the_next_attempt_begins(server: ModelServer, client: Any) -> None:
-    """The client leaves a 429 to the step, whose next attempt begins when the provider wants it."""
-    from tests.agents.weather_of_pydantic_ai import agent_of
-
-    server.model = in_order(Refusal(429, {"retry-after": "7"}), Text("sun"))
-    workflow = running(agent_of(client))
-
-    async with TestEngine.open([workflow]) as engine:
-        before = engine.clock.now()
-        instance = await engine.create(workflow)
-
-        assert await instance.wait_for_output() == "sun"
-        assert engine.clock.now() - before == 7_000
-        assert len(server.asked) == 2
 
 
 @pytest.mark.parametrize(
@@ -175,7 +129,7 @@ async def test_fallback_takes_over_when_a_model_has_given_up(server: ModelServer
     """A model that refuses is tried as its config says; then the next one is asked, with a step of its own."""
     from pydantic_ai.capabilities import ModelFallback
 
-    from tests.agents.weather_of_pydantic_ai import agent_of, model_of
+    from tests.agents.weather_of_pydantic_ai import agent_of, model_of, running
 
     server.model = lambda asked: Refusal(500) if asked.body["model"] == "gpt-5" else Text("fog")
     small = model_of(client, "small")
@@ -195,7 +149,7 @@ async def test_tool_is_tried_again_or_tells_the_model_what_to_do_better(server: 
 
     from stepwell.agents import current_step
     from stepwell.agents.pydantic_ai import StepwellDurability
-    from tests.agents.weather_of_pydantic_ai import model_of
+    from tests.agents.weather_of_pydantic_ai import model_of, running
 
     server.model = by_place(Call("weather", {"town": "Gratz"}), Call("weather", {"town": "Graz"}), Text("sun"))
     agent = Agent(
@@ -287,7 +241,7 @@ async def test_run_waits_for_an_event_of_the_instance(server: ModelServer, clien
     """`RequestInput` hands out the type of the event that it waits for, once; the run goes on with what that says."""
     from pydantic_ai.capabilities import RequestInput
 
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.agents.weather_of_pydantic_ai import agent_of, running
 
     server.model = by_place(Call("refund", {"cents": 4200}), Text("refused"))
     asked: list[tuple[str, str]] = []
@@ -319,7 +273,7 @@ async def test_run_that_nobody_answers_goes_on_without(server: ModelServer, clie
     """After its time the wait is over, and the model is told that no decision came."""
     from pydantic_ai.capabilities import RequestInput
 
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.agents.weather_of_pydantic_ai import agent_of, running
 
     server.model = by_place(Call("refund", {"cents": 4200}), Text("later"))
     agent = agent_of(client, RequestInput(lambda *_: None, timeout=timedelta(days=2)))
@@ -339,7 +293,7 @@ async def test_run_that_nobody_answers_goes_on_without(server: ModelServer, clie
 
 async def test_requests_share_the_limit_that_they_name(server: ModelServer, client: Any) -> None:
     """`limit` in the model's config is that of its steps, for all instances."""
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.agents.weather_of_pydantic_ai import agent_of, running
 
     at_once: list[int] = []
     inside: list[int] = []
@@ -365,7 +319,7 @@ async def test_requests_share_the_limit_that_they_name(server: ModelServer, clie
 
 async def test_what_a_model_says_is_in_the_log_while_it_says_it(server: ModelServer, client: Any) -> None:
     """With `live` the model streams, and each line is a line of the instance's log as soon as it is whole."""
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.agents.weather_of_pydantic_ai import agent_of, running
 
     server.model = in_order(Text("Sun in Graz.\nRain in Linz."))
     workflow = running(agent_of(client, live=True))

@@ -7,6 +7,7 @@ from pydantic_ai import Agent
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
+from stepwell import WorkflowEntrypoint
 from stepwell.agents.pydantic_ai import StepwellDurability
 
 
@@ -27,3 +28,13 @@ def agent_of(client: AsyncOpenAI, *capabilities: Any, output_type: Any = str, **
         return {"town": town, "sky": "sun" if town == "Graz" else "rain"}
 
     return agent
+
+
+def running(agent: Any) -> type[WorkflowEntrypoint[Any]]:
+    """Return a workflow that asks an agent."""
+
+    class Weather(WorkflowEntrypoint[Any]):
+        async def run(self, event, step):
+            return (await agent.run(event["payload"] or "How is the weather?")).output
+
+    return Weather

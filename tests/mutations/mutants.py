@@ -146,8 +146,8 @@ MUTANTS = (
         13,
         "an attempt that was interrupted counts as one that failed",
         "core/execution.py",
-        "self._close(key, self._pause.moment(at, at), counts=False)",
-        "self._close(key, self._pause.moment(at, at), counts=True)",
+        "self._steps[key].close(self._pause.moment(at, at), counts=False)",
+        "self._steps[key].close(self._pause.moment(at, at), counts=True)",
         "tests/engine/test_invariants.py::test_interrupted_is_not_failed",
     ),
     Mutant(
@@ -218,8 +218,8 @@ MUTANTS = (
         13,
         "an attempt whose worker died is tried again for ever",
         "core/execution.py",
-        "AttemptLost(key=key, at=at):\n                self._close(key, self._pause.moment(at, at), counts=True)",
-        "AttemptLost(key=key, at=at):\n                self._close(key, self._pause.moment(at, at), counts=False)",
+        "AttemptLost(key=key, at=at):\n                self._steps[key].close(self._pause.moment(at, at), counts=True",
+        "AttemptLost(key=key, at=at):\n                self._steps[key].close(self._pause.moment(at, at), counts=False",
         "tests/engine/test_retries.py::test_lost_attempt_counts",
     ),
     Mutant(

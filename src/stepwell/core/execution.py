@@ -53,13 +53,12 @@ from stepwell.core.records import (
     WaitEnded,
     WaitStarted,
 )
-from stepwell.core.rules import RULES, Rules, size_of
+from stepwell.core.rules import RULES, Room, Rules, size_of
 from stepwell.core.standing import standing
 from stepwell.core.step_answers import Attempt, AwaitResult, RunAttempt, StepAnswer, WaitUntil
 from stepwell.core.step_state import StepState
 from stepwell.core.timers import Timers
 from stepwell.core.unmet import Unmet
-from stepwell.errors import InstanceTooLarge
 
 
 class Execution:
@@ -70,23 +69,18 @@ class Execution:
     ) -> None:
         """`step_limit` is that of the instance's workflow, if it has one of its own."""
         self.rules = rules
+        self.room = Room(rules)
         self.state = InstanceState()
-        # Whether the instance is to be paused: no attempt begins, and waits stand still.
-        self.is_pausing = False
-        # Whether it is being rolled back: nothing that `run` calls begins or ends any more.
-        self.is_rolling_back = False
         self.outcomes: dict[Key, Result] = {}
         self.inbox = Inbox()
         self.forcing = Forcing()
         self._keys = Keys(step_limit or rules.step_limit)
-        self._size = 0
         self._steps: dict[Key, StepState] = {}
         self._sleeps: dict[Key, int] = {}
         # What the author's code waits for in this turn.
         self._open: dict[Key, None] = {}
         self._timers = Timers()
         self._new: list[Record] = []
-        self.has_new_results = False
         self._pause = Pause()
         self._generation = 0
         self._patches = Patches()
@@ -96,6 +90,8 @@ class Execution:
             self._apply(record, seq)
         self.unmet = self._patches.unmet = Unmet(self._keys.of_run())
         self._lose_open_attempts(now)
+
+    # ---- keys
 
     def next_key(self, kind: StepKind, name: str, scope: Scope) -> Key:
         """Return the key of a call; see Keys.next."""
@@ -112,6 +108,8 @@ class Execution:
     def parent_of(self, key: Key) -> Key | None:
         """Return the step in whose body a key was called, or None for `run` itself."""
         return self._keys.parent_of(key)
+
+    # ---- questions
 
     def ask_step(
         self, key: Key, config: Mapping[str, Any] | None, now: int, *, has_rollback: bool = False
@@ -180,6 +178,8 @@ class Execution:
             self._emit(WaitStarted(now, key, event_type, now + lasts_ms, lasts_ms, *self._keys.caller(key)))
         self._await(key)
 
+    # ---- what happened
+
     def start_attempt(self, key: Key, now: int) -> Attempt:
         """Begin an attempt of a step that was answered *run an attempt*, or whose retry is due."""
         step = self._steps[key]
@@ -198,15 +198,8 @@ class Execution:
         """Record that the open attempt returned a value (JSON text), or a stream. Raises InstanceTooLarge."""
         step = self._steps[key]
         record = StepSucceeded(now, key, step.ordinal, value, stream, step.take_attributes())
-        self.check_room(key, size_of(record))
+        self.room.check(key, size_of(record))
         self._emit(record)
-
-    def check_room(self, key: Key, size: int) -> None:
-        """Hold so many bytes of a step's result against what the instance may have. Raises InstanceTooLarge."""
-        total = self._size + size
-        # An instance that is full has to be rolled back all the same.
-        if total > self.rules.instance_bytes and key.kind is not StepKind.ROLLBACK:
-            raise InstanceTooLarge(key.label, total, self.rules.instance_bytes)
 
     def failed(self, key: Key, error: Failure, delay_ms: int, now: int) -> None:
         """Record that the open attempt failed: the step tries again after a wait, or has failed for good."""
@@ -295,6 +288,8 @@ class Execution:
         if self.state.ended_at is None and not is_undone:
             self._apply(recorded.record, recorded.seq)
 
+    # ---- time and decisions
+
     def settle(self, now: int) -> list[Key]:
         """Decide what events and time decide: waits get events or time out, sleeps end.
 
@@ -329,39 +324,48 @@ class Execution:
 
     def is_last_attempt(self, key: Key) -> bool:
         """Tell whether the attempt in flight is the last that the step may have."""
-        return self._steps[key].failures + 1 > self._steps[key].config.limit
+        return self._steps[key].is_last_attempt
 
     @property
-    def new_count(self) -> int:
-        """How many new records there are."""
-        return len(self._new)
+    def is_pausing(self) -> bool:
+        """Tell whether the instance is to be paused: no attempt begins, and waits stand still."""
+        return self.state.status is Status.WAITING_FOR_PAUSE
+
+    @property
+    def is_rolling_back(self) -> bool:
+        """Tell whether it is being rolled back: nothing that `run` calls begins or ends any more."""
+        return self.state.status is Status.ROLLING_BACK
+
+    @property
+    def has_new_results(self) -> bool:
+        """Tell whether results have been recorded that `take` has not returned yet."""
+        return any(isinstance(record, RESULTS) for record in self._new)
 
     def take(self) -> list[Record]:
-        """Return the new records since the last call; `has_new_results` tells whether there are results among them."""
-        new, self._new, self.has_new_results = self._new, [], False
+        """Return the new records since the last call."""
+        new, self._new = self._new, []
         return new
+
+    # ---- inside
 
     def _emit(self, record: Record) -> None:
         self._new.append(record)
-        self.has_new_results |= type(record) in RESULTS
         self._apply(record, 0)
 
     def _apply(self, record: Record, seq: int) -> None:
         self.state = advance(self.state, record)
-        status = self.state.status
-        self.is_pausing, self.is_rolling_back = status is Status.WAITING_FOR_PAUSE, status is Status.ROLLING_BACK
-        self._size += size_of(record)
+        self.room.take(record)
         match record:
             case AttemptStarted(key=key):
                 self._apply_start(record)
             case StepSucceeded() | StepFailed() | StepCancelled() | SleepEnded() | WaitEnded():
                 self._apply_result(record)
             case AttemptFailed(key=key, at=at, retry_at=retry_at):
-                self._close(key, None if retry_at is None else self._pause.moment(retry_at, at), counts=True)
+                self._steps[key].close(None if retry_at is None else self._pause.moment(retry_at, at), counts=True)
             case AttemptLost(key=key, at=at):
-                self._close(key, self._pause.moment(at, at), counts=True)
+                self._steps[key].close(self._pause.moment(at, at), counts=True)
             case AttemptInterrupted(key=key, at=at):
-                self._close(key, self._pause.moment(at, at), counts=False)
+                self._steps[key].close(self._pause.moment(at, at), counts=False)
             case SleepStarted(key=key, at=at, until=until):
                 self._keys.own(key, record.parent, record.nth)
                 self._sleeps[key] = self._pause.moment(until, at)
@@ -440,9 +444,9 @@ class Execution:
 
     def _interrupt(self, at: int) -> None:
         """Take note that a control operation has ended all attempts in flight."""
-        for key, step in self._steps.items():
+        for step in self._steps.values():
             if step.is_open:
-                self._close(key, at, counts=False)
+                step.close(at, counts=False)
 
     def _forget_failed_rollbacks(self) -> None:
         for key, result in list(self.outcomes.items()):
@@ -466,11 +470,6 @@ class Execution:
 
     def _is_waited_for(self, key: Key) -> bool:
         return key in self._open and not self._is_frozen(key)
-
-    def _close(self, key: Key, retry_at: int | None, *, counts: bool) -> None:
-        step = self._steps[key]
-        step.is_open, step.retry_at = False, retry_at
-        step.failures += counts
 
     def _apply_result(self, record: Result) -> None:
         key = record.key

@@ -4,8 +4,18 @@ from dataclasses import dataclass
 
 from stepwell import durations, limits
 from stepwell.core import retries
-from stepwell.core.records import Created, EventReceived, PayloadRef, Record, StepConfig, StepSucceeded, StreamRef
-from stepwell.errors import InvalidEventType, InvalidStepConfig, SleepInThePast
+from stepwell.core.records import (
+    Created,
+    EventReceived,
+    Key,
+    PayloadRef,
+    Record,
+    StepConfig,
+    StepKind,
+    StepSucceeded,
+    StreamRef,
+)
+from stepwell.errors import InstanceTooLarge, InvalidEventType, InvalidStepConfig, SleepInThePast
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +79,22 @@ def size_of(record: Record) -> int:
             return len(value) if value.isascii() else len(value.encode())
         case _:
             return 0
+
+
+class Room:
+    """How much of what an instance may hold it holds."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._size = 0
+
+    def take(self, record: Record) -> None:
+        """Take note of what a record brings."""
+        self._size += size_of(record)
+
+    def check(self, key: Key, size: int) -> None:
+        """Hold so many bytes of a step's result against what is left. Raises InstanceTooLarge."""
+        total = self._size + size
+        # An instance that is full has to be rolled back all the same.
+        if total > self._rules.instance_bytes and key.kind is not StepKind.ROLLBACK:
+            raise InstanceTooLarge(key.label, total, self._rules.instance_bytes)

@@ -21,6 +21,16 @@ class StepState:
     retry_at: int | None = None
     attributes: Attributes | None = None
 
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether the attempt in flight is the last that the step may have."""
+        return self.failures + 1 > self.config.limit
+
+    def close(self, retry_at: int | None, *, counts: bool) -> None:
+        """Take note that the open attempt has ended; `counts`: as one that failed. None: no other comes by itself."""
+        self.is_open, self.retry_at = False, retry_at
+        self.failures += counts
+
     def take_attributes(self) -> Attributes | None:
         """Return what the open attempt has said of itself, once."""
         said, self.attributes = self.attributes, None

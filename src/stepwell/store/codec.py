@@ -7,7 +7,6 @@ nothing but the `sqlite3` shell can read a history.
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, TypedDict, get_args
 
 import msgspec
@@ -32,8 +31,7 @@ from stepwell.store.operations import RecordRow
 def to_row(record: Record) -> RecordRow:
     """Return the row of a record; the store gives it its seq."""
     kind = type(record)
-    names, parts_of = _PARTS[kind]
-    body = {name: part for name, part in zip(names, parts_of(record), strict=True) if part is not None}
+    body = {name: part for name in _BODY[kind] if (part := getattr(record, name)) is not None}
     if isinstance(error := body.get("error"), Failure):
         body["error"] = to_parts(error)
     value, text = getattr(record, "value", None), _encode(body).decode()
@@ -119,16 +117,6 @@ _NAMES: dict[type, str] = {kind: name for name, kind in _KINDS.items()}
 _BODY: dict[type, list[str]] = {
     kind: [f.name for f in fields(kind) if f.name not in {"at", "value"}] for kind in get_args(Record)
 }
-
-
-def _parts_of(names: list[str]) -> Callable[[Record], tuple[Any, ...]]:
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda record: tuple(getattr(record, name) for name in names)
-
-
-# By kind: the names of its body's parts, and what gets all of them.
-_PARTS = {kind: (names, _parts_of(names)) for kind, names in _BODY.items()}
 _DECODERS: dict[str, Callable[[str], dict[str, Any]]] = {
     name: msgspec.json.Decoder(
         TypedDict(name, {part: _TYPES.get(part, Any) for part in _BODY[kind]}, total=False)  # type: ignore[operator]  # made of data

@@ -90,7 +90,6 @@ class Driver:
         self._children: list[subprocess.Popen[bytes]] = []
         # Where workflows that have slept note how late they run again, in seconds, a line each.
         self.late = self.folder / "late"
-        self.late.touch()
         self.started_s = 0.0
 
     async def start(self) -> dict[str, str]:
@@ -132,7 +131,7 @@ class Driver:
         return self._noted()
 
     def _noted(self) -> list[float]:
-        return [float(line) for line in self.late.read_text().splitlines()]
+        return [float(line) for line in self.late.read_text().splitlines()] if self.late.exists() else []
 
     async def reads(self) -> Figures:
         """Return how often in a second an instance of READ_STEPS steps is read, by CLIENTS clients at once."""

@@ -12,11 +12,12 @@ const LEVELS = { error: "errored", critical: "errored", warning: "paused" };
 export function Facts({ query }) {
   useTitle("Server log");
   const wanted = Object.fromEntries(TEXTS.map(([name]) => [name, query[name]]));
+  const isNarrow = Object.values(wanted).some(Boolean);
   const read = useRead("/stepwell/facts" + queryText({ ...wanted, cursor: query.cursor }), { every: EVERY_MS });
   const set = (name) => (event) => changeQuery({ cursor: "", [name]: event.target.value.trim() });
   return html`<h1>Server log</h1>
     <div class="filters">${TEXTS.map(([name, label]) => html`<div class="field"><label for=${name}>${label}</label><input id=${name} autocomplete="off" value=${query[name] ?? ""} onChange=${set(name)} /></div>`)}</div>
-    <${Loaded} read=${read}>${(rows, info) => html`${rows.length ? html`<${Table} columns=${COLUMNS} rows=${rows} keyOf=${(row) => row.id} label="Server log" />` : html`<${Empty} title="Nothing of that was told" />`}
+    <${Loaded} read=${read}>${(rows, info) => html`${rows.length ? html`<${Table} columns=${COLUMNS} rows=${rows} keyOf=${(row) => row.id} label="Server log" />` : html`<${Empty} title=${isNarrow ? "Nothing of that was told" : "Nothing has been told"} />`}
       <nav class="pager" aria-label="Pages">${query.cursor && html`<a class="button" href=${"/facts" + queryText(wanted)}>Newest</a>`}${info.cursor && html`<a class="button" href=${"/facts" + queryText({ ...wanted, cursor: info.cursor })}>Older</a>`}</nav>`}<//>`;
 }
 

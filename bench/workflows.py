@@ -27,7 +27,11 @@ class Parallel(WorkflowEntrypoint):
 
     async def run(self, event, step):
         """Return the sum of what the steps returned."""
-        return sum(await asyncio.gather(*(step.do("work", lambda: 1) for _ in range(event["payload"]["steps"]))))
+        return sum(await asyncio.gather(*(step.do("work", _one) for _ in range(event["payload"]["steps"]))))
+
+
+async def _one():
+    return 1
 
 
 class Waits(WorkflowEntrypoint):

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 
 import msgspec
 
@@ -9,24 +10,38 @@ from stepwell.store import Store
 from stepwell.store.operations import GetInstance, InstanceHistory, InstanceRow
 
 
-async def wait_for_change(
-    store: Store, asked: GetInstance, *, seen: int | None, timeout_s: float
-) -> InstanceHistory | None:
-    """Return when an instance has other records than those up to the seq `seen`, has ended, or the time is over.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody has seen of an instance: the seq of its last record, and the status, if that was all."""
 
-    `seen` None: than it has now. Returns also when its workflow is deleted meanwhile. Where there was nothing to
+    seq: int
+    status: str | None = None
+
+    def is_still(self, row: InstanceRow) -> bool:
+        """Tell whether he would see the same now."""
+        return self.seq == row.seq if self.status is None else self.status == row.status
+
+
+async def wait_for_change(
+    store: Store, asked: GetInstance, *, seen: Seen | None, timeout_s: float, of_turns: bool = True
+) -> InstanceHistory | None:
+    """Return when an instance is no more as it was `seen`, has ended, or the time is over.
+
+    `seen` None: than it is now. Not `of_turns`: what its turns record as they go on does not count, only that it
+    rests, or what comes from outside. Returns also when its workflow is deleted meanwhile. Where there was nothing to
     wait for, what was found is returned, as it was asked for. Raises WorkflowNotFound or InstanceNotFound.
     """
     found = await store.run(asked)
     row = found.row
-    if row.ended_at is not None or seen not in (None, row.seq):
+    if row.ended_at is not None or not (seen is None or seen.is_still(row)):
         return found
     changed = asyncio.Event()
-    stop = store.watch(row, changed.set)
+    stop = store.watch(row, changed.set, of_turns=of_turns)
     try:
         # Looked at once more: what came before the watch began is told to nobody.
         now = (await store.run(msgspec.structs.replace(asked, known=row))).row
-        if (now.row, now.seq) == (row.row, row.seq):
+        before = Seen(row.seq, None if of_turns else row.status)
+        if now.row == row.row and before.is_still(now):
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), timeout_s)
     finally:

@@ -14,7 +14,7 @@ from stepwell.store.operations import GetInstance, Operation, RegisterWorkflow
 from stepwell.store.sqlite import SqliteStore
 from tests.api.asgi import begun
 from tests.api.conftest import NOW
-from tests.api.histories import Histories
+from tests.api.histories import Histories, do
 
 INSTANCES = "workflows/order/instances"
 ONE_DAY_MS = 86_400_000
@@ -32,8 +32,8 @@ class BusyStore:
         """Return an engine that asks this store."""
         return Engine(self, clock)  # type: ignore[arg-type]  # no worker listens
 
-    def watch(self, *args: Any) -> Callable[[], None]:
-        return self._inner.watch(*args)
+    def watch(self, *args: Any, **options: Any) -> Callable[[], None]:
+        return self._inner.watch(*args, **options)
 
     async def run(self, operation: Operation[Any]) -> Any:
         answer = await self._inner.run(operation)
@@ -48,7 +48,8 @@ async def wait_for_change(
 ) -> None:
     """Wait for a change of an instance of `order`."""
     asked = GetInstance("local", "order", instance, with_steps=False)
-    await waits.wait_for_change(engine.store, asked, seen=seen, timeout_s=timeout_s)
+    known = None if seen is None else waits.Seen(seen)
+    await waits.wait_for_change(engine.store, asked, seen=known, timeout_s=timeout_s)
 
 
 # ---- to wait
@@ -78,6 +79,27 @@ async def test_change_that_came_before_is_not_missed(client: httpx.AsyncClient, 
     answer = await asyncio.wait_for(client.get(f"{INSTANCES}/a", headers=tag), 10)
 
     assert answer.headers["etag"] != first.headers["etag"]
+
+
+async def test_who_is_shown_no_steps_does_not_wait_for_them(client: httpx.AsyncClient, histories: Histories) -> None:
+    """With `simple=true` a step ends no wait, neither one that goes on nor the next with the tag of that; rest does."""
+    turn = await histories.turn("order", "a")
+    simple = f"{INSTANCES}/a?simple=true"
+    seen = (await client.get(simple)).headers["etag"]
+    shown = await begun(client.get(f"{INSTANCES}/a", headers={"prefer": "wait=30"}))
+    waiting = await begun(client.get(simple, headers={"prefer": "wait=30"}))
+
+    await turn.step(do("pay"), "1")
+    await asyncio.wait_for(shown, 10)
+    tagged = await begun(client.get(simple, headers={"prefer": "wait=30", "if-none-match": seen}))
+    were_done = waiting.done(), tagged.done()
+    await turn.park()
+    answers = [await asyncio.wait_for(one, 10) for one in (waiting, tagged)]
+
+    assert were_done == (False, False)
+    assert [answer.json()["result"]["status"] for answer in answers] == ["waiting", "waiting"]
+    again = await client.get(simple, headers={"prefer": "wait=30", "if-none-match": seen})
+    assert again.headers["etag"] == answers[0].headers["etag"] != seen
 
 
 async def test_instance_that_has_ended_is_answered_at_once(client: httpx.AsyncClient, histories: Histories) -> None:

@@ -28,7 +28,7 @@ from stepwell.store.operations import (
 )
 from stepwell.store.sqlite import SqliteStore
 from stepwell.threads import Threads
-from stepwell.waits import wait_for_change
+from stepwell.waits import Seen, wait_for_change
 from stepwell.worker import LEASE_FOR_EVER, Worker, WorkerSettings
 from tests import postgres
 from tests.store.conftest import in_postgres
@@ -168,7 +168,7 @@ async def _end(engine: Engine, id: str, workflow: str = "doubled") -> tuple[str 
     """Wait until an instance has ended; return its output, and its row."""
     async with asyncio.timeout(20):
         while (view := await engine.get("local", workflow, id)).row.ended_at is None:
-            await wait_for_change(engine.store, GetInstance("local", workflow, id), seen=view.row.seq, timeout_s=20)
+            await wait_for_change(engine.store, GetInstance("local", workflow, id), seen=Seen(view.row.seq), timeout_s=20)
     return view.output, view.row.row
 
 

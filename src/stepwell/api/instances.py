@@ -58,12 +58,12 @@ async def get_instance(engine: Engine, request: ApiRequest) -> Response:
     page = StepPage.asked_by(request.query)
     is_simple = request.query.choice("simple", ("true", "false")) == "true"
     question = InstanceQuestion(request.account, request.workflow, request.instance, not is_simple, page)
-    waited_s, found = await _wait(engine, request)
+    waited_s, found = await _wait(engine, request, with_steps=not is_simple)
     if is_simple and found is not None:
         answer = await _answer_found(engine, request.served.kept, question, found)
     else:
         answer = await _answer(engine, request.served.kept, question)
-    headers = {"etag": wishes.tag(answer.row.seq)}
+    headers = {"etag": wishes.tag(answer.row, with_steps=not is_simple)}
     if waited_s is not None:
         headers["preference-applied"] = f"wait={waited_s}"
     return envelope.encoded(answer.body, headers)
@@ -127,10 +127,13 @@ def _show(view: InstanceView, page: StepPage) -> bytes:
     return envelope.encode(answers.instance(view, shown.entries), shown.info)
 
 
-async def _wait(engine: Engine, request: ApiRequest) -> tuple[int | None, InstanceHistory | None]:
+async def _wait(
+    engine: Engine, request: ApiRequest, *, with_steps: bool
+) -> tuple[int | None, InstanceHistory | None]:
     """Wait as long as the caller prefers, unless too many do so already; return for how long at most he may have.
 
-    Where there was nothing to wait for, what was found comes along.
+    Who is shown no steps does not wait for them either. Where there was nothing to wait for, what was found comes
+    along.
     """
     wait_s = wishes.wait_s(request.http.headers, engine.settings.longest_poll)
     if wait_s is None or (give_back := request.served.waits.take(engine.settings, request.token)) is None:
@@ -138,7 +141,7 @@ async def _wait(engine: Engine, request: ApiRequest) -> tuple[int | None, Instan
     try:
         asked = GetInstance(request.account, request.workflow, request.instance, with_steps=False)
         seen = wishes.seen(request.http.headers)
-        change = wait_for_change(engine.store, asked, seen=seen, timeout_s=wait_s)
+        change = wait_for_change(engine.store, asked, seen=seen, timeout_s=wait_s, of_turns=with_steps)
         return wait_s, await unless_gone(request.http, change)
     finally:
         give_back()

@@ -14,9 +14,11 @@ from stepwell.api.refusals import invalid
 from stepwell.durations import SECOND_MS
 from stepwell.limits import IDEMPOTENCY_KEY_LENGTH
 from stepwell.store.once import IdempotencyKey
+from stepwell.store.operations import InstanceRow
+from stepwell.waits import Seen
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.ASCII | re.IGNORECASE)
-_TAG = re.compile(r'(?:W/)?"(\d{1,18})"', re.ASCII)
+_TAG = re.compile(r'(?:W/)?"(\d{1,18})(?:-([a-zA-Z]{1,30}))?"', re.ASCII)
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{IDEMPOTENCY_KEY_LENGTH}}}", re.ASCII)
 
 
@@ -27,15 +29,15 @@ def wait_s(headers: Headers, longest_ms: int) -> int | None:
     return min(int(found[1]), longest_ms // SECOND_MS) or None if found else None
 
 
-def seen(headers: Headers) -> int | None:
+def seen(headers: Headers) -> Seen | None:
     """Return the state that a caller has seen, by the tag of an earlier answer; None if he says nothing of it."""
     found = _TAG.fullmatch(headers.get("if-none-match", ""))
-    return int(found[1]) if found else None
+    return Seen(int(found[1]), found[2]) if found else None
 
 
-def tag(seq: int) -> str:
-    """Return the tag of an instance's state."""
-    return f'"{seq}"'
+def tag(row: InstanceRow, *, with_steps: bool) -> str:
+    """Return the tag of an instance's state, as an answer shows it."""
+    return f'"{row.seq}"' if with_steps else f'"{row.seq}-{row.status}"'
 
 
 def idempotency_key(headers: Headers, *parts: str | bytes) -> IdempotencyKey | None:

@@ -111,8 +111,8 @@ class Listeners:
         """Tell whoever hears it what a transaction has to tell."""
         for worker, row in tidings.told:
             self.instance_told(worker, row, calls)
-        if tidings.due_at is not None:
-            self.instance_due(tidings.due_at, calls)
+        if (due_at := tidings.first_due_at) is not None:
+            self.instance_due(due_at, calls)
         self.watchers.changed(tidings.changed, tidings.went_on, calls)
 
     def instance_due(self, at: int, calls: Calls) -> None:

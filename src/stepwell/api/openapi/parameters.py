@@ -379,13 +379,14 @@ HEADERS: Mapping[Key, Mapping[str, Schema]] = {
     12: {
         "Prefer": _parameter(
             "Stepwell's own: `wait=SECONDS` asks for the answer when the instance has changed or has ended, after that "
-            "time at the latest, and after {longest_poll} at most.",
+            "time at the latest, and after {longest_poll} at most. With `simple=true`, which shows no steps, they do not "
+            "count: the answer comes when it rests or has ended, or something came from outside.",
             {"type": "string", "pattern": "^[!-~]([ -~]*[!-~])?$", "examples": ["wait=30"]},
         ),
         "If-None-Match": _parameter(
             "Stepwell's own, with `Prefer: wait`: the `ETag` of an earlier answer; if the instance has changed since, "
             "the answer comes at once.",
-            {"type": "string", "pattern": '^"[0-9]{1,18}"$', "examples": ['"17"']},
+            {"type": "string", "pattern": '^"[0-9]{1,18}(-[a-zA-Z]{1,30})?"$', "examples": ['"17"', '"17-running"']},
         ),
     },
     16: _ONCE,

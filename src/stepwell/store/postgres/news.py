@@ -42,9 +42,9 @@ def texts(host: int, tidings: Tidings) -> list[str]:
     parts: list[Told] = []
     while (part := Told(host, None, list(islice(told, _AT_ONCE)), list(islice(changed, _AT_ONCE)))) != Told(host):
         parts.append(part)
-    if tidings.due_at is not None:
+    if (due_at := tidings.first_due_at) is not None:
         parts = parts or [Told(host)]
-        parts[0].due_at = tidings.due_at
+        parts[0].due_at = due_at
     return [_text(part) for part in parts]
 
 

@@ -34,11 +34,19 @@ class Tidings:
     has_rubbish: bool = False
     has_freed: bool = False
     slots_at: int | None = None
+    # Of the instances that were created: when each is due, by row, unless it has been claimed as well.
+    begun: dict[int, int] = field(default_factory=dict)
 
     def due(self, at: int) -> None:
         """Note that something that nobody holds is due at a moment."""
         if self.due_at is None or at < self.due_at:
             self.due_at = at
+
+    @property
+    def first_due_at(self) -> int | None:
+        """The earliest moment at which something is due that nobody holds; None: nothing is."""
+        moments = [*self.begun.values(), *([] if self.due_at is None else [self.due_at])]
+        return min(moments, default=None)
 
     def slots_left(self, now: int) -> None:
         """Note that there may be more slots to give."""
@@ -52,6 +60,7 @@ class Tidings:
         """Note what another transaction noted."""
         if other.due_at is not None:
             self.due(other.due_at)
+        self.begun |= other.begun
         self.told += other.told
         self.changed |= other.changed
         self.went_on |= other.went_on

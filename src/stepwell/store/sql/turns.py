@@ -297,6 +297,8 @@ def claim_due(transaction: Transaction, operation: ClaimDue) -> Claims:
     for one in due:
         running = codec.to_row(Running(now, one.owner is not None))
         transaction.append_turn(one.row, one.seq, (one.turn + 1, 0), [running])
+        # Created a moment ago, for this worker: nobody else need look for it.
+        transaction.tidings.begun.pop(one.row, None)
     short = {one.row: one.seq + 1 for one in due if one.seq < SHORT_HISTORY}
     known = transaction.histories(short) if short else {}
     claims = [to_claim(one, known.get(one.row)) for one in due]

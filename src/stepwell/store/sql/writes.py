@@ -275,7 +275,7 @@ def create_instance(transaction: Transaction, operation: CreateInstance, *, may_
     transaction.execute(_TRIGGERED, (now, workflow.row))
     transaction.append(row, 1, operation.record)
     if gate is None:
-        transaction.tidings.due(now)
+        transaction.tidings.begun[row] = now
     else:
         slots.enter(transaction, row, workflow.row, (operation.key, gate), now)
     return new_row(operation, row, workflow.id, workflow.version)

@@ -4,6 +4,7 @@ They are recorded with how the attempt ends, in the same transaction: so they ar
 """
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from stepwell import limits
 from stepwell.core.records import Attributes
@@ -33,12 +34,13 @@ def merged(known: Attributes, given: object) -> Attributes:
 
 def totals(attempts: Iterable[Attributes]) -> dict[str, int | float]:
     """Return the sums of what is a number, by name."""
-    found: dict[str, int | float] = {}
+    found: dict[str, int | Decimal] = {}
     for attributes in attempts:
         for name, value in attributes.items():
             if isinstance(value, int | float) and not isinstance(value, bool) and not name.startswith(_NO_AMOUNTS):
-                found[name] = found.get(name, 0) + value
-    return found
+                # As it is written, as amounts of money are: 0.1 and 0.2 are 0.3.
+                found[name] = found.get(name, 0) + (Decimal(repr(value)) if isinstance(value, float) else value)
+    return {name: float(total) if isinstance(total, Decimal) else total for name, total in found.items()}
 
 
 def _plain(name: str, value: object) -> str | int | float | bool:

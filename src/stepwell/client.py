@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urlencode
 
 from stepwell.addresses import address_of, check_token
-from stepwell.client_bytes import StepBytes, answers_from, decoded
+from stepwell.client_bytes import StepBytes, answers_from, decoded, id_of
 from stepwell.errors import NotOfThisServer, RequestRefused, ServerUnreachable
 from stepwell.limits import BATCH_INSTANCES
 from stepwell.results import Result
@@ -310,6 +310,10 @@ class Client:
         """Yield entries of the audit log, newest first, page by page as they are asked for."""
         return self._pages(f"{self._own()}/audit", query)
 
+    def facts(self, query: "_Query") -> Iterator[Result]:
+        """Yield what the logs of the servers have said, the latest first, page by page as it is asked for."""
+        return self._pages(f"{self._own()}/facts", query)
+
     def limits_of(self, workflow: str) -> Result:
         """Return the limits of a workflow, and how they stand."""
         return self._ask("GET", f"{self._own_workflow(workflow)}/limits")
@@ -427,8 +431,8 @@ class Client:
         # Something else than this API may answer.
         code = number if isinstance(number, int) else 0
         if is_own and code in _NO_ROUTE:
-            raise NotOfThisServer(response.status, code, f"{self.url} does not have this: {message}", _id_of(response))
-        raise RequestRefused(response.status, code, message, _id_of(response))
+            raise NotOfThisServer(response.status, code, f"{self.url} does not have this: {message}", id_of(response))
+        raise RequestRefused(response.status, code, message, id_of(response))
 
     def _whole(self, response: http.client.HTTPResponse) -> bytes:
         with answers_from(self.url):
@@ -487,14 +491,9 @@ class Client:
         if self.told is None:
             return
         type, size = response.headers.get("content-type", "-"), response.headers.get("content-length", "-")
-        self.told(f"< {response.status} {response.reason}  {type}  {size} bytes  request {_id_of(response) or '-'}")
+        self.told(f"< {response.status} {response.reason}  {type}  {size} bytes  request {id_of(response) or '-'}")
 
 
 def _target(path: str, query: _Query | None) -> str:
     given = {name: value for name, value in (query or {}).items() if value is not None}
     return f"{path}?{urlencode(given, doseq=True)}" if given else path
-
-
-def _id_of(response: http.client.HTTPResponse) -> str | None:
-    """Return the id that a server, or a proxy, gave the request."""
-    return response.headers.get("cf-ray") or response.headers.get("x-request-id")

@@ -54,3 +54,8 @@ def decoded(status: int, content: bytes) -> Result:
         shown = content[:_NOT_JSON_SHOWN].decode(errors="replace")
         raise ServerUnreachable(f"the answer is not that of this API (status {status}): {shown!r}")
     return Result(value, text)
+
+
+def id_of(response: http.client.HTTPResponse) -> str | None:
+    """Return the id that a server, or a proxy, gave the request."""
+    return response.headers.get("cf-ray") or response.headers.get("x-request-id")

@@ -10,11 +10,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from stepwell.audit import cleaned
+from stepwell.core.steplog import iso
 from stepwell.errors import StoreError
 from stepwell.rounds import rounds
 from stepwell.store import Store
-from stepwell.store.fact_operations import Fact, NoteFacts
+from stepwell.store.fact_operations import Fact, NotedFact, NoteFacts
 
 EVERY_S = 1.0
 # So many wait to be noted, and of more the oldest are left out; so many are noted at once.
@@ -23,6 +26,38 @@ MOST_MESSAGE = 1_000
 _MOST_NAME = 300
 # What authors log are lines of their instances; and of requests that are refused anybody can make as many as he likes.
 _LEFT_OUT = frozenset({"author.log", "request.refused", "requests.refused"})
+
+
+class FactShown(msgspec.Struct):
+    """A line of the log of a server, or of a worker; what it does not have is null."""
+
+    id: str
+    at: str
+    level: str
+    event: str
+    message: str
+    host: str | None
+    process: str
+    account: str | None
+    workflow_name: str | None
+    instance_id: str | None
+
+
+def shown_fact(noted: NotedFact, *, sees_all: bool) -> FactShown:
+    """Return a fact as our own route and command show it; `sees_all`: also of which host it is."""
+    fact = noted.fact
+    return FactShown(
+        str(noted.row),
+        iso(fact.at),
+        fact.level,
+        fact.event,
+        fact.message,
+        fact.host if sees_all else None,
+        fact.process,
+        fact.account,
+        fact.workflow,
+        fact.instance,
+    )
 
 
 class FactHandler(logging.Handler):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ ANSWER = "Sun in Graz, rain in Linz"
 
 @pytest.fixture(autouse=True)
 def as_users_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no clock move on while a model is asked, as users have it: requests would run out of time."""
+    """Let no clock move on while a model is asked, or requests would run out of time; and load the prices before."""
+    import_module("genai_prices")
     monkeypatch.setattr(TestEngine, "keeps_turns", True)
 
 

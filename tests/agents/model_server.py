@@ -89,7 +89,8 @@ def by_place(*answers: Answer) -> Model:
 class ModelServer:
     """What the server was asked, and what its model answers; `model` may be changed at any time.
 
-    `between` is called before each part of an answer that is streamed, and may let it wait.
+    `between` is called before each part of an answer that is streamed, and may let it wait. `cached` is how many tokens
+    of each conversation were known.
     """
 
     def __init__(self, model: Model) -> None:
@@ -97,6 +98,7 @@ class ModelServer:
         self.between: Callable[[], object] = lambda: None
         self.asked: list[Asked] = []
         self.url = ""
+        self.cached = 0
         self._lock = threading.Lock()
 
     def take(self, asked: Asked) -> tuple[int, Answer]:
@@ -145,7 +147,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._say(answer.status, _error(answer.message), answer.headers)
             return
         whole, streamed = forms
-        reply = _Reply(asked, number, answer)
+        reply = _Reply(asked, number, answer, self.server_kept.cached)
         if body.get("stream"):
             self._stream(streamed(reply))
         else:
@@ -182,6 +184,7 @@ class _Reply:
     asked: Asked
     number: int
     answer: Text | Call | Calls
+    cached: int
 
     @property
     def text(self) -> str | None:
@@ -244,7 +247,13 @@ def _chat_call(id: str, call: Call) -> Json:
 
 def _chat_usage(reply: _Reply) -> Json:
     given, said = reply.tokens
-    return {"prompt_tokens": given, "completion_tokens": said, "total_tokens": given + said}
+    details = {"cached_tokens": min(reply.cached, given)}
+    return {
+        "prompt_tokens": given,
+        "completion_tokens": said,
+        "total_tokens": given + said,
+        "prompt_tokens_details": details,
+    }
 
 
 def _finish(reply: _Reply) -> str:
@@ -255,7 +264,7 @@ def _response(reply: _Reply, *, is_done: bool = True) -> Json:
     given, said = reply.tokens
     usage = {
         "input_tokens": given,
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens_details": {"cached_tokens": min(reply.cached, given)},
         "output_tokens": said,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": given + said,

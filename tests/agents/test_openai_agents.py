@@ -48,11 +48,47 @@ async def test_requests_and_tool_calls_are_steps(server: ModelServer, client: An
             "weather: model-2",
         ]
         assert await notes_of(instance) == [
-            {"gen_ai.response.model": "gpt-5", "gen_ai.usage.input_tokens": 4, "gen_ai.usage.output_tokens": 6},
-            {"gen_ai.response.model": "gpt-5", "gen_ai.usage.input_tokens": 16, "gen_ai.usage.output_tokens": 6},
+            {
+                "gen_ai.response.model": "gpt-5",
+                "gen_ai.usage.input_tokens": 4,
+                "gen_ai.usage.output_tokens": 6,
+                "cost_usd": 6.5e-05,
+            },
+            {
+                "gen_ai.response.model": "gpt-5",
+                "gen_ai.usage.input_tokens": 16,
+                "gen_ai.usage.output_tokens": 6,
+                "cost_usd": 8e-05,
+            },
         ]
         assert await output_of(instance, "weather: tool weather-2") == {"town": "Linz", "sky": "rain"}
         assert server.asked[1].messages[-1]["output"] == "{'town': 'Linz', 'sky': 'rain'}"
+
+
+@pytest.mark.parametrize("way", ["name", "name of its provider's", "model"])
+async def test_model_is_named_as_its_provider_names_it(server: ModelServer, client: Any, way: str) -> None:
+    """However the agent has it: so its price is found."""
+    from agents import Agent, MultiProvider, OpenAIResponsesModel
+
+    from stepwell.agents.openai_agents import durable
+    from tests.agents.weather_of_openai_agents import running
+
+    models: dict[str, Any] = {
+        "name": "gpt-5",
+        "name of its provider's": "openai/gpt-5",
+        "model": OpenAIResponsesModel("gpt-5", client),
+    }
+    server.model = in_order(Text("sun"))
+    agent: Agent[Any] = Agent(name="weather", model=models[way])
+    workflow = running(durable(agent, provider=MultiProvider(openai_client=client)))
+
+    async with TestEngine.open([workflow]) as engine:
+        instance = await engine.create(workflow)
+        await instance.wait_for_output()
+        (note,) = await notes_of(instance)
+
+    assert note["gen_ai.response.model"] == server.asked[0].body["model"] == "gpt-5"
+    assert note["cost_usd"] == 1.5e-05
 
 
 async def test_model_is_asked_the_same_in_a_workflow_as_outside(server: ModelServer, client: Any) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,45 @@ async def test_requests_and_tool_calls_are_steps(server: ModelServer, client: An
             "weather: model-2",
         ]
         assert await notes_of(instance) == [
-            {"gen_ai.response.model": "gpt-5", "gen_ai.usage.input_tokens": 4, "gen_ai.usage.output_tokens": 6},
-            {"gen_ai.response.model": "gpt-5", "gen_ai.usage.input_tokens": 6, "gen_ai.usage.output_tokens": 6},
+            {
+                "gen_ai.response.model": "gpt-5",
+                "gen_ai.usage.input_tokens": 4,
+                "gen_ai.usage.output_tokens": 6,
+                "cost_usd": 6.5e-05,
+            },
+            {
+                "gen_ai.response.model": "gpt-5",
+                "gen_ai.usage.input_tokens": 6,
+                "gen_ai.usage.output_tokens": 6,
+                "cost_usd": 6.75e-05,
+            },
         ]
+
+
+async def test_cost_that_a_gateway_has_told_is_taken() -> None:
+    """It knows what it asks for; the author knows better."""
+    from pydantic_ai import Agent
+    from pydantic_ai.messages import ModelResponse, TextPart
+    from pydantic_ai.models.function import FunctionModel
+    from pydantic_ai.usage import RequestUsage
+
+    from stepwell.agents.pydantic_ai import StepwellDurability
+    from tests.agents.weather_of_pydantic_ai import running
+
+    def answer(*_: Any) -> ModelResponse:
+        usage = RequestUsage(input_tokens=1, output_tokens=1, cost=Decimal("0.0038"))
+        return ModelResponse([TextPart("sun")], usage=usage, model_name="gpt-5")
+
+    found = []
+    for cost in (None, lambda model, usage: 2):
+        agent = Agent(FunctionModel(answer), name="weather", capabilities=[StepwellDurability(cost=cost)])
+        workflow = running(agent)
+        async with TestEngine.open([workflow]) as engine:
+            instance = await engine.create(workflow)
+            await instance.wait_for_output()
+            found += [note["cost_usd"] for note in await notes_of(instance)]
+
+    assert found == [0.0038, 2]
 
 
 async def test_model_that_is_not_the_agents_own_is_in_the_name_of_its_step(server: ModelServer, client: Any) -> None:

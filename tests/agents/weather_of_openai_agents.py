@@ -30,11 +30,13 @@ async def weather(town: str) -> dict[str, str]:
     return {"town": town, "sky": "sun" if town == "Graz" else "rain"}
 
 
-def agent_of(client: AsyncOpenAI, *tools: Tool, handoffs: Any = (), servers: Any = (), **options: Any) -> Agent[Any]:
-    """Return a durable agent; `options` are those of its durability."""
+def agent_of(
+    client: AsyncOpenAI, *tools: Tool, asks: Any = "gpt-5", handoffs: Any = (), servers: Any = (), **options: Any
+) -> Agent[Any]:
+    """Return a durable agent, which asks a model; `options` are those of its durability."""
     agent: Agent[Any] = Agent(
         name="weather",
-        model="gpt-5",
+        model=asks,
         tools=list(tools or (weather,)),
         handoffs=list(handoffs),
         mcp_servers=list(servers),

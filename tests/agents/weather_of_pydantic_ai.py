@@ -16,11 +16,13 @@ def model_of(client: AsyncOpenAI, name: str = "gpt-5") -> OpenAIChatModel:
     return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=client))
 
 
-def agent_of(client: AsyncOpenAI, *capabilities: Any, output_type: Any = str, **options: Any) -> Agent[None, Any]:
-    """Return an agent with a tool; `options` are those of its durability."""
+def agent_of(
+    client: AsyncOpenAI, *capabilities: Any, asks: str = "gpt-5", output_type: Any = str, **options: Any
+) -> Agent[None, Any]:
+    """Return an agent with a tool, which asks a model; `options` are those of its durability."""
     durability = StepwellDurability[None](**options)
     agent: Agent[None, Any] = Agent(
-        model_of(client), name="weather", capabilities=[durability, *capabilities], output_type=output_type
+        model_of(client, asks), name="weather", capabilities=[durability, *capabilities], output_type=output_type
     )
 
     @agent.tool_plain

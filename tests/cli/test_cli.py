@@ -40,6 +40,7 @@ def test_help_lists_the_commands(option: str) -> None:
         "dev",
         "doctor",
         "export",
+        "facts",
         "graph",
         "hosts",
         "import",

@@ -58,6 +58,7 @@ LACKS = {
     "graph of an instance": "graph order --instance cf",
     "audit list": "audit list",
     "audit export": "audit export -",
+    "facts list": "facts list",
     "hosts list": "hosts list",
     "deploy": f"deploy {Path(__file__).parent}",
     "rollback": "rollback",

@@ -134,6 +134,16 @@ def test_jobs_and_profiles_are_offered(offered: Callable[..., list[str]]) -> Non
     assert offered("stepwell hosts list --profile ", "") == ["plain,home"]
 
 
+def test_events_are_offered(offered: Callable[..., list[str]]) -> None:
+    """Those that the server has told last, each once, with its latest line; none that a terminal would obey."""
+    names = ("worker.died", "turn.lost", "worker.died", "a\x1b[31m")
+    told = [{"event": name, "message": f"no. {n}"} for n, name in enumerate(names)]
+    with scripted([Answer.result(told)]) as server:
+        found = offered("stepwell facts list --event ", server.url, shell="fish")
+
+    assert found == ["plain,turn.lost\tno. 1", "plain,worker.died\tno. 0"]
+
+
 @pytest.mark.parametrize(
     "line",
     [

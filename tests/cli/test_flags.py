@@ -172,13 +172,17 @@ def test_output_of_a_step_is_cut_at_its_limit(limit: str, shown: str) -> None:
         "status": "complete", "queued": moment, "start": moment, "end": moment, "versionId": "v1",
         "trigger": {"source": "api"}, "steps": [{**step, "output": '"abcdefghij"'}], "error": None, "output": True,
     }  # fmt: skip
-    answers = [instance, {}, {"totals": {"tokens": 7}}, {"kept_until": moment}]
+    answers = [instance, {}, {"totals": {"tokens": 7, "cost_usd": 0.000065}}, {"kept_until": moment}]
     with scripted([Answer.result(answer) for answer in answers]) as server:
         told = run(
             "instances", "describe", "order", "i1", "--step-output", "--output-limit", limit, "--url", server.url
         )
 
-    assert told.stdout.splitlines()[2:] == [f"returned\tcharge-1\tstep\t{shown}", "output\ttrue", "totals\ttokens=7"]
+    assert told.stdout.splitlines()[2:] == [
+        f"returned\tcharge-1\tstep\t{shown}",
+        "output\ttrue",
+        "totals\ttokens=7\tcost_usd=0.000065",
+    ]
 
 
 # Each with what the API is told of it.

@@ -176,6 +176,8 @@ def test_totals_are_sums_of_amounts() -> None:
     first: Attributes = {"tokens": 1, "cost": 0.25, "model": "m", "cached": True, "gen_ai.request.temperature": 0.7}
 
     assert totals([first, {"tokens": 2, "cost": 0.5}, {}]) == {"tokens": 3, "cost": 0.75}
+    assert totals([{"cost": 0.1}, {"cost": 0.2}]) == {"cost": 0.3}
+    assert totals([{"cost": 3}, {"cost": 0.25}]) == {"cost": 3.25}
 
 
 async def test_step_that_is_called_outside_of_a_workflow_says_nothing() -> None:

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
 
+from stepwell.cli.stores import with_store
 from stepwell.sdk import Conflict, NotAllowed, NotFound
 from stepwell.sdk.models import ErrorText
+from stepwell.sdk.own_models import Fact as FoundFact
 from stepwell.sdk.own_models import FoundInstance, InstanceStatus, Job, LabelledInstance, Rate
+from stepwell.store.fact_operations import Fact, NoteFacts
+from tests.crash.server import store_of
 from tests.sdk.asked import AnyClient, ask, close
 from tests.sdk.places import KINDS
 
@@ -191,6 +195,42 @@ async def test_audit_log_is_read(request: pytest.FixtureRequest, kind: str) -> N
 
     assert (entry.who, entry.way, entry.detail) == ("local", "open", {"concurrency": 1_000})
     assert later == []
+    await close(client)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_facts_are_read(request: pytest.FixtureRequest, kind: str) -> None:
+    """Page by page, the latest first; moments are datetimes."""
+    servers = request.getfixturevalue("servers")
+    client = await asyncio.to_thread(servers.client, "dev", kind)
+    store = store_of(servers.running["dev"].folder / "data" / "stepwell.db")
+    workflow = f"noted-{kind}"
+    noted = [
+        Fact(n, "warning", "turn.lost", f"no. {n}", "web-1:1", "worker 1", "local", workflow, f"i-{n % 2}")
+        for n in range(5)
+    ]
+    await asyncio.to_thread(with_store, store, lambda opened: opened.run(NoteFacts(noted)))
+
+    facts = await ask(client.stepwell.facts.list, workflow_name=workflow, per_page=2)
+    which = {"event": "turn.lost", "workflow_name": workflow, "instance_id": "i-1", "process": "worker 1"}
+    few = await ask(client.stepwell.facts.list, **which)
+    others = [await ask(client.stepwell.facts.list, **{**which, name: "other"}) for name in which]
+
+    assert [fact.message for fact in facts] == ["no. 4", "no. 3", "no. 2", "no. 1", "no. 0"]
+    assert facts[0] == FoundFact(
+        id=facts[0].id,
+        at=datetime.fromtimestamp(0.004, UTC),
+        level="warning",
+        event="turn.lost",
+        message="no. 4",
+        host="web-1:1",
+        process="worker 1",
+        account="local",
+        workflow_name=workflow,
+        instance_id="i-0",
+    )
+    assert [fact.message for fact in few] == ["no. 3", "no. 1"]
+    assert others == [[], [], [], []]
     await close(client)
 
 

@@ -84,7 +84,9 @@ async def test_hosts_together_run_no_more_than_may(hosts: list[Store], concurren
     await _set_up(hosts[0])
     if concurrency is not None:
         await hosts[0].run(LimitAccount("acme", concurrency, 1))
-    work = _Work(concurrency or FLOW.limit)
+    limit = concurrency or FLOW.limit
+    assert limit is not None
+    work = _Work(limit)
     workers = [(host, await host.run(RegisterWorker("w", 2**62, 1))) for host in hosts for _ in range(2)]
 
     await asyncio.gather(

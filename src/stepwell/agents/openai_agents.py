@@ -14,7 +14,7 @@ Source: openai.github.io/openai-agents-python/
 
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from agents import (
@@ -43,7 +43,8 @@ from openai.types.responses import Response, ResponseCompletedEvent, ResponseTex
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from stepwell.agents.shared import StepPolicy, policy_of, refusal, run_step, speak, take_note
+from stepwell.agents.costs import Cost, public_cost, take_note
+from stepwell.agents.shared import StepPolicy, policy_of, refusal, run_step, speak
 from stepwell.contexts import StepContext
 
 _TOOLS = TypeAdapter(list[MCPTool])
@@ -61,18 +62,20 @@ def durable(  # noqa: PLR0913  # its options, each by its name
     model: Mapping[str, Any] | None = None,
     tool: Mapping[str, Any] | None = None,
     live: bool = False,
+    cost: Cost | None = None,
     tracing: bool = False,
 ) -> Agent[Any]:
     """Return an agent whose requests and tool calls are steps where it runs in a workflow; so are its handoffs'.
 
     `model` and `tool` are the configs of these steps, as `step.do` takes them; `"limit"` in one names the limit that
     the steps share, such as one for a model. `provider` finds the models that have only a name. `live`: the model is
-    asked to stream, and what it says is in the instance's log while it says it. Unless `tracing` is asked for, the
-    SDK's traces are switched off, for all agents of the process: it sends them to OpenAI.
+    asked to stream, and what it says is in the instance's log while it says it. `cost` returns what an answer costs in
+    USD, by the model's name and a `genai_prices.Usage`, or None: then the public price is taken. Unless `tracing` is
+    asked for, the SDK's traces are switched off, for all agents of the process: it sends them to OpenAI.
     """
     if not tracing:
         set_tracing_disabled(disabled=True)
-    return _Making(provider or MultiProvider(), policy_of(model), policy_of(tool), live).of(agent)
+    return _Making(provider or MultiProvider(), policy_of(model), policy_of(tool), live, cost).of(agent)
 
 
 def mcp_server(make: Callable[[], MCPServer], **options: Any) -> MCPServer:
@@ -84,12 +87,16 @@ def mcp_server(make: Callable[[], MCPServer], **options: Any) -> MCPServer:
     return _DurableServer(make, options)
 
 
+@dataclass
 class _Making:
     """Makes durable agents of those that hand off to each other, each once."""
 
-    def __init__(self, provider: ModelProvider, model: StepPolicy, tool: StepPolicy, live: bool) -> None:
-        self._provider, self._model, self._tool, self._live = provider, model, tool, live
-        self._made: dict[int, Agent[Any]] = {}
+    provider: ModelProvider
+    model: StepPolicy
+    tool: StepPolicy
+    live: bool
+    cost: Cost | None
+    _made: dict[int, Agent[Any]] = field(default_factory=dict)
 
     def of(self, agent: Agent[Any]) -> Agent[Any]:
         if isinstance(agent.model, _DurableModel):
@@ -101,7 +108,7 @@ class _Making:
                 raise TypeError(f"agent {agent.name!r}: make the MCP server {server.name!r} durable with `mcp_server`")
         settings = agent.model_settings
         made = self._made[id(agent)] = agent.clone(
-            model=_DurableModel(agent, self._provider, self._model, self._live),
+            model=_DurableModel(agent, self),
             # Clients do not try again what steps try again.
             model_settings=replace(settings, retry=settings.retry or ModelRetrySettings(max_retries=0)),
             tools=[self._tool_of(agent, tool) for tool in agent.tools],
@@ -132,7 +139,7 @@ class _Making:
             async def work(_: StepContext) -> Any:
                 return _as_output(tool, await invoke(ctx, arguments))
 
-            return await run_step(f"{agent.name}: tool {tool.name}", work, self._tool)
+            return await run_step(f"{agent.name}: tool {tool.name}", work, self.tool)
 
         made = copy.copy(tool)
         made.on_invoke_tool = on_invoke_tool
@@ -150,58 +157,74 @@ def _as_output(tool: FunctionTool, result: Any) -> Any:
 class _DurableModel(Model):
     """A model whose requests are steps of an agent."""
 
-    def __init__(self, agent: Agent[Any], provider: ModelProvider, policy: StepPolicy, live: bool) -> None:
-        self._step = f"{agent.name}: model"
-        self._named, self._provider, self._policy, self._live = agent.model, provider, policy, live
+    def __init__(self, agent: Agent[Any], making: _Making) -> None:
+        self._step, self._named, self._made_by = f"{agent.name}: model", agent.model, making
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
         """Ask the model in a step, or return what it answered before."""
 
-        async def ask() -> Any:
-            if self._live:
-                return _pack(_from_stream(await self._streamed(args, kwargs)))
-            return _pack(await self._model().get_response(*args, **kwargs))
+        async def ask(model: Model) -> Any:
+            if self._made_by.live:
+                return _pack(_from_stream(await self._streamed(model.stream_response(*args, **kwargs))))
+            return _pack(await model.get_response(*args, **kwargs))
 
         return _unpack(await self._asked(ask))
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[TResponseStreamEvent]:
         """Ask the model in a step, in which it streams; what comes of that is its answer as a whole."""
 
-        async def ask() -> Any:
-            return _dump(await self._streamed(args, kwargs))
+        async def ask(model: Model) -> Any:
+            return _dump(await self._streamed(model.stream_response(*args, **kwargs)))
 
         response = Response.model_construct(**await self._asked(ask))
         yield ResponseCompletedEvent(response=response, sequence_number=0, type="response.completed")
 
-    async def _asked(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+    async def _asked(self, ask: Callable[[Model], Awaitable[Any]]) -> Any:
         async def work(ctx: StepContext) -> Any:
+            model = self._named if isinstance(self._named, Model) else self._made_by.provider.get_model(self._named)
             try:
-                answer = await ask()
+                answer = await ask(model)
             except APIStatusError as error:
                 raise refusal(error, error.status_code, error.code) from error
-            name = self._named if isinstance(self._named, str) else None
-            usage = answer["usage"] or {}
-            take_note(ctx, answer.get("model", name), usage.get("input_tokens", 0), usage.get("output_tokens", 0))
+            name = answer.get("model") or _name_of(model, self._named)
+            take_note(ctx, name, _usage_of(answer["usage"] or {}), (self._made_by.cost, public_cost))
             return answer
 
-        return await run_step(self._step, work, self._policy)
+        return await run_step(self._step, work, self._made_by.model)
 
-    def _model(self) -> Model:
-        return self._named if isinstance(self._named, Model) else self._provider.get_model(self._named)
-
-    async def _streamed(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Response:
+    async def _streamed(self, events: AsyncIterator[TResponseStreamEvent]) -> Response:
         response = None
-        async for event in self._model().stream_response(*args, **kwargs):
+        async for event in events:
             match event:
-                case ResponseTextDeltaEvent(delta=text) if self._live:
+                case ResponseTextDeltaEvent(delta=text) if self._made_by.live:
                     speak(text)
-                case ResponseTextDoneEvent() if self._live:
+                case ResponseTextDoneEvent() if self._made_by.live:
                     speak("\n")
                 case ResponseCompletedEvent(response=whole):
                     response = whole
         if response is None:
             raise ConnectionError("The model's stream has ended before its answer was whole.")
         return response
+
+
+def _name_of(model: Model, named: str | Model | None) -> str | None:
+    """Return what a model is called by its provider; where the model does not say, as the agent calls it."""
+    name = getattr(model, "model", named)
+    return name if isinstance(name, str) else None
+
+
+def _usage_of(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an answer took, by the names that prices go by."""
+    details = usage.get("input_tokens_details") or {}
+    # A list as the SDK writes it down, an object as a provider says it, who may say what he likes.
+    details = details[0] if isinstance(details, list) else details
+    cached = details if isinstance(details, dict) else {}
+    return {
+        "input_tokens": usage.get("input_tokens", 0),
+        "output_tokens": usage.get("output_tokens", 0),
+        "cache_read_tokens": cached.get("cached_tokens"),
+        "cache_write_tokens": cached.get("cache_write_tokens"),
+    }
 
 
 def _dump(part: Any) -> Any:

@@ -16,10 +16,12 @@ import re
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID, uuid5
 from weakref import WeakKeyDictionary
 
+from genai_prices import Usage
 from pydantic import JsonValue
 from pydantic_ai.agent import EventStreamHandler
 from pydantic_ai.capabilities.abstract import WrapRunHandler
@@ -48,14 +50,24 @@ from pydantic_ai.durable_exec import (
     replay_scope,
 )
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
-from pydantic_ai.messages import AgentStreamEvent, PartDeltaEvent, PartEndEvent, PartStartEvent, TextPart, TextPartDelta
+from pydantic_ai.messages import (
+    AgentStreamEvent,
+    ModelMessagesTypeAdapter,
+    ModelResponse,
+    PartDeltaEvent,
+    PartEndEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+)
 from pydantic_ai.models import Model
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import AgentDepsT, RunContext
 
-from stepwell.agents.shared import StepPolicy, current_port, policy_of, refusal, run_step, speak, take_note
+from stepwell.agents.costs import Cost, take_note
+from stepwell.agents.shared import StepPolicy, current_port, policy_of, refusal, run_step, speak
 from stepwell.contexts import StepContext
 from stepwell.errors import NonRetryableError, StepFailed, WorkflowTimeoutError
 from stepwell.port import TurnPort
@@ -78,8 +90,9 @@ class StepwellDurability(BaseDurabilityCapability[AgentDepsT]):
     `model` and `tool` are the configs of these steps, as `step.do` takes them; `"limit"` in one names the limit that
     the steps share, such as one for a model. A tool has a config of its own in its metadata:
     `Tool(search, metadata={"stepwell": {"timeout": "1 hour"}})`, or False for one that is no step. `live`: the model is
-    asked to stream, and what it says is in the instance's log while it says it. `models` and `event_stream_handler` are
-    those of Pydantic AI's own engines; the handler runs in the step that it gets an event of.
+    asked to stream, and what it says is in the instance's log while it says it. `cost` returns what an answer costs in
+    USD, by the model's name and a `genai_prices.Usage`, or None: then the public price is taken. `models` and
+    `event_stream_handler` are those of Pydantic AI's own engines; the handler runs in the step that it hears of.
     """
 
     engine_spec = DurabilityEngineSpec(
@@ -103,10 +116,11 @@ class StepwellDurability(BaseDurabilityCapability[AgentDepsT]):
         model: Mapping[str, Any] | None = None,
         tool: Mapping[str, Any] | None = None,
         live: bool = False,
+        cost: Cost | None = None,
     ) -> None:
         super().__init__(models=models, event_stream_handler=event_stream_handler, name=name)
         self._model_policy, self._tool_policy = policy_of(model), policy_of(tool)
-        self._live = live
+        self._live, self._cost = live, cost
 
     @property
     def in_durable_context(self) -> bool:
@@ -120,7 +134,7 @@ class StepwellDurability(BaseDurabilityCapability[AgentDepsT]):
 
     def get_durable_operation_backend(self) -> "_Steps":
         """Return what makes steps of operations."""
-        return _Steps(_Names(self.name, self.default_model_id), self._model_policy, self._tool_policy)
+        return _Steps(_Names(self.name, self.default_model_id), self._model_policy, self._tool_policy, self._cost)
 
     def get_default_run_id(self) -> str | None:
         """Return an id that each replay meets again; None where there is none, as in a step's body."""
@@ -220,7 +234,8 @@ class _Names(JournalOperationNamer):
 class _Steps(CallableOperationBackend[StepPolicy]):
     """Makes steps of an agent's operations."""
 
-    def __init__(self, names: _Names, model: StepPolicy, tool: StepPolicy) -> None:
+    def __init__(self, names: _Names, model: StepPolicy, tool: StepPolicy, cost: Cost | None) -> None:
+        self._cost = cost
         plain = StepPolicy()
 
         def for_tool(_: DurableOperationId, called: Any, __: str) -> StepPolicy | Literal[False]:
@@ -251,7 +266,7 @@ class _Steps(CallableOperationBackend[StepPolicy]):
             except ModelAPIError as error:
                 raise _refusal(error) from error
             if isinstance(operation_id, ModelRequestId):
-                _take_note(ctx, result)
+                _take_note(ctx, result, self._cost)
             return result
 
         try:
@@ -270,9 +285,19 @@ def _refusal(error: ModelAPIError) -> Exception:
     return refusal(error, status, error.provider_error_code)
 
 
-def _take_note(ctx: StepContext, response: Any) -> None:
-    usage = response["usage"]
-    take_note(ctx, response["model_name"], usage["input_tokens"], usage["output_tokens"])
+def _take_note(ctx: StepContext, response: Any, cost: Cost | None) -> None:
+    def own(_: str | None, __: Usage) -> Decimal | None:
+        """Return what the library reckons, or a gateway has said."""
+        (answer,) = ModelMessagesTypeAdapter.validate_python([response])
+        assert isinstance(answer, ModelResponse)
+        if answer.usage.cost is not None:
+            return answer.usage.cost
+        try:
+            return answer.cost().total_price if answer.model_name else None
+        except (LookupError, ValueError):
+            return None
+
+    take_note(ctx, response["model_name"], response["usage"], (cost, own))
 
 
 class _Events(ExternalEventWaiter):

@@ -73,17 +73,3 @@ def refusal(error: Exception, status: int | None, code: str | None) -> Exception
 def speak(text: str) -> None:
     """Say on behalf of a step what its model says: it is in the instance's log before its line ends."""
     print(text, end="", flush=True)  # noqa: T201  # what steps print is kept
-
-
-def take_note(ctx: StepContext, model: str | None, tokens_in: int, tokens_out: int) -> None:
-    """Keep with an attempt what its answer took, under OpenTelemetry's names.
-
-    Source: opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/
-    """
-    ctx.set_attributes(
-        {
-            "gen_ai.response.model": model or None,
-            "gen_ai.usage.input_tokens": tokens_in,
-            "gen_ai.usage.output_tokens": tokens_out,
-        }
-    )

@@ -3,36 +3,20 @@
 A token is told the facts of its account; those of no account, and of others, are for the operator, as `/metrics` is.
 """
 
-import msgspec
 from starlette.responses import Response
 
 from stepwell import limits
 from stepwell.api import envelope
 from stepwell.api.paging import after_entry, entry_cursor
 from stepwell.api.request import ApiRequest
-from stepwell.core.steplog import iso
 from stepwell.engine import Engine
+from stepwell.fact_log import shown_fact
 from stepwell.models import ResultInfo
-from stepwell.store.fact_operations import ListFacts, NotedFact
+from stepwell.store.fact_operations import ListFacts
 
 PER_PAGE = 50
 MOST_PER_PAGE = 500
 NAME_LENGTH = 300
-
-
-class FactShown(msgspec.Struct):
-    """A line of the log of a server, or of a worker."""
-
-    id: str
-    at: str
-    level: str
-    event: str
-    message: str
-    host: str | None
-    process: str
-    account: str | None
-    workflow_name: str | None
-    instance_id: str | None
 
 
 async def list_facts(engine: Engine, request: ApiRequest) -> Response:
@@ -51,22 +35,6 @@ async def list_facts(engine: Engine, request: ApiRequest) -> Response:
             before=after_entry(query.cursor()),
         )
     )
-    shown = [_shown(noted, sees_all=request.sees_all) for noted in found[:per_page]]
+    shown = [shown_fact(noted, sees_all=request.sees_all) for noted in found[:per_page]]
     cursor = entry_cursor(found[per_page - 1].row) if len(found) > per_page else ""
     return envelope.success(shown, ResultInfo(count=len(shown), per_page=per_page, cursor=cursor))
-
-
-def _shown(noted: NotedFact, *, sees_all: bool) -> FactShown:
-    fact = noted.fact
-    return FactShown(
-        str(noted.row),
-        iso(fact.at),
-        fact.level,
-        fact.event,
-        fact.message,
-        fact.host if sees_all else None,
-        fact.process,
-        fact.account,
-        fact.workflow,
-        fact.instance,
-    )

@@ -8,6 +8,7 @@ from stepwell import __version__
 from stepwell.cli import completing, options, wrangler_spellings
 from stepwell.cli.audit_group import audit_group
 from stepwell.cli.deploy_commands import COMMANDS as DEPLOY_COMMANDS
+from stepwell.cli.facts_group import facts_group
 from stepwell.cli.failures import Commands
 from stepwell.cli.hosts_group import hosts_group
 from stepwell.cli.instances_group import instances_group
@@ -33,6 +34,7 @@ def main() -> None:
 
 
 main.add_command(audit_group)
+main.add_command(facts_group)
 main.add_command(hosts_group)
 for more in INSTANCE_COMMANDS:
     instances_group.add_command(more)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Offer = tuple[str, str]
 
 _LIMIT_S = 0.3
+_FACTS = 500
 _INSTANCES = 50
 _JOBS = 50
 _VERSIONS = 50
@@ -74,6 +75,17 @@ def steps(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "l
         return [(name.rpartition("-")[0], type) for name, type in ask(client)]
 
     return _from_server(ctx, param, incomplete, without_counts, "of the code", *what)
+
+
+def events(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":
+    """Offer the names of what has happened last, by the logs of the servers."""
+
+    def ask(client: "Client") -> Iterable[Offer]:
+        latest = itertools.islice(client.facts({"per_page": str(_FACTS)}), _FACTS)
+        # Beside each what was said of it last, which comes first.
+        return sorted({str(fact["event"]): str(fact["message"]) for fact in reversed([*latest])}.items())
+
+    return _from_server(ctx, param, incomplete, ask, "events")
 
 
 def jobs(ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem[str]]":

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import click
@@ -22,6 +23,9 @@ from stepwell.client import Client, Result
 from stepwell.errors import NotOfThisServer
 
 Step = Mapping[str, Any]
+
+# As in the dashboard: JavaScript writes what is smaller with an exponent.
+_SMALLEST_IN_FIGURES = 1e-6
 
 # The statuses that last, and the exit codes of those who waited for them.
 ENDS = {"complete": 0, "errored": INSTANCE_ERRORED, "terminated": INSTANCE_TERMINATED}
@@ -142,7 +146,13 @@ class Screen:
 
 def pairs_in_words(pairs: Mapping[str, object]) -> str:
     """Return labels, or attributes, as people write them."""
-    return " ".join(f"{name}={value}" for name, value in pairs.items())
+    return " ".join(f"{name}={_in_figures(value)}" for name, value in pairs.items())
+
+
+def _in_figures(value: object) -> str:
+    # An answer of a model costs 0.000065 USD, which Python writes as 6.5e-05.
+    is_small = isinstance(value, float) and _SMALLEST_IN_FIGURES <= abs(value) < 1
+    return f"{Decimal(repr(value)):f}" if is_small else str(value)
 
 
 def _head(target: tuple[str, str], instance: Result, outputs: Outputs, *, is_colored: bool) -> Iterator[str]:

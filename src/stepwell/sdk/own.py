@@ -1,4 +1,4 @@
-"""What Stepwell has beside Cloudflare's API: labels, search, logs, histories, reasons, jobs, limits, hosts, audit."""
+"""What Stepwell has beside Cloudflare's API: labels, search, logs, histories, reasons, jobs, limits, hosts, facts."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -13,6 +13,7 @@ from stepwell.sdk.models import ChangedStatus, CreatedInstance, ErrorText, NewIn
 from stepwell.sdk.own_models import (
     AccountLimits,
     AuditEntry,
+    Fact,
     ForcedStep,
     FoundInstance,
     History,
@@ -222,6 +223,24 @@ class Audit(Resource[Way]):
         return pages(self._path("stepwell", "audit"), query, AuditEntry, self._site.retries)
 
 
+class Facts(Resource[Way]):
+    """What the logs of the servers have said last. With the permission `metrics` of all accounts, and by host."""
+
+    @Series
+    def list(
+        self,
+        *,
+        event: str | None = None,
+        workflow_name: str | None = None,
+        instance_id: str | None = None,
+        process: str | None = None,
+        per_page: int | None = None,
+    ) -> Flow[Fact]:
+        """Yield the facts that there are, the latest first; `process` is `server`, or a worker by its name."""
+        which = {"event": event, "workflow": workflow_name, "instance": instance_id, "process": process}
+        return pages(self._path("stepwell", "facts"), {**which, "per_page": per_page}, Fact, self._site.retries)
+
+
 class Jobs(Resource[Way]):
     """Changes of all instances that match, which the server makes."""
 
@@ -322,6 +341,7 @@ class Own(Resource[Way]):
         super().__init__(runner, site)
         self.instances: OwnInstances[Way] = OwnInstances(runner, site)
         self.audit: Audit[Way] = Audit(runner, site)
+        self.facts: Facts[Way] = Facts(runner, site)
         self.hosts: Hosts[Way] = Hosts(runner, site)
         self.jobs: Jobs[Way] = Jobs(runner, site)
         self.limits: Limits[Way] = Limits(runner, site)

@@ -266,6 +266,24 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+# ---- facts
+
+
+class Fact(Struct, frozen=True, kw_only=True):
+    """A line of the log of a server or worker; `account` None: it is of none. `host` None: no permission `metrics`."""
+
+    id: str
+    at: datetime
+    level: str
+    event: str
+    message: str
+    host: str | None = None
+    process: str
+    account: str | None = None
+    workflow_name: str | None = None
+    instance_id: str | None = None
+
+
 # ---- jobs
 
 

@@ -265,6 +265,18 @@ _HOST = {
     "opened_on": _at("09:00:00"),
     "version": "1.2.3",
 }
+_FACT = {
+    "id": "7",
+    "at": _at("11:00:00"),
+    "level": "warning",
+    "event": "turn.lost",
+    "message": "turn of order/order-1 was lost",
+    "host": "web-1:42",
+    "process": "worker 1",
+    "account": "local",
+    "workflow_name": "order",
+    "instance_id": "order-1",
+}
 _HOSTS = {
     "hosts": [
         _HOST,
@@ -367,6 +379,15 @@ CASES: Mapping[str, Case] = {
     "deployments list": _asked(
         "",
         [_SERVED, {**_SERVED, "snapshot": 11, "source": f"{HOSTILE}/{LONG}.py", "python": HOSTILE, "is_served": False}],
+    ),
+    "facts list": _asked(
+        "",
+        [
+            _FACT,
+            {**_FACT, "event": HOSTILE, "message": f"{HOSTILE} {LONG}", "host": HOSTILE, "process": HOSTILE},
+            {**_FACT, "level": HOSTILE, "workflow_name": HOSTILE, "instance_id": HOSTILE, "account": HOSTILE},
+            {**_FACT, "level": "info", "host": None, "account": None, "workflow_name": None, "instance_id": None},
+        ],
     ),
     "hosts list": _asked("", _HOSTS),
     "instances delete": _asked("order i1 -y", {}),

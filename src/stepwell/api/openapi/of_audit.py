@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stepwell.api.facts import FactShown
 from stepwell.api.openapi.of_stepwell import STEPWELL
 from stepwell.api.openapi.operation import MANY_STREAMS, OWN, TOO_SLOW, Answer, Key, Operation
 from stepwell.audit_log import AuditEntryShown
+from stepwell.fact_log import FactShown
 
 _TEXT: Mapping[str, Any] = {"type": "string"}
 
@@ -34,5 +34,6 @@ OPERATIONS: Mapping[Key, Operation] = {
         "also of those that are gone. What code logs is in the logs of its instances; refused requests "
         "are in the server's own log alone.",
         answer=Answer(list[FactShown], ("count", "per_page", "cursor")),
+        cli=("stepwell facts list --process server -o json",),
     ),
 }

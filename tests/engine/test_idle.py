@@ -168,7 +168,9 @@ async def _end(engine: Engine, id: str, workflow: str = "doubled") -> tuple[str 
     """Wait until an instance has ended; return its output, and its row."""
     async with asyncio.timeout(20):
         while (view := await engine.get("local", workflow, id)).row.ended_at is None:
-            await wait_for_change(engine.store, GetInstance("local", workflow, id), seen=Seen(view.row.seq), timeout_s=20)
+            await wait_for_change(
+                engine.store, GetInstance("local", workflow, id), seen=Seen(view.row.seq), timeout_s=20
+            )
     return view.output, view.row.row
 
 

@@ -127,9 +127,7 @@ def _show(view: InstanceView, page: StepPage) -> bytes:
     return envelope.encode(answers.instance(view, shown.entries), shown.info)
 
 
-async def _wait(
-    engine: Engine, request: ApiRequest, *, with_steps: bool
-) -> tuple[int | None, InstanceHistory | None]:
+async def _wait(engine: Engine, request: ApiRequest, *, with_steps: bool) -> tuple[int | None, InstanceHistory | None]:
     """Wait as long as the caller prefers, unless too many do so already; return for how long at most he may have.
 
     Who is shown no steps does not wait for them either. Where there was nothing to wait for, what was found comes

@@ -379,8 +379,8 @@ HEADERS: Mapping[Key, Mapping[str, Schema]] = {
     12: {
         "Prefer": _parameter(
             "Stepwell's own: `wait=SECONDS` asks for the answer when the instance has changed or has ended, after that "
-            "time at the latest, and after {longest_poll} at most. With `simple=true`, which shows no steps, they do not "
-            "count: the answer comes when it rests or has ended, or something came from outside.",
+            "time at the latest, and after {longest_poll} at most. With `simple=true`, which shows no steps, they "
+            "do not count: the answer comes when it rests or has ended, or something came from outside.",
             {"type": "string", "pattern": "^[!-~]([ -~]*[!-~])?$", "examples": ["wait=30"]},
         ),
         "If-None-Match": _parameter(

@@ -6,11 +6,11 @@ with one promise per operation, is in `operations` and the modules that `catalog
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from stepwell.store.operations import Claim, InstanceRow, Operation
 
-__all__ = ["DueListener", "Listener", "Store"]
+__all__ = ["DueListener", "Listener", "Outlet", "Reply", "ReplyingStore", "Store"]
 
 A = TypeVar("A")
 
@@ -39,6 +39,32 @@ class DueListener:
 
     def turns_given(self, claims: Sequence[Claim] | None) -> None:
         """Hear nothing."""
+
+
+class Outlet:
+    """What may be told in any thread, and sends what it was told when it is flushed."""
+
+    def flush(self) -> None:
+        """Send what waits."""
+        raise NotImplementedError
+
+
+class Reply:
+    """What takes the outcome of an operation, an answer or an exception, in any thread."""
+
+    outlet: Outlet
+
+    def take(self, outcome: object) -> None:
+        """Let the outlet send it."""
+        raise NotImplementedError
+
+
+@runtime_checkable
+class ReplyingStore(Protocol):
+    """A store that is asked by threads of its own, so that an answer need not wait for the event loop."""
+
+    def ask(self, operation: Operation[Any], reply: Reply) -> None:
+        """Do what `Store.run` does; what comes of it is for `reply`, in whichever thread it is known first."""
 
 
 class Store(Protocol):

@@ -4,9 +4,11 @@ A frame is four bytes of length and a message. What is written within one pass o
 """
 
 import asyncio
+import socket
+import threading
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -21,6 +23,7 @@ from stepwell.store.operations import Claim, InstanceRow
 _HEAD_BYTES = 4
 # A frame holds at most one operation with its payloads; more than this is no frame of ours.
 _LONGEST_FRAME = 2**28
+_READ_BYTES = 256 * 2**10
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -239,52 +242,105 @@ encode = msgspec.msgpack.Encoder().encode
 decode_message = msgspec.msgpack.Decoder(AnyMessage).decode
 
 
-class Line(asyncio.Protocol):
-    """One end of the line."""
+class Line:
+    """One end of the line. It has the socket to itself; what is sent may be sent from any thread."""
 
-    def __init__(self, received: Callable[[Message], None], lost: Callable[[], None]) -> None:
+    def __init__(self, sock: socket.socket, received: Callable[[Message], None], lost: Callable[[], None]) -> None:
+        """Begin to hear, on the running event loop, which calls `received` and, at the end, once, `lost`."""
+        sock.setblocking(False)
+        self._sock = sock
         self._received = received
         self._lost = lost
-        self._incoming = bytearray()
-        self._outgoing: list[bytes] = []
-        self._transport: asyncio.WriteTransport | None = None
         self._loop = asyncio.get_running_loop()
+        self._incoming = bytearray()
+        # What waits for its turn, and what is left of a piece that the socket had no room for.
+        self._outgoing: list[bytes] = []
+        self._rest = memoryview(b"")
+        self._is_closing = self._has_ended = False
+        self._lock = threading.Lock()
+        self._loop.add_reader(sock, self._read)
 
     def send(self, message: Message) -> None:
-        """Send a message with the others of this pass of the loop."""
-        if not self._outgoing:
+        """Send a message with the others of this pass of the loop, in which this is called."""
+        if self.put(message):
             # An empty context: sending is not work of the author's task that caused it.
             self._loop.call_soon(self.flush, context=Context())
+
+    def put(self, message: Message) -> bool:
+        """Let a message wait for `flush`; tell whether it is the first that does. From any thread."""
         body = encode(message)
-        self._outgoing += [len(body).to_bytes(_HEAD_BYTES, "little"), body]
+        with self._lock:
+            is_first = not self._outgoing
+            self._outgoing += [len(body).to_bytes(_HEAD_BYTES, "little"), body]
+        return is_first
 
     def flush(self) -> None:
-        """Send what is waiting now."""
-        outgoing, self._outgoing = self._outgoing, []
-        if self._transport is not None and not self._transport.is_closing() and outgoing:
-            self._transport.write(b"".join(outgoing))
+        """Send what is waiting now. From any thread."""
+        with self._lock:
+            if not self._rest:
+                self._write()
 
     def close(self) -> None:
         """Hang up, after what was sent."""
         self.flush()
-        if self._transport is not None:
-            self._transport.close()
+        with self._lock:
+            self._is_closing = True
+            if not self._rest:
+                self._loop.call_soon(self._end, context=Context())
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        # A cast: a stream's transport can write, but uvloop's does not inherit from asyncio's class.
-        self._transport = cast(asyncio.WriteTransport, transport)
+    def _write(self) -> None:
+        """Write what waits, as far as there is room; what is left goes on when there is. With the lock."""
+        if self._outgoing:
+            self._rest = memoryview(b"".join([self._rest, *self._outgoing]))
+            self._outgoing.clear()
+        if not self._rest or self._has_ended:
+            return
+        try:
+            self._rest = self._rest[self._sock.send(self._rest) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            # The other end is gone, as is said when the loop reads; nobody hears this any more.
+            self._rest = memoryview(b"")
+        if self._rest:
+            self._loop.call_soon_threadsafe(self._wait_for_room, context=Context())
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Tell that the other end is gone."""
+    def _wait_for_room(self) -> None:
+        if not self._has_ended:
+            self._loop.add_writer(self._sock, self._write_on)
+
+    def _write_on(self) -> None:
+        with self._lock:
+            self._loop.remove_writer(self._sock)
+            self._write()
+            if self._is_closing and not self._rest:
+                self._loop.call_soon(self._end, context=Context())
+
+    def _end(self) -> None:
+        if self._has_ended:
+            return
+        with self._lock:
+            self._has_ended = True
+            self._loop.remove_reader(self._sock)
+            self._loop.remove_writer(self._sock)
+            self._sock.close()
         self._lost()
 
-    def data_received(self, data: bytes) -> None:
+    def _read(self) -> None:
         """Cut what came into frames."""
+        try:
+            data = self._sock.recv(_READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._end()
+            return
         incoming = self._incoming
         incoming += data
         start = 0
-        while len(incoming) - start >= _HEAD_BYTES:
+        while len(incoming) - start >= _HEAD_BYTES and not self._is_closing:
             length = int.from_bytes(incoming[start : start + _HEAD_BYTES], "little")
             if length > _LONGEST_FRAME:
                 self.close()

@@ -5,30 +5,50 @@ while the interpreter is still needed for the rest.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stepwell.store import Listener
+from stepwell.facts import fact
+from stepwell.store import Listener, Outlet
 from stepwell.store.operations import Claim, InstanceRow
 from stepwell.store.sql.transaction import ANYTHING, Tidings
 
+logger = logging.getLogger(__name__)
+
+# Where calls are made: on an event loop, or, None, at once in whichever thread it is.
+Place = asyncio.AbstractEventLoop | None
+
 
 class Calls:
-    """Calls on event loops, gathered to be made at once."""
+    """Calls, gathered to be made at once, most of them on event loops."""
 
     def __init__(self) -> None:
-        self._by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Callable[..., object], tuple[Any, ...]]]] = {}
+        self._by_place: dict[Place, list[tuple[Callable[..., object], tuple[Any, ...]]]] = {}
+        self._outlets: dict[Outlet, None] = {}
 
-    def add(self, loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
-        """Take one more call, to be made behind those before it."""
-        self._by_loop.setdefault(loop, []).append((callback, args))
+    def add(self, place: Place, callback: Callable[..., object], *args: Any) -> None:
+        """Take one more call, to be made behind those before it of the same place."""
+        self._by_place.setdefault(place, []).append((callback, args))
+
+    def flush(self, outlet: Outlet) -> None:
+        """Let what an outlet was given be sent behind all calls that are made at once."""
+        self._outlets[outlet] = None
 
     def make(self) -> None:
-        """Make them soon, each on its loop; from any thread."""
-        for loop, calls in self._by_loop.items():
-            call_soon(loop, _make_all, loop, calls)
-        self._by_loop = {}
+        """Make them: those of no loop now, others soon, each on its loop; from any thread."""
+        for callback, args in self._by_place.pop(None, ()):
+            try:
+                callback(*args)
+            except Exception:  # a defect of one must not keep the others from hearing, nor end the thread
+                logger.exception("%r failed", callback, extra=fact("call.failed"))
+        for outlet in self._outlets:
+            outlet.flush()
+        for loop, calls in self._by_place.items():
+            if loop is not None:
+                call_soon(loop, _make_all, loop, calls)
+        self._by_place, self._outlets = {}, {}
 
 
 def _make_all(loop: asyncio.AbstractEventLoop, calls: Sequence[tuple[Callable[..., object], tuple[Any, ...]]]) -> None:
@@ -93,11 +113,12 @@ class Listeners:
 
     def __init__(self) -> None:
         self.watchers = Watchers()
-        self._listeners: dict[int, tuple[asyncio.AbstractEventLoop, Listener]] = {}
+        self._listeners: dict[int, tuple[Place, Listener]] = {}
 
     def add(self, worker: int, listener: Listener) -> None:
-        """Tell a worker from now on, on the running loop."""
-        self._listeners[worker] = (asyncio.get_running_loop(), listener)
+        """Tell a worker from now on, on the running loop, or, one that is an Outlet, in whichever thread it is."""
+        place = None if isinstance(listener, Outlet) else asyncio.get_running_loop()
+        self._listeners[worker] = (place, listener)
 
     def remove(self, worker: int) -> None:
         """Tell a worker nothing more."""
@@ -117,20 +138,26 @@ class Listeners:
 
     def instance_due(self, at: int, calls: Calls) -> None:
         """Tell every worker that something is due at a moment."""
-        for loop, listener in list(self._listeners.values()):
-            calls.add(loop, listener.instance_due, at)
+        for place, listener in list(self._listeners.values()):
+            _add(calls, place, listener, listener.instance_due, at)
 
     def instance_told(self, worker: int, row: int, calls: Calls) -> None:
         """Tell a worker that an instance that it holds got a record from outside, or was deleted."""
         if worker in self._listeners:
-            loop, listener = self._listeners[worker]
-            calls.add(loop, listener.instance_told, row)
+            place, listener = self._listeners[worker]
+            _add(calls, place, listener, listener.instance_told, row)
 
     def turns_given(self, worker: int, claims: Sequence[Claim] | None, calls: Calls) -> None:
         """Tell a worker which turns it has got without asking."""
         if worker in self._listeners:
-            loop, listener = self._listeners[worker]
-            calls.add(loop, listener.turns_given, claims)
+            place, listener = self._listeners[worker]
+            _add(calls, place, listener, listener.turns_given, claims)
+
+
+def _add(calls: Calls, place: Place, listener: Listener, callback: Callable[..., object], *args: Any) -> None:
+    calls.add(place, callback, *args)
+    if isinstance(listener, Outlet):
+        calls.flush(listener)
 
 
 def call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:

@@ -53,8 +53,7 @@ class RemoteStore:
 
     async def connect(self, sock: socket.socket) -> None:
         """Take the worker's end of the line."""
-        loop = asyncio.get_running_loop()
-        _, self._line = await loop.create_unix_connection(lambda: Line(self._receive, self._lose), sock=sock)
+        self._line = Line(sock, self._receive, self._lose)
 
     def run(self, operation: Operation[A]) -> asyncio.Future[A]:
         """Do an operation; see `Store.run`."""

@@ -13,6 +13,9 @@ import msgspec
 from stepwell.errors import StepwellError, StoreError
 from stepwell.facts import fact
 from stepwell.store import (
+    Outlet,
+    Reply,
+    ReplyingStore,
     Store,
     audit_operations,
     fact_operations,
@@ -59,7 +62,7 @@ _decode_operation: Callable[[Any], Operation[Any]] = msgspec.msgpack.Decoder(
 ).decode
 
 
-class WorkerLine:
+class WorkerLine(Outlet):
     """A worker's line. `heard` gets what is not about the store; `hung_up` is called when the worker is gone.
 
     `refused` are the operations that are not done for whoever is at its other end.
@@ -74,6 +77,7 @@ class WorkerLine:
     ) -> None:
         self.worker = 0
         self._store = store
+        self._ask = store.ask if isinstance(store, ReplyingStore) else self._ask_on_the_loop
         self._heard = heard
         self._hung_up = hung_up
         self._refused = refused
@@ -83,8 +87,7 @@ class WorkerLine:
 
     async def connect(self, sock: socket.socket) -> None:
         """Take the parent's end of the line."""
-        loop = asyncio.get_running_loop()
-        _, self._line = await loop.create_unix_connection(lambda: Line(self._receive, self._lose), sock=sock)
+        self._line = Line(sock, self._receive, self._lose)
 
     def say(self, message: Message) -> None:
         """Say something to the worker."""
@@ -106,8 +109,7 @@ class WorkerLine:
         match message:
             case Ask(id=number, body=body):
                 operation = _decode_operation(body)
-                answer = self._run(operation)
-                answer.add_done_callback(lambda done: self._answer(number, operation, done), context=Context())
+                self._run(operation, _Reply(self, number, operation))
             case Listen(worker=worker):
                 self._listening.add(worker)
                 self._store.listen(worker, _Ear(self, worker))
@@ -121,7 +123,7 @@ class WorkerLine:
             case _:
                 self._heard(message)
 
-    def _run(self, operation: Operation[Any]) -> "asyncio.Future[Any]":
+    def _run(self, operation: Operation[Any], reply: Reply) -> None:
         asked: Any = operation
         if isinstance(operation, Audited) and isinstance(operation.operation, ServeSnapshot):
             # Code that somebody has deployed is made known by the worker that could load it, with the entry of that.
@@ -130,28 +132,27 @@ class WorkerLine:
         while asked is not None and not isinstance(asked, self._refused):
             asked = getattr(asked, "operation", None)
         if asked is None:
-            return self._store.run(operation)
-        refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        refused.set_exception(StoreError(f"a worker may not ask for {type(asked).__name__}: only the server does"))
-        return refused
+            self._ask(operation, reply)
+            return
+        reply.take(StoreError(f"a worker may not ask for {type(asked).__name__}: only the server does"))
+        self.flush()
 
-    def _answer(self, number: int, operation: Operation[Any], done: asyncio.Future[Any]) -> None:
-        try:
-            result = done.result()
-        except StepwellError as error:
-            self.say(Refusal(number, type(error).__name__, str(error), dict(vars(error))))
-            return
-        except Exception as error:  # whatever it is, the worker that asked has to hear of it
-            logger.exception(
-                "the store failed on %s",
-                type(operation).__name__,
-                extra=fact("store.failed", operation=type(operation).__name__),
-            )
-            self.say(Refusal(number, "StoreError", f"the store failed: {error}", {}))
-            return
-        if isinstance(operation, RegisterWorker):
-            self.worker = result
-        self.say(Answer(number, msgspec.Raw(encode(result))))
+    def _ask_on_the_loop(self, operation: Operation[Any], reply: Reply) -> None:
+        def give(done: "asyncio.Future[Any]") -> None:
+            reply.take(done.exception() or done.result())
+            self.flush()
+
+        self._store.run(operation).add_done_callback(give, context=Context())
+
+    def put(self, message: Message) -> None:
+        """Let something be said with the next `flush`. From any thread."""
+        if (line := self._line) is not None:
+            line.put(message)
+
+    def flush(self) -> None:
+        """Say what waits to be said. From any thread."""
+        if (line := self._line) is not None:
+            line.flush()
 
     def _ignore(self, worker: int) -> None:
         self._listening.discard(worker)
@@ -167,18 +168,53 @@ class WorkerLine:
         self._hung_up()
 
 
-class _Ear:
+class _Reply(Reply):
+    """Answers what a worker has asked."""
+
+    __slots__ = ("_number", "_operation", "outlet")
+
+    outlet: WorkerLine
+
+    def __init__(self, line: WorkerLine, number: int, operation: Operation[Any]) -> None:
+        self.outlet = line
+        self._number = number
+        self._operation = operation
+
+    def take(self, outcome: object) -> None:
+        if isinstance(self._operation, RegisterWorker) and isinstance(outcome, int):
+            self.outlet.worker = outcome
+        self.outlet.put(self._message(outcome))
+
+    def _message(self, outcome: object) -> Message:
+        if isinstance(outcome, StepwellError):
+            return Refusal(self._number, type(outcome).__name__, str(outcome), dict(vars(outcome)))
+        if isinstance(outcome, BaseException):
+            # Whatever it is, the worker that asked has to hear of it.
+            logger.error(
+                "the store failed on %s",
+                type(self._operation).__name__,
+                exc_info=outcome,
+                extra=fact("store.failed", operation=type(self._operation).__name__),
+            )
+            return Refusal(self._number, "StoreError", f"the store failed: {outcome}", {})
+        return Answer(self._number, msgspec.Raw(encode(outcome)))
+
+
+class _Ear(Outlet):
     """Passes on what a worker at the other end of a line wants to hear of."""
 
     def __init__(self, line: WorkerLine, worker: int) -> None:
         self._line = line
         self._worker = worker
 
+    def flush(self) -> None:
+        self._line.flush()
+
     def instance_due(self, at: int) -> None:
-        self._line.say(Due(self._worker, at))
+        self._line.put(Due(self._worker, at))
 
     def instance_told(self, row: int) -> None:
-        self._line.say(Told(self._worker, row))
+        self._line.put(Told(self._worker, row))
 
     def turns_given(self, claims: Sequence[Claim] | None) -> None:
-        self._line.say(Given(self._worker, None if claims is None else list(claims)))
+        self._line.put(Given(self._worker, None if claims is None else list(claims)))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from stepwell.errors import StoreUnavailable
-from stepwell.store import Listener
+from stepwell.store import Listener, Reply
 from stepwell.store.flow_operations import GiveSlots
 from stepwell.store.listeners import Calls, Listeners
 from stepwell.store.operations import InstanceRow, Operation
@@ -49,13 +49,21 @@ class SqlStore:
         """Do an operation; see `Store.run`."""
         future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         if self._is_closed:
-            future.set_exception(StoreUnavailable(f"{self._shell.where} has been closed"))
+            future.set_exception(self._closed())
         elif (known := self._lookups.find(operation)) is not None:
             future.set_result(known)  # type: ignore[arg-type]  # it was the answer to the same operation
         else:
             self._lookups.keep(operation, future)
             self._shell.put(Request(operation, future))
         return future
+
+    def ask(self, operation: Operation[Any], reply: Reply) -> None:
+        """Do an operation; what comes of it is for `reply`, in whichever thread it is known first."""
+        if self._is_closed:
+            reply.take(self._closed())
+            reply.outlet.flush()
+        else:
+            self._shell.put(Request(operation, reply))
 
     def listen(self, worker: int, listener: Listener) -> None:
         """Tell a worker of what is due and what came from outside, on the running event loop."""
@@ -71,11 +79,22 @@ class SqlStore:
         """Call `told` when an instance, or any, gets a record or is deleted; return what ends that."""
         return self._listeners.watchers.watch(instance, told, of_turns=of_turns)
 
+    def _closed(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self._shell.where} has been closed")
+
     async def close(self) -> None:
         """Do what was asked, then let go of the database. Operations asked from now on fail."""
         if not self._is_closed:
             self._is_closed = True
             await self._shell.close()
+
+
+def _give(request: Request, outcome: object) -> None:
+    if isinstance(waiting := request.answer, Reply):
+        waiting.take(outcome)
+        waiting.outlet.flush()
+    else:
+        settle(waiting, outcome)
 
 
 class Writer(Protocol):
@@ -106,11 +125,11 @@ class Inline:
     def put(self, request: Request) -> None:
         """Do a request."""
         if type(request.operation) in READS:
-            settle(request.future, self._reading.outcome(request.operation))
+            _give(request, self._reading.outcome(request.operation))
             return
         self._writes += 1
         written = self._writer.write([request.operation])
-        settle(request.future, written.outcomes[0])
+        _give(request, written.outcomes[0])
         self._announce(written)
         while (now := written.tidings.slots_at) is not None:
             self._writes += 1

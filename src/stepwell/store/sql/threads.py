@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from stepwell.facts import fact
+from stepwell.store import Reply
 from stepwell.store.audit_operations import Audited
 from stepwell.store.child_operations import StartChild
 from stepwell.store.flow_operations import GiveSlots
@@ -53,7 +54,7 @@ class Request(NamedTuple):
     """An operation and who waits for it."""
 
     operation: Operation[Any]
-    future: "asyncio.Future[Any]"
+    answer: "asyncio.Future[Any] | Reply"
 
 
 # None ends a thread once everything before it is done.
@@ -337,7 +338,11 @@ class ReaderThreads:
 def answer(requests: Sequence[Request], outcomes: Sequence[object], calls: Calls) -> None:
     """Give each request its outcome."""
     for request, outcome in zip(requests, outcomes, strict=True):
-        calls.add(request.future.get_loop(), settle, request.future, outcome)
+        if isinstance(waiting := request.answer, Reply):
+            calls.add(None, waiting.take, outcome)
+            calls.flush(waiting.outlet)
+        else:
+            calls.add(waiting.get_loop(), settle, waiting, outcome)
 
 
 def settle(future: "asyncio.Future[Any]", outcome: object) -> None:

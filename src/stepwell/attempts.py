@@ -283,9 +283,8 @@ class Attempts:
             with suppress(UnreadableValue):
                 running.signals.details = values.decode(details, self._host.classes)
         stand_in = self._stand_in(running)
-        is_told = running.call.body.wants_ctx or self._host.trace is not None
-        context = StepContext(self._facts(running) if is_told else {}, running.signals)
-        enter_attempt(self._host.trace, context)
+        context = StepContext(self._facts(running) if running.call.body.wants_ctx else {}, running.signals)
+        enter_attempt(self._host.trace, running.attempt)
         try:
             return stand_in() if stand_in is not None else await call_body(running.call, context, self._host.threads)
         finally:

@@ -14,7 +14,7 @@ from stepwell.errors import InvalidInput
 from stepwell.expiry import said_of_instance, to_retention_ms
 from stepwell.store.operations import Retention
 from stepwell.subscriptions import Wanted, types_of
-from stepwell.traces import CURRENT_TRACE
+from stepwell.traces import current_headers
 
 # What instances that a binding creates or controls say of it.
 TRIGGER = "binding"
@@ -47,7 +47,7 @@ def new_instance(options: object) -> NewInstance:
         raise InvalidInput("id", f"create: `id` must be a text, got {id!r:.100}")
     text = "{}" if params is None else values.encode_json(params, "params")
     labels = said.get("labels") or {}
-    return NewInstance(id, text, TRIGGER, _retention(said.get("retention")), labels, CURRENT_TRACE.get())
+    return NewInstance(id, text, TRIGGER, _retention(said.get("retention")), labels, current_headers())
 
 
 def _retention(said: object) -> Retention | None:

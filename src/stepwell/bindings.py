@@ -42,7 +42,7 @@ from stepwell.store.child_operations import ChildLink
 from stepwell.store.label_operations import ReadLabels
 from stepwell.store.operations import GetInstance
 from stepwell.subscriptions import Subscription
-from stepwell.traces import CURRENT_TRACE
+from stepwell.traces import current_headers
 from stepwell.waits import wait_for_end
 
 # The options of each method.
@@ -109,7 +109,7 @@ class WorkflowBinding:
     async def start_child(self, id: str, params: object, link: ChildLink) -> None:
         """Create the instance that a workflow awaits, or find it; for `step.child`."""
         text = "{}" if params is None else values.encode_json(params, "params")
-        new = NewInstance(id, text, TRIGGER, caller=CURRENT_TRACE.get())
+        new = NewInstance(id, text, TRIGGER, caller=current_headers())
         await Children(self._engine).start(self._account, self._workflow, new, link)
 
     async def await_child(self, id: str, link: ChildLink) -> None:

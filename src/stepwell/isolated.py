@@ -245,7 +245,7 @@ class _StepTurn(DryTurn):
         attempt = self._asked.attempt
         signals = _StepSignals(self._say, self.classes, self._asked.details)
         context = StepContext(step_facts(attempt, self.instance_key(), self.trace), signals)
-        enter_attempt(self.trace, context)
+        enter_attempt(self.trace, attempt)
         result = await call_body(call, context, self.threads)
         if isinstance(result, AsyncIterable):
             return await self.streams.store(result, call.key, attempt.ordinal)

@@ -5,8 +5,9 @@ Of one that was restarted these are the steps that count since then, under a roo
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
+
+import msgspec
 
 from stepwell.bodies import idempotency_key
 from stepwell.core.failures import Failure
@@ -22,8 +23,8 @@ Attributes: TypeAlias = dict[str, str | int | float | bool]
 _MOST_MESSAGE = 1_024
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+# A struct is made in a ninth of the time that a dataclass takes. Nothing of it refers to itself.
+class Span(msgspec.Struct, frozen=True, gc=False):
     """A span; times are in milliseconds since the epoch. `error`: its type and, if it may be told, its message."""
 
     span_id: str
@@ -36,12 +37,12 @@ class Span:
     link: Headers | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Called:
-    """A step call: its idempotency key, and the span that it is part of."""
+class _Called(NamedTuple):
+    """A step call: its idempotency key, its span, and the span that it is part of."""
 
     key: Key
     step_key: str
+    span_id: str
     parent_id: str
 
 
@@ -93,17 +94,17 @@ def _calls(trace: Trace, stands: Iterable[Recorded], root_id: str) -> Iterator[_
             generation = seq
         elif isinstance(record, AttemptStarted | SleepStarted | WaitStarted):
             if record.key not in known:
-                known[record.key] = idempotency_key(trace.instance_key, record.key, generation)
+                step_key = known[record.key] = idempotency_key(trace.instance_key, record.key, generation)
                 parent = (
                     None if record.parent is None else trace.attempt_id(known[record.parent], ordinals[record.parent])
                 )
-                yield _Called(record.key, known[record.key], parent or root_id)
+                yield _Called(record.key, step_key, trace.step_id(step_key), parent or root_id)
             ordinals[record.key] += 1
 
 
 def _of_call(trace: Trace, called: _Called, entry: CalledEntry, ended_at: int) -> Iterator[Span]:
     """Yield the span of a call, and those of its attempts."""
-    step_id, key = trace.step_id(called.step_key), called.key
+    key = called.key
     attributes: Attributes = {
         "stepwell.step.name": key.name,
         "stepwell.step.count": key.count,
@@ -119,13 +120,12 @@ def _of_call(trace: Trace, called: _Called, entry: CalledEntry, ended_at: int) -
     # What had not ended has with the instance; the end of a sleep, or of a wait, may have been further off.
     end = ended_at if entry.end is None else min(entry.end, ended_at)
     told = None if failure is None else _told(failure, is_secret=_is_secret(entry))
-    yield Span(step_id, called.parent_id, key.name, entry.start, max(end, entry.start), attributes, told)
+    yield Span(called.span_id, called.parent_id, key.name, entry.start, max(end, entry.start), attributes, told)
     if isinstance(entry, StepEntry):
         yield from _of_attempts(trace, called, entry, ended_at)
 
 
 def _of_attempts(trace: Trace, called: _Called, entry: StepEntry, ended_at: int) -> Iterator[Span]:
-    step_id = trace.step_id(called.step_key)
     for ordinal, attempt in enumerate(entry.attempts, 1):
         end = ended_at if attempt.end is None else attempt.end
         told = None if attempt.error is None else _told(attempt.error, is_secret=_is_secret(entry))
@@ -133,7 +133,7 @@ def _of_attempts(trace: Trace, called: _Called, entry: StepEntry, ended_at: int)
         # Our names are ours, whatever the author has called his.
         attributes = {**attempt.attributes, **own}
         attempt_id = trace.attempt_id(called.step_key, ordinal)
-        yield Span(attempt_id, step_id, f"{called.key.name} attempt", attempt.start, end, attributes, told)
+        yield Span(attempt_id, called.span_id, f"{called.key.name} attempt", attempt.start, end, attributes, told)
 
 
 def _is_secret(entry: CalledEntry) -> bool:

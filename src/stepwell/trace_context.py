@@ -2,19 +2,27 @@
 
 import sys
 
-from stepwell.contexts import AttemptContext
+from stepwell.bodies import idempotency_key
+from stepwell.core.step_answers import Attempt
 from stepwell.traces import CURRENT_TRACE, HandedOn, Headers, Trace
 
 
-def enter_attempt(trace: Trace | HandedOn | None, ctx: AttemptContext) -> None:
+def enter_attempt(trace: Trace | HandedOn | None, attempt: Attempt) -> None:
     """Let the body that runs in this context be within its attempt's span."""
-    if trace is None or ctx.traceparent is None:
+    if trace is None:
         return
-    headers = Headers(ctx.traceparent, trace.state)
-    CURRENT_TRACE.set(headers)
+    # Most bodies call nobody, and are spared the digests that the header is made of.
+    CURRENT_TRACE.set(lambda: _headers(trace, attempt))
     # Where nobody has loaded it nobody looks for a current span, and every step is spared what that costs.
     if "opentelemetry.trace" in sys.modules:
-        _attach(headers)
+        _attach(_headers(trace, attempt))
+
+
+def _headers(trace: Trace | HandedOn, attempt: Attempt) -> Headers:
+    if isinstance(trace, HandedOn):
+        return trace.parent
+    step_key = idempotency_key(trace.instance_key, attempt.key, attempt.generation)
+    return Headers(trace.within(step_key, attempt.ordinal), trace.state)
 
 
 def _attach(headers: Headers) -> None:

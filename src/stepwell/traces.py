@@ -9,7 +9,7 @@ Source: www.w3.org/TR/trace-context/
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -19,8 +19,8 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 # What a caller may hand on; what is longer may be dropped.
 MOST_STATE = 512
 
-# By what span the code that runs now would be called, and what it hands on: headers as they are sent.
-CURRENT_TRACE: ContextVar["Headers | None"] = ContextVar("trace", default=None)
+# What makes the headers of the span by which the code that runs now would call somebody: as they are sent.
+CURRENT_TRACE: ContextVar["Callable[[], Headers] | None"] = ContextVar("trace", default=None)
 
 _PARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?", re.ASCII
@@ -58,6 +58,12 @@ class Headers:
     def is_sampled(self) -> bool:
         """Whether whoever wrote them keeps the trace."""
         return self.traceparent.endswith("1")
+
+
+def current_headers() -> Headers | None:
+    """Return what the code that runs now hands on to whom it calls; None: it is within no trace."""
+    make = CURRENT_TRACE.get()
+    return None if make is None else make()
 
 
 @dataclass(frozen=True, slots=True)

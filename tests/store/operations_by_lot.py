@@ -890,6 +890,7 @@ LOTS: dict[type[Operation[Any]], tuple[int, Draw]] = {
         6,
         lambda lot: traces.TakeTraces(lot.now, lot.now + lot.of(0, 5, 50_000), lot.now + 10**9, lot.of(0, 1, 3, 100)),
     ),
+    traces.ReadEnded: (3, lambda lot: traces.ReadEnded([lot.instance().row for _ in range(lot.of(0, 1, 4))])),
     traces.DropTraces: (3, lambda lot: traces.DropTraces([lot.instance().row for _ in range(lot.of(1, 2))])),
     upkeep.ListAccounts: (1, lambda lot: upkeep.ListAccounts()),
     upkeep.FindMiscounts: (3, lambda lot: upkeep.FindMiscounts()),

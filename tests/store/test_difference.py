@@ -63,9 +63,9 @@ from tests.store.scenes import outcomes
 HAS_POSTGRES = postgres.is_there()
 STEPS = 250
 _COUNTED_STEPS = 1_000
-# The first nine see together all that is asked for; the rest is for when something is drawn otherwise.
-_SEEDS = (405, 557, 529, 525, 547, 533, 526, 400, 419, *range(540, 560))
-_FEWEST_SEEDS = 9
+# The first eight see together all that is asked for; the rest is for when something is drawn otherwise.
+_SEEDS = (666, 697, 561, 400, 566, 583, 680, 557, *range(540, 560))
+_FEWEST_SEEDS = 8
 # The tables are compared after so many steps: what once differs is there for longer. And at length.
 LOOK_EVERY, _LOOK_OFTEN = 25, 5
 _NUMBERS = "select seq, name from sqlite_sequence where name in ('instances', 'idempotency_keys') order by name"
@@ -244,6 +244,7 @@ CANNOT_FAIL: dict[type[Operation[Any]], str] = {
     upkeep.ListAccounts: "the accounts that have workflows",
     webhooks.ListWebhooks: "all webhooks of an account",
     traces.TakeTraces: "take up to `limit` instances that have ended",
+    traces.ReadEnded: "instances with their histories, by row",
     traces.DropTraces: "forget instances, by row",
     audit.ListAudit: "up to `limit` entries of an account",
     workflows.CountEnds: "how many instances of some workflows have ended since a moment",
@@ -327,7 +328,7 @@ def test_both_stores_do_the_same_at_length(url: str) -> None:
     assert _missing(told) == []
 
 
-@pytest.mark.parametrize("seed", [0, 1, 3, 4])
+@pytest.mark.parametrize("seed", [0, 1, 2, 4])
 def test_what_has_ended_is_what_is_counted(seed: int) -> None:
     """After whatever is asked of a store, each workflow counts what of it has ended, and nothing that is gone."""
     sqlite, connection = open_sqlite()
@@ -347,7 +348,7 @@ async def test_both_stores_do_the_same_in_batches(url: str, tmp_path: Path) -> N
     """However many operations wait at once, and however they are written together, what becomes of them is the same."""
     from stepwell.store.postgres import PostgresStore
 
-    asked = _drawn(seed=13, steps=600)
+    asked = _drawn(seed=14, steps=600)
     async with AsyncExitStack() as opened:
         file = await asyncio.to_thread(SqliteStore.open, tmp_path / "store.db")
         opened.push_async_callback(file.close)

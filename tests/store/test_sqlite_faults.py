@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import pytest
 from stepwell.errors import StoreDamaged, StoreInUse, StoreTooNew, StoreUnavailable
 from stepwell.store.operations import GetInstance, ListInstances, Operation, ReadHistory, ReadPayload
 from stepwell.store.sqlite import SqliteStore
-from tests.store.scenes import commit, create, creation, held, instance, outcomes, register, succeeded
+from stepwell.store.trace_operations import ReadEnded
+from tests.store.scenes import commit, create, creation, ending, held, instance, outcomes, register, succeeded
 
 ROOT = Path(__file__).parents[2]
 
@@ -221,6 +223,27 @@ async def test_history_with_a_gap_is_not_answered(tmp_path: Path) -> None:
     with pytest.raises(StoreDamaged, match="the history of instance row 1 has a gap"):
         await store.run(ReadHistory(1))
 
+    await store.close()
+
+
+async def test_damaged_history_is_not_passed_over_where_several_are_read(tmp_path: Path) -> None:
+    """Who reads histories together hears of the one that lacks a record, instead of getting the others without it."""
+    path = tmp_path / "store.db"
+    store = await _open(path)
+    rows = []
+    for turn in (await held(store, "a"), await held(store, "b")):
+        await store.run(ending(turn))
+        rows.append(turn.row)
+    whole = await store.run(ReadEnded(rows))
+    await store.close()
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("delete from records where instance = ? and seq = 2", rows[:1])
+    store = await _open(path)
+
+    with pytest.raises(StoreDamaged, match=f"the history of instance row {rows[0]} has a gap"):
+        await store.run(ReadEnded(rows))
+
+    assert [one.row.id for one in whole] == ["a", "b"]
     await store.close()
 
 

@@ -182,6 +182,20 @@ async def test_what_is_not_wanted_is_forgotten(engine: TestEngine) -> None:
     assert (between, kept.instances) == ([], ["again"])
 
 
+@pytest.mark.parametrize("records", [1, 20, 1_000])
+async def test_all_are_sent_however_many_are_read_together(
+    engine: TestEngine, monkeypatch: pytest.MonkeyPatch, records: int
+) -> None:
+    """Each by itself, where it is long; or some, or all of them."""
+    monkeypatch.setattr("stepwell.trace_export.READ_AT_ONCE", records)
+    kept = Kept()
+    await _run(engine, *"abcde")
+
+    await sender(engine, kept).look()
+
+    assert kept.instances == [*"abcde"]
+
+
 async def test_ends_are_not_noted_when_nobody_has_sent_for_a_day(engine: TestEngine) -> None:
     """A store whose last sender is gone does not fill up."""
     kept = Kept()

@@ -6,11 +6,14 @@ takes some has them for a while, and drops them when they were sent; what he doe
 
 import msgspec
 
-from stepwell.store.operations import Operation
+from stepwell.store.operations import InstanceHistory, Operation
 
 
 class EndedInstance(msgspec.Struct, frozen=True, array_like=True):
-    """An instance that has ended: which one it is, and its first record's body, which says whose trace it continues."""
+    """An instance that has ended: which one it is, and its first record's body, which says whose trace it continues.
+
+    `seq`: how many records it has.
+    """
 
     row: int
     account: str
@@ -18,6 +21,7 @@ class EndedInstance(msgspec.Struct, frozen=True, array_like=True):
     id: str
     created_at: int
     created: str
+    seq: int
 
 
 class TakeTraces(Operation[list[EndedInstance]], frozen=True):
@@ -30,6 +34,12 @@ class TakeTraces(Operation[list[EndedInstance]], frozen=True):
     taken_until: int
     noted_until: int
     limit: int
+
+
+class ReadEnded(Operation[list[InstanceHistory]], frozen=True):
+    """Return instances with their histories, by row; those that are gone, or go on again, are left out."""
+
+    instances: list[int]
 
 
 class DropTraces(Operation[None], frozen=True):

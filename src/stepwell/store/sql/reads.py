@@ -79,6 +79,7 @@ from stepwell.store.sql.streams import read_piece
 from stepwell.store.sql.targets import INSTANCE_COLUMNS, is_turn
 from stepwell.store.sql.terminations import is_terminating, list_terminations
 from stepwell.store.sql.tokens import find_token, list_tokens
+from stepwell.store.sql.traces import read_ended
 from stepwell.store.sql.transfers import export_instance, list_streams, read_notes, read_records
 from stepwell.store.sql.upkeep import find_miscounts, list_accounts
 from stepwell.store.sql.versions import get_graph, get_version, get_version_code, list_versions
@@ -86,6 +87,7 @@ from stepwell.store.sql.webhooks import get_webhook, list_deliveries, list_webho
 from stepwell.store.sql.workflows import get_params_schema, get_workflow, list_workflows
 from stepwell.store.stream_operations import ReadPiece
 from stepwell.store.token_operations import FindToken, ListTokens
+from stepwell.store.trace_operations import ReadEnded
 from stepwell.store.transfer_operations import ExportInstance, ListStreams, ReadNotes, ReadRecords
 from stepwell.store.upkeep_operations import FindMiscounts, ListAccounts
 from stepwell.store.webhook_operations import AreDeliveriesDue, GetWebhook, ListDeliveries, ListWebhooks
@@ -243,5 +245,6 @@ READS: Mapping[type[Operation[Any]], Callable[[Connection, Any], object]] = {
     ListWebhooks: list_webhooks,
     GetWebhook: get_webhook,
     ListDeliveries: list_deliveries,
+    ReadEnded: read_ended,
     AreDeliveriesDue: are_deliveries_due,
 }

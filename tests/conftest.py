@@ -30,6 +30,7 @@ LONGEST = (
     "dashboard/test_pages.py",
     "flows/test_flows.py",
     "crash/test_hostile.py",
+    "docs/test_typed.py",
     "dashboard/test_lists.py",
     "test_wheel.py",
     "crash/test_pinned.py",

@@ -1,16 +1,15 @@
-"""What tests/docs/test_snippets.py leaves out: the page or its folder, how the block or the command begins, and why.
+"""What tests of the pages leave out: the page or its folder, how the block or the command begins, and why.
 
 A reason that names a test says that it is looked at there. An entry that matches nothing any more fails.
 """
 
+# Of tests/docs/test_snippets.py.
 LEFT_OUT: tuple[tuple[str, str, str], ...] = (
     ("README.md", "from cloudflare import", "tests/docs/test_readme.py runs it against a server"),
     ("docs/checks.md", "", "tests/checks/test_checks.py holds each against its rule"),
-    ("docs/cli.md", "$ stepwell workflows compare", "shows a difference whose ids are made up"),
-    ("docs/cli.md", "$ stepwell instances terminate", "asks a person, who has not answered yet"),
     ("docs/cli.md", "error: https://api.cloudflare.com", "tests/cli/test_cloudflare.py has the message"),
     ("docs/client.md", "", "tests/docs/test_client.py runs them one after another"),
-    ("docs/deploying.md", "3 instances of shop", "shows what is found of instances that are made up"),
+    ("docs/deploying.md", "3 instances of shop", "tests/docs/test_typed.py has it found"),
     ("docs/graphs.md", "import asyncio", "is read and never run: tests/docs/test_graphs.py"),
     ("docs/graphs.md", "Order  payload", "tests/docs/test_graphs.py has it drawn"),
     ("docs/guides/ai-agents.md", "# a", "tests/docs/test_ai_agents.py runs both"),
@@ -44,4 +43,33 @@ LEFT_OUT: tuple[tuple[str, str, str], ...] = (
     ("docs/testing-replay.md", "With a crash", "tests/docs/test_testing_replay.py knows who says it"),
     ("docs/testing.md", "stepwell.errors.kit.", "tests/testing/test_waiting.py has the messages, in one line each"),
     ("docs/webhooks.md", "import os", "tests/docs/test_webhooks.py sends it messages"),
+)
+# Lines for a shell, of tests/docs/test_typed.py.
+NOT_TYPED: tuple[tuple[str, str, str], ...] = (
+    ("README.md", ".venv/bin/stepwell dev", "tests/docs/test_readme.py serves it so"),
+    ("README.md", "curl ", "tests/docs/test_readme.py types both"),
+    ("README.md", "make run", "tests/crash/test_demo.py plays it"),
+    ("README.md", "make test", "is who runs this"),
+    ("docs/deploying.md", "export CLOUDFLARE_", "tests/compat/test_wrangler_deploy.py has wrangler deploy so"),
+    ("docs/deploying.md", "npx wrangler deploy", "tests/compat/test_wrangler_deploy.py has wrangler deploy so"),
+    ("docs/deploying.md", "useradd ", "changes the users of this machine"),
+    ("docs/deploying.md", "stepwell serve --allow-deploy --set worker_user=", "tests/crash/test_worker_user.py"),
+    ("docs/deployment.md", "adduser ", "changes the users of this machine"),
+    (
+        "docs/deployment.md",
+        "docker ",
+        "needs an engine of containers: tests/deploy/test_containers.py has what it builds",
+    ),
+    ("docs/deployment.md", "install ", "names a user whom this machine has not"),
+    ("docs/deployment.md", "nginx ", "needs root's nginx: tests/deploy/test_nginx.py starts one with its file"),
+    ("docs/deployment.md", "python3 -m venv", "tests/test_wheel.py makes an environment"),
+    ("docs/deployment.md", "/srv/stepwell/venv/bin/pip ", "asks a package index: tests/test_wheel.py installs"),
+    ("docs/deployment.md", "systemctl ", "needs systemd: tests/deploy/test_systemd.py is told what it would be"),
+    ("docs/guides/openai-agents.md", "pip install", "asks a package index"),
+    ("docs/guides/pydantic-ai.md", "pip install", "asks a package index"),
+    ("docs/internals.md", "stepwell ", "tests/docs/test_internals.py asks a store, at moments of a clock of its own"),
+    ("docs/mcp.md", "claude mcp add", "needs Claude Code"),
+    ("docs/mcp.md", "pip install", "asks a package index"),
+    ("docs/testing.md", "pip install", "asks a package index: tests/docs/test_start.py does in its long test"),
+    ("docs/tracing.md", "pip install", "asks a package index"),
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 
 import click
 
@@ -22,6 +23,7 @@ REFERENCE = "docs/reference/"
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\w+\.\w+)\n")
 _INDENTED = re.compile(r"^ {4}(?:\$ )?(.*\bstepwell .*)$", re.MULTILINE)
+_BELOW = re.compile(r"\n(?: {4}(?!\$ ).*\n)+")
 _INLINE = re.compile(r"`(stepwell [^`]+)`")
 _BETWEEN = re.compile(r" \\?\| | && | > ")
 _BEFORE = re.compile(r"(?:\w+=\S* |sudo -u \S+ )*")
@@ -61,6 +63,26 @@ class Command:
         return f"{self.page}:{self.line}"
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a page shows to be typed into a shell, in a block or indented, and what comes of it, if that is shown."""
+
+    page: str
+    line: int
+    text: str
+    shown: str | None
+    is_indented: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}: {self.text}"
+
+    @property
+    def is_of_a_guide(self) -> bool:
+        """Whether it asks the server of a guide's workflows, in a block: tests/docs/test_guides.py types it."""
+        asks = re.match(r"stepwell (?!dev|serve|graph|check)", self.text) is not None
+        return asks and self.page in GUIDES and not self.is_indented
+
+
 @cache
 def text_of(page: str) -> str:
     """Return what a page says."""
@@ -91,10 +113,16 @@ def commands() -> Iterator[Command]:
                     yield from _commands(snippet.page, number, line.removeprefix("$ "), is_prose=False)
     for page in PAGES:
         if not page.startswith(REFERENCE):
-            prose = _FENCED.sub(lambda block: "\n" * block[0].count("\n"), text_of(page))
+            prose = _prose(page)
             for form, is_prose in ((_INDENTED, False), (_INLINE, True)):
                 for found in form.finditer(prose):
                     yield from _commands(page, _line_of(found), found[1], is_prose=is_prose)
+
+
+@cache
+def lines() -> tuple[Line, ...]:
+    """Return what all pages that people have written show to be typed into a shell."""
+    return tuple(line for line in _lines() if not line.page.startswith(REFERENCE))
 
 
 def words_of(command: Command) -> list[str]:
@@ -113,6 +141,33 @@ def refusal(command: Command) -> str | None:
     except click.ClickException as error:
         return error.format_message()
     return None
+
+
+def _lines() -> Iterator[Line]:
+    for snippet in snippets():
+        if snippet.language == "sh":
+            for number, text in enumerate(snippet.text.replace("\\\n", "  ").splitlines(), snippet.line):
+                yield Line(snippet.page, number, text, None)
+        elif snippet.language == "console":
+            for part in f"\n{snippet.text}".split("\n$ ")[1:]:
+                text, _, shown = part.partition("\n")
+                yield Line(snippet.page, snippet.line, text, shown or None)
+    for page in PAGES:
+        prose = _prose(page)
+        for found in _INDENTED.finditer(prose):
+            if [*_commands(page, 0, found[1], is_prose=False)]:
+                yield Line(page, _line_of(found), found[1], _answer(found, prose), is_indented=True)
+
+
+def _answer(command: re.Match[str], prose: str) -> str | None:
+    """Return what stands below an indented command, if it is typed behind a `$`."""
+    below = _BELOW.match(prose, command.end())
+    return dedent(below[0]) if "$ " in command[0] and below else None
+
+
+def _prose(page: str) -> str:
+    """Return what a page says outside of blocks, each line at its number."""
+    return _FENCED.sub(lambda block: "\n" * block[0].count("\n"), text_of(page))
 
 
 def _commands(page: str, number: int, line: str, *, is_prose: bool) -> Iterator[Command]:

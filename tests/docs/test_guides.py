@@ -12,30 +12,11 @@ import pytest
 
 from tests.cli.tables.showing import run_line
 from tests.crash.server import DevServer, wait_until
-from tests.docs.snippets import GUIDES, Snippet, snippets
+from tests.docs.reader import alike
+from tests.docs.snippets import GUIDES, lines, snippets
 
 COLUMNS = 80
-# What is another one each time: moments, how long something took, ids.
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z)?")
-_TOOK = re.compile(r"\+?\b\d+(?:\.\d+)? (?:ms|s|min|h|d)\b")
-_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b")
-_BLANKS = re.compile(r" {2,}")
-
-
-def _blocks(page: str, *languages: str) -> list[Snippet]:
-    return [one for one in snippets() if one.page == page and one.language in languages]
-
-
-def _lines(block: Snippet) -> Iterator[tuple[str, str | None]]:
-    """Yield each command that asks a server, and what it is shown to say, if that is."""
-    if block.language == "sh":
-        parts: list[tuple[str, str | None]] = [(line, None) for line in block.text.splitlines()]
-    else:
-        parts = [(part.partition("\n")[0], part.partition("\n")[2]) for part in f"\n{block.text}".split("\n$ ")[1:]]
-    yield from ((line, shown) for line, shown in parts if re.match(r"stepwell (?!dev|serve|graph|check)", line))
-
-
-COMMANDED = [page for page in GUIDES if any(list(_lines(block)) for block in _blocks(page, "sh", "console"))]
+COMMANDED = [page for page in GUIDES if any(line.is_of_a_guide and line.page == page for line in lines())]
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +24,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
     """A server of the workflows of all guides that show commands."""
     folder = tmp_path_factory.mktemp("guides")
     for page in COMMANDED:
-        for block in _blocks(page, "python"):
-            if "(WorkflowEntrypoint" in block.text:
+        for block in snippets():
+            if block.page == page and block.language == "python" and "(WorkflowEntrypoint" in block.text:
                 (folder / block.file).write_text(block.text)
     with DevServer(folder, ".") as server:
         yield server
@@ -62,9 +43,9 @@ def _terminal(server: DevServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 @pytest.mark.parametrize("page", COMMANDED)
 def test_commands_of_the_guide_say_what_it_shows(page: str, server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """One after another; one that only looks is asked until it says that, as the server takes its time."""
-    for block in _blocks(page, "sh", "console"):
-        for line, shown in _lines(block):
-            _hold(line, shown, monkeypatch)
+    for line in lines():
+        if line.is_of_a_guide and line.page == page:
+            _hold(line.text, line.shown, monkeypatch)
 
 
 def _hold(line: str, shown: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,15 +55,15 @@ def _hold(line: str, shown: str | None, monkeypatch: pytest.MonkeyPatch) -> None
     if shown is None:
         assert "exit code" not in (told := ask()), f"{line}\n{told}"
     elif re.match(r"stepwell (?:trigger|instances send-event)", line):
-        assert _alike(ask()) == _alike(shown), line
+        assert alike(ask()) == alike(shown), line
     else:
-        wait_until(lambda: _alike(ask()) == _alike(shown), lambda: f"{line}\n{ask()}")
+        wait_until(lambda: alike(ask()) == alike(shown), lambda: f"{line}\n{ask()}")
 
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The web application of the guide to events; not loaded by the test itself, whose loop that would block."""
-    (source,) = (block.text for block in _blocks("docs/guides/events.md", "python") if block.file == "web.py")
+    (source,) = (block.text for block in snippets() if (block.page, block.file) == ("docs/guides/events.md", "web.py"))
     module = ModuleType("web")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(source, "web.py", "exec"), vars(module))
@@ -105,9 +86,3 @@ async def test_page_that_decides_lets_the_instance_go_on(server: DevServer, web:
 
     assert (taken, missing, late) == (200, 404, 409)
     assert ended["output"] == "desk: approved by ann"
-
-
-def _alike(told: str) -> list[str]:
-    for pattern, mark in ((_MOMENT, "MOMENT"), (_TOOK, "TOOK"), (_ID, "ID"), (_BLANKS, " ")):
-        told = pattern.sub(mark, told)
-    return told.strip().splitlines()

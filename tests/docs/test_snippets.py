@@ -22,7 +22,7 @@ from stepwell.testing import TestEngine
 from stepwell.testing.code import Code
 from tests.cli.commands import run
 from tests.docs.left_out import LEFT_OUT
-from tests.docs.snippets import GUIDES, PAGES, ROOT, Snippet, commands, refusal, snippets, text_of
+from tests.docs.snippets import PAGES, ROOT, Snippet, commands, refusal, snippets, text_of
 from tools import log_reference
 
 # What workflows that no test of their page runs are given, and what comes of it: None and None, where nothing is said.
@@ -116,11 +116,10 @@ def test_what_is_left_out_is_there() -> None:
 
 
 def test_every_block_is_of_a_language_that_is_looked_at() -> None:
-    """Another one needs a test here, or a reason; so does what a command says, but in guides, where it is held."""
-    known = {"python", "sh", "json", "toml", "yaml"}
-    others = [one for one in snippets() if one.language not in known and not _is_left_out(one)]
+    """Another one needs a test here, or a reason; test_typed.py and test_guides.py hold what commands say."""
+    known = {"python", "sh", "console", "json", "toml", "yaml"}
 
-    assert [str(one) for one in others if (one.language, one.page in GUIDES) != ("console", True)] == []
+    assert [str(one) for one in snippets() if one.language not in known and not _is_left_out(one)] == []
 
 
 def test_every_command_line_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

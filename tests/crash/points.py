@@ -19,7 +19,7 @@ from stepwell.store.once import Once
 from stepwell.store.operations import EndLease, Operation
 from stepwell.store.sql.ledger import Written
 from stepwell.store.sql.store import Inline, Shell, SqlStore, Writer
-from stepwell.store.sql.threads import Request, settle
+from stepwell.store.sql.threads import Request, give
 from stepwell.store.workflow_operations import PurgeDeleted
 from stepwell.testing import TestEngine
 from tests import postgres
@@ -258,9 +258,9 @@ class _Shell:
                 return
         elif isinstance(request.operation, EndLease):
             # The test kit ends its worker's lease, for which there is nobody any more.
-            settle(request.future, 0)
+            give(request, 0)
         elif self.is_buried:
-            settle(request.future, StoreUnavailable("the process has been killed"))
+            give(request, StoreUnavailable("the process has been killed"))
 
     def mark(self) -> int | None:
         """Return what is another number after each write."""

@@ -42,7 +42,7 @@ class Calls:
             try:
                 callback(*args)
             except Exception:  # a defect of one must not keep the others from hearing, nor end the thread
-                logger.exception("%r failed", callback, extra=fact("call.failed"))
+                logger.exception("%r could not be told what was written", callback, extra=fact("tidings.failed"))
         for outlet in self._outlets:
             outlet.flush()
         for loop, calls in self._by_place.items():

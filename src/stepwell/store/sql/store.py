@@ -12,7 +12,7 @@ from stepwell.store.operations import InstanceRow, Operation
 from stepwell.store.sql.ledger import Written
 from stepwell.store.sql.lookups import Lookups
 from stepwell.store.sql.reads import READS
-from stepwell.store.sql.threads import ReaderThreads, Reading, Request, WriterThread, settle
+from stepwell.store.sql.threads import ReaderThreads, Reading, Request, WriterThread, give
 
 A = TypeVar("A")
 
@@ -89,14 +89,6 @@ class SqlStore:
             await self._shell.close()
 
 
-def _give(request: Request, outcome: object) -> None:
-    if isinstance(waiting := request.answer, Reply):
-        waiting.take(outcome)
-        waiting.outlet.flush()
-    else:
-        settle(waiting, outcome)
-
-
 class Writer(Protocol):
     """What writes operations, durably, in the caller's thread."""
 
@@ -125,11 +117,11 @@ class Inline:
     def put(self, request: Request) -> None:
         """Do a request."""
         if type(request.operation) in READS:
-            _give(request, self._reading.outcome(request.operation))
+            give(request, self._reading.outcome(request.operation))
             return
         self._writes += 1
         written = self._writer.write([request.operation])
-        _give(request, written.outcomes[0])
+        give(request, written.outcomes[0])
         self._announce(written)
         while (now := written.tidings.slots_at) is not None:
             self._writes += 1

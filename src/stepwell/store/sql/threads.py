@@ -345,6 +345,15 @@ def answer(requests: Sequence[Request], outcomes: Sequence[object], calls: Calls
             calls.add(waiting.get_loop(), settle, waiting, outcome)
 
 
+def give(request: Request, outcome: object) -> None:
+    """Give a request its outcome at once, in the thread of who has asked."""
+    if isinstance(waiting := request.answer, Reply):
+        waiting.take(outcome)
+        waiting.outlet.flush()
+    else:
+        settle(waiting, outcome)
+
+
 def settle(future: "asyncio.Future[Any]", outcome: object) -> None:
     """Complete a future with its outcome, unless its caller has cancelled it."""
     if future.done():

@@ -11,6 +11,10 @@ from stepwell.clock import Alarm, Clock
 T = TypeVar("T", bound=Hashable)
 
 
+def _nobody(_: object = None) -> None:
+    """Nobody hears it."""
+
+
 class MovableAlarm:
     """Rings at one moment, `at`; each that is set takes the place of the one before. None: at no moment."""
 
@@ -30,7 +34,7 @@ class MovableAlarm:
         self._alarm = None if at is None else self._clock.call_at(at, self._rung)
 
     def _rung(self) -> None:
-        self.at = None
+        self.at = self._alarm = None
         self._ring()
 
 
@@ -43,7 +47,7 @@ class Deadlines(Generic[T]):
 
     def __init__(self, clock: Clock, over: Callable[[T], None]) -> None:
         self._clock = clock
-        self._over = over
+        self._over: Callable[[T], object] = over
         self._moments: dict[T, int] = {}
         self._alarm = MovableAlarm(clock, self._ring)
 
@@ -58,9 +62,11 @@ class Deadlines(Generic[T]):
         self._moments.pop(thing, None)
 
     def cancel(self) -> None:
-        """Ring no more."""
+        """Ring no more, ever."""
         self._moments.clear()
         self._alarm.set(None)
+        # What it was led back here, and to whom would have been told.
+        self._alarm, self._over = MovableAlarm(self._clock, _nobody), _nobody
 
     def _ring(self) -> None:
         now = self._clock.now()

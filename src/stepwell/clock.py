@@ -71,6 +71,8 @@ class _SystemAlarm:
         if self._clock.now() < self._when_ms:
             self._arm()
         else:
+            # It leads back here, and is not needed any more.
+            self._handle.cancel()
             self._callback()
 
 

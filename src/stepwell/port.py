@@ -72,8 +72,13 @@ async def run_workflow(
     made = workflow(None, env)
     # Before anything is done: params that do not fit fail the instance at once.
     _ = event.payload
-    result = made.run(event, WorkflowStep(port))
-    return await result if hasattr(result, "__await__") else result
+    step = WorkflowStep(port)
+    try:
+        result = made.run(event, step)
+        return await result if hasattr(result, "__await__") else result
+    finally:
+        # They lead back to it, and a garbage collector would have to look for them.
+        step.steps.clear()
 
 
 class ChildStarter(Protocol):

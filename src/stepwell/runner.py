@@ -35,7 +35,7 @@ from stepwell.port import TurnPort, run_workflow
 from stepwell.reader import Reader
 from stepwell.recorder import Recorder, RecorderEvents
 from stepwell.rollbacks import Rollbacks
-from stepwell.scope import TaskScope, left_after, look_away
+from stepwell.scope import TaskScope, look_away
 from stepwell.settings import TurnContext
 from stepwell.shared_slots import SharedSlots
 from stepwell.side_tasks import SideTasks
@@ -126,6 +126,12 @@ class Turn:
         self.is_over = True
         self._recorder.stop()
         self.slots.fall_silent()
+
+    def let_go(self) -> None:
+        """Part with what leads back here, once the turn is over and nothing of it is alive."""
+        if self.is_over and not self._alive():
+            self._wish.forget()
+            endings.part(self)
 
     def waits_for_real(self) -> bool:
         """Tell whether the author's code waits for a timer of its own, or is being ended: it, or what attempts left."""
@@ -237,6 +243,8 @@ class Turn:
 
     def advance(self) -> None:
         """Let time and events decide, begin what was asked for, and rest if there is nothing else to do."""
+        if self.is_over:
+            return
         try:
             self._advance()
         except Exception as error:  # a defect must end this turn, not the loop
@@ -481,20 +489,10 @@ class Turn:
         self.main.is_closed = True
         for task in list(self.main.tasks):
             task.cancel()
-        await self._wait_for_tasks()
+        self.abandoned = await endings.abandoned(self._alive, self.claim, self._context.settings.close_grace_ms)
         self.notebook.close()
         self._is_closing = False
 
     def _alive(self) -> list[asyncio.Task[Any]]:
         forward = () if self._forward is None else self._forward.tasks
         return [*self.main.tasks, *forward, *self._attempts.left()]
-
-    async def _wait_for_tasks(self) -> None:
-        self.abandoned = len(await left_after(self._alive, self._context.settings.close_grace_ms))
-        if self.abandoned:
-            left = (self.abandoned, self.claim.workflow, self.claim.id)
-            logger.warning(
-                "%d tasks of %s/%s did not end when their turn did; they are abandoned",
-                *left,
-                extra=fact_of(self.claim, "tasks.abandoned"),
-            )

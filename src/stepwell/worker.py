@@ -325,8 +325,10 @@ class Worker:
             await self._rest_if_possible(claim)
         finally:
             # The next turn of the instance may have begun here already.
-            if turn is not None and self.turns.get(claim.row) is turn:
-                del self.turns[claim.row]
+            if turn is not None:
+                if self.turns.get(claim.row) is turn:
+                    del self.turns[claim.row]
+                turn.let_go()
             self._go_on()
 
     def _name_unknown(self, claim: Claim) -> None:

@@ -302,7 +302,8 @@ class Line:
         except OSError:
             # The other end is gone, as is said when the loop reads; nobody hears this any more.
             self._rest = memoryview(b"")
-        if self._rest:
+        # A loop that is closed has nobody left who could go on.
+        if self._rest and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wait_for_room, context=Context())
 
     def _wait_for_room(self) -> None:

@@ -38,13 +38,12 @@ class Calls:
 
     def make(self) -> None:
         """Make them: those of no loop now, others soon, each on its loop; from any thread."""
-        for callback, args in self._by_place.pop(None, ()):
+        here = self._by_place.pop(None, [])
+        for callback, args in [*here, *((outlet.flush, ()) for outlet in self._outlets)]:
             try:
                 callback(*args)
             except Exception:  # a defect of one must not keep the others from hearing, nor end the thread
                 logger.exception("%r could not be told what was written", callback, extra=fact("tidings.failed"))
-        for outlet in self._outlets:
-            outlet.flush()
         for loop, calls in self._by_place.items():
             if loop is not None:
                 call_soon(loop, _make_all, loop, calls)

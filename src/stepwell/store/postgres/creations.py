@@ -225,7 +225,7 @@ def create(
         if place is not None and made[row].has_started:
             starts.outcomes[place] = Claims([_first_turn(operation, made[row])], None)
         else:
-            tidings.due(operation.now)
+            tidings.begun[row] = operation.now
         answers.append(new_row(operation, row, made[row].workflow_id, made[row].version))
     return answers
 

@@ -88,7 +88,7 @@ def blockbuster() -> Iterator[BlockBuster]:
             # A test names its project on its own loop, where nobody else is.
             function.can_block_in("stepwell/testing/code.py", {"of"})
             # Once for each place at which code has gone another way than its history.
-            function.can_block_in("stepwell/checks/causes.py", {"_read"})
+            function.can_block_in("stepwell/checks/source.py", {"read"})
             # In an agent's step its library does as it likes, which loads what it needs when it needs it.
             function.can_block_in("stepwell/agents/shared.py", {"body"})
             # Exports are read when tests are collected.

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import msgspec
 
-from stepwell import answers, durations, reasons, values
+from stepwell import answers, durations, values
 from stepwell.binding_options import (
     TRIGGER,
     check_id,
@@ -58,29 +58,6 @@ _DECIDED = {
 _DUPLICATE = 10415
 _LINES = 1_000
 _ORDERS = ("asc", "desc")
-
-
-class Env:
-    """Bindings and variables, as attributes."""
-
-    def __init__(self, bindings: Mapping[str, "WorkflowBinding"], variables: Mapping[str, Any]) -> None:
-        self._members = {**variables, **bindings}
-
-    def __getattr__(self, name: str) -> Any:
-        """Return a binding or variable. Raises AttributeError, with what there is, for any other name."""
-        members: dict[str, Any] = self.__dict__.get("_members", {})
-        if name in members:
-            return members[name]
-        known = ", ".join(sorted(members)) or "nothing"
-        raise AttributeError(
-            f"self.env.{name}: there is no binding or variable of this name (there is: {known}). Variables come from "
-            "`vars` in the wrangler file, from .dev.vars, or from the environment with --env NAME; bindings of other "
-            "kinds than workflows do not exist here"
-        )
-
-    def __repr__(self) -> str:
-        """Show names alone: values may be secrets."""
-        return f"<Env {', '.join(sorted(self._members))}>"
 
 
 class WorkflowBinding:
@@ -254,6 +231,9 @@ class WorkflowInstance:
 
         Stepwell's own. Raises InstanceNotFound.
         """
+        # Imported here: most workflows never ask.
+        from stepwell import reasons  # noqa: PLC0415 - see above
+
         found = await reasons.explain(self._engine, self._account, self._workflow, self.id)
         shown: dict[str, Any] = msgspec.to_builtins(reasons.instance_why(found))
         return shown

@@ -1,7 +1,6 @@
 """Calling the author's functions: step bodies and delay functions."""
 
 import asyncio
-import hashlib
 import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
@@ -14,7 +13,8 @@ from stepwell.calls import StepCall
 from stepwell.clock import Clock, sleep_ms
 from stepwell.contexts import StepContext
 from stepwell.core.failures import Failure
-from stepwell.core.records import DYNAMIC_DELAY, Key, StepConfig
+from stepwell.core.keys import idempotency_key
+from stepwell.core.records import DYNAMIC_DELAY, StepConfig
 from stepwell.core.step_answers import Attempt
 from stepwell.errors import NonRetryableDelayError, NotSerialisable, WorkflowInternalError
 from stepwell.problems import Unstorable
@@ -53,17 +53,6 @@ class QuickBodies:
             self._known.discard(code)
         elif len(self._known) < _QUICK_KNOWN:
             self._known.add(code)
-
-
-def idempotency_key(instance_key: str, key: Key, generation: int) -> str:
-    """Return what is the same for all attempts of a step, and another one where a restart runs the step anew.
-
-    `instance_key` tells the instance from all others, `generation` is the seq of that restart; 0: there was none.
-    """
-    said = f"{instance_key}\0{key.kind}\0{key.name}\0{key.count}"
-    if generation:
-        said += f"\0{generation}"
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
 def step_facts(attempt: Attempt, instance_key: str, trace: Trace | HandedOn | None = None) -> dict[str, Any]:

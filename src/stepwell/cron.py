@@ -15,13 +15,17 @@ Source of syntax and numbers: developers.cloudflare.com/workers/configuration/cr
 
 import re
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
-
-from cronsim import CronSim, CronSimError
+from typing import TYPE_CHECKING
 
 from stepwell.durations import DAY_MS, MINUTE_MS
 from stepwell.errors import InvalidInput
 from stepwell.limits import CRON_LENGTH
+
+# Loaded when something is asked of them: most workflows have no schedule.
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from cronsim import CronSim
 
 DEFAULT_ZONE = "UTC"
 
@@ -49,6 +53,10 @@ _DAYS_OF_WEEK = 7
 _LAST_DAY_OF_WEEK = 6
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock on the wall shows
 _DAY_S = DAY_MS // 1000
+
+
+class _WrongExpression(Exception):
+    """An expression that `cronsim` does not take."""
 
 
 def check(text: str) -> str:
@@ -100,6 +108,8 @@ def is_zone(name: str) -> bool:
 
     One that is will be at hand for a while: who asks about it next reads none.
     """
+    from zoneinfo import ZoneInfo, available_timezones  # noqa: PLC0415 - see above
+
     # That of the machine is another on each.
     return name != "localtime" and name in available_timezones() and bool(ZoneInfo(name))
 
@@ -112,10 +122,10 @@ def next_after(text: str, at_ms: int, zone: str = DEFAULT_ZONE) -> int | None:
     fields = text.split()
     try:
         found = _next_after(fields, at_ms // 1000, zone)
-    except (CronSimError, IndexError):
+    except (_WrongExpression, IndexError):
         check(text)
         raise
-    except (ZoneInfoNotFoundError, ValueError):
+    except (KeyError, ValueError):
         raise InvalidInput("time_zone", f'there is no time zone "{zone:.100}" on this machine') from None
     return None if found is None else found * 1000
 
@@ -153,13 +163,15 @@ def _next_after(fields: list[str], at: int, name: str) -> int | None:
     """Return the next firing; moments are in seconds from here on."""
     if name == DEFAULT_ZONE:
         return _next_on_the_wall(fields, at)
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - see above
+
     zone = ZoneInfo(name)
     if fields[_MINUTE].startswith("*") or fields[_HOUR].startswith("*"):
         return _next_shown(fields, at, zone)
     return _next_named(fields, at, zone)
 
 
-def _next_named(fields: list[str], at: int, zone: ZoneInfo) -> int | None:
+def _next_named(fields: list[str], at: int, zone: "ZoneInfo") -> int | None:
     """Return the next moment that is named by minute and hour."""
     shown = at + _offset(zone, at)
     while (shown_next := _next_on_the_wall(fields, shown)) is not None:
@@ -170,7 +182,7 @@ def _next_named(fields: list[str], at: int, zone: ZoneInfo) -> int | None:
     return None
 
 
-def _next_shown(fields: list[str], at: int, zone: ZoneInfo) -> int | None:
+def _next_shown(fields: list[str], at: int, zone: "ZoneInfo") -> int | None:
     """Return the next moment at which the clock shows what is named, stretch by stretch between its settings."""
     offset = _offset(zone, at)
     while (shown := _next_on_the_wall(fields, at + offset)) is not None:
@@ -188,13 +200,19 @@ def _next_on_the_wall(fields: list[str], shown: int) -> int | None:
     return None if found is None else (found - _EPOCH) // timedelta(seconds=1)
 
 
-def _clock(fields: list[str], shown: int) -> CronSim:
+def _clock(fields: list[str], shown: int) -> "CronSim":
+    """Return a clock on the wall that goes from firing to firing. Raises _WrongExpression."""
+    from cronsim import CronSim, CronSimError  # noqa: PLC0415 - see above
+
     expression = [*fields[:_WEEKDAY], _from_zero(fields[_WEEKDAY])]
-    return CronSim(" ".join(expression), _EPOCH + timedelta(seconds=shown))
+    try:
+        return CronSim(" ".join(expression), _EPOCH + timedelta(seconds=shown))
+    except CronSimError as error:
+        raise _WrongExpression from error
 
 
 def _from_zero(weekdays: str) -> str:
-    """Return a field of weekdays as `cronsim` counts them. Raises CronSimError."""
+    """Return a field of weekdays as `cronsim` counts them. Raises _WrongExpression."""
     counted = _WEEKDAY_NUMBER.sub(lambda found: str(_weekday(int(found[0]))), weekdays)
     terms = [_LAST_NAMED.sub(lambda found: f"{_NAMES.index(found[1])}L", term) for term in counted.upper().split(",")]
     terms = [_LAST_WEEKDAY_STEPS.sub(r"\1", term) for term in terms]
@@ -203,11 +221,11 @@ def _from_zero(weekdays: str) -> str:
 
 def _weekday(number: int) -> int:
     if not 1 <= number <= _DAYS_OF_WEEK:
-        raise CronSimError("Bad day-of-week")
+        raise _WrongExpression
     return number - 1
 
 
-def _moment(zone: ZoneInfo, shown: int) -> int:
+def _moment(zone: "ZoneInfo", shown: int) -> int:
     """Return when a clock shows something: at first, where it does so twice; right behind the gap if it never does."""
     wall = (_EPOCH + timedelta(seconds=shown)).replace(tzinfo=zone)
     moment = int(wall.timestamp())
@@ -219,7 +237,7 @@ def _moment(zone: ZoneInfo, shown: int) -> int:
     return moment if change is None else change
 
 
-def _first_change(zone: ZoneInfo, after: int, upto: int, offset: int) -> int | None:
+def _first_change(zone: "ZoneInfo", after: int, upto: int, offset: int) -> int | None:
     """Return the first moment in a stretch at which a zone's offset is another; None: it stays."""
     # No zone sets its clocks twice within a day.
     while after < upto:
@@ -233,7 +251,7 @@ def _first_change(zone: ZoneInfo, after: int, upto: int, offset: int) -> int | N
     return None
 
 
-def _offset(zone: ZoneInfo, at: int) -> int:
+def _offset(zone: "ZoneInfo", at: int) -> int:
     offset = datetime.fromtimestamp(at, UTC).astimezone(zone).utcoffset()
     assert offset is not None
     return offset // timedelta(seconds=1)
@@ -244,7 +262,7 @@ def _is_right(fields: list[str]) -> bool:
         return False
     try:
         _clock(fields, 0)
-    except CronSimError:
+    except _WrongExpression:
         return False
     return True
 

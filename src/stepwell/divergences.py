@@ -9,9 +9,9 @@ import logging
 import sys
 from dataclasses import dataclass
 from types import CodeType, FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from stepwell.checks.causes import Cause, Line, likely_cause
+from stepwell.checks.source import Line
 from stepwell.checks.unstable import Kind
 from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure, describe
@@ -21,6 +21,9 @@ from stepwell.facts import fact
 from stepwell.notes import Notebook
 from stepwell.scope import is_authors
 from stepwell.store.operations import Claim
+
+if TYPE_CHECKING:
+    from stepwell.checks.causes import Cause
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +53,7 @@ class Divergence:
     unused: tuple[Key, ...]
     has_ended: bool
     lines: tuple[Line, ...]
-    cause: Cause | None
+    cause: "Cause | None"
 
     @property
     def where(self) -> str:
@@ -166,7 +169,10 @@ class Replay:
         return Divergence(claim.workflow, claim.id, asked, unused, run.done(), lines, _cause(lines))
 
 
-def _cause(lines: tuple[Line, ...]) -> Cause | None:
+def _cause(lines: tuple[Line, ...]) -> "Cause | None":
+    # Imported here: most code goes the way of its history.
+    from stepwell.checks.causes import likely_cause  # noqa: PLC0415 - see above
+
     try:
         return likely_cause(lines)
     except Exception:  # whatever the author's source has that is not foreseen: a cause is help, and no turn ends of it

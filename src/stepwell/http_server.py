@@ -5,11 +5,9 @@ It installs no signal handlers: whoever starts it decides what ends it. The even
 
 import asyncio
 import contextlib
-import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -17,11 +15,6 @@ import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import ServerState
-from websockets.frames import Frame
-from websockets.http11 import Response as Handshake
-from websockets.server import ServerProtocol
 
 from stepwell import models
 
@@ -42,19 +35,14 @@ HEAD_S = 30.0
 # here.
 STALLED_S = 120.0
 
-# What a client may send in one message of a WebSocket, and in how many frames. How often a silent one shows that it
+# What a client may send in one message of a WebSocket. How often a silent one shows that it
 # lives, and for how long its client may owe the answer: one that reads slowly sees the question late.
 _MESSAGE_BYTES = 16 * 1024
-_MOST_FRAMES = 100
 _PING_S = 15.0
 _PONG_S = 120.0
 
 # Of what it says of its own accord.
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-
-# uvicorn tells of every WebSocket with its whole address, in which a token may stand.
-_quiet = logging.getLogger(f"{__name__}.sockets")
-_quiet.setLevel(logging.WARNING)
+_HEADERS: Mapping[str, str] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +104,7 @@ class HttpServer:
                 self._answer,
                 http=_Protocol,
                 interface="asgi3",
-                ws=_Socket if has_sockets else "none",
+                ws=_speak if has_sockets else "none",
                 ws_max_size=_MESSAGE_BYTES,
                 ws_ping_interval=_PING_S,
                 ws_ping_timeout=_PONG_S,
@@ -164,10 +152,21 @@ class HttpServer:
         self._server.cut_off()
 
 
+def _speak(**given: Any) -> asyncio.Protocol:
+    """Return what speaks over one WebSocket."""
+    # Imported here: a server that nobody subscribes to needs none of it.
+    from stepwell.http_sockets import speak  # noqa: PLC0415 - see above
+
+    return speak(**given)
+
+
 class _Config(uvicorn.Config):
+    own_headers = _HEADERS
+
     def __init__(self, texts: Texts, head_s: float, stalled_s: float, app: ASGIApp, **settings: Any) -> None:
         super().__init__(app, **settings)
         self.texts = texts
+        self.no_handshake = texts.no_handshake
         self.head_s = head_s
         self.stalled_s = stalled_s
 
@@ -341,71 +340,3 @@ class _Protocol(HttpToolsProtocol):
         lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items())]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
         self.transport.close()
-
-
-class _Socket(WebSocketsSansIOProtocol):
-    """Refuses a handshake that is none in the server's own words, and tells the log nothing of others.
-
-    It keeps nothing for a client that asks whether it is there and does not read the answers.
-    """
-
-    # The answers to the last questions, for when the client reads again.
-    _owed = b""
-    config: _Config
-
-    def __init__(self, config: _Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
-        super().__init__(config, server_state, app_state)
-        self.logger = _quiet
-        self.conn = _Handshakes(config)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        # The whole head comes at once; where nothing came of it, websockets could not read it, and would wait for ever.
-        if not self.handshake_initiated and not self.transport.is_closing():
-            self.handshake_complete = self.close_sent = True
-            self.transport.write(self.conn.reject(HTTPStatus.BAD_REQUEST, "").serialize())
-            self.transport.close()
-
-    async def send(self, message: Any) -> None:
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
-            # uvicorn would call a refusal an error of the application.
-            self.handshake_complete = True
-
-    def handle_ping(self) -> None:
-        if self.writable.is_set():
-            super().handle_ping()
-        else:
-            self._owed = b"".join(self.conn.data_to_send()) or self._owed
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        owed, self._owed = self._owed, b""
-        if owed and not self.transport.is_closing():
-            self.transport.write(owed)
-
-    def handle_cont(self, event: Frame) -> None:
-        # Those that are empty add nothing to the size of the message, which is bounded.
-        if len(self.frames) >= _MOST_FRAMES:
-            self.transport.abort()
-        else:
-            super().handle_cont(event)
-
-
-class _Handshakes(ServerProtocol):
-    def __init__(self, config: _Config) -> None:
-        super().__init__(max_size=config.ws_max_size, logger=_quiet)
-        self._text = config.texts.no_handshake
-
-    def reject(self, status: int, text: str) -> Handshake:
-        response = super().reject(status, text)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return response
-        response.body = self._text
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(self._text)), **_HEADERS}
-        for name, value in headers.items():
-            if name in response.headers:
-                # Else it would be there twice.
-                del response.headers[name]
-            response.headers[name] = value
-        return response

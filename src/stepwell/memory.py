@@ -23,6 +23,21 @@ def calm_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     collect_seldom()
+    _give_back()
+
+
+def _give_back() -> None:
+    """Let the system have what a start has needed for a moment, where the C library keeps that otherwise (glibc)."""
+    # Imported here: commands load this module everywhere.
+    import ctypes  # noqa: PLC0415 - see above
+
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
+
+
+def collect_young() -> None:
+    """Collect what was made lately and is garbage by now, when much of that is known to be."""
+    gc.collect(1)
 
 
 def collect_seldom() -> None:

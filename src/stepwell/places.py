@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +35,9 @@ def place_beside(store: str) -> Iterator[Path]:
     if not is_database(store):
         yield file_of(store).absolute()
         return
+    # Imported here: a server of a file needs none.
+    import tempfile  # noqa: PLC0415 - see above
+
     with tempfile.TemporaryDirectory(prefix="server-", dir=_cache(), ignore_cleanup_errors=True) as folder:
         yield Path(folder) / "store"
 

@@ -22,7 +22,6 @@ from stepwell.core.instance import UNFINISHED
 from stepwell.errors import InstanceNotFound, ScriptError, StoreUnavailable
 from stepwell.outlook import Call, Outlook, Verdict
 from stepwell.places import Layouts
-from stepwell.rehearsal import ReadingStore
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store
 from stepwell.store.link import Message, Rehearse, Rehearsed
@@ -252,6 +251,9 @@ class _Process:
     """The process that rehearses, from outside."""
 
     def __init__(self, store: Store) -> None:
+        # Imported here: it loads what runs turns, and most servers never rehearse.
+        from stepwell.rehearsal import ReadingStore  # noqa: PLC0415 - see above
+
         self._process = CodeProcess(ReadingStore(store), self._heard)
         self._number = 0
         self._waiting: asyncio.Future[Outlook | None] | None = None

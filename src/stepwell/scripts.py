@@ -14,7 +14,7 @@ from types import ModuleType
 
 import msgspec
 
-from stepwell import checks, cron, flow, limits, workers_package, wrangler
+from stepwell import checks, cron, flow, limits, memory, workers_package, wrangler
 from stepwell.errors import InvalidInput, ScriptError
 from stepwell.facts import fact
 from stepwell.graph.folder import Folder
@@ -209,6 +209,8 @@ def _graphs(file: Path, folder: Path, classes: Iterable[str]) -> dict[str, CodeG
         kept = None if graph.graph is None else with_sources(graph.graph, files, main)
         body = None if kept is None else msgspec.json.encode(kept).decode()
         found[name] = CodeGraph(body, graph.note)
+        # What was parsed is in circles; one class after the other would keep more than all the rest of a worker.
+        memory.collect_young()
     return found
 
 

@@ -5,12 +5,10 @@ a file, the default. The file is the project's `stepwell.toml`, unless `--config
 in any of them is an error, also where another would win.
 """
 
-import difflib
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from stepwell import durations, limits, worker_user
 from stepwell.core import retries
@@ -355,7 +353,7 @@ def _of_files(folder: Path | None, named: str | None) -> Iterator[_Saying]:
 
 def _of_file(file: Path, *, is_needed: bool) -> Iterator[_Saying]:
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = _parsed(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError) and not is_needed:
             return
@@ -372,13 +370,20 @@ def _of_file(file: Path, *, is_needed: bool) -> Iterator[_Saying]:
         yield _Saying(name, value, str(file))
 
 
+def _parsed(text: str) -> dict[str, Any]:
+    # Imported here: most servers have no such file.
+    import tomllib  # noqa: PLC0415 - see above
+
+    return tomllib.loads(text)
+
+
 def _of_environment(environment: Mapping[str, str]) -> Iterator[_Saying]:
     """Yield what variables say; an empty one says nothing. One that is almost a setting's is taken for a slip."""
     for variable, value in sorted(environment.items()):
         if not variable.startswith(PREFIX) or not value:
             continue
         name = variable.removeprefix(PREFIX).lower()
-        if name in SETTINGS or difflib.get_close_matches(name, SETTINGS, 1, _SLIP):
+        if name in SETTINGS or _near(name, _SLIP):
             yield _Saying(name, value, variable)
 
 
@@ -390,11 +395,18 @@ def _of_options(given: Sequence[str]) -> Iterator[_Saying]:
         yield _Saying(name.strip(), value.strip(), "--set")
 
 
+def _near(name: str, likeness: float) -> list[str]:
+    # Imported here: most names are right.
+    import difflib  # noqa: PLC0415 - see above
+
+    return difflib.get_close_matches(name, SETTINGS, 1, likeness)
+
+
 def _name_of(saying: _Saying) -> str:
     name = saying.name.replace("-", "_")
     if name in SETTINGS:
         return name
-    near = difflib.get_close_matches(name.lower(), SETTINGS, 1, 0.5)
+    near = _near(name.lower(), 0.5)
     meant = f"did you mean {near[0]}? " if near else ""
     raise InvalidSetting(f"{_place(saying)}: there is no such setting; {meant}`stepwell settings` lists all")
 

@@ -11,7 +11,6 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 
 from stepwell.errors import ScriptError
@@ -156,6 +155,9 @@ def python() -> str:
 
 def packages() -> dict[str, str]:
     """Return the versions of the installed packages, by name."""
+    # Imported here: it takes long to load, and `stepwell dev` takes no snapshots.
+    from importlib.metadata import distributions  # noqa: PLC0415 - see above
+
     found = {str(package.metadata["Name"]).lower(): package.version for package in distributions()}
     return dict(sorted(found.items()))
 

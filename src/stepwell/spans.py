@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from stepwell.bodies import idempotency_key
 from stepwell.core.failures import Failure
+from stepwell.core.keys import idempotency_key
 from stepwell.core.records import AttemptStarted, Key, Recorded, Restarted, SleepStarted, WaitStarted
 from stepwell.core.standing import standing
 from stepwell.core.steplog import CalledEntry, InstanceLog, StepEntry, WaitEntry, fold_log

@@ -9,7 +9,6 @@ from typing import Protocol
 import msgspec
 
 from stepwell import durations
-from stepwell.code_process import CodeProcess
 from stepwell.core.records import Attributes
 from stepwell.errors import ScriptError, StepProcessDied
 from stepwell.problems import BodyFailed
@@ -63,6 +62,9 @@ class StepProcesses:
 
     async def _run(self, asked: RunStep, hears: StepHears) -> StoredResult:
         answer: asyncio.Future[StepRan] = asyncio.get_running_loop().create_future()
+        # Imported here: most workflows have no isolated step.
+        from stepwell.code_process import CodeProcess  # noqa: PLC0415 - see above
+
         process = CodeProcess(self._store, lambda message: _hear(message, hears, answer))
         label = asked.attempt.key.label
         try:

@@ -12,10 +12,12 @@ import re
 from collections.abc import Awaitable, Iterable, Mapping
 from functools import partial
 from http import HTTPMethod, HTTPStatus
-from http.client import HTTPMessage
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepwell.facts import fact
+
+if TYPE_CHECKING:
+    from http.client import HTTPMessage
 
 logger = logging.getLogger(__name__)
 
@@ -188,8 +190,11 @@ async def _read_json(response: Response, **options: Any) -> Any:
     return json.loads(await response.text(), **options)
 
 
-def to_headers(given: HeadersLike | None) -> HTTPMessage:
+def to_headers(given: HeadersLike | None) -> "HTTPMessage":
     """Return headers as a mapping that keeps repeated names and does not look at their case."""
+    # Imported here: most workers serve no HTTP.
+    from http.client import HTTPMessage  # noqa: PLC0415 - see above
+
     headers = HTTPMessage()
     pairs = given.items() if isinstance(given, Mapping | HTTPMessage) else given or ()
     for name, value in pairs:

@@ -27,6 +27,7 @@ from stepwell.scope import install
 from stepwell.settings import TurnContext
 from stepwell.store import codec
 from stepwell.store.operations import (
+    LEASE_FOR_EVER,
     SUSPECTS,
     AbandonUnknown,
     Claim,
@@ -39,9 +40,6 @@ from stepwell.store.operations import (
 from stepwell.workflow import WorkflowEntrypoint
 
 logger = logging.getLogger(__name__)
-
-# A worker on the store's own machine is believed alive until its death is seen.
-LEASE_FOR_EVER = 2**62
 
 _CLAIM_AT_ONCE = 100
 _RETRY_AFTER_MS = 1_000

@@ -22,11 +22,10 @@ from stepwell.hangs import Due, Hang, HangReports
 from stepwell.server_settings import DEFAULT_SETTINGS, Settings
 from stepwell.store import Store, codec
 from stepwell.store.link import Drain, Interrupt, Loaded, LoadFailed, Message, Ping, Pong, Said
-from stepwell.store.operations import ListHoldings, RenewLease
+from stepwell.store.operations import LEASE_FOR_EVER, ListHoldings, RenewLease
 from stepwell.store.serving import WorkerLine
 from stepwell.store.situation_operations import NoteBlocked
 from stepwell.watchdog import ASKING
-from stepwell.worker import LEASE_FOR_EVER
 from stepwell.worker_options import CodeOptions, FetchOptions, WorkerOptions
 
 logger = logging.getLogger(__name__)

@@ -21,20 +21,18 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepwell import capture, cpu_limits, sockets, watchdog, worker_user, wrangler
 from stepwell.audit import with_asked
-from stepwell.bindings import Env, WorkflowBinding
 from stepwell.clock import SystemClock
-from stepwell.engine import Engine
+from stepwell.env import Bindings, Env
 from stepwell.errors import CannotListen, ScriptError, WorkflowBelongs
 from stepwell.fact_log import FactHandler
-from stepwell.isolated import StepRunner
 from stepwell.logs import configure
 from stepwell.project import Project
-from stepwell.rehearsal import DryStore, Rehearser
 from stepwell.scripts import Script, load, own_modules, settings_of
 from stepwell.settings import TurnContext, TurnSettings
 from stepwell.step_processes import StepProcesses
@@ -50,8 +48,13 @@ from stepwell.worker import Worker, WorkerSettings
 from stepwell.worker_options import WorkerOptions
 from stepwell.workflow import WorkflowEntrypoint, params_schema
 
+# What only some workers need is loaded where they do.
 if TYPE_CHECKING:
+    from stepwell.bindings import WorkflowBinding
+    from stepwell.engine import Engine
     from stepwell.fetch import FetchServer
+    from stepwell.isolated import StepRunner
+    from stepwell.rehearsal import DryStore, Rehearser
 
 _STANDARD_ERROR = 2
 # How long a rehearsal waits for what the code awaits outside of its steps.
@@ -69,7 +72,7 @@ class WorkerProcess:
         self._options = options
         self._store = RemoteStore(self._heard, self._hung_up)
         # What takes the place of the store where nothing is to be done.
-        self._dry = DryStore(self._store) if options.rehearses else None
+        self._dry = _dry(self._store) if options.rehearses else None
         self._rehearser: Rehearser | None = None
         self._step: StepRunner | None = None
         self._worker: Worker | None = None
@@ -118,8 +121,10 @@ class WorkerProcess:
 
         logging.getLogger("stepwell").addHandler(FactHandler(self._options.name, tell))
 
-    async def _rehearse(self, project: Project, scripts: list[Script], env: Env, dry: DryStore) -> None:
+    async def _rehearse(self, project: Project, scripts: list[Script], env: Env, dry: "DryStore") -> None:
         """Replay what the parent names, and write nothing, until that hangs up."""
+        from stepwell.rehearsal import Rehearser  # noqa: PLC0415 - see above
+
         context = self._context(project, env)
         # Nobody waits for long: what the code waits for outside of its steps is told soon.
         patient = replace(context.settings, foreign_wait_ms=_FOREIGN_WAIT_MS)
@@ -129,6 +134,8 @@ class WorkerProcess:
 
     async def _run_step(self, project: Project, scripts: list[Script], env: Env, hashes: list[str]) -> None:
         """Run the step that the worker names, until that ends this process. Raises ScriptError."""
+        from stepwell.isolated import StepRunner  # noqa: PLC0415 - see above
+
         if _hashes(scripts) != hashes:
             raise ScriptError(
                 "its code is another one by now than its worker has loaded: start the server again, or let "
@@ -172,7 +179,6 @@ class WorkerProcess:
         return sock
 
     async def _serve_fetch(self, sock: socket.socket, scripts: list[Script], env: Env) -> None:
-        # Imported here: most workers serve no HTTP.
         from stepwell.fetch import FetchServer  # noqa: PLC0415 - see above
 
         options = self._options.fetch
@@ -239,11 +245,20 @@ class WorkerProcess:
         """Make what `self.env` is: bindings and variables of the wrangler file, `.dev.vars`, the environment."""
         # Without a wrangler file each workflow has a binding: ORDER_WORKFLOW is `order-workflow`.
         named = wrangler.bindings(project.config) or {name.upper().replace("-", "_"): name for name in workflows}
-        engine = Engine(self._dry or self._store, settings=self._options.settings)
-        bindings = {binding: WorkflowBinding(engine, self._options.account, name) for binding, name in named.items()}
         environment = {name: os.environ[name] for name in self._options.variables if name in os.environ}
         secrets = Path(self._options.code.secrets or project.root)
-        return Env(bindings, {**wrangler.variables(project.config, secrets), **environment})
+        return Env(Bindings(named, self._binding), {**wrangler.variables(project.config, secrets), **environment})
+
+    def _binding(self, workflow: str) -> "WorkflowBinding":
+        from stepwell.bindings import WorkflowBinding  # noqa: PLC0415 - see above
+
+        return WorkflowBinding(self._engine, self._options.account, workflow)
+
+    @cached_property
+    def _engine(self) -> "Engine":
+        from stepwell.engine import Engine  # noqa: PLC0415 - see above
+
+        return Engine(self._dry or self._store, settings=self._options.settings)
 
     def _heard(self, message: Message) -> None:
         match message:
@@ -301,6 +316,12 @@ def main() -> None:
         sys.stdout.flush()
         # Not sys.exit: a hung thread of the author's must not hold up the end.
         _exit(code)
+
+
+def _dry(store: RemoteStore) -> "DryStore":
+    from stepwell.rehearsal import DryStore  # noqa: PLC0415 - see above
+
+    return DryStore(store)
 
 
 def _made_of(scripts: list[Script]) -> tuple[dict[str, WorkflowClass], dict[tuple[str, str], WorkflowClass]]:

@@ -5,12 +5,10 @@ Source: developers.cloudflare.com/workers/wrangler/configuration/
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import dotenv
 import msgspec
 
 from stepwell import cron
@@ -129,7 +127,18 @@ def variables(config: Config, folder: Path) -> dict[str, Any]:
 
     Source: developers.cloudflare.com/workers/configuration/environment-variables/
     """
-    return {**(config.get("vars") or {}), **dotenv.dotenv_values(folder / DEV_VARS, interpolate=False)}
+    return {**(config.get("vars") or {}), **_dev_vars(folder / DEV_VARS)}
+
+
+def _dev_vars(file: Path) -> dict[str, Any]:
+    try:
+        file.stat()
+    except OSError:
+        return {}
+    # Imported here: most projects have no such file.
+    import dotenv  # noqa: PLC0415 - see above
+
+    return dict(dotenv.dotenv_values(file, interpolate=False))
 
 
 def main(config: Config, folder: Path) -> Path | None:
@@ -183,6 +192,9 @@ def _read(content: bytes, file: Path) -> Config:
 def _parse(read: bytes, name: str) -> object:
     text = read.decode("utf-8-sig").replace("\r\n", "\n")
     if name.endswith(".toml"):
+        # Imported here: most projects have no such file.
+        import tomllib  # noqa: PLC0415 - see above
+
         return tomllib.loads(text)
     for unwanted in (_COMMENT, _LAST_COMMA):
         text = unwanted.sub(_kept, text)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.checks.causes import Line, likely_cause
+from stepwell.checks.causes import likely_cause
+from stepwell.checks.source import Line
 from stepwell.checks.unstable import Kind
 
 HEAD = """\

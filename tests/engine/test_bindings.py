@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from stepwell import WorkflowEntrypoint
-from stepwell.bindings import Env, WorkflowBinding
+from stepwell.bindings import WorkflowBinding
 from stepwell.engine import Engine, NewInstance
+from stepwell.env import Env
 from stepwell.errors import (
     InstanceAlreadyExists,
     InstanceFinished,

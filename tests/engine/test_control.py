@@ -788,7 +788,7 @@ async def test_instance_may_delete_itself() -> None:
             Shop.calls.append("after")
 
     async with TestEngine.open([Fleeting]) as engine:
-        engine.env._members["ENGINE"] = engine.engine
+        vars(engine.env)["ENGINE"] = engine.engine
         instance = await engine.create(Fleeting, id="a")
         await engine.run_until_idle()
 

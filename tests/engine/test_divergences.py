@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stepwell import WorkflowEntrypoint
-from stepwell.checks.causes import Line
+from stepwell.checks.source import Line
 from stepwell.core.records import Key, StepKind
 from stepwell.divergences import Divergence, Divergences
 from stepwell.errors import Diverged
@@ -106,7 +106,7 @@ async def test_source_that_cannot_be_looked_into_ends_no_turn(
     def fails(_: object) -> None:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr("stepwell.divergences.likely_cause", fails)
+    monkeypatch.setattr("stepwell.checks.causes.likely_cause", fails)
     status, lines, noted = await _changed("ab", "ac", caplog)
 
     assert (status, len(noted)) == ("complete", 1)

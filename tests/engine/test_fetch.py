@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from stepwell import limits
-from stepwell.bindings import Env
+from stepwell.env import Env
 from stepwell.fetch import FetchApp
 from stepwell.hosts import LOOPBACK_HOSTS
 from stepwell.web import Request, Response, WorkerEntrypoint

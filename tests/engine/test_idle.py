@@ -17,6 +17,7 @@ from stepwell.settings import TurnContext, TurnSettings
 from stepwell.store import Store
 from stepwell.store.listeners import Listeners
 from stepwell.store.operations import (
+    LEASE_FOR_EVER,
     Claim,
     ClaimDue,
     EndLease,
@@ -29,7 +30,7 @@ from stepwell.store.operations import (
 from stepwell.store.sqlite import SqliteStore
 from stepwell.threads import Threads
 from stepwell.waits import Seen, wait_for_change
-from stepwell.worker import LEASE_FOR_EVER, Worker, WorkerSettings
+from stepwell.worker import Worker, WorkerSettings
 from tests import postgres
 from tests.store.conftest import in_postgres
 from tests.store.scenes import creation

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from stepwell import WorkflowEntrypoint
-from stepwell.bindings import Env, WorkflowBinding
+from stepwell.bindings import WorkflowBinding
 from stepwell.engine import Engine, NewInstance
+from stepwell.env import Env
 from stepwell.outlook import Outlook, Verdict
 from stepwell.rehearsal import DryStore, rehearse
 from stepwell.rehearsals import Rehearsals, RehearsalSettings

@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from stepwell.bindings import Env
 from stepwell.clock import VirtualClock
 from stepwell.core.failures import Failure
 from stepwell.core.records import StepConfig
 from stepwell.core.steplog import StepEntry
 from stepwell.engine import Engine, NewInstance
+from stepwell.env import Env
 from stepwell.errors import InvalidInput
 from stepwell.fetch import FetchApp
 from stepwell.server_settings import DEFAULT_SETTINGS

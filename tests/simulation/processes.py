@@ -8,8 +8,8 @@ from typing import Any
 from stepwell.clock import SystemClock
 from stepwell.errors import StoreUnavailable
 from stepwell.settings import TurnContext
-from stepwell.store.operations import EndLease, Operation, RenewLease
-from stepwell.worker import LEASE_FOR_EVER, Worker, WorkerSettings
+from stepwell.store.operations import LEASE_FOR_EVER, EndLease, Operation, RenewLease
+from stepwell.worker import Worker, WorkerSettings
 from stepwell.workflow import WorkflowEntrypoint
 from tests.simulation.faults import OF_OPERATIONS, OF_PROCESSES, Fault, Faults
 from tests.simulation.loop import WORLD, SimulatedLoop

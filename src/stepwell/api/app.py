@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from stepwell.api import audit, auth, envelope, event_sockets, events, guards, path, request_ids, routes, sessions
+from stepwell.api import auth, envelope, guards, path, request_ids, routes, sessions
 from stepwell.api.arrivals import Arrivals
 from stepwell.api.heads import OVER_TLS, Head, with_head
 from stepwell.api.peers import Proxies
@@ -20,7 +20,6 @@ from stepwell.api.shared_reads import Question
 from stepwell.api.stream_tokens import LONGEST, Behind, StreamTokens
 from stepwell.api.streams import Place, Streams
 from stepwell.api.traffic import SWITCHED
-from stepwell.api.ui import pages
 from stepwell.api.wrong_tokens import WrongTokens
 from stepwell.audit import asking
 from stepwell.deployments import Deployments
@@ -119,6 +118,9 @@ class Api:
             if http.method in READING:
                 # It changes nothing, so the store need not know who asks.
                 return await read()
+            # Imported here, as below: a server that nobody asks for it needs none of it.
+            from stepwell.api import audit  # noqa: PLC0415 - see above
+
             now = self._served.engine.clock.now()
             address = self._arrivals.proxies.address(http.scope)
             with asking(audit.asked_by(http, request.caller, request.by, address, now)):
@@ -126,7 +128,7 @@ class Api:
         except RouteNotFound as error:
             # Somebody who mistyped an address in a browser gets a page that says so.
             is_person = http.method == "GET" and "text/html" in http.headers.get("accept", "")
-            return await pages.nothing(self._served.base) if is_person else envelope.failure(error, "", id)
+            return await _no_page(self._served.base) if is_person else envelope.failure(error, "", id)
         except ClientDisconnect:
             # Nobody reads this; the server drops it.
             return Response(status_code=400)
@@ -152,6 +154,8 @@ class Api:
             await response(scope, receive, send)
             return
         self._count(http.scope, SWITCHED, began)
+        from stepwell.api import event_sockets  # noqa: PLC0415 - see above
+
         await event_sockets.speak(subscription, place, receive, send)
 
     def _note(self, http: Request, error: Exception) -> None:
@@ -165,6 +169,8 @@ class Api:
             raise invalid("upgrade", "the header Upgrade asks for a WebSocket, which this route is not; leave it out")
         if _token_of(request) is None:
             guards.check_socket(http.headers)
+        from stepwell.api import events  # noqa: PLC0415 - see above
+
         subscription = await events.open_subscription(self._served.engine, request)
         return subscription, request.take_stream(subscription.close)
 
@@ -213,6 +219,12 @@ class Api:
             return None
         caller = await auth.identify(http, tokens, self._served.wrong_tokens)
         return caller if caller is not None else await sessions.identify(http.method, http.headers, open_sessions)
+
+
+async def _no_page(base: str) -> Response:
+    from stepwell.api.ui import pages  # noqa: PLC0415 - see above
+
+    return await pages.nothing(base)
 
 
 def _below(base: str, scope: Scope) -> Scope:

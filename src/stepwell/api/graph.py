@@ -5,7 +5,7 @@ Each gives its graph as a drawing too. Names in it are the author's: opened on i
 
 import asyncio
 from collections.abc import Mapping
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from starlette.responses import Response
 
@@ -16,7 +16,9 @@ from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
 from stepwell.graph.marks import Mark
 from stepwell.graph.nodes import Graph
-from stepwell.graph.svg import Theme, svg
+
+if TYPE_CHECKING:
+    from stepwell.graph.svg import Theme
 
 FORMATS = ("json", "svg")
 THEMES = ("auto", "light", "dark")
@@ -48,17 +50,20 @@ async def get_graph_of_instance(engine: Engine, request: ApiRequest) -> Response
     return await _draw(theme, *await graphs.marked(engine, *where))
 
 
-def _theme(request: ApiRequest) -> Theme | None:
+def _theme(request: ApiRequest) -> "Theme | None":
     """Return in which colours a drawing is wanted; None: it is wanted as JSON."""
     theme = request.query.choice("theme", THEMES) or "auto"
     # The query allows no other.
     return cast("Theme", theme) if request.query.choice("format", FORMATS) == "svg" else None
 
 
-async def _draw(theme: Theme, graph: Graph | None, note: str, marks: Mapping[str, Mark] | None = None) -> Response:
+async def _draw(theme: "Theme", graph: Graph | None, note: str, marks: Mapping[str, Mark] | None = None) -> Response:
     """Answer with a graph as SVG. Raises NoDrawing where there is no graph."""
     if graph is None:
         raise NoDrawing(note)
+    # Imported here: most servers draw nothing, the dashboard asks for the graph.
+    from stepwell.graph.svg import svg  # noqa: PLC0415 - see above
+
     # A large one takes a while; others are to be answered meanwhile.
     drawing = await asyncio.to_thread(svg, graph, marks, theme=theme)
     return Response(drawing, headers=_HEADERS, media_type="image/svg+xml")

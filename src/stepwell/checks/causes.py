@@ -8,10 +8,8 @@ import ast
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
-from stepwell.checks.source import Function, Source
+from stepwell.checks.source import Function, Line, Source, read
 from stepwell.checks.unstable import LIKELY_METHODS, Kind, likely_kind_of_call
 
 _CHANGING = frozenset(
@@ -25,20 +23,6 @@ _TEXT_CHARACTERS = 100
 
 _Branch = ast.If | ast.While | ast.IfExp | ast.Match | ast.For | ast.AsyncFor
 _Comprehension = ast.ListComp | ast.GeneratorExp | ast.DictComp
-
-
-class Line(NamedTuple):
-    """A line of the author's code."""
-
-    file: str
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.number}"
-
-    def text(self) -> str:
-        """Return what it says, without indentation; nothing if the file cannot be read."""
-        return dict(enumerate(_read(self.file).decode(errors="replace").splitlines(), 1)).get(self.number, "").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +65,7 @@ class _Function:
     def around(cls, line: Line) -> "_Function | None":
         """Return the innermost function that a line lies in, if the file can be read."""
         try:
-            source = Source(ast.parse(_read(line.file)), 0)
+            source = Source(ast.parse(read(line.file)), 0)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         around = [
@@ -275,13 +259,6 @@ class _Scan:
         text = ast.unparse(node)
         shown = text if len(text) <= _TEXT_CHARACTERS else f"{text[:_TEXT_CHARACTERS]}..."
         return Cause(kind, shown, Line(self._file, node.lineno))
-
-
-def _read(file: str) -> bytes:
-    try:
-        return Path(file).read_bytes()
-    except OSError:
-        return b""
 
 
 def _header(statement: ast.stmt) -> Iterator[ast.expr]:

@@ -8,7 +8,8 @@ import ast
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeGuard
+from pathlib import Path
+from typing import NamedTuple, TypeGuard
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Body = Function | ast.Lambda
@@ -17,6 +18,28 @@ _RUN_PARAMETERS = 3
 _STEP_TYPE = "WorkflowStep"
 _ENTRYPOINT = "WorkflowEntrypoint"
 STEP_METHODS = ("do", "sleep", "sleep_until", "wait_for_event")
+
+
+class Line(NamedTuple):
+    """A line of the author's code."""
+
+    file: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.number}"
+
+    def text(self) -> str:
+        """Return what it says, without indentation; nothing if the file cannot be read."""
+        return dict(enumerate(read(self.file).decode(errors="replace").splitlines(), 1)).get(self.number, "").strip()
+
+
+def read(file: str) -> bytes:
+    """Return what a file has; nothing if it cannot be read."""
+    try:
+        return Path(file).read_bytes()
+    except OSError:
+        return b""
 
 
 @dataclass(slots=True)

@@ -128,6 +128,3 @@ def check(  # noqa: PLR0913 - one for each option
         client = profiles.connect(**{**where, "url": to})
         found = rehearsing.check_server(client, deploying.Uploading.of(path, None), workflow)
     raise SystemExit(rehearsing.report(found, form, is_strict=strict))
-
-
-COMMANDS = (check, deploy, rollback, deployments_group)

@@ -7,6 +7,7 @@ import click
 
 from stepwell.cli import choosing, completing, options
 from stepwell.cli.failures import Commands
+from stepwell.cli.lazy_commands import LazyCommands
 from stepwell.cli.searching import searched
 
 if TYPE_CHECKING:
@@ -20,7 +21,14 @@ _IDS = choosing.IDS
 _LISTED = 50
 
 
-@click.group("instances", cls=Commands)
+_PLACES = {
+    "compare": ("instances_on_versions", "instances_compare"),
+    "fork": ("instances_on_versions", "instances_fork"),
+    "move": ("instances_on_versions", "instances_move"),
+}
+
+
+@click.group("instances", cls=Commands, commands=LazyCommands(_PLACES))
 def instances_group() -> None:
     """List instances, look at one, send it an event, control it."""
 

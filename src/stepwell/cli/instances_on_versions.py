@@ -114,6 +114,3 @@ def instances_move(  # noqa: PLR0913 - one for each option
 
     client = profiles.connect(**where)
     raise SystemExit(moving.move(client, workflow, chosen, to, consent, out, is_forced=is_forced))
-
-
-COMMANDS = (instances_compare, instances_fork, instances_move)

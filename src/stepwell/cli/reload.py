@@ -1,7 +1,9 @@
 """New workers whenever a file of the author's changes."""
 
+import asyncio
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Set
 from pathlib import Path
 
 import click
@@ -35,14 +37,7 @@ async def reload_on_change(
     is_first = True
     # As the watcher spells what lies in the project's folder.
     settings = named.parent.resolve() / named.name
-    async for changes in watchfiles.awatch(
-        *_places(project, settings),
-        watch_filter=functools.partial(_is_watched, str(settings)),
-        debounce=200,
-        step=50,
-        rust_timeout=1_000,
-        yield_on_timeout=True,
-    ):
+    async for changes in _changes(project, settings):
         # A change before the watcher was at work is not told; so it is looked for once.
         if not changes and not (is_first and loaded != fingerprint(project)):
             is_first = False
@@ -62,6 +57,27 @@ async def reload_on_change(
             click.echo(f"{names} changed; now serving: {', '.join(supervisor.workflows)}")
             if not had_fetch:
                 print_fetch()
+
+
+async def _changes(project: Project, settings: Path) -> AsyncIterator[Set[tuple[watchfiles.Change, str]]]:
+    """Yield what has changed; at least once a second, nothing if it is so."""
+    # Not `awatch`, for which anyio would load all that it has.
+    leaving = threading.Event()
+    changes = watchfiles.watch(
+        *_places(project, settings),
+        watch_filter=functools.partial(_is_watched, str(settings)),
+        debounce=200,
+        step=50,
+        stop_event=leaving,
+        rust_timeout=1_000,
+        yield_on_timeout=True,
+    )
+    try:
+        while (changed := await asyncio.to_thread(next, changes, None)) is not None:
+            yield changed
+    finally:
+        # Its thread sees it within a step.
+        leaving.set()
 
 
 def _places(project: Project, settings: Path) -> list[Path]:

@@ -5,12 +5,12 @@ import contextlib
 import os
 import socket
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from stepwell import memory, sockets
-from stepwell.api import Api, create_app
-from stepwell.api.peers import Proxies
 from stepwell.cli.host import begin_log, print_ready, print_start, print_stop, run_to_end
 from stepwell.cli.reload import Fingerprint, fingerprint, reload_on_change
 from stepwell.cli.stop import Stop
@@ -19,11 +19,16 @@ from stepwell.clock import SystemClock
 from stepwell.engine import Engine
 from stepwell.hosting import Host, HostOptions, open_host
 from stepwell.hosts import LOOPBACK_HOSTS, without_port
-from stepwell.http_server import HttpServer
 from stepwell.server_settings import settings_file
 from stepwell.store.opening import shown
 from stepwell.tokens import Tokens
 from stepwell.worker_options import FetchOptions
+
+if TYPE_CHECKING:
+    from stepwell.api import Api
+
+# Loaded while the workers load, too: both take as long.
+_MEANWHILE = ("stepwell.api", "stepwell.http_server")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +96,10 @@ def _port_after(port: int) -> int:
 async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> None:
     host = served.host
     loaded = {} if host.project is None else fingerprint(host.project)
-    if not await stop.before(host.supervisor.start()):
+    if not await stop.before(asyncio.gather(host.supervisor.start(), asyncio.to_thread(_load_meanwhile))):
         return
+    from stepwell.http_server import HttpServer
+
     engine = Engine(host.store, settings=host.told)
     api = _app(served, engine)
     server = HttpServer(api, has_sockets=True)
@@ -116,7 +123,15 @@ async def _start_and_wait(served: Served, sock: socket.socket, stop: Stop) -> No
         await engine.jobs.stop()
 
 
-def _app(served: Served, engine: Engine) -> Api:
+def _load_meanwhile() -> None:
+    for name in _MEANWHILE:
+        import_module(name)
+
+
+def _app(served: Served, engine: Engine) -> "Api":
+    from stepwell.api import create_app
+    from stepwell.api.peers import Proxies
+
     options = served.options
     tokens = Tokens(served.host.store, SystemClock()) if options.wants_tokens else None
     account = None if options.wants_tokens else options.account

@@ -108,3 +108,19 @@ def version(out: "Output", **where: Any) -> None:
     from stepwell.cli import versions
 
     raise SystemExit(versions.show(where, out))
+
+
+@click.command("completion", cls=Command)
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish", "powershell")))
+def print_completion(shell: str) -> None:
+    """Print the script by which SHELL completes commands, options, and what the server has: names, ids, steps.
+
+    In ~/.bashrc, or in ~/.zshrc behind compinit: eval "$(stepwell completion bash)", or zsh.
+
+    For fish, once: stepwell completion fish > ~/.config/fish/completions/stepwell.fish
+
+    In PowerShell's profile: stepwell completion powershell | Out-String | Invoke-Expression
+    """
+    from stepwell.cli import completion
+
+    raise SystemExit(completion.show(shell))

@@ -6,13 +6,21 @@ import click
 
 from stepwell.cli import completing, options
 from stepwell.cli.failures import Commands
+from stepwell.cli.lazy_commands import LazyCommands
 
 if TYPE_CHECKING:
     from stepwell.cli.consent import Consent
     from stepwell.cli.output import Output
 
 
-@click.group("workflows", cls=Commands)
+# As wrangler spells them.
+_PLACES = {
+    "instances": ("wrangler_spellings", "workflows_instances"),
+    "trigger": ("wrangler_spellings", "workflows_trigger"),
+}
+
+
+@click.group("workflows", cls=Commands, commands=LazyCommands(_PLACES))
 def workflows_group() -> None:
     """List workflows, look at one and its versions, draw it, delete it."""
 

@@ -8,18 +8,15 @@ import copy
 
 import click
 
-from stepwell.cli.failures import Commands
+from stepwell.cli.instances_group import instances_group
+from stepwell.cli.workflow_commands import trigger
 
-_BENEATH_WORKFLOWS = ("trigger", "instances")
+
+def _hidden(command: click.Command) -> click.Command:
+    other = copy.copy(command)
+    other.hidden = True
+    return other
 
 
-def attach(main: click.Group) -> None:
-    """Give the group `workflows` what wrangler has beneath it; without that group, make a hidden one."""
-    group = main.commands.get("workflows")
-    if not isinstance(group, click.Group):
-        group = Commands("workflows", hidden=True, help="Commands as wrangler spells them.")
-        main.add_command(group)
-    for name in _BENEATH_WORKFLOWS:
-        command = copy.copy(main.commands[name])
-        command.hidden = True
-        group.add_command(command, name)
+workflows_trigger = _hidden(trigger)
+workflows_instances = _hidden(instances_group)

@@ -4,6 +4,7 @@ Counts belong to the step in whose body a call is made, so that a replay which d
 calls the same counts.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -97,3 +98,14 @@ class Keys:
         """Return what a key's first record says of its caller."""
         parent, nth = self._callers[key]
         return parent, None if nth == key.count else nth
+
+
+def idempotency_key(instance_key: str, key: Key, generation: int) -> str:
+    """Return what is the same for all attempts of a step, and another one where a restart runs the step anew.
+
+    `instance_key` tells the instance from all others, `generation` is the seq of that restart; 0: there was none.
+    """
+    said = f"{instance_key}\0{key.kind}\0{key.name}\0{key.count}"
+    if generation:
+        said += f"\0{generation}"
+    return hashlib.sha256(said.encode()).hexdigest()[:32]

@@ -9,7 +9,6 @@ Source: www.rfc-editor.org/rfc/rfc9110#field.retry-after, platform.openai.com/do
 import math
 import re
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 
 from stepwell.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
@@ -71,6 +70,9 @@ def _number(text: str | None) -> float | None:
 
 
 def _until(moment: str, now: str | None) -> int | None:
+    # Imported here: it takes long to load, and most steps are never told to wait.
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - see above
+
     try:
         wait = parsedate_to_datetime(moment) - parsedate_to_datetime(now or "")
     except (TypeError, ValueError):

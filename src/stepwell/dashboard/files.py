@@ -4,15 +4,11 @@ As the hash is part of each address, a browser may keep a file for ever, and a p
 takes a fifth of a second to make them, so that is done when the first of them is asked for.
 """
 
-import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-
-from stepwell.dashboard import bundle, squeeze
-from stepwell.graph.style import SHAPES
 
 _FOLDER = Path(__file__).parent / "static"
 _SHEETS = ("style.css", "instance.css")
@@ -34,12 +30,18 @@ class File:
     @cached_property
     def compressed(self) -> bytes:
         """The body as gzip."""
+        # Imported here, as what makes the files: a server that nobody looks at needs none of it.
+        import gzip  # noqa: PLC0415 - see above
+
         return gzip.compress(self.body, mtime=0)
 
 
 @cache
 def all_files() -> Mapping[str, File]:
     """Return all files, by their names."""
+    from stepwell.dashboard import bundle, squeeze  # noqa: PLC0415 - see above
+    from stepwell.graph.style import SHAPES  # noqa: PLC0415 - see above
+
     modules = {path.relative_to(_FOLDER).as_posix(): path.read_text("utf-8") for path in sorted(_FOLDER.rglob("*.js"))}
     sheets = [squeeze.sheet((_FOLDER / name).read_text("utf-8")) for name in _SHEETS]
     texts = {

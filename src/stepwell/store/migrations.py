@@ -6,7 +6,7 @@ A file that has been applied never changes; a change of the schema is another fi
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
 from stepwell.errors import StoreDamaged, StoreTooNew
 
@@ -36,7 +36,7 @@ class Applied:
 
 def known(dialect: str) -> list[Migration]:
     """Return this program's migrations for a dialect (a folder beneath `schema`), in order."""
-    folder = resources.files("stepwell.store").joinpath("schema", dialect)
+    folder = Path(__file__).parent / "schema" / dialect
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda f: f.name)
     return [Migration(int(file.name.split("_")[0]), file.name, file.read_text("utf-8")) for file in files]
 

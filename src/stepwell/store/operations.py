@@ -275,6 +275,9 @@ class ReadPayload(Operation[str], frozen=True):
 
 # ---- workers
 
+# A worker on the store's own machine is believed alive until its death is seen.
+LEASE_FOR_EVER = 2**62
+
 
 class RegisterWorker(Operation[int], frozen=True):
     """Add a worker whose lease ends at `lease_until` unless it is renewed; answer its number, never used again.

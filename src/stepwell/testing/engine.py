@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from stepwell import durations, limits, values
-from stepwell.bindings import Env, WorkflowBinding
+from stepwell.bindings import WorkflowBinding
 from stepwell.calls import CallScope
 from stepwell.clock import VirtualClock
 from stepwell.core.steplog import iso
 from stepwell.engine import Engine, NewInstance
+from stepwell.env import Env
 from stepwell.errors import CannotStandIn, InstanceNotFound
 from stepwell.expiry import Expiry
 from stepwell.firings import Firings

@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 
-from stepwell.bindings import Env, WorkflowBinding
-from stepwell.checks.causes import Line, likely_cause
+from stepwell.bindings import WorkflowBinding
+from stepwell.checks.causes import likely_cause
+from stepwell.checks.source import Line
 from stepwell.checks.unstable import Kind
 from stepwell.engine import Engine
+from stepwell.env import Env
 from stepwell.errors import Diverged, InvalidInput
 from stepwell.outlook import Outlook, Verdict
 from stepwell.rehearsal import DryStore, rehearse_ended

@@ -18,12 +18,11 @@ import dataclasses
 import math
 from base64 import b64encode
 from collections.abc import AsyncIterable, Callable, Iterable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -145,9 +144,18 @@ def _pack_dict(members: dict[Any, Any], depth: int, classes: Classes) -> Any:
     return {"$": "dict", "v": pairs}
 
 
+def _zone_of(value: datetime) -> str | None:
+    if value.tzinfo is None or isinstance(value.tzinfo, timezone):
+        return None
+    # Imported here: most moments are of UTC.
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - see above
+
+    return value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
+
+
 def _pack_datetime(value: datetime) -> Any:
-    if isinstance(value.tzinfo, ZoneInfo) and value.tzinfo.key is not None:
-        packed = {"$": "datetime", "v": value.replace(tzinfo=None).isoformat(), "z": value.tzinfo.key}
+    if (zone := _zone_of(value)) is not None:
+        packed = {"$": "datetime", "v": value.replace(tzinfo=None).isoformat(), "z": zone}
     else:
         packed = {"$": "datetime", "v": value.isoformat()}
     if value.fold:

@@ -14,7 +14,6 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -72,6 +71,9 @@ def _datetime(node: Any, path: str, classes: Classes) -> datetime:  # noqa: ARG0
     moment = datetime.fromisoformat(node["v"]).replace(fold=int(node.get("f", 0)))
     if "z" not in node:
         return moment
+    # Imported here: most moments are of UTC.
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - see above
+
     try:
         return moment.replace(tzinfo=ZoneInfo(node["z"]))
     except (KeyError, ValueError, OSError):

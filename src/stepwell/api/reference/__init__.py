@@ -1,12 +1,12 @@
-"""The reference: the OpenAPI document, a page that lists its operations, and a page for each of them."""
+"""The reference: the OpenAPI document, a page that lists its operations, and a page for each of them.
+
+What makes them is loaded when one is asked for, which most servers never are.
+"""
 
 import re
 
 from starlette.responses import Response
 
-from stepwell.api import openapi
-from stepwell.api.reference import pages
-from stepwell.api.reference.shell import HEADERS
 from stepwell.api.refusals import RouteNotFound
 from stepwell.api.request import ApiRequest
 from stepwell.engine import Engine
@@ -19,6 +19,8 @@ _JSON_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff
 
 async def show_document(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the OpenAPI document; its server is the one that was asked."""
+    from stepwell.api import openapi  # noqa: PLC0415 - see above
+
     return Response(
         openapi.document(engine.settings, request.served.base), headers=_JSON_HEADERS, media_type="application/json"
     )
@@ -26,11 +28,17 @@ async def show_document(engine: Engine, request: ApiRequest) -> Response:
 
 async def list_operations(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the page that lists all operations."""
+    from stepwell.api import openapi  # noqa: PLC0415 - see above
+    from stepwell.api.reference import pages  # noqa: PLC0415 - see above
+
     return _page(pages.overview(openapi.build(engine.settings)), request)
 
 
 async def show_operation(engine: Engine, request: ApiRequest) -> Response:
     """Answer with the page of one operation. Raises RouteNotFound."""
+    from stepwell.api import openapi  # noqa: PLC0415 - see above
+    from stepwell.api.reference import pages  # noqa: PLC0415 - see above
+
     id = request.path["operation_id"]
     html = pages.operation(openapi.build(engine.settings), id, _server(request))
     if html is None:
@@ -40,6 +48,8 @@ async def show_operation(engine: Engine, request: ApiRequest) -> Response:
 
 def _page(html: str, request: ApiRequest) -> Response:
     """Answer with a page, whose links are written as if it were at the root."""
+    from stepwell.api.reference.shell import HEADERS  # noqa: PLC0415 - see above
+
     below = html.replace('href="/', f'href="{request.served.base}/')
     return Response(below, headers=HEADERS, media_type="text/html")
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from stepwell.bodies import idempotency_key
+from stepwell.core.keys import idempotency_key
 from stepwell.core.step_answers import Attempt
 from stepwell.traces import CURRENT_TRACE, HandedOn, Headers, Trace
 

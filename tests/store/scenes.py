@@ -225,4 +225,4 @@ class Ear:
 
 async def heard(queue: "asyncio.Queue[A]") -> A:
     """Return what is heard next; never hearing it fails the test."""
-    return await asyncio.wait_for(queue.get(), timeout=10)
+    return await asyncio.wait_for(queue.get(), timeout=30)

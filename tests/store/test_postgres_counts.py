@@ -146,9 +146,11 @@ async def test_nothing_is_lost_between_a_host_and_those_who_forget_it(url: str, 
     async with _connected(url) as connection:
         # Made again by its pulse only where it finds that it is gone.
         await connection.execute("delete from hosts")
-    ended = asyncio.Event()
+    begun, ended = asyncio.Semaphore(0), asyncio.Event()
 
-    taking = [asyncio.ensure_future(_take(url, ended)) for _ in range(2)]
+    taking = [asyncio.ensure_future(_take(url, begun, ended)) for _ in range(2)]
+    for _ in taking:
+        await begun.acquire()
     answers = [await hosts[0].run(ending(turn)) for turn in turns]
     ended.set()
     rounds = await asyncio.gather(*taking)
@@ -158,10 +160,11 @@ async def test_nothing_is_lost_between_a_host_and_those_who_forget_it(url: str, 
     assert await _counts(hosts[0]) == {"complete": 60}
 
 
-async def _take(url: str, ended: asyncio.Event) -> int:
+async def _take(url: str, begun: asyncio.Semaphore, ended: asyncio.Event) -> int:
     """Take what hosts that are no more have counted, again and again; return how often."""
     rounds = 0
     async with _connected(url) as connection:
+        begun.release()
         while not ended.is_set():
             await connection.execute("delete from hosts")
             await connection.execute(FOLD_COUNTS)

@@ -22,7 +22,11 @@ class SideBySide(WorkflowEntrypoint[Any]):
         ended: list[int] = []
 
         async def part(n: int) -> None:
-            ended.append(await step.do(f"part {n}", lambda: n))
+            # Not in a thread: which of several begins first is chance there.
+            async def body() -> int:
+                return n
+
+            ended.append(await step.do(f"part {n}", body))
 
         await asyncio.gather(*map(part, SIX))
         return ended

@@ -109,8 +109,9 @@ class Wish:
         await self._is_there.wait()
 
 
-# What a turn has left when it has parted with the rest: enough to say that it is over.
-_KEPT = frozenset({"abandoned", "claim", "clock", "is_over", "losses", "_wish"})
+# What a turn has left when it has parted with the rest: enough to say that it is over, and to give back later a slot
+# that could not be given back.
+_KEPT = frozenset({"claim", "clock", "is_over", "_wish"})
 
 
 def part(turn: object) -> None:

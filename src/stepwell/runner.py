@@ -252,7 +252,7 @@ class Turn:
 
     def _advance(self) -> None:
         run = self._run_task
-        if self.is_over or self._wish.reason or run is None or run.done() or not self.main.is_settled:
+        if self._wish.reason or run is None or run.done() or not self.main.is_settled:
             return
         now = self.clock.now()
         for key in self.execution.settle(now):

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from stepwell.store.operations import Claim, InstanceRow, Operation
 
-__all__ = ["DueListener", "Listener", "Outlet", "Reply", "ReplyingStore", "Store"]
+__all__ = ["DueListener", "Listener", "Outgoing", "Outlet", "Reply", "ReplyingStore", "Store"]
 
 A = TypeVar("A")
 
@@ -41,22 +41,27 @@ class DueListener:
         """Hear nothing."""
 
 
-class Outlet:
-    """What may be told in any thread, and sends what it was told when it is flushed."""
+class Outlet(Protocol):
+    """What sends all that it was given, in any thread, when it is flushed."""
 
     def flush(self) -> None:
         """Send what waits."""
-        raise NotImplementedError
 
 
-class Reply:
-    """What takes the outcome of an operation, an answer or an exception, in any thread."""
+@runtime_checkable
+class Outgoing(Protocol):
+    """What may be called in any thread: what it hears is sent by its outlet, once that is flushed."""
 
-    outlet: Outlet
+    @property
+    def outlet(self) -> Outlet:
+        """What sends it."""
+
+
+class Reply(Outgoing, Protocol):
+    """What takes the outcome of an operation, an answer or an exception."""
 
     def take(self, outcome: object) -> None:
-        """Let the outlet send it."""
-        raise NotImplementedError
+        """Give the outcome to the outlet."""
 
 
 @runtime_checkable

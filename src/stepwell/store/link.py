@@ -341,7 +341,7 @@ class Line:
         incoming = self._incoming
         incoming += data
         start = 0
-        while len(incoming) - start >= _HEAD_BYTES and not self._is_closing:
+        while len(incoming) - start >= _HEAD_BYTES:
             length = int.from_bytes(incoming[start : start + _HEAD_BYTES], "little")
             if length > _LONGEST_FRAME:
                 self.close()

@@ -11,46 +11,46 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell.facts import fact
-from stepwell.store import Listener, Outlet
+from stepwell.store import Listener, Outgoing, Outlet
 from stepwell.store.operations import Claim, InstanceRow
 from stepwell.store.sql.transaction import ANYTHING, Tidings
 
 logger = logging.getLogger(__name__)
 
-# Where calls are made: on an event loop, or, None, at once in whichever thread it is.
-Place = asyncio.AbstractEventLoop | None
+# Where calls are made: on an event loop, or in whichever thread it is, for an outlet that is flushed behind them.
+Place = asyncio.AbstractEventLoop | Outlet
+_Call = tuple[Callable[..., object], tuple[Any, ...]]
 
 
 class Calls:
-    """Calls, gathered to be made at once, most of them on event loops."""
+    """Calls, gathered to be made at once, by where they are made."""
 
     def __init__(self) -> None:
-        self._by_place: dict[Place, list[tuple[Callable[..., object], tuple[Any, ...]]]] = {}
-        self._outlets: dict[Outlet, None] = {}
+        self._by_place: dict[Place, list[_Call]] = {}
 
     def add(self, place: Place, callback: Callable[..., object], *args: Any) -> None:
         """Take one more call, to be made behind those before it of the same place."""
         self._by_place.setdefault(place, []).append((callback, args))
 
-    def flush(self, outlet: Outlet) -> None:
-        """Let what an outlet was given be sent behind all calls that are made at once."""
-        self._outlets[outlet] = None
-
     def make(self) -> None:
-        """Make them: those of no loop now, others soon, each on its loop; from any thread."""
-        here = self._by_place.pop(None, [])
-        for callback, args in [*here, *((outlet.flush, ()) for outlet in self._outlets)]:
-            try:
-                callback(*args)
-            except Exception:  # a defect of one must not keep the others from hearing, nor end the thread
-                logger.exception("%r could not be told what was written", callback, extra=fact("tidings.failed"))
-        for loop, calls in self._by_place.items():
-            if loop is not None:
-                call_soon(loop, _make_all, loop, calls)
-        self._by_place, self._outlets = {}, {}
+        """Make them: those for outlets now, the others soon, each on its loop; from any thread."""
+        by_place, self._by_place = self._by_place, {}
+        for place, calls in by_place.items():
+            if isinstance(place, asyncio.AbstractEventLoop):
+                call_soon(place, _make_all, place, calls)
+            else:
+                _make_here([*calls, (place.flush, ())])
 
 
-def _make_all(loop: asyncio.AbstractEventLoop, calls: Sequence[tuple[Callable[..., object], tuple[Any, ...]]]) -> None:
+def _make_here(calls: Sequence[_Call]) -> None:
+    for callback, args in calls:
+        try:
+            callback(*args)
+        except Exception:  # a defect of one must not keep the others from hearing, nor end the thread
+            logger.exception("%r could not be told what was written", callback, extra=fact("tidings.failed"))
+
+
+def _make_all(loop: asyncio.AbstractEventLoop, calls: Sequence[_Call]) -> None:
     for callback, args in calls:
         try:
             callback(*args)
@@ -115,8 +115,8 @@ class Listeners:
         self._listeners: dict[int, tuple[Place, Listener]] = {}
 
     def add(self, worker: int, listener: Listener) -> None:
-        """Tell a worker from now on, on the running loop, or, one that is an Outlet, in whichever thread it is."""
-        place = None if isinstance(listener, Outlet) else asyncio.get_running_loop()
+        """Tell a worker from now on: on the running loop, or, one that is Outgoing, in whichever thread it is."""
+        place = listener.outlet if isinstance(listener, Outgoing) else asyncio.get_running_loop()
         self._listeners[worker] = (place, listener)
 
     def remove(self, worker: int) -> None:
@@ -138,25 +138,19 @@ class Listeners:
     def instance_due(self, at: int, calls: Calls) -> None:
         """Tell every worker that something is due at a moment."""
         for place, listener in list(self._listeners.values()):
-            _add(calls, place, listener, listener.instance_due, at)
+            calls.add(place, listener.instance_due, at)
 
     def instance_told(self, worker: int, row: int, calls: Calls) -> None:
         """Tell a worker that an instance that it holds got a record from outside, or was deleted."""
         if worker in self._listeners:
             place, listener = self._listeners[worker]
-            _add(calls, place, listener, listener.instance_told, row)
+            calls.add(place, listener.instance_told, row)
 
     def turns_given(self, worker: int, claims: Sequence[Claim] | None, calls: Calls) -> None:
         """Tell a worker which turns it has got without asking."""
         if worker in self._listeners:
             place, listener = self._listeners[worker]
-            _add(calls, place, listener, listener.turns_given, claims)
-
-
-def _add(calls: Calls, place: Place, listener: Listener, callback: Callable[..., object], *args: Any) -> None:
-    calls.add(place, callback, *args)
-    if isinstance(listener, Outlet):
-        calls.flush(listener)
+            calls.add(place, listener.turns_given, claims)
 
 
 def call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:

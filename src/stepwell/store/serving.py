@@ -13,7 +13,6 @@ import msgspec
 from stepwell.errors import StepwellError, StoreError
 from stepwell.facts import fact
 from stepwell.store import (
-    Outlet,
     Reply,
     ReplyingStore,
     Store,
@@ -62,7 +61,7 @@ _decode_operation: Callable[[Any], Operation[Any]] = msgspec.msgpack.Decoder(
 ).decode
 
 
-class WorkerLine(Outlet):
+class WorkerLine:
     """A worker's line. `heard` gets what is not about the store; `hung_up` is called when the worker is gone.
 
     `refused` are the operations that are not done for whoever is at its other end.
@@ -168,12 +167,10 @@ class WorkerLine(Outlet):
         self._hung_up()
 
 
-class _Reply(Reply):
+class _Reply:
     """Answers what a worker has asked."""
 
     __slots__ = ("_number", "_operation", "outlet")
-
-    outlet: WorkerLine
 
     def __init__(self, line: WorkerLine, number: int, operation: Operation[Any]) -> None:
         self.outlet = line
@@ -200,21 +197,18 @@ class _Reply(Reply):
         return Answer(self._number, msgspec.Raw(encode(outcome)))
 
 
-class _Ear(Outlet):
+class _Ear:
     """Passes on what a worker at the other end of a line wants to hear of."""
 
     def __init__(self, line: WorkerLine, worker: int) -> None:
-        self._line = line
+        self.outlet = line
         self._worker = worker
 
-    def flush(self) -> None:
-        self._line.flush()
-
     def instance_due(self, at: int) -> None:
-        self._line.put(Due(self._worker, at))
+        self.outlet.put(Due(self._worker, at))
 
     def instance_told(self, row: int) -> None:
-        self._line.put(Told(self._worker, row))
+        self.outlet.put(Told(self._worker, row))
 
     def turns_given(self, claims: Sequence[Claim] | None) -> None:
-        self._line.put(Given(self._worker, None if claims is None else list(claims)))
+        self.outlet.put(Given(self._worker, None if claims is None else list(claims)))

@@ -59,11 +59,11 @@ class SqlStore:
 
     def ask(self, operation: Operation[Any], reply: Reply) -> None:
         """Do an operation; what comes of it is for `reply`, in whichever thread it is known first."""
+        request = Request(operation, reply)
         if self._is_closed:
-            reply.take(self._closed())
-            reply.outlet.flush()
+            give(request, self._closed())
         else:
-            self._shell.put(Request(operation, reply))
+            self._shell.put(request)
 
     def listen(self, worker: int, listener: Listener) -> None:
         """Tell a worker of what is due and what came from outside, on the running event loop."""

@@ -338,20 +338,19 @@ class ReaderThreads:
 def answer(requests: Sequence[Request], outcomes: Sequence[object], calls: Calls) -> None:
     """Give each request its outcome."""
     for request, outcome in zip(requests, outcomes, strict=True):
-        if isinstance(waiting := request.answer, Reply):
-            calls.add(None, waiting.take, outcome)
-            calls.flush(waiting.outlet)
-        else:
+        if isinstance(waiting := request.answer, asyncio.Future):
             calls.add(waiting.get_loop(), settle, waiting, outcome)
+        else:
+            calls.add(waiting.outlet, waiting.take, outcome)
 
 
 def give(request: Request, outcome: object) -> None:
     """Give a request its outcome at once, in the thread of who has asked."""
-    if isinstance(waiting := request.answer, Reply):
+    if isinstance(waiting := request.answer, asyncio.Future):
+        settle(waiting, outcome)
+    else:
         waiting.take(outcome)
         waiting.outlet.flush()
-    else:
-        settle(waiting, outcome)
 
 
 def settle(future: "asyncio.Future[Any]", outcome: object) -> None:

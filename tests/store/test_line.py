@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import uvloop
@@ -64,6 +65,15 @@ def run(request: pytest.FixtureRequest) -> Callable[..., None]:
     return run
 
 
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """The interpreter goes from thread to thread at every turn."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
 def test_messages_arrive_in_their_order(run: Callable[..., None]) -> None:
     """Small ones and such as the socket has no room for, whether they wait for the loop or are flushed."""
 
@@ -80,6 +90,7 @@ def test_messages_arrive_in_their_order(run: Callable[..., None]) -> None:
     run(work)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_threads_send_beside_the_loop(run: Callable[..., None]) -> None:
     """No message is cut by another's, and those of a thread keep their order."""
     threads, each = 4, 500

@@ -86,7 +86,10 @@ class AttemptHost(CallPort, Protocol):
         """All tasks of a scope are blocked."""
 
     def advance(self) -> None:
-        """Go on after an attempt has ended."""
+        """Go on after an attempt has failed, or what is waited for has changed."""
+
+    def flush(self, *, may_wait: bool) -> None:
+        """Send what is new; `may_wait`: with what else comes in this pass of the loop. The answer leads on."""
 
     def fatal(self, error: Failure) -> None:
         """End the instance: an attempt failed in a way that nothing can catch."""
@@ -261,6 +264,8 @@ class Attempts:
         try:
             await self._host.before_body(is_elsewhere=isolation is not None)
             details = await self._details(running) if running.attempt.ordinal > 1 else None
+            # Not since it was launched: others' bodies may have held the loop until now.
+            running.began_at = self._host.clock.now()
             if isolation is not None:
                 result = await self._elsewhere(running, isolation, details)
             else:
@@ -308,13 +313,13 @@ class Attempts:
         return await asyncio.get_running_loop().create_task(work, context=Context())
 
     def _succeed(self, running: RunningAttempt, result: object) -> None:
-        key = running.call.key
-        self._note_time(running)
+        key, now = running.call.key, self._host.clock.now()
+        self._note_time(running, now)
         try:
             text, stream = self._text(running.call, result)
             self.end(key)
-            self._host.execution.succeeded(key, text, self._host.clock.now(), stream)
-            self._host.advance()
+            self._host.execution.succeeded(key, text, now, stream)
+            self._host.flush(may_wait=True)
         except InstanceTooLarge as error:
             self._conclude(running, Unstorable(error))
         except (Unstorable, WorkflowInternalError) as error:
@@ -322,8 +327,8 @@ class Attempts:
         except Exception as error:  # a defect must end this turn, not hang it
             self._host.broke(error)
 
-    def _note_time(self, running: RunningAttempt) -> None:
-        self._host.quick_bodies.ran(running.call.body.function, self._host.clock.now() - running.began_at)
+    def _note_time(self, running: RunningAttempt, now: int) -> None:
+        self._host.quick_bodies.ran(running.call.body.function, now - running.began_at)
 
     def _text(self, call: StepCall, result: object) -> StoredResult:
         if isinstance(result, StoredResult):
@@ -331,7 +336,7 @@ class Attempts:
         return StoredResult(stored(call, result, self._host.classes, self._host.execution.rules.result_bytes))
 
     def _conclude(self, running: RunningAttempt, error: BaseException) -> None:
-        self._note_time(running)
+        self._note_time(running, self._host.clock.now())
         try:
             self._fail(running, error.error if isinstance(error, AuthorExit) else error)
         except Exception as defect:  # a defect must end this turn, not hang it

@@ -64,6 +64,8 @@ class Recorder:
         self._step_count = 0
         self._unacknowledged: list[Record] = []
         self._in_flight = 0
+        # Records wait for the end of this pass of the loop.
+        self._is_planned = False
         self._resending = False
         # Somebody has been told that the store refuses; once is enough.
         self._has_complained = False
@@ -100,10 +102,11 @@ class Recorder:
         self._unacknowledged.extend(records)
         if self._resending:
             return
-        if may_wait:
-            asyncio.get_running_loop().call_soon(self._send_what_waits, context=Context())
-        else:
+        if not may_wait:
             self._send()
+        elif not self._is_planned:
+            self._is_planned = True
+            asyncio.get_running_loop().call_soon(self._send_what_waits, context=Context())
 
     def refresh(self) -> None:
         """Ask for records from outside."""
@@ -156,6 +159,7 @@ class Recorder:
         )
 
     def _send_what_waits(self) -> None:
+        self._is_planned = False
         if not self._stopped and not self._resending and len(self._unacknowledged) > self._under_way:
             self._send()
 

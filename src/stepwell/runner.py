@@ -273,10 +273,10 @@ class Turn:
         # Sent before their bodies run, which may block the loop; or behind those that are over at once.
         may_wait = self._attempts.may_be_forgotten(begun) and not self.execution.has_new_results
         if not may_wait:
-            self._flush()
+            self.flush()
         for running in begun:
             self._attempts.launch(running, now)
-        self._flush(may_wait=may_wait)
+        self.flush(may_wait=may_wait)
         self._alarms.set(self._next_due())
 
     def _next_due(self) -> int | None:
@@ -331,7 +331,8 @@ class Turn:
         failure = self.replay.look(run, getattr(self._workflow.run, "__code__", None), may_begin=may_begin)
         return failure is not None and self._end_for(endings.Fatal(failure))
 
-    def _flush(self, *, may_wait: bool = False) -> None:
+    def flush(self, *, may_wait: bool = False) -> None:
+        """Send what is new; `may_wait`: with what else comes in this pass of the loop. The answer leads on."""
         if self.execution.has_new_results:
             # What a step has printed is stored no later than its result.
             self.notebook.flush()
@@ -381,7 +382,7 @@ class Turn:
         if self.is_over:
             return None
         result = self.execution.cancel(key, self.clock.now())
-        self._flush()
+        self.flush()
         return result
 
     def instance_key(self) -> str:

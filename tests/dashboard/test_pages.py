@@ -113,7 +113,8 @@ async def test_what_a_click_opens_is_asked_for_again_if_it_did_not_come(site: Si
     """The page says that a part is missing, and what stands in the first file works without it."""
     context = await site.browser.new_context()
     page = await context.new_page()
-    await page.add_init_script("window.requestIdleCallback = () => 0")  # Else an idle moment tries again before the click.
+    # Else an idle moment tries again before the click.
+    await page.add_init_script("window.requestIdleCallback = () => 0")
     await page.route("**/more.js*", lambda route: route.abort())
     await page.goto(f"{site.url}/workflows/order?create=1")
     await page.get_by_text("This part of the page cannot be loaded").wait_for()

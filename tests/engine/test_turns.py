@@ -616,6 +616,50 @@ async def test_beginning_of_a_body_that_waits_is_stored_at_once() -> None:
     await store.close()
 
 
+async def test_what_ends_in_one_pass_of_the_loop_goes_in_one_commit() -> None:
+    """Its beginning goes with it, once the body is known to be quick."""
+    store = CheckedStore()
+
+    async def one() -> int:
+        return 1
+
+    class Many(WorkflowEntrypoint):
+        async def run(self, event, step):
+            for _ in range(2):
+                seen.extend(await asyncio.gather(*(step.do("work", one) for _ in range(20))))
+
+    async with TestEngine.open([Many], store=store) as engine:
+        await engine.create(Many)
+        await engine.run_until_idle()
+    commits = [len(written.records) for written in store.written if isinstance(written, Commit)]
+    assert (len(seen), commits) == (40, [20, 20, 40])
+    await store.close()
+
+
+async def test_body_is_no_slower_for_another_one_that_held_the_loop() -> None:
+    """What counts is when it began itself, not when it could have."""
+    store = CheckedStore()
+
+    async def quick() -> None:
+        seen.append("quick")
+
+    async def holding() -> None:
+        engine.clock.move_to(engine.clock.now() + 500)
+
+    class Held(WorkflowEntrypoint):
+        async def run(self, event, step):
+            await asyncio.gather(step.do("hold", holding), step.do("quick", quick))
+            await step.do("again", quick)
+            await step.do("hold again", holding)
+
+    async with TestEngine.open([Held], store=store) as engine:
+        await engine.create(Held)
+        await engine.run_until_idle()
+    commits = [len(written.records) for written in store.written if isinstance(written, Commit)]
+    assert (seen, commits) == (["quick", "quick"], [2, 2, 2, 1, 1])
+    await store.close()
+
+
 async def test_event_that_a_lost_answer_told_of_is_told_again() -> None:
     """What came from outside before a commit whose answer is lost is heard, though later ones were answered."""
     paid = asyncio.get_running_loop().create_future()

@@ -1,6 +1,7 @@
 """When a turn parks, when it does not, and what becomes of it when something goes wrong."""
 
 import asyncio
+import itertools
 import logging
 from typing import Any, TypeVar
 
@@ -658,6 +659,32 @@ async def test_body_is_no_slower_for_another_one_that_held_the_loop() -> None:
     commits = [len(written.records) for written in store.written if isinstance(written, Commit)]
     assert (seen, commits) == (["quick", "quick"], [2, 2, 2, 1, 1])
     await store.close()
+
+
+async def test_replay_of_one_task_has_the_loop_for_a_hundred_results_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each result by way of the loop takes twice as long; all of them at once would hold up every other turn."""
+    loop: Any = asyncio.get_running_loop()
+    run_once, passes = loop._run_once, itertools.count()
+
+    def counted() -> None:
+        next(passes)
+        run_once()
+
+    class Long(WorkflowEntrypoint):
+        async def run(self, event, step):
+            begun = next(passes)
+            for _ in range(450):
+                await step.do("work", lambda: 1)
+            seen.append(next(passes) - begun)
+            await step.sleep("nap", "1 hour")
+
+    monkeypatch.setattr(loop, "_run_once", counted)
+    async with TestEngine.open([Long], settings=TurnSettings(parks_always=True)) as engine:
+        await engine.create(Long)
+        await engine.advance("2 hours")
+    live, replayed = seen
+    assert live > 450
+    assert 4 <= replayed < 20
 
 
 async def test_event_that_a_lost_answer_told_of_is_told_again() -> None:

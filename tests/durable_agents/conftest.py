@@ -9,7 +9,7 @@ import pytest
 
 from stepwell.core.steplog import StepEntry
 from stepwell.testing import TestEngine, TestInstance
-from tests.agents.model_server import Call, Calls, ModelServer, Text, by_place, model_server
+from tests.durable_agents.model_server import Call, Calls, ModelServer, Text, by_place, model_server
 
 TOWNS = Calls((Call("weather", {"town": "Graz"}), Call("weather", {"town": "Linz"})))
 ANSWER = "Sun in Graz, rain in Linz"

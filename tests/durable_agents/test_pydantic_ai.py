@@ -14,15 +14,15 @@ from stepwell import Flow, SharedLimit, WorkflowEntrypoint, capture
 from stepwell.errors import Diverged
 from stepwell.testing import ACCOUNT, REPLAYS_ALWAYS, TestEngine
 from stepwell.testing.plugin import EngineFactory
-from tests.agents.conftest import ANSWER, attempts_of, notes_of, steps_of
-from tests.agents.guides import Tests, guide_tests, run_all
-from tests.agents.model_server import Asked, Call, ModelServer, Refusal, Text, by_place, in_order
+from tests.durable_agents.conftest import ANSWER, attempts_of, notes_of, steps_of
+from tests.durable_agents.guides import Tests, guide_tests, run_all
+from tests.durable_agents.model_server import Asked, Call, ModelServer, Refusal, Text, by_place, in_order
 from tests.engine.ways import Job, Sending, every_way
 
 
 async def test_requests_and_tool_calls_are_steps(server: ModelServer, client: Any) -> None:
     """Each request to the model, with what it took, and each call of a tool is a step, in the order of the calls."""
-    from tests.agents.weather_of_pydantic_ai import agent_of, running
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of, running
 
     workflow = running(agent_of(client))
 
@@ -61,7 +61,7 @@ async def test_cost_that_a_gateway_has_told_is_taken() -> None:
     from pydantic_ai.usage import RequestUsage
 
     from stepwell.agents.pydantic_ai import StepwellDurability
-    from tests.agents.weather_of_pydantic_ai import running
+    from tests.durable_agents.weather_of_pydantic_ai import running
 
     def answer(*_: Any) -> ModelResponse:
         usage = RequestUsage(input_tokens=1, output_tokens=1, cost=Decimal("0.0038"))
@@ -84,7 +84,7 @@ async def test_model_that_is_not_the_agents_own_is_in_the_name_of_its_step(serve
     from pydantic_ai import Agent
 
     from stepwell.agents.pydantic_ai import StepwellDurability
-    from tests.agents.weather_of_pydantic_ai import model_of
+    from tests.durable_agents.weather_of_pydantic_ai import model_of
 
     agent = Agent("test", name="expert", capabilities=[StepwellDurability(models={"small": model_of(client)})])
 
@@ -103,7 +103,7 @@ async def test_model_that_is_not_the_agents_own_is_in_the_name_of_its_step(serve
 
 async def test_agent_outside_of_a_workflow_is_as_it_was(server: ModelServer, client: Any) -> None:
     """The same agent runs in a script or a test."""
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of
 
     result = await agent_of(client).run("How is the weather?")
 
@@ -112,7 +112,7 @@ async def test_agent_outside_of_a_workflow_is_as_it_was(server: ModelServer, cli
 
 async def test_each_wait_is_a_replay_that_comes_to_the_same(server: ModelServer, client: Any) -> None:
     """Runs have ids that replays meet again, and parallel tools end in the order that is on record."""
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of
 
     agent = agent_of(client)
     ids: set[str] = set()
@@ -143,7 +143,7 @@ async def test_request_that_no_waiting_helps_is_made_once(server: ModelServer, c
     """What the provider refuses for good fails at once, as an error of the library's on replay, too."""
     from pydantic_ai.exceptions import ModelAPIError
 
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of
 
     server.model = in_order(refusal)
     agent = agent_of(client)
@@ -166,7 +166,7 @@ async def test_fallback_takes_over_when_a_model_has_given_up(server: ModelServer
     """A model that refuses is tried as its config says; then the next one is asked, with a step of its own."""
     from pydantic_ai.capabilities import ModelFallback
 
-    from tests.agents.weather_of_pydantic_ai import agent_of, model_of, running
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of, model_of, running
 
     server.model = lambda asked: Refusal(500) if asked.body["model"] == "gpt-5" else Text("fog")
     small = model_of(client, "small")
@@ -186,7 +186,7 @@ async def test_tool_is_tried_again_or_tells_the_model_what_to_do_better(server: 
 
     from stepwell.agents import current_step
     from stepwell.agents.pydantic_ai import StepwellDurability
-    from tests.agents.weather_of_pydantic_ai import model_of, running
+    from tests.durable_agents.weather_of_pydantic_ai import model_of, running
 
     server.model = by_place(Call("weather", {"town": "Gratz"}), Call("weather", {"town": "Graz"}), Text("sun"))
     agent = Agent(
@@ -247,7 +247,7 @@ async def test_person_approves_a_tool_days_later(server: ModelServer, client: An
     """A run that ends with a tool to be approved goes on with its messages when an event has brought the decision."""
     from pydantic_ai import DeferredToolRequests, DeferredToolResults
 
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of
 
     server.model = by_place(Call("refund", {"cents": 4200}), Text("refunded"))
     agent = agent_of(client, output_type=[str, DeferredToolRequests])
@@ -278,7 +278,7 @@ async def test_run_waits_for_an_event_of_the_instance(server: ModelServer, clien
     """`RequestInput` hands out the type of the event that it waits for, once; the run goes on with what that says."""
     from pydantic_ai.capabilities import RequestInput
 
-    from tests.agents.weather_of_pydantic_ai import agent_of, running
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of, running
 
     server.model = by_place(Call("refund", {"cents": 4200}), Text("refused"))
     asked: list[tuple[str, str]] = []
@@ -310,7 +310,7 @@ async def test_run_that_nobody_answers_goes_on_without(server: ModelServer, clie
     """After its time the wait is over, and the model is told that no decision came."""
     from pydantic_ai.capabilities import RequestInput
 
-    from tests.agents.weather_of_pydantic_ai import agent_of, running
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of, running
 
     server.model = by_place(Call("refund", {"cents": 4200}), Text("later"))
     agent = agent_of(client, RequestInput(lambda *_: None, timeout=timedelta(days=2)))
@@ -330,7 +330,7 @@ async def test_run_that_nobody_answers_goes_on_without(server: ModelServer, clie
 
 async def test_requests_share_the_limit_that_they_name(server: ModelServer, client: Any) -> None:
     """`limit` in the model's config is that of its steps, for all instances."""
-    from tests.agents.weather_of_pydantic_ai import agent_of, running
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of, running
 
     at_once: list[int] = []
     inside: list[int] = []
@@ -356,7 +356,7 @@ async def test_requests_share_the_limit_that_they_name(server: ModelServer, clie
 
 async def test_what_a_model_says_is_in_the_log_while_it_says_it(server: ModelServer, client: Any) -> None:
     """With `live` the model streams, and each line is a line of the instance's log as soon as it is whole."""
-    from tests.agents.weather_of_pydantic_ai import agent_of, running
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of, running
 
     server.model = in_order(Text("Sun in Graz.\nRain in Linz."))
     workflow = running(agent_of(client, live=True))
@@ -381,7 +381,7 @@ async def test_typed_output_is_of_its_class(server: ModelServer, client: Any) ->
     """What a run returns has the type that the agent was given, on replay as the first time."""
     from pydantic import BaseModel
 
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of
 
     class Sky(BaseModel):
         town: str
@@ -403,7 +403,7 @@ async def test_tools_that_no_step_knows_are_refused(server: ModelServer, client:
     """Tools that a run brings along would not be recorded, so the run says so; outside of a workflow they are fine."""
     from pydantic_ai import FunctionToolset
 
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of
 
     agent, brought = agent_of(client), FunctionToolset[None](id="brought")
 
@@ -428,7 +428,7 @@ async def test_tools_that_no_step_knows_are_refused(server: ModelServer, client:
 
 async def test_agent_of_another_name_diverges(server: ModelServer, client: Any) -> None:
     """The steps of an agent are found by its name: a history says so before anything is asked twice."""
-    from tests.agents.weather_of_pydantic_ai import agent_of
+    from tests.durable_agents.weather_of_pydantic_ai import agent_of
 
     agents = [agent_of(client), agent_of(client, name="forecast")]
 

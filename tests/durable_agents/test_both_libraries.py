@@ -12,8 +12,8 @@ import pytest
 
 from stepwell import attributes, capture
 from stepwell.testing import ACCOUNT, TestEngine
-from tests.agents.conftest import ANSWER, notes_of
-from tests.agents.model_server import ModelServer, Refusal, Text, in_order
+from tests.durable_agents.conftest import ANSWER, notes_of
+from tests.durable_agents.model_server import ModelServer, Refusal, Text, in_order
 from tests.engine.stores import CheckedStore, DyingStore
 from tests.engine.ways import Job, outcome
 
@@ -21,7 +21,7 @@ from tests.engine.ways import Job, outcome
 @pytest.fixture(params=["openai_agents", "pydantic_ai"])
 def weather(request: pytest.FixtureRequest) -> ModuleType:
     """Return the module of a library's agents, which loads it."""
-    return import_module(f"tests.agents.weather_of_{request.param}")
+    return import_module(f"tests.durable_agents.weather_of_{request.param}")
 
 
 async def test_no_crash_has_a_recorded_answer_asked_for_again(

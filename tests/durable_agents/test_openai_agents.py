@@ -10,16 +10,16 @@ from stepwell import WorkflowEntrypoint, capture
 from stepwell.errors import Diverged, NonRetryableError
 from stepwell.testing import ACCOUNT, REPLAYS_ALWAYS, TestEngine
 from stepwell.testing.plugin import EngineFactory
-from tests.agents.conftest import ANSWER, attempts_of, notes_of, output_of, steps_of
-from tests.agents.guides import Tests, guide_tests, run_all
-from tests.agents.model_server import Call, Calls, ModelServer, Refusal, Text, by_place, in_order
+from tests.durable_agents.conftest import ANSWER, attempts_of, notes_of, output_of, steps_of
+from tests.durable_agents.guides import Tests, guide_tests, run_all
+from tests.durable_agents.model_server import Call, Calls, ModelServer, Refusal, Text, by_place, in_order
 from tests.engine.ways import Job, Sending, every_way
 
 
 @pytest.fixture
 def station() -> Any:
     """Make a server of the Model Context Protocol, as modules of authors do."""
-    from tests.agents.weather_of_openai_agents import station
+    from tests.durable_agents.weather_of_openai_agents import station
 
     return station()
 
@@ -33,7 +33,7 @@ def _asked(server: ModelServer) -> list[Any]:
 
 async def test_requests_and_tool_calls_are_steps(server: ModelServer, client: Any) -> None:
     """Each request to the model, with what it took, and each call of a tool is a step, in the order of the calls."""
-    from tests.agents.weather_of_openai_agents import agent_of, running
+    from tests.durable_agents.weather_of_openai_agents import agent_of, running
 
     workflow = running(agent_of(client))
 
@@ -71,7 +71,7 @@ async def test_model_is_named_as_its_provider_names_it(server: ModelServer, clie
     from agents import Agent, MultiProvider, OpenAIResponsesModel
 
     from stepwell.agents.openai_agents import durable
-    from tests.agents.weather_of_openai_agents import running
+    from tests.durable_agents.weather_of_openai_agents import running
 
     models: dict[str, Any] = {
         "name": "gpt-5",
@@ -95,7 +95,7 @@ async def test_model_is_asked_the_same_in_a_workflow_as_outside(server: ModelSer
     """An agent that is not durable, and one outside of a workflow, ask and answer as one that is replayed."""
     from agents import Agent, OpenAIProvider, RunConfig, Runner, ToolOutputImage, function_tool
 
-    from tests.agents.weather_of_openai_agents import agent_of, running, weather
+    from tests.durable_agents.weather_of_openai_agents import agent_of, running, weather
 
     @function_tool
     async def picture() -> ToolOutputImage:
@@ -129,7 +129,7 @@ async def test_request_that_no_waiting_helps_is_made_once(server: ModelServer, c
     """What the provider refuses for good fails at once, with the name of the SDK's error."""
     from agents import Runner
 
-    from tests.agents.weather_of_openai_agents import agent_of
+    from tests.durable_agents.weather_of_openai_agents import agent_of
 
     server.model = in_order(Refusal(401, message="Incorrect API key"))
     agent = agent_of(client)
@@ -151,7 +151,7 @@ async def test_tool_that_fails_is_tried_again(server: ModelServer, client: Any) 
     from agents import function_tool
 
     from stepwell.agents import current_step
-    from tests.agents.weather_of_openai_agents import agent_of, running
+    from tests.durable_agents.weather_of_openai_agents import agent_of, running
 
     @function_tool(failure_error_function=None)
     def station(town: str) -> str:
@@ -176,7 +176,7 @@ async def test_person_approves_a_tool_days_later(server: ModelServer, client: An
     """A run that is interrupted for an approval goes on from its state when an event has brought the decision."""
     from agents import Runner, function_tool
 
-    from tests.agents.weather_of_openai_agents import agent_of
+    from tests.durable_agents.weather_of_openai_agents import agent_of
 
     refunded: list[int] = []
 
@@ -208,7 +208,7 @@ async def test_conversation_goes_on_with_what_was_said(server: ModelServer, clie
     """The items of a run are the input of the next, across a wait."""
     from agents import Runner
 
-    from tests.agents.weather_of_openai_agents import agent_of
+    from tests.durable_agents.weather_of_openai_agents import agent_of
 
     agent = agent_of(client)
 
@@ -229,7 +229,7 @@ async def test_agents_hand_off_to_each_other(server: ModelServer, client: Any) -
     """An agent that is handed off to is durable too, also where they lead in a circle, and by a handoff of its own."""
     from agents import Agent, handoff
 
-    from tests.agents.weather_of_openai_agents import agent_of, running
+    from tests.durable_agents.weather_of_openai_agents import agent_of, running
 
     forecast: Agent[Any] = Agent(name="forecast", model="gpt-5")
     past: Agent[Any] = Agent(name="past", model="gpt-5", handoffs=[forecast])
@@ -249,7 +249,7 @@ async def test_agent_that_is_a_tool_has_steps_in_its_step(server: ModelServer, c
     from agents import Runner, function_tool
 
     from stepwell.agents import current_step
-    from tests.agents.weather_of_openai_agents import agent_of, running
+    from tests.durable_agents.weather_of_openai_agents import agent_of, running
 
     inner = agent_of(client)
 
@@ -282,7 +282,7 @@ async def test_what_a_model_says_is_in_the_log_while_it_says_it(
     """With `live` the model streams, and each line is a line of the instance's log as soon as it is whole."""
     from agents import Runner
 
-    from tests.agents.weather_of_openai_agents import agent_of
+    from tests.durable_agents.weather_of_openai_agents import agent_of
 
     server.model = in_order(Text("Sun in Graz.\nRain in Linz."))
     agent = agent_of(client, live=True)
@@ -316,7 +316,7 @@ async def test_what_a_model_says_is_in_the_log_while_it_says_it(
 @pytest.mark.long
 async def test_what_an_mcp_server_is_asked_is_a_step(server: ModelServer, client: Any, station: Any) -> None:
     """Its tools are asked for, and called, by a connection of their own, which a replay does not need."""
-    from tests.agents.weather_of_openai_agents import agent_of, running
+    from tests.durable_agents.weather_of_openai_agents import agent_of, running
 
     server.model = by_place(Call("sky", {"town": "Graz"}), Text("sun"))
     workflow = running(agent_of(client, servers=[station]))
@@ -353,7 +353,7 @@ async def test_agent_of_another_name_diverges(server: ModelServer, client: Any) 
     from agents import Runner
 
     from stepwell.agents.openai_agents import durable
-    from tests.agents.weather_of_openai_agents import agent_of
+    from tests.durable_agents.weather_of_openai_agents import agent_of
 
     agents = [agent_of(client), durable(agent_of(client).clone(name="forecast", model="gpt-5"))]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.agents.conftest import ANSWER
-from tests.agents.model_server import ModelServer
 from tests.crash.server import DevServer, wait_until
+from tests.durable_agents.conftest import ANSWER
+from tests.durable_agents.model_server import ModelServer
 
 TOOL = """
 import os, time

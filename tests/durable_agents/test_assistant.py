@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.agents.model_server import Answer, Asked, Call, Refusal, Text, by_place, model_server
 from tests.crash.server import DevServer, wait_until
+from tests.durable_agents.model_server import Answer, Asked, Call, Refusal, Text, by_place, model_server
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "assistant.py"
 ANSWER = Text("Wells are as deep as the water lies, which is to say that nobody knows before the digging is done.")

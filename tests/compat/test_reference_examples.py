@@ -249,9 +249,13 @@ def shown(id: str) -> dict[str, str]:
     return samples.all_of(call_of("http://localhost:8787", method, pattern, operation), operation.get("x-cli", []))
 
 
-LANGUAGES = ("curl", "Python", "TypeScript", "CLI", "wrangler", "websockets")
+# wrangler takes a second for each: what it does is in test_wrangler.py, too.
+LANGUAGES = ("curl", "Python", "TypeScript", "CLI", pytest.param("wrangler", marks=pytest.mark.long), "websockets")
 CASES = [
-    pytest.param(language, id, id=f"{language}-{id}") for language in LANGUAGES for id in ORDER if language in shown(id)
+    pytest.param(language, id, id=f"{language}-{id}", marks=pytest.mark.long if language == "wrangler" else ())
+    for language in ("curl", "Python", "TypeScript", "CLI", "wrangler", "websockets")
+    for id in ORDER
+    if language in shown(id)
 ]
 
 

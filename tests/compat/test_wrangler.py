@@ -316,6 +316,8 @@ async def _fire(path: Path) -> str:
     return f"*/30 * 29 2 *-{due.next_at}"
 
 
+# That its errors are ours is shown of what is not there.
+@pytest.mark.long
 def test_wrangler_tells_what_cannot_be_done_to_an_instance(wrangler: Wrangler, server: Server) -> None:
     """A refused change, an unknown step and an unknown id are errors with our sentence and Cloudflare's code."""
     server.create("refused", "over")

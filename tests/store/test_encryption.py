@@ -130,6 +130,7 @@ async def _until(engine: TestEngine, workflow: str, id: str, statuses: set[str])
     """Wait for an instance: the store has threads of its own."""
     while (await engine.store.run(GetInstance(ACCOUNT, workflow, id))).row.status not in statuses:
         await engine.run_until_idle()
+        await asyncio.sleep(0.001)
 
 
 async def told(store: Store) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -129,7 +130,14 @@ def test_packages_that_differ_are_named() -> None:
         "b 1 then, 2 now",
         "c 1 then, not installed now",
     ]
-    assert packages()["pytest"].startswith("9.")
+
+
+def test_packages_are_those_that_are_installed() -> None:
+    """By their names in small letters, with the versions that Python itself reads."""
+    installed = {package.metadata["Name"].lower(): package.version for package in distributions()}
+
+    assert packages() == installed
+    assert installed["pytest"].startswith("9.")
 
 
 def test_files_from_elsewhere_are_a_snapshot_as_those_of_a_folder(tmp_path: Path) -> None:

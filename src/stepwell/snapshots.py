@@ -12,11 +12,15 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stepwell.errors import ScriptError
 from stepwell.places import give
 from stepwell.project import Project
 from stepwell.store.snapshot_operations import SnapshotFile
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 # Left out beside what begins with a dot: what others make, and can make again.
 _FOLDERS = frozenset(("__pycache__", "node_modules", "site-packages"))
@@ -26,6 +30,7 @@ _VENV = "pyvenv.cfg"
 _MOST_FILES = 10_000
 _LONGEST_PATH = 250
 _SLASH = re.compile("/")
+_NAMED = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
 TRIED_MS = 3_600_000
 """How long a snapshot that was never served is kept at least: nothing takes so long to be tried."""
 
@@ -158,8 +163,14 @@ def packages() -> dict[str, str]:
     # Imported here: it takes long to load, and `stepwell dev` takes no snapshots.
     from importlib.metadata import distributions  # noqa: PLC0415 - see above
 
-    found = {str(package.metadata["Name"]).lower(): package.version for package in distributions()}
-    return dict(sorted(found.items()))
+    return dict(sorted(map(_name_and_version, distributions())))
+
+
+def _name_and_version(package: "Distribution") -> tuple[str, str]:
+    # Not `package.metadata`, which takes the whole of it apart: a server would be ready a tenth of a second later.
+    text = package.read_text("METADATA") or package.read_text("PKG-INFO") or ""
+    named = dict(reversed(_NAMED.findall(text.partition("\n\n")[0])))
+    return named.get("Name", "").lower(), named.get("Version", "")
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -132,16 +132,17 @@ class Slow(WorkflowEntrypoint):
 
 
 def test_grace_is_as_long_as_it_is_set(tmp_path: Path) -> None:
-    """Without a grace a step in flight is interrupted at once, instead of after five seconds."""
+    """A step in flight is interrupted when the grace is over, and not after the five seconds that it has otherwise."""
     (tmp_path / "flows.py").write_text(SLOW)
 
-    with DevServer(tmp_path, "flows.py", "--set", "grace=0") as server:
+    with DevServer(tmp_path, "flows.py", "--set", "grace=6 seconds") as server:
         server.create("slow", "a")
         wait_until(lambda: server.get("slow", "a")["steps"], lambda: server.log)
         begun = time.monotonic()
         assert server.terminate() == 0
 
-        assert time.monotonic() - begun < 4
+        # However late a busy machine is: never sooner.
+        assert time.monotonic() - begun >= 6
 
 
 RAISED = """

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from tests import postgres
 settings.register_profile("stepwell", deadline=None, print_blob=True)
 settings.load_profile("stepwell")
 HAS_POSTGRES = postgres.is_there()
+# The address of a socket has about a hundred bytes; that of a store lies beside its file, far below a test's folder.
+_LONGEST_TMPDIR = 12
+if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_TMPDIR and os.access("/tmp", os.W_OK):
+    os.environ["TMPDIR"] = tempfile.tempdir = "/tmp"
 # The files that take longest, in this order: each is run whole by one process of the tests.
 LONGEST = (
     "api/test_schemathesis.py",

@@ -1,6 +1,7 @@
 """The house rules that a machine can count."""
 
 import ast
+import functools
 import importlib
 import io
 import re
@@ -148,6 +149,7 @@ def _line_count(path: Path) -> int:
     return len(path.read_text("utf-8").splitlines())
 
 
+@functools.cache
 def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"), filename=str(path))
 

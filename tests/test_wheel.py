@@ -82,7 +82,7 @@ def _install(wheel: Path, environment: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
     constraints = ROOT / "constraints.txt"
     subprocess.run(
-        [*pip, "install", "-qq", wheel, "-c", constraints],
+        [*pip, "install", "-qq", "--no-compile", wheel, "-c", constraints],
         env=clean_environment(environment.parent),
         check=True,
     )

@@ -342,7 +342,7 @@ def test_flows_are_known_by_class_annotation_or_name(source: str, rules: list[st
     assert [rule for rule, _ in found(source)] == rules
 
 
-@pytest.mark.parametrize("folder", ["examples", "tests/flows", "bench", "src"])
+@pytest.mark.parametrize("folder", ["examples", "tests/flows", "bench", pytest.param("src", marks=pytest.mark.long)])
 def test_good_code_has_no_findings(folder: str) -> None:
     """Our own workflows, and all other code, give no false alarm."""
     root = Path(__file__).parent.parent.parent

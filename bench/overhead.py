@@ -8,7 +8,8 @@ its true value is in 95 times of 100 (bootstrap). CPU time is that of server and
 - `traces`: until the last span was sent. The receiver is a process of its own, and takes no part. The export's part is
   held against the very turn that it follows, and so is told more exactly. What an instance costs that is traced, and
   one that is not, is then measured alone: to export what has ended, nothing else running.
-- `metrics`: all is counted, and all of it is told once a second, and at least once in each turn.
+- `metrics`: all is counted, and all of it is told once a second, and at least once in each turn. What counting took is
+  held against the very turn, as is what it takes to tell all once a second, which is measured when nothing else runs.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from stepwell import metrics
 from stepwell.clock import SystemClock
 from stepwell.host_metrics import HostMetrics
 from stepwell.otlp import OtlpExporter
+from stepwell.store.operations import Operation
 from stepwell.store.tally import Tally
 from stepwell.trace_export import TraceExport, begin_traces
 from stepwell.traces import ENDPOINTS, Tracing
@@ -101,16 +103,41 @@ async def _traces(folder: Path, pairs: int, tracing: Tracing, url: str) -> None:
                 await _alone(deployed, alone, which)
 
 
+class _TimedTally(Tally):
+    """Knows how much CPU time counting has taken."""
+
+    took_s = 0.0
+
+    def wrote(self, operations: Sequence[Operation[Any]], outcomes: Sequence[object], took_s: float) -> None:
+        begun = time.thread_time()
+        super().wrote(operations, outcomes, took_s)
+        self.took_s += time.thread_time() - begun
+
+
 async def _metrics(folder: Path, pairs: int) -> None:
-    tally = Tally()
+    tally = _TimedTally()
     async with deployment(folder / "without") as without, deployment(folder / "with", tally) as deployed:
         own = HostMetrics(deployed.engine.store, tally, deployed.supervisor, folder, "sqlite")
 
+        turns = []
+
         async def scraped() -> None:
-            async with _scraping(own):
+            begun, began_at, counted_s = deployed.cpu_seconds(), time.monotonic(), tally.took_s
+            async with _scraping(own) as told:
                 await deployed.run(INSTANCES, STEPS)
+            took = deployed.cpu_seconds() - begun, time.monotonic() - began_at, tally.took_s - counted_s
+            turns.append((*took, len(told)))
 
         await _compare(pairs, deployed, scraped, without)
+        before = time.process_time()
+        for _ in range(_ALONE):
+            await _scrape(own)
+        told_s = (time.process_time() - before) / _ALONE
+        shares = []
+        for whole_s, lasted_s, counted_s, times in turns:
+            rest_s = whole_s - counted_s - told_s * times
+            shares.append((counted_s + told_s * lasted_s / _SCRAPED_EVERY_S) / rest_s * 100)
+        print(f"of that to count and to tell: {_told(shares, '+.1f')} %")
         await own.stop()
 
 
@@ -151,16 +178,23 @@ async def _alone(deployed: Deployment, export: TraceExport, which: str) -> None:
 
 
 @asynccontextmanager
-async def _scraping(own: HostMetrics) -> AsyncIterator[None]:
+async def _scraping(own: HostMetrics) -> AsyncIterator[list[int]]:
+    """Have all told again and again; what it yields has how many bytes that were, each time."""
+    told: list[int] = []
+
     async def scrape() -> None:
         while True:
-            await asyncio.to_thread(metrics.text, await own.all())
+            told.append(await _scrape(own))
             await asyncio.sleep(_SCRAPED_EVERY_S)
 
     async with AsyncExitStack() as entered:
         scraping = asyncio.create_task(scrape())
         entered.callback(scraping.cancel)
-        yield
+        yield told
+
+
+async def _scrape(own: HostMetrics) -> int:
+    return len(await asyncio.to_thread(metrics.text, await own.all()))
 
 
 def _told(values: Sequence[float], form: str) -> str:

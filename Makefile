@@ -23,10 +23,10 @@ run: $(RUNTIME) ## Set up, serve examples/ with a demo; PORT=8787 chooses the po
 # The processes of the tests read what one of them has compiled, also where the environment says that none is to keep it.
 test test-long: export PYTHONDONTWRITEBYTECODE :=
 
-# Four processes more than there are cores: half of the time a test waits for a server, or a browser. What takes
-# longest begins first, as tests/conftest.py says, and what is quick fills the gaps at the end.
+# Two processes more than there are cores: some tests wait for a server, and each process more collects all of them.
+# What takes longest begins first, as tests/conftest.py says, and what is quick fills the gaps at the end.
 test: $(READY) ## Run the tests (under 6 minutes)
-	$(VENV_PYTHON) -m pytest -q -n $$($(VENV_PYTHON) -c "import os; print((os.cpu_count() or 1) + 4)") --dist loadfile --no-loadscope-reorder
+	$(VENV_PYTHON) -m pytest -q -n $$($(VENV_PYTHON) -c "import os; print((os.cpu_count() or 1) + 2)") --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## Check format, lint, types and import rules
 	$(VENV_PYTHON) -m ruff format --check .

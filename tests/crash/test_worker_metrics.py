@@ -6,14 +6,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests import postgres
 from tests.crash.fleet import FleetServer, FleetWorker
 from tests.crash.server import make_token, wait_until
 from tests.scraping import Scrape
-
-pytestmark = pytest.mark.long
 
 LISTENS = ("--metrics-host", "localhost", "--metrics-port", "0")
 HAS_POSTGRES = postgres.is_there()

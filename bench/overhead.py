@@ -106,27 +106,27 @@ async def _traces(folder: Path, pairs: int, tracing: Tracing, url: str) -> None:
 class _TimedTally(Tally):
     """Knows how much CPU time counting has taken."""
 
-    took_s = 0.0
+    counted_s = 0.0
 
     def wrote(self, operations: Sequence[Operation[Any]], outcomes: Sequence[object], took_s: float) -> None:
         begun = time.thread_time()
         super().wrote(operations, outcomes, took_s)
-        self.took_s += time.thread_time() - begun
+        self.counted_s += time.thread_time() - begun
 
 
 async def _metrics(folder: Path, pairs: int) -> None:
     tally = _TimedTally()
     async with deployment(folder / "without") as without, deployment(folder / "with", tally) as deployed:
         own = HostMetrics(deployed.engine.store, tally, deployed.supervisor, folder, "sqlite")
-
+        # Of each turn: its CPU time, how long it was, the CPU time of counting, and how often all was told.
         turns = []
 
         async def scraped() -> None:
-            begun, began_at, counted_s = deployed.cpu_seconds(), time.monotonic(), tally.took_s
-            async with _scraping(own) as told:
+            begun, began_at, counted_s = deployed.cpu_seconds(), time.monotonic(), tally.counted_s
+            async with _scraping(own) as sizes:
                 await deployed.run(INSTANCES, STEPS)
-            took = deployed.cpu_seconds() - begun, time.monotonic() - began_at, tally.took_s - counted_s
-            turns.append((*took, len(told)))
+            lasted_s = time.monotonic() - began_at
+            turns.append((deployed.cpu_seconds() - begun, lasted_s, tally.counted_s - counted_s, len(sizes)))
 
         await _compare(pairs, deployed, scraped, without)
         before = time.process_time()
@@ -137,7 +137,7 @@ async def _metrics(folder: Path, pairs: int) -> None:
         for whole_s, lasted_s, counted_s, times in turns:
             rest_s = whole_s - counted_s - told_s * times
             shares.append((counted_s + told_s * lasted_s / _SCRAPED_EVERY_S) / rest_s * 100)
-        print(f"of that to count and to tell: {_told(shares, '+.1f')} %")
+        print(f"to count, and to tell once a second: {_told(shares, '+.1f')} %")
         await own.stop()
 
 
@@ -179,18 +179,18 @@ async def _alone(deployed: Deployment, export: TraceExport, which: str) -> None:
 
 @asynccontextmanager
 async def _scraping(own: HostMetrics) -> AsyncIterator[list[int]]:
-    """Have all told again and again; what it yields has how many bytes that were, each time."""
-    told: list[int] = []
+    """Have all told again and again; what it yields has the size of each, in characters."""
+    sizes: list[int] = []
 
     async def scrape() -> None:
         while True:
-            told.append(await _scrape(own))
+            sizes.append(await _scrape(own))
             await asyncio.sleep(_SCRAPED_EVERY_S)
 
     async with AsyncExitStack() as entered:
         scraping = asyncio.create_task(scrape())
         entered.callback(scraping.cancel)
-        yield told
+        yield sizes
 
 
 async def _scrape(own: HostMetrics) -> int:

@@ -89,7 +89,7 @@ class CallScope(TaskScope):
         # What the code wants of the store, such as the next piece of a stream.
         self._to_do: deque[tuple[EngineFuture, Work]] = deque()
         self._timers_rung = 0
-        self._in_a_row = 0
+        self._given_at_once = 0
 
     @property
     def is_settled(self) -> bool:
@@ -126,9 +126,10 @@ class CallScope(TaskScope):
         while True:
             waiter = self._expect(key)
             if self._is_next(key):
-                in_a_row = self._in_a_row + 1
+                self._given_at_once += 1
                 self.on_quiet(self)
-                self._in_a_row = in_a_row
+            else:
+                self._given_at_once = 0
             try:
                 return await waiter.future
             except asyncio.CancelledError:
@@ -152,7 +153,7 @@ class CallScope(TaskScope):
 
         What the code wants of the store comes first, in the order in which it was asked for.
         """
-        self._is_answering, self._in_a_row = False, 0
+        self._is_answering = False
         if self._to_do:
             self._port.delivery.do(self, *self._to_do.popleft())
             return True
@@ -179,13 +180,13 @@ class CallScope(TaskScope):
     def _is_next(self, key: Key) -> bool:
         """Tell whether all tasks are as good as blocked, as the only one calls this, and would get its result next.
 
-        Without the way over the event loop a replay takes half of the time.
+        Without the way over the event loop a replay takes a quarter less CPU time (10,000 steps: 360 -> 262 ms).
         """
         if not self.results or self.results[0] != key or self.pending != 1 or len(self.tasks) != 1:
             return False
         is_free = not (self._asked or self._to_do or self.is_loading)
         is_cancelled = isinstance(self._port.execution.outcomes[key], StepCancelled)
-        return is_free and not is_cancelled and self._in_a_row < _AT_ONCE
+        return is_free and not is_cancelled and self._given_at_once < _AT_ONCE
 
     def _brings_about(self, cancelled: Result) -> bool:
         """Let the author cancel a call that he cancelled before; False if nothing that he waits for can make him.

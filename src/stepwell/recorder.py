@@ -64,8 +64,6 @@ class Recorder:
         self._step_count = 0
         self._unacknowledged: list[Record] = []
         self._in_flight = 0
-        # Records wait for the end of this pass of the loop.
-        self._is_planned = False
         self._resending = False
         # Somebody has been told that the store refuses; once is enough.
         self._has_complained = False
@@ -99,13 +97,13 @@ class Recorder:
         if self._stopped:
             return
         self._step_count = step_count
+        is_first = not self._has_unsent
         self._unacknowledged.extend(records)
         if self._resending:
             return
         if not may_wait:
             self._send()
-        elif not self._is_planned:
-            self._is_planned = True
+        elif is_first:
             asyncio.get_running_loop().call_soon(self._send_what_waits, context=Context())
 
     def refresh(self) -> None:
@@ -159,9 +157,12 @@ class Recorder:
         )
 
     def _send_what_waits(self) -> None:
-        self._is_planned = False
-        if not self._stopped and not self._resending and len(self._unacknowledged) > self._under_way:
+        if not self._stopped and not self._resending and self._has_unsent:
             self._send()
+
+    @property
+    def _has_unsent(self) -> bool:
+        return len(self._unacknowledged) > self._under_way
 
     @property
     def _under_way(self) -> int:

@@ -62,7 +62,8 @@ class _CoordinationFuture(asyncio.Future[Any]):
 class TaskScope:
     """The tasks of one stretch of author code: of `run`, or of one attempt.
 
-    `on_quiet` is called each time when all of them are blocked, from the loop, outside any of them.
+    `on_quiet` is called each time when all of them are blocked, from the loop, outside any of them; or by the only one,
+    when there is nothing left to do for it but to wait.
     """
 
     def __init__(self, on_quiet: Callable[["TaskScope"], None]) -> None:

@@ -55,12 +55,11 @@ class StepTraits:
 NO_TRAITS = StepTraits()
 # The options that say them.
 TRAITS = ("rollback", "rollback_config", "limit", "isolated")
-_NOTHING = dict.fromkeys(TRAITS)
 
 
 def traits_of(name: object, given: Mapping[str, Any]) -> StepTraits:
     """Return the traits that an author has given a step. Raises WorkflowFatalError or InvalidStepConfig."""
-    if given == _NOTHING:
+    if all(value is None for value in given.values()):
         return NO_TRAITS
     return StepTraits(
         rollback_of(name, given.get("rollback"), given.get("rollback_config")),

@@ -256,7 +256,7 @@ class DecoratedStep(Generic[R_co]):
         """Run the step, after the steps that it depends on; return its result."""
         place = self._owner.port.places()[0]
         before = self._latest.get(place)
-        latest = self._latest[place] = asyncio.Future(loop=asyncio.get_running_loop())
+        latest = self._latest[place] = asyncio.get_running_loop().create_future()
         try:
             result: R_co = await self._run()
         except BaseException as error:

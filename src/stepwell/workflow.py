@@ -335,7 +335,7 @@ class WorkflowStep:
     ) -> Any:
         given = {"rollback": rollback, "rollback_config": rollback_config, "limit": limit, "isolated": isolated}
         options = StepOptions(depends, concurrent, config, traits_of("step" if name is None else name, given))
-        if not isinstance(name, str) and inspect.isroutine(name):
+        if inspect.isroutine(name):
             return self._decorate(name, name.__name__, options)
         return lambda function: self._decorate(function, function.__name__ if name is None else name, options)
 

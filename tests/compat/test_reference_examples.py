@@ -249,11 +249,12 @@ def shown(id: str) -> dict[str, str]:
     return samples.all_of(call_of("http://localhost:8787", method, pattern, operation), operation.get("x-cli", []))
 
 
-# wrangler takes a second for each: what it does is in test_wrangler.py, too.
-LANGUAGES = ("curl", "Python", "TypeScript", "CLI", pytest.param("wrangler", marks=pytest.mark.long), "websockets")
+# wrangler takes a second for each, and what it does is in test_wrangler.py, too.
+LANGUAGES = ("curl", "Python", "TypeScript", "CLI", "wrangler", "websockets")
+MARKS = {"wrangler": (pytest.mark.long,)}
 CASES = [
-    pytest.param(language, id, id=f"{language}-{id}", marks=pytest.mark.long if language == "wrangler" else ())
-    for language in ("curl", "Python", "TypeScript", "CLI", "wrangler", "websockets")
+    pytest.param(language, id, id=f"{language}-{id}", marks=MARKS.get(language, ()))
+    for language in LANGUAGES
     for id in ORDER
     if language in shown(id)
 ]
@@ -314,7 +315,7 @@ def test_example_works_as_the_page_shows_it(played: Callable[[str], Played], lan
     assert WORDED.get(language, {}).get(id, SAYS[id]) in outcome.said
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", [pytest.param(language, marks=MARKS.get(language, ())) for language in LANGUAGES])
 def test_example_does_what_it_says(played: Callable[[str], Played], language: str) -> None:
     """The server stands as it should behind each example that changes something."""
     ran = played(language)

@@ -81,8 +81,6 @@ class Execution:
         self._open: dict[Key, None] = {}
         self._timers = Timers()
         self._new: list[Record] = []
-        # Whether results are among them.
-        self.has_new_results = False
         self._pause = Pause()
         self._generation = 0
         self._patches = Patches()
@@ -338,16 +336,20 @@ class Execution:
         """Tell whether it is being rolled back: nothing that `run` calls begins or ends any more."""
         return self.state.status is Status.ROLLING_BACK
 
+    @property
+    def has_new_results(self) -> bool:
+        """Tell whether results have been recorded that `take` has not returned yet."""
+        return any(isinstance(record, RESULTS) for record in self._new)
+
     def take(self) -> list[Record]:
         """Return the new records since the last call."""
-        new, self._new, self.has_new_results = self._new, [], False
+        new, self._new = self._new, []
         return new
 
     # ---- inside
 
     def _emit(self, record: Record) -> None:
         self._new.append(record)
-        self.has_new_results |= isinstance(record, RESULTS)
         self._apply(record, 0)
 
     def _apply(self, record: Record, seq: int) -> None:

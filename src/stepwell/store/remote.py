@@ -57,7 +57,7 @@ class RemoteStore:
 
     def run(self, operation: Operation[A]) -> asyncio.Future[A]:
         """Do an operation; see `Store.run`."""
-        future: asyncio.Future[A] = asyncio.Future(loop=asyncio.get_running_loop())
+        future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         if self._line is None:
             future.set_exception(StoreUnavailable(_HUNG_UP))
             return future

@@ -42,19 +42,39 @@ class Metric(ABC):
         """Yield what is told of each series."""
 
 
-class _Values(Metric):
+class Number:
+    """The one number of a series."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: float = 0
+
+    def add(self, more: float = 1) -> None:
+        """Let it be so much more."""
+        self.value += more
+
+
+class _Numbers(Metric):
     def __init__(self, name: str, meaning: str, labels: Labels = ()) -> None:
         super().__init__(name, meaning, labels)
-        self.values: dict[Labels, float] = {}
+        self._series: dict[Labels, Number] = {}
+
+    def series(self, labels: Labels = ()) -> Number:
+        """Return a series, to change it: whoever keeps it does not look it up again. It is told from now on."""
+        series = self._series.get(labels)
+        if series is None:
+            series = self._series[labels] = Number()
+        return series
 
     def lines(self) -> Iterator[str]:
         """Yield one number for each series."""
-        for labels, value in list(self.values.items()):
+        for labels, series in list(self._series.items()):
             told = _told(self.labels, labels)
-            yield f"{self.name}{{{told}}} {value}\n" if told else f"{self.name} {value}\n"
+            yield f"{self.name}{{{told}}} {series.value}\n" if told else f"{self.name} {series.value}\n"
 
 
-class Counter(_Values):
+class Counter(_Numbers):
     """A number that only grows, until the process ends."""
 
     kind = "counter"
@@ -63,33 +83,41 @@ class Counter(_Values):
         super().__init__(name, meaning, labels)
         if not labels:
             # A series that is there from the beginning shows its first change, too.
-            self.values[()] = 0
+            self.series()
 
     def add(self, labels: Labels = (), more: float = 1) -> None:
         """Count so many more."""
-        self.values[labels] = self.values.get(labels, 0) + more
+        self.series(labels).value += more
 
 
-class Gauge(_Values):
+class Gauge(_Numbers):
     """A number as it is now."""
 
     kind = "gauge"
 
     def set(self, value: float, labels: Labels = ()) -> None:
         """Say what it is."""
-        self.values[labels] = value
+        self.series(labels).value = value
 
     def add(self, value: float, labels: Labels) -> None:
         """Say that it is so much more."""
-        self.values[labels] = self.values.get(labels, 0) + value
+        self.series(labels).value += value
 
 
-class _Observed:
-    __slots__ = ("counts", "total")
+class Observed:
+    """What was observed of a series: how many numbers in each bucket, and their sum."""
 
-    def __init__(self, buckets: int) -> None:
-        self.counts = [0] * buckets
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one more number."""
+        self.counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
 
 
 class Histogram(Metric):
@@ -101,17 +129,20 @@ class Histogram(Metric):
         super().__init__(name, meaning, labels)
         self.bounds = bounds
         self._told_bounds = [*(f"{bound:g}" for bound in bounds), "+Inf"]
-        self._series: dict[Labels, _Observed] = {}
+        self._series: dict[Labels, Observed] = {}
         if not labels:
-            self._series[()] = _Observed(len(bounds) + 1)
+            self.series()
+
+    def series(self, labels: Labels = ()) -> Observed:
+        """Return a series, to observe for it: whoever keeps it does not look it up again. It is told from now on."""
+        series = self._series.get(labels)
+        if series is None:
+            series = self._series[labels] = Observed(self.bounds)
+        return series
 
     def observe(self, value: float, labels: Labels = ()) -> None:
         """Count one more number."""
-        observed = self._series.get(labels)
-        if observed is None:
-            observed = self._series[labels] = _Observed(len(self.bounds) + 1)
-        observed.counts[bisect_left(self.bounds, value)] += 1
-        observed.total += value
+        self.series(labels).observe(value)
 
     def lines(self) -> Iterator[str]:
         """Yield the buckets of each series, each with all below it, the sum, and how many there were."""

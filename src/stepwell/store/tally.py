@@ -8,6 +8,7 @@ of the instance. After a restart it begins anew, as counters do.
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -15,15 +16,15 @@ import msgspec
 from stepwell import limits
 from stepwell.core.instance import FINAL
 from stepwell.errors import StoreError, TurnLost, WorkflowTimeoutError
-from stepwell.metrics import OTHER, SHORT_S, Bounded, Counter, Histogram, Labels, Metric
-from stepwell.store.operations import Claim, ClaimDue, Claims, Commit, Operation, RecordRow, Release
+from stepwell.metrics import OTHER, SHORT_S, Bounded, Counter, Histogram, Labels, Metric, Number, Observed
+from stepwell.store.operations import Claim, ClaimDue, Claims, Commit, Operation, RecordRow, Release, Released
 
 # Turns and steps whose beginning is remembered. Workers hold 500 turns each; of what was forgotten the end is counted
 # all the same, but not how long it took.
 _MOST_TURNS = 20_000
 _MOST_RETRIED = 20_000
-_UNKNOWN = (OTHER, OTHER)
 _BATCHES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_UNKNOWN = (OTHER, OTHER)
 _WORKFLOW = ("account", "workflow")
 _STEP = (*_WORKFLOW, "step", "kind")
 
@@ -47,9 +48,9 @@ class _Body(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Body).decode
 # Whatever else a worker writes there is no series.
 _WITH_ATTEMPTS = ("do", "rollback")
-_OF_STEPS = frozenset(
+_ENDINGS = frozenset(
     {
-        *("attempt_started", "attempt_failed", "attempt_lost", "attempt_interrupted"),
+        *("attempt_failed", "attempt_lost", "attempt_interrupted"),
         *("step_succeeded", "step_failed", "step_cancelled"),
     }
 )
@@ -71,6 +72,8 @@ class Tally:
         """So many workflows, and steps of all of them, have series of their own; `most_steps` 0: no step has."""
         self.workflows = Bounded(most_workflows)
         self._steps = _Steps(most_steps)
+        # Workflows whose series are there.
+        self._begun: set[Labels] = set()
         # By row.
         self._turns: dict[int, _Turn] = {}
         # Readers count faults, too.
@@ -105,6 +108,7 @@ class Tally:
             "stepwell_store_batch_operations", "How many operations were written together.", bounds=_BATCHES
         )
         self.records = Counter("stepwell_store_records_total", "Records that turns have written.")
+        self._written = self.records.series()
         self.errors = Counter(
             "stepwell_store_errors_total",
             "Reads and writes that the store could not do, by the name of the error.",
@@ -125,8 +129,10 @@ class Tally:
         for operation, outcome in zip(operations, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 self._failed(operation, outcome)
-            elif isinstance(operation, Commit | Release):
-                self._went_on(operation, outcome)
+            elif isinstance(operation, Commit):
+                self._recorded(operation, self._turns.get(operation.row))
+            elif isinstance(operation, Release) and isinstance(outcome, Released) and outcome.done:
+                self._ended(operation, self._turns.pop(operation.row, None))
             elif isinstance(operation, ClaimDue) and isinstance(outcome, Claims):
                 self._claimed(outcome.turns, operation.now)
 
@@ -151,7 +157,7 @@ class Tally:
     def _claimed(self, turns: Iterable[Claim], now: int) -> None:
         for claim in turns:
             workflow = self.workflows.of((claim.account, claim.workflow))
-            if workflow not in self.turns_lost.values:
+            if workflow not in self._begun:
                 self._begin(workflow)
             if claim.due_at is None:
                 self.turns_lost.add(workflow)
@@ -161,27 +167,29 @@ class Tally:
 
     def _begin(self, workflow: Labels) -> None:
         """Let series be there before there is anything to count: else the first of it would be seen by nobody."""
+        self._begun.add(workflow)
         self.turns_lost.add(workflow, 0)
         for status in FINAL:
             self.ended.add((*workflow, status), 0)
 
-    def _went_on(self, operation: Commit | Release, outcome: Any) -> None:
-        has_ended = isinstance(operation, Release)
-        if has_ended and not outcome.done:
-            return
-        row = operation.row
-        turn = self._turns.pop(row, None) if has_ended else self._turns.get(row)
-        if turn is None:
-            turn = _Turn(_UNKNOWN, None)
-        self.records.add(more=len(operation.records))
-        for record in operation.records:
-            if record.kind in _OF_STEPS:
-                self._steps.count(row, turn, record)
-        if isinstance(operation, Release) and operation.status in FINAL:
+    def _ended(self, operation: Release, known: _Turn | None) -> None:
+        turn = self._recorded(operation, known)
+        if operation.status in FINAL:
             ended = (*turn.workflow, operation.status)
             self.ended.add(ended)
             if turn.created_at is not None and operation.ended_at is not None:
                 self.duration.observe((operation.ended_at - turn.created_at) / 1000, ended)
+
+    def _recorded(self, operation: Commit | Release, known: _Turn | None) -> _Turn:
+        """Count the records of a turn, and return it; None: it is not known any more, or was not claimed here."""
+        turn = _Turn(_UNKNOWN, None) if known is None else known
+        self._written.value += len(operation.records)
+        for record in operation.records:
+            if record.kind == "attempt_started":
+                self._steps.began(operation.row, turn, record)
+            elif record.kind in _ENDINGS:
+                self._steps.ended(operation.row, turn, record)
+        return turn
 
 
 class _Steps:
@@ -189,6 +197,8 @@ class _Steps:
 
     def __init__(self, most_steps: int) -> None:
         self._names = Bounded(most_steps, limits.METRICS_STEPS_OF_WORKFLOW)
+        # Of what has series of its own, by workflow, kind and name.
+        self._own: dict[tuple[Labels, str, str], _Series] = {}
         # When the first attempt began of steps that are tried again, maybe in another turn.
         self._retried: dict[tuple[int, _Key], int] = {}
         self.steps = Counter(
@@ -214,32 +224,70 @@ class _Steps:
             _STEP,
         )
 
-    def count(self, row: int, turn: _Turn, record: RecordRow) -> None:
-        """Count what a record of a turn says of a step."""
+    def began(self, row: int, turn: _Turn, record: RecordRow) -> None:
+        """Remember when an attempt began."""
+        body = _decode(record.body)
+        turn.began[body.key] = record.at
+        if body.attempt == 1:
+            # The step may have begun before, in the life before a restart.
+            self._retried.pop((row, body.key), None)
+
+    def ended(self, row: int, turn: _Turn, record: RecordRow) -> None:
+        """Count what a record of a turn says of the end of an attempt, of a step, or of both."""
         body = _decode(record.body)
         key = body.key
         kind, name, _ = key
         if kind not in _WITH_ATTEMPTS:
             return
-        if record.kind == "attempt_started":
-            turn.began[key] = record.at
-            if body.attempt == 1:
-                # It may have begun before, in the life before a restart.
-                self._retried.pop((row, key), None)
-            return
-        step = (*self._names.of((*turn.workflow, name)), kind)
+        step = self._own.get((turn.workflow, kind, name)) or self._series(turn.workflow, kind, name)
         began_at = turn.began.pop(key, None)
         if (attempt := _outcome_of_attempt(record.kind, body, began_at)) is not None:
-            self.attempts.add((*step, attempt))
+            step.attempts[attempt].value += 1
             if began_at is not None and attempt in _TIMED:
-                self.attempt_duration.observe((record.at - began_at) / 1000, step)
+                step.attempt_duration.observe((record.at - began_at) / 1000)
         if (outcome := _OUTCOMES_OF_STEP.get(record.kind)) is not None:
-            self.steps.add((*step, outcome))
-            first_at = self._retried.pop((row, key), began_at)
+            step.steps[outcome].value += 1
+            first_at = self._retried.pop((row, key), began_at) if self._retried else began_at
             if first_at is not None and outcome != "cancelled":
-                self.step_duration.observe((record.at - first_at) / 1000, step)
+                step.step_duration.observe((record.at - first_at) / 1000)
         elif began_at is not None and (row, key) not in self._retried:
             _keep(self._retried, (row, key), began_at, _MOST_RETRIED)
+
+    def _series(self, workflow: Labels, kind: str, name: str) -> "_Series":
+        labels = (*self._names.of((*workflow, name)), kind)
+        series = _Series(self, labels)
+        if labels[-2] != OTHER:
+            self._own[workflow, kind, name] = series
+        return series
+
+
+class _Series:
+    """The series of a step, each made when there is something to count. Looking them up each time took a fifth more."""
+
+    def __init__(self, metrics: _Steps, labels: Labels) -> None:
+        self.attempts = _ByOutcome(metrics.attempts, labels)
+        self.steps = _ByOutcome(metrics.steps, labels)
+        self._metrics = metrics
+        self._labels = labels
+
+    @cached_property
+    def attempt_duration(self) -> Observed:
+        return self._metrics.attempt_duration.series(self._labels)
+
+    @cached_property
+    def step_duration(self) -> Observed:
+        return self._metrics.step_duration.series(self._labels)
+
+
+class _ByOutcome(dict[str, Number]):
+    def __init__(self, counter: Counter, labels: Labels) -> None:
+        super().__init__()
+        self._counter = counter
+        self._labels = labels
+
+    def __missing__(self, outcome: str) -> Number:
+        number = self[outcome] = self._counter.series((*self._labels, outcome))
+        return number
 
 
 _TIMED = ("succeeded", "failed", "timed_out")

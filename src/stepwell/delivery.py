@@ -22,6 +22,7 @@ from stepwell.core.records import (
     WaitEnded,
 )
 from stepwell.core.steplog import timed_out
+from stepwell.errors import UnreadableValue
 from stepwell.reader import Reader
 from stepwell.scope import EngineFuture, TaskScope
 from stepwell.streams import TurnStreams
@@ -63,6 +64,19 @@ class Delivery:
         else:
             self._resolve(future, result, payload)
 
+    def at_once(self, result: Result) -> tuple[Any] | None:
+        """Return what a call returns without waiting for it, in a tuple; None: it is delivered."""
+        if isinstance(result, SleepEnded):
+            return (None,)
+        if not isinstance(result, StepSucceeded) or result.stream is not None or not isinstance(result.value, str):
+            return None
+        try:
+            value = self._value(result.key, result.value, self._calls.get(result.key))
+        except UnreadableValue:
+            return None
+        self._calls.pop(result.key, None)
+        return (value,)
+
     def do(self, scope: CallScope, future: EngineFuture, work: Work) -> None:
         """Ask the store for what the code has to wait for, and deliver nothing meanwhile."""
         scope.begin_loading()
@@ -91,14 +105,16 @@ class Delivery:
 
         Raises UnreadableValue if the author's classes no longer fit it; the call waits then.
         """
-        execution, call = self._host.execution, self._calls.pop(result.key, None)
+        call = self._calls.pop(result.key, None)
+        if isinstance(result, StepSucceeded) and result.stream is None:
+            assert text is not None
+            future.set_result(self._value(result.key, text, call))
+            return
+        execution = self._host.execution
         classes = self._host.classes if call is None else classes_of(call[1], self._host.classes)
         match result:
             case StepSucceeded(stream=StreamRef() as stream):
                 future.set_result(self._host.streams.replay(stream))
-            case StepSucceeded():
-                assert text is not None
-                future.set_result(values.decode(text, classes, f'the result of step "{result.key.label}"'))
             case WaitEnded(event_seq=None, error=error):
                 _raise(future, rebuild(error or timed_out(execution.inbox.timeout_ms(result.key)), classes))
             case WaitEnded(event_seq=int() as seq):
@@ -112,6 +128,14 @@ class Delivery:
                 future.set_result(None)
             case StepCancelled():
                 _raise(future, asyncio.CancelledError())
+
+    def _value(self, key: Key, text: str, call: tuple[CallScope, StepCall] | None) -> Any:
+        """Return the value of a step's result. Raises UnreadableValue."""
+        if not values.has_forms(text):
+            # Most are plain JSON, which is of no class.
+            return values.decode_json(text)
+        classes = self._host.classes if call is None else classes_of(call[1], self._host.classes)
+        return values.decode(text, classes, f'the result of step "{key.label}"')
 
 
 def _payload_of(result: Result, execution: Execution) -> Payload | None:

@@ -55,11 +55,13 @@ class StepTraits:
 NO_TRAITS = StepTraits()
 # The options that say them.
 TRAITS = ("rollback", "rollback_config", "limit", "isolated")
+_NONE_GIVEN = dict.fromkeys(TRAITS)
 
 
 def traits_of(name: object, given: Mapping[str, Any]) -> StepTraits:
     """Return the traits that an author has given a step. Raises WorkflowFatalError or InvalidStepConfig."""
-    if all(value is None for value in given.values()):
+    # Most steps have none, and to ask so takes 0.05 us.
+    if given == _NONE_GIVEN:
         return NO_TRAITS
     return StepTraits(
         rollback_of(name, given.get("rollback"), given.get("rollback_config")),

@@ -8,11 +8,11 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from stepwell.contexts import StepContext
+from stepwell.core.quick import quick_dataclass
 from stepwell.isolation import Limits
 from stepwell.step_traits import NO_TRAITS, StepTraits, traits_of
 
@@ -68,7 +68,10 @@ class StepStream:
             yield piece
 
 
-@dataclass(frozen=True, slots=True)
+_ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+@quick_dataclass(frozen=True, slots=True)
 class StepBody:
     """What an attempt calls: the author's `function` with its arguments bound, and the step's traits."""
 
@@ -81,6 +84,9 @@ class StepBody:
     @property
     def is_async(self) -> bool:
         """Whether it runs on the event loop; else in a thread."""
+        if type(self.function) is FunctionType and self.function.__code__.co_flags & _ASYNC:
+            # Most are, and `inspect` takes ten times as long to find it.
+            return True
         return inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function)
 
 
@@ -222,7 +228,7 @@ class StepOwner(Protocol):
     steps: dict[str, "DecoratedStep[Any]"]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StepOptions:
     """What `@step.do` was told besides the function and the name."""
 
@@ -244,6 +250,7 @@ class DecoratedStep(Generic[R_co]):
         self._owner = owner
         self._function = function
         self._parameters = parameters_of(function)
+        self._dependent = [name for name in self._parameters if name != "ctx"]
         self._depends = options.depends
         self._concurrent = options.concurrent
         self._config = options.config
@@ -256,7 +263,8 @@ class DecoratedStep(Generic[R_co]):
         """Run the step, after the steps that it depends on; return its result."""
         place = self._owner.port.places()[0]
         before = self._latest.get(place)
-        latest = self._latest[place] = asyncio.get_running_loop().create_future()
+        # Not `create_future`, which looks who calls it.
+        latest = self._latest[place] = asyncio.Future(loop=asyncio.get_running_loop())
         try:
             result: R_co = await self._run()
         except BaseException as error:
@@ -280,7 +288,7 @@ class DecoratedStep(Generic[R_co]):
             self._latest[place] = before
 
     async def _run(self) -> Any:
-        arguments = await self._resolve()
+        arguments = await self._resolve() if self._dependent else {}
         function, parameters = self._function, self._parameters
 
         def call(ctx: StepContext) -> Any:
@@ -298,7 +306,7 @@ class DecoratedStep(Generic[R_co]):
         return {name: await step._result() for name, step in needed.items()}
 
     def _needed(self) -> dict[str, "DecoratedStep[Any]"]:
-        names = self._dependent_parameters()
+        names = self._dependent
         if self._depends is not None:
             return dict(zip(names, self._depends, strict=True))
         known = self._owner.steps
@@ -326,13 +334,10 @@ class DecoratedStep(Generic[R_co]):
         places = self._owner.port.places()
         return next((self._latest[place] for place in places if place in self._latest), None)
 
-    def _dependent_parameters(self) -> list[str]:
-        return [name for name in self._parameters if name != "ctx"]
-
     def _check_depends(self) -> None:
         if self._depends is None:
             return
-        expected, given = len(self._dependent_parameters()), len(self._depends)
+        expected, given = len(self._dependent), len(self._depends)
         if expected != given:
             raise TypeError(
                 f"Step {self.name!r} declares {expected} parameter(s) besides ctx, but `depends` has {given} item(s)"

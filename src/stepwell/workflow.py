@@ -335,7 +335,8 @@ class WorkflowStep:
     ) -> Any:
         given = {"rollback": rollback, "rollback_config": rollback_config, "limit": limit, "isolated": isolated}
         options = StepOptions(depends, concurrent, config, traits_of("step" if name is None else name, given))
-        if inspect.isroutine(name):
+        # Asked first, as it is cheaper: most names are text.
+        if callable(name) and inspect.isroutine(name):
             return self._decorate(name, name.__name__, options)
         return lambda function: self._decorate(function, function.__name__ if name is None else name, options)
 

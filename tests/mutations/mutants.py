@@ -119,7 +119,7 @@ MUTANTS = (
         10,
         "the author gets what is stored as plain JSON, whatever type it had",
         "delivery.py",
-        "values.decode(text, classes, f'the result of step \"{result.key.label}\"')",
+        "values.decode(text, classes, f'the result of step \"{key.label}\"')",
         "values.decode_json(text)",
         "tests/engine/test_authoring.py::test_result_is_the_same_at_once_and_on_replay",
     ),

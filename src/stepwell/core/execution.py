@@ -81,6 +81,8 @@ class Execution:
         self._open: dict[Key, None] = {}
         self._timers = Timers()
         self._new: list[Record] = []
+        # Results have been recorded that `take` has not returned yet.
+        self.has_new_results = False
         self._pause = Pause()
         self._generation = 0
         self._patches = Patches()
@@ -336,29 +338,27 @@ class Execution:
         """Tell whether it is being rolled back: nothing that `run` calls begins or ends any more."""
         return self.state.status is Status.ROLLING_BACK
 
-    @property
-    def has_new_results(self) -> bool:
-        """Tell whether results have been recorded that `take` has not returned yet."""
-        return any(isinstance(record, RESULTS) for record in self._new)
-
     def take(self) -> list[Record]:
         """Return the new records since the last call."""
-        new, self._new = self._new, []
+        new, self._new, self.has_new_results = self._new, [], False
         return new
 
     # ---- inside
 
     def _emit(self, record: Record) -> None:
         self._new.append(record)
+        self.has_new_results = self.has_new_results or isinstance(record, RESULTS)
         self._apply(record, 0)
 
     def _apply(self, record: Record, seq: int) -> None:
         self.state = advance(self.state, record)
-        self.room.take(record)
         match record:
             case AttemptStarted(key=key):
                 self._apply_start(record)
-            case StepSucceeded() | StepFailed() | StepCancelled() | SleepEnded() | WaitEnded():
+            case StepSucceeded():
+                self.room.take(record)
+                self._apply_result(record)
+            case StepFailed() | StepCancelled() | SleepEnded() | WaitEnded():
                 self._apply_result(record)
             case AttemptFailed(key=key, at=at, retry_at=retry_at):
                 self._steps[key].close(None if retry_at is None else self._pause.moment(retry_at, at), counts=True)
@@ -377,6 +377,7 @@ class Execution:
                 self._apply_outside(record, seq)
 
     def _apply_outside(self, record: Record, seq: int) -> None:
+        self.room.take(record)
         match record:
             case EventReceived():
                 self.inbox.receive(seq, record)

@@ -4,9 +4,10 @@ The row of an instance in the store holds the same facts, so that lists need no 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
+from stepwell.core.quick import quick_dataclass
 from stepwell.core.records import (
     AttemptStarted,
     Completed,
@@ -83,7 +84,7 @@ class ImpossibleHistory(ValueError):
     """A record came in a status that it cannot come in: the history is damaged, or the engine has a defect."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class InstanceState:
     """The facts of an instance that its row repeats. `status` is None before the first record.
 

@@ -7,11 +7,11 @@ attempt 1, `SleepStarted`, `WaitStarted`) names the step in whose body the call 
 as `nth` which of the calls of its kind and name there it was, where that is not the key's own count.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from stepwell.core.failures import Failure
+from stepwell.core.quick import quick_dataclass
 
 
 class StepKind(StrEnum):
@@ -45,7 +45,7 @@ class Key(NamedTuple):
 _WITH_ATTEMPTS = (StepKind.DO, StepKind.ROLLBACK)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PayloadRef:
     """A value too large to lie in its record: where it is, its size in bytes, and its first characters."""
 
@@ -61,7 +61,7 @@ Payload = str | PayloadRef
 Attributes = dict[str, str | int | float | bool]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StreamRef:
     """Where the bytes lie that a step returned as a stream, and how many they are."""
 
@@ -69,7 +69,7 @@ class StreamRef:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StepConfig:
     """A step's config, merged with the defaults and frozen when the step first ran.
 
@@ -88,7 +88,7 @@ class StepConfig:
 DYNAMIC_DELAY = "[dynamic]"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Firing:
     """What of a schedule made an instance: its cron expression, and the moment that the firing was for."""
 
@@ -96,7 +96,7 @@ class Firing:
     scheduled_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Created:
     """The instance was created, with its params; `schedule`: by what, if by a schedule.
 
@@ -111,7 +111,7 @@ class Created:
     tracestate: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Running:
     """A worker took the instance. The first one is its start. `lost` tells that the turn before was lost."""
 
@@ -119,21 +119,21 @@ class Running:
     lost: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Waiting:
     """The instance was put back until something happens."""
 
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Queued:
     """It could go on, and waits for a slot, as its workflow or account has no free one."""
 
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AttemptStarted:
     """An attempt of a step began. `attempt` counts every try, from 1; the first has the config.
 
@@ -149,7 +149,7 @@ class AttemptStarted:
     rollback: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """An attempt failed and there will be another at `retry_at`; None: the step's failure follows."""
 
@@ -161,7 +161,7 @@ class AttemptFailed:
     attributes: Attributes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AttemptLost:
     """The worker died during the attempt. It counts; the next one starts at once."""
 
@@ -170,7 +170,7 @@ class AttemptLost:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AttemptInterrupted:
     """The engine ended the attempt (reload, drain, end of the instance). It does not count."""
 
@@ -179,7 +179,7 @@ class AttemptInterrupted:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StepSucceeded:
     """The attempt, and with it the step, returned a value; of a stream, `value` is what people are shown of it."""
 
@@ -191,7 +191,7 @@ class StepSucceeded:
     attributes: Attributes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StepFailed:
     """The step failed for good. An open attempt ends with the same error."""
 
@@ -202,7 +202,7 @@ class StepFailed:
     attributes: Attributes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StepCancelled:
     """The author cancelled the call: of a step, a sleep or a wait."""
 
@@ -210,7 +210,7 @@ class StepCancelled:
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SleepStarted:
     """A sleep began; it ends at `until`."""
 
@@ -221,7 +221,7 @@ class SleepStarted:
     nth: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SleepEnded:
     """A sleep is over."""
 
@@ -229,7 +229,7 @@ class SleepEnded:
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class WaitStarted:
     """A wait for an event of a type began; it times out at `deadline`."""
 
@@ -242,7 +242,7 @@ class WaitStarted:
     nth: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class WaitEnded:
     """A wait got the event with the number `event_seq`, or failed by hand (`error`), or timed out.
 
@@ -255,7 +255,7 @@ class WaitEnded:
     error: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class EventReceived:
     """Somebody sent an event."""
 
@@ -264,7 +264,7 @@ class EventReceived:
     value: Payload
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Patched:
     """The code has asked by this name whether it may go the new way, and may: from here on it always may."""
 
@@ -272,7 +272,7 @@ class Patched:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Moved:
     """Somebody has given the instance another version of its code, in place of the one that it had."""
 
@@ -281,7 +281,7 @@ class Moved:
     before: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SlotGiven:
     """A step that has waited since then has a slot of a limit that steps share; its attempt begins at `start_at`."""
 
@@ -301,7 +301,7 @@ class Action(StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StepForced:
     """Somebody, called `by`, decided by hand what becomes of a step.
 
@@ -318,28 +318,28 @@ class StepForced:
     error: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PauseAsked:
     """Somebody asked to pause the instance: from here its waits stand still, and no attempt begins."""
 
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Paused:
     """Nothing of the instance is in flight any more. It comes from outside where no worker held the instance."""
 
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Resumed:
     """Somebody asked to resume: what waited when the pause was asked for waits on, as much longer as it stood still."""
 
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Terminated:
     """Somebody ended the instance. What was in flight is abandoned."""
 
@@ -347,7 +347,7 @@ class Terminated:
     trigger: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Restarted:
     """Somebody began the instance again, at `from_seq`, the first record of a step; None: at its beginning.
 
@@ -360,7 +360,7 @@ class Restarted:
     step_count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RollbackStarted:
     """An error escaped `run`, or somebody terminated the instance (`trigger`), and its steps are rolled back first."""
 
@@ -369,7 +369,7 @@ class RollbackStarted:
     trigger: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RollbackEnded:
     """All rollbacks have run, or one has failed, and none runs after it; the end of the instance follows."""
 
@@ -377,14 +377,14 @@ class RollbackEnded:
     error: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RollbackResumed:
     """Somebody asked to go on with a rollback that had failed: what failed is tried again."""
 
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Completed:
     """`run` returned a value."""
 
@@ -392,7 +392,7 @@ class Completed:
     value: Payload
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Failed:
     """An error escaped `run`, or the engine gave the instance up."""
 

@@ -1,23 +1,22 @@
 """What a turn is answered when it asks about a step, and the attempts that it begins."""
 
-from dataclasses import dataclass
-
+from stepwell.core.quick import quick_dataclass
 from stepwell.core.records import Key, StepConfig
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AwaitResult:
     """The outcome is on record, and comes to the author in its turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class WaitUntil:
     """Nothing to do before this moment (milliseconds)."""
 
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RunAttempt:
     """Begin an attempt now."""
 
@@ -25,7 +24,7 @@ class RunAttempt:
 StepAnswer = AwaitResult | WaitUntil | RunAttempt
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt that has begun. `number` is what the author sees: of the interrupted ones `ordinal` counts also.
 

@@ -4,9 +4,10 @@ A record's `at` and `value` have columns of their own; its other fields are one 
 nothing but the `sqlite3` shell can read a history.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, TypedDict, get_args
 
 import msgspec
@@ -30,27 +31,27 @@ from stepwell.store.operations import RecordRow
 
 def to_row(record: Record) -> RecordRow:
     """Return the row of a record; the store gives it its seq."""
-    kind = type(record)
-    body = {name: part for name in _BODY[kind] if (part := getattr(record, name)) is not None}
+    form = _FORMS_OF[type(record)]
+    body = {name: part for name, part in zip(form.parts, form.parts_of(record), strict=True) if part is not None}
     if isinstance(error := body.get("error"), Failure):
         body["error"] = to_parts(error)
     value, text = getattr(record, "value", None), _encode(body).decode()
     if isinstance(value, PayloadRef):
         # It came from outside, and becomes a step's result: it stays where it lies.
-        return RecordRow(_NAMES[kind], record.at, text, value.preview, value.id, value.size)
-    return RecordRow(_NAMES[kind], record.at, text, value)
+        return RecordRow(form.name, record.at, text, value.preview, value.id, value.size)
+    return RecordRow(form.name, record.at, text, value)
 
 
 def from_row(row: RecordRow) -> Recorded:
     """Return the record of a row."""
-    kind = _KINDS[row.kind]
-    body = _DECODERS[row.kind](row.body)
-    for name, build in _BUILT[row.kind]:
+    form = _FORMS[row.kind]
+    body = form.decode(row.body)
+    for name, build in form.built:
         if name in body:
             body[name] = build(body[name])
     if row.value is not None:
         body["value"] = _payload(row)
-    return Recorded(row.seq, kind(at=row.at, **body))
+    return Recorded(row.seq, form.kind(at=row.at, **body))
 
 
 def from_rows(rows: Iterable[RecordRow]) -> list[Recorded]:
@@ -112,19 +113,30 @@ _BUILDERS: dict[str, Any] = {
     "stream": lambda parts: StreamRef(**parts),
     "schedule": lambda parts: Firing(**parts),
 }
-_KINDS: dict[str, Any] = {name_of(kind): kind for kind in get_args(Record)}
-_NAMES: dict[type, str] = {kind: name for name, kind in _KINDS.items()}
-_BODY: dict[type, list[str]] = {
-    kind: [f.name for f in fields(kind) if f.name not in {"at", "value"}] for kind in get_args(Record)
-}
-_DECODERS: dict[str, Callable[[str], dict[str, Any]]] = {
-    name: msgspec.json.Decoder(
-        TypedDict(name, {part: _TYPES.get(part, Any) for part in _BODY[kind]}, total=False)  # type: ignore[operator]  # made of data
-    ).decode
-    for name, kind in _KINDS.items()
-}
+
+
+class _Form:
+    """How a kind of record lies in rows."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+        self.name = name_of(kind)
+        # What its body is made of, and how to take all of it from a record at once.
+        self.parts = [f.name for f in fields(kind) if f.name not in {"at", "value"}]
+        self.parts_of = _getter(self.parts)
+        # What of it is more than JSON, and what it is built by.
+        self.built = [(part, _BUILDERS[part]) for part in self.parts if part in _BUILDERS]
+        parts = {part: _TYPES.get(part, Any) for part in self.parts}
+        self.decode: Callable[[str], dict[str, Any]] = msgspec.json.Decoder(
+            TypedDict(self.name, parts, total=False)  # type: ignore[operator]  # made of data
+        ).decode
+
+
+def _getter(names: Sequence[str]) -> Callable[[object], Sequence[Any]]:
+    """Return what gets attributes of these names; `attrgetter` of less than two returns no tuple."""
+    return attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
+
+
+_FORMS_OF: dict[type, _Form] = {kind: _Form(kind) for kind in get_args(Record)}
+_FORMS: dict[str, _Form] = {form.name: form for form in _FORMS_OF.values()}
 _key = msgspec.json.Decoder(Key).decode
-# By kind: what of its body is more than JSON, and what it is built by.
-_BUILT: dict[str, list[tuple[str, Any]]] = {
-    name: [(part, _BUILDERS[part]) for part in _BODY[kind] if part in _BUILDERS] for name, kind in _KINDS.items()
-}

@@ -10,7 +10,7 @@ from stepwell.values.pack import encode
 from stepwell.values.plain import Value, decode_json, encode_json
 from stepwell.values.shown import readable
 from stepwell.values.typed import annotation_of, convert, schema
-from stepwell.values.unpack import decode
+from stepwell.values.unpack import decode, has_forms
 
 __all__ = [
     "NO_CLASSES",
@@ -22,6 +22,7 @@ __all__ = [
     "decode_json",
     "encode",
     "encode_json",
+    "has_forms",
     "readable",
     "schema",
 ]

@@ -19,11 +19,17 @@ INSTANCES = f"{WORKFLOWS}/steps/instances"
 
 
 async def complete(connection: Connection, path: str) -> None:
-    """Wait until an instance is complete, as a client does that wants to know at once."""
+    """Wait until an instance is complete, as a client does that wants to know at once.
+
+    Raises RuntimeError where it ends otherwise.
+    """
     while True:
         answer = await connection.ask("GET", f"{path}?simple=true", headers="prefer: wait=30\r\n")
-        if json.loads(answer)["result"]["status"] == "complete":
+        found = json.loads(answer)["result"]
+        if found["status"] == "complete":
             return
+        if found["status"] in ("errored", "terminated"):
+            raise RuntimeError(f"{path} is {found['status']}: {found['error']}")
 
 
 def ms(moment: str) -> float:

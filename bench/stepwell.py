@@ -198,12 +198,13 @@ class Stepwell(Driver):
 
     async def _long(self, steps: int) -> Figures:
         """Measure an instance of many steps: how fast they are, who waits while it is read, and its replay."""
-        (name,) = await self._create("waits", [{"params": {"steps": steps}}])
+        # Behind its wait is one more, and it may have no more than that.
+        (name,) = await self._create("waits", [{"params": {"steps": steps - 1}}])
         path = f"{WORKFLOWS}/waits/instances/{name}"
         while json.loads(await self._ask("GET", f"{path}?simple=true"))["result"]["status"] != "waiting":
             await asyncio.sleep(_LOOK_SELDOM_S)
         ends = await self._ends(path)
-        figures = {"sequence_per_s": (steps - 1) / (ends[-1] - ends[0]), "sequence_growth": growth(ends)}
+        figures = {"sequence_per_s": (len(ends) - 1) / (ends[-1] - ends[0]), "sequence_growth": growth(ends)}
         # Neither its log nor the instance is in anybody's memory then.
         await self._restart()
         figures |= await self._beside(path)

@@ -20,8 +20,9 @@ Work = Callable[[], Coroutine[Any, Any, Any]]
 # In a loop that sleeps, a cancellation that new code has dropped would let timers ring for ever.
 _TIMERS_RUNG = 10_000
 
-# So many results are given in a row before other turns have the loop.
-_AT_ONCE = 100
+# So many results are given in a row, and so many attempts begun, before other turns have the loop. A fan-out of ten
+# thousand steps would hold it for seconds, and the store with a commit of as many records.
+AT_ONCE = 100
 
 
 @dataclass(slots=True)
@@ -117,6 +118,11 @@ class CallScope(TaskScope):
         """Tell whether a call still waits for an attempt to begin."""
         return key in self._waiting and key not in self._port.execution.outcomes
 
+    def take_to_begin(self) -> list[StepCall]:
+        """Return the calls that ask for an attempt, once; some may have been cancelled since they did."""
+        asked, self.to_begin = self.to_begin, []
+        return [call for call in asked if self.is_to_begin(call.key)]
+
     def unanswered(self) -> list[Key]:
         """Return the keys that are waited for."""
         return list(self._waiting)
@@ -188,7 +194,7 @@ class CallScope(TaskScope):
         """
         if not self.results or self.results[0] != key or self.pending != 1 or len(self.tasks) != 1:
             return False
-        return not (self._asked or self._to_do or self.is_loading) and self._given_at_once < _AT_ONCE
+        return not (self._asked or self._to_do or self.is_loading) and self._given_at_once < AT_ONCE
 
     def _brings_about(self, cancelled: Result) -> bool:
         """Let the author cancel a call that he cancelled before; False if nothing that he waits for can make him.

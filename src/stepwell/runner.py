@@ -17,7 +17,7 @@ from stepwell import endings
 from stepwell.alarms import TurnAlarms
 from stepwell.attempts import Attempts
 from stepwell.bodies import classes_for
-from stepwell.calls import CallScope, StepCall
+from stepwell.calls import AT_ONCE, CallScope, StepCall
 from stepwell.capture import SINK, Sink
 from stepwell.core.execution import Execution
 from stepwell.core.failures import Failure
@@ -267,7 +267,7 @@ class Turn:
         is_replayed = self.replay.may_diverge and self._awaited() is None
         if is_replayed and self._strays(run, may_begin=bool(ready or self._attempts)):
             return
-        begun = [self._attempts.start(call, now) for call in ready]
+        begun = [self._attempts.start(call, now) for call in ready[:AT_ONCE]]
         if not begun and self._may_rest(now):
             return
         # Sent before their bodies run, which may block the loop; or behind those that are over at once.
@@ -277,6 +277,10 @@ class Turn:
         for running in begun:
             self._attempts.launch(running, now)
         self.flush(may_wait=may_wait)
+        if later := ready[AT_ONCE:]:
+            for call in later:
+                self._ask(*self._calls[call.key])
+            asyncio.get_running_loop().call_soon(self.advance, context=Context())
         self._alarms.set(self._next_due())
 
     def _next_due(self) -> int | None:
@@ -300,9 +304,7 @@ class Turn:
         ready: list[StepCall] = []
         for scope in [scope for scope in self._asking if scope.is_settled]:
             del self._asking[scope]
-            # A call may have been cancelled since.
-            ready += [call for call in scope.to_begin if scope.is_to_begin(call.key)]
-            scope.to_begin.clear()
+            ready += scope.take_to_begin()
         return ready
 
     def _may_rest(self, now: int) -> bool:
@@ -322,9 +324,7 @@ class Turn:
         if where is None and due_at is None and not self.slots.is_waiting:
             where = "something that only the workflow's own code can bring about"
         self._alarms.watch_foreign(where)
-        if where is not None:
-            return False
-        return self._end_for(Park(due_at)) if self._context.parks(due_at, now) else False
+        return where is None and self._context.parks(due_at, now) and self._end_for(Park(due_at))
 
     def _strays(self, run: asyncio.Task[Any], *, may_begin: bool) -> bool:
         """Look whether the code goes another way than its history; tell whether the instance is to fail of it."""

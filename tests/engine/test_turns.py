@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+from contextvars import Context
 from typing import Any, TypeVar
 
 import pytest
@@ -661,7 +662,10 @@ async def test_body_is_no_slower_for_another_one_that_held_the_loop() -> None:
     await store.close()
 
 
-async def test_replay_of_one_task_has_the_loop_for_a_hundred_results_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["do", "sleep"])
+async def test_replay_of_one_task_has_the_loop_for_a_hundred_results_at_a_time(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each result by way of the loop takes twice as long; all of them at once would hold up every other turn."""
     loop: Any = asyncio.get_running_loop()
     run_once, passes = loop._run_once, itertools.count()
@@ -674,17 +678,79 @@ async def test_replay_of_one_task_has_the_loop_for_a_hundred_results_at_a_time(m
         async def run(self, event, step):
             begun = next(passes)
             for _ in range(450):
-                await step.do("work", lambda: 1)
+                await (step.do("work", lambda: 1) if what == "do" else step.sleep("nap", 1))
             seen.append(next(passes) - begun)
-            await step.sleep("nap", "1 hour")
+            await step.sleep("a long one", "1 hour")
 
     monkeypatch.setattr(loop, "_run_once", counted)
-    async with TestEngine.open([Long], settings=TurnSettings(parks_always=True)) as engine:
+    async with TestEngine.open([Long]) as engine:
         await engine.create(Long)
         await engine.advance("2 hours")
     live, replayed = seen
     assert live > 450
     assert 4 <= replayed < 20
+
+
+async def test_wide_fan_out_begins_a_hundred_at_a_time() -> None:
+    """Others have the loop in between, and the store: two such lots are the most in a row, and in a commit."""
+    store = CheckedStore()
+
+    async def body(number: int) -> int:
+        seen.append("body")
+        return number
+
+    class Wide(WorkflowEntrypoint):
+        async def run(self, event, step):
+            others.append(loop.create_task(looking(), context=Context()))
+            return sum(await asyncio.gather(*(step.do("work", body, number) for number in range(450))))
+
+    async def looking() -> None:
+        while seen.count("body") < 450:
+            seen.append("other")
+            await asyncio.sleep(0)
+
+    loop, others = asyncio.get_running_loop(), list[asyncio.Task[None]]()
+    async with TestEngine.open([Wide], store=store) as engine:
+        instance = await engine.create(Wide)
+        await engine.run_until_idle()
+        assert await instance.output() == sum(range(450))
+    begun = [
+        sum(record.kind == "attempt_started" for record in written.records)
+        for written in store.written
+        if isinstance(written, Commit)
+    ]
+    assert sum(begun) == 450
+    assert max(begun) <= 200
+    in_a_row = [len(list(run)) for what, run in itertools.groupby(seen) if what == "body"]
+    assert sum(in_a_row) == 450
+    assert max(in_a_row) <= 200
+    await store.close()
+
+
+async def test_rest_of_a_wide_fan_out_begins_in_the_next_turn() -> None:
+    """What had not begun when the worker died is begun by the next turn, and no step has two results."""
+    store, hundred = CheckedStore(), asyncio.Event()
+
+    async def body(number: int) -> int:
+        seen.append(number)
+        if number == 99:
+            hundred.set()
+        return number
+
+    class Wide(WorkflowEntrypoint):
+        async def run(self, event, step):
+            return await asyncio.gather(*(step.do("work", body, number) for number in range(1_000)))
+
+    async with TestEngine.open([Wide], store=store) as engine:
+        instance = await engine.create(Wide)
+        await hundred.wait()
+        begun = len(seen)
+        await restart(engine)
+        await engine.run_until_idle()
+        assert await instance.output() == [*range(1_000)]
+    assert begun < 1_000
+    assert count(store, instance, StepSucceeded) == 1_000
+    await store.close()
 
 
 async def test_event_that_a_lost_answer_told_of_is_told_again() -> None:

@@ -22,7 +22,6 @@ from stepwell.core.records import (
     WaitEnded,
 )
 from stepwell.core.steplog import timed_out
-from stepwell.errors import UnreadableValue
 from stepwell.reader import Reader
 from stepwell.scope import EngineFuture, TaskScope
 from stepwell.streams import TurnStreams
@@ -72,7 +71,7 @@ class Delivery:
             return None
         try:
             value = self._value(result.key, result.value, self._calls.get(result.key))
-        except UnreadableValue:
+        except Exception:  # whatever is wrong ends the turn where it is delivered, and is none of the author's errors
             return None
         self._calls.pop(result.key, None)
         return (value,)

@@ -50,10 +50,6 @@ class Number:
     def __init__(self) -> None:
         self.value: float = 0
 
-    def add(self, more: float = 1) -> None:
-        """Let it be so much more."""
-        self.value += more
-
 
 class _Numbers(Metric):
     def __init__(self, name: str, meaning: str, labels: Labels = ()) -> None:

@@ -278,6 +278,7 @@ class Turn:
             self._attempts.launch(running, now)
         self.flush(may_wait=may_wait)
         if later := ready[AT_ONCE:]:
+            # Behind whatever else wants the loop.
             for call in later:
                 self._ask(*self._calls[call.key])
             asyncio.get_running_loop().call_soon(self.advance, context=Context())

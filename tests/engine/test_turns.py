@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import logging
 from contextvars import Context
 from typing import Any, TypeVar
@@ -750,6 +751,42 @@ async def test_rest_of_a_wide_fan_out_begins_in_the_next_turn() -> None:
         assert await instance.output() == [*range(1_000)]
     assert begun < 1_000
     assert count(store, instance, StepSucceeded) == 1_000
+    await store.close()
+
+
+async def test_result_that_cannot_be_decoded_is_no_error_of_the_authors(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends the turn, also where results are given without the loop, and the instance goes on when it can."""
+    store = CheckedStore()
+
+    class Catching(WorkflowEntrypoint):
+        async def run(self, event, step):
+            found = None
+            try:
+                await step.do("first", lambda: 1)
+                found = await step.do("second", lambda: 2)
+            except Exception as error:
+                seen.append(error)
+            await step.sleep("nap", "1 hour")
+            return found
+
+    def broken(text: str) -> Any:
+        if text == "1":
+            raise ValueError(f"{text} is damaged")
+        return json.loads(text)
+
+    async with TestEngine.open([Catching], store=store) as engine:
+        instance = await engine.create(Catching)
+        await engine.run_until_idle()
+        with monkeypatch.context() as patch:
+            patch.setattr("stepwell.delivery.values.decode_json", broken)
+            await engine.advance("1 hour")
+        assert await instance.status() == "running"
+        assert "1 is damaged" in caplog.text
+        await engine.advance("1 day")
+        assert await instance.output() == 2
+    assert seen == []
     await store.close()
 
 

@@ -23,8 +23,8 @@ from stepwell.store.operations import Claim, ClaimDue, Claims, Commit, Operation
 # all the same, but not how long it took.
 _MOST_TURNS = 20_000
 _MOST_RETRIED = 20_000
-_BATCHES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _UNKNOWN = (OTHER, OTHER)
+_BATCHES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _WORKFLOW = ("account", "workflow")
 _STEP = (*_WORKFLOW, "step", "kind")
 

@@ -105,24 +105,22 @@ class Delivery:
         Raises UnreadableValue if the author's classes no longer fit it; the call waits then.
         """
         call = self._calls.pop(result.key, None)
-        if isinstance(result, StepSucceeded) and result.stream is None:
-            assert text is not None
-            future.set_result(self._value(result.key, text, call))
-            return
-        execution = self._host.execution
-        classes = self._host.classes if call is None else classes_of(call[1], self._host.classes)
+        inbox = self._host.execution.inbox
         match result:
             case StepSucceeded(stream=StreamRef() as stream):
                 future.set_result(self._host.streams.replay(stream))
+            case StepSucceeded():
+                assert text is not None
+                future.set_result(self._value(result.key, text, call))
             case WaitEnded(event_seq=None, error=error):
-                _raise(future, rebuild(error or timed_out(execution.inbox.timeout_ms(result.key)), classes))
+                _raise(future, rebuild(error or timed_out(inbox.timeout_ms(result.key)), self._classes(call)))
             case WaitEnded(event_seq=int() as seq):
                 assert text is not None
-                event = execution.inbox.events[seq]
+                event = inbox.events[seq]
                 payload = values.decode_json(text)
                 future.set_result({"payload": payload, "timestamp": to_moment(event.at), "type": event.event_type})
             case StepFailed(error=error):
-                _raise(future, rebuild(error, classes))
+                _raise(future, rebuild(error, self._classes(call)))
             case SleepEnded():
                 future.set_result(None)
             case StepCancelled():
@@ -133,8 +131,10 @@ class Delivery:
         if not values.has_forms(text):
             # Most are plain JSON, which is of no class.
             return values.decode_json(text)
-        classes = self._host.classes if call is None else classes_of(call[1], self._host.classes)
-        return values.decode(text, classes, f'the result of step "{key.label}"')
+        return values.decode(text, self._classes(call), f'the result of step "{key.label}"')
+
+    def _classes(self, call: tuple[CallScope, StepCall] | None) -> Classes:
+        return self._host.classes if call is None else classes_of(call[1], self._host.classes)
 
 
 def _payload_of(result: Result, execution: Execution) -> Payload | None:

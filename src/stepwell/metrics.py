@@ -56,6 +56,10 @@ class _Numbers(Metric):
         super().__init__(name, meaning, labels)
         self._series: dict[Labels, Number] = {}
 
+    def __contains__(self, labels: Labels) -> bool:
+        """Tell whether a series is there."""
+        return labels in self._series
+
     def series(self, labels: Labels = ()) -> Number:
         """Return a series, to change it: whoever keeps it does not look it up again. It is told from now on."""
         series = self._series.get(labels)

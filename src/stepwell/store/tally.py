@@ -72,8 +72,6 @@ class Tally:
         """So many workflows, and steps of all of them, have series of their own; `most_steps` 0: no step has."""
         self.workflows = Bounded(most_workflows)
         self._steps = _Steps(most_steps)
-        # Workflows whose series are there.
-        self._begun: set[Labels] = set()
         # By row.
         self._turns: dict[int, _Turn] = {}
         # Readers count faults, too.
@@ -108,7 +106,6 @@ class Tally:
             "stepwell_store_batch_operations", "How many operations were written together.", bounds=_BATCHES
         )
         self.records = Counter("stepwell_store_records_total", "Records that turns have written.")
-        self._written = self.records.series()
         self.errors = Counter(
             "stepwell_store_errors_total",
             "Reads and writes that the store could not do, by the name of the error.",
@@ -157,7 +154,7 @@ class Tally:
     def _claimed(self, turns: Iterable[Claim], now: int) -> None:
         for claim in turns:
             workflow = self.workflows.of((claim.account, claim.workflow))
-            if workflow not in self._begun:
+            if workflow not in self.turns_lost:
                 self._begin(workflow)
             if claim.due_at is None:
                 self.turns_lost.add(workflow)
@@ -167,7 +164,6 @@ class Tally:
 
     def _begin(self, workflow: Labels) -> None:
         """Let series be there before there is anything to count: else the first of it would be seen by nobody."""
-        self._begun.add(workflow)
         self.turns_lost.add(workflow, 0)
         for status in FINAL:
             self.ended.add((*workflow, status), 0)
@@ -183,7 +179,7 @@ class Tally:
     def _recorded(self, operation: Commit | Release, known: _Turn | None) -> _Turn:
         """Count the records of a turn, and return it; None: it is not known any more, or was not claimed here."""
         turn = _Turn(_UNKNOWN, None) if known is None else known
-        self._written.value += len(operation.records)
+        self.records.add(more=len(operation.records))
         for record in operation.records:
             if record.kind == "attempt_started":
                 self._steps.began(operation.row, turn, record)

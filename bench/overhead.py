@@ -27,6 +27,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from bench.work import Deployment, deployment
 from stepwell import metrics
 from stepwell.clock import SystemClock
@@ -99,7 +101,7 @@ async def _traces(folder: Path, pairs: int, tracing: Tracing, url: str) -> None:
             await _compare(pairs, deployed, traced, without)
             print(f"of that the export: {_told(shares, '+.1f')} %")
             for per_thousand, which in ((1_000, "traced"), (0, "not traced")):
-                alone = replace(export, tracing=replace(tracing, per_thousand=per_thousand))
+                alone = replace(export, tracing=structs.replace(tracing, per_thousand=per_thousand))
                 await _alone(deployed, alone, which)
 
 

@@ -9,10 +9,9 @@ from collections import defaultdict
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from stepwell import durations, values
 from stepwell.alarms import Deadlines
@@ -133,8 +132,7 @@ class AttemptSignals:
         self.attributes = merged(self.attributes, given)
 
 
-@dataclass(slots=True)
-class RunningAttempt:
+class RunningAttempt(Struct, eq=False):
     """An attempt in flight."""
 
     call: StepCall

@@ -4,9 +4,10 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from dataclasses import dataclass
 from types import CodeType, CoroutineType
 from typing import Any
+
+from msgspec import Struct
 
 from stepwell import durations, values
 from stepwell.calls import StepCall
@@ -126,8 +127,7 @@ def base_delay_ms(config: StepConfig, defaults: StepConfig) -> int:
     return durations.to_ms(delay) or 0
 
 
-@dataclass(frozen=True, slots=True)
-class DelayQuestion:
+class DelayQuestion(Struct, frozen=True):
     """What a delay function is asked: the failed attempt's context and error, and the step's name in messages."""
 
     ctx: dict[str, Any]

@@ -5,8 +5,9 @@ import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from stepwell.core.execution import Execution
 from stepwell.core.keys import Scope
@@ -25,8 +26,7 @@ _TIMERS_RUNG = 10_000
 AT_ONCE = 100
 
 
-@dataclass(slots=True)
-class StepCall:
+class StepCall(Struct, eq=False):
     """What the author asked for with `step.do`, and the context he asked in."""
 
     key: Key
@@ -35,8 +35,7 @@ class StepCall:
     context: Context = field(default_factory=copy_context)
 
 
-@dataclass(slots=True)
-class _Waiter:
+class _Waiter(Struct, eq=False):
     future: EngineFuture
     is_cancelling: bool = False
 

@@ -8,7 +8,8 @@ Source: developers.cloudflare.com/workflows/build/workers-api/#workflowinstance
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell.clock import Clock
 from stepwell.core.records import PauseAsked, Paused, Restarted, Resumed, RollbackResumed, RollbackStarted, Terminated
@@ -27,8 +28,7 @@ from stepwell.store.control_operations import (
 from stepwell.store.operations import GetInstance, InstanceHistory
 
 
-@dataclass(frozen=True, slots=True)
-class FromStep:
+class FromStep(Struct, frozen=True):
     """The step to begin at: the `count`-th of a name without its count, and of a type: do, sleep or waitForEvent."""
 
     name: str
@@ -36,8 +36,7 @@ class FromStep:
     type: str = "do"
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Struct, frozen=True):
     """What can be done to instances. All methods raise WorkflowNotFound or InstanceNotFound.
 
     `count_creations` is told of restarts: they count as creations.

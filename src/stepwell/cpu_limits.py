@@ -11,9 +11,10 @@ import os
 from asyncio.subprocess import Process
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from stepwell.errors import InvalidSetting
 
@@ -28,8 +29,7 @@ _REMEDY = (
 )
 
 
-@dataclass(eq=False, slots=True)
-class Room:
+class Room(Struct, eq=False):
     """A cgroup for a process that is started. `entrance`: the descriptor by which that goes in, once."""
 
     folder: Path

@@ -2,15 +2,15 @@
 
 import math
 from collections import defaultdict, deque
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from stepwell.errors import CreatedTooFast, InvalidInput
 
 _SECOND_MS = 1_000
 
 
-@dataclass(slots=True)
-class CreationRate:
+class CreationRate(Struct):
     """At most so many new instances in any second, of an account and of each of its workflows; 0: any number."""
 
     of_account: int

@@ -65,9 +65,9 @@ class Delivery:
 
     def at_once(self, result: Result) -> tuple[Any] | None:
         """Return what a call returns without waiting for it, in a tuple; None: it is delivered."""
-        if isinstance(result, SleepEnded):
-            return (None,)
-        if not isinstance(result, StepSucceeded) or result.stream is not None or not isinstance(result.value, str):
+        if not isinstance(result, StepSucceeded):
+            return (None,) if isinstance(result, SleepEnded) else None
+        if result.stream is not None or not isinstance(result.value, str):
             return None
         try:
             value = self._value(result.key, result.value, self._calls.get(result.key))

@@ -9,10 +9,10 @@ import json
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from stepwell import snapshots, wrangler
 from stepwell.adoption import Adoption
@@ -53,8 +53,7 @@ ROLLBACK = Said(triggered_by="rollback")
 to_said = msgspec.json.Decoder(Said).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """Files by their paths, and which of them is served: `source` is a file, or "." for all that lie in the folder.
 
     `config` is what a wrangler file would say, if anything; a file of that name among the others says it instead.
@@ -67,8 +66,7 @@ class Upload:
     said: Said
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     """What is served now, how long it took to load, in milliseconds, and whether it answers HTTP requests."""
 
     snapshot: Snapshot

@@ -7,9 +7,10 @@ told, once, in the log of the server and in that of the instance. Tests may have
 import asyncio
 import logging
 import sys
-from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
 
 from stepwell.checks.source import Line
 from stepwell.checks.unstable import Kind
@@ -39,8 +40,7 @@ def called(key: Key) -> str:
     return f'step.{_METHODS[key.kind]}("{key.name}"){nth}'
 
 
-@dataclass(frozen=True, slots=True)
-class Divergence:
+class Divergence(Struct, frozen=True):
     """What the code has done where its history has something else.
 
     `asked`: the call that is not on record; None: it has ended (`has_ended`), or waits. `unused`: what is on record

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, Protocol, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stepwell import values
 from stepwell.attempts import Attempts
@@ -31,53 +33,45 @@ _NAMED_AT_MOST = 5
 BROKEN_REST_MS = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Park:
+class Park(Struct, frozen=True):
     """Everything waits, and nothing will happen before this moment; None: before something comes from outside."""
 
     due_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(Struct, frozen=True):
     """The author's `run` has returned or raised."""
 
     task: asyncio.Task[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Stuck:
+class Stuck(Struct, frozen=True):
     """The author's code has waited too long for something outside of its steps; `where` says for what."""
 
     where: str
 
 
-@dataclass(frozen=True, slots=True)
-class Drained:
+class Drained(Struct, frozen=True):
     """The worker stops, or has to let the instance go; or it is to be paused, and nothing of it can go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fatal:
+class Fatal(Struct, frozen=True):
     """An attempt failed in a way that nothing can catch."""
 
     error: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """Another worker has the instance."""
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """The engine has a defect, or the history is damaged."""
 
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """The instance is rolled back, and `run` has been replayed as far as it goes: its rollbacks are known."""
 
 

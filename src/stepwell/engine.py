@@ -6,10 +6,11 @@ Values come and go as JSON text, so that what was sent is what is stored and sho
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from stepwell import labels, limits, values
 from stepwell.clock import Clock, SystemClock

@@ -8,7 +8,8 @@ before. They go a few at a time, with a pause in which others write.
 
 import asyncio
 import logging
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell import durations, limits
 from stepwell.clock import Clock
@@ -54,8 +55,7 @@ def said_of_instance(success_ms: int | None, error_ms: int | None) -> Retention 
     return None if said == Retention() else said
 
 
-@dataclass(frozen=True, slots=True)
-class Expiry:
+class Expiry(Struct, frozen=True):
     """Looks for what has expired, and deletes it. `told`: what the server says where nobody else does."""
 
     store: Store

@@ -6,8 +6,9 @@ the decision counts: then the decision has no effect.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from stepwell import limits, values
 from stepwell.clock import Clock
@@ -27,8 +28,7 @@ StepType = Literal["step", "sleep", "waitForEvent", "rollback"]
 LOCAL = "local"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What is decided of the step of a name, as logs have it, and a type; `value` is JSON text."""
 
     step: str
@@ -39,8 +39,7 @@ class Decision:
     by: str = LOCAL
 
 
-@dataclass(frozen=True, slots=True)
-class Forcing:
+class Forcing(Struct, frozen=True):
     """Decides by hand.
 
     `result_bytes`, `payload_bytes` and `instance_bytes`: what a step's result, an event's payload and all values of an

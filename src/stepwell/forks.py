@@ -7,7 +7,7 @@ of it is there until all of it is.
 
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from msgspec import structs
 
@@ -147,7 +147,7 @@ class Forks:
                 new = await self.store.run(BeginStream(row, 0, old.step, old.attempt))
                 for n in range(1, old.pieces + 1):
                     await self.store.run(WritePiece(row, 0, new, n, await self.store.run(ReadPiece(old.stream, n))))
-                row_of = codec.to_row(replace(record, stream=StreamRef(new, record.stream.size)))
+                row_of = codec.to_row(structs.replace(record, stream=StreamRef(new, record.stream.size)))
             else:
                 row_of = codec.to_row(record)
             placed.append(PlacedRecord(0, 0, structs.replace(row_of, seq=seq)))
@@ -187,9 +187,9 @@ def _edited(copied: Sequence[Recorded], fork: Fork, now: int) -> list[Record]:
                 params = record.value if fork.params is None else fork.params
                 records.append(Created(now, "api", params))
             case StepSucceeded(key=key) if key.label in left:
-                records.append(replace(record, value=left.pop(key.label), stream=None))
+                records.append(structs.replace(record, value=left.pop(key.label), stream=None))
             case WaitEnded(event_seq=int() as seq):
-                records.append(replace(record, event_seq=places[seq]))
+                records.append(structs.replace(record, event_seq=places[seq]))
             case _:
                 records.append(record)
     if left:

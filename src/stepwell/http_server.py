@@ -7,11 +7,11 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import uvicorn
+from msgspec import Struct
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -45,8 +45,7 @@ _PONG_S = 120.0
 _HEADERS: Mapping[str, str] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(Struct, frozen=True):
     """What a server says, as JSON, of its own accord: to what is no HTTP, is too slow, or is one too many.
 
     `no_handshake` is for who asks for a WebSocket in a wrong way, where there is one.

@@ -11,10 +11,10 @@ import sys
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from stepwell import sizes, values
 from stepwell.attributes import merged

@@ -6,9 +6,9 @@ again.
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from stepwell.clock import Clock
 from stepwell.core.open_calls import fold_calls
@@ -47,8 +47,7 @@ class MovedInstance(msgspec.Struct, frozen=True):
     where: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Moves:
+class Moves(Struct, frozen=True):
     """Moves instances of one server's account."""
 
     store: Store

@@ -1,8 +1,9 @@
 """What the newest version of a workflow asks of its params, as far as it is known; the store says when that changes."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from stepwell import flow
 from stepwell.errors import InvalidInput
@@ -21,8 +22,7 @@ class Checked(NamedTuple):
     place: flow.Place
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     """What the store has said of a workflow's newest version, and the check that is made of it."""
 
     found: operations.ParamsSchema

@@ -9,7 +9,8 @@ import json
 import logging
 from collections import deque
 from contextvars import Context
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell import limits
 from stepwell.clock import Clock
@@ -29,8 +30,7 @@ _CUT = "[... cut]"
 CUT_EVERY_MS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class OutputSettings:
+class OutputSettings(Struct, frozen=True):
     """How much of what code prints and logs is kept. `keeps` False: nothing but what it logs by `step.log`."""
 
     keeps: bool = True

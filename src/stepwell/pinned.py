@@ -8,12 +8,12 @@ import json
 import logging
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from stepwell import snapshots, wrangler
 from stepwell.clock import Clock, SystemClock
@@ -52,8 +52,7 @@ _LOOK_EVERY_S = 20.0
 _SERVED = "served"
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedSettings:
+class PinnedSettings(Struct, frozen=True):
     """The file of the store, where snapshots lie, how large one may be, how many run, how long an idle one stays.
 
     `is_shared`: whether other hosts write to the store, too.
@@ -67,8 +66,7 @@ class PinnedSettings:
     is_shared: bool = False
 
 
-@dataclass(slots=True)
-class _Running:
+class _Running(Struct):
     crew: Crew
     begun_at: int
     busy_at: int
@@ -313,7 +311,7 @@ async def lay_out_served(store: Store, snapshot: Snapshot, layouts: Layouts) -> 
 
     It lies apart from what workers for earlier code run: the same may be both, and comes and goes with each.
     """
-    return await _lay_out(store, snapshot, replace(layouts, folder=layouts.folder / _SERVED))
+    return await _lay_out(store, snapshot, msgspec.structs.replace(layouts, folder=layouts.folder / _SERVED))
 
 
 def remove_served_but(folder: Path, kept: Iterable[CodeOptions]) -> None:

@@ -7,8 +7,9 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from stepwell.store.opening import file_of, is_database
 from stepwell.worker_user import WorkerUser
@@ -17,8 +18,7 @@ from stepwell.worker_user import WorkerUser
 _SYSTEMS_CACHE = Path("/Library/Caches" if sys.platform == "darwin" else "/var/cache")
 
 
-@dataclass(frozen=True, slots=True)
-class Layouts:
+class Layouts(Struct, frozen=True):
     """The folder in which snapshots are laid out, and the number of the group that may read them; None: none."""
 
     folder: Path

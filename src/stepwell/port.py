@@ -6,13 +6,15 @@ import re
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
+import msgspec
+
 from stepwell import limits, values
 from stepwell.calls import CallScope, StepCall, Work
 from stepwell.capture import SINK
 from stepwell.clock import Clock, sleep_ms
 from stepwell.contexts import StepContext
 from stepwell.core.execution import Execution
-from stepwell.core.failures import from_parts, rebuild
+from stepwell.core.failures import Failure, rebuild
 from stepwell.core.keys import Scope
 from stepwell.core.records import Key, StepKind
 from stepwell.core.step_answers import StepAnswer
@@ -35,7 +37,7 @@ from stepwell.rollbacks import Rollbacks
 from stepwell.scope import CURRENT
 from stepwell.shared_slots import HELD_LIMITS
 from stepwell.stage import StandIns
-from stepwell.step_traits import StepTraits
+from stepwell.step_traits import NO_TRAITS, StepTraits
 from stepwell.steps import CURRENT_PORT, StepBody
 from stepwell.store.child_operations import ChildLink
 from stepwell.store.operations import Claim
@@ -116,7 +118,7 @@ class PortHost(Protocol):
     def help(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the author's code, until the turn ends."""
 
-    async def result_of(self, scope: CallScope, call: StepCall, answer: StepAnswer) -> Any:
+    def result_of(self, scope: CallScope, call: StepCall, answer: StepAnswer) -> Coroutine[Any, Any, Any]:
         """Return the result of a call, once it is on record."""
 
     def instance_key(self) -> str:
@@ -129,20 +131,26 @@ class TurnPort:
     def __init__(self, host: PortHost) -> None:
         self._host = host
 
-    async def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody) -> Any:
+    def do(self, name: Any, config: Mapping[str, Any] | None, body: StepBody) -> Coroutine[Any, Any, Any]:
         """Run a step's body, or return what it returned before."""
-        scope = self._scope()
-        if body.traits.limit in HELD_LIMITS.get():
-            expected = "another one than that of the step in whose body it is called: it would wait for itself"
-            raise InvalidStepConfig(name, "the limit", body.traits.limit, expected)
-        if body.traits.isolation is not None and scope is not self._host.main:
-            raise InvalidStepConfig(name, "isolated", True, "left out in the body of a step")
+        scope, traits, host = self._scope(), body.traits, self._host
+        if traits is not NO_TRAITS:
+            self._check(name, traits, scope)
         key = self._key(StepKind.DO, name, scope.counts)
         call = StepCall(key, config, body)
-        self._host.rollbacks.register(call)
-        now, has_rollback = self._host.clock.now(), body.traits.rollback is not None
-        answer = self._host.execution.ask_step(key, config, now, has_rollback=has_rollback)
-        return await self._host.result_of(scope, call, answer)
+        has_rollback = traits.rollback is not None
+        if has_rollback:
+            host.rollbacks.register(call)
+        answer = host.execution.ask_step(key, config, host.clock.now(), has_rollback=has_rollback)
+        return host.result_of(scope, call, answer)
+
+    def _check(self, name: Any, traits: StepTraits, scope: CallScope) -> None:
+        """Hold what an author gives a step against where it is called. Raises InvalidStepConfig."""
+        if traits.limit in HELD_LIMITS.get():
+            expected = "another one than that of the step in whose body it is called: it would wait for itself"
+            raise InvalidStepConfig(name, "the limit", traits.limit, expected)
+        if traits.isolation is not None and scope is not self._host.main:
+            raise InvalidStepConfig(name, "isolated", True, "left out in the body of a step")
 
     async def sleep(self, name: Any, duration: object) -> None:
         """Sleep for a duration."""
@@ -213,7 +221,7 @@ class TurnPort:
             return values.decode(end["value"], self._host.classes, f'the output of child "{id}"')
         if "error" not in end:
             raise ChildFailed(workflow, id, end["status"])
-        cause = rebuild(from_parts(end["error"]), self._host.classes)
+        cause = rebuild(msgspec.convert(end["error"], Failure), self._host.classes)
         raise ChildFailed(workflow, id, end["status"], f": {end['error']['name']}: {cause}") from cause
 
     async def work(self, work: Work) -> Any:

@@ -3,15 +3,15 @@
 A project is a Python file, a folder of them, or a folder whose wrangler file names its source in `main`.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from stepwell import wrangler
 from stepwell.errors import ScriptError
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """An author's code. Modules are imported from `folder`; the wrangler file and `.dev.vars` lie in `root`."""
 
     # The file, or the folder whose files are the scripts.

@@ -9,7 +9,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell.clock import Clock, sleep_ms
 from stepwell.core.instance import Status
@@ -27,8 +28,7 @@ RESEND_AFTER_MS = 1_000
 _URGENT = (*RESULTS, RollbackStarted)
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How a turn leaves its instance. `due_at` None: it needs no further turn; `ended_at`: it has ended."""
 
     status: Status
@@ -36,8 +36,7 @@ class Ending:
     ended_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecorderEvents:
+class RecorderEvents(Struct, frozen=True):
     """What a recorder tells its turn.
 
     `heard`: these records are durable, and those came from outside; both at once, so that neither is acted upon

@@ -8,11 +8,11 @@ import asyncio
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from stepwell import endings
 from stepwell.calls import StepCall
@@ -76,7 +76,7 @@ _PASSED_OVER = (WriteNotes, SetLabels, AwaitChild)
 _FIRSTS = (AttemptStarted, SleepStarted, WaitStarted)
 _NAMED_AT_MOST = 5
 _RESTARTED, _COMPLETED = codec.name_of(Restarted), codec.name_of(Completed)
-_FAILURES = frozenset(map(codec.name_of, (Failed, RollbackStarted)))
+_FAILURES = frozenset((codec.name_of(Failed), codec.name_of(RollbackStarted)))
 _ENDS = _FAILURES | {_COMPLETED, codec.name_of(Terminated)}
 
 

@@ -10,11 +10,11 @@ import shutil
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
+from msgspec import Struct
 
 from stepwell import snapshots
 from stepwell.code_process import CodeProcess
@@ -37,8 +37,7 @@ _SAY_EVERY_S = 1.0
 _MOST_STEPS = 2**31
 
 
-@dataclass(frozen=True, slots=True)
-class RehearsalSettings:
+class RehearsalSettings(Struct, frozen=True):
     """Whose workflows the code is of, what it is told, and how long one instance, and its loading, may take.
 
     `root`: the folder in which the code lies, without which its files are named.
@@ -52,8 +51,7 @@ class RehearsalSettings:
     loading_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Trying:
+class Trying(Struct, frozen=True):
     """Where code that is only tried may lie for a while, and what it is given: as `CodeOptions.secrets`, and so on."""
 
     layouts: Layouts

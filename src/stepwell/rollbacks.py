@@ -50,10 +50,9 @@ class Rollbacks:
         self._known: dict[Key, StepCall] = {}
 
     def register(self, call: StepCall) -> None:
-        """Take note of what undoes a step. Raises WorkflowFatalError or InvalidStepConfig."""
+        """Take note of what undoes a step that has a rollback. Raises WorkflowFatalError or InvalidStepConfig."""
         rollback, key = call.body.traits.rollback, call.key
-        if rollback is None:
-            return
+        assert rollback is not None
         if self._host.execution.parent_of(key) is not None:
             raise WorkflowFatalError(
                 f'Rollback for "{key.name}": a step that is called inside another one cannot have a rollback, as a '

@@ -157,12 +157,12 @@ class Turn:
         """Return a value's stored text, wherever it lies."""
         return await self._reader.text(value)
 
-    async def result_of(self, scope: CallScope, call: StepCall, answer: StepAnswer) -> Any:
+    def result_of(self, scope: CallScope, call: StepCall, answer: StepAnswer) -> Coroutine[Any, Any, Any]:
         """Return the result of a call, once it is on record; begin it if that is the answer to it."""
         self._calls[call.key] = (scope, call)
         if isinstance(answer, RunAttempt):
             self._ask(scope, call)
-        return await scope.result(call.key)
+        return scope.result(call.key)
 
     def begin(self, call: StepCall) -> None:
         """Let an attempt begin that has its slot, if its result is still waited for."""

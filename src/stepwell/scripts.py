@@ -8,11 +8,11 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
 import msgspec
+from msgspec import Struct, field
 
 from stepwell import checks, cron, flow, limits, memory, workers_package, wrangler
 from stepwell.errors import InvalidInput, ScriptError
@@ -34,8 +34,7 @@ _VENDORED = "python_modules"
 _PACKAGES = {"site-packages", "dist-packages", _VENDORED}
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Struct, frozen=True):
     """An author's script: its name, the hash of its source files, its workflows by name, and what to warn of.
 
     `worker` is the class whose `fetch` answers HTTP requests, if it has one. `step_limits` and `concurrency` are those

@@ -6,9 +6,10 @@ in any of them is an error, also where another would win.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_type_hints
+
+from msgspec import Struct
 
 from stepwell import durations, limits, worker_user
 from stepwell.core import retries
@@ -39,8 +40,7 @@ _MANY = 1_000_000
 _STEP = retries.DEFAULTS
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What a server has been told, or holds by itself. Sizes in bytes, durations in milliseconds."""
 
     payload_size: Annotated[
@@ -300,8 +300,7 @@ _IN_ORDER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What a server has been told, and by what: of each setting a flag, a variable, a file, or `default`."""
 
     settings: Settings

@@ -11,7 +11,9 @@ import hmac
 import logging
 import re
 import secrets
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stepwell.durations import MINUTE_MS
 from stepwell.errors import StoreError
@@ -35,8 +37,7 @@ SEEN_EVERY_MS = MINUTE_MS
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Sessions:
+class Sessions(Struct, frozen=True):
     """The sessions of a store, by its tokens. `told`: how long they last."""
 
     tokens: Tokens

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from stepwell import durations, sizes, worker_user
 
@@ -27,8 +28,7 @@ class Kind(Enum):
     USER = "user"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """What a setting is. `least` and `most` bound a number, `words` are all that a word may be.
 
     `source` is where its default is from; None: it is Stepwell's own.

@@ -1,7 +1,8 @@
 """How turns behave, and what they need besides their claim."""
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from stepwell import durations, limits
 from stepwell.attempts import Finishing
@@ -22,8 +23,7 @@ from stepwell.traces import OFF, Tracing
 from stepwell.values import NO_CLASSES, Classes
 
 
-@dataclass(frozen=True, slots=True)
-class TurnSettings(Rules):
+class TurnSettings(Rules, frozen=True):
     """How turns behave, and the rules that their instances live by. Times in milliseconds.
 
     `hibernate_after_ms`: a wait that is longer puts the instance back into the store. `foreign_wait_ms`: how long a
@@ -69,8 +69,7 @@ class TurnSettings(Rules):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class TurnContext:
+class TurnContext(Struct, frozen=True):
     """What a turn needs besides its claim."""
 
     store: Store

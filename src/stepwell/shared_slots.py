@@ -9,8 +9,9 @@ import logging
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from contextvars import Context, ContextVar
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from stepwell.calls import StepCall
 from stepwell.clock import Clock, sleep_ms
@@ -45,8 +46,7 @@ class SlotHost(Protocol):
         """Run something beside the author's code, until the turn ends."""
 
 
-@dataclass(slots=True)
-class _Place:
+class _Place(Struct):
     """What a step has of a limit: nothing, a slot from a moment to come on (`start_at`), or a slot."""
 
     call: StepCall

@@ -10,9 +10,10 @@ import platform
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from stepwell.errors import ScriptError
 from stepwell.places import give
@@ -35,8 +36,7 @@ TRIED_MS = 3_600_000
 """How long a snapshot that was never served is kept at least: nothing takes so long to be tried."""
 
 
-@dataclass(frozen=True, slots=True)
-class TakenSnapshot:
+class TakenSnapshot(Struct, frozen=True):
     """A project's files as they are; `source` is the path, below the root, of what is served."""
 
     sha256: str

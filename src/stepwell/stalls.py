@@ -8,9 +8,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterable
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from stepwell.clock import Clock
 from stepwell.core import why
@@ -51,8 +52,7 @@ class Asked(Protocol):
         """Do an operation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """An instance that is not as it should be: stalled, or its row is not what its history says.
 
     `state` is what that says; None: it says nothing, as it is damaged, which `damage` tells.
@@ -103,14 +103,13 @@ class Seen:
     def _differing(self) -> str:
         """Return how the row differs from the history, in words."""
         here, there = state_of(self.row), self.state
-        names = [name for name in here.__slots__ if getattr(here, name) != getattr(there, name)]
+        names = [name for name in here.__struct_fields__ if getattr(here, name) != getattr(there, name)]
         return ", ".join(
             f"its row says {name} {getattr(here, name)}, its history {getattr(there, name)}" for name in names
         )
 
 
-@dataclass(slots=True)
-class Census:
+class Census(Struct):
     """The unfinished instances by the type of their first reason, how many have ended, and what is wrong with some."""
 
     reasons: Counter[type[why.Reason]] = field(default_factory=Counter)

@@ -3,10 +3,10 @@
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from stepwell import durations
 from stepwell.core.records import Attributes

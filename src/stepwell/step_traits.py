@@ -1,16 +1,16 @@
 """What an author gives a step beside its name and config: what undoes it, a limit, a process of its own."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from stepwell.errors import InvalidStepConfig, WorkflowFatalError
 from stepwell.isolation import Isolation, isolation_of
 from stepwell.limits import LIMIT_NAME_RULE, is_limit_name
 
 
-@dataclass(frozen=True, slots=True)
-class StepRollback:
+class StepRollback(Struct, frozen=True):
     """What undoes a step: the author's function, and the config of its attempts."""
 
     function: Callable[..., Any]
@@ -38,8 +38,7 @@ def limit_of(name: object, limit: object) -> str | None:
     return None if limit is None else str(limit)
 
 
-@dataclass(frozen=True, slots=True)
-class StepTraits:
+class StepTraits(Struct, frozen=True):
     """What an author gives a step beside its config.
 
     What undoes it, the name of the limit that it shares with other steps, that it has a process of its own, and that it

@@ -11,8 +11,9 @@ from contextvars import ContextVar
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from msgspec import Struct
+
 from stepwell.contexts import StepContext
-from stepwell.core.quick import quick_dataclass
 from stepwell.isolation import Limits
 from stepwell.step_traits import NO_TRAITS, StepTraits, traits_of
 
@@ -71,8 +72,7 @@ class StepStream:
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
-@quick_dataclass(frozen=True, slots=True)
-class StepBody:
+class StepBody(Struct, frozen=True):
     """What an attempt calls: the author's `function` with its arguments bound, and the step's traits."""
 
     call: Callable[[StepContext], Any]
@@ -228,14 +228,16 @@ class StepOwner(Protocol):
     steps: dict[str, "DecoratedStep[Any]"]
 
 
-@quick_dataclass(frozen=True, slots=True)
-class StepOptions:
+class StepOptions(Struct, frozen=True):
     """What `@step.do` was told besides the function and the name."""
 
     depends: Sequence["DecoratedStep[Any]"] | None
     concurrent: bool
     config: Mapping[str, Any] | None
     traits: StepTraits = NO_TRAITS
+
+
+_NO_ARGUMENTS: Mapping[str, Any] = {}
 
 
 class DecoratedStep(Generic[R_co]):
@@ -257,7 +259,8 @@ class DecoratedStep(Generic[R_co]):
         self._traits = options.traits
         # By whose calls they are: what a step's body has called is unknown to a replay, which does not run it.
         self._latest: dict[object, asyncio.Future[Any]] = {}
-        self._check_depends()
+        if self._depends is not None:
+            self._check_depends(self._depends)
 
     async def __call__(self) -> R_co:
         """Run the step, after the steps that it depends on; return its result."""
@@ -266,7 +269,8 @@ class DecoratedStep(Generic[R_co]):
         # Not `create_future`, which looks who calls it.
         latest = self._latest[place] = asyncio.Future(loop=asyncio.get_running_loop())
         try:
-            result: R_co = await self._run()
+            arguments = await self._resolve() if self._dependent else _NO_ARGUMENTS
+            result: R_co = await self._owner.port.do(self.name, self._config, self._body(arguments))
         except BaseException as error:
             if self._latest.get(place) is latest:
                 self._fall_back(place, before)
@@ -287,16 +291,13 @@ class DecoratedStep(Generic[R_co]):
         else:
             self._latest[place] = before
 
-    async def _run(self) -> Any:
-        arguments = await self._resolve() if self._dependent else {}
+    def _body(self, arguments: Mapping[str, Any]) -> StepBody:
         function, parameters = self._function, self._parameters
 
         def call(ctx: StepContext) -> Any:
             return function(*(ctx if name == "ctx" else arguments[name] for name in parameters))
 
-        return await self._owner.port.do(
-            self.name, self._config, StepBody(call, function, self._traits, "ctx" in parameters)
-        )
+        return StepBody(call, function, self._traits, "ctx" in parameters)
 
     async def _resolve(self) -> dict[str, Any]:
         needed = self._needed()
@@ -334,10 +335,8 @@ class DecoratedStep(Generic[R_co]):
         places = self._owner.port.places()
         return next((self._latest[place] for place in places if place in self._latest), None)
 
-    def _check_depends(self) -> None:
-        if self._depends is None:
-            return
-        expected, given = len(self._dependent), len(self._depends)
+    def _check_depends(self, depends: Sequence["DecoratedStep[Any]"]) -> None:
+        expected, given = len(self._dependent), len(depends)
         if expected != given:
             raise TypeError(
                 f"Step {self.name!r} declares {expected} parameter(s) besides ctx, but `depends` has {given} item(s)"

@@ -12,6 +12,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from contextlib import aclosing
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from msgspec.structs import astuple
+
 from stepwell import values
 from stepwell.calls import Work
 from stepwell.core.execution import Execution
@@ -63,7 +65,7 @@ class TurnStreams:
 
         Raises Unstorable, and whatever the author's iterator raises.
         """
-        stream = await self._ask(BeginStream(*self._turn(), json.dumps(key), attempt))
+        stream = await self._ask(BeginStream(*self._turn(), json.dumps(astuple(key)), attempt))
         head, size, n = b"", 0, 0
         on_its_way: asyncio.Future[Any] | None = None
         async with aclosing(_cut(chunks)) as pieces:

@@ -9,7 +9,8 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell import values
 from stepwell.core.notices import Notice, Notices, NoticeType
@@ -22,16 +23,14 @@ RECORDS_AT_ONCE = 100
 _ALL = frozenset(NoticeType)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a subscriber wants to be told: notices behind the one of the number `cursor`, and of which types."""
 
     cursor: int = 0
     types: frozenset[NoticeType] = _ALL
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """A notice, with its params or output whole, as JSON text for people; None: it has none."""
 
     notice: Notice
@@ -47,8 +46,7 @@ def types_of(names: Collection[str]) -> frozenset[NoticeType]:
     return frozenset(known[name] for name in names) or _ALL
 
 
-@dataclass(frozen=True, slots=True)
-class Subscriptions:
+class Subscriptions(Struct, frozen=True):
     """Where subscriptions of a store's instances are had."""
 
     store: Store

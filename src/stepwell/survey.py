@@ -9,7 +9,8 @@ was seen last, and how old that is.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell.clock import Clock
 from stepwell.errors import StoreError
@@ -31,8 +32,7 @@ _AT_ONCE = 100
 _SHARED = "Every host of a store tells the same: aggregate with max, not with sum."
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """What was seen, when, and how long that took."""
 
     at: int

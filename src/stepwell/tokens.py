@@ -12,8 +12,9 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from stepwell import limits
 from stepwell.clock import Clock
@@ -51,8 +52,7 @@ _NAME_LENGTH = 100
 _NO_HASH = "0" * 64
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who makes a request: the token's id, its account, what it is good for, its name, and until when it is good.
 
     `way`: whether the token came with the request, or as a browser's session.
@@ -73,8 +73,7 @@ class Caller:
         return self.name or self.token
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(Struct, frozen=True):
     """The tokens of a store."""
 
     store: Store

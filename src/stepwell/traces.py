@@ -11,7 +11,8 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell.core.records import Created
 
@@ -28,8 +29,7 @@ _PARENT = re.compile(
 _OF_API = "api"
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(Struct, frozen=True):
     """What hands on a trace from one program to another."""
 
     traceparent: str
@@ -66,8 +66,7 @@ def current_headers() -> Headers | None:
     return None if make is None else make()
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """The trace of an instance. `parent`: the caller's span, which it continues; `origin`: what it is linked to."""
 
     trace_id: str
@@ -98,8 +97,7 @@ class Trace:
         return None if self.parent is None else self.parent.tracestate
 
 
-@dataclass(frozen=True, slots=True)
-class HandedOn:
+class HandedOn(Struct, frozen=True):
     """A trace of which nothing is written here: whoever is called hears of the caller's span."""
 
     parent: Headers
@@ -114,8 +112,7 @@ class HandedOn:
         return self.parent.tracestate
 
 
-@dataclass(frozen=True, slots=True)
-class Tracing:
+class Tracing(Struct, frozen=True):
     """Whether instances are traced, and how many: of a thousand, where their caller does not say."""
 
     is_on: bool = False

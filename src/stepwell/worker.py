@@ -5,9 +5,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from stepwell.alarms import MovableAlarm
 from stepwell.clock import sleep_ms
@@ -51,8 +51,7 @@ _DEFECT_REST_MS = 60_000
 Classes = Mapping[tuple[str, str], type[WorkflowEntrypoint]]
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
+class WorkerSettings(Struct, frozen=True):
     """What a worker is: its name, how many turns it holds at most, and of which snapshot it runs the instances."""
 
     name: str = "worker"

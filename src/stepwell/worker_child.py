@@ -10,7 +10,8 @@ import logging
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell import obituary, worker_options
 from stepwell.clock import SystemClock
@@ -35,8 +36,7 @@ _LAST_WORDS_S = 5.0
 _BURY_AGAIN_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class SupervisorSettings:
+class SupervisorSettings(Struct, frozen=True):
     """How patient the supervisor is, in seconds.
 
     `grace_s`: how long attempts in flight may go on when their worker is to stop. `blocked_after_s`: when a worker that

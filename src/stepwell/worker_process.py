@@ -3,6 +3,8 @@
 Started by the supervisor as `python -m stepwell.worker_process` with its options as an argument.
 """
 
+from msgspec.structs import replace
+
 from stepwell import bounds, memory
 
 # Before what takes time to load.
@@ -20,7 +22,6 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -8,12 +8,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from stepwell.errors import InvalidSetting
 
@@ -38,8 +38,7 @@ _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 _READ, _PASS = 4, 1
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerUser:
+class WorkerUser(Struct, frozen=True):
     """A user who is not root, with the one group that he has there. `said` is what the setting says."""
 
     said: str

@@ -11,10 +11,12 @@ from stepwell.core.records import (
     Action,
     AttemptFailed,
     AttemptStarted,
+    Key,
     Record,
     RollbackStarted,
     SleepStarted,
     StepForced,
+    StepKind,
     WaitStarted,
 )
 from stepwell.engine import Engine
@@ -118,7 +120,7 @@ async def test_latest_decision_is_told_first(client: httpx.AsyncClient, historie
 
 async def test_rollback_is_named_by_its_type(client: httpx.AsyncClient, engine: Engine, histories: Histories) -> None:
     """It has the name of its step."""
-    undo = do("pay")._replace(kind=wait("pay").kind.ROLLBACK)
+    undo = Key(StepKind.ROLLBACK, "pay", 1)
     turn = await histories.turn("order", "a")
     await turn.write(AttemptStarted(turn.now(), do("pay"), 1, CONFIG, rollback=True))
     await turn.write(RollbackStarted(turn.now(), BROKEN))

@@ -1,9 +1,9 @@
 """What the head of every answer has, whatever is asked and whoever makes the answer."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from starlette.types import ASGIApp
 
 from stepwell.api import create_app

@@ -1,11 +1,11 @@
 """The API takes bodies as large as the setting of payloads needs them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import httpx
 import msgspec
 import pytest
+from msgspec.structs import replace
 from starlette.types import ASGIApp
 
 from stepwell.engine import Engine

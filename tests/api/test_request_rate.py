@@ -1,10 +1,10 @@
 """How often requests may come, and whose they are taken for."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from starlette.types import ASGIApp
 
 from stepwell.api import create_app, request_rate

@@ -1,8 +1,7 @@
 """What a step returns that is `sensitive`: no way out of the API has it."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from starlette.types import ASGIApp
 
 from stepwell.api.routes import DASHBOARD, ROUTES, Route

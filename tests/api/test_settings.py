@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from starlette.types import ASGIApp
 
 from stepwell.clock import VirtualClock

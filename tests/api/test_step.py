@@ -1,10 +1,10 @@
 """`GET .../instances/{id}/step`: one step, whole."""
 
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from starlette.types import ASGIApp, Message
 
 from stepwell.api.step_bytes import StepBytes

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any, get_args, get_origin
 
 import pytest
@@ -27,6 +26,7 @@ from cloudflare.types.workflows import (
     WorkflowUpdateResponse,
 )
 from cloudflare.types.workflows.instances import EventCreateResponse, StatusEditResponse
+from msgspec.structs import replace
 from pydantic import TypeAdapter
 
 from stepwell.engine import Engine

@@ -4,10 +4,10 @@ import asyncio
 import json
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from stepwell.engine import Engine
 from tests.compat.node.clients import ACCOUNT, HERE, INSTALL_S, Node

@@ -1,9 +1,9 @@
 """Which unfinished instances are stalled, and which have a good reason not to go on."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from stepwell.core.open_calls import fold_calls
 from stepwell.core.records import Completed, PauseAsked, Paused, Record, Terminated

@@ -1,9 +1,9 @@
 """A history, and what only the store knows, fold into the reasons why an instance does not go on."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from stepwell.core.failures import Failure
 from stepwell.core.instance import Status

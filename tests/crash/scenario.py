@@ -500,7 +500,7 @@ async def _outcome(engine: TestEngine, workflow: str, id: str) -> Outcome:
 
 
 async def _fact(engine: TestEngine, record: Record, history: Sequence[Recorded]) -> str:
-    told = {name: getattr(record, name) for name in type(record).__slots__ if name not in _UNTOLD}
+    told = {name: getattr(record, name) for name in record.__struct_fields__ if name not in _UNTOLD}
     if told.get("value") is not None:
         told["value"] = await engine.engine.payload(told["value"])
     if isinstance(record, WaitEnded) and record.event_seq is not None:

@@ -80,7 +80,8 @@ def test_demo_goes_on_where_a_kill_left_it(tmp_path: Path) -> None:
         urllib.request.urlopen(urllib.request.Request(url, payload.encode())).close()
         done = second.wait_for_line(r"complete: ")
         time.sleep(0.1)
-        lines = list(second.lines)
+        # Where the path is too long for a socket a warning says so.
+        lines = [line for line in second.lines if " WARNING " not in line]
     finally:
         second.end()
 

@@ -14,7 +14,7 @@ class Wait(WorkflowEntrypoint):
     async def run(self, event, step):
         await step.wait_for_event("go", "go", timeout="1 hour")
 """
-COUNT = 400
+COUNT = 1_600
 RESTARTS = "select count(*), count(distinct instance) from records where kind = 'restarted'"
 
 

@@ -1,10 +1,10 @@
 """How long instances are kept after their end, on a clock that is moved."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stepwell import WorkflowEntrypoint
 from stepwell.engine import InstanceFilter, NewInstance, WorkflowPut

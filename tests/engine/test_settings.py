@@ -1,12 +1,12 @@
 """Settings change what instances live by: each limit at its exact place, with another value than the default."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from stepwell.clock import VirtualClock
 from stepwell.core.failures import Failure

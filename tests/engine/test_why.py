@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
 from stepwell import WorkflowEntrypoint
 from stepwell.core.failures import Failure
@@ -42,7 +43,7 @@ SLOWLY = {"retries": {"limit": 3, "delay": "1 hour", "backoff": "constant"}}
 async def reasons(instance: TestInstance) -> list[Reason]:
     """Return why an instance does not go on; errors without their classes."""
     return [
-        replace(reason, error=Failure(reason.error.name, reason.error.message))
+        structs.replace(reason, error=Failure(reason.error.name, reason.error.message))
         if isinstance(reason, RetryAwaited | RollingBack)
         else reason
         for reason in (await instance.why()).reasons

@@ -1,9 +1,10 @@
 """The HTTP API as an ASGI application: guard, route, handle, and wrap whatever went wrong."""
 
-from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 
+from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -77,8 +78,7 @@ def create_app(  # noqa: PLR0913 - what a server has, by name
     return Api(served, account, hosts, Arrivals(engine, trusted))
 
 
-@dataclass(frozen=True, slots=True)
-class Api:
+class Api(Struct, frozen=True):
     """The application."""
 
     _served: Served

@@ -4,8 +4,7 @@ By address before anything is read of the store, by token once it is known to be
 Both are off unless settings say otherwise, and cost nothing then.
 """
 
-from dataclasses import dataclass, field
-
+from msgspec import Struct, field
 from starlette.types import Scope
 
 from stepwell.api.heads import Head
@@ -18,8 +17,7 @@ from stepwell.tokens import Caller
 _UNCOUNTED = b"/healthz"
 
 
-@dataclass(slots=True)
-class Arrivals:
+class Arrivals(Struct):
     """What is counted of a server's requests."""
 
     engine: Engine

@@ -6,8 +6,9 @@ been asked. What has changed is replaced when it is asked for again; what nobody
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from stepwell.api.paging import StepPage
 from stepwell.limits import KEPT_ANSWERS_BYTES
@@ -27,8 +28,7 @@ class InstanceQuestion(NamedTuple):
     page: StepPage
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceAnswer:
+class InstanceAnswer(Struct, frozen=True):
     """What is answered, and the row that it was made of."""
 
     row: InstanceRow

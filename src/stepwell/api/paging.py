@@ -8,8 +8,9 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from stepwell.api.query import Query, bad_cursor
 from stepwell.models import ResultInfo
@@ -64,8 +65,7 @@ def total_pages(total: int, per_page: int) -> int:
 # ---- by number
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedPage:
+class NumberedPage(Struct, frozen=True):
     """A page by its number, counted from 1; one past the last is empty."""
 
     number: int
@@ -109,8 +109,7 @@ class StepPage(NamedTuple):
         return cls(order, per_page, None if cursor is None else _step_position(cursor, order))
 
 
-@dataclass(frozen=True, slots=True)
-class Cut(Generic[T]):
+class Cut(Struct, Generic[T], frozen=True):
     """The entries of a page, and what to say of their place in the whole."""
 
     entries: Sequence[T]

@@ -7,9 +7,9 @@ the caller's.
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
+from msgspec import Struct
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
@@ -22,8 +22,7 @@ _MOST_HOPS = 16
 _PREFIX_BITS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Proxies:
+class Proxies(Struct, frozen=True):
     """The proxies that are trusted."""
 
     networks: tuple[Network, ...] = ()

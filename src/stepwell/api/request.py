@@ -1,9 +1,9 @@
 """A request as handlers see it: where it leads, its query, its body."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar
 
+from msgspec import Struct, field
 from starlette.requests import Request
 
 from stepwell.api import body
@@ -28,8 +28,7 @@ from stepwell.tokens import MEASURING, Caller, Tokens
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """What a server hands to each request."""
 
     engine: Engine
@@ -56,8 +55,7 @@ class Served:
     moves: Moves | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ApiRequest:
+class ApiRequest(Struct, frozen=True):
     """A request whose route is known. `account` is whose workflows it is about."""
 
     account: str

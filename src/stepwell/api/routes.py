@@ -12,9 +12,9 @@ Source: developers.cloudflare.com/api/resources/workflows/
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -72,8 +72,7 @@ _SCRIPT_DEPLOYMENTS = _SCRIPT + "/deployments"
 _TRIGGERS = "/client/v4/accounts/{account_id}/triggers/{script_name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """A method and a path. `number` is its line in docs/compatibility.md; None: the route is ours.
 
     `{batch_instances}` in a summary stands for the value of that setting.

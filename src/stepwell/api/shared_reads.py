@@ -7,9 +7,9 @@ has just been, get the next one together. How much one question costs is bounded
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import Struct, field
 from starlette.responses import Response
 
 # Between two readings of one question lies so many times what the last one took, and at most so much time for each page
@@ -33,8 +33,7 @@ class Question(NamedTuple):
     is_of_page: bool
 
 
-@dataclass(slots=True)
-class _Readings:
+class _Readings(Struct):
     """The readings of a question: how many have begun, the last answer, and by which of them it was read."""
 
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -11,9 +11,9 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
+from msgspec import Struct, field
 from starlette.types import Scope
 
 from stepwell.api.peers import Proxies
@@ -35,8 +35,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-@dataclass(frozen=True, slots=True)
-class _Wrong:
+class _Wrong(Struct, frozen=True):
     """How many came from an address, when the last one did that was counted, and until when others are not."""
 
     count: int
@@ -44,8 +43,7 @@ class _Wrong:
     waits_until: float
 
 
-@dataclass(slots=True)
-class WrongTokens:
+class WrongTokens(Struct):
     """Which came, and from where."""
 
     proxies: Proxies = field(default_factory=Proxies)

@@ -7,9 +7,10 @@ object. A *body* is the function of a step, which runs once. Nothing is imported
 import ast
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
+
+from msgspec import Struct, field
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Body = Function | ast.Lambda
@@ -42,8 +43,7 @@ def read(file: str) -> bytes:
         return b""
 
 
-@dataclass(slots=True)
-class DecoratedStep:
+class DecoratedStep(Struct):
     """A function under `@step.do`. `name` is None where it is not a literal."""
 
     function: Function
@@ -51,8 +51,7 @@ class DecoratedStep:
     names_dependencies: bool
 
 
-@dataclass(slots=True)
-class Flow:
+class Flow(Struct):
     """Code that can call steps. `step` and `event` are what its parameters are called."""
 
     function: Function

@@ -10,7 +10,8 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, MutableMapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell.facts import fact
 
@@ -19,8 +20,7 @@ logger = logging.getLogger(__name__)
 _SOCKET, _WATCHDOG_US, _WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
 
 
-@dataclass(frozen=True, slots=True)
-class Systemd:
+class Systemd(Struct, frozen=True):
     """Who is told; an empty `address` is nobody. `watchdog_s`: how soon signs of life follow each other, 0: never."""
 
     address: str = ""

@@ -4,7 +4,8 @@ A whole history tells exactly what is open (`open_calls`); its end tells what be
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell.core.records import (
     AttemptFailed,
@@ -30,8 +31,7 @@ from stepwell.core.records import (
 )
 
 
-@dataclass(slots=True)
-class Doing:
+class Doing(Struct):
     """A call that has no result yet: it runs, or waits until a moment (None: for no moment that is known).
 
     `attempt` is 0 where there are none: of sleeps and waits. `others` counts the open calls beside it.

@@ -402,14 +402,15 @@ class Execution:
 
     def _apply_start(self, record: AttemptStarted) -> None:
         key = record.key
-        if record.config is not None:
+        if record.config is None:
+            step = self._steps[key]
+        else:
             self._keys.own(key, record.parent, record.nth)
-            self._steps[key] = StepState(record.config, self._generation, bool(record.rollback))
+            step = self._steps[key] = StepState(record.config, self._generation, bool(record.rollback))
         # What an earlier attempt of the body cancelled may be wanted by this one.
         for child in self._keys.children(key):
             if isinstance(self.outcomes.get(child), StepCancelled):
                 del self.outcomes[child]
-        step = self._steps[key]
         step.ordinal, step.is_open, step.retry_at, step.attributes = record.attempt, True, None, None
 
     def _move_on(self, ms: int) -> None:
@@ -477,9 +478,9 @@ class Execution:
         self.outcomes[key] = record
         self._open.pop(key, None)
         self.forcing.drop(key)
-        if key in self._steps:
-            self._steps[key].is_open = False
-        if isinstance(record, WaitEnded) and record.event_seq is not None:
+        if (step := self._steps.get(key)) is not None:
+            step.is_open = False
+        elif isinstance(record, WaitEnded) and record.event_seq is not None:
             self.inbox.met(key, record.event_seq)
 
     def _lose_open_attempts(self, now: int) -> None:

@@ -8,8 +8,9 @@ by a stored name anywhere else. Causes (`raise ... from`) and the members of gro
 
 import builtins
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from stepwell import values
 from stepwell.errors import (
@@ -39,8 +40,7 @@ MEMBERS = 20
 _NAMED = "stepwell:NonRetryableError"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, omit_defaults=True):
     """What is kept of an exception.
 
     `kind` is the stored name of a class of the author's. `details` is the stored text of a list: its arguments, where
@@ -81,33 +81,6 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
             yield from leaves(member)
     else:
         yield error
-
-
-def to_parts(failure: Failure) -> dict[str, Any]:
-    """Return a failure as JSON members; what is empty is left out."""
-    parts: dict[str, Any] = {"name": failure.name, "message": failure.message}
-    if failure.kind is not None:
-        parts["kind"] = failure.kind
-    if failure.details is not None:
-        parts["details"] = failure.details
-    if failure.cause is not None:
-        parts["cause"] = to_parts(failure.cause)
-    if failure.members:
-        parts["members"] = [to_parts(member) for member in failure.members]
-    return parts
-
-
-def from_parts(parts: dict[str, Any]) -> Failure:
-    """Return the failure of JSON members that `to_parts` made."""
-    cause = parts.get("cause")
-    return Failure(
-        parts["name"],
-        parts["message"],
-        parts.get("kind"),
-        parts.get("details"),
-        None if cause is None else from_parts(cause),
-        tuple(from_parts(member) for member in parts.get("members", ())),
-    )
 
 
 def _name(error: BaseException, kind: str | None) -> object:

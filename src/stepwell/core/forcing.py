@@ -5,8 +5,9 @@ turn knows of an outcome already, or the call is not waited for any more, the de
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from stepwell.core.open_calls import OpenCall, fold_calls
 from stepwell.core.records import (
@@ -32,16 +33,14 @@ KINDS = {
 TYPES = {kind: type for type, kind in KINDS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(Struct, frozen=True):
     """The step that is meant, and the number of its last attempt (0: it has none)."""
 
     key: Key
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
+class Misfit(Struct, frozen=True):
     """Why an action does not fit how the instance stands."""
 
     reason: str

@@ -9,13 +9,13 @@ Source: developers.cloudflare.com/workflows/build/events-and-parameters/
 import bisect
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell.core.records import EventReceived, Key, StepForced
 
 
-@dataclass(slots=True)
-class _Wait:
+class _Wait(Struct):
     # Waits are served in the order in which they first began, which a replay may ask in another.
     order: int
     event_type: str

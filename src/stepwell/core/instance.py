@@ -4,10 +4,11 @@ The row of an instance in the store holds the same facts, so that lists need no 
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from enum import StrEnum
 
-from stepwell.core.quick import quick_dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from stepwell.core.records import (
     AttemptStarted,
     Completed,
@@ -84,8 +85,7 @@ class ImpossibleHistory(ValueError):
     """A record came in a status that it cannot come in: the history is damaged, or the engine has a defect."""
 
 
-@quick_dataclass(frozen=True, slots=True)
-class InstanceState:
+class InstanceState(Struct, frozen=True):
     """The facts of an instance that its row repeats. `status` is None before the first record.
 
     `queued_at` is when it was created, or last restarted as a whole.

@@ -7,18 +7,10 @@ calls the same counts.
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from stepwell import limits
 from stepwell.core.records import Key, StepKind
 from stepwell.errors import InvalidStepName, StepLimitReached
-
-
-class _Caller(NamedTuple):
-    """Whose call a key is: the step in whose body it was made, and which one of its kind and name there."""
-
-    parent: Key | None
-    nth: int
 
 
 class Scope:
@@ -26,7 +18,7 @@ class Scope:
 
     def __init__(self, parent: Key | None = None) -> None:
         self.parent = parent
-        self.calls: dict[tuple[StepKind, str], int] = defaultdict(int)
+        self.calls: dict[tuple[StepKind, str], int] = {}
 
 
 class Keys:
@@ -36,9 +28,10 @@ class Keys:
         """`step_limit` is how many `do` keys there may be."""
         self._step_limit = step_limit
         self._steps = 0
-        self._callers: dict[Key, _Caller] = {}
+        # The step in whose body each was called, and which one of its kind and name it was there; and the other way.
+        self._callers: dict[Key, tuple[Key | None, int]] = {}
+        self._called: dict[tuple[Key | None, StepKind, str, int], Key] = {}
         self._children: dict[Key, list[Key]] = defaultdict(list)
-        self._counts: dict[tuple[Key | None, StepKind, str], dict[int, int]] = defaultdict(dict)
         self._highest: dict[tuple[StepKind, str], int] = defaultdict(int)
 
     def next(self, kind: StepKind, name: str, scope: Scope) -> Key:
@@ -47,42 +40,47 @@ class Keys:
         Raises InvalidStepName, or StepLimitReached for a `do` beyond the limit. The limit is on keys, not on calls
         in this turn: a replay makes fewer calls, and must meet the limit in the same place.
         """
-        if not limits.is_step_name(name):
-            expected = f"text of up to {limits.STEP_NAME_LENGTH} characters without control characters"
-            raise InvalidStepName(name, expected)
-        nth = scope.calls[kind, name] + 1
-        count = self._counts[scope.parent, kind, name].get(nth)
-        if count is not None:
-            key = Key(kind, name, count)
-        elif kind is StepKind.DO and self._steps >= self._step_limit:
-            raise StepLimitReached(self._step_limit)
-        else:
-            key = Key(kind, name, self._highest[kind, name] + 1)
-            self.own(key, scope.parent, nth)
+        if not isinstance(name, str):
+            # It may be nothing that can be looked up.
+            raise _invalid(name)
+        nth = scope.calls.get((kind, name), 0) + 1
+        key = self._called.get((scope.parent, kind, name, nth))
+        if key is None:
+            key = self._new(kind, name, scope.parent, nth)
         scope.calls[kind, name] = nth
+        return key
+
+    def _new(self, kind: StepKind, name: str, parent: Key | None, nth: int) -> Key:
+        if not limits.is_step_name(name):
+            raise _invalid(name)
+        if kind is StepKind.DO and self._steps >= self._step_limit:
+            raise StepLimitReached(self._step_limit)
+        key = Key(kind, name, self._highest[kind, name] + 1)
+        self.own(key, parent, nth)
         return key
 
     def own(self, key: Key, parent: Key | None, nth: int | None) -> None:
         """Let a key belong to the scope that called it. A key that is known stays where it is."""
         if key in self._callers:
             return
-        caller = self._callers[key] = _Caller(parent, nth or key.count)
-        self._counts[parent, key.kind, key.name][caller.nth] = key.count
-        called = (key.kind, key.name)
-        self._highest[called] = max(self._highest[called], key.count)
-        self._steps += key.kind is StepKind.DO
+        kind, name, count = key.kind, key.name, key.count
+        nth = nth or count
+        self._callers[key] = (parent, nth)
+        self._called[parent, kind, name, nth] = key
+        self._highest[kind, name] = max(self._highest[kind, name], count)
+        self._steps += kind is StepKind.DO
         if parent is not None:
             self._children[parent].append(key)
 
     def outermost(self, key: Key) -> Key:
         """Return the key whose call led to this one, and that `run` itself, or a rollback, called."""
-        while (parent := self._callers[key].parent) is not None:
+        while (parent := self.parent_of(key)) is not None:
             key = parent
         return key
 
     def parent_of(self, key: Key) -> Key | None:
         """Return the step in whose body a key was called, or None for `run` itself."""
-        return self._callers[key].parent
+        return self._callers[key][0]
 
     def of_run(self) -> list[Key]:
         """Return the keys that `run` itself has called, in their order."""
@@ -98,6 +96,10 @@ class Keys:
         """Return what a key's first record says of its caller."""
         parent, nth = self._callers[key]
         return parent, None if nth == key.count else nth
+
+
+def _invalid(name: object) -> InvalidStepName:
+    return InvalidStepName(name, f"text of up to {limits.STEP_NAME_LENGTH} characters without control characters")
 
 
 def idempotency_key(instance_key: str, key: Key, generation: int) -> str:

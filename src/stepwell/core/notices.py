@@ -7,8 +7,10 @@ takes back stays told: a history only grows.
 Source: developers.cloudflare.com/workflows/build/subscribe-to-instance-events/
 """
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stepwell.core.failures import Failure
 from stepwell.core.instance import FINAL, InstanceState, Status, advance
@@ -78,8 +80,7 @@ class NoticeType(StrEnum):
     ROLLBACK_ATTEMPT_ERRORED = "rollback_attempt_errored"
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """One thing that subscribers are told. What does not belong to its type is None. Times are milliseconds.
 
     `params` is the JSON that was sent, `output` is a stored value. `retry_ms`: when the next attempt begins.

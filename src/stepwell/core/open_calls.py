@@ -6,7 +6,8 @@ attempt calls it again; nor, in a rollback, is what `run` itself had called.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell.core.failures import Failure
 from stepwell.core.instance import InstanceState, Status, advance
@@ -57,8 +58,7 @@ def fold_calls(history: Iterable[Recorded]) -> "OpenCalls":
     return calls
 
 
-@dataclass(slots=True)
-class OpenCall:
+class OpenCall(Struct):
     """A step, a sleep or a wait; `until` None: time decides nothing of it."""
 
     key: Key

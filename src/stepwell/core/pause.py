@@ -6,11 +6,10 @@ wait that begins during the pause, because an attempt still ended, is kept as if
 Source: developers.cloudflare.com/workflows/build/workers-api/#pause
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(slots=True)
-class Pause:
+class Pause(Struct):
     """A pause, or that there is none (`asked_at` None). Times in milliseconds."""
 
     asked_at: int | None = None

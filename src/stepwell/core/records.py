@@ -10,8 +10,9 @@ as `nth` which of the calls of its kind and name there it was, where that is not
 from enum import StrEnum
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from stepwell.core.failures import Failure
-from stepwell.core.quick import quick_dataclass
 
 
 class StepKind(StrEnum):
@@ -24,12 +25,12 @@ class StepKind(StrEnum):
     ROLLBACK = "rollback"
 
 
-class Key(NamedTuple):
+class Key(Struct, frozen=True, array_like=True, order=True, cache_hash=True):
     """One step of an instance: the `count`-th call of its kind with this name."""
 
     kind: StepKind
     name: str
-    count: int  # type: ignore[assignment]  # hides tuple.count, which no one needs of a key
+    count: int
 
     @property
     def label(self) -> str:
@@ -45,8 +46,7 @@ class Key(NamedTuple):
 _WITH_ATTEMPTS = (StepKind.DO, StepKind.ROLLBACK)
 
 
-@quick_dataclass(frozen=True, slots=True)
-class PayloadRef:
+class PayloadRef(Struct, frozen=True):
     """A value too large to lie in its record: where it is, its size in bytes, and its first characters."""
 
     id: int
@@ -61,16 +61,14 @@ Payload = str | PayloadRef
 Attributes = dict[str, str | int | float | bool]
 
 
-@quick_dataclass(frozen=True, slots=True)
-class StreamRef:
+class StreamRef(Struct, frozen=True):
     """Where the bytes lie that a step returned as a stream, and how many they are."""
 
     id: int
     size: int
 
 
-@quick_dataclass(frozen=True, slots=True)
-class StepConfig:
+class StepConfig(Struct, frozen=True):
     """A step's config, merged with the defaults and frozen when the step first ran.
 
     `delay` and `timeout` are kept as the author wrote them: milliseconds, or a duration in words. `delay` is
@@ -88,16 +86,14 @@ class StepConfig:
 DYNAMIC_DELAY = "[dynamic]"
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Firing:
+class Firing(Struct, frozen=True):
     """What of a schedule made an instance: its cron expression, and the moment that the firing was for."""
 
     cron: str
     scheduled_at: int
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Created:
+class Created(Struct, frozen=True):
     """The instance was created, with its params; `schedule`: by what, if by a schedule.
 
     `traceparent`, `tracestate`: the span within which somebody created it, as headers say it.
@@ -111,30 +107,26 @@ class Created:
     tracestate: str | None = None
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """A worker took the instance. The first one is its start. `lost` tells that the turn before was lost."""
 
     at: int
     lost: bool = False
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """The instance was put back until something happens."""
 
     at: int
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(Struct, frozen=True):
     """It could go on, and waits for a slot, as its workflow or account has no free one."""
 
     at: int
 
 
-@quick_dataclass(frozen=True, slots=True)
-class AttemptStarted:
+class AttemptStarted(Struct, frozen=True):
     """An attempt of a step began. `attempt` counts every try, from 1; the first has the config.
 
     `rollback` tells of the first whether its author gave the step a rollback.
@@ -149,8 +141,7 @@ class AttemptStarted:
     rollback: bool | None = None
 
 
-@quick_dataclass(frozen=True, slots=True)
-class AttemptFailed:
+class AttemptFailed(Struct, frozen=True):
     """An attempt failed and there will be another at `retry_at`; None: the step's failure follows."""
 
     at: int
@@ -161,8 +152,7 @@ class AttemptFailed:
     attributes: Attributes | None = None
 
 
-@quick_dataclass(frozen=True, slots=True)
-class AttemptLost:
+class AttemptLost(Struct, frozen=True):
     """The worker died during the attempt. It counts; the next one starts at once."""
 
     at: int
@@ -170,8 +160,7 @@ class AttemptLost:
     attempt: int
 
 
-@quick_dataclass(frozen=True, slots=True)
-class AttemptInterrupted:
+class AttemptInterrupted(Struct, frozen=True):
     """The engine ended the attempt (reload, drain, end of the instance). It does not count."""
 
     at: int
@@ -179,8 +168,7 @@ class AttemptInterrupted:
     attempt: int
 
 
-@quick_dataclass(frozen=True, slots=True)
-class StepSucceeded:
+class StepSucceeded(Struct, frozen=True):
     """The attempt, and with it the step, returned a value; of a stream, `value` is what people are shown of it."""
 
     at: int
@@ -191,8 +179,7 @@ class StepSucceeded:
     attributes: Attributes | None = None
 
 
-@quick_dataclass(frozen=True, slots=True)
-class StepFailed:
+class StepFailed(Struct, frozen=True):
     """The step failed for good. An open attempt ends with the same error."""
 
     at: int
@@ -202,16 +189,14 @@ class StepFailed:
     attributes: Attributes | None = None
 
 
-@quick_dataclass(frozen=True, slots=True)
-class StepCancelled:
+class StepCancelled(Struct, frozen=True):
     """The author cancelled the call: of a step, a sleep or a wait."""
 
     at: int
     key: Key
 
 
-@quick_dataclass(frozen=True, slots=True)
-class SleepStarted:
+class SleepStarted(Struct, frozen=True):
     """A sleep began; it ends at `until`."""
 
     at: int
@@ -221,16 +206,14 @@ class SleepStarted:
     nth: int | None = None
 
 
-@quick_dataclass(frozen=True, slots=True)
-class SleepEnded:
+class SleepEnded(Struct, frozen=True):
     """A sleep is over."""
 
     at: int
     key: Key
 
 
-@quick_dataclass(frozen=True, slots=True)
-class WaitStarted:
+class WaitStarted(Struct, frozen=True):
     """A wait for an event of a type began; it times out at `deadline`."""
 
     at: int
@@ -242,8 +225,7 @@ class WaitStarted:
     nth: int | None = None
 
 
-@quick_dataclass(frozen=True, slots=True)
-class WaitEnded:
+class WaitEnded(Struct, frozen=True):
     """A wait got the event with the number `event_seq`, or failed by hand (`error`), or timed out.
 
     Of one that was completed by hand, the number is that of the record that did so.
@@ -255,8 +237,7 @@ class WaitEnded:
     error: Failure | None = None
 
 
-@quick_dataclass(frozen=True, slots=True)
-class EventReceived:
+class EventReceived(Struct, frozen=True):
     """Somebody sent an event."""
 
     at: int
@@ -264,16 +245,14 @@ class EventReceived:
     value: Payload
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Patched:
+class Patched(Struct, frozen=True):
     """The code has asked by this name whether it may go the new way, and may: from here on it always may."""
 
     at: int
     name: str
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """Somebody has given the instance another version of its code, in place of the one that it had."""
 
     at: int
@@ -281,8 +260,7 @@ class Moved:
     before: str
 
 
-@quick_dataclass(frozen=True, slots=True)
-class SlotGiven:
+class SlotGiven(Struct, frozen=True):
     """A step that has waited since then has a slot of a limit that steps share; its attempt begins at `start_at`."""
 
     at: int
@@ -301,8 +279,7 @@ class Action(StrEnum):
     FAIL = "fail"
 
 
-@quick_dataclass(frozen=True, slots=True)
-class StepForced:
+class StepForced(Struct, frozen=True):
     """Somebody, called `by`, decided by hand what becomes of a step.
 
     A retry is that of the attempt with this number, and of no later one. `value` completes: a step with what it would
@@ -318,37 +295,32 @@ class StepForced:
     error: Failure | None = None
 
 
-@quick_dataclass(frozen=True, slots=True)
-class PauseAsked:
+class PauseAsked(Struct, frozen=True):
     """Somebody asked to pause the instance: from here its waits stand still, and no attempt begins."""
 
     at: int
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Paused:
+class Paused(Struct, frozen=True):
     """Nothing of the instance is in flight any more. It comes from outside where no worker held the instance."""
 
     at: int
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(Struct, frozen=True):
     """Somebody asked to resume: what waited when the pause was asked for waits on, as much longer as it stood still."""
 
     at: int
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Terminated:
+class Terminated(Struct, frozen=True):
     """Somebody ended the instance. What was in flight is abandoned."""
 
     at: int
     trigger: str
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Restarted:
+class Restarted(Struct, frozen=True):
     """Somebody began the instance again, at `from_seq`, the first record of a step; None: at its beginning.
 
     `step_count` is how many steps began before that, and stay. `standing` says what counts after it.
@@ -360,8 +332,7 @@ class Restarted:
     step_count: int = 0
 
 
-@quick_dataclass(frozen=True, slots=True)
-class RollbackStarted:
+class RollbackStarted(Struct, frozen=True):
     """An error escaped `run`, or somebody terminated the instance (`trigger`), and its steps are rolled back first."""
 
     at: int
@@ -369,31 +340,27 @@ class RollbackStarted:
     trigger: str | None = None
 
 
-@quick_dataclass(frozen=True, slots=True)
-class RollbackEnded:
+class RollbackEnded(Struct, frozen=True):
     """All rollbacks have run, or one has failed, and none runs after it; the end of the instance follows."""
 
     at: int
     error: Failure | None = None
 
 
-@quick_dataclass(frozen=True, slots=True)
-class RollbackResumed:
+class RollbackResumed(Struct, frozen=True):
     """Somebody asked to go on with a rollback that had failed: what failed is tried again."""
 
     at: int
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """`run` returned a value."""
 
     at: int
     value: Payload
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """An error escaped `run`, or the engine gave the instance up."""
 
     at: int

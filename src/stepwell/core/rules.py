@@ -1,6 +1,6 @@
 """The limits and defaults that an instance lives by."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from stepwell import durations, limits
 from stepwell.core import retries
@@ -13,13 +13,11 @@ from stepwell.core.records import (
     StepConfig,
     StepKind,
     StepSucceeded,
-    StreamRef,
 )
 from stepwell.errors import InstanceTooLarge, InvalidEventType, InvalidStepConfig, SleepInThePast
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """What steps, sleeps and waits may be, and what they are where the author says nothing. Times in milliseconds."""
 
     step_limit: int = limits.STEPS_PER_INSTANCE
@@ -68,17 +66,19 @@ class Rules:
 RULES = Rules()
 
 
+_WITH_VALUES = (StepSucceeded, Created, EventReceived)
+
+
 def size_of(record: Record) -> int:
     """Return how many bytes a record adds to what its instance holds: params, event payloads and results count."""
-    match record:
-        case StepSucceeded(stream=StreamRef(size=size)):
-            return size
-        case Created(value=value) | EventReceived(value=value) | StepSucceeded(value=value):
-            if isinstance(value, PayloadRef):
-                return value.size
-            return len(value) if value.isascii() else len(value.encode())
-        case _:
-            return 0
+    if not isinstance(record, _WITH_VALUES):
+        return 0
+    value = record.value
+    if isinstance(record, StepSucceeded) and record.stream is not None:
+        return record.stream.size
+    if isinstance(value, PayloadRef):
+        return value.size
+    return len(value) if value.isascii() else len(value.encode())
 
 
 class Room:

@@ -6,7 +6,8 @@ that has passed, or nothing at all. What has been so for a moment only is about 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell.core.instance import FINAL, Status
 from stepwell.core.open_calls import OpenCalls
@@ -35,8 +36,7 @@ _WAKE = "`stepwell doctor --fix` makes it due"
 _SLOTS = "`stepwell doctor --fix` counts the slots anew"
 
 
-@dataclass(frozen=True, slots=True)
-class Stall:
+class Stall(Struct, frozen=True):
     """Why an instance is stalled, in words, and what helps.
 
     `is_unclaimed`: it is due, and no worker takes it, or there is none for it. `is_unwoken`: nothing will make it due

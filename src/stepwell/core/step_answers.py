@@ -1,31 +1,28 @@
 """What a turn is answered when it asks about a step, and the attempts that it begins."""
 
-from stepwell.core.quick import quick_dataclass
+from msgspec import Struct
+
 from stepwell.core.records import Key, StepConfig
 
 
-@quick_dataclass(frozen=True, slots=True)
-class AwaitResult:
+class AwaitResult(Struct, frozen=True):
     """The outcome is on record, and comes to the author in its turn."""
 
 
-@quick_dataclass(frozen=True, slots=True)
-class WaitUntil:
+class WaitUntil(Struct, frozen=True):
     """Nothing to do before this moment (milliseconds)."""
 
     at: int
 
 
-@quick_dataclass(frozen=True, slots=True)
-class RunAttempt:
+class RunAttempt(Struct, frozen=True):
     """Begin an attempt now."""
 
 
 StepAnswer = AwaitResult | WaitUntil | RunAttempt
 
 
-@quick_dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """An attempt that has begun. `number` is what the author sees: of the interrupted ones `ordinal` counts also.
 
     `generation` is the seq of the restart after which the step began; 0: there was none.

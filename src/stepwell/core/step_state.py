@@ -1,12 +1,11 @@
 """Where a step with attempts stands, as an execution keeps it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from stepwell.core.records import Attributes, StepConfig
 
 
-@dataclass(slots=True)
-class StepState:
+class StepState(Struct):
     """A step: `ordinal` is its last attempt's number, `retry_at` when the next one is due.
 
     `attributes` are what the open attempt has said of itself, until they are recorded.

@@ -7,10 +7,11 @@ Source: developers.cloudflare.com/api/resources/workflows/subresources/instances
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
+
+from msgspec import Struct, field
 
 from stepwell import values
 from stepwell.core.failures import Failure
@@ -80,8 +81,7 @@ def timed_out(timeout_ms: int) -> Failure:
     return Failure(WorkflowTimeoutError.name, f"Execution timed out after {timeout_ms}ms")
 
 
-@dataclass(slots=True)
-class AttemptEntry:
+class AttemptEntry(Struct):
     """One attempt; `end` and `success` are None while it runs."""
 
     start: int
@@ -92,8 +92,7 @@ class AttemptEntry:
     attributes: Attributes = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class StepEntry:
+class StepEntry(Struct):
     """A `step.do`, or the rollback of one; `end` and `success` are None until it has ended for good."""
 
     name: str
@@ -106,8 +105,7 @@ class StepEntry:
     type: Literal["step", "rollback"] = "step"
 
 
-@dataclass(slots=True)
-class SleepEntry:
+class SleepEntry(Struct):
     """A sleep; `end` is the planned wake-up."""
 
     name: str
@@ -118,8 +116,7 @@ class SleepEntry:
     type: Literal["sleep"] = "sleep"
 
 
-@dataclass(slots=True)
-class WaitEntry:
+class WaitEntry(Struct):
     """A wait for an event; `end` is the planned time-out while it waits, then the moment when it ended."""
 
     name: str
@@ -133,8 +130,7 @@ class WaitEntry:
     type: Literal["waitForEvent"] = "waitForEvent"
 
 
-@dataclass(slots=True)
-class TerminationEntry:
+class TerminationEntry(Struct):
     """Somebody ended the instance; `trigger` says where from."""
 
     trigger: str
@@ -146,8 +142,7 @@ CalledEntry = StepEntry | SleepEntry | WaitEntry
 Entry = CalledEntry | TerminationEntry
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackOutcome:
+class RollbackOutcome(Struct, frozen=True):
     """How a rollback went; `error` is why it failed."""
 
     outcome: Literal["complete", "failed"]
@@ -158,8 +153,7 @@ class RollbackOutcome:
 TERMINATED = Failure("Terminated", "Instance terminated during rollback")
 
 
-@dataclass(slots=True)
-class InstanceLog:
+class InstanceLog(Struct):
     """Everything that `GET instance` tells, from the history alone."""
 
     state: InstanceState = field(default_factory=InstanceState)

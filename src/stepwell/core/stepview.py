@@ -4,8 +4,9 @@ Source: developers.cloudflare.com/api/resources/workflows/subresources/instances
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from stepwell.core.failures import Failure
 from stepwell.core.records import (
@@ -38,8 +39,7 @@ from stepwell.core.steplog import (
 _KINDS: dict[str, StepKind] = {"step": StepKind.DO, "waitForEvent": StepKind.WAIT}
 
 
-@dataclass(frozen=True, slots=True)
-class StepQuery:
+class StepQuery(Struct, frozen=True):
     """Which `step` or `waitForEvent`, by the name that the log shows.
 
     `attempt` counts the log's attempts from 1; None: the step itself.
@@ -50,8 +50,7 @@ class StepQuery:
     attempt: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StepView:
+class StepView(Struct, frozen=True):
     """How a step stands. `value` is what it returned, or the payload of the event that it waited for.
 
     `is_plain` tells that the value is JSON as somebody sent it, not as a step's result is stored. Of a `stream` the

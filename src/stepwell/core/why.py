@@ -4,7 +4,8 @@ What is due waits for a worker, and for nothing else. Times are in milliseconds 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell import durations
 from stepwell.core.failures import Failure
@@ -14,8 +15,7 @@ from stepwell.core.records import Recorded, StepKind
 from stepwell.core.steplog import LOST
 
 
-@dataclass(frozen=True, slots=True)
-class SlotWait:
+class SlotWait(Struct, frozen=True):
     """How an instance waits for a slot: `before` counts those of its key that come first, up to a bound.
 
     `held` and `most` are of its workflow, `most_in_account` of its account; None: any number may run. `key` is '' where
@@ -29,8 +29,7 @@ class SlotWait:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class SharedSlotWait:
+class SharedSlotWait(Struct, frozen=True):
     """How a step waits for a slot of a limit that steps share, since a moment.
 
     `start_at` is when it may begin, if it knows (a rate says so). `before` counts those that come first, up to a bound;
@@ -47,8 +46,7 @@ class SharedSlotWait:
     is_set: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What only the store knows of an instance.
 
     `owner` is the worker that holds it, None: nobody does; `workers` are those that are alive and have its code, which
@@ -87,8 +85,7 @@ class Situation:
 # ---- the reasons
 
 
-@dataclass(frozen=True, slots=True)
-class EventAwaited:
+class EventAwaited(Struct, frozen=True):
     """It waits for an event of a type; `unmet` are the types of others that have come, and that no wait has got."""
 
     step: str
@@ -97,16 +94,14 @@ class EventAwaited:
     unmet: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sleeping:
+class Sleeping(Struct, frozen=True):
     """It sleeps."""
 
     step: str
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAwaited:
+class RetryAwaited(Struct, frozen=True):
     """A step waits for its next attempt; `error` is that of the last one."""
 
     step: str
@@ -115,8 +110,7 @@ class RetryAwaited:
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRunning:
+class AttemptRunning(Struct, frozen=True):
     """An attempt is in flight on a worker; it times out at `until`. `attempt` counts as the log does."""
 
     step: str
@@ -126,8 +120,7 @@ class AttemptRunning:
     worker: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerBlocked:
+class WorkerBlocked(Struct, frozen=True):
     """The worker that holds it does not answer; `stack` is where it hangs, outermost first, empty: nobody knows."""
 
     worker: str
@@ -135,23 +128,20 @@ class WorkerBlocked:
     stack: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class CodeRunning:
+class CodeRunning(Struct, frozen=True):
     """The code of `run` runs, or waits for something outside of steps; the last that is known of it is of `since`."""
 
     since: int
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(Struct, frozen=True):
     """It is due, and no worker has taken it; `before` counts what is due before it."""
 
     since: int
     before: int
 
 
-@dataclass(frozen=True, slots=True)
-class SlotAwaited:
+class SlotAwaited(Struct, frozen=True):
     """It could go on, and waits for a slot; `until` is when a rate allows the next start, None: that is not it."""
 
     since: int
@@ -159,22 +149,19 @@ class SlotAwaited:
     wait: SlotWait
 
 
-@dataclass(frozen=True, slots=True)
-class SharedSlotAwaited:
+class SharedSlotAwaited(Struct, frozen=True):
     """A step waits for a slot of a limit that it shares with others."""
 
     wait: SharedSlotWait
 
 
-@dataclass(frozen=True, slots=True)
-class NoWorker:
+class NoWorker(Struct, frozen=True):
     """No worker is alive that has the code of its version."""
 
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotLoaded:
+class NotLoaded(Struct, frozen=True):
     """No worker that is alive has the class that the workflow is made of."""
 
     script: str
@@ -182,37 +169,32 @@ class NotLoaded:
     workers: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class TurnsLost:
+class TurnsLost(Struct, frozen=True):
     """The workers that held it died, so many times in a row."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Resting:
+class Resting(Struct, frozen=True):
     """Its last turn could not go on, and it is tried again at `until`."""
 
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class PausedSince:
+class PausedSince(Struct, frozen=True):
     """It is paused, as was asked for at `since`."""
 
     since: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pausing:
+class Pausing(Struct, frozen=True):
     """It is to be paused, as was asked for at `since`, once what is in flight has ended."""
 
     since: int
     in_flight: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class RollingBack:
+class RollingBack(Struct, frozen=True):
     """It is rolled back for an error; `step` is the one whose rollback runs or waits, None: none has begun."""
 
     since: int
@@ -240,16 +222,14 @@ Reason = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """When an instance ended; `error` is why, where an error ended it."""
 
     at: int
     error: Failure | None
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(Struct, frozen=True):
     """The status of an instance, and why it does not go on; of one that has ended there is the end alone."""
 
     status: Status

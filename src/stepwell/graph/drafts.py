@@ -2,8 +2,9 @@
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from stepwell.graph.nodes import (
     Break,
@@ -23,16 +24,14 @@ class Hole:
     """The kind of a draft that only holds a place: what it comes to have takes it."""
 
 
-@dataclass(eq=False, slots=True)
-class Blk:
+class Blk(Struct, eq=False):
     """Drafts one after the other, under the head that they have in the source."""
 
     label: str | None
     drafts: "list[Draft]" = field(default_factory=list)
 
 
-@dataclass(eq=False, slots=True)
-class Helper:
+class Helper(Struct, eq=False):
     """A function of the author's that was read, once for each set of callables that it was given."""
 
     name: str
@@ -43,8 +42,7 @@ class Helper:
     makes_steps: bool = False
 
 
-@dataclass(eq=False, slots=True)
-class Draft:
+class Draft(Struct, eq=False):
     """A node to be: its kind, its own members, and its blocks of others."""
 
     kind: type

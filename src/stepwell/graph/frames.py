@@ -4,7 +4,8 @@ import ast
 import builtins
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from stepwell.graph.drafts import Blk, Draft, Helper, Hole, place_of
 from stepwell.graph.meanings import (
@@ -29,16 +30,14 @@ _MOST_REMARKS = 50
 _TOO_LONG = "the source takes too long to be followed: it is very long, or its helpers call each other in many ways"
 
 
-@dataclass(eq=False, slots=True)
-class Binding:
+class Binding(Struct, eq=False):
     """What a name means, and its expression if it was bound once."""
 
     meaning: Meaning | None
     expression: ast.expr | None
 
 
-@dataclass(eq=False, slots=True)
-class Reading:
+class Reading(Struct, eq=False):
     """What is known while one workflow is read."""
 
     modules: Modules

@@ -5,8 +5,9 @@ Whatever else an expression means, numbers, texts, results of steps, is None.
 
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from stepwell.graph.drafts import Draft
@@ -18,27 +19,23 @@ _MOST_PLACES = 200
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-@dataclass(eq=False, slots=True)
-class StepObject:
+class StepObject(Struct, eq=False):
     """What `run` receives as `step`."""
 
 
-@dataclass(eq=False, slots=True)
-class StepMethod:
+class StepMethod(Struct, eq=False):
     """A method of the step object."""
 
     name: str
 
 
-@dataclass(eq=False, slots=True)
-class External:
+class External(Struct, eq=False):
     """What other packages have, or Python itself, by its dotted name."""
 
     name: str
 
 
-@dataclass(eq=False, slots=True)
-class Function:
+class Function(Struct, eq=False):
     """A function of the author's, and what its first parameter is bound to, if it is a method."""
 
     node: FunctionNode
@@ -61,8 +58,7 @@ class Function:
         return [*self.positional, *self.node.args.kwonlyargs]
 
 
-@dataclass(eq=False, slots=True)
-class Decorated:
+class Decorated(Struct, eq=False):
     """A function under `@step.do`; `call` is the decorator, if it is called. `last` is the node of its latest call."""
 
     function: Function
@@ -70,24 +66,21 @@ class Decorated:
     last: "Draft | None" = None
 
 
-@dataclass(eq=False, slots=True)
-class Marked:
+class Marked(Struct, eq=False):
     """A function under Stepwell's `@step`."""
 
     function: Function
     call: ast.Call | None
 
 
-@dataclass(eq=False, slots=True)
-class Class:
+class Class(Struct, eq=False):
     """A class of the author's."""
 
     node: ast.ClassDef
     frame: "Frame"
 
 
-@dataclass(eq=False, slots=True)
-class Instance:
+class Instance(Struct, eq=False):
     """An object of a class of the author's. `before`: look for attributes behind this class, as `super()` does."""
 
     kind: Class
@@ -95,8 +88,7 @@ class Instance:
     before: Class | None = None
 
 
-@dataclass(eq=False, slots=True)
-class Coroutine:
+class Coroutine(Struct, eq=False):
     """What was called and is still to be awaited. `begin` lets it happen; `hole` is where it stands if nobody does."""
 
     begin: "Callable[[Frame], Meaning | None]"
@@ -104,37 +96,32 @@ class Coroutine:
     is_used: bool = False
 
 
-@dataclass(eq=False, slots=True)
-class Task:
+class Task(Struct, eq=False):
     """What was begun, and may be awaited."""
 
     drafts: "Sequence[Draft]"
 
 
-@dataclass(eq=False, slots=True)
-class Group:
+class Group(Struct, eq=False):
     """A TaskGroup, and what was begun in it."""
 
     begun: "set[Draft]" = field(default_factory=set)
 
 
-@dataclass(eq=False, slots=True)
-class GroupMethod:
+class GroupMethod(Struct, eq=False):
     """The method of a TaskGroup that begins a task."""
 
     group: Group
 
 
-@dataclass(eq=False, slots=True)
-class Many:
+class Many(Struct, eq=False):
     """One of these, or a container of them, in their places; `labels` say which is meant, where that is known."""
 
     members: "Sequence[Meaning | None]"
     labels: Sequence[str] = ()
 
 
-@dataclass(eq=False, slots=True)
-class Partial:
+class Partial(Struct, eq=False):
     """A callable that was given some of its arguments, in the call `node`; or one that is still to get its function."""
 
     callee: "Meaning"
@@ -143,8 +130,7 @@ class Partial:
     is_decorator: bool = False
 
 
-@dataclass(eq=False, slots=True)
-class ModuleMeaning:
+class ModuleMeaning(Struct, eq=False):
     """A module of the script's folder."""
 
     module: "Module"
@@ -169,8 +155,7 @@ Meaning = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """What the arguments of a call mean."""
 
     positional: Sequence[Meaning | None] = ()

@@ -2,8 +2,9 @@
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from posixpath import basename, dirname, join, normpath
+
+from msgspec import Struct, field
 
 _MOST_CHARACTERS = 2_000_000
 
@@ -12,8 +13,7 @@ class TooMuch(Exception):
     """A source is larger, or takes longer to be read, than a graph is worth. Its text says which."""
 
 
-@dataclass(eq=False, slots=True)
-class Module:
+class Module(Struct, eq=False):
     """A file that was parsed: for each name of its top level the statements that bind it, in their order."""
 
     file: str

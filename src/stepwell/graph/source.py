@@ -7,9 +7,9 @@ which it is called, and a remark says what could not be followed.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from stepwell.graph import lookups, statements
 from stepwell.graph.frames import Reading, frame_of
@@ -23,8 +23,7 @@ from stepwell.graph.payload import shape_of_params
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A graph, or why there is none."""
 
     graph: Graph | None

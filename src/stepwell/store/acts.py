@@ -1,11 +1,11 @@
 """What an entry of the audit log says of an operation: names and settings, never payloads, outputs or secrets."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct, field
 
 from stepwell.core.records import Restarted, StepForced
 from stepwell.store import codec
@@ -46,8 +46,7 @@ MOST_DETAIL = 2_000
 _MOST_NAMES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """What was done to what. `thing` is what has neither a workflow's name nor an instance's id; None: nothing else."""
 
     action: AuditAction

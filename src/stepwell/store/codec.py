@@ -5,15 +5,15 @@ nothing but the `sqlite3` shell can read a history.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, TypedDict, get_args
+from typing import Any, get_args
 
 import msgspec
+from msgspec.structs import FieldInfo, fields
 
 from stepwell import values
-from stepwell.core.failures import Failure, from_parts, to_parts
+from stepwell.core.failures import Failure
 from stepwell.core.records import (
     Action,
     Firing,
@@ -32,10 +32,7 @@ from stepwell.store.operations import RecordRow
 def to_row(record: Record) -> RecordRow:
     """Return the row of a record; the store gives it its seq."""
     form = _FORMS_OF[type(record)]
-    body = {name: part for name, part in zip(form.parts, form.parts_of(record), strict=True) if part is not None}
-    if isinstance(error := body.get("error"), Failure):
-        body["error"] = to_parts(error)
-    value, text = getattr(record, "value", None), _encode(body).decode()
+    value, text = getattr(record, "value", None), _encode(form.written(*form.written_of(record))).decode()
     if isinstance(value, PayloadRef):
         # It came from outside, and becomes a step's result: it stays where it lies.
         return RecordRow(form.name, record.at, text, value.preview, value.id, value.size)
@@ -43,15 +40,16 @@ def to_row(record: Record) -> RecordRow:
 
 
 def from_row(row: RecordRow) -> Recorded:
-    """Return the record of a row."""
+    """Return the record of a row. Raises KeyError, ValueError or TypeError if it is damaged."""
     form = _FORMS[row.kind]
-    body = form.decode(row.body)
-    for name, build in form.built:
-        if name in body:
-            body[name] = build(body[name])
+    body = form.read(row.body)
+    if form.has_config and body.config is not None:
+        body.config = _config(bytes(body.config))
     if row.value is not None:
-        body["value"] = _payload(row)
-    return Recorded(row.seq, form.kind(at=row.at, **body))
+        body.value = _payload(row)
+    elif form.needs_value:
+        raise ValueError(f"record {row.seq}, {row.kind}, has no value")
+    return Recorded(row.seq, form.kind(row.at, *form.read_of(body)))
 
 
 def from_rows(rows: Iterable[RecordRow]) -> list[Recorded]:
@@ -61,7 +59,7 @@ def from_rows(rows: Iterable[RecordRow]) -> list[Recorded]:
 
 def to_step(key: Key) -> str:
     """Return the key of a step as text."""
-    return msgspec.json.encode(list(key)).decode()
+    return msgspec.json.encode(key).decode()
 
 
 def from_step(text: str) -> Key:
@@ -105,13 +103,15 @@ def name_of(kind: type[Record]) -> str:
 _encode = msgspec.json.Encoder().encode
 # What came from outside is JSON, and shown as it was sent.
 _PLAIN = frozenset(("created", "event_received", "step_forced"))
-# What the decoder makes of a part of a body by itself, in a fraction of the time; a config stays text.
-_TYPES: dict[str, Any] = {"key": Key, "parent": Key, "action": Action, "config": msgspec.Raw}
-_BUILDERS: dict[str, Any] = {
-    "error": from_parts,
-    "config": lambda text: _config(bytes(text)),
-    "stream": lambda parts: StreamRef(**parts),
-    "schedule": lambda parts: Firing(**parts),
+# What the decoder is to make of a part of a body; any other is what its JSON says. A config stays text.
+_TYPES: dict[str, Any] = {
+    "key": Key,
+    "parent": Key,
+    "action": Action,
+    "error": Failure,
+    "stream": StreamRef,
+    "schedule": Firing,
+    "config": msgspec.Raw,
 }
 
 
@@ -121,15 +121,25 @@ class _Form:
     def __init__(self, kind: Any) -> None:
         self.kind = kind
         self.name = name_of(kind)
-        # What its body is made of, and how to take all of it from a record at once.
-        self.parts = [f.name for f in fields(kind) if f.name not in {"at", "value"}]
-        self.parts_of = _getter(self.parts)
-        # What of it is more than JSON, and what it is built by.
-        self.built = [(part, _BUILDERS[part]) for part in self.parts if part in _BUILDERS]
-        parts = {part: _TYPES.get(part, Any) for part in self.parts}
-        self.decode: Callable[[str], dict[str, Any]] = msgspec.json.Decoder(
-            TypedDict(self.name, parts, total=False)  # type: ignore[operator]  # made of data
-        ).decode
+        # All that a record has but its time, and what of that its body has.
+        parts = [part for part in fields(kind) if part.name != "at"]
+        names = [part.name for part in parts if part.name != "value"]
+        self.written = msgspec.defstruct(self.name, [(name, Any, None) for name in names], omit_defaults=True)
+        self.written_of = _getter(names)
+        # A body is read with a place for the value, so that it has all in the order in which the record takes it.
+        self.needs_value = any(part.name == "value" and part.required for part in parts)
+        self.has_config = "config" in names
+        read = msgspec.defstruct(self.name, [_field_of_body(part) for part in parts])
+        self.read: Callable[[str], Any] = msgspec.json.Decoder(read).decode
+        self.read_of = _getter([part.name for part in parts])
+
+
+def _field_of_body(part: FieldInfo) -> tuple[str, Any] | tuple[str, Any, Any]:
+    """Return name, type and, unless a body has to have it, default of a part that is read."""
+    type = _TYPES.get(part.name, Any)
+    if part.name == "value" or not part.required:
+        return part.name, type, None if part.required else part.default
+    return part.name, type
 
 
 def _getter(names: Sequence[str]) -> Callable[[object], Sequence[Any]]:

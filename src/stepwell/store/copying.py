@@ -5,8 +5,9 @@ target is there when all of it is, or not at all.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from stepwell.errors import StoreDamaged, StoreError
 from stepwell.store.sql.rows import Row
@@ -21,8 +22,7 @@ Counts = dict[str, int]
 Told = Callable[[str, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(Struct, frozen=True):
     """Up to which number a store has given out any: of rows, by table, and of transactions."""
 
     rows: Mapping[str, int]

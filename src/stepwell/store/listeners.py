@@ -7,8 +7,9 @@ while the interpreter is still needed for the rest.
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from stepwell.facts import fact
 from stepwell.store import Listener, Outgoing, Outlet
@@ -100,8 +101,7 @@ class Watchers:
                         calls.add(watcher.loop, watcher.told)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Watcher:
+class _Watcher(Struct, frozen=True, eq=False):
     loop: asyncio.AbstractEventLoop
     told: Callable[[], None]
     of_turns: bool

@@ -5,14 +5,14 @@ A file that has been applied never changes; a change of the schema is another fi
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from stepwell.errors import StoreDamaged, StoreTooNew
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(Struct, frozen=True):
     """One numbered SQL file."""
 
     n: int
@@ -25,8 +25,7 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """A row of the version table."""
 
     n: int

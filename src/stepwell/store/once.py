@@ -1,8 +1,7 @@
 """An operation that is done once under a key, however often it is sent."""
 
-from dataclasses import dataclass
-
 import msgspec
+from msgspec import Struct
 
 from stepwell.limits import IDEMPOTENCY_KEY_MS
 from stepwell.store.job_operations import StartJob
@@ -10,8 +9,7 @@ from stepwell.store.operations import AppendEvent, CreateInstance, Operation
 from stepwell.store.webhook_operations import AddWebhook
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
+class IdempotencyKey(Struct, frozen=True):
     """What a caller calls a request, so that it is done once however often it is sent; `request` is its hash."""
 
     key: str

@@ -7,11 +7,11 @@ of the instance. After a restart it begins anew, as counters do.
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from stepwell import limits
 from stepwell.core.instance import FINAL
@@ -56,8 +56,7 @@ _ENDINGS = frozenset(
 )
 
 
-@dataclass(slots=True)
-class _Turn:
+class _Turn(Struct):
     """A turn that a worker of this process holds: whose, since when its instance is there, the attempts in flight."""
 
     workflow: Labels

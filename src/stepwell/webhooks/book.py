@@ -2,9 +2,9 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from stepwell.clock import Clock
 from stepwell.durations import DAY_MS
@@ -33,8 +33,7 @@ from stepwell.webhooks.signing import new_secret
 OVERLAP_MS = DAY_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Webhooks:
+class Webhooks(Struct, frozen=True):
     """The webhooks of a store. `networks`: where receivers may be."""
 
     store: Store

@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell import durations
 from stepwell.clock import Clock
@@ -52,8 +53,7 @@ _OK = range(200, 300)
 _GONE = 410
 
 
-@dataclass(slots=True)
-class _Receiver:
+class _Receiver(Struct):
     """How a receiver does: how many messages are on their way, how many in a row have failed, and when to go on."""
 
     busy: int = 0

@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from stepwell import limits
 from stepwell.cli.doctor.finding import Finding, fault, many, ok, warning

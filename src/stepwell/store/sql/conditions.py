@@ -1,8 +1,9 @@
 """What is searched for, in SQL: as conditions on an instance, and as the parts of indexes that have what fits them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from stepwell.core.instance import UNFINISHED, Status
 from stepwell.store.search_operations import Wanted
@@ -16,8 +17,7 @@ _LASTED = "(ended_at - started_at)"
 _LAST = "\U0010ffff"
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """A part of an index, or several, that have all instances that fit a condition.
 
     `pieces` are (the column with the instance's row, a part of an index, up to `:most` entries). What each of `sources`

@@ -13,7 +13,8 @@ many, if so many are queued that it takes several looks. Of one millisecond no m
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stepwell.errors import QueueFull
 from stepwell.store.operations import CreateInstance
@@ -54,8 +55,7 @@ _BEGINNING, _END = -(2**62), 2**62
 _Named = tuple[str, str]
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(Struct):
     """How many are queued, at the most, that were created in a period: `until` is not in it."""
 
     since: int

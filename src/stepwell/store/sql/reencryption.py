@@ -4,8 +4,9 @@ Each row is changed only as long as it is as it was read: others write meanwhile
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from zlib import crc32
+
+from msgspec import Struct
 
 from stepwell.errors import StoreError
 from stepwell.sealing import NotOpened, Vault, is_sealed, key_of
@@ -202,8 +203,7 @@ def _is_current(vault: Vault, stored: str) -> bool:
     return is_sealed(stored) and key_of(stored) == vault.newest
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
+class _Table(Struct, frozen=True):
     """How a table is gone through: its rows after a place, what is before all of them, and what seals one."""
 
     read: str

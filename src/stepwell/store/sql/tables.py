@@ -5,15 +5,15 @@ hosts have it open, and who has signed in there.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from zlib import crc32
+
+from msgspec import Struct
 
 from stepwell.store.sql.records import is_whole
 from stepwell.store.sql.rows import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table: its columns, those of its primary key first in `key`.
 
     `is_numbered`: its rows have numbers that a database gives out, and that others name. `at_once`: so many rows are

@@ -1,7 +1,8 @@
 """One transaction of a writer, and what the operations that write have in common."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from stepwell.core.instance import FINAL
 from stepwell.store.operations import RecordRow
@@ -14,8 +15,7 @@ from stepwell.store.sql.rows import Connection, Values
 ANYTHING = ""
 
 
-@dataclass(slots=True)
-class Tidings:
+class Tidings(Struct):
     """What others hear once it is durable: the earliest moment of something due; (worker, row) told; what has changed.
 
     `has_rubbish`: something was deleted, and its rows are still to be. `has_freed`: rows have been deleted.
@@ -72,8 +72,7 @@ class Tidings:
             self.slots_left(other.slots_at)
 
 
-@dataclass(slots=True)
-class GateChange:
+class GateChange(Struct):
     """What a transaction changes at the gate of a workflow, at a moment.
 
     `keys`: how many more slots instances of a key hold; `queued`: how many more wait. `left` are (key, row) that have

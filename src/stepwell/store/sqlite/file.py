@@ -197,6 +197,8 @@ def _prepare(connection: FileConnection, path: Path) -> None:
     connection.execute(f"pragma journal_size_limit = {CHECKPOINT_PAGES * 4096}")
     connection.execute(f"pragma cache_size = -{WRITER_CACHE_KIB}")
     migrate(connection, _MIGRATIONS, str(path))
+    # A check has read all pages, and migrations have made many.
+    connection.execute("pragma shrink_memory")
 
 
 def _open_one_way_doors(connection: FileConnection) -> None:
@@ -235,7 +237,8 @@ def _applied(connection: FileConnection) -> list[migrations.Applied]:
 
 def _apply(connection: FileConnection, migration: migrations.Migration) -> None:
     connection.execute(f"pragma application_id = {APPLICATION_ID}")
-    connection.execute(migration.sql)
+    # Not kept for a second time, as what is prepared is otherwise.
+    connection.execute(migration.sql, can_cache=False)
     connection.execute(
         """
         insert into schema_version (n, name, sha256, applied_at)

@@ -2,14 +2,19 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from contextvars import Context
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from stepwell import values
 from stepwell.clock import Clock, sleep_ms
-from stepwell.core.records import Created, Payload, PayloadRef
+from stepwell.core.records import Created, Payload, PayloadRef, Recorded
 from stepwell.errors import StoreUnavailable, TurnLost
 from stepwell.facts import fact
-from stepwell.store import Store
+from stepwell.scope import look_away
+from stepwell.store import Store, codec
 from stepwell.store.operations import Claim, Operation, ReadHistory, ReadPayload, RecordRow
 from stepwell.workflow import to_moment
 
@@ -18,6 +23,37 @@ logger = logging.getLogger(__name__)
 A = TypeVar("A")
 
 _READ_AGAIN_AFTER_MS = 1_000
+# A history is read so many records at a time: few are longer.
+PAGE_RECORDS = 1_000
+
+
+class History(Struct):
+    """The records of an instance, and the seq of the last; `problem`: why those from some place on cannot be read."""
+
+    records: list[Recorded] = []
+    seq: int = 0
+    problem: Exception | None = None
+
+    def add(self, rows: Sequence[RecordRow]) -> None:
+        """Add a page; it may begin with what is there already."""
+        new = [row for row in rows if row.seq > self.seq]
+        self.seq = rows[-1].seq
+        if self.problem is None:
+            try:
+                self.records.extend(map(codec.from_row, new))
+            except Exception as error:  # whatever is wrong with it, the history is damaged
+                self.problem = error
+
+    def whole(self) -> list[Recorded]:
+        """Return all records. Raises whatever is wrong with them."""
+        if self.problem is not None:
+            raise self.problem
+        return self.records
+
+
+def _page_from(claim: Claim, seq: int) -> ReadHistory:
+    # It begins with the last record of the one before: a page that has none says that the turn is lost.
+    return ReadHistory(claim.row, max(seq - 1, 0), PAGE_RECORDS, claim.turn)
 
 
 class Reader:
@@ -50,14 +86,31 @@ class Reader:
         if not future.done():
             future.set_result(answer)
 
-    async def history(self, claim: Claim) -> list[RecordRow]:
-        """Return the records of a turn's instance. Raises TurnLost if the turn is lost, or the instance deleted."""
-        rows = claim.history
-        if rows is None:
-            rows = await self.read(ReadHistory(claim.row, turn=claim.turn))
-        if not rows:
-            raise TurnLost(claim.row, claim.turn)
-        return rows
+    async def history(self, claim: Claim) -> History:
+        """Return the history of a turn's instance. Raises TurnLost if the turn is lost, or the instance deleted.
+
+        While a page of a long one is decoded, the store reads the next.
+        """
+        history = History()
+        rows = await self._page(claim, 0) if claim.history is None else claim.history
+        while rows:
+            following: asyncio.Future[list[RecordRow]] | None = None
+            if claim.history is None and len(rows) == PAGE_RECORDS:
+                following = self._store.run(_page_from(claim, rows[-1].seq))
+                following.add_done_callback(look_away, context=Context())
+                # What is asked goes out at the end of a pass of the loop.
+                await asyncio.sleep(0)
+            history.add(rows)
+            if following is None:
+                return history
+            try:
+                rows = await following
+            except StoreUnavailable:
+                rows = await self._page(claim, history.seq)
+        raise TurnLost(claim.row, claim.turn)
+
+    async def _page(self, claim: Claim, seq: int) -> list[RecordRow]:
+        return await self.read(_page_from(claim, seq))
 
     async def text(self, value: Payload) -> str:
         """Return a value's JSON text, wherever it lies. Raises TurnLost."""

@@ -39,7 +39,6 @@ from stepwell.scope import TaskScope, look_away
 from stepwell.settings import TurnContext
 from stepwell.shared_slots import SharedSlots
 from stepwell.side_tasks import SideTasks
-from stepwell.store import codec
 from stepwell.store.operations import Claim
 from stepwell.streams import TurnStreams
 from stepwell.traces import HandedOn, Trace
@@ -178,16 +177,14 @@ class Turn:
 
     async def _open(self) -> None:
         """Read the history and start the author's code, unless the instance has to be given up."""
-        rows = await self._reader.history(self.claim)
+        history = await self._reader.history(self.claim)
         settings, now = self._context.settings, self.clock.now()
-        history: list[Recorded] = []
         try:
-            history.extend(map(codec.from_row, rows))
-            self.execution = Execution(history, now, settings, step_limit=self.claim.step_limit)
+            self.execution = Execution(history.whole(), now, settings, step_limit=self.claim.step_limit)
         except Exception as error:  # whatever is wrong with it, the history is damaged
-            self.execution.state = fold_as_far_as_possible(history)
+            self.execution.state = fold_as_far_as_possible(history.records)
             self.broke(error)
-        self._recorder.begin(rows[-1].seq, self.execution.state.step_count)
+        self._recorder.begin(history.seq, self.execution.state.step_count)
         if self._wish.reason is not None:
             return
         if self.claim.lost_turns >= settings.lost_turns:
@@ -196,7 +193,7 @@ class Turn:
         for key in self.execution.outcomes:
             if key.kind is not StepKind.ROLLBACK:
                 self._route(key)
-        created = history[0].record
+        created = history.records[0].record
         assert isinstance(created, Created)
         self.trace = self._context.tracing.of_instance(self.instance_key(), created)
         self._start(await self._reader.event(self.claim, created))

@@ -159,10 +159,10 @@ def is_authors(file: str) -> bool:
     return not file.startswith(_NOT_THE_AUTHORS) and "site-packages" not in file and not file.startswith("<")
 
 
-def look_away(task: asyncio.Task[Any]) -> None:
+def look_away(done: asyncio.Future[Any]) -> None:
     """Keep asyncio from reporting an error that nobody is to hear of."""
-    if not task.cancelled():
-        task.exception()
+    if not done.cancelled():
+        done.exception()
 
 
 async def left_after(alive: Callable[[], list[asyncio.Task[Any]]], grace_ms: int) -> list[asyncio.Task[Any]]:

@@ -163,6 +163,9 @@ class _GivenRollback(_Given):
     rollback_config: NotRequired[Mapping[str, Any] | None]
 
 
+_NO_OPTIONS = StepOptions(None, concurrent=False, config=None)
+
+
 class WorkflowStep:
     """The step object of one run."""
 
@@ -247,6 +250,9 @@ class WorkflowStep:
 
         Source: developers.cloudflare.com/workflows/python/python-workers-api/
         """
+        if len(args) == 1 and not kwargs and isinstance(args[0], str):
+            # As most steps are made; the long way takes a twentieth of a replay.
+            return lambda function: self._decorate(function, args[0], _NO_OPTIONS)
         if len(args) > 1 and callable(args[1]):
             name, function, *arguments = args
             config = kwargs.pop("config", None)

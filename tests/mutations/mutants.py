@@ -196,6 +196,15 @@ MUTANTS = (
         "tests/store/test_turns.py::test_reply_lost_after_the_release_costs_nothing",
     ),
     Mutant(
+        "part-of-a-history",
+        6,
+        "a turn that is lost while it reads a long history goes on with what it has read, and runs steps again",
+        "reader.py",
+        "claim.row, max(seq - 1, 0), ",
+        "claim.row, seq, ",
+        "tests/engine/test_long_histories.py::test_turn_that_is_lost_between_two_pages_has_no_history",
+    ),
+    Mutant(
         "terminate-keeps-the-turn",
         6,
         "a turn goes on that a terminate has ended",

@@ -56,6 +56,23 @@ def test_what_is_needed_seldom_is_not_loaded(loaded: str, spared: str) -> None:
     assert done.stdout == "\n"
 
 
+# Those that are left have fields that are not for `__init__`, or for `repr`, or are known to users as dataclasses.
+@pytest.mark.parametrize(("loaded", "most"), [(SERVER, 14), (WORKER, 2)], ids=["server", "worker"])
+def test_values_are_structs(loaded: str, most: int) -> None:
+    """A dataclass takes five times the memory, and forty times as long to define."""
+    program = (
+        f"import sys, dataclasses, {loaded}\n"
+        "ours = [module for name, module in sys.modules.items() if name.startswith('stepwell')]\n"
+        "kinds = {one for module in ours for one in vars(module).values() if isinstance(one, type)}\n"
+        "found = filter(dataclasses.is_dataclass, kinds)\n"
+        "print(*(one.__name__ for one in found if one.__module__.startswith('stepwell')))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert len(names := done.stdout.split()) <= most, names
+
+
 def test_each_route_has_what_answers() -> None:
     """It is named by a text, so that nothing is loaded for it: a slip would be seen by who asks first."""
     answers = [route.handler for _, by_method in routes.all_routes() for route in by_method.values()]

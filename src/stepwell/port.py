@@ -6,15 +6,13 @@ import re
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
-import msgspec
-
 from stepwell import limits, values
 from stepwell.calls import CallScope, StepCall, Work
 from stepwell.capture import SINK
 from stepwell.clock import Clock, sleep_ms
 from stepwell.contexts import StepContext
 from stepwell.core.execution import Execution
-from stepwell.core.failures import Failure, rebuild
+from stepwell.core.failures import rebuild
 from stepwell.core.keys import Scope
 from stepwell.core.records import Key, StepKind
 from stepwell.core.step_answers import StepAnswer
@@ -39,6 +37,7 @@ from stepwell.shared_slots import HELD_LIMITS
 from stepwell.stage import StandIns
 from stepwell.step_traits import NO_TRAITS, StepTraits
 from stepwell.steps import CURRENT_PORT, StepBody
+from stepwell.store import codec
 from stepwell.store.child_operations import ChildLink
 from stepwell.store.operations import Claim
 from stepwell.values import Classes
@@ -221,7 +220,7 @@ class TurnPort:
             return values.decode(end["value"], self._host.classes, f'the output of child "{id}"')
         if "error" not in end:
             raise ChildFailed(workflow, id, end["status"])
-        cause = rebuild(msgspec.convert(end["error"], Failure), self._host.classes)
+        cause = rebuild(codec.from_error(end["error"]), self._host.classes)
         raise ChildFailed(workflow, id, end["status"], f": {end['error']['name']}: {cause}") from cause
 
     async def work(self, work: Work) -> Any:

@@ -274,6 +274,9 @@ def _without_history(line: bytes) -> bytes:
             "has no record that can be here: ValidationError",
             id="no limit",
         ),
+        pytest.param(
+            _changed(5, lambda part: part.update(value="x")), "line 6 has no record that can be here", id="a value"
+        ),
         pytest.param(_changed(-1, lambda part: part.update(records=9)), "records have come of", id="end"),
         pytest.param(_changed(0, lambda part: part["facts"].update(seq=5)), "6 records have come of 5", id="seq"),
         pytest.param(

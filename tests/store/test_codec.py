@@ -10,6 +10,7 @@ from stepwell.core.records import (
     Firing,
     Key,
     Record,
+    SleepStarted,
     StepConfig,
     StepFailed,
     StepForced,
@@ -18,6 +19,7 @@ from stepwell.core.records import (
     StreamRef,
 )
 from stepwell.store import codec
+from stepwell.store.operations import RecordRow
 
 CHARGE = Key(StepKind.DO, "charge", 2)
 # Equal, and shown otherwise: as their authors wrote them.
@@ -49,3 +51,35 @@ def test_record_is_read_as_it_was_written(record: Record) -> None:
 def test_step_is_read_as_it_was_written() -> None:
     """A key that is a text of its own is one again."""
     assert repr(codec.from_step(codec.to_step(CHARGE))) == repr(CHARGE)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(RecordRow("unheard_of", 7, "{}"), id="of no kind"),
+        pytest.param(RecordRow("completed", 7, "{}"), id="without its value"),
+        pytest.param(RecordRow("running", 7, "{}", "1"), id="with a value that it has no place for"),
+        pytest.param(RecordRow("step_cancelled", 7, "{}"), id="without its key"),
+        pytest.param(RecordRow("step_cancelled", 7, '{"key":["do","a"]}'), id="with half a key"),
+        pytest.param(RecordRow("failed", 7, '{"error":{"name":"E"}}'), id="with half an error"),
+        pytest.param(RecordRow("running", 7, "{"), id="of no JSON"),
+    ],
+)
+def test_damaged_record_is_refused(row: RecordRow) -> None:
+    """By an error of those that the turn, the checks and the doctor take for damage."""
+    with pytest.raises((KeyError, ValueError)):
+        codec.from_row(row)
+
+
+def test_value_in_a_body_is_none() -> None:
+    """It would be past all that is asked of values: how large one is, and whether it is sealed."""
+    body = '{"key":["do","charge",2],"action":"retry","by":"ann","attempt":1,"value":"1"}'
+
+    assert codec.from_row(RecordRow("step_forced", 7, body)).record == StepForced(7, CHARGE, Action.RETRY, "ann", 1)
+
+
+def test_what_a_later_release_adds_is_passed_over() -> None:
+    """And a number is what its JSON says, whatever it should be."""
+    body = '{"key":["do","charge",2],"until":8.5,"unheard_of":[1]}'
+
+    assert codec.from_row(RecordRow("sleep_started", 7, body)).record == SleepStarted(7, CHARGE, 8.5)  # type: ignore[arg-type]  # the point

@@ -40,15 +40,16 @@ def to_row(record: Record) -> RecordRow:
 
 
 def from_row(row: RecordRow) -> Recorded:
-    """Return the record of a row. Raises KeyError, ValueError or TypeError if it is damaged."""
+    """Return the record of a row. Raises KeyError or ValueError if it is damaged."""
     form = _FORMS[row.kind]
     body = form.read(row.body)
     if form.has_config and body.config is not None:
         body.config = _config(bytes(body.config))
-    if row.value is not None:
-        body.value = _payload(row)
-    elif form.needs_value:
-        raise ValueError(f"record {row.seq}, {row.kind}, has no value")
+    if not (form.may_lack_value if row.value is None else form.takes_value):
+        raise ValueError(f"record {row.seq}, {row.kind}, has {'no' if row.value is None else 'a'} value")
+    if form.takes_value:
+        # Whatever the body of one that comes from elsewhere has in this place.
+        body.value = None if row.value is None else _payload(row)
     return Recorded(row.seq, form.kind(row.at, *form.read_of(body)))
 
 
@@ -65,6 +66,11 @@ def to_step(key: Key) -> str:
 def from_step(text: str) -> Key:
     """Return the key of a step from its text."""
     return _key(text)
+
+
+def from_error(parts: object) -> Failure:
+    """Return the failure that a body has as `error`, from its JSON. Raises ValidationError, a ValueError."""
+    return msgspec.convert(parts, Failure)
 
 
 def lies_apart(row: RecordRow) -> bool:
@@ -126,9 +132,10 @@ class _Form:
         names = [part.name for part in parts if part.name != "value"]
         self.written = msgspec.defstruct(self.name, [(name, Any, None) for name in names], omit_defaults=True)
         self.written_of = _getter(names)
-        # A body is read with a place for the value, so that it has all in the order in which the record takes it.
-        self.needs_value = any(part.name == "value" and part.required for part in parts)
         self.has_config = "config" in names
+        value = next((part for part in parts if part.name == "value"), None)
+        self.takes_value, self.may_lack_value = value is not None, value is None or not value.required
+        # A body is read with a place for the value, so that it has all in the order in which the record takes it.
         read = msgspec.defstruct(self.name, [_field_of_body(part) for part in parts])
         self.read: Callable[[str], Any] = msgspec.json.Decoder(read).decode
         self.read_of = _getter([part.name for part in parts])
